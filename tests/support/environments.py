@@ -1,0 +1,139 @@
+"""Real virtual environments for tests, sealed from the environment of the test run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import uv
+
+_LEAKS = ("CORAL_", "CI_RUNTIME_AUTOINIT", "PYTHON", "PIP_", "UV_", "VIRTUAL_ENV")
+_CERTIFICATES = frozenset({"PIP_CERT"})
+_TIMEOUT = 300
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
+    root: Path
+
+    @property
+    def bin(self) -> Path:
+        return self.root / "bin"
+
+    @property
+    def python(self) -> Path:
+        return self.bin / "python"
+
+    @property
+    def site_packages(self) -> Path:
+        (directory,) = self.root.glob("lib/python3*/site-packages")
+        return directory
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """This process's environment variables without those that change what Python, pip,
+    uv or Coral Runtime do, plus `extra`."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _CERTIFICATES or not name.startswith(_LEAKS)
+    }
+    return {**kept, "NO_COLOR": "1", **(extra or {})}
+
+
+def create_environment(path: Path, python: str = sys.executable) -> Environment:
+    """Create an empty virtual environment at `path`, which must not exist."""
+    _run_checked(_uv_command("venv", "--no-project", "--python", python, str(path)))
+    return Environment(root=path)
+
+
+def install_with_uv(
+    environment: Environment,
+    *wheels_or_names: Path | str,
+    wheelhouse: Path,
+    no_deps: bool = False,
+) -> None:
+    """Install from `wheelhouse` alone.
+
+    Files are copied and the cache is not used, so that an edit in one environment
+    never shows in another.
+    """
+    _run_checked(
+        _uv_command(
+            "pip",
+            "install",
+            "--offline",
+            "--no-cache",
+            "--link-mode=copy",
+            f"--python={environment.python}",
+            *_source_options(wheelhouse, no_deps),
+            *map(str, wheels_or_names),
+        )
+    )
+
+
+def install_with_pip(
+    environment: Environment,
+    *wheels_or_names: Path | str,
+    wheelhouse: Path,
+    no_deps: bool = False,
+) -> None:
+    """Install from `wheelhouse` alone, with the pip of the running interpreter."""
+    _run_checked(
+        (
+            sys.executable,
+            "-m",
+            "pip",
+            f"--python={environment.python}",
+            "--disable-pip-version-check",
+            "--no-input",
+            "install",
+            *_source_options(wheelhouse, no_deps),
+            *map(str, wheels_or_names),
+        )
+    )
+
+
+def run(
+    environment: Environment,
+    *args: str | Path,
+    cwd: Path | None = None,
+    env_extra: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command, looked up in the environment first, whatever its exit code."""
+    search_path = f"{environment.bin}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return subprocess.run(
+        tuple(map(str, args)),
+        cwd=cwd,
+        env=clean_environment({"PATH": search_path, **(env_extra or {})}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=_TIMEOUT,
+    )
+
+
+def _uv_command(*args: str) -> tuple[str, ...]:
+    return (uv.find_uv_bin(), "--no-config", *args)
+
+
+def _source_options(wheelhouse: Path, no_deps: bool) -> tuple[str, ...]:
+    options = ("--no-index", f"--find-links={wheelhouse}")
+    return (*options, "--no-deps") if no_deps else options
+
+
+def _run_checked(command: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        command,
+        env=clean_environment({"PIP_CONFIG_FILE": os.devnull}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=_TIMEOUT,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stdout}{done.stderr}")
