@@ -1,0 +1,59 @@
+# Every target sets up what it needs; nothing but Python 3.10 or newer and make is taken for granted.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WHEELHOUSE := .cache/wheelhouse
+
+.PHONY: help setup wheelhouse demo test check lint types imports format bench clean
+
+help:
+	@echo "make demo    walk through the whole story on real wheels and environments"
+	@echo "make test    run the tests"
+	@echo "make check   run all that CI runs: linter, types, import directions, tests"
+	@echo "make bench   measure start-up and memory against other plugin loaders"
+	@echo "make format  format the code"
+	@echo "make clean   remove everything that these targets made"
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "error: Python 3.10 or newer is needed; name one with make PYTHON=python3.x"; exit 2; }
+	$(PYTHON) -m venv $(VENV) || \
+		{ echo "error: this Python can't make environments (on Debian: install python3-venv)"; exit 2; }
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $(READY)
+
+wheelhouse: $(READY)
+	@$(BIN)/python -m tests.support.wheelhouse $(WHEELHOUSE) > /dev/null
+
+demo: wheelhouse
+	@sh fixtures/demo.sh $(abspath $(VENV)) $(abspath $(WHEELHOUSE))
+
+test: wheelhouse
+	$(BIN)/python -m pytest
+
+check: lint types imports test
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)
+	$(BIN)/mypy
+
+imports: $(READY)
+	$(BIN)/lint-imports --no-cache
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: wheelhouse
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

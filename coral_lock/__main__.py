@@ -1,0 +1,78 @@
+"""The entry point of the `coral-runtime` command."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from coral_lock.errors import BAD_INPUT, DOES_NOT_HOLD, INTERRUPTED, CoralLockError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from coral_lock.program import Program
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run `coral-runtime` with the words behind its name; return the exit code.
+
+    No error of this project leaves as a traceback: it becomes words on standard error
+    and an exit code. What a program under `run` raises is the program's own.
+    """
+    outcome = _guarded(sys.argv[1:] if words is None else list(words))
+    if isinstance(outcome, int):
+        return outcome
+    outcome.run()
+    return 0
+
+
+def _guarded(words: Sequence[str]) -> int | Program:
+    """Do what the words say; return the exit code, or the program that `run` is to run."""
+    try:
+        return _dispatch(words)
+    except CoralLockError as error:
+        from coral_lock.cli.messages import say_error
+
+        say_error(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        from coral_lock.cli.messages import say
+
+        say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output is gone, and the interpreter would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return DOES_NOT_HOLD
+    except Exception as error:
+        if os.environ.get("CORAL_LOCK_DEBUG"):
+            raise
+        from coral_lock.activation import describe_exception
+        from coral_lock.cli.messages import say_error
+
+        say_error(
+            CoralLockError(
+                f"internal error: {describe_exception(error)}",
+                hint="please report this; CORAL_LOCK_DEBUG=1 shows the traceback",
+            )
+        )
+        return BAD_INPUT
+
+
+def _dispatch(words: Sequence[str]) -> int | Program:
+    if words and words[0] in ("init", "run"):
+        own = words[1 : words.index("--")] if "--" in words else words[1:]
+        if "--help" not in own:
+            from coral_lock.cli import start
+            from coral_lock.cli.grammar import START_COMMANDS, parse
+
+            arguments = parse(START_COMMANDS[words[0]], words[1:])
+            return start.init(arguments) if words[0] == "init" else start.run(arguments)
+    from coral_lock.cli.application import run_application
+
+    return run_application(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""A private bytecode cache, since a `__pycache__` beside verified sources proves nothing.
+
+A forged `.pyc` with the source's time and size runs under every default of the
+interpreter; one in a directory that only this user can write to isn't forged.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from coral_lock.errors import InputError
+
+NO_CACHE_PREFIX = os.devnull + "/coral-lock"
+"""A prefix under which no file can exist: nothing is read, so every start compiles."""
+
+
+def default_state_directory() -> str:
+    """Return `$XDG_STATE_HOME/coral-lock`, by default `~/.local/state/coral-lock`."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(base, "coral-lock")
+
+
+def use_private_cache(state_directory: str, key: str) -> str | None:
+    """Make this interpreter read and write bytecode in a cache of its own from now on.
+
+    Args:
+        state_directory: where caches are kept; made with mode 0700 if absent.
+        key: names the cache: the digest of the lock whose plugins it serves.
+
+    Returns:
+        None, or why there is no cache and every start will compile: the directory can't
+        be written.
+
+    Raises:
+        InputError: others can write to the cache or to the state directory.
+    """
+    cache = os.path.join(os.path.abspath(state_directory), "bytecode", key)
+    reason = None
+    try:
+        os.makedirs(os.path.dirname(os.path.dirname(cache)), mode=0o700, exist_ok=True)
+        for directory in (os.path.dirname(cache), cache):
+            if not os.path.isdir(directory):
+                os.makedirs(directory, mode=0o700, exist_ok=True)
+        if not os.access(cache, os.W_OK):
+            reason = f"`{cache}` can't be written"
+    except OSError as error:
+        reason = f"`{cache}` can't be made: {error.strerror}"
+    if reason is not None:
+        sys.dont_write_bytecode = True
+        sys.pycache_prefix = NO_CACHE_PREFIX
+        return reason
+    for directory in (state_directory, os.path.dirname(cache), cache):
+        _refuse_shared(directory)
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = cache
+    return None
+
+
+def _refuse_shared(directory: str) -> None:
+    status = os.lstat(directory)
+    if stat.S_ISLNK(status.st_mode):
+        status = os.stat(directory)
+    is_own = not hasattr(os, "geteuid") or status.st_uid in (os.geteuid(), 0)
+    if not is_own or (os.name == "posix" and status.st_mode & 0o022):
+        raise InputError(
+            "others can write to the bytecode cache, so it can't be trusted",
+            expected="a directory of this user's, mode 0700",
+            found=f"mode {stat.S_IMODE(status.st_mode):04o}, owner {status.st_uid}",
+            where=directory,
+            hint=f"run `chmod -R go-w {directory}`, or name another with `--state-dir DIR`",
+        )

@@ -1,0 +1,230 @@
+"""Canonical JSON: one value a line, two spaces a level, a newline at the end.
+
+The writer defines the form; the reader takes only what has it, line by line, so that a
+line number is at hand for every value, and leaves other JSON to `lock_diagnosis`. It is
+not the `json` module, because that imports `re`: a quarter of a locked start.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import TypeAlias
+
+    Value: TypeAlias = str | int | Mapping[str, "Value"] | Sequence["Value"] | None
+
+MAX_DEPTH = 16
+_CONSTANTS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None}
+_CONSTANT_TEXT = {True: "true", False: "false", None: "null"}
+_SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_INVISIBLE_RANGES = (
+    (0x0000, 0x001F),
+    (0x007F, 0x009F),
+    (0x00AD, 0x00AD),
+    (0x061C, 0x061C),
+    (0x180E, 0x180E),
+    (0x200B, 0x200F),
+    (0x2028, 0x202E),
+    (0x2060, 0x206F),
+    (0xD800, 0xDFFF),
+    (0xFEFF, 0xFEFF),
+    (0xFFF9, 0xFFFB),
+    (0xE0000, 0xE0FFF),
+)
+"""Code points that a reviewer can't see, or that reorder what they see: always escaped.
+
+A fixed table, since Unicode categories differ between versions of Python.
+"""
+
+
+class NotCanonicalError(ValueError):
+    """The text isn't canonical JSON; `line` counts from 1."""
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+class DuplicateKeyError(NotCanonicalError):
+    """An object holds a key twice."""
+
+
+def quote(text: str) -> str:
+    """Return `text` as a JSON string, readable where it is visible and escaped where not."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
+    return '"' + "".join(map(_escape, text)) + '"'
+
+
+def _escape(character: str) -> str:
+    if character in _SHORT_ESCAPES:
+        return _SHORT_ESCAPES[character]
+    code = ord(character)
+    if not any(first <= code <= last for first, last in _INVISIBLE_RANGES):
+        return character
+    if code > 0xFFFF:
+        code -= 0x10000
+        return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+    return f"\\u{code:04x}"
+
+
+def write(value: Value) -> str:
+    """Return the canonical text of `value`; the order of keys is the caller's."""
+    lines: list[str] = []
+    _write(value, "", "", lines)
+    return "\n".join(lines) + "\n"
+
+
+def _write(value: Value, indent: str, prefix: str, lines: list[str]) -> None:
+    """Append the lines of `value`; `prefix` is the key that it stands behind."""
+    if isinstance(value, str):
+        lines.append(f"{indent}{prefix}{quote(value)}")
+    elif value is None or value is True or value is False:
+        lines.append(f"{indent}{prefix}{_CONSTANT_TEXT[value]}")
+    elif isinstance(value, int):
+        lines.append(f"{indent}{prefix}{value}")
+    elif isinstance(value, dict):
+        _write_items(
+            [(f"{quote(key)}: ", item) for key, item in value.items()], "{}", indent, prefix, lines
+        )
+    elif isinstance(value, (list, tuple)):
+        _write_items([("", item) for item in value], "[]", indent, prefix, lines)
+    else:
+        raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+def _write_items(
+    items: list[tuple[str, Value]], brackets: str, indent: str, prefix: str, lines: list[str]
+) -> None:
+    if not items:
+        lines.append(f"{indent}{prefix}{brackets}")
+        return
+    lines.append(f"{indent}{prefix}{brackets[0]}")
+    for key, item in items:
+        _write(item, f"{indent}  ", key, lines)
+        lines[-1] += ","
+    lines[-1] = lines[-1][:-1]
+    lines.append(f"{indent}{brackets[1]}")
+
+
+def parse(text: str) -> Value:
+    """Return the value of canonical text; objects keep the order of their keys.
+
+    The check is the caller's that `write` gives the same text again: this reader overlooks
+    commas and the escapes that the writer would have chosen.
+
+    Raises:
+        NotCanonicalError: the text isn't one value a line, or is deeper than 16 levels.
+        DuplicateKeyError: an object holds a key twice.
+    """
+    lines = iter(enumerate(text.split("\n"), 1))
+    number, line = next(lines)
+    value = _parse_value(line, number, lines, 0)
+    rest = [line for _, line in lines]
+    if rest not in ([], [""]):
+        raise NotCanonicalError("more follows the end of the document", number + 1)
+    return value
+
+
+def _parse_value(text: str, number: int, lines: Iterator[tuple[int, str]], depth: int) -> Value:
+    text = text.removesuffix(",")
+    if text in ("{}", "[]"):
+        return {} if text == "{}" else []
+    if text in ("{", "["):
+        if depth == MAX_DEPTH:
+            raise NotCanonicalError(f"nested deeper than {MAX_DEPTH} levels", number)
+        return (_parse_object if text == "{" else _parse_array)(lines, number, depth + 1)
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        return _parse_string(text, number)
+    if text in _CONSTANTS:
+        return _CONSTANTS[text]
+    if text.isascii() and text.isdigit() and len(text) < 16:
+        return int(text)
+    raise NotCanonicalError("expected one JSON value", number)
+
+
+def _parse_object(lines: Iterator[tuple[int, str]], number: int, depth: int) -> Value:
+    result: dict[str, Value] = {}
+    indent = "  " * depth
+    for number, line in lines:
+        if line.strip(" ,") == "}":
+            return result
+        separator = _end_of_key(line, len(indent))
+        if not line.startswith(indent) or separator < 0:
+            raise NotCanonicalError("expected a key and its value", number)
+        key = _parse_string(line[len(indent) : separator + 1], number)
+        if key in result:
+            raise DuplicateKeyError(f"the key `{key}` appears twice", number)
+        result[key] = _parse_value(line[separator + 3 :], number, lines, depth)
+    raise NotCanonicalError("the document ends inside an object", number)
+
+
+def _parse_array(lines: Iterator[tuple[int, str]], number: int, depth: int) -> Value:
+    result: list[Value] = []
+    indent = "  " * depth
+    for number, line in lines:
+        if line.strip(" ,") == "]":
+            return result
+        if not line.startswith(indent):
+            raise NotCanonicalError("expected a value", number)
+        result.append(_parse_value(line[len(indent) :], number, lines, depth))
+    raise NotCanonicalError("the document ends inside an array", number)
+
+
+def _end_of_key(line: str, start: int) -> int:
+    """Return where the quote stands that ends the key opened at `start`, or -1."""
+    if not line.startswith('"', start):
+        return -1
+    end = line.find('": ', start + 1)
+    while end > 0:
+        before = line[start + 1 : end]
+        if (len(before) - len(before.rstrip("\\"))) % 2 == 0:
+            return end
+        end = line.find('": ', end + 1)
+    return -1
+
+
+def _parse_string(text: str, number: int) -> str:
+    if "\\" not in text:
+        return text[1:-1]
+    import json
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        raise NotCanonicalError("this isn't a JSON string", number) from None
+    if not isinstance(value, str):
+        raise NotCanonicalError("this isn't a JSON string", number)
+    return value
+
+
+def join_path(parent: str, step: str | int) -> str:
+    """Return the dotted path of `step` in `parent`: `plugins["patches:x"].after[0]`."""
+    if isinstance(step, int):
+        return f"{parent}[{step}]"
+    if not step.isidentifier():
+        return f"{parent}[{quote(step)}]"
+    return f"{parent}.{step}" if parent else step
+
+
+def line_of(text: str, path: str) -> int | None:
+    """Return the line (from 1) on which the value at the dotted `path` starts."""
+    places = [""]
+    counts = [0]
+    for number, line in enumerate(text.split("\n"), 1):
+        level = (len(line) - len(line.lstrip(" "))) // 2
+        content = line.strip(" ,")
+        if level == 0 or level > len(places) or content in ("}", "]"):
+            continue
+        del places[level:], counts[level:]
+        separator = _end_of_key(content, 0)
+        step: str | int = (
+            _parse_string(content[: separator + 1], number) if separator > 0 else counts[-1]
+        )
+        counts[-1] += 1
+        places.append(join_path(places[-1], step))
+        counts.append(0)
+        if places[-1] == path:
+            return number
+    return None

@@ -1,0 +1,66 @@
+"""`coral-runtime diff`: what a change of the lock means."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from coral_lock.cli.messages import say, say_warning
+from coral_lock.difference import difference
+from coral_lock.difference_text import render_text, to_json
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS, LockError
+from coral_lock.lock_file import load_lock
+from coral_lock.lock_mapping import is_later_minor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from coral_lock.model import Lock
+
+
+@click.command()
+@click.argument("old", metavar="OLD")
+@click.argument("new", metavar="NEW")
+@click.option(
+    "--output-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="Text for people, or a JSON document.",
+)
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if the locks differ.")
+def diff(old: str, new: str, output_format: str, exit_code: bool) -> None:
+    """Show what changed between two locks, by plugin and distribution.
+
+    What stands out comes first, marked with `!`: a digest that changed under the same
+    version, an entry point that moved to another distribution or module, a plugin that is
+    no longer optional, a distribution without digests or with a lower version.
+
+    \b
+    Examples:
+      git show main:coral.lock > main.lock
+      coral-runtime diff main.lock coral.lock
+      coral-runtime diff main.lock coral.lock --output-format json
+      coral-runtime diff main.lock coral.lock --exit-code
+    """
+    changes = difference(_load(old), _load(new))
+    text = to_json(changes) if output_format == "json" else render_text(changes)
+    click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+    if not changes:
+        say("no changes")
+    click.get_current_context().exit(DOES_NOT_HOLD if changes and exit_code else HOLDS)
+
+
+def _load(path: str) -> Lock:
+    try:
+        lock = load_lock(path)
+    except LockError as error:
+        if not os.path.exists(path):
+            error.hint = "`git show REVISION:coral.lock > FILE` gets the lock of a revision"
+        raise
+    if is_later_minor(lock.lock_version):
+        say_warning(
+            f"`{path}` has the later format version {lock.lock_version}: "
+            "fields that this coral-lock doesn't know are passed over"
+        )
+    return lock

@@ -1,0 +1,191 @@
+"""The command lines of `init` and `run`: one table, parsed here without click.
+
+A device reads these two command lines at every start, and importing click takes longer
+than the start itself. click gets their help from the same table (`cli.start_help`), so
+that there is one grammar and one parser.
+"""
+
+from __future__ import annotations
+
+from coral_lock.errors import UsageError
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Option(Record):
+    """One option: its spellings, and what its value is called; a flag has no metavar."""
+
+    names: tuple[str, ...]
+    help: str
+    metavar: str | None = None
+    multiple: bool = False
+    choices: tuple[str, ...] = ()
+    default: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The longest spelling without its dashes, as `Arguments` are asked for."""
+        return max(self.names, key=len).removeprefix("--")
+
+
+class StartCommand(Record):
+    """A command that starts plugins. `takes_program` says that a program follows `--`."""
+
+    name: str
+    summary: str
+    details: str
+    options: tuple[Option, ...]
+    examples: tuple[str, ...]
+    takes_program: bool = False
+
+
+_OPTIONS = (
+    Option(names=("-c", "--config"), metavar="FILE", help="The descriptor, YAML or JSON."),
+    Option(
+        names=("--set",),
+        metavar="KEY=VALUE",
+        multiple=True,
+        help="Override a key of the descriptor, e.g. patches.camera=false. May be repeated.",
+    ),
+    Option(names=("--no-env",), help="Ignore the CORAL_* environment variables."),
+    Option(
+        names=("--locked",),
+        help="Verify this machine against the lock first, and activate only what it names.",
+    ),
+    Option(names=("--lock",), metavar="FILE", default="coral.lock", help="The lock to start from."),
+    Option(
+        names=("--integrity",),
+        metavar="LEVEL",
+        choices=("metadata", "plugins", "full"),
+        default="plugins",
+        help="Whose bytes are hashed: nobody's, the plugins' distributions', or all.",
+    ),
+    Option(names=("--report",), metavar="FILE", help="Also write the activation report to FILE."),
+    Option(
+        names=("--state-dir",),
+        metavar="DIR",
+        help="Where the private bytecode cache lies. [default: ~/.local/state/coral-lock]",
+    ),
+)
+
+START_COMMANDS = {
+    "init": StartCommand(
+        name="init",
+        summary="Activate plugins and print the activation report as JSON.",
+        details="With --locked, the machine is verified against the lock before anything is "
+        "imported, and only what the lock names is activated. Without it, what is installed "
+        "is resolved now. Standard output belongs to the report; what plugins print goes to "
+        "standard error.",
+        options=_OPTIONS,
+        examples=(
+            "coral-runtime init --locked",
+            "coral-runtime init --locked -c runtime.yaml --report report.json",
+            "coral-runtime init -c runtime.yaml --set patches.night_vision=false",
+        ),
+    ),
+    "run": StartCommand(
+        name="run",
+        summary="Do what `init --locked` does, then run a Python program in the same process.",
+        details="The exit code is the program's own, unless the start fails: then the program "
+        "isn't run.",
+        options=_OPTIONS,
+        examples=(
+            "coral-runtime run --locked -- app.py --port 9001",
+            "coral-runtime run --locked -c runtime.yaml -- -m my_service",
+        ),
+        takes_program=True,
+    ),
+}
+
+
+class Arguments(Record):
+    """A parsed command line: values by option key, and the program behind `--`."""
+
+    values: Mapping[str, tuple[str, ...]]
+    program: tuple[str, ...] = ()
+
+    def flag(self, key: str) -> bool:
+        return key in self.values
+
+    def last(self, key: str) -> str | None:
+        values = self.values.get(key, ())
+        return values[-1] if values else None
+
+    def all(self, key: str) -> tuple[str, ...]:
+        return self.values.get(key, ())
+
+
+def parse(command: StartCommand, words: Sequence[str]) -> Arguments:
+    """Return what the words behind the command's name say.
+
+    Long options may be written `--name=value` or `--name value`, short ones `-c value` or
+    `-cvalue`. Defaults are filled in.
+
+    Raises:
+        UsageError: an option is unknown, lacks its value or has one too many, or a word is
+            left over.
+    """
+    by_name = {name: option for option in command.options for name in option.names}
+    values: dict[str, tuple[str, ...]] = {
+        option.key: (option.default,) for option in command.options if option.default
+    }
+    given: set[str] = set()
+    words = list(words)
+    while words:
+        word = words.pop(0)
+        if word == "--" and command.takes_program:
+            return Arguments(values=values, program=tuple(words))
+        name, value = _split(word, by_name)
+        option = by_name.get(name)
+        if option is None:
+            raise _unknown(word, name, by_name, command)
+        if option.metavar is None:
+            if value is not None:
+                raise _usage(command, f"the option `{name}` takes no value")
+            values[option.key] = ()
+            continue
+        if value is None:
+            if not words:
+                raise _usage(command, f"the option `{name}` needs a value: {option.metavar}")
+            value = words.pop(0)
+        if option.choices and value not in option.choices:
+            choices = ", ".join(option.choices)
+            raise _usage(command, f"`{name}` is one of {choices}, not `{value}`")
+        earlier = values.get(option.key, ()) if option.multiple and option.key in given else ()
+        given.add(option.key)
+        values[option.key] = (*earlier, value)
+    return Arguments(values=values)
+
+
+def _split(word: str, by_name: Mapping[str, Option]) -> tuple[str, str | None]:
+    if word.startswith("--"):
+        name, separator, value = word.partition("=")
+        return name, value if separator else None
+    if len(word) > 2 and word[:2] in by_name:
+        return word[:2], word[2:].removeprefix("=")
+    return word, None
+
+
+def _unknown(
+    word: str, name: str, by_name: Mapping[str, Option], command: StartCommand
+) -> UsageError:
+    if not word.startswith("-"):
+        return _usage(
+            command,
+            f"unexpected argument `{word}`"
+            + (": the program stands behind `--`" if command.takes_program else ""),
+        )
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, by_name, 1)
+    return _usage(
+        command,
+        f"no such option: `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""),
+    )
+
+
+def _usage(command: StartCommand, message: str) -> UsageError:
+    return UsageError(message, hint=f"see `coral-runtime {command.name} --help`")

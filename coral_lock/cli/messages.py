@@ -1,0 +1,84 @@
+"""Errors and findings as words on standard error, and as exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from coral_lock.errors import CoralLockError, ProblemsError
+from coral_lock.finding import ERROR
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from coral_lock.finding import Finding
+
+_COLOURS = {"error": "31;1", "warning": "33;1", "hint": "36"}
+
+
+def say(text: str) -> None:
+    """Write a line to standard error; nothing happens where there is none."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+
+
+def printable(text: str) -> str:
+    """Return `text` with every control character but the line feed made visible."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character == "\n"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def _label(word: str, suffix: str = "") -> str:
+    is_coloured = (
+        sys.stderr is not None
+        and sys.stderr.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
+    label = f"{word}{suffix}:"
+    if is_coloured and sys.stderr is not None:
+        sys.stderr.write(f"\033[{_COLOURS[word]}m{label}\033[0m ")
+        return ""
+    return f"{label} "
+
+
+def say_error(error: CoralLockError) -> None:
+    """Write an error, its parts and its hint; several problems one after the other."""
+    if isinstance(error, ProblemsError):
+        for problem in error.problems:
+            say_error(problem)
+    _say_parts("error", "", error.message, error)
+
+
+def say_findings(findings: Iterable[Finding]) -> None:
+    """Write findings, errors first, each with its slug."""
+    for finding in findings:
+        severity = "error" if finding.severity == ERROR else "warning"
+        _say_parts(severity, f"[{finding.code}]", finding.summary, finding)
+
+
+def _say_parts(word: str, suffix: str, message: str, details: CoralLockError | Finding) -> None:
+    say(_label(word, suffix) + message)
+    for name in ("expected", "found", "where"):
+        value = getattr(details, name)
+        if value:
+            say(f"  {name}: {value}")
+    if details.hint:
+        say("  " + _label("hint") + details.hint)
+
+
+def say_warning(message: str) -> None:
+    """Write a warning that isn't a finding."""
+    say(_label("warning") + message)

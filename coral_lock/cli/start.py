@@ -1,0 +1,106 @@
+"""`init` and `run`: the two commands of a device, on a path that imports little."""
+
+from __future__ import annotations
+
+import os
+
+from coral_lock import canonical_json
+from coral_lock.cli.messages import say, say_findings
+from coral_lock.errors import InputError, UsageError
+from coral_lock.locked_start import start_locked
+from coral_lock.report import ACTIVATED, STARTED
+from coral_lock.stdout_guard import StdoutGuard
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from coral_lock.cli.grammar import Arguments
+    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.program import Program
+    from coral_lock.report import ActivationReport
+
+
+def init(arguments: Arguments) -> int:
+    """Run `coral-runtime init`: one JSON document on standard output; return the exit code."""
+    guard = StdoutGuard()
+    report = start(arguments)
+    document = canonical_json.write(report.to_dict())
+    try:
+        guard.write_document(document)
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        raise InputError(f"the report can't be written: {error.strerror}", where="stdout") from None
+    return report.exit_code
+
+
+def run(arguments: Arguments) -> int | Program:
+    """Run `coral-runtime run`: start, and return the program, ready to run in this process.
+
+    The exit code is returned instead where the start didn't succeed.
+    """
+    if not arguments.flag("locked"):
+        raise UsageError(
+            "`run` starts from a lock only", hint="write `coral-runtime run --locked -- PROGRAM`"
+        )
+    from coral_lock.program import prepare_program
+
+    program = prepare_program(arguments.program)
+    guard = StdoutGuard()
+    try:
+        report = start(arguments)
+    finally:
+        guard.release()
+    if report.outcome != STARTED:
+        return report.exit_code
+    return program
+
+
+def start(arguments: Arguments) -> ActivationReport:
+    """Start as the command line says, write the report where it says, and tell the user."""
+    descriptor = _descriptor(arguments)
+    state_directory = arguments.last("state-dir")
+    if arguments.flag("locked"):
+        report = start_locked(
+            str(arguments.last("lock")),
+            descriptor=descriptor,
+            integrity=str(arguments.last("integrity")),
+            state_directory=state_directory,
+        )
+    else:
+        from coral_lock.live_start import start_live
+
+        report = start_live(descriptor)
+    report_path = arguments.last("report")
+    if report_path is not None:
+        from coral_lock.durable_write import write_durably
+
+        write_durably(report_path, canonical_json.write(report.to_dict()))
+    _tell(report)
+    return report
+
+
+def _descriptor(arguments: Arguments) -> Descriptor | None:
+    """Return what the command line and the environment ask for; None if that is nothing."""
+    path = arguments.last("config")
+    settings = arguments.all("set")
+    environment = None if arguments.flag("no-env") else os.environ
+    if (
+        path is None
+        and not settings
+        and not (environment and any(name.startswith("CORAL_") for name in environment))
+    ):
+        return None
+    from coral_lock.descriptor.load import load_descriptor
+
+    return load_descriptor(path, settings=settings, environment=environment)
+
+
+def _tell(report: ActivationReport) -> None:
+    say_findings(report.findings)
+    active = sum(outcome.status == ACTIVATED for outcome in report.plugins)
+    if report.outcome == STARTED:
+        say(f"started on {report.platform}: {active} of {len(report.plugins)} plugins active")
+    elif report.outcome == "failed":
+        say(f"start failed on {report.platform}: {active} of {len(report.plugins)} plugins active")
+    else:
+        say("start refused: this machine doesn't match the lock; no plugin was run")

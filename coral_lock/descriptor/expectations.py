@@ -1,0 +1,187 @@
+"""Typed getters over nodes: each returns the value, or puts a mistake on record."""
+
+from __future__ import annotations
+
+from coral_lock.descriptor.keys import dotted
+from coral_lock.descriptor.mistakes import nearest
+from coral_lock.descriptor.node import INVALID, kind, shown
+from coral_lock.names import is_plugin_name, normalized_name, split_plugin_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from coral_lock.descriptor.mistakes import Mistakes
+    from coral_lock.descriptor.node import Node
+
+_FLAG_WORDS = {
+    "yes": "true",
+    "y": "true",
+    "on": "true",
+    "true": "true",
+    "1": "true",
+    "no": "false",
+    "n": "false",
+    "off": "false",
+    "false": "false",
+    "0": "false",
+}
+"""What people write for true and false, in YAML 1.1 and elsewhere."""
+
+A_FLAG = "true or false"
+A_NAME = "a name: printable text on one line, without `@`"
+A_MODULE = "a dotted module name, like `my_project.backends`"
+A_PLUGIN_ID = "a plugin id: `<group>:<name>`, the group one of backends, patches, workflows"
+A_DISTRIBUTION = "a distribution's name"
+
+
+def flag(node: Node, path: tuple[str, ...], mistakes: Mistakes, *, expected: str = A_FLAG) -> bool:
+    """Return the boolean that `node` holds, False after a mistake."""
+    if isinstance(node.value, bool):
+        return node.value
+    if node.value is not INVALID:
+        word = _FLAG_WORDS.get(str(node.value).lower())
+        hint = f"write `{word}` instead of `{node.value}`" if word else None
+        if node.value == word:
+            hint = f"write `{word}` without quotes"
+        wrong_value(node, path, mistakes, expected, hint=hint)
+    return False
+
+
+def mapping(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> dict[str, Node]:
+    """Return the members of the mapping that `node` is, none after a mistake."""
+    if isinstance(node.value, dict):
+        return node.value
+    if node.value is not INVALID:
+        mistakes.add(
+            node.place,
+            f"`{dotted(path)}` isn't a mapping" if path else "the descriptor isn't a mapping",
+            expected="a mapping",
+            found=kind(node),
+            hint=f"write `{dotted(path[-1:])}: {{}}`, or remove the key"
+            if path and node.value is None
+            else None,
+        )
+    return {}
+
+
+def name(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> str | None:
+    """Return the name that `node` holds, None after a mistake."""
+    return _checked_text(node, path, mistakes, is_plugin_name, A_NAME)
+
+
+def choice(
+    node: Node, path: tuple[str, ...], mistakes: Mistakes, choices: tuple[str, ...]
+) -> str | None:
+    """Return which of the `choices` the node holds, None after a mistake."""
+    expected = " or ".join(f"`{known}`" for known in choices)
+    return _checked_text(node, path, mistakes, choices.__contains__, expected, known=choices)
+
+
+def distribution(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> str | None:
+    """Return the distribution's name, normalized; None after a mistake."""
+    text = _checked_text(node, path, mistakes, _is_distribution, A_DISTRIBUTION)
+    return None if text is None else normalized_name(text)
+
+
+def names(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> tuple[str, ...]:
+    """Return the names in the list that `node` is, without those that are mistakes."""
+    return _texts(node, path, mistakes, is_plugin_name, A_NAME)
+
+
+def modules(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> tuple[str, ...]:
+    """Return the module names in the list that `node` is, without those that are mistakes."""
+    return _texts(node, path, mistakes, _is_module, A_MODULE)
+
+
+def plugin_ids(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> tuple[str, ...]:
+    """Return the plugin ids in the list that `node` is, without those that are mistakes."""
+    return _texts(node, path, mistakes, _is_plugin_id, A_PLUGIN_ID)
+
+
+def wrong_value(
+    node: Node,
+    path: tuple[str | int, ...],
+    mistakes: Mistakes,
+    expected: str,
+    *,
+    hint: str | None = None,
+) -> None:
+    """Put on record that `node` isn't what is expected at `path`."""
+    mistakes.add(
+        node.place,
+        f"`{dotted(path)}` has a wrong value",
+        expected=expected,
+        found=shown(node),
+        hint=hint,
+    )
+
+
+def _checked_text(
+    node: Node,
+    path: tuple[str | int, ...],
+    mistakes: Mistakes,
+    is_right: Callable[[str], bool],
+    expected: str,
+    *,
+    known: tuple[str, ...] = (),
+) -> str | None:
+    if isinstance(node.value, str) and is_right(node.value):
+        return node.value
+    if node.value is not INVALID:
+        hint = None
+        if isinstance(node.value, str):
+            similar = nearest(node.value, known)
+            hint = f"did you mean `{similar}`?" if similar else None
+        elif node.text:
+            # Unquoted, 1.10 is the number 1.1 and null is nothing at all.
+            hint = f'quote it if it is meant as text: "{shown(node)}"'
+        wrong_value(node, path, mistakes, expected, hint=hint)
+    return None
+
+
+def _texts(
+    node: Node,
+    path: tuple[str, ...],
+    mistakes: Mistakes,
+    is_right: Callable[[str], bool],
+    expected: str,
+) -> tuple[str, ...]:
+    if not isinstance(node.value, tuple):
+        if node.value is not INVALID:
+            wrong_value(node, path, mistakes, "a list")
+        return ()
+    texts: dict[str, None] = {}
+    for index, item in enumerate(node.value):
+        text = _checked_text(item, (*path, index), mistakes, is_right, expected)
+        if text is not None and text in texts:
+            mistakes.add(
+                item.place,
+                f"`{dotted(path)}` holds an entry twice",
+                expected="each entry once",
+                found=shown(item),
+            )
+        elif text is not None:
+            texts[text] = None
+    return tuple(texts)
+
+
+def _is_module(text: str) -> bool:
+    return all(part.isidentifier() for part in text.split("."))
+
+
+def _is_plugin_id(text: str) -> bool:
+    try:
+        split_plugin_id(text)
+    except ValueError:
+        return False
+    return True
+
+
+_OUTER = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_INNER = _OUTER | frozenset("._-")
+
+
+def _is_distribution(text: str) -> bool:
+    """Whether `text` is a name as the core metadata specification allows it."""
+    return bool(text) and text[0] in _OUTER and text[-1] in _OUTER and _INNER.issuperset(text)

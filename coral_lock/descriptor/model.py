@@ -1,0 +1,102 @@
+"""The descriptor as a value, merged from all its sources."""
+
+from __future__ import annotations
+
+from coral_lock.config import DEFAULT_PLATFORM, RuntimeConfig
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+DISCOVER_ALL = "all"
+DISCOVER_LISTED = "listed"
+DISCOVER_CHOICES = (DISCOVER_ALL, DISCOVER_LISTED)
+"""`all` selects every plugin that fits, `listed` only those that are switched on."""
+
+SWITCH_FIELDS = ("enabled", "optional", "after", "distribution")
+"""What the mapping form of a plugin's switch may hold."""
+
+DEFAULT_ORIGIN = "default"
+
+
+class PluginRequest(Record):
+    """What the descriptor says of one plugin.
+
+    `after` holds plugin ids, sorted and each once; `distribution` is a normalized name, or
+    None where the descriptor leaves it open; `where` is the place that decided `enabled`:
+    `runtime.yaml:4:3`, `CORAL_ENABLE_CAMERA` or `--set patches.x=true`.
+
+    Raises:
+        ValueError: `after` isn't sorted, or holds an id twice.
+    """
+
+    group: str
+    name: str
+    enabled: bool
+    optional: bool = False
+    after: tuple[str, ...] = ()
+    distribution: str | None = None
+    where: str
+
+    def _check(self) -> None:
+        if list(self.after) != sorted(set(self.after)):
+            raise ValueError("`after` is sorted, and holds each id once")
+
+
+class Descriptor(Record):
+    """A whole descriptor, its defaults filled in.
+
+    `built_in_patches` holds every patch of the host itself. `requests` are sorted by group
+    and name. `origins` tells for each value, by its dotted key, where it came from:
+    a place in the file, an environment variable, a `--set`, or `default`.
+
+    Raises:
+        ValueError: two requests are about the same plugin.
+    """
+
+    platform: str = DEFAULT_PLATFORM
+    discover: str = DISCOVER_ALL
+    auto_discover_backends: bool = True
+    auto_patch_rknn: bool = True
+    backend_modules: tuple[str, ...] = ()
+    extra_patches: tuple[str, ...] = ()
+    built_in_patches: Mapping[str, bool]
+    requests: tuple[PluginRequest, ...]
+    services: Mapping[str, Any]
+    origins: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+    def _check(self) -> None:
+        in_order = sorted(self.requests, key=lambda request: (request.group, request.name))
+        if len({(request.group, request.name) for request in in_order}) < len(in_order):
+            raise ValueError("a plugin is requested once")
+        object.__setattr__(self, "requests", tuple(in_order))
+
+    def request(self, group: str, name: str) -> PluginRequest | None:
+        """Return what the descriptor says of that plugin, None if it doesn't name it."""
+        for request in self.requests:
+            if request.group == group and request.name == name:
+                return request
+        return None
+
+    def runtime_config(self) -> RuntimeConfig:
+        """Return the configuration that plugins are handed.
+
+        Its `patches` are the host's own ones and the plugins of the group patches that the
+        descriptor names.
+        """
+        patches = dict(self.built_in_patches)
+        for request in self.requests:
+            if request.group == "patches":
+                patches[request.name] = request.enabled
+        return RuntimeConfig(
+            platform=self.platform,
+            services=self.services,
+            patches=patches,
+            auto_patch_rknn=self.auto_patch_rknn,
+            auto_discover_backends=self.auto_discover_backends,
+            backend_entry_modules=self.backend_modules,
+            extra_patches=self.extra_patches,
+        )

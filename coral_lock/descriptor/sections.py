@@ -1,0 +1,196 @@
+"""What a source says, section by section: nodes → settings, by path."""
+
+from __future__ import annotations
+
+from coral_lock.config import BUILT_IN_PATCHES
+from coral_lock.descriptor import expectations as expect
+from coral_lock.descriptor.keys import dotted
+from coral_lock.descriptor.mistakes import nearest
+from coral_lock.descriptor.model import DISCOVER_CHOICES, SWITCH_FIELDS
+from coral_lock.descriptor.node import INVALID
+from coral_lock.names import is_plugin_name
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, TypeAlias
+
+    from coral_lock.descriptor.mistakes import Mistakes
+    from coral_lock.descriptor.node import Node, Place
+
+    Path: TypeAlias = tuple[str, ...]
+
+SECTIONS = (
+    "platform",
+    "patches",
+    "workflows",
+    "backends",
+    "plugins",
+    "extra_patches",
+    "services",
+)
+RESERVED_BACKEND_KEYS = ("auto_discover", "auto_patch_rknn", "modules")
+"""The keys of `backends` that aren't the names of plugins."""
+
+_A_SWITCH = f"true or false, or a mapping of {', '.join(SWITCH_FIELDS)}"
+_VERY_ALIKE = 0.8
+
+
+class Setting(Record):
+    """A value and where it came from."""
+
+    value: Any
+    where: str
+
+
+class Mention(Record):
+    """That a source names a plugin, at which place, and whether it says `enabled`."""
+
+    where: str
+    decides: bool
+
+
+class Settings:
+    """What one source says.
+
+    `values` are by path, e.g. `("patches", "x", "enabled")`; `mentions` tell of each plugin
+    by group and name; `services` is the node of the free-form section.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[Path, Setting] = {}
+        self.mentions: dict[Path, Mention] = {}
+        self.services: Node | None = None
+
+
+def read_sections(root: Node, mistakes: Mistakes) -> Settings:
+    """Return what the descriptor `root` says; what it says wrongly goes to `mistakes`."""
+    return _Sections(mistakes).read(root)
+
+
+class _Sections:
+    def __init__(self, mistakes: Mistakes) -> None:
+        self._mistakes = mistakes
+        self._settings = Settings()
+
+    def read(self, root: Node) -> Settings:
+        readers = {
+            "platform": self._platform,
+            "patches": self._patches,
+            "workflows": self._workflows,
+            "backends": self._backends,
+            "plugins": self._plugins,
+            "extra_patches": self._extra_patches,
+            "services": self._services,
+        }
+        for key, node in expect.mapping(root, (), self._mistakes).items():
+            reader = readers.get(key)
+            if reader is None:
+                self._unknown_key(node, (key,), SECTIONS)
+            else:
+                reader(node)
+        return self._settings
+
+    def _platform(self, node: Node) -> None:
+        self._set(("platform",), node, expect.name(node, ("platform",), self._mistakes))
+
+    def _patches(self, node: Node) -> None:
+        for name, member in expect.mapping(node, ("patches",), self._mistakes).items():
+            path = ("patches", name)
+            if name not in BUILT_IN_PATCHES:
+                self._switch(member, path)
+            elif isinstance(member.value, dict):
+                self._mistakes.add(
+                    member.place,
+                    f"`{dotted(path)}` has a wrong value",
+                    expected="true or false, as it is a patch of the host itself",
+                    found="a mapping",
+                )
+            else:
+                self._set(path, member, expect.flag(member, path, self._mistakes))
+
+    def _workflows(self, node: Node) -> None:
+        for name, member in expect.mapping(node, ("workflows",), self._mistakes).items():
+            self._switch(member, ("workflows", name))
+
+    def _backends(self, node: Node) -> None:
+        for name, member in expect.mapping(node, ("backends",), self._mistakes).items():
+            path = ("backends", name)
+            if name == "modules":
+                self._set(path, member, expect.modules(member, path, self._mistakes))
+            elif name in RESERVED_BACKEND_KEYS:
+                self._set(path, member, expect.flag(member, path, self._mistakes))
+            else:
+                self._switch(member, path)
+                self._warn_of_similar_key(member.origin, path)
+
+    def _warn_of_similar_key(self, place: Place, path: Path) -> None:
+        """Warn of a backend plugin's name that looks like a misspelt key of the section."""
+        similar = nearest(path[-1], RESERVED_BACKEND_KEYS, likeness=_VERY_ALIKE)
+        if similar:
+            self._mistakes.warn(
+                f"{place}: `{dotted(path)}` is taken for the switch of a backend plugin; "
+                f"did you mean `{dotted((*path[:-1], similar))}`?"
+            )
+
+    def _plugins(self, node: Node) -> None:
+        for key, member in expect.mapping(node, ("plugins",), self._mistakes).items():
+            path = ("plugins", key)
+            if key != "discover":
+                self._unknown_key(member, path, ("discover",))
+                continue
+            self._set(path, member, expect.choice(member, path, self._mistakes, DISCOVER_CHOICES))
+
+    def _extra_patches(self, node: Node) -> None:
+        path = ("extra_patches",)
+        self._set(path, node, expect.names(node, path, self._mistakes))
+
+    def _services(self, node: Node) -> None:
+        expect.mapping(node, ("services",), self._mistakes)
+        if isinstance(node.value, dict):
+            self._settings.services = node
+
+    def _switch(self, node: Node, path: Path) -> None:
+        """Read what a source says of one plugin."""
+        if not is_plugin_name(path[-1]):
+            self._mistakes.add(
+                node.origin,
+                f"`{dotted(path)}` can't be the name of a plugin",
+                expected=expect.A_NAME,
+            )
+        elif not isinstance(node.value, dict):
+            enabled = expect.flag(node, path, self._mistakes, expected=_A_SWITCH)
+            self._set((*path, "enabled"), node, enabled)
+            self._settings.mentions[path] = Mention(where=str(node.origin), decides=True)
+        else:
+            for field, member in node.value.items():
+                self._switch_field(member, (*path, field))
+            self._settings.mentions[path] = Mention(
+                where=str(node.origin), decides="enabled" in node.value
+            )
+
+    def _switch_field(self, node: Node, path: Path) -> None:
+        field = path[-1]
+        if field in ("enabled", "optional"):
+            self._set(path, node, expect.flag(node, path, self._mistakes))
+        elif field == "after":
+            ids = expect.plugin_ids(node, path, self._mistakes)
+            self._set(path, node, tuple(sorted(ids)))
+        elif field == "distribution":
+            self._set(path, node, expect.distribution(node, path, self._mistakes))
+        else:
+            self._unknown_key(node, path, SWITCH_FIELDS)
+
+    def _set(self, path: Path, node: Node, value: object) -> None:
+        if node.value is not INVALID:
+            self._settings.values[path] = Setting(value=value, where=str(node.origin))
+
+    def _unknown_key(self, node: Node, path: Path, known: Iterable[str]) -> None:
+        similar = nearest(path[-1], known)
+        self._mistakes.add(
+            node.origin,
+            f"unknown key `{dotted(path)}`",
+            expected=None if similar else f"one of {', '.join(known)}",
+            hint=f"did you mean `{dotted((*path[:-1], similar))}`?" if similar else None,
+        )

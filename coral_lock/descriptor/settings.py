@@ -1,0 +1,78 @@
+"""`--set KEY=VALUE` → nodes."""
+
+from __future__ import annotations
+
+from coral_lock.descriptor.keys import dotted, split_setting
+from coral_lock.descriptor.mistakes import Mistakes
+from coral_lock.descriptor.node import INVALID, MAX_DEPTH, Node, Place, shortened
+from coral_lock.descriptor.node_builder import NodeBuilder
+from coral_lock.errors import InputError
+
+_MAY_BE_SHOWN = frozenset(
+    {"platform", "patches", "workflows", "backends", "plugins", "extra_patches"}
+)
+"""Values of other keys, `services` first of all, may be secrets: messages leave them out."""
+
+_LONGEST_PLACE = 200
+_OPENS_YAML = ("{", "[", '"', "'")
+
+
+def read_setting(setting: str, mistakes: Mistakes) -> Node | None:
+    """Return a descriptor that holds only what `setting` says, None if it says nothing.
+
+    A value that starts with a quote or a bracket is a YAML flow value. Any other is one
+    scalar of YAML's core schema as it stands, so nothing in it has to be escaped.
+
+    Args:
+        setting: `KEY=VALUE` with a dotted key, e.g. `patches.camera_stabilizer=true`.
+        mistakes: where mistakes go.
+    """
+    try:
+        parts, key, value = split_setting(setting)
+    except ValueError as error:
+        place = Place(source=f"--set {shortened(setting.partition('=')[0], _LONGEST_PLACE)}")
+        mistakes.add(place, f"not a setting: {error}", expected="KEY=VALUE")
+        return None
+    shown = f"{key}={value}" if parts[0] in _MAY_BE_SHOWN else key
+    place = Place(source=f"--set {shortened(shown, _LONGEST_PLACE)}")
+    if len(parts) > MAX_DEPTH:
+        mistakes.add(place, "the key is nested too deep", expected=f"at most {MAX_DEPTH} levels")
+        return None
+    node = _read_value(value.strip(), parts, place, mistakes)
+    for part in reversed(parts):
+        node = Node(value={part: node}, place=place, key_place=place)
+    return node
+
+
+def _read_value(value: str, parts: tuple[str, ...], place: Place, mistakes: Mistakes) -> Node:
+    if not value.startswith(_OPENS_YAML):
+        builder = NodeBuilder(mistakes)
+        return builder.plain(value, parts, place, place)
+    from coral_lock.descriptor.yaml_reader import read_yaml
+
+    inner = Mistakes()
+    try:
+        node = read_yaml(value, place.source, inner, path=parts)
+    except InputError as error:
+        message = f"`{dotted(parts)}` can't be read: {error.message}"
+        mistakes.add(place, message, expected=error.expected)
+        return Node(value=INVALID, place=place, key_place=place)
+    for mistake in inner.in_order():
+        mistakes.add(
+            place,
+            mistake.message,
+            expected=mistake.expected,
+            found=mistake.found,
+            hint=mistake.hint,
+        )
+    return _placed(node, place)
+
+
+def _placed(node: Node, place: Place) -> Node:
+    """Return `node` with `place` everywhere: positions in an argument help nobody."""
+    value = node.value
+    if isinstance(value, dict):
+        value = {key: _placed(member, place) for key, member in value.items()}
+    elif isinstance(value, tuple):
+        value = tuple(_placed(item, place) for item in value)
+    return Node(value=value, place=place, key_place=place, text=node.text)

@@ -1,0 +1,251 @@
+"""Reading one installed distribution's dist-info directory, without `importlib.metadata`.
+
+`importlib.metadata` costs more to import than a whole locked start, and picks among
+several copies of a distribution by directory order.
+"""
+
+from __future__ import annotations
+
+import os
+
+from coral_lock.errors import BrokenDistributionError
+from coral_lock.inventory import EntryPoint
+from coral_lock.names import ENTRY_POINT_GROUPS, is_object_reference
+from coral_lock.record import Record
+from coral_lock.safe_read import read_regular_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MAX_METADATA_BYTES = 8 << 20
+MAX_RECORD_BYTES = 64 << 20
+
+
+class Location(Record):
+    """Where an installed distribution's metadata lies: a site root and a directory in it."""
+
+    root: str
+    directory: str
+
+    @property
+    def path(self) -> str:
+        return os.path.join(self.root, self.directory)
+
+
+class Metadata(Record):
+    """What METADATA says (core metadata specification)."""
+
+    name: str
+    version: str
+    requires: tuple[str, ...]
+
+
+class RecordRow(Record):
+    """A line of RECORD: a path relative to the site root, and a hash that nobody checked."""
+
+    path: str
+    hash: str
+
+
+def read_text(location: Location, name: str, limit: int = MAX_METADATA_BYTES) -> str | None:
+    """Return a text file of the dist-info directory, or None where it is absent.
+
+    Raises:
+        BrokenDistributionError: it can't be read or isn't UTF-8.
+    """
+    path = os.path.join(location.path, name)
+    try:
+        return read_regular_file(path, limit).decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8"
+        raise BrokenDistributionError(
+            f"`{name}` can't be read: {reason}",
+            code="plugin-broken",
+            where=path,
+            hint="reinstall the distribution",
+        ) from None
+
+
+def read_metadata(location: Location) -> Metadata:
+    """Return name, version and requirements of a distribution, from its METADATA.
+
+    Raises:
+        BrokenDistributionError: METADATA is absent, or lacks name or version.
+    """
+    is_egg_info = location.directory.endswith(".egg-info")
+    text = read_text(location, "PKG-INFO" if is_egg_info else "METADATA")
+    if text is None and is_egg_info:
+        text = read_text(Location(root=location.root, directory="."), location.directory)
+    fields: dict[str, list[str]] = {}
+    for field, value in _headers(text or ""):
+        fields.setdefault(field, []).append(value)
+    name, version = fields.get("name", [""])[0], fields.get("version", [""])[0]
+    if not name or not version or not (name + version).isprintable():
+        raise BrokenDistributionError(
+            "METADATA states no name and version",
+            code="plugin-broken",
+            where=location.path,
+            hint="reinstall the distribution",
+        )
+    return Metadata(
+        name=name, version=version, requires=tuple(sorted(set(fields.get("requires-dist", []))))
+    )
+
+
+def _headers(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the header fields up to the first empty line, continuation lines joined."""
+    current: tuple[str, str] | None = None
+    for line in text.split("\n"):
+        line = line.rstrip("\r")
+        if not line:
+            break
+        if line[0] in " \t":
+            if current:
+                current = (current[0], f"{current[1]} {line.strip()}")
+            continue
+        if current:
+            yield current
+        field, separator, value = line.partition(":")
+        current = (field.strip().lower(), value.strip()) if separator else None
+    if current:
+        yield current
+
+
+def read_wheel_tag(location: Location) -> str:
+    """Return the compressed, sorted tag set of the `Tag:` lines in WHEEL, `py2.py3-none-any`.
+
+    Raises:
+        BrokenDistributionError: there is no WHEEL, or no well-formed tag in it.
+    """
+    text = read_text(location, "WHEEL") or ""
+    tags = [value.split("-") for field, value in _headers(text) if field == "tag"]
+    if not tags or any(len(tag) != 3 or not all(tag) for tag in tags):
+        raise BrokenDistributionError(
+            "the distribution wasn't installed from a wheel: WHEEL states no tag",
+            code="unusable-record",
+            where=location.path,
+            hint="reinstall it from a wheel with pip or uv",
+        )
+    return "-".join(".".join(sorted(set(parts))) for parts in zip(*tags))
+
+
+def read_record(location: Location) -> tuple[RecordRow, ...]:
+    """Return the rows of RECORD whose files lie under the site root, sorted by path.
+
+    Raises:
+        BrokenDistributionError: there is no RECORD, it lists nothing, or it lists a path
+            that leaves the site root and comes back.
+    """
+    text = read_text(location, "RECORD", MAX_RECORD_BYTES)
+    rows: dict[str, RecordRow] = {}
+    for path, digest in _record_rows(text or ""):
+        if path.startswith(("/", "\\")) or ".." in path.split("/"):
+            _refuse_disguised(path, location)
+            continue
+        normalized = "/".join(part for part in path.split("/") if part not in ("", "."))
+        rows[normalized] = RecordRow(path=normalized, hash=digest)
+    if f"{location.directory}/METADATA" not in rows:
+        raise BrokenDistributionError(
+            "RECORD is absent or doesn't list the distribution's own files",
+            code="unusable-record",
+            where=os.path.join(location.path, "RECORD"),
+            hint="reinstall the distribution from a wheel with pip or uv",
+        )
+    return tuple(rows[path] for path in sorted(rows))
+
+
+def _record_rows(text: str) -> Iterator[tuple[str, str]]:
+    if '"' in text:
+        import csv
+
+        for row in csv.reader(text.split("\n")):
+            if row and row[0]:
+                yield row[0], row[1] if len(row) > 1 else ""
+        return
+    for line in text.split("\n"):
+        path, _, rest = line.rstrip("\r").partition(",")
+        if path:
+            yield path, rest.partition(",")[0]
+
+
+def _refuse_disguised(path: str, location: Location) -> None:
+    """Scripts and data files leave the site root; a path that comes back hides something."""
+    target = os.path.normpath(os.path.join(location.root, path))
+    if os.path.commonpath((target, os.path.abspath(location.root))) == os.path.abspath(
+        location.root
+    ):
+        raise BrokenDistributionError(
+            f"RECORD lists a file of the site directory by a roundabout path: `{path}`",
+            code="unusable-record",
+            where=os.path.join(location.path, "RECORD"),
+            hint="reinstall the distribution from a wheel you trust",
+        )
+
+
+def read_entry_points(location: Location) -> tuple[EntryPoint, ...]:
+    """Return the entry points of the plugin groups, sorted by group and name.
+
+    The format is that of the entry points specification; extras behind the object
+    reference are passed over, as they are deprecated.
+
+    Raises:
+        BrokenDistributionError: `entry_points.txt` can't be read, or one of the groups
+            holds a line that isn't `name = module:attribute`, or a name twice.
+    """
+    text = read_text(location, "entry_points.txt")
+    if text is None or "coral_inference." not in text:
+        return ()
+    return parse_entry_points(text, os.path.join(location.path, "entry_points.txt"))
+
+
+def parse_entry_points(text: str, where: str) -> tuple[EntryPoint, ...]:
+    """Return the plugin entry points that the text of an `entry_points.txt` declares.
+
+    Raises:
+        BrokenDistributionError: see `read_entry_points`.
+    """
+    short_names: Mapping[str, str] = {full: short for short, full in ENTRY_POINT_GROUPS.items()}
+    group: str | None = None
+    found: dict[tuple[str, str], EntryPoint] = {}
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.strip()
+        if not line or line.startswith(("#", ";")):
+            continue
+        if line.startswith("[") and line.endswith("]"):
+            group = short_names.get(line[1:-1].strip())
+            continue
+        if group is None:
+            continue
+        name, separator, value = (part.strip() for part in line.partition("="))
+        value = value.partition("[")[0].strip()
+        if not separator or not name or not is_object_reference(value) or (group, name) in found:
+            problem = (
+                "twice"
+                if (group, name) in found
+                else "in a form that isn't `name = module:attribute`"
+            )
+            raise BrokenDistributionError(
+                f"an entry point is declared {problem}: `{line}`",
+                code="plugin-broken",
+                where=f"{where}:{number}",
+                hint="correct it in the distribution's project and reinstall",
+            )
+        found[group, name] = EntryPoint(group=group, name=name, value=value)
+    return tuple(found[key] for key in sorted(found))
+
+
+def is_editable(location: Location) -> bool:
+    """Whether the distribution is an editable install (`direct_url.json`, PEP 610)."""
+    text = read_text(location, "direct_url.json")
+    if text is None or "editable" not in text:
+        return False
+    import json
+
+    try:
+        document = json.loads(text)
+        return document["dir_info"]["editable"] is True
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return False

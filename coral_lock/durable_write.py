@@ -1,0 +1,72 @@
+"""Writing a file so that it is there whole or not at all, even when power fails."""
+
+from __future__ import annotations
+
+import os
+
+from coral_lock.errors import WriteError
+
+
+def write_durably(path: str, text: str) -> None:
+    """Replace the file at `path` by `text`, in UTF-8.
+
+    A temporary file in the same directory is written, synced and renamed over the target,
+    and the directory is synced. A link is followed, so that its target is replaced.
+
+    Args:
+        path: the file; its permissions are kept where it exists.
+        text: the whole content.
+
+    Raises:
+        WriteError: it can't be written; what was there is unchanged.
+    """
+    target = os.path.realpath(path)
+    directory = os.path.dirname(target)
+    temporary = os.path.join(directory, f".{os.path.basename(target)}.{os.urandom(6).hex()}.tmp")
+    try:
+        mode = _mode_for(target)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(text.encode("utf-8"))
+                file.flush()
+                os.fsync(descriptor)
+            os.chmod(temporary, mode)
+            os.replace(temporary, target)
+        except BaseException:
+            _remove(temporary)
+            raise
+        _sync_directory(directory)
+    except OSError as error:
+        raise WriteError(
+            f"`{path}` can't be written: {error.strerror or error}; "
+            + ("what was there is unchanged" if os.path.exists(target) else "nothing was written"),
+            where=path,
+            hint="make room, or make its directory writable, and run the command again",
+        ) from None
+
+
+def _mode_for(target: str) -> int:
+    try:
+        return os.stat(target).st_mode & 0o777
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        return
+
+
+def _sync_directory(directory: str) -> None:
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,104 @@
+"""Findings: deviations as values, with stable slugs that any renderer can show."""
+
+from __future__ import annotations
+
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS, INTEGRITY
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+ERROR = "error"
+WARNING = "warning"
+
+INTEGRITY_CODES = frozenset(
+    {"digest-mismatch", "file-missing", "unlocked-file", "module-shadowed", "foreign-target"}
+)
+"""The codes that say that bytes differ from the lock: exit code 3."""
+
+CODES: Mapping[str, str] = {
+    "activation-failed": "A plugin returned False, raised, or ended the process's work.",
+    "conflict": "Two distributions offer the same plugin id.",
+    "contradicts-lock": "A descriptor, variable or `--set` asks for something else than the lock.",
+    "digest-mismatch": "The bytes of a distribution's files differ from the lock.",
+    "distribution-missing": "A locked distribution isn't installed.",
+    "duplicate-distribution": "A distribution is installed more than once.",
+    "editable-install": "A distribution is installed in editable mode, so its bytes aren't fixed.",
+    "entry-point-drift": "A locked plugin's entry point isn't declared by its distribution.",
+    "file-missing": "A file that a distribution's RECORD lists is absent.",
+    "foreign-target": "An entry point's module isn't among its distribution's own files.",
+    "host-drift": "The host's version differs from the lock.",
+    "host-unknown": "A plugin requires a version of a host whose version isn't known.",
+    "incompatible": "A plugin requires a newer host.",
+    "invalid-requirement": "A plugin's version requirement isn't a PEP 440 version.",
+    "module-shadowed": "Another file would be imported instead of the locked one.",
+    "platform-drift": "The wheel tag that is installed isn't one that the lock covers.",
+    "plugin-broken": "A plugin can't be used as it is installed.",
+    "python-drift": "The interpreter's version differs from the lock.",
+    "requirement-unmet": "A requirement of a distribution isn't met by what is installed.",
+    "spec-drift": "A plugin's live spec differs from the lock.",
+    "spec-unknown": "What a plugin is can't be learnt.",
+    "unknown-plugin": "The descriptor names a plugin that no distribution offers.",
+    "unlocked-file": "A file that no wheel put there lies in a locked distribution's directory.",
+    "unlocked-module": "The descriptor names modules to import, which a locked start doesn't.",
+    "unlocked-plugin": "An installed distribution offers plugins that the lock doesn't name.",
+    "unpinned": "The lock holds no digest for a distribution.",
+    "unusable-record": "A distribution's RECORD doesn't list what is installed.",
+    "version-drift": "A distribution's version differs from the lock.",
+}
+"""Every code and what it means; the documentation lists them from here."""
+
+
+class Finding(Record):
+    """One deviation.
+
+    `subject` is a plugin id or a distribution's normalized name, `where` a file or a
+    dotted path, and `hint` the command or edit that helps.
+    """
+
+    code: str
+    severity: str
+    subject: str
+    summary: str
+    expected: str | None = None
+    found: str | None = None
+    where: str | None = None
+    hint: str | None = None
+
+    def _check(self) -> None:
+        if self.code not in CODES:
+            raise ValueError(f"unknown finding code `{self.code}`")
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Return the finding as a JSON object; absent details are null."""
+        return {field: getattr(self, field) for field in self._fields}
+
+
+def sorted_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return the findings in their fixed order: errors first, then by subject, code and place."""
+    return tuple(
+        sorted(
+            findings,
+            key=lambda finding: (
+                finding.severity != ERROR,
+                finding.subject,
+                finding.code,
+                finding.where or "",
+                finding.summary,
+            ),
+        )
+    )
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Whether any of the findings is an error."""
+    return any(finding.severity == ERROR for finding in findings)
+
+
+def exit_code(findings: Iterable[Finding]) -> int:
+    """Return 0 without errors, 3 if an error says that bytes differ from the lock, else 1."""
+    errors = {finding.code for finding in findings if finding.severity == ERROR}
+    if errors & INTEGRITY_CODES:
+        return INTEGRITY
+    return DOES_NOT_HOLD if errors else HOLDS

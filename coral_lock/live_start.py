@@ -1,0 +1,60 @@
+"""A start without a lock: resolve what is installed now, then activate it."""
+
+from __future__ import annotations
+
+import sys
+
+from coral_lock.descriptor.load import load_descriptor
+from coral_lock.environment_inventory import EnvironmentInventory, environment_probe
+from coral_lock.finding import has_errors
+from coral_lock.locked_start import activate_plugins
+from coral_lock.model import LockedPlugin
+from coral_lock.order import activation_order
+from coral_lock.report import NOT_RUN, REFUSED, ActivationReport, PluginOutcome
+from coral_lock.resolution import locked_plugin, survey
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.reporter import Reporter
+
+
+def start_live(
+    descriptor: Descriptor | None = None, reporter: Reporter | None = None
+) -> ActivationReport:
+    """Select plugins among what is installed and activate them in this process.
+
+    Args:
+        descriptor: what this runtime should run; None stands for the defaults.
+        reporter: is told of progress.
+
+    Raises:
+        CycleError: the `after` of some plugins can't be met.
+    """
+    descriptor = descriptor or load_descriptor(None)
+    surveyed = survey(
+        EnvironmentInventory(),
+        descriptor,
+        probe=environment_probe(sys.path),
+        reporter=reporter,
+    )
+    selected = {
+        plugin.id: locked_plugin(plugin, descriptor) for plugin in surveyed.selection.selected()
+    }
+    config = descriptor.runtime_config()
+    messages = [f"No lock: {len(selected)} plugins selected among what is installed"]
+    if has_errors(surveyed.findings):
+        return ActivationReport(
+            outcome=REFUSED,
+            locked=False,
+            platform=descriptor.platform,
+            plugins=tuple(PluginOutcome(id=key, status=NOT_RUN) for key in sorted(selected)),
+            patches_enabled=config.built_in_patches(),
+            findings=surveyed.findings,
+            log_messages=(*messages, "The selection has errors: nothing was activated"),
+        )
+    order = activation_order({key: plugin.after for key, plugin in selected.items()})
+    plugins: list[LockedPlugin] = [selected[key] for key in order]
+    return activate_plugins(
+        plugins, config, {}, locked=False, findings=surveyed.findings, messages=messages
+    )

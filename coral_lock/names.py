@@ -1,0 +1,74 @@
+"""The names of the domain: normalized distribution names, groups, plugin ids."""
+
+from __future__ import annotations
+
+ENTRY_POINT_GROUPS = {
+    "backends": "coral_inference.backends",
+    "patches": "coral_inference.patches",
+    "workflows": "coral_inference.workflows",
+}
+"""The short name of each plugin group and its entry point group, in activation order."""
+
+GROUPS = tuple(ENTRY_POINT_GROUPS)
+
+CORE_DISTRIBUTION = "coral-inference"
+INFERENCE_DISTRIBUTIONS = ("inference", "inference-core", "inference-cpu", "inference-gpu")
+"""The distributions under which the inference host is published."""
+
+
+def normalized_name(name: str) -> str:
+    """Return a distribution's name as PEP 503 normalizes it: `Foo.Bar_baz` is `foo-bar-baz`."""
+    if name.isalnum():
+        return name.lower()
+    parts = name.replace("_", "-").replace(".", "-").lower().split("-")
+    if "" not in parts:
+        return "-".join(parts)
+    inner = [part for part in parts if part]
+    first = "" if parts[0] else "-"
+    last = "" if parts[-1] else "-"
+    return f"{first}{'-'.join(inner)}{last}" if inner else "-"
+
+
+def is_normalized_name(name: str) -> bool:
+    """Whether `name` is what PEP 503 makes of a name that the core metadata allow."""
+    return (
+        name.isascii()
+        and name.replace("-", "0").isalnum()
+        and name.strip("-") == name == normalized_name(name)
+    )
+
+
+def plugin_id(group: str, name: str) -> str:
+    """Return the id `<group>:<name>` of a plugin."""
+    return f"{group}:{name}"
+
+
+def split_plugin_id(identifier: str) -> tuple[str, str]:
+    """Return group and name of a plugin id.
+
+    Raises:
+        ValueError: it isn't `<group>:<name>` with one of the three groups.
+    """
+    group, separator, name = identifier.partition(":")
+    if not separator or group not in ENTRY_POINT_GROUPS or not is_plugin_name(name):
+        raise ValueError(identifier)
+    return group, name
+
+
+def is_plugin_name(name: object) -> bool:
+    """Whether `name` can be a plugin's name: printable text on one line, no `@` or outer space."""
+    return (
+        isinstance(name, str)
+        and 0 < len(name) <= 200
+        and name == name.strip()
+        and name.isprintable()
+        and "@" not in name
+    )
+
+
+def is_object_reference(value: str) -> bool:
+    """Whether `value` is `module:attribute`, as the entry points specification writes it."""
+    module, separator, attribute = value.partition(":")
+    return bool(separator) and all(
+        part.isidentifier() for part in (*module.split("."), *attribute.split("."))
+    )

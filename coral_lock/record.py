@@ -1,0 +1,92 @@
+"""Frozen, keyword-only, slotted records for the path of a locked start.
+
+A record is what a frozen dataclass with slots is. It isn't one because a device
+pays for `import dataclasses` (with `re` and `inspect` behind it) at every start:
+as much as a whole locked start is meant to take.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, ClassVar
+
+    from typing_extensions import Self, dataclass_transform
+else:
+
+    def dataclass_transform(**_: object):
+        return lambda decorated: decorated
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class RecordType(type):
+    """Turns a class's annotations into slots and its class values into defaults."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> RecordType:
+        own_fields = tuple(namespace.get("__annotations__", ()))
+        defaults = {field: namespace.pop(field) for field in own_fields if field in namespace}
+        namespace["__slots__"] = own_fields
+        created = super().__new__(mcs, name, bases, namespace)
+        inherited_fields: tuple[str, ...] = ()
+        inherited_defaults: dict[str, Any] = {}
+        for base in bases:
+            inherited_fields += getattr(base, "_fields", ())
+            inherited_defaults.update(getattr(base, "_defaults", {}))
+        type.__setattr__(created, "_fields", inherited_fields + own_fields)
+        type.__setattr__(created, "_defaults", {**inherited_defaults, **defaults})
+        return created
+
+
+class Record(metaclass=RecordType):
+    """Base of all records: built from keywords, compared by value, never changed.
+
+    Raises:
+        TypeError: a field is missing or unknown.
+    """
+
+    if TYPE_CHECKING:
+        _fields: ClassVar[tuple[str, ...]]
+        _defaults: ClassVar[dict[str, Any]]
+    else:
+
+        def __init__(self, **values):
+            set_field = object.__setattr__
+            defaults = self._defaults
+            for field in self._fields:
+                if field in values:
+                    set_field(self, field, values.pop(field))
+                elif field in defaults:
+                    set_field(self, field, defaults[field])
+                else:
+                    raise TypeError(f"{type(self).__name__} needs `{field}`")
+            if values:
+                raise TypeError(f"{type(self).__name__} has no field `{min(values)}`")
+            self._check()
+
+    def _check(self) -> None:
+        """Hold the invariants of the record; called at the end of construction."""
+
+    def replace(self, **changes: Any) -> Self:
+        """Return a copy in which the fields of `changes` have new values."""
+        return type(self)(**{**{field: getattr(self, field) for field in self._fields}, **changes})
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: `{name}` can't be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: `{name}` can't be deleted")
+
+    def _values(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, field) for field in self._fields)
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, Record):
+            return NotImplemented
+        return self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._values()))
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{field}={getattr(self, field)!r}" for field in self._fields)
+        return f"{type(self).__name__}({fields})"

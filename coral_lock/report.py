@@ -1,0 +1,93 @@
+"""The outcome of a start: what was activated, what failed and why, as one document."""
+
+from __future__ import annotations
+
+from coral_lock.errors import HOLDS
+from coral_lock.finding import exit_code
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from coral_lock.canonical_json import Value
+    from coral_lock.finding import Finding
+
+REPORT_VERSION = "1.0"
+
+ACTIVATED = "activated"
+FAILED = "failed"
+REFUSED = "refused"
+UNSUPPORTED = "unsupported"
+NOT_RUN = "not-run"
+
+STARTED = "started"
+
+
+class PluginOutcome(Record):
+    """What became of one plugin.
+
+    `status` is `activated`, `failed` (it returned False or raised), `refused` (it isn't
+    what the lock says), `unsupported` (a backend for another platform) or `not-run` (the
+    start was refused). `duration_us` counts microseconds of import and activation.
+    """
+
+    id: str
+    status: str
+    reason: str | None = None
+    duration_us: int = 0
+
+
+class ActivationReport(Record):
+    """The outcome of `init`, whose JSON form is `schemas/activation-report.schema.json`.
+
+    `outcome` is `started`, `failed` (a plugin failed) or `refused` (nothing ran).
+    """
+
+    outcome: str
+    locked: bool
+    platform: str
+    plugins: tuple[PluginOutcome, ...]
+    patches_enabled: Mapping[str, bool]
+    findings: tuple[Finding, ...] = ()
+    log_messages: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        return HOLDS if self.outcome == STARTED else exit_code(self.findings)
+
+    def plugins_loaded(self) -> dict[str, bool]:
+        """Return each plugin that was tried, and whether it is active."""
+        return {
+            outcome.id: outcome.status == ACTIVATED
+            for outcome in sorted(self.plugins, key=lambda outcome: outcome.id)
+            if outcome.status not in (UNSUPPORTED, NOT_RUN)
+        }
+
+    def backends_enabled(self) -> list[str]:
+        """Return the names of the backends that are active, in order of activation."""
+        return [
+            outcome.id.partition(":")[2]
+            for outcome in self.plugins
+            if outcome.id.startswith("backends:") and outcome.status == ACTIVATED
+        ]
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return the JSON document of the report."""
+        return {
+            "report_version": REPORT_VERSION,
+            "outcome": self.outcome,
+            "locked": self.locked,
+            "state": {
+                "platform": self.platform,
+                "plugins_loaded": self.plugins_loaded(),
+                "patches_enabled": dict(sorted(self.patches_enabled.items())),
+                "backends_enabled": self.backends_enabled(),
+            },
+            "plugins": [
+                {field: getattr(outcome, field) for field in PluginOutcome._fields}
+                for outcome in self.plugins
+            ],
+            "findings": [finding.to_dict() for finding in self.findings],
+            "log_messages": list(self.log_messages),
+        }

@@ -1,0 +1,45 @@
+"""Keeps standard output for one document, whatever Python or C code prints meanwhile."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+class StdoutGuard:
+    """From construction on, everything printed to standard output goes to standard error.
+
+    The redirection is one of file descriptors, so that it holds for C code and for child
+    processes too.
+    """
+
+    def __init__(self) -> None:
+        _flush()
+        self._saved = os.dup(1)
+        try:
+            os.dup2(2, 1)
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, 1)
+            os.close(null)
+
+    def write_document(self, text: str) -> None:
+        """Write to the real standard output.
+
+        Raises:
+            OSError: it can't be written, e.g. since its reader is gone.
+        """
+        content = text.encode("utf-8", "backslashreplace")
+        while content:
+            content = content[os.write(self._saved, content) :]
+
+    def release(self) -> None:
+        """Give standard output back to everyone."""
+        _flush()
+        os.dup2(self._saved, 1)
+        os.close(self._saved)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()

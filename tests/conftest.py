@@ -1,0 +1,34 @@
+"""Fixtures that every test may use: the wheelhouse, and devices with coral-lock installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.device import Device, make_device
+from tests.support.wheelhouse import REPOSITORY, fill_wheelhouse
+
+MakeDevice = Callable[..., Device]
+
+
+@pytest.fixture(scope="session")
+def wheelhouse() -> Path:
+    """The wheels of all fixtures, of coral-lock, and of what they require."""
+    directory = REPOSITORY / ".cache" / "wheelhouse"
+    fill_wheelhouse(directory)
+    return directory
+
+
+@pytest.fixture
+def device(tmp_path: Path, wheelhouse: Path) -> MakeDevice:
+    """Make a device: a new environment with coral-lock and the named distributions."""
+    made: list[Device] = []
+
+    def make(*distributions: str, installer: str = "uv", name: str = "") -> Device:
+        directory = tmp_path / (name or f"device-{len(made)}")
+        made.append(make_device(directory, wheelhouse, *distributions, installer=installer))
+        return made[-1]
+
+    return make

@@ -1,0 +1,114 @@
+"""A device as a test sees it: an environment, a working directory, and the command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.support.environments import (
+    Environment,
+    clean_environment,
+    create_environment,
+    install_with_pip,
+    install_with_uv,
+)
+
+TIMEOUT_SECONDS = 120
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a command did."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    def json(self) -> Any:
+        return json.loads(self.stdout)
+
+    def require(self, code: int) -> Outcome:
+        """Fail with everything that was printed unless the exit code is this."""
+        assert self.code == code, f"exit code {self.code}, not {code}\n{self.stdout}{self.stderr}"
+        assert "Traceback" not in self.stderr, self.stderr
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Device:
+    environment: Environment
+    directory: Path
+    wheelhouse: Path
+    state: Path
+
+    @property
+    def site_packages(self) -> Path:
+        return self.environment.site_packages
+
+    @property
+    def lock_path(self) -> Path:
+        return self.directory / "coral.lock"
+
+    def run(
+        self, *words: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Outcome:
+        """Run a program of the environment in the working directory."""
+        program = self.environment.bin / words[0]
+        finished = subprocess.run(
+            (str(program), *map(str, words[1:])),
+            cwd=cwd or self.directory,
+            env=self.variables(env),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+        return Outcome(
+            code=finished.returncode,
+            stdout=finished.stdout.decode(),
+            stderr=finished.stderr.decode(),
+        )
+
+    def variables(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+        """The environment variables that the device's commands get."""
+        return clean_environment({"XDG_STATE_HOME": str(self.state), **(extra or {})})
+
+    def coral(
+        self, *words: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Outcome:
+        """Run `coral-runtime`."""
+        return self.run("coral-runtime", *words, env=env, cwd=cwd)
+
+    def install(self, *names: str, installer: str = "uv", no_deps: bool = False) -> None:
+        install = {"uv": install_with_uv, "pip": install_with_pip}[installer]
+        install(self.environment, *names, wheelhouse=self.wheelhouse, no_deps=no_deps)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.directory / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def locked(self, *words: str | Path) -> str:
+        """Lock, insist on success, and return the lock's text."""
+        self.coral("lock", *words).require(0)
+        return self.lock_path.read_text(encoding="utf-8")
+
+
+def make_device(
+    directory: Path, wheelhouse: Path, *distributions: str, installer: str = "uv"
+) -> Device:
+    """Create an environment with coral-lock and the named distributions in a new directory."""
+    directory.mkdir(parents=True)
+    (directory / "work").mkdir()
+    made = Device(
+        environment=create_environment(directory / "environment"),
+        directory=directory / "work",
+        wheelhouse=wheelhouse,
+        state=directory / "state",
+    )
+    made.install("coral-lock", *distributions, installer=installer)
+    return made
