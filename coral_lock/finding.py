@@ -29,6 +29,7 @@ CODES: Mapping[str, str] = {
     "file-missing": "A file that a distribution's RECORD lists is absent.",
     "foreign-target": "An entry point's module isn't among its distribution's own files.",
     "host-drift": "The host's version differs from the lock.",
+    "host-unverified": "The lock was told a host's version, and this machine has no such host.",
     "host-unknown": "A plugin requires a version of a host whose version isn't known.",
     "incompatible": "A plugin requires a newer host.",
     "invalid-requirement": "A plugin's version requirement isn't a PEP 440 version.",

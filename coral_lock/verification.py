@@ -58,6 +58,8 @@ def _python_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
 
 
 def _host_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
+    """Compare the hosts; one that the lock was only told of may be absent."""
+    seen_at_lock = {distribution.name for distribution in lock.distributions}
     for place, package, names in (
         ("core", lock.host.core, ["coral-inference"]),
         ("inference", lock.host.inference, [n for n in machine.hosts if n != "coral-inference"]),
@@ -65,7 +67,19 @@ def _host_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
         states = [(name, machine.hosts[name]) for name in sorted(names) if name in machine.hosts]
         expected = f"{package.distribution} {package.version}" if package else "none"
         found = ", ".join(_show_host(name, state) for name, state in states) or "none"
-        if not _is_host(package, states):
+        if package and not states and package.distribution not in seen_at_lock:
+            yield Finding(
+                code="host-unverified",
+                severity=WARNING,
+                subject=package.distribution,
+                summary=f"the {place} host's version can't be verified: it was told to the lock, "
+                "and this machine has no such distribution",
+                expected=expected,
+                found=found,
+                where=join_path("host", place),
+                hint=f"install `{package.distribution}=={package.version}`, so that it is checked",
+            )
+        elif not _is_host(package, states):
             yield Finding(
                 code="host-drift",
                 severity=ERROR,

@@ -1,0 +1,332 @@
+"""What a locked start runs, in which order, and what it says of plugins that fail."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.conftest import MakeDevice
+from tests.support.device import Device, Outcome
+
+HOSTS = ("coral-inference==0.0.5.dev1", "inference==0.58.0")
+OLD_CORE = ("coral-inference==0.0.4", "inference==0.58.0")
+
+
+def _outcomes(outcome: Outcome) -> dict[str, tuple[str, str | None]]:
+    return {
+        plugin["id"]: (plugin["status"], plugin["reason"]) for plugin in outcome.json()["plugins"]
+    }
+
+
+def test_the_documented_plugin_works_without_any_host(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0")
+    machine.locked("--core-version=0.0.4", "--inference-version=0.58.0")
+    report = machine.coral("init", "--locked").require(0).json()
+    assert report["state"]["plugins_loaded"] == {"patches:camera_stabilizer": True}
+    assert [(f["code"], f["severity"], f["expected"]) for f in report["findings"]] == [
+        ("host-unverified", "warning", "coral-inference 0.0.4"),
+        ("host-unverified", "warning", "inference 0.58.0"),
+    ]
+    live = machine.coral("init", "--set", "patches.camera_stabilizer=true").require(1)
+    assert "error[host-unknown]: `patches:camera_stabilizer` of `my-package` 1.0.0 requires" in (
+        live.stderr
+    )
+
+
+@pytest.mark.parametrize("core", ["0.0.4", "0.0.5.dev1"])
+def test_the_documented_plugin_works_with_the_real_spec_class(
+    device: MakeDevice, core: str
+) -> None:
+    machine = device("my-package==1.0.0", f"coral-inference=={core}", "inference==0.58.0")
+    machine.locked()
+    report = machine.coral("init", "--locked").require(0).json()
+    assert report["state"] == {
+        "platform": "onnx",
+        "plugins_loaded": {"patches:camera_stabilizer": True},
+        "patches_enabled": {
+            "buffer_sink": True,
+            "camera": True,
+            "metric_sink": True,
+            "plugins": True,
+            "sink": True,
+            "stream_manager": True,
+            "video_sink": True,
+            "webrtc": True,
+        },
+        "backends_enabled": [],
+    }
+
+
+def test_ours_is_served_where_an_old_core_has_no_plugin_module(device: MakeDevice) -> None:
+    machine = device("acme-vision", "coral-inference==0.0.3", "inference==0.58.0")
+    excluded = json.loads(machine.locked())["excluded"]
+    assert {entry["reason"] for entry in excluded.values()} == {
+        "requires coral-inference >= 0.0.4, found 0.0.3"
+    }
+    machine.install("acme-object")
+    machine.locked()
+    report = machine.coral("init", "--locked").require(0).json()
+    assert report["state"]["plugins_loaded"] == {"patches:frame_counter": True}
+
+
+FAILURES = {
+    "fails-false": "`activate` returned False, not True",
+    "fails-raise": "RuntimeError: sensor not calibrated (",
+    "fails-import": "ModuleNotFoundError: No module named 'module_that_is_not_there' (",
+    "fails-exit-import": "it called `sys.exit(3)` (",
+    "fails-exit-activate": "it called `sys.exit(3)` (",
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_plugin_that_fails_fails_the_start_and_the_others_go_on(
+    device: MakeDevice, name: str
+) -> None:
+    machine = device("my-package==1.0.0", "after-plugin", name, *HOSTS)
+    machine.locked()
+    identifier = f"patches:{name.replace('-', '_')}"
+    outcome = machine.coral("init", "--locked").require(1)
+    status, reason = _outcomes(outcome)[identifier]
+    assert status == "failed"
+    assert str(reason).startswith(FAILURES[name])
+    assert outcome.json()["state"]["plugins_loaded"] == {
+        "patches:camera_stabilizer": True,
+        identifier: False,
+        "patches:tone_mapping": True,
+    }
+    assert f"error[activation-failed]: `{identifier}` of `{name}` failed: {reason}" in (
+        outcome.stderr
+    )
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_an_optional_plugin_that_fails_is_a_warning(device: MakeDevice, name: str) -> None:
+    machine = device(name, *HOSTS)
+    plugin = name.replace("-", "_")
+    machine.locked("--set", f"patches.{plugin}.optional=true")
+    outcome = machine.coral("init", "--locked").require(0)
+    assert outcome.json()["outcome"] == "started"
+    assert outcome.json()["state"]["plugins_loaded"] == {f"patches:{plugin}": False}
+    assert f"warning[activation-failed]: `patches:{plugin}` of `{name}` failed: " in (
+        outcome.stderr
+    )
+
+
+def test_stdout_belongs_to_the_report_whatever_plugins_print(device: MakeDevice) -> None:
+    machine = device("prints-stdout", *HOSTS)
+    machine.locked()
+    outcome = machine.coral("init", "--locked").require(0)
+    assert outcome.json()["state"]["plugins_loaded"] == {"patches:prints_stdout": True}
+    assert len(outcome.stderr.splitlines()) > 2
+
+
+def test_backends_are_activated_only_where_they_support_the_platform(device: MakeDevice) -> None:
+    machine = device("rknn-backend", "generic-backend", "platform-workflow", *HOSTS)
+    machine.locked("--set", "platform=rknn")
+    report = machine.coral("init", "--locked").require(0).json()
+    assert report["state"]["backends_enabled"] == ["rknn_npu"]
+    assert report["state"]["platform"] == "rknn"
+    assert report["state"]["plugins_loaded"] == {
+        "backends:rknn_npu": True,
+        "workflows:platform_block": True,
+    }
+    assert {p["id"]: p["status"] for p in report["plugins"]} == {
+        "backends:generic_cpu": "unsupported",
+        "backends:rknn_npu": "activated",
+        "workflows:platform_block": "activated",
+    }
+
+
+def test_order_is_group_then_after_then_id(device: MakeDevice) -> None:
+    machine = device(
+        "acme-vision", "after-plugin", "generic-backend", "acme-workflows", "my-package", *HOSTS
+    )
+    machine.write(
+        "runtime.yaml",
+        'patches:\n  camera_stabilizer: {after: ["patches:tone_mapping"]}\n'
+        '  fog_removal: {after: ["patches:night_vision"]}\n',
+    )
+    machine.locked("-c", "runtime.yaml")
+    report = machine.coral("init", "--locked").require(0).json()
+    assert [plugin["id"] for plugin in report["plugins"]] == [
+        "backends:generic_cpu",
+        "patches:glare_filter",
+        "patches:night_vision",
+        "patches:fog_removal",
+        "patches:tone_mapping",
+        "patches:camera_stabilizer",
+        "workflows:custom_block",
+        "workflows:rknn_block",
+    ]
+
+
+def test_a_spec_that_differs_from_the_lock_is_refused(device: MakeDevice) -> None:
+    machine = device("dynamic-spec", *HOSTS)
+    text = machine.locked()
+    machine.lock_path.write_text(text.replace("under a name made at run time", "by and by"))
+    outcome = machine.coral("init", "--locked").require(1)
+    assert _outcomes(outcome) == {
+        "patches:frame_compositor": (
+            "refused",
+            "its live spec says description 'Compose frames, under a name made at run time', "
+            "the lock says 'Compose frames, by and by'",
+        )
+    }
+    assert "error[spec-drift]: `patches:frame_compositor`" in outcome.stderr
+
+
+def test_nothing_gets_in_by_the_side_of_the_host(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", "acme-object", *OLD_CORE)
+    machine.write("runtime.yaml", "patches: {frame_counter: false}\n")
+    machine.locked("-c", "runtime.yaml")
+    machine.write(
+        "check.py",
+        "import sys\n"
+        "import coral_inference.core as core\n"
+        "print(sorted(core.AUTO_LOADED), 'acme_object' in sys.modules,\n"
+        "      'my_package' in sys.modules)\n",
+    )
+    unlocked = machine.run("python", "check.py").require(0)
+    assert "patches:frame_counter" in unlocked.stdout
+    locked = machine.coral("run", "--locked", "--", "check.py").require(0)
+    assert locked.stdout == "[] False True\n"
+
+
+def test_services_reach_plugins_and_never_the_lock(device: MakeDevice) -> None:
+    machine = device("env-sensitive", *HOSTS)
+    machine.write(
+        "runtime.yaml", "services: {webrtc: {stun_servers: ['stun:stun.example.org:3478']}}\n"
+    )
+    assert "stun" not in machine.locked("-c", "runtime.yaml")
+    machine.write(
+        "show.py", "from env_sensitive import coral_plugins as c\nprint(c.SETTINGS['webrtc'])\n"
+    )
+    outcome = machine.coral("run", "--locked", "-c", "runtime.yaml", "--", "show.py").require(0)
+    assert outcome.stdout == "{'stun_servers': ['stun:stun.example.org:3478']}\n"
+
+
+CONTRADICTIONS: list[tuple[list[str], dict[str, str], str]] = [
+    (["--set", "platform=rknn"], {}, "another platform is asked for than the locked one"),
+    ([], {"CORAL_RUNTIME_PLATFORM": "rknn"}, "another platform is asked for than the locked one"),
+    (
+        ["--set", "patches.camera_stabilizer=false"],
+        {},
+        "`patches:camera_stabilizer` is switched off, and the lock holds it",
+    ),
+    ([], {"CORAL_ENABLE_PLUGINS": "0"}, "plugins are switched off, and the lock holds 1"),
+    (
+        ["--set", "patches.other=true"],
+        {},
+        "`patches:other` is switched on, and the lock doesn't hold it",
+    ),
+    (
+        ["--set", "patches.camera_stabilizer.optional=true"],
+        {},
+        "`patches:camera_stabilizer` is asked for with another `optional` than the locked one",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "env", "summary"), CONTRADICTIONS)
+def test_what_contradicts_the_lock_is_an_error(
+    device: MakeDevice, words: list[str], env: dict[str, str], summary: str
+) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    outcome = machine.coral("init", "--locked", *words, env=env).require(1)
+    assert [(f["code"], f["summary"]) for f in outcome.json()["findings"]] == [
+        ("contradicts-lock", summary)
+    ]
+    machine.coral("init", "--locked", "--no-env", env=env).require(0)
+
+
+def test_switches_of_the_host_do_not_contradict_the_lock(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    outcome = machine.coral("init", "--locked", "--set", "patches.camera=false").require(0)
+    assert outcome.json()["state"]["patches_enabled"]["camera"] is False
+
+
+def test_a_live_start_resolves_and_activates(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", "future-core", "acme-object", *HOSTS)
+    report = machine.coral("init", "--set", "patches.frame_counter=false").require(0).json()
+    assert report["locked"] is False
+    assert report["state"]["plugins_loaded"] == {"patches:camera_stabilizer": True}
+
+
+def test_the_report_is_written_where_asked(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    outcome = machine.coral("init", "--locked", "--report", "report.json").require(0)
+    assert (machine.directory / "report.json").read_text() == outcome.stdout
+
+
+class TestRun:
+    @pytest.fixture
+    def machine(self, device: MakeDevice) -> Device:
+        made = device("my-package==1.0.0", *HOSTS)
+        made.locked()
+        return made
+
+    def _show(self, machine: Device) -> Any:
+        machine.write(
+            "show.py",
+            "import sys\nprint(__name__, sys.argv, sys.path[0], 'my_package' in sys.modules)\n"
+            "sys.exit(7)\n",
+        )
+
+    def test_a_script_runs_in_the_same_process(self, machine: Device) -> None:
+        self._show(machine)
+        outcome = machine.coral("run", "--locked", "--", "show.py", "--port", "9").require(7)
+        assert outcome.stdout == (f"__main__ ['show.py', '--port', '9'] {machine.directory} True\n")
+
+    def test_a_module_runs_in_the_same_process(self, machine: Device) -> None:
+        self._show(machine)
+        outcome = machine.coral("run", "--locked", "--", "-m", "show", "x").require(7)
+        assert outcome.stdout == (
+            f"__main__ ['{machine.directory}/show.py', 'x'] {machine.directory} True\n"
+        )
+
+    def test_a_refused_start_runs_no_program(self, machine: Device) -> None:
+        self._show(machine)
+        machine.install("acme-object")
+        outcome = machine.coral("run", "--locked", "--", "show.py").require(1)
+        assert outcome.stdout == ""
+
+    def test_the_program_s_own_traceback_is_its_own(self, machine: Device) -> None:
+        machine.write("broken.py", "raise ValueError('mine')\n")
+        outcome = machine.coral("run", "--locked", "--", "broken.py")
+        assert outcome.code == 1
+        assert outcome.stderr.endswith("ValueError: mine\n")
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            ([], "error: `run` starts from a lock only\n"),
+            (["--locked"], "error: no program to run\n"),
+            (["--locked", "--", "absent.py"], "error: there is no program `absent.py`\n"),
+            (["--locked", "--", "/bin/sh"], "error: `/bin/sh` isn't a Python program\n"),
+            (
+                ["--locked", "app.py"],
+                "error: unexpected argument `app.py`: the program stands behind `--`\n",
+            ),
+        ],
+    )
+    def test_bad_usage(self, machine: Device, words: list[str], message: str) -> None:
+        assert message in machine.coral("run", *words).require(2).stderr
+
+
+def test_a_locked_start_imports_little(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *OLD_CORE)
+    machine.locked()
+    before = set(
+        machine.run("python", "-c", "import sys; print(*sys.modules)").require(0).stdout.split()
+    )
+    # The real spec class is a dataclass, so its own imports are taken away from the sum.
+    machine.write("show.py", "import sys\nprint(*sys.modules)\n")
+    outcome = machine.coral("run", "--locked", "--", "show.py").require(0)
+    imported = set(outcome.stdout.split()) - before
+    foreign = {"click", "yaml", "jsonschema", "tomlkit", "importlib.metadata", "packaging", "json"}
+    assert not imported & foreign
