@@ -42,7 +42,10 @@ def start_live(
         plugin.id: locked_plugin(plugin, descriptor) for plugin in surveyed.selection.selected()
     }
     config = descriptor.runtime_config()
-    messages = [f"No lock: {len(selected)} plugins selected among what is installed"]
+    messages = [
+        f"No lock: {len(selected)} plugins selected among what is installed",
+        *descriptor.warnings,
+    ]
     if has_errors(surveyed.findings):
         return ActivationReport(
             outcome=REFUSED,

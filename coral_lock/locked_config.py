@@ -98,9 +98,9 @@ def _request_contradictions(
     for field, asked, held in (
         ("optional", request.optional, plugin.optional),
         ("after", request.after, plugin.after),
-        ("distribution", request.distribution or plugin.distribution, plugin.distribution),
+        ("distribution", request.distribution, plugin.distribution),
     ):
-        if asked != held:
+        if asked and asked != held:
             yield _contradiction(
                 identifier,
                 f"`{identifier}` is asked for with another `{field}` than the locked one",

@@ -63,6 +63,8 @@ def start_locked(
     machine = observe(lock, integrity)
     findings = sorted_findings((*contradictions, *findings_of(lock, machine)))
     messages = _messages_about(lock, lock_path, integrity)
+    if descriptor is not None:
+        messages.extend(descriptor.warnings)
     plugins = lock.activation_order()
     if has_errors(findings):
         return ActivationReport(

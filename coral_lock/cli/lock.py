@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.model import Lock
 
-_MAX_SHOWN_CHANGES = 20
+_MAX_SHOWN_CHANGES = 12
 
 
 @click.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from coral_lock import canonical_json
-from coral_lock.cli.messages import say, say_findings
+from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.errors import InputError, UsageError
 from coral_lock.locked_start import start_locked
 from coral_lock.report import ACTIVATED, STARTED
@@ -92,7 +92,10 @@ def _descriptor(arguments: Arguments) -> Descriptor | None:
         return None
     from coral_lock.descriptor.load import load_descriptor
 
-    return load_descriptor(path, settings=settings, environment=environment)
+    descriptor = load_descriptor(path, settings=settings, environment=environment)
+    for warning in descriptor.warnings:
+        say_warning(warning)
+    return descriptor
 
 
 def _tell(report: ActivationReport) -> None:

@@ -242,6 +242,24 @@ def test_what_contradicts_the_lock_is_an_error(
     machine.coral("init", "--locked", "--no-env", env=env).require(0)
 
 
+def test_asking_again_for_what_is_locked_does_not_contradict_it(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", "after-plugin", *HOSTS)
+    machine.write(
+        "runtime.yaml",
+        'patches: {camera_stabilizer: {optional: true, after: ["patches:tone_mapping"]}}\n',
+    )
+    machine.locked("-c", "runtime.yaml")
+    machine.coral("init", "--locked", "-c", "runtime.yaml").require(0)
+    machine.coral("init", "--locked", "--set", "patches.camera_stabilizer=true").require(0)
+
+
+def test_a_misspelt_variable_is_pointed_out(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    outcome = machine.coral("init", "--locked", env={"CORAL_ENABLE_CAMRA": "0"}).require(0)
+    assert "warning: unknown variable `CORAL_ENABLE_CAMRA`" in outcome.stderr
+
+
 def test_switches_of_the_host_do_not_contradict_the_lock(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
     machine.locked()

@@ -1,0 +1,261 @@
+"""Laws of reading: the schema and the reader agree, and nothing but our errors comes out."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from coral_lock.config import BUILT_IN_PATCHES
+from coral_lock.descriptor.document import leaves, to_mapping
+from coral_lock.descriptor.keys import dotted
+from coral_lock.descriptor.load import load_descriptor
+from coral_lock.descriptor.model import Descriptor
+from coral_lock.errors import BAD_INPUT, CoralLockError, InputError, ProblemsError
+from coral_lock.schema_files import schema_text
+
+SCHEMA = json.loads(schema_text("descriptor"))
+VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+
+in_one_directory = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+_PLUGIN_NAMES = st.text("ab.:_- é", min_size=1, max_size=4).map(lambda text: f"p{text}q")
+_PLUGIN_IDS = st.builds(
+    "{}:{}".format, st.sampled_from(["backends", "patches", "workflows"]), _PLUGIN_NAMES
+)
+_MODULES = st.lists(st.sampled_from(["a", "b_1", "_c", "é"]), min_size=1, max_size=3).map(".".join)
+_DISTRIBUTIONS = st.from_regex(r"[a-zA-Z0-9]([a-zA-Z0-9._-]{0,5}[a-zA-Z0-9])?", fullmatch=True)
+_SWITCHES = st.booleans() | st.fixed_dictionaries(
+    {},
+    optional={
+        "enabled": st.booleans(),
+        "optional": st.booleans(),
+        "after": st.lists(_PLUGIN_IDS, unique=True, max_size=3),
+        "distribution": _DISTRIBUTIONS,
+    },
+)
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
+_FREE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | _TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+_BUILT_IN = st.dictionaries(st.sampled_from(sorted(BUILT_IN_PATCHES)), st.booleans())
+_PLUGIN_SWITCHES = st.dictionaries(_PLUGIN_NAMES, _SWITCHES, max_size=3)
+
+
+def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    return {**first, **second}
+
+
+DOCUMENTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "platform": _PLUGIN_NAMES,
+        "patches": st.builds(_joined, _BUILT_IN, _PLUGIN_SWITCHES),
+        "workflows": _PLUGIN_SWITCHES,
+        "backends": st.builds(
+            _joined,
+            st.fixed_dictionaries(
+                {},
+                optional={
+                    "auto_discover": st.booleans(),
+                    "auto_patch_rknn": st.booleans(),
+                    "modules": st.lists(_MODULES, unique=True, max_size=3),
+                },
+            ),
+            _PLUGIN_SWITCHES,
+        ),
+        "plugins": st.just({}) | st.builds(dict, discover=st.sampled_from(["all", "listed"])),
+        "extra_patches": st.lists(_PLUGIN_NAMES, unique=True, max_size=3),
+        "services": st.dictionaries(_TEXT, _FREE, max_size=3),
+    },
+)
+
+# Values that are right in one place and wrong in another, so that a changed document is
+# sometimes still valid.
+_OTHER_VALUES: st.SearchStrategy[Any] = st.sampled_from(
+    [
+        None, True, False, 0, 1, 1.5, "", " ", "x", "x ", "a@b", "a.b", "a..b", ".a", "1a", "a-b",
+        "a\n", "-a", "a_", "all", "listed", "true", "patches:x", "patches:", "patches:x ",
+        "patches: x", "other:x", "patches:" + "x" * 200, "patches:" + "x" * 201, "x" * 200,
+        "x" * 201, "\x7f", "a\u200bb", [], ["a", "a"], ["patches:x"], [1], [["a"]], {},
+        {"enabled": True}, {"x": True}, {"camera": {}}, {"enabled": None}, {"optional": 1},
+        {"after": "patches:x"}, {"distribution": "a b"}, {"distribution": ""}, {"discover": "all"},
+        {"modules": ["a"]}, {"a@b": True}, {" a": True}, {"": True},
+    ]
+)  # fmt: skip
+_KEYS = st.sampled_from(
+    [
+        "platform", "plaform", "patches", "camera", "x", "enabled", "after", "distribution",
+        "modules", "auto_discover", "discover", "optional", "services", "extra_patches",
+        "workflows", "backends", "plugins",
+    ]
+)  # fmt: skip
+
+
+@st.composite
+def changed_documents(draw: st.DrawFn) -> Any:
+    """A valid document in which some values have been set, replaced or removed anywhere."""
+    document = copy.deepcopy(draw(DOCUMENTS))
+    for _ in range(draw(st.integers(1, 3))):
+        place: Any = document
+        while True:
+            steps = list(place) if isinstance(place, dict) else range(len(place))
+            inner = [step for step in steps if isinstance(place[step], (dict, list))]
+            if not inner or draw(st.booleans()):
+                break
+            place = place[draw(st.sampled_from(inner))]
+        value = copy.deepcopy(draw(_OTHER_VALUES))
+        if isinstance(place, list):
+            place.append(value)
+        else:
+            place[draw(_KEYS | st.sampled_from(sorted(place)) if place else _KEYS)] = value
+    return document
+
+
+class _QuotingDumper(yaml.SafeDumper):
+    """PyYAML leaves text unquoted that is text in YAML 1.1 only, like `1e5`."""
+
+
+_QuotingDumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+)
+
+
+def _as_yaml(document: Any) -> str:
+    return yaml.dump(document, Dumper=_QuotingDumper)
+
+
+def _is_accepted(document: Any, directory: Path) -> bool:
+    path = directory / "runtime.json"
+    path.write_text(json.dumps(document))
+    try:
+        load_descriptor(str(path))
+    except CoralLockError:
+        return False
+    return True
+
+
+def _without_places(descriptor: Descriptor) -> Descriptor:
+    return descriptor.replace(
+        origins={},
+        warnings=(),
+        requests=tuple(request.replace(where="") for request in descriptor.requests),
+    )
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert SCHEMA["$id"] == "urn:coral-lock:descriptor:1"
+
+
+@in_one_directory
+@given(DOCUMENTS)
+def test_a_valid_document_is_accepted_by_the_schema_and_by_the_reader(
+    tmp_path: Path, document: Any
+) -> None:
+    VALIDATOR.validate(document)
+    assert _is_accepted(document, tmp_path)
+
+
+@in_one_directory
+@given(changed_documents())
+def test_the_reader_accepts_what_the_schema_accepts(tmp_path: Path, document: Any) -> None:
+    assert _is_accepted(document, tmp_path) == VALIDATOR.is_valid(document)
+
+
+@in_one_directory
+@given(DOCUMENTS)
+def test_json_and_yaml_read_the_same(tmp_path: Path, document: Any) -> None:
+    as_json = tmp_path / "runtime.json"
+    as_yaml = tmp_path / "runtime.yaml"
+    as_json.write_text(json.dumps(document))
+    as_yaml.write_text(_as_yaml(document))
+    from_json = load_descriptor(str(as_json))
+    assert _without_places(from_json) == _without_places(load_descriptor(str(as_yaml)))
+    assert from_json.services == document.get("services", {})
+
+
+@in_one_directory
+@given(DOCUMENTS)
+def test_the_printed_document_gives_the_descriptor_again(tmp_path: Path, document: Any) -> None:
+    path = tmp_path / "runtime.json"
+    path.write_text(json.dumps(document))
+    descriptor = load_descriptor(str(path))
+    printed = to_mapping(descriptor)
+    VALIDATOR.validate(printed)
+    path.write_text(json.dumps(printed))
+    assert _without_places(load_descriptor(str(path))) == _without_places(descriptor)
+    assert list(descriptor.origins) == [dotted(leaf) for leaf in leaves(printed)]
+
+
+def _load_anything(path: str | None, **sources: Any) -> None:
+    try:
+        load_descriptor(path, **sources)
+    except InputError:
+        pass
+    except ProblemsError as error:
+        if error.exit_code != BAD_INPUT:
+            raise
+
+
+_YAML_LIKE = st.text(
+    "abnpx: -{}[]\"'\\|>&*!%#@?,~=<.0189e+_\n\r\t\0\x85\u2028\ufeff\U0001f600", max_size=60
+)
+
+
+@in_one_directory
+@pytest.mark.parametrize("name", ["runtime.yaml", "runtime.json"])
+@given(
+    content=st.binary() | (_YAML_LIKE | st.text()).map(lambda text: text.encode("utf-8", "replace"))
+)
+def test_no_file_raises_anything_but_our_errors(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    _load_anything(str(path))
+
+
+@in_one_directory
+@given(DOCUMENTS, st.data())
+def test_no_damaged_file_raises_anything_but_our_errors(
+    tmp_path: Path, document: Any, data: st.DataObject
+) -> None:
+    for name, text in (("a.json", json.dumps(document)), ("a.yaml", _as_yaml(document))):
+        start = data.draw(st.integers(0, len(text)))
+        end = data.draw(st.integers(start, min(len(text), start + 3)))
+        path = tmp_path / name
+        path.write_text(text[:start] + data.draw(_YAML_LIKE) + text[end:], encoding="utf-8")
+        _load_anything(str(path))
+
+
+@given(st.lists(st.text() | st.builds("{}={}".format, _KEYS, _YAML_LIKE), max_size=3))
+def test_no_setting_raises_anything_but_our_errors(texts: list[str]) -> None:
+    _load_anything(None, settings=texts)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["CORAL_RUNTIME_PLATFORM", "CORAL_ENABLE_SINK", "CORAL_BACKEND_MODULES"])
+        | st.text().map(lambda text: f"CORAL_ENABLE_{text}"),
+        st.text(),
+    )
+)
+def test_no_environment_raises_anything_but_our_errors(environment: dict[str, str]) -> None:
+    _load_anything(None, environment=environment)
+
+
+@given(st.text())
+def test_no_path_raises_anything_but_our_errors(path: str) -> None:
+    _load_anything(f"/nowhere/{path}")

@@ -1,0 +1,55 @@
+"""What a descriptor can't be built with, and what a start doesn't import for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from coral_lock.descriptor.load import load_descriptor
+from coral_lock.descriptor.model import PluginRequest
+
+
+def test_requests_are_sorted_and_each_plugin_stands_once() -> None:
+    first = PluginRequest(group="patches", name="a", enabled=True, where="x")
+    second = PluginRequest(group="backends", name="b", enabled=True, where="x")
+    empty = load_descriptor(None)
+    assert empty.replace(requests=(first, second)).requests == (second, first)
+    with pytest.raises(ValueError, match="a plugin is requested once"):
+        empty.replace(requests=(first, first))
+
+
+def test_after_is_sorted() -> None:
+    with pytest.raises(ValueError, match="`after` is sorted, and holds each id once"):
+        PluginRequest(
+            group="patches", name="a", enabled=True, where="x", after=("patches:c", "patches:b")
+        )
+
+
+def test_a_plugin_that_is_not_named_has_no_request() -> None:
+    assert load_descriptor(None).request("patches", "x") is None
+
+
+HEAVY = ("yaml", "json", "re", "dataclasses", "typing", "difflib", "importlib.metadata")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import coral_lock.descriptor.model",
+        "from coral_lock.descriptor.load import load_descriptor\n"
+        "load_descriptor(None, environment={'CORAL_ENABLE_CAMERA': '1'},"
+        " settings=['patches.x=true', 'platform=rknn'])",
+    ],
+    ids=["model", "environment and switches"],
+)
+def test_a_start_imports_no_parser(statement: str) -> None:
+    script = (
+        f"import sys\nbefore = set(sys.modules)\n{statement}\n"
+        f"print(*sorted(set({HEAVY!r}) & (set(sys.modules) - before)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"
