@@ -22,6 +22,7 @@ from tests.support.wheels import FIXTURES, build_wheels, fixture_projects
 REPOSITORY = FIXTURES.parent
 PACKAGE = "coral_lock"
 THIRD_PARTY = ("click==8.5.1", "packaging", "pyyaml", "markupsafe==3.0.4")
+REAL_INFERENCE = "inference==0.58.0"
 
 
 def fill_wheelhouse(output: Path) -> tuple[Path, ...]:
@@ -34,6 +35,21 @@ def fill_wheelhouse(output: Path) -> tuple[Path, ...]:
     if missing:
         _download(missing, output)
     return (*built, *own)
+
+
+def fetch_real_inference(wheelhouse: Path) -> Path:
+    """Return the wheel of the real inference host, downloaded beside the wheelhouse.
+
+    It has a directory of its own, as a fixture bears the same name and version.
+    """
+    output = wheelhouse.parent / "real"
+    output.mkdir(parents=True, exist_ok=True)
+    wheels = sorted(output.glob("inference-*.whl"))
+    if not wheels:
+        _download([REAL_INFERENCE], output, "--ignore-requires-python")
+        wheels = sorted(output.glob("inference-*.whl"))
+    (wheel,) = wheels
+    return wheel
 
 
 def _copy_of_repository(target: Path) -> Path:
@@ -60,9 +76,9 @@ def _has(output: Path, requirement: Requirement) -> bool:
     return False
 
 
-def _download(requirements: list[str], output: Path) -> None:
+def _download(requirements: list[str], output: Path, *more_options: str) -> None:
     """Download with the user's own pip settings, which know the index to use."""
-    options = ("--only-binary", ":all:", "--no-deps", "--dest", str(output))
+    options = ("--only-binary", ":all:", "--no-deps", "--dest", str(output), *more_options)
     subprocess.run(
         (sys.executable, "-m", "pip", "download", "--quiet", *options, *requirements),
         check=True,
@@ -73,7 +89,8 @@ def _download(requirements: list[str], output: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.support.wheelhouse")
     parser.add_argument("output", type=Path)
-    for wheel in fill_wheelhouse(parser.parse_args().output):
+    output = parser.parse_args().output
+    for wheel in (*fill_wheelhouse(output), fetch_real_inference(output)):
         print(wheel)
 
 
