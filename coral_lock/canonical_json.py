@@ -121,9 +121,9 @@ def parse(text: str) -> Value:
     lines = iter(enumerate(text.split("\n"), 1))
     number, line = next(lines)
     value = _parse_value(line, number, lines, 0)
-    rest = [line for _, line in lines]
-    if rest not in ([], [""]):
-        raise NotCanonicalError("more follows the end of the document", number + 1)
+    rest = list(lines)
+    if rest and (len(rest) > 1 or rest[0][1]):
+        raise NotCanonicalError("more follows the end of the document", rest[0][0])
     return value
 
 

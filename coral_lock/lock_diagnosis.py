@@ -34,10 +34,22 @@ def diagnose(text: str, name: str, error: NotCanonicalError) -> LockError:
                 where=f"{name}:{number}",
                 hint="take either side, then run `coral-runtime lock`",
             )
+    if text.partition("\n")[0].endswith("\r"):
+        return LockError(
+            "the lines of the lock end in CRLF: something converted it",
+            expected="LF",
+            where=f"{name}:1",
+            hint=f"put `coral.lock -text` into .gitattributes, then {_REWRITE}",
+        )
     if isinstance(error, DuplicateKeyError):
         return LockError(str(error), where=f"{name}:{error.line}", hint=_REWRITE)
     try:
-        document = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        document = json.loads(
+            text,
+            object_pairs_hook=_unique_keys,
+            parse_constant=_refuse_constant,
+            parse_int=len,
+        )
     except _Duplicate as duplicate:
         return LockError(
             f"the key `{duplicate}` appears twice in one object", where=name, hint=_REWRITE
@@ -45,7 +57,7 @@ def diagnose(text: str, name: str, error: NotCanonicalError) -> LockError:
     except json.JSONDecodeError as json_error:
         return LockError(
             "the lock isn't JSON: "
-            + ("it is cut off" if json_error.pos >= len(text.rstrip()) else json_error.msg),
+            + ("it is cut off" if _is_cut_off(text, json_error) else _reason(json_error)),
             where=f"{name}:{json_error.lineno}:{json_error.colno}",
             hint=f"restore it from version control, or {_REWRITE}",
         )
@@ -66,6 +78,21 @@ def diagnose(text: str, name: str, error: NotCanonicalError) -> LockError:
         where=f"{name}:{error.line}",
         hint=_REWRITE,
     )
+
+
+def _is_cut_off(text: str, error: json.JSONDecodeError) -> bool:
+    """Whether the error is that the text of an object ends too early."""
+    content = text.strip()
+    return (
+        content.startswith("{")
+        and not content.endswith("}")
+        and "\n" not in text[error.pos :].rstrip()
+    )
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    message = error.msg.removesuffix(" at").removesuffix(" starting")
+    return message[0].lower() + message[1:]
 
 
 def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:

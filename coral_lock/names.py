@@ -18,15 +18,10 @@ INFERENCE_DISTRIBUTIONS = ("inference", "inference-core", "inference-cpu", "infe
 
 def normalized_name(name: str) -> str:
     """Return a distribution's name as PEP 503 normalizes it: `Foo.Bar_baz` is `foo-bar-baz`."""
-    if name.isalnum():
-        return name.lower()
-    parts = name.replace("_", "-").replace(".", "-").lower().split("-")
-    if "" not in parts:
-        return "-".join(parts)
-    inner = [part for part in parts if part]
-    first = "" if parts[0] else "-"
-    last = "" if parts[-1] else "-"
-    return f"{first}{'-'.join(inner)}{last}" if inner else "-"
+    normalized = name.lower().replace("_", "-").replace(".", "-")
+    while "--" in normalized:
+        normalized = normalized.replace("--", "-")
+    return normalized
 
 
 def is_normalized_name(name: str) -> bool:

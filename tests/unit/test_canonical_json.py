@@ -1,0 +1,152 @@
+"""Canonical JSON: its text, its reader, its dotted paths."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coral_lock.canonical_json import (
+    DuplicateKeyError,
+    NotCanonicalError,
+    join_path,
+    line_of,
+    parse,
+    quote,
+    write,
+)
+
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(0, 10**15 - 1), st.text(max_size=8)),
+    lambda children: st.one_of(
+        st.lists(children, max_size=4), st.dictionaries(st.text(max_size=6), children, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+def test_one_value_a_line() -> None:
+    document: Any = {
+        "text": "a",
+        "number": 1,
+        "constants": [True, False, None],
+        "empty": [{}, []],
+        "nested": {"a": {"b": ["c"]}},
+    }
+    text = write(document)
+    assert text == json.dumps(document, indent=2) + "\n"
+    assert parse(text) == document
+
+
+def test_what_has_no_canonical_form() -> None:
+    value: Any = {"a": 1.5}
+    with pytest.raises(TypeError, match="float has no canonical form"):
+        write(value)
+
+
+@given(VALUES)
+def test_reading_what_was_written(value: Any) -> None:
+    assert parse(write(value)) == value
+    assert json.loads(write(value)) == value
+
+
+@given(st.text(st.characters(), max_size=10))
+def test_quoting_is_json_and_shows_nothing_invisible(text: str) -> None:
+    quoted = quote(text)
+    assert json.loads(quoted) == json.loads(json.dumps(text))
+    assert not set(quoted) & set("\n\r\t\x00\x7f\u202e\u2066\u200b\ufeff\u2028\ud800\U000e0041")
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("plain", '"plain"'),
+        ('"\\', '"\\"\\\\"'),
+        ("\n\r\t\x00\x7f", '"\\n\\r\\t\\u0000\\u007f"'),
+        ("é 日本 😀", '"é 日本 😀"'),
+        ("a\u202eb\u2066c\u200b\ufeff", '"a\\u202eb\\u2066c\\u200b\\ufeff"'),
+        ("\U000e0041", '"\\udb40\\udc41"'),
+        ("\ud800", '"\\ud800"'),
+    ],
+)
+def test_quoting(text: str, quoted: str) -> None:
+    assert quote(text) == quoted
+    assert parse(quoted) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "line"),
+    [
+        ("", "expected one JSON value", 1),
+        ("nope\n", "expected one JSON value", 1),
+        ("-1\n", "expected one JSON value", 1),
+        ("1.5\n", "expected one JSON value", 1),
+        ("1" * 16, "expected one JSON value", 1),
+        ("²", "expected one JSON value", 1),
+        ('"\\x"', "this isn't a JSON string", 1),
+        ('"a\\", "b"', "this isn't a JSON string", 1),
+        ("1\n2\n", "more follows the end of the document", 2),
+        ("1\n\n", "more follows the end of the document", 2),
+        ('{\n  "a": 1\n', "expected a key and its value", 3),
+        ('{\n  "a": 1', "the document ends inside an object", 2),
+        ('{\n "a": 1\n}\n', "expected a key and its value", 2),
+        ('{\n  "a" 1\n}\n', "expected a key and its value", 2),
+        ('{\n  "a\\": 1\n}\n', "expected a key and its value", 2),
+        ("[\n1\n]\n", "expected a value", 2),
+        ("[\n  1", "the document ends inside an array", 2),
+        ("[\n  [1]\n]\n", "expected one JSON value", 2),
+        ("[\n" * 17, "expected a value", 2),
+        (
+            "".join("  " * level + "[\n" for level in range(17)),
+            "nested deeper than 16 levels",
+            17,
+        ),
+    ],
+)
+def test_what_is_not_canonical(text: str, message: str, line: int) -> None:
+    with pytest.raises(NotCanonicalError) as caught:
+        parse(text)
+    assert (str(caught.value), caught.value.line) == (message, line)
+
+
+def test_a_key_twice() -> None:
+    with pytest.raises(DuplicateKeyError) as caught:
+        parse('{\n  "a": 1,\n  "b": 2,\n  "a": 3\n}\n')
+    assert (str(caught.value), caught.value.line) == ("the key `a` appears twice", 4)
+
+
+@pytest.mark.parametrize(
+    ("parent", "step", "path"),
+    [
+        ("", "platform", "platform"),
+        ("host", "core", "host.core"),
+        ("plugins", "patches:x", 'plugins["patches:x"]'),
+        ("plugins", 'a"b\n', 'plugins["a\\"b\\n"]'),
+        ("after", 0, "after[0]"),
+        ("", "a b", '["a b"]'),
+    ],
+)
+def test_dotted_paths(parent: str, step: str | int, path: str) -> None:
+    assert join_path(parent, step) == path
+
+
+def test_lines_of_dotted_paths() -> None:
+    text = write({"a": {"x:y": {"list": ["p", "q"]}}, "b": {"list": [{}, [1, 2]]}, "c": "d"})
+    lines = text.split("\n")
+    for path, content in (
+        ("a", '"a": {'),
+        ('a["x:y"]', '"x:y": {'),
+        ('a["x:y"].list', '"list": ['),
+        ('a["x:y"].list[1]', '"q"'),
+        ("b.list[0]", "{},"),
+        ("b.list[1]", "["),
+        ("b.list[1][1]", "2"),
+        ("c", '"c": "d"'),
+    ):
+        line = line_of(text, path)
+        assert line is not None
+        assert lines[line - 1].strip() == content
+    assert line_of(text, "nowhere") is None

@@ -1,0 +1,73 @@
+"""`coral-runtime diff`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from coral_lock.cli.diff import diff
+from coral_lock.errors import LockError
+from coral_lock.lock_text import write_lock
+from coral_lock.model import Lock
+from tests.support.locks import sample_lock
+
+
+def written(path: Path, lock: Lock) -> str:
+    path.write_text(write_lock(lock), encoding="utf-8", newline="")
+    return str(path)
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> str:
+    return written(tmp_path / "old.lock", sample_lock())
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> str:
+    return written(tmp_path / "new.lock", sample_lock().replace(platform="名前"))
+
+
+def test_data_goes_to_stdout(old: str, new: str) -> None:
+    result = CliRunner().invoke(diff, [old, new])
+    assert (result.stdout, result.stderr, result.exit_code) == (
+        "lock\n  ~ the platform changed: rknn → 名前\n",
+        "",
+        0,
+    )
+
+
+def test_an_exit_code_for_scripts(old: str, new: str) -> None:
+    assert CliRunner().invoke(diff, [old, new, "--exit-code"]).exit_code == 1
+    assert CliRunner().invoke(diff, [old, old, "--exit-code"]).exit_code == 0
+
+
+@pytest.mark.parametrize(("format_", "stdout"), [("text", ""), ("json", '{\n  "changes": []\n}\n')])
+def test_no_changes_are_said_on_stderr(old: str, format_: str, stdout: str) -> None:
+    result = CliRunner().invoke(diff, [old, old, "--output-format", format_])
+    assert (result.stdout, result.stderr, result.exit_code) == (stdout, "no changes\n", 0)
+
+
+def test_a_later_minor_version_is_warned_of(old: str, tmp_path: Path) -> None:
+    later = written(tmp_path / "later.lock", sample_lock().replace(lock_version="1.4"))
+    result = CliRunner().invoke(diff, [old, later])
+    assert result.stderr == (
+        f"warning: `{later}` has the later format version 1.4: "
+        "fields that this coral-lock doesn't know are passed over\n"
+    )
+
+
+def test_a_missing_lock(old: str, tmp_path: Path) -> None:
+    path = str(tmp_path / "absent.lock")
+    result = CliRunner().invoke(diff, [path, old])
+    assert isinstance(result.exception, LockError)
+    assert (result.exception.message, result.exception.where, result.exception.hint) == (
+        "there is no lock",
+        path,
+        "`git show REVISION:coral.lock > FILE` gets the lock of a revision",
+    )
+
+
+def test_the_help_has_examples() -> None:
+    assert "Examples:\n    git show main:coral.lock" in CliRunner().invoke(diff, ["--help"]).stdout

@@ -1,0 +1,387 @@
+"""What is told about two locks: a valid lock, one thing changed, and the change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from coral_lock.change import CHANGES, Change
+from coral_lock.difference import difference
+from coral_lock.difference_text import render_text, to_json
+from coral_lock.model import ExcludedPlugin, HostPackage, Lock, LockedDistribution, LockedPlugin
+from tests.support.locks import TAG, digest_of, sample_lock
+
+OTHER_TAG = "cp311-cp311-manylinux_2_17_x86_64"
+CAMERA = "patches:camera_stabilizer"
+
+
+def with_camera(**changes: object) -> Lock:
+    lock = sample_lock()
+    plugins = [
+        plugin.replace(**changes) if plugin.id == CAMERA else plugin for plugin in lock.plugins
+    ]
+    return lock.replace(plugins=tuple(plugins))
+
+
+def with_distribution(name: str, **changes: object) -> Lock:
+    lock = sample_lock()
+    distributions = [
+        item.replace(**changes) if item.name == name else item for item in lock.distributions
+    ]
+    return lock.replace(distributions=tuple(distributions))
+
+
+def with_host(**changes: object) -> Lock:
+    lock = sample_lock()
+    return lock.replace(host=lock.host.replace(**changes))
+
+
+def with_exclusion(**changes: object) -> Lock:
+    lock = sample_lock()
+    return lock.replace(excluded=tuple(plugin.replace(**changes) for plugin in lock.excluded))
+
+
+def with_camera_left_out() -> Lock:
+    lock = sample_lock()
+    left_out = ExcludedPlugin(id=CAMERA, distribution="my-package", reason="switched off")
+    return lock.replace(plugins=lock.plugins[:1], excluded=(*lock.excluded, left_out))
+
+
+def with_new_plugin() -> Lock:
+    lock = sample_lock()
+    plugin = LockedPlugin(id="patches:new", distribution="numpy", entry_point="numpy.p:f")
+    return lock.replace(plugins=(*lock.plugins, plugin))
+
+
+def with_new_distribution(digests: dict[str, str]) -> Lock:
+    lock = sample_lock()
+    distribution = LockedDistribution(name="zlib", version="1.3", digests=digests)
+    return lock.replace(distributions=(*lock.distributions, distribution))
+
+
+DIGESTS = {TAG: digest_of("B"), OTHER_TAG: digest_of("D")}
+
+CASES: list[tuple[Lock, Lock, str]] = [
+    (
+        sample_lock(),
+        sample_lock().replace(lock_version="1.1"),
+        "lock\n  ~ the format version changed: 1.0 → 1.1\n",
+    ),
+    (
+        sample_lock(),
+        sample_lock().replace(platform="onnx"),
+        "lock\n  ~ the platform changed: rknn → onnx\n",
+    ),
+    (
+        sample_lock(),
+        with_host(python="3.12"),
+        "lock\n  ~ the version of Python changed: 3.11 → 3.12\n",
+    ),
+    (
+        sample_lock(),
+        with_host(core=HostPackage(distribution="coral-inference", version="0.0.5")),
+        "lock\n  ~ the version of the core host changed: 0.0.4 → 0.0.5\n",
+    ),
+    (
+        sample_lock(),
+        with_host(inference=HostPackage(distribution="inference-gpu", version="0.58.0")),
+        "lock\n  ~ the distribution of the inference host changed: inference → inference-gpu\n",
+    ),
+    (
+        sample_lock(),
+        with_host(core=None),
+        "lock\n  - the version of the core host isn't known any more\n",
+    ),
+    (
+        with_host(core=None),
+        sample_lock(),
+        "lock\n  + the version of the core host is known now\n"
+        "      distribution: coral-inference\n      version: 0.0.4\n",
+    ),
+    (
+        sample_lock(),
+        with_new_plugin(),
+        "numpy\n  + `patches:new` is added\n"
+        "      distribution: numpy\n      entry_point: numpy.p:f\n",
+    ),
+    (with_new_plugin(), sample_lock(), "numpy\n  - `patches:new` is removed\n"),
+    (
+        sample_lock(),
+        with_camera_left_out(),
+        f"my-package\n  - `{CAMERA}` is left out; it was activated\n"
+        '      distribution: my-package\n      reason: "switched off"\n',
+    ),
+    (
+        with_camera_left_out(),
+        with_camera(description="", after=()),
+        f"my-package\n  + `{CAMERA}` is activated; it was left out\n"
+        "      distribution: my-package\n"
+        "      entry_point: my_package.coral_plugins:register_camera_stabilizer\n"
+        "      min_core_version: 0.0.4\n      min_inference_version: 0.9.0\n"
+        "      optional: true\n",
+    ),
+    (
+        sample_lock(),
+        with_camera(distribution="numpy"),
+        f"numpy\n  ! `{CAMERA}` comes from another distribution: my-package → numpy\n",
+    ),
+    (
+        sample_lock(),
+        with_camera(entry_point="my_package.other:register_camera_stabilizer"),
+        f"my-package\n  ! the entry point of `{CAMERA}` moved to another module\n"
+        "      - my_package.coral_plugins:register_camera_stabilizer\n"
+        "      + my_package.other:register_camera_stabilizer\n",
+    ),
+    (
+        sample_lock(),
+        with_camera(entry_point="my_package.coral_plugins:register"),
+        f"my-package\n  ~ the entry point of `{CAMERA}` names another attribute\n"
+        "      - my_package.coral_plugins:register_camera_stabilizer\n"
+        "      + my_package.coral_plugins:register\n",
+    ),
+    (
+        sample_lock(),
+        with_camera(optional=False),
+        f"my-package\n  ! `{CAMERA}` is no longer optional\n",
+    ),
+    (
+        with_camera(optional=False),
+        sample_lock(),
+        f"my-package\n  ~ `{CAMERA}` is optional now\n",
+    ),
+    (
+        sample_lock(),
+        with_camera(description="a\u202eb\n"),
+        f"my-package\n  ~ `{CAMERA}` is described differently\n"
+        '      - "Improve camera stream stability"\n      + "a\\u202eb\\n"\n',
+    ),
+    (
+        sample_lock(),
+        with_camera(min_core_version=None),
+        f"my-package\n  ~ `{CAMERA}` requires another core version: 0.0.4 → none\n",
+    ),
+    (
+        sample_lock(),
+        with_camera(min_inference_version="1.0"),
+        f"my-package\n  ~ `{CAMERA}` requires another inference version: 0.9.0 → 1.0\n",
+    ),
+    (
+        sample_lock(),
+        with_camera(after=()),
+        f"my-package\n  ~ `{CAMERA}` is activated after other plugins: [backends:rknn] → []\n",
+    ),
+    (
+        sample_lock(),
+        sample_lock().replace(excluded=()),
+        "future-plugin\n  - `patches:future` was left out and is gone\n",
+    ),
+    (
+        sample_lock().replace(excluded=()),
+        sample_lock(),
+        "future-plugin\n  + `patches:future` is new and left out\n"
+        '      distribution: future-plugin\n      reason: "requires core 9.0"\n',
+    ),
+    (
+        sample_lock(),
+        with_exclusion(reason="broken"),
+        "future-plugin\n  ~ `patches:future` is left out for another reason: "
+        '"requires core 9.0" → broken\n',
+    ),
+    (
+        sample_lock(),
+        with_exclusion(distribution="other"),
+        "other\n  ~ `patches:future` is left out from another distribution: "
+        "future-plugin → other\n",
+    ),
+    (
+        sample_lock(),
+        with_new_distribution({TAG: digest_of("Z")}),
+        f"zlib\n  + `zlib` is added\n      version: 1.3\n      digests: {TAG} {digest_of('Z')}\n",
+    ),
+    (
+        sample_lock(),
+        with_new_distribution({}),
+        "zlib\n  ! `zlib` is added without a digest, so its bytes aren't fixed\n"
+        "      version: 1.3\n",
+    ),
+    (with_new_distribution({}), sample_lock(), "zlib\n  - `zlib` is removed\n"),
+    (
+        sample_lock(),
+        with_distribution("numpy", version="2.10.0"),
+        "numpy\n  ~ `numpy` went up to a higher version: 2.0.0 → 2.10.0\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("numpy", version="2.0.0.dev1"),
+        "numpy\n  ! `numpy` went down to a lower version: 2.0.0 → 2.0.0.dev1\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("numpy", version="2.0"),
+        "numpy\n  ~ `numpy` has another version: 2.0.0 → 2.0\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("numpy", version="two"),
+        "numpy\n  ~ `numpy` has another version: 2.0.0 → two\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("numpy", digests={TAG: digest_of("X")}),
+        f"numpy\n  ! the digest of `numpy` for `{TAG}` changed under the same version\n"
+        f"      - {digest_of('B')}\n      + {digest_of('X')}\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("numpy", digests=DIGESTS),
+        f"numpy\n  + `numpy` is pinned for `{OTHER_TAG}` too\n      + {digest_of('D')}\n",
+    ),
+    (
+        with_distribution("numpy", digests=DIGESTS),
+        sample_lock(),
+        f"numpy\n  - `numpy` is no longer pinned for `{OTHER_TAG}`\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("numpy", digests={OTHER_TAG: digest_of("D")}),
+        f"numpy\n  ! `numpy` is pinned for `{OTHER_TAG}` instead, under the same version\n"
+        f"      + {digest_of('D')}\n\n"
+        f"numpy\n  - `numpy` is no longer pinned for `{TAG}`\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("numpy", digests={}),
+        "numpy\n  ! `numpy` has no digest any more, so its bytes aren't fixed\n",
+    ),
+    (
+        with_distribution("numpy", digests={}),
+        sample_lock(),
+        f"numpy\n  + `numpy` is pinned for `{TAG}` too\n      + {digest_of('B')}\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("my-package", requires=("rknn-backend",)),
+        "my-package\n  - `my-package` no longer requires `numpy`\n"
+        "  + `my-package` requires `rknn-backend` too\n",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "text"), CASES)
+def test_what_is_told(old: Lock, new: Lock, text: str) -> None:
+    assert render_text(difference(old, new)) == text
+
+
+def test_every_code_is_told_of_in_some_case() -> None:
+    told = {change.code for old, new, _ in CASES for change in difference(old, new)}
+    assert told == set(CHANGES)
+    assert list(CHANGES) == sorted(CHANGES)
+    with pytest.raises(ValueError, match="unknown change code `digest-chnaged`"):
+        Change(code="digest-chnaged", subject="a", summary="b", place=("platform",))
+
+
+def upgraded() -> Lock:
+    """Return the lock after an upgrade, an attack and a change of platform."""
+    lock = with_camera(description="Improve it more", min_core_version="0.0.5")
+    versions = {"my-package": {"version": "1.1.0"}, "numpy": {"version": "2.0.0"}}
+    return lock.replace(
+        platform="onnx",
+        distributions=tuple(
+            item.replace(digests={TAG: digest_of("Q")}, **versions[item.name])
+            if item.name in versions
+            else item
+            for item in lock.distributions
+        ),
+    )
+
+
+UPGRADED_TEXT = f"""\
+numpy
+  ! the digest of `numpy` for `{TAG}` changed under the same version
+      - {digest_of("B")}
+      + {digest_of("Q")}
+
+lock
+  ~ the platform changed: rknn → onnx
+
+my-package
+  ~ `my-package` went up to a higher version: 1.0.0 → 1.1.0
+  ~ the digest of `my-package` for `{TAG}` changed
+      - {digest_of("A")}
+      + {digest_of("Q")}
+  ~ `{CAMERA}` is described differently
+      - "Improve camera stream stability"
+      + "Improve it more"
+  ~ `{CAMERA}` requires another core version: 0.0.4 → 0.0.5
+"""
+
+
+def test_alarming_first_then_the_lock_then_each_distribution_with_its_plugins() -> None:
+    assert render_text(difference(sample_lock(), upgraded())) == UPGRADED_TEXT
+
+
+@pytest.mark.parametrize(
+    ("limit", "end"),
+    [
+        (0, "6 more changes\n"),
+        (1, f"      + {digest_of('Q')}\n5 more changes\n"),
+        (5, '      + "Improve it more"\n1 more change\n'),
+        (6, "0.0.4 → 0.0.5\n"),
+        (99, "0.0.4 → 0.0.5\n"),
+    ],
+)
+def test_a_limit_counts_changes_and_says_how_many_are_left(limit: int, end: str) -> None:
+    text = render_text(difference(sample_lock(), upgraded()), limit)
+    assert text.endswith(end)
+    shown = text.removesuffix(end.rpartition("\n")[0].rpartition("\n")[2] + "\n")
+    assert UPGRADED_TEXT.startswith(shown)
+
+
+def test_names_that_are_no_words_are_escaped() -> None:
+    new = sample_lock().replace(platform="null\n  + `x` is added")
+    assert render_text(difference(sample_lock(), new)) == (
+        'lock\n  ~ the platform changed: rknn → "null\\n  + `x` is added"\n'
+    )
+
+
+def test_the_json_document() -> None:
+    changes = difference(sample_lock(), with_camera(optional=False))
+    assert to_json(changes) == (
+        '{\n  "changes": [\n    {\n      "code": "no-longer-optional",\n'
+        '      "is_alarming": true,\n'
+        f'      "subject": "{CAMERA}",\n      "distribution": "my-package",\n'
+        f'      "summary": "`{CAMERA}` is no longer optional",\n'
+        f'      "path": "plugins[\\"{CAMERA}\\"].optional",\n'
+        '      "before": true,\n      "after": false\n    }\n  ]\n}\n'
+    )
+    assert to_json(()) == '{\n  "changes": []\n}\n'
+
+
+@pytest.mark.parametrize("make", [sample_lock, upgraded, with_new_plugin])
+def test_a_lock_does_not_differ_from_itself(make: Callable[[], Lock]) -> None:
+    assert difference(make(), make()) == ()
+    assert render_text(()) == ""
+
+
+def test_a_plugin_left_out_from_another_distribution_is_two_stories() -> None:
+    lock = sample_lock()
+    other = ExcludedPlugin(id=f"{CAMERA}@other", distribution="other", reason="switched off")
+    new = lock.replace(plugins=lock.plugins[:1], excluded=(*lock.excluded, other))
+    assert [change.code for change in difference(lock, new)] == [
+        "plugin-removed",
+        "exclusion-added",
+    ]
+
+
+def test_a_plugin_left_out_under_an_id_with_its_distribution_is_one_story() -> None:
+    lock = sample_lock()
+    same = ExcludedPlugin(id=f"{CAMERA}@my-package", distribution="my-package", reason="off")
+    new = lock.replace(plugins=lock.plugins[:1], excluded=(*lock.excluded, same))
+    (change,) = difference(lock, new)
+    assert (change.code, change.path) == (
+        "plugin-excluded",
+        f'excluded["{CAMERA}@my-package"]',
+    )
+    (change,) = difference(new, lock)
+    assert (change.code, change.path) == ("plugin-included", f'plugins["{CAMERA}"]')

@@ -1,0 +1,107 @@
+"""The JSON Schemas of the lock and the activation report, against what is written."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from coral_lock.finding import CODES, ERROR, Finding
+from coral_lock.lock_text import write_lock
+from coral_lock.report import (
+    ACTIVATED,
+    FAILED,
+    NOT_RUN,
+    REFUSED,
+    STARTED,
+    UNSUPPORTED,
+    ActivationReport,
+    PluginOutcome,
+)
+from coral_lock.schema_files import schema_text
+from tests.support.locks import digest_of, sample_lock
+
+
+def validator(name: str) -> Draft202012Validator:
+    schema = json.loads(schema_text(name))
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+def objects_of(schema: Any) -> list[Any]:
+    """Return every part of a schema that describes an object by its properties."""
+    if isinstance(schema, list):
+        return [found for item in schema for found in objects_of(item)]
+    if not isinstance(schema, dict):
+        return []
+    found = [schema] if "properties" in schema and isinstance(schema["properties"], dict) else []
+    return found + [inner for item in schema.values() for inner in objects_of(item)]
+
+
+@pytest.mark.parametrize("name", ["lock", "activation-report"])
+def test_objects_have_exactly_their_fields(name: str) -> None:
+    objects = objects_of(json.loads(schema_text(name)))
+    assert objects
+    for each in objects:
+        assert each["additionalProperties"] is False
+        assert each["required"] == list(each["properties"])
+
+
+def test_the_lock() -> None:
+    lock = validator("lock")
+    assert json.loads(schema_text("lock"))["$id"] == "urn:coral-lock:lock:1"
+    lock.validate(json.loads(write_lock(sample_lock())))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"lock_version": "1.0"', '"lock_version": "2.0"'),
+        ('"platform": "rknn"', '"platform": true'),
+        ('"platform": "rknn"', '"platform": "rknn", "name": "x"'),
+        ('"python": "3.11"', '"python": "3.x"'),
+        ('"coral-inference"', '"other"'),
+        ('"distribution": "inference"', '"distribution": "tensorflow"'),
+        ('"patches:camera_stabilizer"', '"patch:camera_stabilizer"'),
+        ('"patches:future"', '"patches:future@Other"'),
+        ('"distribution": "future-plugin"', '"distribution": "Future.Plugin"'),
+        ('"optional": false', '"optional": 0'),
+        ("rknn_backend:adapter", "rknn_backend"),
+        (digest_of("A"), "sha256:abc"),
+        ('"version": "2.0.0"', '"version": ""'),
+        ('"requires": []', '"requires": ["a", "a"]'),
+    ],
+)
+def test_what_is_no_lock(old: str, new: str) -> None:
+    text = write_lock(sample_lock())
+    assert old in text
+    assert not validator("lock").is_valid(json.loads(text.replace(old, new, 1)))
+
+
+def test_the_activation_report() -> None:
+    statuses = (ACTIVATED, FAILED, REFUSED, UNSUPPORTED, NOT_RUN)
+    report = ActivationReport(
+        outcome=STARTED,
+        locked=True,
+        platform="rknn",
+        plugins=tuple(
+            PluginOutcome(id=f"backends:{status}", status=status, reason=None, duration_us=7)
+            for status in statuses
+        ),
+        patches_enabled={"camera": True},
+        findings=tuple(
+            Finding(code=code, severity=ERROR, subject="acme", summary="it is so") for code in CODES
+        ),
+        log_messages=("started",),
+    )
+    schema = validator("activation-report")
+    assert (
+        json.loads(schema_text("activation-report"))["$id"] == "urn:coral-lock:activation-report:1"
+    )
+    schema.validate(report.to_dict())
+    for outcome in ("failed", "refused"):
+        schema.validate(report.replace(outcome=outcome).to_dict())
+    assert not schema.is_valid(report.replace(outcome="begun").to_dict())
+    assert not schema.is_valid({**report.to_dict(), "host": "x"})
