@@ -85,9 +85,7 @@ def _learn(
             evidence = STATIC
         except NotEvaluableError as error:
             if probe is None:
-                raise ProbeError(
-                    f"{error.reason} ({error.path}:{error.line}), and `--no-exec` forbids a probe"
-                ) from None
+                raise ProbeError(f"{error}, and `--no-exec` forbids a probe") from None
             reporter.probing(entry_point.value)
             specs = probe(entry_point)
             evidence = PROBE

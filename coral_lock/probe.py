@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import selectors
 import signal
-import subprocess
 import time
 
 from coral_lock.plugin_facts import FactsError, PluginFacts, facts_from_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping, Sequence
 
     from coral_lock.inventory import EntryPoint
@@ -90,7 +89,7 @@ def probe(
         "name": entry_point.name,
         "path": [os.path.abspath(entry) for entry in path],
     }
-    mark = secrets.token_hex(16)
+    mark = os.urandom(16).hex()
     answer_end, child_end = os.pipe()
     try:
         try:
@@ -117,6 +116,8 @@ def _start(
     time_limit: float,
     variables: Mapping[str, str],
 ) -> subprocess.Popen[bytes]:
+    import subprocess
+
     arguments = (str(child_end), str(int(time_limit) + 5), json.dumps(request))
     try:
         return subprocess.Popen(

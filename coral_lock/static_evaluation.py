@@ -27,6 +27,7 @@ from coral_lock.static_values import (
     Constant,
     External,
     Function,
+    OwnModule,
     Sequence,
     Spec,
     Value,
@@ -230,9 +231,17 @@ class _Evaluation:
             frame.module.refuse(f"it depends on a call of {what}", node)
         if isinstance(callee, _ast.Name) and not frame.bindings(callee.id):
             frame.module.refuse(f"it depends on a call of `{text}`", node)
-        value = self._expression(callee, frame)
+        if isinstance(callee, _ast.Attribute):
+            base = self._expression(callee.value, frame)
+            if not isinstance(base, (External, OwnModule)):
+                frame.module.refuse(f"it depends on a call of `{text}`", node)
+            value = self._names.attribute(base, callee, frame)
+        else:
+            value = self._expression(callee, frame)
         kind = SPEC_CLASSES.get(value.name) if isinstance(value, External) else None
         if kind is not None:
+            if isinstance(callee, _ast.Name) and not frame.local_bindings(callee.id):
+                self._reliance.classes.add((frame.module.name, callee.id))
             return self._spec(kind, node, frame)
         if not isinstance(value, Function):
             frame.module.refuse(f"it depends on a call of `{text}`", node)

@@ -225,20 +225,8 @@ class Names:
         node, alias = binding.node, binding.alias
         assert alias is not None
         if isinstance(node, _ast.ImportFrom):
-            return self._from_import(self._absolute(module, node), alias.name, module, node)
+            return self._from_import(module.absolute(node), alias.name, module, node)
         return self._module(alias.name if alias.asname else alias.name.partition(".")[0])
-
-    def _absolute(self, module: SourceModule, node: _ast.ImportFrom) -> str:
-        """Return the dotted name of the module that a `from` import names (PEP 328)."""
-        if not node.level:
-            return node.module or ""
-        parts = module.name.split(".")
-        if not module.is_package:
-            parts.pop()
-        kept = len(parts) - node.level + 1
-        if kept < 1:
-            module.refuse("a relative import leads outside of the package", node)
-        return ".".join((*parts[:kept], *filter(None, (node.module,))))
 
     def _module(self, name: str) -> Value:
         own = self._sources.module(name)
@@ -253,7 +241,18 @@ class Names:
         path = f"{base}.{name}"
         if node.level and self._sources.module(path) is None:
             module.refuse(f"the distribution has no source of `{base}`", node)
-        return External(path) if path in SPEC_CLASSES else self._module(path)
+        return self._external(path, module, node)
+
+    def _external(self, path: str, module: SourceModule, node: _ast.AST) -> Value:
+        """Return what a dotted path stands for whose parent isn't the distribution's own."""
+        if path not in SPEC_CLASSES:
+            return self._module(path)
+        package = path.rpartition(".")[0]
+        while package:
+            if self._sources.module(package) is not None:
+                module.refuse(f"the distribution brings a `{package}` of its own", node)
+            package = package.rpartition(".")[0]
+        return External(path)
 
     def member(self, module: SourceModule, name: str) -> Value:
         """Return what `name` stands for as an attribute of a module.
@@ -266,15 +265,22 @@ class Names:
         if inner is None:
             return self.module_name(module, name)
         self.touch(module)
-        if name in module.scope.bindings:
-            value = self.module_name(module, name)
-            if isinstance(value, OwnModule) and value.module is inner:
-                return value
-            node = module.scope.bindings[name][0].node
-            module.refuse(f"`{name}` is also a submodule of `{module.name}`", node)
+        self._reliance.names.add(name)
+        for binding in module.scope.bindings.get(name, ()):
+            if not self._is_import_of_submodule(binding, module, name):
+                module.refuse(f"`{name}` is also a submodule of `{module.name}`", binding.node)
         for star_import in module.scope.star_imports:
             module.refuse(f"`import *` may rebind `{name}`", star_import)
         return OwnModule(inner)
+
+    def _is_import_of_submodule(self, binding: Binding, module: SourceModule, name: str) -> bool:
+        """Whether a package binds a name by importing its own submodule of that name."""
+        return (
+            binding.alias is not None
+            and binding.alias.name == name
+            and isinstance(binding.node, _ast.ImportFrom)
+            and module.absolute(binding.node) == module.name
+        )
 
     def attribute(self, base: Value, node: _ast.Attribute, frame: Frame) -> Value:
         """Return what `base.attr` stands for.
@@ -288,7 +294,7 @@ class Names:
             return self.member(base.module, node.attr)
         if isinstance(base, External):
             path = f"{base.name}.{node.attr}"
-            return External(path) if path in SPEC_CLASSES else self._module(path)
+            return self._external(path, frame.module, node)
         frame.module.refuse(f"`.{node.attr}` is an attribute of an object", node)
 
 

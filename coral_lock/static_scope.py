@@ -88,6 +88,7 @@ class Scope:
         self.is_generator = False
 
     def bind(self, name: str, binding: Binding) -> None:
+        """Add a binding of a name."""
         self.bindings.setdefault(name, []).append(binding)
 
 

@@ -57,6 +57,22 @@ class SourceModule:
         self.tree = tree
         self.scope: Scope = module_scope(tree)
 
+    def absolute(self, node: _ast.ImportFrom) -> str:
+        """Return the dotted name of the module that a `from` import names (PEP 328).
+
+        Raises:
+            NotEvaluableError: it leads outside of the package.
+        """
+        if not node.level:
+            return node.module or ""
+        parts = self.name.split(".")
+        if not self.is_package:
+            parts.pop()
+        kept = len(parts) - node.level + 1
+        if kept < 1:
+            self.refuse("a relative import leads outside of the package", node)
+        return ".".join((*parts[:kept], *filter(None, (node.module,))))
+
     def refuse(self, reason: str, node: _ast.AST | None = None) -> NoReturn:
         """Raise `NotEvaluableError` for a node of this module."""
         raise NotEvaluableError(reason, self.path, getattr(node, "lineno", 0))

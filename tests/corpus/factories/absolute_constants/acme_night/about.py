@@ -1,0 +1,2 @@
+TITLE = "Night vision"
+SUMMARY = TITLE + " for cameras"

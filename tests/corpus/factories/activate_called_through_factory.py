@@ -1,0 +1,23 @@
+# entry point: activate_called_through_factory:register
+# not evaluable: `.description` is changed before the spec is known
+from coral_inference.runtime.plugins import PluginSpec
+
+
+def activate(config):
+    return True
+
+
+def register():
+    return [plugin, _make()]
+
+
+def _make():
+    def activate(config):
+        plugin.description = "changed"  # here
+        return True
+
+    return PluginSpec(name="helper", activate=activate)
+
+
+plugin = PluginSpec(name="lens", activate=activate)
+_make().activate(None)

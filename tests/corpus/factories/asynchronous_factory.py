@@ -1,0 +1,11 @@
+# entry point: asynchronous_factory:register
+# not evaluable: `register` is asynchronous
+from coral_inference.runtime.plugins import PluginSpec
+
+
+def activate(config):
+    return True
+
+
+async def register():  # here
+    return PluginSpec(name="lens", activate=activate)

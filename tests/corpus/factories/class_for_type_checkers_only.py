@@ -1,0 +1,11 @@
+# entry point: class_for_type_checkers_only:register
+# not evaluable: `PluginSpec` is defined for type checkers only
+from typing import TYPE_CHECKING
+
+
+if TYPE_CHECKING:
+    from coral_inference.runtime.plugins import PluginSpec  # here
+
+
+def register():
+    return PluginSpec(name="lens", activate=lambda config: True)

@@ -1,0 +1,3 @@
+from coral_inference.runtime.plugins import PluginSpec as Spec
+
+__all__ = ["Spec"]

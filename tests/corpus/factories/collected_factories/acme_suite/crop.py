@@ -1,0 +1,5 @@
+from ._base import Spec
+
+
+def register():
+    return Spec(name="crop", activate=lambda config: True)

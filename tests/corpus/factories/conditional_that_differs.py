@@ -1,0 +1,14 @@
+# entry point: conditional_that_differs:register
+# not evaluable: the branches of a conditional differ
+from coral_inference.runtime.plugins import PluginSpec
+
+
+def activate(config):
+    return True
+
+
+DEBUG = False
+
+
+def register():
+    return PluginSpec(name="lens_debug" if DEBUG else "lens", activate=activate)  # here

@@ -1,0 +1,14 @@
+# entry point: lru_cached_factory:register
+# plugin: {"name": "cached_once"}
+from functools import lru_cache
+
+from coral_inference.runtime.plugins import PluginSpec
+
+
+def activate(config):
+    return True
+
+
+@lru_cache(maxsize=None)
+def register() -> PluginSpec:
+    return PluginSpec(name="cached_once", activate=activate)

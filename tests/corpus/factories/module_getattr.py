@@ -1,0 +1,13 @@
+# entry point: module_getattr:register
+# not evaluable: `__getattr__` changes what the module's names stand for
+from coral_inference.runtime.plugins import PluginSpec
+
+
+def activate(config):
+    return True
+
+
+def __getattr__(name):  # here
+    if name == "register":
+        return lambda: PluginSpec(name="lens", activate=activate)
+    raise AttributeError(name)

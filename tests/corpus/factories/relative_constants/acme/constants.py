@@ -1,0 +1,2 @@
+NAME = "denoise"
+MIN_CORE = "0.0.4"

@@ -1,0 +1,14 @@
+# entry point: return_in_try:register
+# not evaluable: `return` stands under a condition or in an expression
+from coral_inference.runtime.plugins import PluginSpec
+
+
+def activate(config):
+    return True
+
+
+def register():
+    try:
+        return PluginSpec(name="lens", activate=activate)  # here
+    except TypeError:
+        return PluginSpec("lens_old", activate)

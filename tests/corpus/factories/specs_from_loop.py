@@ -1,0 +1,12 @@
+# entry point: specs_from_loop:register
+# not evaluable: `yield` stands under a condition or in an expression
+from coral_inference.runtime.plugins import PluginSpec
+
+
+def activate(config):
+    return True
+
+
+def register():
+    for name in ("a", "b"):
+        yield PluginSpec(name=name, activate=activate)  # here

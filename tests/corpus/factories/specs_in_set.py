@@ -1,0 +1,11 @@
+# entry point: specs_in_set:register
+# not evaluable: it depends on a set
+from coral_inference.runtime.plugins import PluginSpec
+
+
+def activate(config):
+    return True
+
+
+def register():
+    return {PluginSpec("a", activate), PluginSpec("b", activate)}  # here

@@ -1,0 +1,5 @@
+from . import title
+
+
+def activate(config):
+    return bool(title)

@@ -1,0 +1,434 @@
+"""Static evaluation: on a corpus of factories, on every fixture, and against execution.
+
+A case of the corpus is a file, or a folder laid out like a site directory. Its comments
+say what is expected: `entry point:`, then either a `plugin:` line for each plugin, or
+`wrong:` with the mistake, or `not evaluable:` with the reason, where a trailing `here`
+marks the line that is to blame.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coral_lock.inventory import EntryPoint
+from coral_lock.live_spec import SpecError, live_specs
+from coral_lock.plugin_facts import FactsError, PluginFacts, facts_of_spec
+from coral_lock.probe import ProbeError, probe
+from coral_lock.shim import install_shim
+from coral_lock.static_evaluation import NotEvaluableError, evaluate
+from coral_lock.static_source import MAX_SOURCE
+from tests.support.wheels import FIXTURES
+
+CORPUS = Path(__file__).parents[1] / "corpus" / "factories"
+ENTRY_POINT_NAME = "entry-point-name"
+
+
+class Case:
+    """A case of the corpus and what its comments say."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = path.stem
+        self.root = path if path.is_dir() else path.parent
+        self.entry_point = ""
+        self.plugins: list[PluginFacts] = []
+        self.mistake = ""
+        self.reason = ""
+        self.place = ""
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            self._read(file)
+
+    def _read(self, file: Path) -> None:
+        for number, line in enumerate(file.read_bytes().decode("latin-1").splitlines(), 1):
+            comment = line.encode("latin-1").decode("utf-8", "replace").strip()
+            if comment.startswith("# entry point: "):
+                self.entry_point = comment.partition(": ")[2]
+            elif comment.startswith("# plugin: "):
+                self.plugins.append(PluginFacts(**json.loads(comment.partition(": ")[2])))
+            elif comment.startswith("# wrong: "):
+                self.mistake = comment.partition(": ")[2]
+            elif comment.startswith("# not evaluable: "):
+                self.reason = comment.partition(": ")[2]
+            elif comment.endswith("  # here"):
+                self.place = f"{file.relative_to(self.root).as_posix()}:{number}"
+
+    @property
+    def target(self) -> EntryPoint:
+        return EntryPoint(group="patches", name=ENTRY_POINT_NAME, value=self.entry_point)
+
+
+CASES = [Case(path) for path in sorted(CORPUS.iterdir()) if path.name != "__pycache__"]
+
+
+def cases(choose: Callable[[Case], object]) -> list[Any]:
+    return [pytest.param(case, id=case.name) for case in CASES if choose(case)]
+
+
+def reader(root: Path) -> Callable[[str], bytes | None]:
+    def read(path: str) -> bytes | None:
+        file = root / path
+        return file.read_bytes() if file.is_file() else None
+
+    return read
+
+
+def sources(**files: str | bytes) -> Callable[[str], bytes | None]:
+    contents = {
+        name.replace("__", "/") + ".py": text if isinstance(text, bytes) else text.encode()
+        for name, text in files.items()
+    }
+    return contents.get
+
+
+def point(value: str) -> EntryPoint:
+    return EntryPoint(group="patches", name=ENTRY_POINT_NAME, value=value)
+
+
+def refusal(value: str, read: Callable[[str], bytes | None]) -> str:
+    with pytest.raises(NotEvaluableError) as caught:
+        evaluate(point(value), read)
+    return str(caught.value)
+
+
+def test_corpus_is_large_and_a_third_of_it_is_not_evaluable() -> None:
+    refused = [case for case in CASES if case.reason]
+    assert len(CASES) >= 60
+    assert len(refused) * 3 >= len(CASES)
+    for case in CASES:
+        assert case.entry_point, case.name
+        assert bool(case.plugins) + bool(case.mistake) + bool(case.reason) == 1, case.name
+
+
+@pytest.mark.parametrize("case", cases(lambda case: case.plugins))
+def test_evaluable(case: Case) -> None:
+    assert list(evaluate(case.target, reader(case.root))) == case.plugins
+
+
+@pytest.mark.parametrize("case", cases(lambda case: case.plugins))
+def test_static_equals_live(case: Case) -> None:
+    live = probe(case.target, python=sys.executable, path=[str(case.root)])
+    assert evaluate(case.target, reader(case.root)) == live
+
+
+@pytest.mark.parametrize("case", cases(lambda case: case.mistake))
+def test_wrong_facts_are_told_apart_from_unknown_ones(case: Case) -> None:
+    with pytest.raises(FactsError) as caught:
+        evaluate(case.target, reader(case.root))
+    assert str(caught.value) == case.mistake
+
+
+@pytest.mark.parametrize("case", cases(lambda case: case.mistake.startswith("`min")))
+def test_wrong_facts_are_wrong_live_too(case: Case) -> None:
+    with pytest.raises(ProbeError) as caught:
+        probe(case.target, python=sys.executable, path=[str(case.root)])
+    assert caught.value.reason == case.mistake
+
+
+@pytest.mark.parametrize("case", cases(lambda case: case.reason))
+def test_not_evaluable(case: Case) -> None:
+    with pytest.raises(NotEvaluableError) as caught:
+        evaluate(case.target, reader(case.root))
+    assert caught.value.reason == case.reason
+    if case.place:
+        assert f"{caught.value.path}:{caught.value.line}" == case.place
+
+
+def test_fixture_plugins() -> None:
+    tomllib = pytest.importorskip("tomllib")
+    found: dict[str, list[str]] = {}
+    for project in sorted((FIXTURES / "plugins").iterdir()):
+        document = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
+        groups = document.get("project", {}).get("entry-points")
+        groups = groups or document["tool"]["poetry"]["plugins"]
+        root = project / "src" if (project / "src").is_dir() else project
+        for entry_points in groups.values():
+            for name, value in entry_points.items():
+                target = EntryPoint(group="patches", name=name, value=value)
+                try:
+                    names = [facts.name for facts in evaluate(target, reader(root))]
+                except NotEvaluableError as error:
+                    names = [error.reason]
+                found.setdefault(project.name, []).extend(names)
+    dynamic = {name: names for name, names in found.items() if name.startswith("dynamic-")}
+    assert dynamic.keys() == {f"dynamic-{what}" for what in DYNAMIC}
+    assert {*map(tuple, dynamic.values())} == {("it depends on a call of `.join`",)}
+    known = {name: names for name, names in found.items() if name not in dynamic}
+    assert {name: names for name, names in known.items() if name in FIXTURE_NAMES} == FIXTURE_NAMES
+    assert all(" " not in name for names in known.values() for name in names)
+
+
+DYNAMIC = ("exits", "hangs", "kills", "prints", "spec")
+FIXTURE_NAMES = {
+    "acme-factories": ["edge_crop", "lens_correction"],
+    "acme-object": ["frame_counter"],
+    "acme-vision": ["night_vision", "fog_removal", "glare_filter"],
+    "acme-workflows": ["custom_block", "rknn_block"],
+    "fails-exit-import": ["fails_exit_import"],
+    "hangs-import": ["hangs_import"],
+    "generic-backend": ["generic_cpu"],
+    "legacy-activate": ["legacy_sink"],
+    "my-package": ["camera_stabilizer"],
+    "rknn-backend": ["rknn_npu"],
+}
+
+
+FACTORY = """
+from coral_inference.runtime.plugins import PluginSpec
+def register():
+    return PluginSpec(name=NAME, activate=lambda config: True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "read", "expected"),
+    [
+        ("a:b [extra]", sources(), "`a:b [extra]` isn't `module:attribute`"),
+        ("a", sources(), "`a` isn't `module:attribute`"),
+        ("a.b:c", sources(), "a/b: the distribution has no module `a.b`"),
+        (
+            "json:loads",
+            sources(json="loads = 1"),
+            "json: `json` is a module of the standard library",
+        ),
+        ("a:b", sources(a=b"x = '\xff'"), "the source doesn't parse"),
+        ("a:b", sources(a=b"# coding: no-such-codec\n"), "the source doesn't parse"),
+        ("a:b", sources(a=b"b = 1\0"), ""),
+        ("a:b", sources(a="b = (\n"), "the source doesn't parse"),
+        ("a:b", sources(a="b = 1\n" * MAX_SOURCE), "KiB"),
+        ("a:b", sources(a="b = " + "-" * 100_000 + "1"), "nested too deep"),
+        ("a:b", sources(a="b = " + "(" * 500 + ")" * 500), "the source doesn't parse"),
+        ("a:b", sources(a="b = " + "+".join(["'a'"] * 20_000)), ""),
+        ("a:b", sources(a="b = f" + "()" * 20_000), ""),
+        ("a:b", sources(a="b = " + "9" * 10_000), "the source doesn't parse"),
+        ("a:b", sources(a="b = 'x'"), "it is neither a spec nor a function nor a list of them"),
+        ("a:b", sources(a="b = []"), "a.py: it yields no spec"),
+        ("a:b", sources(a="from os import getcwd as b"), "`os.getcwd` comes from another package"),
+        ("a:b", sources(a="from a import b"), "`b` is defined in too many steps"),
+        ("a:b", sources(a="b = [[[[[[]]]]]]"), "it is nested too deep"),
+        (
+            "a:register",
+            sources(a=f"NAME = 'n'\nNAME = NAME + NAME\n{FACTORY}"),
+            "more than once",
+        ),
+        (
+            "a:register",
+            sources(
+                a="N0 = 'abcdefgh'\n"
+                + "".join(f"N{i + 1} = N{i} + N{i}\n" for i in range(30))
+                + FACTORY.replace("NAME", "N30")
+            ),
+            "",
+        ),
+    ],
+)
+def test_hostile_or_broken_input(
+    value: str, read: Callable[[str], bytes | None], expected: str
+) -> None:
+    assert expected in refusal(value, read)
+
+
+def test_compiled_modules() -> None:
+    import importlib.machinery
+
+    suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
+    files = {f"a/b{suffix}": b"", "a/__init__.py": b""}
+    assert refusal("a.b:c", files.get) == "a/b: `a.b` is compiled, it has no source"
+    files["a/b.py"] = b"c = 1"
+    assert refusal("a.b:c", files.get) == "a/b.py: a compiled `a.b` lies beside its source"
+
+
+def test_a_distribution_with_a_runtime_of_its_own() -> None:
+    read = sources(
+        a="NAME = 'n'\n" + FACTORY,
+        coral_inference__runtime__plugins="class PluginSpec: pass",
+    )
+    assert "`PluginSpec` is a class" in refusal("a:register", read)
+
+
+def test_nothing_is_imported_or_executed(tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+    text = f"open({str(proof)!r}, 'w')\nNAME = 'n'\n{FACTORY}"
+    before = set(sys.modules)
+    assert evaluate(point("a:register"), sources(a=text)) == (PluginFacts(name="n"),)
+    assert not proof.exists()
+    assert set(sys.modules) == before
+
+
+def test_warnings_of_the_parser_stay_quiet(recwarn: pytest.WarningsRecorder) -> None:
+    text = "NAME = 'n'\nPATTERN = '\\d'\n" + FACTORY
+    assert evaluate(point("a:register"), sources(a=text)) == (PluginFacts(name="n"),)
+    assert not recwarn.list
+
+
+def executed(text: str) -> tuple[PluginFacts, ...] | str | None:
+    """Run a generated module and return its facts, or what is wrong with them.
+
+    None stands for a module or a factory that raises: it yields nothing that could differ
+    from what the evaluation says it yields.
+    """
+    install_shim()
+    namespace: dict[str, Any] = {"__name__": "generated"}
+    try:
+        with contextlib.redirect_stdout(None):
+            exec(compile(text, "generated.py", "exec"), namespace)
+            specs = live_specs(namespace["register"], ENTRY_POINT_NAME)
+        return tuple(map(facts_of_spec, specs))
+    except (SpecError, FactsError) as error:
+        return str(error)
+    except Exception:
+        return None
+
+
+EXPRESSIONS = (
+    *("'x'", "'y' 'z'", "A", "B", "C", "A + B", "'v' + (B + C)", 'f"<{A}>"', 'f"{B}{C!s}"'),
+    *("('x' if FLAG else 'x')", "(A if FLAG else 'a')", "str(A)", "A.upper()", "7", "None"),
+)
+HARMLESS = (
+    *("pass", "'text'", "D = {}", "D: object = {}", "import os", "[A for A in D]", "log(A, {})"),
+    *("spec.name", "log(spec.name)", "log(f'{{spec}}')", "lambda: setattr(spec, 'name', A)"),
+    *("if FLAG:\n    D = {}", "def later(spec):\n    global D\n    D = spec", "E, D = {}, A"),
+)
+HARMFUL = (
+    *("{name} = {}", "{name}: object = {}", "{name} += {}", "{name} = {other} = {}"),
+    *("del {name}", "log({name} := {})", "{name}, {other} = 'p', 'q'", "import os as {name}"),
+    *("from fallback import *", "globals()['{name}'] = {}", "exec('{name} = 1')", "change()"),
+    *("(lambda: exec('global {name}; {name} = 1'))()", "rename(spec)", "spec.name = {}"),
+    *("setattr(spec, 'name', {})", "vars(spec).update(name={})", "log(change, rename)"),
+    *("SpecAlias = spec", "Spec.__init__ = lambda self, *args, **kw: None", "A = A"),
+    *("(lambda it: setattr(it, 'name', {}))(spec)", "[spec][0].name = {}", "FLAG = not FLAG"),
+    *("PluginSpec = lambda *args, **kw: Spec('other', activate)", "Spec = PluginSpec"),
+    *("spec = PluginSpec({}, activate)", "other = PluginSpec({}, activate)"),
+    *("for spec.name in ('r', 's'): pass", "for {name} in ('r', 's'): pass"),
+    *("if TYPE_CHECKING:\n    {name} = {}", "if TYPE_CHECKING: pass\nelse:\n    {name} = {}"),
+    *("try:\n    {name} = {}\nexcept Exception as {other}:\n    pass", "TYPE_CHECKING = {}"),
+    *("with OPEN as {name}:\n    pass", "while FLAG:\n    {name} = {}\n    break"),
+    *("class Inner:\n    global {name}\n    {name} = {}", "class {name}: pass"),
+    *("def later():\n    global {name}\n    {name} = {}\nlater()", "def {name}(): pass"),
+    *("PluginSpec('h', change).activate(1)", "inner().activate(1)", "spec.activate(1)"),
+    *("held = [change, inner]", "held = [Spec('h', change)]", "log(held)", "held[0].activate(1)"),
+    *("match {}:\n    case {name}: pass", "log([{name} := {} for _ in 'a'])"),
+)
+RESULTS = (
+    *("PluginSpec(A, activate, B)", "Spec(name=C, activate=activate, min_core_version=A)"),
+    *("PluginSpec(name=f'{A}{B}', activate=activate)", "spec", "[spec, Spec(B, activate)]"),
+    *("(spec, other)", "spec if FLAG else spec", "[[spec], other]", "[other, inner()]", "inner()"),
+    *("PluginSpec(A, activate) if FLAG else PluginSpec('a', activate)", "specs", "(inner, spec)"),
+)
+ENDS = (
+    *("return {}", "return {}", "yield {}", "yield {}\nyield from specs", "return [inner, {}]"),
+    *("return {}", "yield {}\nreturn", "if FLAG: pass\nyield {}", "return {}", "return ({},)"),
+    *("if FLAG:\n    return {}\nelse:\n    return {}", "if FLAG:\n    return {}\nreturn spec"),
+    *("if FLAG: pass\nreturn {}", "if TYPE_CHECKING:\n    return spec\nelse:\n    return {}"),
+    *(
+        "try:\n    return {}\nfinally:\n    pass",
+        "for A in 'xy':\n    yield {}",
+        "return {}\nA = 1",
+    ),
+)
+PRELUDE = """
+from typing import TYPE_CHECKING
+import contextlib
+from coral_inference.runtime.plugins import PluginSpec
+from coral_inference.runtime.plugins import PluginSpec as Spec
+
+FLAG = bool({flag})
+OPEN = contextlib.nullcontext('opened')
+
+def log(*arguments):
+    return len(arguments)
+
+def activate(config):
+    A = 1
+    {late}
+    return True
+
+def rename(it):
+    it.{field} = 'renamed'
+
+def change(config=None):
+    {change}
+
+def inner():
+    return Spec('inner', {inner})
+"""
+
+
+@st.composite
+def modules(draw: st.DrawFn) -> str:
+    """Generate a module: constants, specs, and few statements that may spoil them."""
+
+    def pick(choices: tuple[str, ...]) -> str:
+        return draw(st.sampled_from(choices))
+
+    def statement() -> str:
+        harmful = draw(st.integers(0, 3)) == 0
+        template = pick(HARMFUL if harmful else HARMLESS)
+        name, other = pick(("A", "B", "spec", "PluginSpec")), pick(("C", "D", "specs"))
+        return template.format(pick(EXPRESSIONS), name=name, other=other)
+
+    lines = [
+        PRELUDE.format(
+            flag=pick(("0", "1")),
+            field=pick(("name", "description", "name")),
+            inner=pick(("activate", "activate", "change", "lambda config: change()")),
+            late=pick(("pass", "pass", "globals()['B'] = 2")),
+            change=pick(("pass", "pass", "globals()['A'] = 'changed'", "spec.name = 'changed'")),
+        )
+    ]
+    for line in (
+        *("A = 'a'", "C = 'c'", f"B = {pick(EXPRESSIONS)}", "spec = PluginSpec('s', activate)"),
+        *("other = Spec(A, activate, description=B)", "specs = [spec, other]"),
+    ):
+        lines.append(line if draw(st.integers(0, 15)) else "")
+        if not draw(st.integers(0, 5)):
+            lines.append(statement())
+    lines.append("def register():")
+    body = [statement() for _ in range(draw(st.integers(0, 2)))]
+    if not draw(st.integers(0, 2)):
+        body.append(f"spec = PluginSpec({pick(EXPRESSIONS)}, activate)")
+    body.append(pick(ENDS).replace("{}", pick(RESULTS)))
+    lines.extend("    " + line for text in body for line in text.split("\n"))
+    lines.extend(statement() for _ in range(draw(st.integers(0, 1))))
+    return "\n".join(lines) + "\n"
+
+
+@settings(max_examples=500, deadline=None)
+@given(modules())
+def test_static_refuses_or_equals_execution(text: str) -> None:
+    try:
+        static = evaluate(point("generated:register"), sources(generated=text))
+    except NotEvaluableError:
+        return
+    except FactsError:
+        assert not isinstance(executed(text), tuple)
+        return
+    assert executed(text) in (static, None)
+
+
+TEXTS = [
+    path.read_bytes()
+    for path in sorted(CORPUS.iterdir())
+    if path.suffix == ".py" and b"latin-1" not in path.read_bytes()
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_damaged_sources_never_crash(data: st.DataObject) -> None:
+    text = data.draw(st.sampled_from(TEXTS))
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 40)))
+    other = data.draw(st.sampled_from(TEXTS))
+    offset = data.draw(st.integers(0, len(other)))
+    damaged = text[:start] + other[offset : offset + end - start] + text[end:]
+    for name in ("register", "plugin"):
+        with contextlib.suppress(NotEvaluableError, FactsError):
+            evaluate(point(f"a:{name}"), {"a.py": damaged}.get)
