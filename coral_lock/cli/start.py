@@ -106,4 +106,5 @@ def _tell(report: ActivationReport) -> None:
     elif report.outcome == "failed":
         say(f"start failed on {report.platform}: {active} of {len(report.plugins)} plugins active")
     else:
-        say("start refused: this machine doesn't match the lock; no plugin was run")
+        reason = "this machine doesn't match the lock" if report.locked else "see the errors above"
+        say(f"start refused: {reason}; no plugin was run")

@@ -1,0 +1,194 @@
+"""The documentation leaves out no command, option, code or module, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import coral_lock
+from coral_lock.cli.application import application
+from coral_lock.cli.grammar import START_COMMANDS
+from coral_lock.config import BUILT_IN_PATCHES, RuntimeConfig
+from coral_lock.descriptor.environment import FLAG_VARIABLES, LIST_VARIABLES, TEXT_VARIABLES
+from coral_lock.finding import CODES, INTEGRITY_CODES
+from tests.docs.pages import all_pages, blocks_of, english_pages, page_name
+from tests.support.wheelhouse import REPOSITORY
+
+PAGES = [pytest.param(page, id=page_name(page)) for page in all_pages()]
+
+
+def _read(name: str) -> str:
+    return (REPOSITORY / name).read_text(encoding="utf-8")
+
+
+def _commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def _synopses() -> dict[str, str]:
+    """Return the README's synopsis of each command, by its words before the first option."""
+    (text,) = [b.text for b in blocks_of(_read("README.md")) if "config schema" in b.text]
+    entries = re.split(r"\n(?=coral-runtime)", text)
+    return {
+        match.group().strip(): entry
+        for entry in entries
+        if (match := re.match(r"coral-runtime( [a-z]+)*(?= |\n|$)", entry))
+    }
+
+
+@pytest.mark.parametrize(("path", "command"), list(_commands(application, "coral-runtime")))
+def test_the_readme_shows_every_command_with_every_option(
+    path: str, command: click.Command
+) -> None:
+    synopses = _synopses()
+    synopsis = synopses[path]
+    if "[the options of init]" in synopsis:
+        synopsis += synopses["coral-runtime init"]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            for name in parameter.opts:
+                assert re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", synopsis), name
+            if isinstance(parameter.type, click.Choice):
+                assert "|".join(map(str, parameter.type.choices)) in synopsis
+    assert set(re.findall(r"--[a-z-]+[a-z]", synopsis)) <= {
+        *(name for parameter in command.params for name in parameter.opts)
+    }
+
+
+def test_the_readme_shows_no_other_command() -> None:
+    known = {path for path, _ in _commands(application, "coral-runtime")} | {"coral-runtime"}
+    assert _synopses().keys() == known
+
+
+def test_every_start_option_is_explained() -> None:
+    text = _read("docs/locked-start.md") + _read("docs/descriptor.md")
+    for command in START_COMMANDS.values():
+        for option in command.options:
+            assert f"--{option.key}" in text or option.names[0] in text
+
+
+def test_every_finding_has_its_section_and_no_other() -> None:
+    text = _read("docs/findings.md")
+    sections = dict(re.findall(r"^### ([a-z-]+)\n\n(.+)$", text, re.MULTILINE))
+    assert sections == dict(CODES)
+
+
+def test_the_sections_of_findings_stand_under_their_exit_code() -> None:
+    integrity = _read("docs/findings.md").partition("\n## Bytes that differ from the lock\n")[2]
+    integrity = integrity.partition("\n## ")[0]
+    assert "exit code 3" in integrity
+    assert set(re.findall(r"^### ([a-z-]+)$", integrity, re.MULTILINE)) == INTEGRITY_CODES
+
+
+def test_contributing_names_every_module() -> None:
+    package = REPOSITORY / "coral_lock"
+    modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
+    named = set(re.findall(r"^\| `([a-z_/]+\.py)` \|", _read("CONTRIBUTING.md"), re.MULTILINE))
+    assert named == modules - {"cli/__init__.py", "descriptor/__init__.py"}
+
+
+@pytest.mark.parametrize("name", ["publishing-plugins.md", "publishing-plugins.zh-CN.md"])
+def test_the_guide_names_every_attribute_of_the_config(name: str) -> None:
+    text = _read(f"docs/{name}")
+    assert [name for name in vars(RuntimeConfig()) if f"`{name}`" not in text] == []
+
+
+def test_the_guide_s_plugin_is_the_fixture_s() -> None:
+    blocks = [
+        block
+        for block in blocks_of(_read("docs/publishing-plugins.md"))
+        if block.marker.get("file", "").endswith(("/coral_plugins.py", "/pyproject.toml"))
+    ]
+    project = "fixtures/plugins/my-package"
+    assert blocks[0].text == _read(f"{project}/my_package/coral_plugins.py")
+    assert blocks[1].text == _read(f"{project}/pyproject.toml")
+
+
+def test_the_descriptor_s_page_names_every_variable_and_host_patch() -> None:
+    text = _read("docs/descriptor.md")
+    names = (*TEXT_VARIABLES, *FLAG_VARIABLES, *LIST_VARIABLES, *BUILT_IN_PATCHES)
+    assert [name for name in names if name not in text] == []
+    for name, path in {**TEXT_VARIABLES, **FLAG_VARIABLES, **LIST_VARIABLES}.items():
+        assert f"| `{name}` | `{'.'.join(path)}`" in text
+
+
+def test_the_changelog_knows_this_version() -> None:
+    (version,) = re.findall(r'^version = "(.+)"$', _read("pyproject.toml"), re.MULTILINE)
+    assert f"\n## [{version}]" in _read("CHANGELOG.md")
+
+
+def test_the_documented_api_is_the_exported_one() -> None:
+    changelog = _read("CHANGELOG.md") + _read("README.md")
+    for name in ("lock", "verify", "init", "diff", "PluginSpec", "BackendAdapter"):
+        assert name in coral_lock.__all__
+        assert name in changelog
+
+
+def _anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    text = page.read_text(encoding="utf-8")
+    inside = {
+        number
+        for block in blocks_of(text)
+        for number in range(block.first_line, block.first_line + len(block.lines))
+    }
+    headings = (
+        line.lstrip("#").strip().lower()
+        for number, line in enumerate(text.split("\n"))
+        if line.startswith("#") and number not in inside
+    )
+    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        linked = (page.parent / name).resolve() if name else page
+        assert linked.is_file(), target
+        assert not anchor or anchor in _anchors(linked), target
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    seen: set[Path] = set()
+    waiting = [REPOSITORY / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page not in seen:
+            seen.add(page)
+            targets = re.findall(r"\]\(([^)#\s]+\.md)", page.read_text(encoding="utf-8"))
+            waiting += [(page.parent / target).resolve() for target in targets]
+    assert set(all_pages()) <= seen
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_names_a_place_of_one_machine(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert re.findall(r"/(?:tmp|root|home|Users|work)/", text) == []
+    assert not text.endswith("\n\n")
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.values[0] in english_pages()])
+def test_lines_of_prose_are_short(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    inside = {
+        number
+        for block in blocks_of(text)
+        for number in range(block.first_line, block.first_line + len(block.lines))
+    }
+    long = [
+        line
+        for number, line in enumerate(text.split("\n"))
+        if len(line) > 100 and number not in inside and not line.lstrip().startswith(("|", "<!--"))
+    ]
+    assert long == []

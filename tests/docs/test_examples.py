@@ -1,0 +1,126 @@
+"""Every console example of the documentation gives what it shows."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from coral_lock.descriptor.load import load_descriptor
+from coral_lock.errors import CoralLockError
+from coral_lock.schema_files import schema_text
+from tests.docs.pages import Block, all_pages, blocks_of, english_pages, page_name
+from tests.docs.sessions import Comparable, PageRunner
+
+ENGLISH = [pytest.param(page, id=page_name(page)) for page in english_pages()]
+LANGUAGES = {"console", "ini", "python", "sh", "text", "toml", "yaml"}
+WRONG_DESCRIPTORS = {"wrong.yaml"}
+"""Files by which the documentation shows what mistakes look like."""
+
+
+def _blocks(page: Path) -> list[Block]:
+    return blocks_of(page.read_text(encoding="utf-8"))
+
+
+def _chosen(language: str) -> list[Any]:
+    return [
+        pytest.param(block, id=f"{page_name(page)}:{block.first_line}")
+        for page in english_pages()
+        for block in _blocks(page)
+        if block.language == language
+    ]
+
+
+@pytest.mark.parametrize("page", ENGLISH)
+def test_the_documented_output_is_the_real_one(
+    page: Path, tmp_path: Path, wheelhouse: Path
+) -> None:
+    documented: list[str] = []
+    found: list[str] = []
+    for block, lines in PageRunner(tmp_path, wheelhouse).run(_blocks(page)):
+        documented += block.lines
+        found += lines
+    difference = "\n".join(
+        difflib.unified_diff(
+            Comparable().lines(documented),
+            Comparable().lines(found),
+            f"{page_name(page)}, as documented",
+            "as it is; `python -m tests.docs.update` writes it",
+            lineterm="",
+        )
+    )
+    if difference:
+        pytest.fail(difference, pytrace=False)
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page_name(page)) for page in all_pages()])
+def test_every_block_says_its_language(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert {block.language for block in _blocks(page)} <= LANGUAGES
+    fences = [line for line in text.split("\n") if line.lstrip().startswith(("```", "~~~"))]
+    assert len(fences) == 2 * len(_blocks(page)), "a fence is indented or isn't closed"
+
+
+@pytest.mark.parametrize("block", _chosen("python"))
+def test_python_examples_are_run(block: Block) -> None:
+    """Those that are written to files run in a session, or are imported by the tool there."""
+    compile(block.text, "<example>", "exec")
+    assert "file" in block.marker
+
+
+@pytest.mark.parametrize("block", _chosen("yaml"))
+def test_yaml_examples_are_descriptors(block: Block, tmp_path: Path) -> None:
+    path = tmp_path / block.marker["file"]
+    path.write_text(block.text, encoding="utf-8")
+    if path.name in WRONG_DESCRIPTORS:
+        with pytest.raises(CoralLockError):
+            load_descriptor(str(path))
+    else:
+        load_descriptor(str(path))
+        import yaml
+
+        jsonschema.validate(yaml.safe_load(block.text), json.loads(schema_text("descriptor")))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")
+@pytest.mark.parametrize("block", _chosen("toml"))
+def test_toml_examples_parse(block: Block) -> None:
+    if sys.version_info >= (3, 11):
+        import tomllib
+
+        tomllib.loads(block.text)
+
+
+def _documents(key: str) -> list[Any]:
+    """Return the JSON documents in the output of examples that have a member `key`."""
+    found = []
+    for page in english_pages():
+        for block in _blocks(page):
+            lines = block.lines if block.language == "console" else ()
+            for start, line in enumerate(lines):
+                if line == "{" and "}" in lines[start:]:
+                    end = lines.index("}", start)
+                    document = json.loads("\n".join(lines[start : end + 1]))
+                    if key in document:
+                        found.append(document)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("key", "schema", "part"),
+    [
+        ("lock_version", "lock", None),
+        ("report_version", "activation-report", None),
+        ("origins", "descriptor", "descriptor"),
+    ],
+)
+def test_documents_in_examples_obey_their_schemas(key: str, schema: str, part: str | None) -> None:
+    documents = _documents(key)
+    assert documents
+    for document in documents:
+        jsonschema.validate(document[part] if part else document, json.loads(schema_text(schema)))
