@@ -63,7 +63,7 @@ def _guarded(words: Sequence[str]) -> int | Program:
 def _dispatch(words: Sequence[str]) -> int | Program:
     if words and words[0] in ("init", "run"):
         own = words[1 : words.index("--")] if "--" in words else words[1:]
-        if "--help" not in own:
+        if not {"-h", "--help"} & set(own):
             from coral_lock.cli import start
             from coral_lock.cli.grammar import START_COMMANDS, parse
 

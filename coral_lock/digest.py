@@ -10,11 +10,13 @@ from coral_lock.safe_read import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 DIGEST_PREFIX = "t1:"
-_CHUNK_BYTES = 1 << 20
-_PARALLEL_FROM_BYTES = 8 << 20
+_CHUNK_BYTES = 1 << 16
+_LARGE_FILE_BYTES = 1 << 20
+_THREADS_FROM_BYTES = 32 << 20
+_MAX_THREADS = 8
 
 _INSTALLER_FILES = frozenset(
     {
@@ -67,24 +69,70 @@ def hash_file(path: str) -> str:
     Raises:
         OSError: it can't be read, or isn't a regular file.
     """
-    descriptor = open_regular_file(path)
+    descriptor, _ = open_regular_file(path)
     try:
-        digest = hashlib.sha256()
-        while chunk := os.read(descriptor, _CHUNK_BYTES):
-            digest.update(chunk)
-            if len(chunk) < _CHUNK_BYTES:
-                break
-        return digest.hexdigest()
+        return _hash_open(descriptor)
     finally:
         os.close(descriptor)
 
 
-def hash_files(paths: Sequence[str]) -> list[str]:
-    """Return the SHA-256 of each file, in hexadecimal and in order.
+def hash_files(paths: Collection[str]) -> dict[str, str]:
+    """Return the SHA-256 of each file that can be read, in hexadecimal, by path.
 
-    Many bytes are hashed by several threads, since hashing releases the interpreter.
-
-    Raises:
-        OSError: one of them can't be read; `filename` names it.
+    Large files are hashed by several threads, where there are enough of them to pay for
+    the threads: hashing releases the interpreter. With small files the threads would only
+    wait for each other.
     """
-    return [hash_file(path) for path in paths]
+    hashes: dict[str, str] = {}
+    large: dict[str, int] = {}
+    for path in paths:
+        try:
+            descriptor, size = open_regular_file(path)
+            try:
+                if size >= _LARGE_FILE_BYTES:
+                    large[path] = size
+                else:
+                    hashes[path] = _hash_open(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            continue
+    hashes.update(_hash_large(large))
+    return hashes
+
+
+def _hash_open(descriptor: int) -> str:
+    digest = hashlib.sha256(os.read(descriptor, _CHUNK_BYTES))
+    while chunk := os.read(descriptor, _CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _hash_large(sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Yield the hash of each file that can be read; the largest are begun first."""
+    paths = sorted(sizes, key=lambda path: (-sizes[path], path))
+    threads = min(len(paths), _available_cores(), _MAX_THREADS)
+    if threads < 2 or sum(sizes.values()) < _THREADS_FROM_BYTES:
+        hashes = list(map(_hash_or_none, paths))
+    else:
+        # Its import takes as long as hashing 20 MB.
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(threads) as pool:
+            hashes = list(pool.map(_hash_or_none, paths))
+    for path, digest in zip(paths, hashes):
+        if digest is not None:
+            yield path, digest
+
+
+def _hash_or_none(path: str) -> str | None:
+    try:
+        return hash_file(path)
+    except OSError:
+        return None
+
+
+def _available_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -5,7 +5,12 @@ from __future__ import annotations
 import os
 import sys
 
-from coral_lock.dist_info import is_editable, read_entry_points, read_metadata, read_wheel_tag
+from coral_lock.dist_info import (
+    is_editable,
+    read_entry_points,
+    read_metadata,
+    read_wheel_tag,
+)
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.installed_files import digest_files, find_strays, list_files, unclaimed
 from coral_lock.inventory import BrokenDistribution, Distribution
@@ -36,7 +41,7 @@ class EnvironmentInventory:
     """
 
     def __init__(self, path: Sequence[str] | None = None) -> None:
-        self._locations = scan_path(sys.path if path is None else path)
+        self._scan = scan_path(sys.path if path is None else path)
         self._found: dict[str, FoundDistribution] = {}
         self._files: dict[str, InstalledFiles] = {}
         self._claims: dict[str, frozenset[str]] | None = None
@@ -44,16 +49,15 @@ class EnvironmentInventory:
     def plugin_distributions(self) -> tuple[FoundDistribution, ...]:
         """Return the distributions that declare plugins, sorted by name."""
         found = []
-        for name in sorted(self._locations):
-            if any(_has_entry_points(location) for location in self._locations[name]):
-                distribution = self._look_up(name)
-                if isinstance(distribution, BrokenDistribution) or distribution.entry_points:
-                    found.append(distribution)
+        for name in self._scan.names_that_may_declare_plugins():
+            distribution = self._look_up(name)
+            if isinstance(distribution, BrokenDistribution) or distribution.entry_points:
+                found.append(distribution)
         return tuple(found)
 
     def find(self, name: str) -> FoundDistribution | None:
         """Return the distribution of that normalized name, or None."""
-        return self._look_up(name) if name in self._locations else None
+        return self._look_up(name) if name in self._scan else None
 
     def read_source(self, name: str, path: str) -> bytes | None:
         """Return one of a distribution's own files; for an editable install, its source."""
@@ -85,7 +89,7 @@ class EnvironmentInventory:
             return {}
         files = self._list_files(name)
         self._refuse_strays(name, files)
-        outcome = digest_files(files)
+        (outcome,) = digest_files([files])
         if outcome.missing:
             raise BrokenDistributionError(
                 f"`{outcome.missing[0]}` is listed in the RECORD of `{name}` and can't be read"
@@ -102,7 +106,7 @@ class EnvironmentInventory:
                 where=files.locate(outcome.changed[0]),
                 hint=f"reinstall `{name}` from a wheel you trust",
             )
-        return {read_wheel_tag(self._locations[name][0]): outcome.digest}
+        return {read_wheel_tag(self._scan.locations(name)[0]): outcome.digest}
 
     def python_version(self) -> str:
         """Return the language version of this interpreter, `3.11`."""
@@ -116,12 +120,12 @@ class EnvironmentInventory:
 
     def _look_up(self, name: str) -> FoundDistribution:
         if name not in self._found:
-            self._found[name] = _read_distribution(name, self._locations[name])
+            self._found[name] = _read_distribution(name, self._scan.locations(name))
         return self._found[name]
 
     def _list_files(self, name: str) -> InstalledFiles:
         if name not in self._files:
-            self._files[name] = list_files(self._locations[name][0])
+            self._files[name] = list_files(self._scan.locations(name)[0])
         return self._files[name]
 
     def _refuse_strays(self, name: str, files: InstalledFiles) -> None:
@@ -130,7 +134,7 @@ class EnvironmentInventory:
             return
         if self._claims is None:
             self._claims = {
-                other: claimed_paths(locations) for other, locations in self._locations.items()
+                other: claimed_paths(self._scan.locations(other)) for other in self._scan.names()
             }
         others = {path for other, paths in self._claims.items() if other != name for path in paths}
         strays = unclaimed(strays, files, others, ())
@@ -153,10 +157,6 @@ def environment_probe(path: Sequence[str]) -> Probe:
 
 def _and_more(paths: Sequence[str]) -> str:
     return f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
-
-
-def _has_entry_points(location: Location) -> bool:
-    return os.access(f"{location.path}/entry_points.txt", os.F_OK)
 
 
 def _read_distribution(name: str, locations: Sequence[Location]) -> FoundDistribution:

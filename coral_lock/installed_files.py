@@ -10,7 +10,7 @@ from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from coral_lock.dist_info import Location
 
@@ -60,28 +60,31 @@ def list_files(location: Location) -> InstalledFiles:
     )
 
 
-def digest_files(files: InstalledFiles) -> FilesDigest:
-    """Hash the files of a distribution and compare them with what RECORD states."""
-    paths = list(files.recorded)
-    missing: tuple[str, ...] = ()
-    try:
-        hashes = hash_files([files.locate(path) for path in paths])
-    except OSError:
-        missing = tuple(path for path in paths if not _is_readable(files.locate(path)))
-        paths = [path for path in paths if path not in missing]
-        hashes = hash_files([files.locate(path) for path in paths])
-    found = dict(zip(paths, hashes))
+def digest_files(several: Sequence[InstalledFiles]) -> tuple[FilesDigest, ...]:
+    """Hash the files of distributions and compare them with what their RECORDs state.
+
+    The files of all are hashed together, so that threads can share the work.
+    """
+    hashes = hash_files([files.locate(path) for files in several for path in files.recorded])
+    return tuple(_digest(files, hashes) for files in several)
+
+
+def _digest(files: InstalledFiles, hashes: Mapping[str, str]) -> FilesDigest:
+    found: dict[str, str] = {}
+    missing: list[str] = []
+    for path in files.recorded:
+        digest = hashes.get(files.locate(path))
+        if digest is None:
+            missing.append(path)
+        else:
+            found[path] = digest
     return FilesDigest(
         digest=tree_digest(found.items()),
-        missing=missing,
+        missing=tuple(missing),
         changed=tuple(
             path for path, digest in found.items() if not _states(files.recorded[path], digest)
         ),
     )
-
-
-def _is_readable(path: str) -> bool:
-    return os.path.isfile(path) and os.access(path, os.R_OK)
 
 
 def _states(recorded: str, digest: str) -> bool:
@@ -141,26 +144,27 @@ def _walk(root: str, directory: str) -> Iterator[str]:
 def unclaimed(
     strays: Collection[str],
     files: InstalledFiles,
-    locked_claims: Collection[str],
-    other_claims: Collection[str],
+    verified_claims: Collection[str],
+    stated_claims: Collection[str],
 ) -> tuple[str, ...]:
     """Return the strays that no other distribution may have put there.
 
     Args:
         strays: what `find_strays` found.
         files: the distribution in whose directories they lie.
-        locked_claims: the paths that RECORDs of other locked distributions list.
-        other_claims: those that RECORDs of distributions outside the lock list. They may
-            have a subdirectory of their own in a shared namespace, but no file beside
-            the locked ones, and none that shadows a locked module.
+        verified_claims: the paths that RECORDs of distributions list whose bytes are
+            verified too.
+        stated_claims: those that other RECORDs list. Their distributions may have a
+            subdirectory of their own in a shared namespace, but no file beside the locked
+            ones, and none that shadows a locked module.
     """
     own_directories = {path.rpartition("/")[0] for path in files.recorded}
     modules = {path.rpartition("/")[2].partition(".")[0] for path in files.recorded}
     return tuple(
         path
         for path in strays
-        if path not in locked_claims
-        and not (path in other_claims and _has_own_subdirectory(path, own_directories, modules))
+        if path not in verified_claims
+        and not (path in stated_claims and _has_own_subdirectory(path, own_directories, modules))
     )
 
 

@@ -12,6 +12,7 @@ from coral_lock.model import LockedPlugin
 from coral_lock.order import activation_order
 from coral_lock.report import NOT_RUN, REFUSED, ActivationReport, PluginOutcome
 from coral_lock.resolution import locked_plugin, survey
+from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def start_live(
     }
     config = descriptor.runtime_config()
     messages = [
-        f"No lock: {len(selected)} plugins selected among what is installed",
+        f"No lock: {counted(len(selected), 'plugin')} selected among what is installed",
         *descriptor.warnings,
     ]
     if has_errors(surveyed.findings):

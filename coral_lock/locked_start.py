@@ -12,7 +12,6 @@ from coral_lock.lock_file import decode_lock, read_lock_bytes
 from coral_lock.lock_text import read_lock
 from coral_lock.locked_config import locked_config
 from coral_lock.machine import PLUGINS, observe
-from coral_lock.model import LOCK_VERSION
 from coral_lock.report import (
     ACTIVATED,
     FAILED,
@@ -23,6 +22,7 @@ from coral_lock.report import (
     PluginOutcome,
 )
 from coral_lock.verification import findings_of
+from coral_lock.wording import later_version_warning, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,16 +125,9 @@ def _outcome_message(outcome: PluginOutcome) -> str:
 
 
 def _messages_about(lock: Lock, lock_path: str, integrity: str) -> list[str]:
-    messages = [
-        f"Lock {lock_path}: {len(lock.plugins)} plugins, "
-        f"{len(lock.distributions)} distributions, integrity {integrity}"
-    ]
-    if lock.lock_version != LOCK_VERSION:
-        messages.append(
-            f"The lock's format version {lock.lock_version} is later than {LOCK_VERSION}: "
-            "fields that this coral-lock doesn't know are ignored"
-        )
-    return messages
+    messages = [f"Lock {lock_path}: {size_of(lock)}, integrity {integrity}"]
+    warning = later_version_warning(lock, lock_path)
+    return [*messages, warning] if warning else messages
 
 
 def _origins(machine: MachineState) -> dict[str, str]:

@@ -9,7 +9,6 @@ import os
 import sys
 
 from coral_lock.dist_info import (
-    Location,
     is_editable,
     read_entry_points,
     read_metadata,
@@ -32,10 +31,13 @@ from coral_lock.site_scan import scan_path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+    from importlib.machinery import ModuleSpec
 
+    from coral_lock.dist_info import Location
     from coral_lock.inventory import EntryPoint
     from coral_lock.model import Lock
+    from coral_lock.site_scan import Scan
 
 METADATA = "metadata"
 PLUGINS = "plugins"
@@ -103,7 +105,7 @@ def observe(lock: Lock, integrity: str, path: Sequence[str] | None = None) -> Ma
             hashes those that provide plugins, `full` hashes all that are locked.
         path: the directories to look in, `sys.path` by default.
     """
-    found = scan_path(sys.path if path is None else path)
+    scan = scan_path(sys.path if path is None else path)
     plugin_distributions = set(lock.plugin_distributions())
     hashed = {
         METADATA: set[str](),
@@ -112,23 +114,25 @@ def observe(lock: Lock, integrity: str, path: Sequence[str] | None = None) -> Ma
     }[integrity]
     states: dict[str, InstalledState] = {}
     listed: dict[str, InstalledFiles] = {}
+    to_list = plugin_distributions | hashed
     for distribution in lock.distributions:
         name = distribution.name
-        states[name] = _look_at(found.get(name, ()), name in plugin_distributions)
-        if name in plugin_distributions | hashed and _is_usable(states[name]):
-            _list(found[name][0], name, name in hashed, states, listed)
-    _settle_strays(states, listed, found)
+        states[name] = _look_at(scan.locations(name), name in plugin_distributions)
+        if name in to_list and _is_usable(states[name]):
+            _list(scan.locations(name)[0], name, name in hashed, states, listed)
+    _hash([name for name in listed if name in hashed], states, listed)
+    _settle_strays(states, listed, scan, hashed)
     hosts = {
-        name: states.get(name) or _look_at(found[name], False)
+        name: states.get(name) or _look_at(scan.locations(name), False)
         for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS)
-        if name in found
+        if name in scan
     }
     return MachineState(
         python=f"{sys.version_info[0]}.{sys.version_info[1]}",
         distributions=states,
         hosts=hosts,
         targets=_targets(lock, listed),
-        unlocked=_unlocked(lock, found),
+        unlocked=_unlocked(lock, scan),
     )
 
 
@@ -159,37 +163,50 @@ def _list(
     states: dict[str, InstalledState],
     listed: dict[str, InstalledFiles],
 ) -> None:
-    """Add to `listed` the files of a distribution, and to its state what hashing them gives."""
+    """Add to `listed` the files of a distribution, and to its state the tag and the strays."""
     try:
         files = listed[name] = list_files(location)
         if is_hashed:
             states[name] = states[name].replace(
-                tag=read_wheel_tag(location), files=digest_files(files), strays=find_strays(files)
+                tag=read_wheel_tag(location), strays=find_strays(files)
             )
     except BrokenDistributionError as error:
         states[name] = states[name].replace(broken=error)
 
 
+def _hash(
+    names: Sequence[str],
+    states: dict[str, InstalledState],
+    listed: Mapping[str, InstalledFiles],
+) -> None:
+    """Add to the states of distributions what hashing their files gives."""
+    for name, digest in zip(names, digest_files([listed[name] for name in names])):
+        states[name] = states[name].replace(files=digest)
+
+
 def _settle_strays(
     states: dict[str, InstalledState],
     listed: Mapping[str, InstalledFiles],
-    found: Mapping[str, tuple[Location, ...]],
+    scan: Scan,
+    hashed: Collection[str],
 ) -> None:
     """Take out of the strays what other distributions put there rightly.
+
+    Only the RECORD of a distribution whose bytes are verified too is taken at its word.
 
     The other RECORDs are read only where there is a stray, so that a start stays
     independent of how much is installed.
     """
     if not any(state.strays for state in states.values()):
         return
-    claims = {name: claimed_paths(locations) for name, locations in found.items()}
+    claims = {name: claimed_paths(scan.locations(name)) for name in scan.names()}
     for name, state in sorted(states.items()):
         if state.strays:
             others = [other for other in claims if other != name]
-            locked = {path for other in others if other in states for path in claims[other]}
-            unlocked = {path for other in others if other not in states for path in claims[other]}
+            verified = {path for other in others if other in hashed for path in claims[other]}
+            stated = {path for other in others if other not in hashed for path in claims[other]}
             states[name] = state.replace(
-                strays=unclaimed(state.strays, listed[name], locked, unlocked)
+                strays=unclaimed(state.strays, listed[name], verified, stated)
             )
 
 
@@ -208,6 +225,7 @@ def _targets(
     lock: Lock, listed: Mapping[str, InstalledFiles]
 ) -> dict[str, tuple[TargetState, ...]]:
     targets: dict[str, tuple[TargetState, ...]] = {}
+    known: dict[str, ModuleSpec | None] = {}
     seen: dict[tuple[str, str], TargetState] = {}
     for plugin in lock.plugins:
         files = listed.get(plugin.distribution)
@@ -217,7 +235,7 @@ def _targets(
         for module in sorted({plugin.entry_point.partition(":")[0], *_top_modules(files)}):
             key = (plugin.distribution, module)
             if key not in seen:
-                seen[key] = _target(module, files)
+                seen[key] = _target(module, files, known)
             states.append(seen[key])
         targets[plugin.id] = tuple(states)
     return targets
@@ -235,8 +253,8 @@ def _top_modules(files: InstalledFiles) -> set[str]:
     return names
 
 
-def _target(module: str, files: InstalledFiles) -> TargetState:
-    origin = module_origin(module)
+def _target(module: str, files: InstalledFiles, known: dict[str, ModuleSpec | None]) -> TargetState:
+    origin = module_origin(module, known)
     own_files = sorted(path for path in files.recorded if is_source_of(module, path))
     own_file = own_files[0] if own_files else None
     is_own = origin is not None and any(
@@ -245,21 +263,16 @@ def _target(module: str, files: InstalledFiles) -> TargetState:
     return TargetState(module=module, origin=origin, own_file=own_file, is_own=is_own)
 
 
-def _unlocked(
-    lock: Lock, found: Mapping[str, tuple[Location, ...]]
-) -> tuple[UnlockedDistribution, ...]:
+def _unlocked(lock: Lock, scan: Scan) -> tuple[UnlockedDistribution, ...]:
     known = {plugin.distribution for plugin in lock.plugins}
     known.update(plugin.distribution for plugin in lock.excluded)
-    unlocked = []
-    for name in sorted(found):
-        if name in known:
-            continue
-        for location in found[name]:
-            if os.access(f"{location.path}/entry_points.txt", os.F_OK) and _declares_plugins(
-                location
-            ):
-                unlocked.append(UnlockedDistribution(name=name, location=location.path))
-    return tuple(unlocked)
+    return tuple(
+        UnlockedDistribution(name=name, location=location.path)
+        for name in scan.names_that_may_declare_plugins()
+        if name not in known
+        for location in scan.locations(name)
+        if _declares_plugins(location)
+    )
 
 
 def _declares_plugins(location: Location) -> bool:

@@ -10,18 +10,26 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
 
-def module_origin(name: str) -> str | None:
+def module_origin(name: str, known: dict[str, ModuleSpec | None] | None = None) -> str | None:
     """Return the file that `import name` would load in this process, or None.
 
     The finders on `sys.meta_path` are asked in their order, as the import system does
     (PEP 451), parents first and without running them. What is imported already counts
     as it was loaded. A namespace package has no file.
+
+    Args:
+        name: the module.
+        known: what earlier calls have found, which this one uses and adds to; for calls
+            between which nothing is imported.
     """
+    known = {} if known is None else known
     search: Iterable[str] | None = None
     parts = name.split(".")
     for index in range(1, len(parts) + 1):
         partial = ".".join(parts[:index])
-        spec = _find(partial, search)
+        if partial not in known:
+            known[partial] = _find(partial, search)
+        spec = known[partial]
         if spec is None:
             return None
         search = spec.submodule_search_locations

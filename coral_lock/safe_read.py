@@ -29,16 +29,20 @@ class FileTooLargeError(OSError):
         self.strerror = str(self)
 
 
-def open_regular_file(path: str) -> int:
-    """Return a descriptor for reading the regular file at `path`; links are followed.
+def open_regular_file(path: str) -> tuple[int, int]:
+    """Open the regular file at `path` for reading; links are followed.
+
+    Returns:
+        A descriptor, and the file's size in bytes.
 
     Raises:
         NotRegularFileError: it is something else. A pipe doesn't block the caller.
         OSError: it can't be opened.
     """
     descriptor = os.open(path, _FLAGS)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return descriptor, status.st_size
     os.close(descriptor)
     raise NotRegularFileError
 
@@ -55,12 +59,13 @@ def read_regular_file(path: str, limit: int) -> bytes:
         FileTooLargeError: it has more than `limit` bytes.
         OSError: it can't be opened or read.
     """
-    descriptor = open_regular_file(path)
+    descriptor, size = open_regular_file(path)
     try:
-        size = os.fstat(descriptor).st_size
         if size > limit:
             raise FileTooLargeError(size, limit)
         content = os.read(descriptor, size + 1)
+        if len(content) == size:
+            return content
         while chunk := os.read(descriptor, 1 << 20):
             content += chunk
             if len(content) > limit:

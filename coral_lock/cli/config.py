@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import click
@@ -40,6 +39,8 @@ def validate(config: str | None, settings: tuple[str, ...], no_env: bool) -> Non
       coral-runtime config validate -c runtime.yaml --no-env --set platform=rknn
       coral-runtime config validate --set patches.night_vision.optional=true
     """
+    import json
+
     descriptor = load_descriptor(
         config, settings=settings, environment=None if no_env else os.environ
     )

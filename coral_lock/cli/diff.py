@@ -7,11 +7,12 @@ import os
 import click
 
 from coral_lock.cli.messages import say, say_warning
+from coral_lock.cli.options import output_format_option
 from coral_lock.difference import difference
 from coral_lock.difference_text import render_text, to_json
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, LockError
 from coral_lock.lock_file import load_lock
-from coral_lock.lock_mapping import is_later_minor
+from coral_lock.wording import later_version_warning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,15 +22,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
-@click.option(
-    "--output-format",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Text for people, or a JSON document.",
-)
+@output_format_option
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the locks differ.")
-def diff(old: str, new: str, output_format: str, exit_code: bool) -> None:
+def diff(old: str, new: str, output_format: str, exit_code: bool) -> int:
     """Show what changed between two locks, by plugin and distribution.
 
     What stands out comes first, marked with `!`: a digest that changed under the same
@@ -48,7 +43,7 @@ def diff(old: str, new: str, output_format: str, exit_code: bool) -> None:
     click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
     if not changes:
         say("no changes")
-    click.get_current_context().exit(DOES_NOT_HOLD if changes and exit_code else HOLDS)
+    return DOES_NOT_HOLD if changes and exit_code else HOLDS
 
 
 def _load(path: str) -> Lock:
@@ -58,9 +53,7 @@ def _load(path: str) -> Lock:
         if not os.path.exists(path):
             error.hint = "`git show REVISION:coral.lock > FILE` gets the lock of a revision"
         raise
-    if is_later_minor(lock.lock_version):
-        say_warning(
-            f"`{path}` has the later format version {lock.lock_version}: "
-            "fields that this coral-lock doesn't know are passed over"
-        )
+    warning = later_version_warning(lock, path)
+    if warning:
+        say_warning(warning)
     return lock

@@ -20,6 +20,7 @@ from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError, LockError
 from coral_lock.lock_file import decode_lock, read_lock_bytes
 from coral_lock.lock_text import read_lock, write_lock
 from coral_lock.resolution import resolve
+from coral_lock.wording import counted, later_version_warning, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,12 +122,16 @@ def _read_current(output: str, check: bool) -> str | None:
 
 def _check(output: str, current: str, lock: Lock) -> int:
     if current == write_lock(lock):
-        say(f"{output} is fresh: {_summary(lock)}")
+        say(f"{output} is fresh: {size_of(lock)}")
         return HOLDS
-    changes = difference(read_lock(current, output), lock)
+    locked = read_lock(current, output)
+    warning = later_version_warning(locked, output)
+    if warning:
+        say_warning(warning)
+    changes = difference(locked, lock)
     sys.stdout.write(render_text(changes, _MAX_SHOWN_CHANGES))
     sys.stdout.flush()
-    say(f"{output} is stale: {len(changes)} changes, see above")
+    say(f"{output} is stale: {counted(len(changes), 'change')}, see above")
     say(f"  hint: run `{_fixing_command()}` and have the changes reviewed")
     return DOES_NOT_HOLD
 
@@ -139,7 +144,7 @@ def _fixing_command() -> str:
 def _write(output: str, current: str | None, lock: Lock) -> int:
     text = write_lock(lock)
     if current == text:
-        say(f"{output} is unchanged: {_summary(lock)}")
+        say(f"{output} is unchanged: {size_of(lock)}")
         return HOLDS
     if current and '"lock_version"' not in current:
         raise InputError(
@@ -148,12 +153,5 @@ def _write(output: str, current: str | None, lock: Lock) -> int:
             hint="remove it first, or write elsewhere with `-o FILE`",
         )
     write_durably(output, text)
-    say(f"wrote {output}: {_summary(lock)}")
+    say(f"wrote {output}: {size_of(lock)}")
     return HOLDS
-
-
-def _summary(lock: Lock) -> str:
-    return (
-        f"{len(lock.plugins)} plugins, {len(lock.excluded)} excluded, "
-        f"{len(lock.distributions)} distributions"
-    )

@@ -8,8 +8,9 @@ from coral_lock import canonical_json
 from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.errors import InputError, UsageError
 from coral_lock.locked_start import start_locked
-from coral_lock.report import ACTIVATED, STARTED
+from coral_lock.report import ACTIVATED, REFUSED, STARTED
 from coral_lock.stdout_guard import StdoutGuard
+from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,11 +101,10 @@ def _descriptor(arguments: Arguments) -> Descriptor | None:
 
 def _tell(report: ActivationReport) -> None:
     say_findings(report.findings)
-    active = sum(outcome.status == ACTIVATED for outcome in report.plugins)
-    if report.outcome == STARTED:
-        say(f"started on {report.platform}: {active} of {len(report.plugins)} plugins active")
-    elif report.outcome == "failed":
-        say(f"start failed on {report.platform}: {active} of {len(report.plugins)} plugins active")
-    else:
+    if report.outcome == REFUSED:
         reason = "this machine doesn't match the lock" if report.locked else "see the errors above"
         say(f"start refused: {reason}; no plugin was run")
+        return
+    active = sum(outcome.status == ACTIVATED for outcome in report.plugins)
+    verb = "started" if report.outcome == STARTED else "start failed"
+    say(f"{verb} on {report.platform}: {active} of {counted(len(report.plugins), 'plugin')} active")

@@ -7,12 +7,13 @@ import sys
 import click
 
 from coral_lock import canonical_json
-from coral_lock.cli.messages import say, say_findings
+from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.cli.options import lock_option, output_format_option
 from coral_lock.finding import exit_code
 from coral_lock.lock_file import load_lock
 from coral_lock.machine import FULL, INTEGRITY_LEVELS, observe
 from coral_lock.verification import findings_of
+from coral_lock.wording import later_version_warning, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,9 @@ def verify(lock: str, integrity: str, output_format: str) -> int:
       coral-runtime verify --output-format json
     """
     loaded = load_lock(lock)
+    warning = later_version_warning(loaded, lock)
+    if warning:
+        say_warning(warning)
     findings = findings_of(loaded, observe(loaded, integrity))
     if output_format == "json":
         document: dict[str, Value] = {
@@ -54,8 +58,5 @@ def verify(lock: str, integrity: str, output_format: str) -> int:
     else:
         say_findings(findings)
     if exit_code(findings) == 0:
-        say(
-            f"{lock} holds: {len(loaded.plugins)} plugins, "
-            f"{len(loaded.distributions)} distributions, integrity {integrity}"
-        )
+        say(f"{lock} holds: {size_of(loaded)}, integrity {integrity}")
     return exit_code(findings)

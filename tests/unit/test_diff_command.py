@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from coral_lock.cli.application import run_application
 from coral_lock.cli.diff import diff
 from coral_lock.errors import LockError
 from coral_lock.lock_text import write_lock
@@ -39,8 +40,8 @@ def test_data_goes_to_stdout(old: str, new: str) -> None:
 
 
 def test_an_exit_code_for_scripts(old: str, new: str) -> None:
-    assert CliRunner().invoke(diff, [old, new, "--exit-code"]).exit_code == 1
-    assert CliRunner().invoke(diff, [old, old, "--exit-code"]).exit_code == 0
+    assert run_application(["diff", old, new, "--exit-code"]) == 1
+    assert run_application(["diff", old, old, "--exit-code"]) == 0
 
 
 @pytest.mark.parametrize(("format_", "stdout"), [("text", ""), ("json", '{\n  "changes": []\n}\n')])
@@ -54,7 +55,7 @@ def test_a_later_minor_version_is_warned_of(old: str, tmp_path: Path) -> None:
     result = CliRunner().invoke(diff, [old, later])
     assert result.stderr == (
         f"warning: `{later}` has the later format version 1.4: "
-        "fields that this coral-lock doesn't know are passed over\n"
+        "fields that format version 1.0 doesn't have are passed over\n"
     )
 
 

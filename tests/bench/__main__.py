@@ -1,0 +1,124 @@
+"""Measure start-up, listing, locking and hashing, and print the outcome as Markdown.
+
+The exit code is 0 whether or not the targets are met, as no machine is like another; it
+is 1 if something that is measured doesn't run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tests.bench.digest_speed import DigestSpeed, measure_digests
+from tests.bench.processes import ProgramFailedError, measure
+from tests.bench.programs import measure_in_process, programs
+from tests.bench.subject import LOADERS, Subject, has_loader_cache, make_subjects, variables
+from tests.bench.synthetic_site import PLUGIN_COUNT
+from tests.bench.tables import digest_table, size_table, target_table
+from tests.bench.targets import SIZES, Measurements, Target, targets
+from tests.support.wheelhouse import REPOSITORY
+
+RUNS = 41
+QUICK_RUNS = 9
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_RUNS} runs, not {RUNS}")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw numbers to FILE")
+    arguments = parser.parse_args()
+    runs = QUICK_RUNS if arguments.quick else RUNS
+    # Not the system's temporary directory: stevedore works without its cache below /tmp.
+    parent = REPOSITORY / ".cache"
+    parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as directory:
+        try:
+            _bench(Path(directory), runs, arguments.json)
+        except ProgramFailedError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+    return 0
+
+
+def _bench(root: Path, runs: int, json_file: Path | None) -> None:
+    environment = variables(root)
+    subjects = make_subjects(root, SIZES, _progress)
+    by_size = _measure_processes(subjects, root, runs)
+    _progress("measuring in process")
+    in_process = measure_in_process(subjects, runs=runs, variables=environment)
+    _progress("hashing")
+    digests = measure_digests(
+        subjects[0].environment, root / "files", rounds=min(runs, 15), variables=environment
+    )
+    outcome = list(targets(by_size, in_process, digests))
+    _progress("")
+    _print_outcome(runs, by_size, digests, outcome)
+    if not has_loader_cache(root):
+        print("\nThe cache of stevedore stayed empty: it works without one below /tmp.")
+    if json_file is not None:
+        document: dict[str, Any] = {
+            "processes": {
+                size: {name: asdict(measured) for name, measured in measurements.items()}
+                for size, measurements in by_size.items()
+            },
+            "in_process_milliseconds": in_process,
+            "digests": [asdict(digest) for digest in digests],
+            "targets": [{**asdict(target), "is_met": target.is_met} for target in outcome],
+        }
+        json_file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _measure_processes(subjects: list[Subject], root: Path, runs: int) -> dict[int, Measurements]:
+    environment = variables(root)
+    planned = [
+        (subject, program) for subject in subjects for program in programs(subject, environment)
+    ]
+    measured = measure(
+        [program for _, program in planned], runs=runs, variables=environment, progress=_progress
+    )
+    by_size: dict[int, Measurements] = {}
+    for subject in subjects:
+        by_size[subject.size] = {
+            program.name: measurement
+            for (owner, program), measurement in zip(planned, measured)
+            if owner is subject
+        }
+    return by_size
+
+
+def _print_outcome(
+    runs: int,
+    by_size: dict[int, Measurements],
+    digests: list[DigestSpeed],
+    outcome: list[Target],
+) -> None:
+    loaders = ", ".join(f"{name} {version(name)}" for name in LOADERS)
+    print(
+        f"{PLUGIN_COUNT} plugins, medians of {runs} runs; Python {platform.python_version()}, "
+        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}; {loaders}.\n"
+    )
+    for size, measurements in by_size.items():
+        print(f"{size_table(size, measurements)}\n")
+    print(f"{digest_table(digests)}\n")
+    print(target_table(outcome))
+    missed = sum(not target.is_met for target in outcome)
+    print(f"\n{len(outcome) - missed} of {len(outcome)} targets met, {missed} missed.")
+
+
+def _progress(text: str) -> None:
+    """Say what goes on, where someone watches."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\033[2K{text}")
+        sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+"""Loads and activates the plugins of a group with pluggy."""
+
+import sys
+
+from pluggy import PluginManager
+
+manager = PluginManager("bench")
+manager.load_setuptools_entrypoints(sys.argv[1])
+activated = [
+    factory().activate({}) for _, factory in manager.list_name_plugin() if callable(factory)
+]
+sys.exit(0 if activated == [True] * int(sys.argv[2]) else 1)

@@ -1,0 +1,94 @@
+"""The environments in which everything is measured, one per number of distributions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.synthetic_site import write_site
+from tests.support.environments import (
+    Environment,
+    clean_environment,
+    create_environment,
+    install_with_uv,
+)
+from tests.support.wheelhouse import REPOSITORY, fill_wheelhouse
+
+LOADERS = ("stevedore", "pluggy")
+LOADER_WHEELS = REPOSITORY / ".cache" / "bench-wheels"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """An environment with `size` installed distributions, and a directory to work in.
+
+    `plugin_files` are the files of the plugin distributions that a digest covers.
+    """
+
+    size: int
+    environment: Environment
+    directory: Path
+    plugin_files: tuple[str, ...]
+
+
+def make_subjects(
+    root: Path, sizes: tuple[int, ...], progress: Callable[[str], None]
+) -> list[Subject]:
+    """Build the environments below `root`, bytecode compiled."""
+    progress("building wheels")
+    wheelhouse = REPOSITORY / ".cache" / "wheelhouse"
+    fill_wheelhouse(wheelhouse)
+    loader_wheels = _loader_wheels()
+    subjects = []
+    for size in sizes:
+        progress(f"making an environment of {size} distributions")
+        subjects.append(_make_subject(root / str(size), size, wheelhouse, loader_wheels))
+    return subjects
+
+
+def variables(root: Path) -> Mapping[str, str]:
+    """The environment variables of everything that is measured: caches lie below `root`."""
+    return clean_environment(
+        {"XDG_CACHE_HOME": str(root / "cache"), "XDG_STATE_HOME": str(root / "state")}
+    )
+
+
+def has_loader_cache(root: Path) -> bool:
+    """Whether stevedore has come to keep its cache, given the environment variables above."""
+    return any((root / "cache" / "python-entrypoints").glob("*"))
+
+
+def _loader_wheels() -> tuple[Path, ...]:
+    """Return the wheels of the loaders to compare with, downloaded once."""
+    missing = [name for name in LOADERS if not list(LOADER_WHEELS.glob(f"{name}-*.whl"))]
+    if missing:
+        options = ("--quiet", "--only-binary", ":all:", "--no-deps", "--dest", str(LOADER_WHEELS))
+        subprocess.run(
+            (sys.executable, "-m", "pip", "download", *options, *missing),
+            check=True,
+            stdout=sys.stderr,
+        )
+    return tuple(max(LOADER_WHEELS.glob(f"{name}-*.whl")) for name in LOADERS)
+
+
+def _make_subject(
+    root: Path, size: int, wheelhouse: Path, loader_wheels: tuple[Path, ...]
+) -> Subject:
+    directory = root / "work"
+    directory.mkdir(parents=True)
+    environment = create_environment(root / "environment")
+    install_with_uv(environment, "coral-lock", *loader_wheels, wheelhouse=wheelhouse)
+    site = environment.site_packages
+    plugin_files = write_site(site, size - len(list(site.glob("*.dist-info"))))
+    subprocess.run(
+        (str(environment.python), "-m", "compileall", "-q", "-j", "0", str(site)),
+        check=True,
+        env=clean_environment(),
+        stdout=subprocess.DEVNULL,
+    )
+    return Subject(
+        size=size, environment=environment, directory=directory, plugin_files=plugin_files
+    )

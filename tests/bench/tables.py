@@ -1,0 +1,69 @@
+"""The outcome as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from tests.bench.digest_speed import DigestSpeed
+from tests.bench.programs import ENTRY_POINTS
+from tests.bench.targets import Measurements, Target
+
+
+def size_table(size: int, measurements: Measurements) -> str:
+    """Return the table of one size: median times, ratios, and median peak memory."""
+    reference = measurements[ENTRY_POINTS].median_milliseconds
+    return _table(
+        (f"{size:,} distributions, whole process", "median ms", "to `entry_points()`", "peak MiB"),
+        (
+            (
+                name,
+                f"{measurement.median_milliseconds:.1f}",
+                f"{measurement.median_milliseconds / reference:.2f}",
+                f"{measurement.median_peak_mib:.1f}",
+            )
+            for name, measurement in measurements.items()
+        ),
+    )
+
+
+def digest_table(digests: Iterable[DigestSpeed]) -> str:
+    """Return the table of hashing speeds."""
+    return _table(
+        ("SHA-256, MB/s", "ours", "`hashlib`, one thread", "`hashlib`, one thread a core"),
+        (
+            (
+                digest.files,
+                f"{digest.ours:,.0f}",
+                f"{digest.hashlib_one_thread:,.0f}",
+                f"{digest.hashlib_all_cores:,.0f}",
+            )
+            for digest in digests
+        ),
+    )
+
+
+def target_table(targets: Iterable[Target]) -> str:
+    """Return the table of targets; one that isn't met is marked `MISSED`."""
+    return _table(
+        ("target", "bound", "measured", ""),
+        (
+            (
+                target.name,
+                f"{'≥' if target.is_minimum else '≤'} {target.bound:.2f}{target.unit}",
+                f"{target.measured:.2f}{target.unit}",
+                "ok" if target.is_met else "**MISSED**",
+            )
+            for target in targets
+        ),
+    )
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join(_lines(heads, rows))
+
+
+def _lines(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield f"|---|{'---:|' * (len(heads) - 1)}"
+    for row in rows:
+        yield f"| {' | '.join(row)} |"

@@ -1,0 +1,116 @@
+"""What the speed ought to be, and whether it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from tests.bench.digest_speed import DigestSpeed
+from tests.bench.processes import Measurement
+from tests.bench.programs import (
+    BARE,
+    ENTRY_POINTS,
+    LOCK_CHECK,
+    PLUGGY,
+    PLUGINS_LIST,
+    SECOND_START,
+    STEVEDORE,
+)
+
+SIZES = (50, 500, 2000)
+
+_START_RATIOS = {50: 1.2, 500: 1.0, 2000: 0.65}
+_LISTING_RATIO = 2.0
+_FLAT_RATIO = 1.25
+_PEAK_MIB = 30.0
+_IN_PROCESS_MILLISECONDS = 10.0
+_DIGEST_RATIO = 0.9
+
+Measurements = Mapping[str, Measurement]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Target:
+    """A number with its bound, which it may reach."""
+
+    name: str
+    measured: float
+    bound: float
+    unit: str = ""
+    is_minimum: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        if self.is_minimum:
+            return self.measured >= self.bound
+        return self.measured <= self.bound
+
+
+def targets(
+    by_size: Mapping[int, Measurements],
+    in_process: Mapping[int, Sequence[float]],
+    digests: Sequence[DigestSpeed],
+) -> Iterator[Target]:
+    """Yield the targets of the design with what was measured."""
+    for size, measurements in by_size.items():
+        yield from _size_targets(size, measurements)
+    smallest, largest = min(by_size), max(by_size)
+    yield Target(
+        name=f"`init --locked` less bare Python, {largest:,} to {smallest:,} distributions",
+        measured=_own_time(by_size[largest]) / _own_time(by_size[smallest]),
+        bound=_FLAT_RATIO,
+        unit=" ×",
+    )
+    for size, milliseconds in in_process.items():
+        yield Target(
+            name=f"`coral_lock.init`, imports done, {size:,} distributions",
+            measured=median(milliseconds),
+            bound=_IN_PROCESS_MILLISECONDS,
+            unit=" ms",
+        )
+    for digest in digests:
+        yield Target(
+            name=f"hashing {digest.files}: to `hashlib`",
+            measured=digest.ours / digest.hashlib,
+            bound=_DIGEST_RATIO,
+            unit=" ×",
+            is_minimum=True,
+        )
+
+
+def _size_targets(size: int, measurements: Measurements) -> Iterator[Target]:
+    start = measurements[SECOND_START]
+    for name, other, bound in (
+        ("`entry_points()`", ENTRY_POINTS, _START_RATIOS[size]),
+        ("stevedore", STEVEDORE, 1.0),
+        ("pluggy", PLUGGY, 1.0),
+    ):
+        yield Target(
+            name=f"`init --locked` to {name}, {size:,} distributions",
+            measured=_ratio(start, measurements[other]),
+            bound=bound,
+            unit=" ×",
+        )
+    for name in (PLUGINS_LIST, LOCK_CHECK):
+        yield Target(
+            name=f"{name} to `entry_points()`, {size:,} distributions",
+            measured=_ratio(measurements[name], measurements[ENTRY_POINTS]),
+            bound=_LISTING_RATIO,
+            unit=" ×",
+        )
+    yield Target(
+        name=f"`init --locked`: peak memory, {size:,} distributions",
+        measured=start.median_peak_mib,
+        bound=_PEAK_MIB,
+        unit=" MiB",
+    )
+
+
+def _own_time(measurements: Measurements) -> float:
+    start, bare = measurements[SECOND_START], measurements[BARE]
+    return start.median_milliseconds - bare.median_milliseconds
+
+
+def _ratio(one: Measurement, other: Measurement) -> float:
+    return one.median_milliseconds / other.median_milliseconds
