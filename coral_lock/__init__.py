@@ -4,10 +4,10 @@ The functions do what the commands of the same names do; see `coral_lock.api`.
 """
 
 from coral_lock.api import StartError, diff, init, lock, verify
-from coral_lock.config import RuntimeConfig
 from coral_lock.errors import CoralLockError
-from coral_lock.lock_text import read_lock, write_lock
-from coral_lock.spec import BackendAdapter, PluginSpec
+from coral_lock.lockfile.text import read_lock, write_lock
+from coral_lock.plugin.config import RuntimeConfig
+from coral_lock.plugin.spec import BackendAdapter, PluginSpec
 
 __all__ = [
     "BackendAdapter",

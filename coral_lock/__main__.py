@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from coral_lock.program import Program
+    from coral_lock.start.program import Program
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -48,8 +48,8 @@ def _guarded(words: Sequence[str]) -> int | Program:
     except Exception as error:
         if os.environ.get("CORAL_LOCK_DEBUG"):
             raise
-        from coral_lock.activation import describe_exception
         from coral_lock.cli.messages import say_error
+        from coral_lock.start.activation import describe_exception
 
         say_error(
             CoralLockError(

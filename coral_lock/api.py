@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from os import PathLike
 
-    from coral_lock.difference import Change
+    from coral_lock.difference.locks import Change
     from coral_lock.finding import Finding
-    from coral_lock.model import Lock
-    from coral_lock.report import ActivationReport
+    from coral_lock.lockfile.model import Lock
     from coral_lock.reporter import Reporter
-    from coral_lock.resolution import Resolution
+    from coral_lock.resolve.resolution import Resolution
+    from coral_lock.start.report import ActivationReport
 
 
 class StartError(CoralLockError):
@@ -67,14 +67,15 @@ def lock(
         CoralLockError: the descriptor can't be used.
     """
     from coral_lock.descriptor.load import load_descriptor
-    from coral_lock.environment_inventory import EnvironmentInventory, environment_probe
-    from coral_lock.resolution import resolve
+    from coral_lock.installed.environment import EnvironmentInventory
+    from coral_lock.probe.run import interpreter_probe
+    from coral_lock.resolve.resolution import resolve
 
     search = list(sys.path if path is None else path)
     return resolve(
         EnvironmentInventory(search),
         load_descriptor(_text(config), settings=settings, environment=environment),
-        probe=environment_probe(search) if allow_exec else None,
+        probe=interpreter_probe(search) if allow_exec else None,
         core_version=core_version,
         inference_version=inference_version,
         allow_editable=allow_editable,
@@ -98,8 +99,8 @@ def verify(
     Raises:
         LockError: the lock can't be read.
     """
-    from coral_lock.machine import observe
-    from coral_lock.verification import findings_of
+    from coral_lock.verification.findings import findings_of
+    from coral_lock.verification.machine import observe
 
     loaded = _lock(lock)
     return findings_of(loaded, observe(loaded, integrity, path))
@@ -137,11 +138,11 @@ def init(
 
         descriptor = load_descriptor(_text(config), settings=settings, environment=environment)
     if lock is None:
-        from coral_lock.live_start import start_live
+        from coral_lock.start.live import start_live
 
         report = start_live(descriptor)
     else:
-        from coral_lock.locked_start import start_locked
+        from coral_lock.start.locked import start_locked
 
         report = start_locked(
             str(_text(lock)),
@@ -160,14 +161,14 @@ def diff(old: str | PathLike[str] | Lock, new: str | PathLike[str] | Lock) -> tu
     Raises:
         LockError: a lock can't be read.
     """
-    from coral_lock.difference import difference
+    from coral_lock.difference.locks import difference
 
     return difference(_lock(old), _lock(new))
 
 
 def _lock(lock: str | PathLike[str] | Lock) -> Lock:
-    from coral_lock.lock_file import load_lock
-    from coral_lock.model import Lock as LockType
+    from coral_lock.lockfile.file import load_lock
+    from coral_lock.lockfile.model import Lock as LockType
 
     return lock if isinstance(lock, LockType) else load_lock(str(_text(lock)))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from coral_lock.model import LOCK_VERSION
+from coral_lock.lockfile.model import LOCK_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coral_lock.model import Lock
+    from coral_lock.lockfile.model import Lock
 
 
 def counted(number: int, noun: str) -> str:

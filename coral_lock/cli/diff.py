@@ -8,15 +8,15 @@ import click
 
 from coral_lock.cli.messages import say, say_warning
 from coral_lock.cli.options import output_format_option
-from coral_lock.difference import difference
-from coral_lock.difference_text import render_text, to_json
+from coral_lock.difference.locks import difference
+from coral_lock.difference.text import render_text, to_json
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, LockError
-from coral_lock.lock_file import load_lock
+from coral_lock.lockfile.file import load_lock
 from coral_lock.wording import later_version_warning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coral_lock.model import Lock
+    from coral_lock.lockfile.model import Lock
 
 
 @click.command()

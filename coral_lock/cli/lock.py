@@ -12,19 +12,20 @@ from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.cli.options import config_options, no_exec_option, version_options
 from coral_lock.cli.progress import terminal_reporter
 from coral_lock.descriptor.load import load_descriptor
-from coral_lock.difference import difference
-from coral_lock.difference_text import render_text
+from coral_lock.difference.locks import difference
+from coral_lock.difference.text import render_text
 from coral_lock.durable_write import write_durably
-from coral_lock.environment_inventory import EnvironmentInventory, environment_probe
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError, LockError
-from coral_lock.lock_file import decode_lock, read_lock_bytes
-from coral_lock.lock_text import read_lock, write_lock
-from coral_lock.resolution import resolve
+from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.lockfile.file import decode_lock, read_lock_bytes
+from coral_lock.lockfile.text import read_lock, write_lock
+from coral_lock.probe.run import interpreter_probe
+from coral_lock.resolve.resolution import resolve
 from coral_lock.wording import counted, later_version_warning, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coral_lock.model import Lock
+    from coral_lock.lockfile.model import Lock
 
 _MAX_SHOWN_CHANGES = 12
 
@@ -85,7 +86,7 @@ def lock(
     resolution = resolve(
         EnvironmentInventory(),
         descriptor,
-        probe=None if no_exec else environment_probe(sys.path),
+        probe=None if no_exec else interpreter_probe(sys.path),
         core_version=core_version,
         inference_version=inference_version,
         allow_editable=allow_editable,

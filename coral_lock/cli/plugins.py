@@ -17,20 +17,21 @@ from coral_lock.cli.options import (
 )
 from coral_lock.cli.progress import terminal_reporter
 from coral_lock.descriptor.load import load_descriptor
-from coral_lock.environment_inventory import EnvironmentInventory, environment_probe
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import has_errors
+from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.names import GROUPS
-from coral_lock.resolution import survey
+from coral_lock.probe.run import interpreter_probe
+from coral_lock.resolve.resolution import survey
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from coral_lock.canonical_json import Value
-    from coral_lock.model import Host
-    from coral_lock.resolution import Survey
-    from coral_lock.selection import Decision
+    from coral_lock.lockfile.model import Host
+    from coral_lock.resolve.resolution import Survey
+    from coral_lock.resolve.selection import Decision
 
 
 @click.group()
@@ -79,7 +80,7 @@ def list_plugins(
     surveyed = survey(
         EnvironmentInventory(),
         descriptor,
-        probe=None if no_exec else environment_probe(sys.path),
+        probe=None if no_exec else interpreter_probe(sys.path),
         core_version=core_version,
         inference_version=inference_version,
         reporter=reporter,

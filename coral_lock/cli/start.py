@@ -7,17 +7,17 @@ import os
 from coral_lock import canonical_json
 from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.errors import InputError, UsageError
-from coral_lock.locked_start import start_locked
-from coral_lock.report import ACTIVATED, REFUSED, STARTED
-from coral_lock.stdout_guard import StdoutGuard
+from coral_lock.start.locked import start_locked
+from coral_lock.start.report import ACTIVATED, REFUSED, STARTED
+from coral_lock.start.stdout_guard import StdoutGuard
 from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.cli.grammar import Arguments
     from coral_lock.descriptor.model import Descriptor
-    from coral_lock.program import Program
-    from coral_lock.report import ActivationReport
+    from coral_lock.start.program import Program
+    from coral_lock.start.report import ActivationReport
 
 
 def init(arguments: Arguments) -> int:
@@ -43,7 +43,7 @@ def run(arguments: Arguments) -> int | Program:
         raise UsageError(
             "`run` starts from a lock only", hint="write `coral-runtime run --locked -- PROGRAM`"
         )
-    from coral_lock.program import prepare_program
+    from coral_lock.start.program import prepare_program
 
     program = prepare_program(arguments.program)
     guard = StdoutGuard()
@@ -68,7 +68,7 @@ def start(arguments: Arguments) -> ActivationReport:
             state_directory=state_directory,
         )
     else:
-        from coral_lock.live_start import start_live
+        from coral_lock.start.live import start_live
 
         report = start_live(descriptor)
     report_path = arguments.last("report")

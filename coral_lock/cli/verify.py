@@ -10,9 +10,9 @@ from coral_lock import canonical_json
 from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.cli.options import lock_option, output_format_option
 from coral_lock.finding import exit_code
-from coral_lock.lock_file import load_lock
-from coral_lock.machine import FULL, INTEGRITY_LEVELS, observe
-from coral_lock.verification import findings_of
+from coral_lock.lockfile.file import load_lock
+from coral_lock.verification.findings import findings_of
+from coral_lock.verification.machine import FULL, INTEGRITY_LEVELS, observe
 from coral_lock.wording import later_version_warning, size_of
 
 TYPE_CHECKING = False

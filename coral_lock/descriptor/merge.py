@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from coral_lock.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM
 from coral_lock.descriptor.document import leaves, to_mapping
 from coral_lock.descriptor.keys import dotted
 from coral_lock.descriptor.model import (
@@ -12,6 +11,7 @@ from coral_lock.descriptor.model import (
     PluginRequest,
 )
 from coral_lock.descriptor.node import Node
+from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

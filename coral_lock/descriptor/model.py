@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coral_lock.config import DEFAULT_PLATFORM, RuntimeConfig
+from coral_lock.plugin.config import DEFAULT_PLATFORM, RuntimeConfig
 from coral_lock.record import Record
 
 TYPE_CHECKING = False

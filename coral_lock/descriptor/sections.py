@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from coral_lock.config import BUILT_IN_PATCHES
 from coral_lock.descriptor import expectations as expect
 from coral_lock.descriptor.keys import dotted
 from coral_lock.descriptor.mistakes import nearest
 from coral_lock.descriptor.model import DISCOVER_CHOICES, SWITCH_FIELDS
 from coral_lock.descriptor.node import INVALID
 from coral_lock.names import is_plugin_name
+from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.record import Record
 
 TYPE_CHECKING = False

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from coral_lock.inventory import EntryPoint
-from coral_lock.plugin_facts import PluginFacts
-from coral_lock.probe import MAX_ANSWER, MAX_OUTPUT, ProbeError, probe
+from coral_lock.plugin.facts import PluginFacts
+from coral_lock.probe.run import MAX_ANSWER, MAX_OUTPUT, ProbeError, probe
 from tests.support.environments import Environment, create_environment, install_with_uv
 from tests.support.wheels import build_wheels, fixture_projects
 

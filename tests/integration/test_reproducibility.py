@@ -91,7 +91,7 @@ def test_an_environment_can_be_moved(device: MakeDevice, tmp_path: Path) -> None
 def test_the_digest_is_the_known_one(device: MakeDevice) -> None:
     lines = (
         "import sys; sys.path.insert(0, '.')\n"
-        "from coral_lock.environment_inventory import EnvironmentInventory\n"
+        "from coral_lock.installed.environment import EnvironmentInventory\n"
         "print(dict(EnvironmentInventory().digests('click')))\n"
     )
     for installer in ("uv", "pip"):

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 from random import Random
 
-from coral_lock.lock_text import write_lock
-from coral_lock.model import Host, HostPackage, Lock, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.model import Host, HostPackage, Lock, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.text import write_lock
 
 TAG = "py3-none-any"
 SHARED = "numpy"

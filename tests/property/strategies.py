@@ -6,7 +6,7 @@ import base64
 
 from hypothesis import strategies as st
 
-from coral_lock.model import (
+from coral_lock.lockfile.model import (
     ExcludedPlugin,
     Host,
     HostPackage,

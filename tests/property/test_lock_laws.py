@@ -10,14 +10,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from coral_lock.change import Change
-from coral_lock.difference import difference
-from coral_lock.difference_text import render_text, to_json
+from coral_lock.difference.change import Change
+from coral_lock.difference.locks import difference
+from coral_lock.difference.text import render_text, to_json
 from coral_lock.errors import CoralLockError
-from coral_lock.lock_file import decode_lock
-from coral_lock.lock_mapping import from_mapping, to_mapping
-from coral_lock.lock_text import read_lock, write_lock
-from coral_lock.model import Lock
+from coral_lock.lockfile.file import decode_lock
+from coral_lock.lockfile.mapping import from_mapping, to_mapping
+from coral_lock.lockfile.model import Lock
+from coral_lock.lockfile.text import read_lock, write_lock
 from coral_lock.schema_files import schema_text
 from tests.property.strategies import ODD_TEXT, locks
 

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coral_lock.lock_text import write_lock
-from coral_lock.model import Lock
+from coral_lock.lockfile.model import Lock
+from coral_lock.lockfile.text import write_lock
 from tests.property.branches import ADD, EDIT, REMOVE, base_lock, edited, merged
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git isn't installed")

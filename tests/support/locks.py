@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coral_lock.model import (
+from coral_lock.lockfile.model import (
     ExcludedPlugin,
     Host,
     HostPackage,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.errors import CoralLockError
-from coral_lock.lock_text import write_lock
+from coral_lock.lockfile.text import write_lock
 from tests.support.locks import sample_lock
 
 TEXT = write_lock(sample_lock())

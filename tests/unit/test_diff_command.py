@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from coral_lock.cli.application import run_application
 from coral_lock.cli.diff import diff
 from coral_lock.errors import LockError
-from coral_lock.lock_text import write_lock
-from coral_lock.model import Lock
+from coral_lock.lockfile.model import Lock
+from coral_lock.lockfile.text import write_lock
 from tests.support.locks import sample_lock
 
 

@@ -6,10 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from coral_lock.change import CHANGES, Change
-from coral_lock.difference import difference
-from coral_lock.difference_text import render_text, to_json
-from coral_lock.model import ExcludedPlugin, HostPackage, Lock, LockedDistribution, LockedPlugin
+from coral_lock.difference.change import CHANGES, Change
+from coral_lock.difference.locks import difference
+from coral_lock.difference.text import render_text, to_json
+from coral_lock.lockfile.model import (
+    ExcludedPlugin,
+    HostPackage,
+    Lock,
+    LockedDistribution,
+    LockedPlugin,
+)
 from tests.support.locks import TAG, digest_of, sample_lock
 
 OTHER_TAG = "cp311-cp311-manylinux_2_17_x86_64"

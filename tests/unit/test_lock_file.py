@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coral_lock.errors import LockError
-from coral_lock.lock_file import MAX_LOCK_BYTES, load_lock
+from coral_lock.lockfile.file import MAX_LOCK_BYTES, load_lock
 from tests.support.locks import sample_lock
 from tests.support.refusals import RESTORE, TEXT, Refusal, refusal, told
 

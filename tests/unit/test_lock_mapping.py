@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coral_lock.errors import BAD_INPUT, LockError
-from coral_lock.lock_text import read_lock
+from coral_lock.lockfile.text import read_lock
 from tests.support.locks import digest_of
 from tests.support.refusals import Refusal, changed, refusal, told
 

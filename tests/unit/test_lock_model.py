@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coral_lock.errors import BAD_INPUT, InvalidLockError, LockError
-from coral_lock.lock_text import read_lock, write_lock
-from coral_lock.model import Host, LockedPlugin, is_digest
+from coral_lock.lockfile.model import Host, LockedPlugin, is_digest
+from coral_lock.lockfile.text import read_lock, write_lock
 from tests.support.locks import digest_of, sample_lock
 from tests.support.refusals import TEXT, Refusal, changed, refusal, told
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from coral_lock.errors import BAD_INPUT, LockError
-from coral_lock.lock_text import read_lock
+from coral_lock.lockfile.text import read_lock
 from tests.support.locks import sample_lock
 from tests.support.refusals import RESTORE, REWRITE, TEXT, Refusal, changed, refusal, told
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from coral_lock.order import CycleError, activation_order
+from coral_lock.lockfile.order import CycleError, activation_order
 
 
 def test_groups_then_after_then_id() -> None:

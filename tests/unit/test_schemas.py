@@ -9,8 +9,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from coral_lock.finding import CODES, ERROR, Finding
-from coral_lock.lock_text import write_lock
-from coral_lock.report import (
+from coral_lock.lockfile.text import write_lock
+from coral_lock.schema_files import schema_text
+from coral_lock.start.report import (
     ACTIVATED,
     FAILED,
     NOT_RUN,
@@ -20,7 +21,6 @@ from coral_lock.report import (
     ActivationReport,
     PluginOutcome,
 )
-from coral_lock.schema_files import schema_text
 from tests.support.locks import digest_of, sample_lock
 
 

@@ -20,12 +20,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coral_lock.inventory import EntryPoint
-from coral_lock.live_spec import SpecError, live_specs
-from coral_lock.plugin_facts import FactsError, PluginFacts, facts_of_spec
-from coral_lock.probe import ProbeError, probe
-from coral_lock.shim import install_shim
-from coral_lock.static_evaluation import NotEvaluableError, evaluate
-from coral_lock.static_source import MAX_SOURCE
+from coral_lock.plugin.facts import FactsError, PluginFacts, facts_of_spec
+from coral_lock.plugin.live_spec import SpecError, live_specs
+from coral_lock.plugin.shim import install_shim
+from coral_lock.probe.run import ProbeError, probe
+from coral_lock.static.evaluation import NotEvaluableError, evaluate
+from coral_lock.static.source import MAX_SOURCE
 from tests.support.wheels import FIXTURES
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "factories"

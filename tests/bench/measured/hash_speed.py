@@ -11,7 +11,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
-from coral_lock.digest import hash_files
+from coral_lock.installed.digest import hash_files
 
 CHUNK_BYTES = 1 << 18
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,7 +1,7 @@
 # entry point: coral_lock_classes:specs
 # plugin: {"name": "first"}
 # plugin: {"name": "second"}
-from coral_lock.spec import BackendAdapter, PluginSpec
+from coral_lock.plugin.spec import BackendAdapter, PluginSpec
 
 
 def yes(*_):

@@ -1,0 +1,1 @@
+"""What changed between two locks, and how it is told."""

@@ -1,0 +1,148 @@
+"""What changed about the distributions of two locks: versions, digests, requirements."""
+
+from __future__ import annotations
+
+from coral_lock.difference.change import Change, literal
+from coral_lock.lockfile.mapping import distribution_to_mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from coral_lock.lockfile.model import Lock, LockedDistribution
+
+
+def distribution_changes(old: Lock, new: Lock) -> Iterator[Change]:
+    """Yield what changed about the distributions."""
+    old_distributions = {distribution.name: distribution for distribution in old.distributions}
+    new_distributions = {distribution.name: distribution for distribution in new.distributions}
+    for name in sorted(old_distributions.keys() | new_distributions.keys()):
+        before, after = old_distributions.get(name), new_distributions.get(name)
+        if before and after:
+            yield from _version_changes(before, after)
+            yield from _digest_changes(before, after)
+            yield from _requirement_changes(before, after)
+        elif after:
+            yield Change(
+                code="distribution-added",
+                subject=name,
+                summary=f"{literal(name)} is added"
+                + ("" if after.digests else " without a digest, so its bytes aren't fixed"),
+                place=("distributions", name),
+                distribution=name,
+                after=distribution_to_mapping(after),
+                is_alarming=not after.digests,
+            )
+        elif before:
+            yield Change(
+                code="distribution-removed",
+                subject=name,
+                summary=f"{literal(name)} is removed",
+                place=("distributions", name),
+                distribution=name,
+                before=distribution_to_mapping(before),
+            )
+
+
+_DIRECTIONS = {
+    "version-changed": "has another version",
+    "version-downgraded": "went down to a lower version",
+    "version-upgraded": "went up to a higher version",
+}
+
+
+def _version_changes(old: LockedDistribution, new: LockedDistribution) -> Iterator[Change]:
+    if old.version == new.version:
+        return
+    code = _direction(old.version, new.version)
+    yield Change(
+        code=code,
+        subject=new.name,
+        summary=f"{literal(new.name)} {_DIRECTIONS[code]}",
+        place=("distributions", new.name, "version"),
+        distribution=new.name,
+        before=old.version,
+        after=new.version,
+        is_alarming=code == "version-downgraded",
+    )
+
+
+def _direction(before: str, after: str) -> str:
+    """Return the code for a change of version; PEP 440 says which is higher."""
+    from packaging.version import Version
+
+    try:
+        old, new = Version(before), Version(after)
+    except ValueError:
+        return "version-changed"
+    if old == new:
+        return "version-changed"
+    return "version-upgraded" if old < new else "version-downgraded"
+
+
+def _digest_changes(old: LockedDistribution, new: LockedDistribution) -> Iterator[Change]:
+    name = literal(new.name)
+    if old.digests and not new.digests:
+        yield Change(
+            code="unpinned",
+            subject=new.name,
+            summary=f"{name} has no digest any more, so its bytes aren't fixed",
+            place=("distributions", new.name, "digests"),
+            distribution=new.name,
+            before=dict(sorted(old.digests.items())),
+            after={},
+            is_alarming=True,
+        )
+        return
+    is_same_version = old.version == new.version
+    is_replaced = is_same_version and not set(old.digests.items()) & set(new.digests.items())
+    for tag in sorted(old.digests.keys() | new.digests.keys()):
+        before, after = old.digests.get(tag), new.digests.get(tag)
+        if before == after:
+            continue
+        is_alarming = False
+        if before is None:
+            code, summary = "digest-added", f"{name} is pinned for {literal(tag)} too"
+            if is_replaced and old.digests:
+                summary = f"{name} is pinned for {literal(tag)} instead, under the same version"
+                is_alarming = True
+        elif after is None:
+            code, summary = "digest-removed", f"{name} is no longer pinned for {literal(tag)}"
+        else:
+            code, summary = "digest-changed", f"the digest of {name} for {literal(tag)} changed"
+            if is_same_version:
+                summary += " under the same version"
+                is_alarming = True
+        yield Change(
+            code=code,
+            subject=new.name,
+            summary=summary,
+            place=("distributions", new.name, "digests", tag),
+            distribution=new.name,
+            before=before,
+            after=after,
+            is_alarming=is_alarming,
+        )
+
+
+def _requirement_changes(old: LockedDistribution, new: LockedDistribution) -> Iterator[Change]:
+    place = ("distributions", new.name, "requires")
+    for required in sorted({*old.requires, *new.requires}):
+        if required not in old.requires:
+            yield Change(
+                code="requirement-added",
+                subject=new.name,
+                summary=f"{literal(new.name)} requires {literal(required)} too",
+                place=place,
+                distribution=new.name,
+                after=required,
+            )
+        elif required not in new.requires:
+            yield Change(
+                code="requirement-removed",
+                subject=new.name,
+                summary=f"{literal(new.name)} no longer requires {literal(required)}",
+                place=place,
+                distribution=new.name,
+                before=required,
+            )

@@ -1,0 +1,99 @@
+"""The difference of two locks as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from coral_lock.canonical_json import quote, write
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from coral_lock.canonical_json import Value
+    from coral_lock.difference.change import Change
+
+_WIDTH = 100
+_VALUE_SUFFIXES = ("-changed", "-moved", "-upgraded", "-downgraded")
+_CONSTANTS = frozenset({"true", "false", "none"})
+_NOT_PLAIN = frozenset(" ,[]")
+
+
+def to_json(changes: Sequence[Change]) -> str:
+    """Return the changes as a JSON document, `{"changes": [...]}`, in their order."""
+    return write({"changes": [change.to_dict() for change in changes]})
+
+
+def render_text(changes: Sequence[Change], limit: int | None = None) -> str:
+    """Return the changes as text; empty if there are none.
+
+    Each stands under its distribution, or under `lock` if it concerns the whole lock, behind
+    `!` (alarming), `+`, `-` or `~`. Alarming ones are first in the order of `difference`, so
+    a limit never hides them behind others.
+
+    Args:
+        changes: what `difference` returned.
+        limit: the number of changes to show; the last line counts the rest.
+    """
+    shown = changes if limit is None else changes[:limit]
+    lines: list[str] = []
+    heading = None
+    for change in shown:
+        previous, heading = heading, (change.is_alarming, change.distribution)
+        if heading != previous:
+            lines += [""] if lines else []
+            lines.append("lock" if change.distribution is None else _text(change.distribution))
+        lines += _change_lines(change)
+    rest = len(changes) - len(shown)
+    if rest:
+        lines.append(f"{rest} more change" + ("s" if rest > 1 else ""))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _change_lines(change: Change) -> Iterator[str]:
+    line = f"  {_mark(change)} {change.summary}"
+    if isinstance(change.after, dict):
+        yield line
+        yield from _entry_lines(change.after)
+    elif change.code.endswith(_VALUE_SUFFIXES):
+        before, after = _text(change.before), _text(change.after)
+        if len(line) + len(before) + len(after) + 5 <= _WIDTH:
+            yield f"{line}: {before} → {after}"
+        else:
+            yield line
+            yield f"      - {before}"
+            yield f"      + {after}"
+    elif change.code == "digest-added":
+        yield line
+        yield f"      + {_text(change.after)}"
+    else:
+        yield line
+
+
+def _mark(change: Change) -> str:
+    if change.is_alarming:
+        return "!"
+    if change.code.endswith(("-added", "-included")):
+        return "+"
+    return "-" if change.code.endswith(("-removed", "-excluded")) else "~"
+
+
+def _entry_lines(entry: Mapping[str, Value]) -> Iterator[str]:
+    """Yield what an entry says, but for what is empty or false."""
+    for field, value in entry.items():
+        if isinstance(value, dict):
+            for key, item in value.items():
+                yield f"      {field}: {_text(key)} {_text(item)}"
+        elif value:
+            yield f"      {field}: {_text(value)}"
+
+
+def _text(value: Value) -> str:
+    """Return a value on one line: a plain word as it is, other text quoted and escaped."""
+    if isinstance(value, str):
+        quoted = quote(value)
+        is_plain = quoted[1:-1] == value and value not in _CONSTANTS
+        return value if is_plain and value and not set(value) & _NOT_PLAIN else quoted
+    if value is None:
+        return "none"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_text, value))}]"
+    return write(value).strip()

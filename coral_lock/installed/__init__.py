@@ -1,0 +1,1 @@
+"""What is installed on this machine, read without `importlib.metadata`."""

@@ -1,0 +1,190 @@
+"""The files of an installed distribution: what RECORD lists, and what lies there besides."""
+
+from __future__ import annotations
+
+import os
+
+from coral_lock.errors import BrokenDistributionError
+from coral_lock.installed.digest import hash_files, is_digested, tree_digest
+from coral_lock.installed.dist_info import read_record
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from coral_lock.installed.dist_info import Location
+
+_MAX_STRAYS = 1000
+
+
+class InstalledFiles(Record):
+    """The files of a distribution under its site root, by paths relative to it, with `/`.
+
+    Args:
+        root: the site root.
+        recorded: the paths that belong to the digest, sorted, each with the hash that
+            RECORD states for it, which nobody checked.
+    """
+
+    root: str
+    recorded: Mapping[str, str]
+
+    def locate(self, path: str) -> str:
+        """Return the absolute path of one of the files."""
+        return os.path.join(self.root, path)
+
+
+class FilesDigest(Record):
+    """The outcome of hashing a distribution's files.
+
+    Args:
+        digest: the `t1` digest of the files that are there.
+        missing: the recorded files that can't be read, sorted.
+        changed: the files whose bytes differ from what RECORD states, sorted.
+    """
+
+    digest: str
+    missing: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+def list_files(location: Location) -> InstalledFiles:
+    """Return the files that RECORD lists and the digest covers.
+
+    Raises:
+        BrokenDistributionError: RECORD can't be used.
+    """
+    rows = read_record(location)
+    return InstalledFiles(
+        root=location.root, recorded={row.path: row.hash for row in rows if is_digested(row.path)}
+    )
+
+
+def digest_files(several: Sequence[InstalledFiles]) -> tuple[FilesDigest, ...]:
+    """Hash the files of distributions and compare them with what their RECORDs state.
+
+    The files of all are hashed together, so that threads can share the work.
+    """
+    hashes = hash_files([files.locate(path) for files in several for path in files.recorded])
+    return tuple(_digest(files, hashes) for files in several)
+
+
+def _digest(files: InstalledFiles, hashes: Mapping[str, str]) -> FilesDigest:
+    found: dict[str, str] = {}
+    missing: list[str] = []
+    for path in files.recorded:
+        digest = hashes.get(files.locate(path))
+        if digest is None:
+            missing.append(path)
+        else:
+            found[path] = digest
+    return FilesDigest(
+        digest=tree_digest(found.items()),
+        missing=tuple(missing),
+        changed=tuple(
+            path for path, digest in found.items() if not _states(files.recorded[path], digest)
+        ),
+    )
+
+
+def _states(recorded: str, digest: str) -> bool:
+    """Whether a hash of RECORD is this SHA-256; one that states none can't contradict it."""
+    if not recorded.startswith("sha256="):
+        return True
+    from binascii import b2a_base64
+
+    encoded = b2a_base64(bytes.fromhex(digest), newline=False).decode("ascii")
+    return recorded[7:].rstrip("=") == encoded.rstrip("=").replace("+", "-").replace("/", "_")
+
+
+def find_strays(files: InstalledFiles) -> tuple[str, ...]:
+    """Return the files in a distribution's own directories that its RECORD doesn't list.
+
+    A directory is its own if it holds one of its files directly; what lies deeper counts
+    too. Bytecode caches and what installers add are passed over. The list ends after a
+    thousand.
+    """
+    known = files.recorded
+    own = {path.rpartition("/")[0] for path in known} - {""}
+    tops = [
+        directory
+        for directory in sorted(own)
+        if not any(parent in own for parent in _parents(directory))
+    ]
+    strays: list[str] = []
+    for top in tops:
+        for path in _walk(files.root, top):
+            if path not in known and is_digested(path):
+                strays.append(path)
+                if len(strays) == _MAX_STRAYS:
+                    return tuple(sorted(strays))
+    return tuple(sorted(strays))
+
+
+def _parents(directory: str) -> Iterator[str]:
+    while directory := directory.rpartition("/")[0]:
+        yield directory
+
+
+def _walk(root: str, directory: str) -> Iterator[str]:
+    """Yield the files below a directory; a linked directory is yielded, not entered."""
+    try:
+        entries = list(os.scandir(os.path.join(root, directory)))
+    except OSError:
+        return
+    for entry in entries:
+        path = f"{directory}/{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            if entry.name != "__pycache__":
+                yield from _walk(root, path)
+        else:
+            yield path
+
+
+def claimed_paths(locations: Sequence[Location]) -> frozenset[str]:
+    """Return the paths that the RECORDs of a distribution list; none for one that is broken."""
+    paths: set[str] = set()
+    for location in locations:
+        try:
+            paths.update(row.path for row in read_record(location))
+        except BrokenDistributionError:
+            continue
+    return frozenset(paths)
+
+
+def unclaimed(
+    strays: Collection[str],
+    files: InstalledFiles,
+    verified_claims: Collection[str],
+    stated_claims: Collection[str],
+) -> tuple[str, ...]:
+    """Return the strays that no other distribution may have put there.
+
+    Args:
+        strays: what `find_strays` found.
+        files: the distribution in whose directories they lie.
+        verified_claims: the paths that RECORDs of distributions list whose bytes are
+            verified too.
+        stated_claims: those that other RECORDs list. Their distributions may have a
+            subdirectory of their own in a shared namespace, but no file beside the locked
+            ones, and none that shadows a locked module.
+    """
+    own_directories = {path.rpartition("/")[0] for path in files.recorded}
+    modules = {path.rpartition("/")[2].partition(".")[0] for path in files.recorded}
+    return tuple(
+        path
+        for path in strays
+        if path not in verified_claims
+        and not (path in stated_claims and _has_own_subdirectory(path, own_directories, modules))
+    )
+
+
+def _has_own_subdirectory(path: str, own_directories: set[str], modules: set[str]) -> bool:
+    directory = path.rpartition("/")[0]
+    while directory and directory not in own_directories:
+        parent, _, name = directory.rpartition("/")
+        if parent in own_directories:
+            return name not in modules
+        directory = parent
+    return False

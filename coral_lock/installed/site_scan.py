@@ -1,0 +1,135 @@
+"""Which distributions lie on a path, told from directory names alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from coral_lock.installed.dist_info import Location
+from coral_lock.names import normalized_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_SUFFIXES = (".dist-info", ".egg-info")
+_PLUGIN_GROUPS = b"coral_inference."
+_MAX_QUICK_LOOK = 1 << 16
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Scan:
+    """The distributions on a path, by normalized name.
+
+    It is made of bare strings, and a `Location` only where one is asked for: a device
+    looks at everything installed at every start.
+
+    Args:
+        directories: for each site root the dist-info and egg-info directories in it, sorted.
+    """
+
+    def __init__(self, directories: Mapping[str, Sequence[str]]) -> None:
+        self._directories = directories
+        self._copies: dict[str, list[tuple[str, str]]] = {}
+        for root, entries in directories.items():
+            for directory in entries:
+                self._copies.setdefault(_name_of(directory), []).append((root, directory))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._copies
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all distributions, sorted."""
+        return tuple(sorted(self._copies))
+
+    def locations(self, name: str) -> tuple[Location, ...]:
+        """Return where a distribution lies, in the order of the path and of directory names.
+
+        More than one place means that it is installed more than once.
+        """
+        return tuple(
+            Location(root=root, directory=directory)
+            for root, directory in self._copies.get(name, ())
+        )
+
+    def names_that_may_declare_plugins(self) -> tuple[str, ...]:
+        """Return the distributions whose `entry_points.txt` mentions plugin groups, sorted.
+
+        A file that can't be read in one go counts as one that does.
+        """
+        names = {
+            _name_of(directory)
+            for root, entries in self._directories.items()
+            for directory in _that_may_declare_plugins(root, entries)
+        }
+        return tuple(sorted(names))
+
+
+def scan_path(path: Sequence[str]) -> Scan:
+    """Look at which distributions are installed.
+
+    Args:
+        path: directories, as `sys.path` holds them. Entries that aren't directories are
+            passed over, and a directory that appears under two names counts once.
+    """
+    return Scan(
+        {
+            root: sorted([entry for entry in os.listdir(root) if entry.endswith(_SUFFIXES)])
+            for root in unique_directories(path)
+        }
+    )
+
+
+def _name_of(directory: str) -> str:
+    return normalized_name(directory[: directory.rindex(".")].partition("-")[0])
+
+
+def _that_may_declare_plugins(root: str, entries: Sequence[str]) -> list[str]:
+    """Return those entries below `root` whose entry points mention plugin groups.
+
+    Paths are looked up from a descriptor of `root` where the system can, which halves the
+    time that everything installed costs a device at every start.
+    """
+    if not {os.access, os.open} <= os.supports_dir_fd:
+        return [entry for entry in entries if _may_declare_plugins(f"{root}/{entry}", None)]
+    descriptor = os.open(root, os.O_RDONLY)
+    try:
+        return [entry for entry in entries if _may_declare_plugins(entry, descriptor)]
+    finally:
+        os.close(descriptor)
+
+
+def _may_declare_plugins(directory: str, root: int | None) -> bool:
+    path = f"{directory}/entry_points.txt"
+    if not os.access(path, os.F_OK, dir_fd=root):
+        return False
+    try:
+        descriptor = os.open(path, _FLAGS, dir_fd=root)
+        try:
+            content = os.read(descriptor, _MAX_QUICK_LOOK)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return True
+    return len(content) == _MAX_QUICK_LOOK or _PLUGIN_GROUPS in content
+
+
+def unique_directories(path: Sequence[str]) -> tuple[str, ...]:
+    """Return the directories of a path as absolute paths, each once, in order."""
+    seen: set[tuple[int, int]] = set()
+    directories: list[str] = []
+    for entry in path:
+        directory = os.path.abspath(entry)
+        try:
+            status = os.stat(directory)
+            identity = (status.st_dev, status.st_ino)
+            if (
+                identity not in seen
+                and stat.S_ISDIR(status.st_mode)
+                and os.access(directory, os.R_OK)
+            ):
+                seen.add(identity)
+                directories.append(directory)
+        except OSError:
+            continue
+    return tuple(directories)

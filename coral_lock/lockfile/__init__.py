@@ -1,0 +1,1 @@
+"""The lock: as a value, as a mapping, as text, and as a file."""

@@ -1,0 +1,65 @@
+"""Reading `coral.lock` from disk, within bounds."""
+
+from __future__ import annotations
+
+from coral_lock.errors import LockError
+from coral_lock.lockfile.text import read_lock
+from coral_lock.safe_read import read_regular_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from coral_lock.lockfile.model import Lock
+
+MAX_LOCK_BYTES = 16 * 1024 * 1024
+
+
+def read_lock_bytes(path: str) -> bytes:
+    """Return the bytes of the lock at `path`.
+
+    Raises:
+        LockError: it is missing, unreadable, no regular file, or over 16 MiB.
+    """
+    try:
+        return read_regular_file(path, MAX_LOCK_BYTES)
+    except FileNotFoundError:
+        raise LockError(
+            "there is no lock",
+            where=path,
+            hint="write one with `coral-runtime lock`, or name it with `--lock FILE`",
+        ) from None
+    except OSError as error:
+        raise LockError(f"the lock can't be read: {error.strerror}", where=path) from None
+
+
+def decode_lock(content: bytes, path: str) -> str:
+    """Return the text of a lock's bytes.
+
+    Raises:
+        LockError: they aren't UTF-8 without a byte order mark.
+    """
+    if content.startswith(b"\xef\xbb\xbf"):
+        raise LockError(
+            "the lock starts with a byte order mark",
+            expected="UTF-8 without one",
+            where=f"{path}:1:1",
+            hint="write the lock again with `coral-runtime lock`",
+        )
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise LockError(
+            "the lock isn't UTF-8",
+            found=f"byte 0x{content[error.start]:02x}",
+            where=f"{path}:{line}",
+            hint="write the lock again with `coral-runtime lock`",
+        ) from None
+
+
+def load_lock(path: str) -> Lock:
+    """Return the lock at `path`.
+
+    Raises:
+        LockError: it can't be read, or isn't a lock in canonical form.
+    """
+    return read_lock(decode_lock(read_lock_bytes(path), path), path)

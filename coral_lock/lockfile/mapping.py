@@ -1,0 +1,258 @@
+"""Mapping ⇄ model: a lock's JSON document and the `Lock` that it states."""
+
+from __future__ import annotations
+
+from coral_lock.canonical_json import join_path
+from coral_lock.errors import InvalidLockError, LockError
+from coral_lock.lockfile.model import (
+    LOCK_VERSION,
+    ExcludedPlugin,
+    Host,
+    HostPackage,
+    Lock,
+    LockedDistribution,
+    LockedPlugin,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from coral_lock.canonical_json import Value
+
+
+def to_mapping(lock: Lock) -> dict[str, Value]:
+    """Return the document of `lock`, its keys in canonical order."""
+    return {
+        "lock_version": lock.lock_version,
+        "platform": lock.platform,
+        "host": {
+            "core": host_package_to_mapping(lock.host.core),
+            "inference": host_package_to_mapping(lock.host.inference),
+            "python": lock.host.python,
+        },
+        "plugins": {plugin.id: plugin_to_mapping(plugin) for plugin in lock.plugins},
+        "excluded": {plugin.id: excluded_to_mapping(plugin) for plugin in lock.excluded},
+        "distributions": {
+            distribution.name: distribution_to_mapping(distribution)
+            for distribution in lock.distributions
+        },
+    }
+
+
+def host_package_to_mapping(package: HostPackage | None) -> Value:
+    """Return the document's object for a host; None where its version isn't known."""
+    if package is None:
+        return None
+    return {"distribution": package.distribution, "version": package.version}
+
+
+def plugin_to_mapping(plugin: LockedPlugin) -> dict[str, Value]:
+    """Return the document's object for a plugin, which is keyed by its id."""
+    return {
+        "distribution": plugin.distribution,
+        "entry_point": plugin.entry_point,
+        "description": plugin.description,
+        "min_core_version": plugin.min_core_version,
+        "min_inference_version": plugin.min_inference_version,
+        "optional": plugin.optional,
+        "after": list(plugin.after),
+    }
+
+
+def excluded_to_mapping(plugin: ExcludedPlugin) -> dict[str, Value]:
+    """Return the document's object for a plugin that is left out, keyed by its id."""
+    return {"distribution": plugin.distribution, "reason": plugin.reason}
+
+
+def distribution_to_mapping(distribution: LockedDistribution) -> dict[str, Value]:
+    """Return the document's object for a distribution, which is keyed by its name."""
+    return {
+        "version": distribution.version,
+        "digests": dict(sorted(distribution.digests.items())),
+        "requires": list(distribution.requires),
+    }
+
+
+def from_mapping(document: Value) -> Lock:
+    """Return the lock that `document` states.
+
+    Unknown fields are refused, except in a document of a later minor version, where a
+    reader is expected to pass over them.
+
+    Raises:
+        LockError: the document is of another major version.
+        InvalidLockError: a field is missing, unknown or of the wrong type, or the content
+            breaks an invariant of `Lock`; with the dotted path.
+    """
+    fields = _Fields(document, "")
+    version = fields.text("lock_version")
+    fields.strict = not is_later_minor(version)
+    host = fields.part("host")
+    lock = Lock(
+        lock_version=version,
+        platform=fields.text("platform"),
+        host=Host(
+            core=_host_package(host.optional_part("core")),
+            inference=_host_package(host.optional_part("inference")),
+            python=host.text("python"),
+        ),
+        plugins=tuple(_plugin(*item) for item in fields.part("plugins").parts()),
+        excluded=tuple(_excluded(*item) for item in fields.part("excluded").parts()),
+        distributions=tuple(_distribution(*item) for item in fields.part("distributions").parts()),
+    )
+    host.refuse_others()
+    fields.refuse_others()
+    return lock
+
+
+def is_later_minor(version: str) -> bool:
+    """Whether a lock of that format version is of this major version but a later minor one.
+
+    Raises:
+        LockError: it is of another major version, or not written `major.minor`.
+    """
+    major, _, minor = version.partition(".")
+    known_major, _, known_minor = LOCK_VERSION.partition(".")
+    if not (_is_number(major) and _is_number(minor)):
+        raise InvalidLockError(
+            f"a lock version is written like `{LOCK_VERSION}`, not `{version}`",
+            path="lock_version",
+        )
+    if major != known_major:
+        raise LockError(
+            f"the lock's format version is `{version}`, which this coral-lock can't read",
+            expected=f"format version {known_major}.x",
+            found=version,
+            where="lock_version",
+            hint=f"upgrade coral-lock to a release that reads format version {version}"
+            if int(major) > int(known_major)
+            else "write the lock again with `coral-runtime lock`",
+        )
+    return int(minor) > int(known_minor)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10 and text in ("0", text.lstrip("0"))
+
+
+def _host_package(fields: _Fields | None) -> HostPackage | None:
+    if fields is None:
+        return None
+    package = HostPackage(distribution=fields.text("distribution"), version=fields.text("version"))
+    fields.refuse_others()
+    return package
+
+
+def _plugin(identifier: str, fields: _Fields) -> LockedPlugin:
+    plugin = LockedPlugin(
+        id=identifier,
+        distribution=fields.text("distribution"),
+        entry_point=fields.text("entry_point"),
+        description=fields.text("description"),
+        min_core_version=fields.optional_text("min_core_version"),
+        min_inference_version=fields.optional_text("min_inference_version"),
+        optional=fields.flag("optional"),
+        after=fields.texts("after"),
+    )
+    fields.refuse_others()
+    return plugin
+
+
+def _excluded(identifier: str, fields: _Fields) -> ExcludedPlugin:
+    plugin = ExcludedPlugin(
+        id=identifier, distribution=fields.text("distribution"), reason=fields.text("reason")
+    )
+    fields.refuse_others()
+    return plugin
+
+
+def _distribution(name: str, fields: _Fields) -> LockedDistribution:
+    digests = fields.part("digests")
+    distribution = LockedDistribution(
+        name=name,
+        version=fields.text("version"),
+        digests={tag: digests.text(tag) for tag in digests.names()},
+        requires=fields.texts("requires"),
+    )
+    fields.refuse_others()
+    return distribution
+
+
+class _Fields:
+    """Typed access to one object of the document, which knows its dotted path."""
+
+    def __init__(self, value: Value, path: str, *, strict: bool = True) -> None:
+        if not isinstance(value, dict):
+            raise _wrong_type(path, "an object", value)
+        self._values: Mapping[str, Value] = value
+        self._path = path
+        self._known: set[str] = set()
+        self.strict = strict
+
+    def names(self) -> list[str]:
+        return list(self._values)
+
+    def refuse_others(self) -> None:
+        """Refuse a field that nobody asked for."""
+        unknown = [key for key in self._values if key not in self._known]
+        if unknown and self.strict:
+            raise InvalidLockError(
+                f"unknown field `{unknown[0]}`", path=join_path(self._path, unknown[0])
+            )
+
+    def text(self, key: str) -> str:
+        value = self._required(key)
+        if not isinstance(value, str):
+            raise _wrong_type(join_path(self._path, key), "a string", value)
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        value = self._required(key)
+        if value is not None and not isinstance(value, str):
+            raise _wrong_type(join_path(self._path, key), "a string or null", value)
+        return value
+
+    def flag(self, key: str) -> bool:
+        value = self._required(key)
+        if not isinstance(value, bool):
+            raise _wrong_type(join_path(self._path, key), "true or false", value)
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._required(key)
+        path = join_path(self._path, key)
+        if not isinstance(value, list):
+            raise _wrong_type(path, "an array of strings", value)
+        for index, item in enumerate(value):
+            if not isinstance(item, str):
+                raise _wrong_type(join_path(path, index), "a string", item)
+        return tuple(value)
+
+    def part(self, key: str) -> _Fields:
+        return _Fields(self._required(key), join_path(self._path, key), strict=self.strict)
+
+    def optional_part(self, key: str) -> _Fields | None:
+        return None if self._required(key) is None else self.part(key)
+
+    def parts(self) -> Iterator[tuple[str, _Fields]]:
+        for key in self._values:
+            yield key, self.part(key)
+
+    def _required(self, key: str) -> Value:
+        self._known.add(key)
+        if key not in self._values:
+            raise InvalidLockError(f"the field `{key}` is missing", path=self._path)
+        return self._values[key]
+
+
+def _wrong_type(path: str, expected: str, value: Value) -> InvalidLockError:
+    found = {
+        str: "a string",
+        bool: "true or false",
+        int: "a number",
+        type(None): "null",
+        dict: "an object",
+        list: "an array",
+    }.get(type(value), "another value")
+    return InvalidLockError(f"expected {expected}, found {found}", path=path)

@@ -1,0 +1,1 @@
+"""What a plugin is: its spec, its facts, and the configuration that it is handed."""

@@ -1,0 +1,1 @@
+"""Learning what an entry point yields by running it in a fresh interpreter."""

@@ -1,0 +1,257 @@
+"""From an inventory and a descriptor to a lock, or to everything that stands in its way."""
+
+from __future__ import annotations
+
+from coral_lock.errors import BrokenDistributionError, InvalidLockError
+from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
+from coral_lock.inventory import BrokenDistribution, Distribution
+from coral_lock.lockfile.model import (
+    ExcludedPlugin,
+    Host,
+    Lock,
+    LockedDistribution,
+    LockedPlugin,
+)
+from coral_lock.record import Record
+from coral_lock.reporter import Reporter
+from coral_lock.resolve.closure import closure_of
+from coral_lock.resolve.discovery import discover
+from coral_lock.resolve.hosts import broken_finding, find_host
+from coral_lock.resolve.selection import Selection, select
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.inventory import Inventory
+    from coral_lock.resolve.closure import Closure
+    from coral_lock.resolve.discovery import DiscoveredPlugin, Probe
+    from coral_lock.resolve.selection import Decision
+
+
+class Survey(Record):
+    """What there is and what is decided about it, before anything is hashed."""
+
+    host: Host
+    selection: Selection
+    findings: tuple[Finding, ...]
+
+
+class Resolution(Record):
+    """The outcome of resolving: a lock, unless a finding is an error."""
+
+    lock: Lock | None
+    findings: tuple[Finding, ...]
+
+
+def survey(
+    inventory: Inventory,
+    descriptor: Descriptor,
+    *,
+    probe: Probe | None,
+    core_version: str | None = None,
+    inference_version: str | None = None,
+    reporter: Reporter | None = None,
+) -> Survey:
+    """Find the plugins of an inventory and decide on each.
+
+    Args:
+        inventory: what there is.
+        descriptor: what this runtime should run.
+        probe: learns specs by running plugins in a fresh interpreter; None forbids it.
+        core_version: the version of the core host where the inventory has none.
+        inference_version: the version of the inference host, likewise.
+        reporter: is told of progress.
+    """
+    host, host_findings = find_host(inventory, core_version, inference_version)
+    discovery = discover(inventory, probe, reporter or Reporter())
+    selection = select(discovery.plugins, descriptor, host)
+    return Survey(
+        host=host,
+        selection=selection,
+        findings=sorted_findings(
+            {
+                *host_findings,
+                *(broken_finding(broken) for broken in discovery.broken),
+                *selection.findings,
+            }
+        ),
+    )
+
+
+def resolve(
+    inventory: Inventory,
+    descriptor: Descriptor,
+    *,
+    probe: Probe | None,
+    core_version: str | None = None,
+    inference_version: str | None = None,
+    allow_editable: bool = False,
+    reporter: Reporter | None = None,
+) -> Resolution:
+    """Derive the lock of a descriptor and an inventory.
+
+    All problems are reported at once. The arguments are those of `survey`, and
+    `allow_editable`: whether an editable install may be locked, without a digest.
+    """
+    reporter = reporter or Reporter()
+    surveyed = survey(
+        inventory,
+        descriptor,
+        probe=probe,
+        core_version=core_version,
+        inference_version=inference_version,
+        reporter=reporter,
+    )
+    findings = list(surveyed.findings)
+    plugins = surveyed.selection.selected()
+    closure = _closure(plugins, surveyed.host, inventory, findings)
+    distributions = _distributions(closure, inventory, allow_editable, findings, reporter)
+    reporter.finished()
+    if has_errors(findings):
+        return Resolution(lock=None, findings=sorted_findings(findings))
+    try:
+        lock = Lock(
+            platform=descriptor.platform,
+            host=surveyed.host,
+            plugins=tuple(locked_plugin(plugin, descriptor) for plugin in plugins),
+            excluded=_excluded(surveyed.selection.decisions),
+            distributions=distributions,
+        )
+    except InvalidLockError as error:
+        findings.append(_invalid_lock_finding(error))
+        return Resolution(lock=None, findings=sorted_findings(findings))
+    return Resolution(lock=lock, findings=sorted_findings(findings))
+
+
+def _closure(
+    plugins: Sequence[DiscoveredPlugin],
+    host: Host,
+    inventory: Inventory,
+    findings: list[Finding],
+) -> Mapping[str, tuple[str, ...]]:
+    """Return the edges of all that the plugins and the host need, and note what is unmet."""
+    provided = {package.distribution: package.version for package in host.packages()}
+    roots = {plugin.distribution.name for plugin in plugins}
+    of_plugins = closure_of(roots, inventory, provided)
+    installed_hosts = [name for name in provided if inventory.find(name) is not None]
+    of_host = closure_of(installed_hosts, inventory, provided)
+    _note(of_plugins, ERROR, "have it installed", findings)
+    _note(of_host, WARNING, "see `pip check`", findings, known=of_plugins)
+    return {**of_host.edges, **of_plugins.edges}
+
+
+def _note(
+    closure: Closure,
+    severity: str,
+    advice: str,
+    findings: list[Finding],
+    known: Closure | None = None,
+) -> None:
+    for unmet in closure.unmet:
+        if known is None or unmet not in known.unmet:
+            findings.append(
+                Finding(
+                    code="requirement-unmet",
+                    severity=severity,
+                    subject=unmet.distribution,
+                    summary=f"`{unmet.distribution}` requires `{unmet.requirement}`, "
+                    f"found {unmet.found}",
+                    expected=unmet.requirement,
+                    found=unmet.found,
+                    hint=f"{advice}: what `{unmet.distribution}` requires",
+                )
+            )
+    for broken in closure.broken:
+        finding = broken_finding(broken)
+        if finding not in findings:
+            findings.append(finding)
+
+
+def _distributions(
+    edges: Mapping[str, tuple[str, ...]],
+    inventory: Inventory,
+    allow_editable: bool,
+    findings: list[Finding],
+    reporter: Reporter,
+) -> tuple[LockedDistribution, ...]:
+    locked = []
+    for index, name in enumerate(sorted(edges)):
+        reporter.hashing(name, index, len(edges))
+        distribution = inventory.find(name)
+        if not isinstance(distribution, Distribution):
+            continue
+        if distribution.editable and not allow_editable:
+            findings.append(_editable_finding(distribution))
+            continue
+        try:
+            digests = inventory.digests(name)
+        except BrokenDistributionError as error:
+            findings.append(
+                broken_finding(
+                    BrokenDistribution(name=name, location=distribution.location, error=error)
+                )
+            )
+            continue
+        locked.append(
+            LockedDistribution(
+                name=name, version=distribution.version, digests=digests, requires=edges[name]
+            )
+        )
+    return tuple(locked)
+
+
+def _editable_finding(distribution: Distribution) -> Finding:
+    return Finding(
+        code="editable-install",
+        severity=ERROR,
+        subject=distribution.name,
+        summary=f"`{distribution.name}` is an editable install, whose bytes aren't fixed",
+        where=distribution.location,
+        hint="install it from a wheel, or allow it without a digest with `--allow-editable`",
+    )
+
+
+def locked_plugin(plugin: DiscoveredPlugin, descriptor: Descriptor) -> LockedPlugin:
+    assert plugin.facts is not None
+    request = descriptor.request(plugin.entry_point.group, plugin.facts.name)
+    return LockedPlugin(
+        id=plugin.id,
+        distribution=plugin.distribution.name,
+        entry_point=plugin.entry_point.value,
+        description=plugin.facts.description,
+        min_core_version=plugin.facts.min_core_version,
+        min_inference_version=plugin.facts.min_inference_version,
+        optional=request.optional if request else False,
+        after=request.after if request else (),
+    )
+
+
+def _excluded(decisions: Sequence[Decision]) -> tuple[ExcludedPlugin, ...]:
+    """Return what is left out; the distribution is part of the id where several offer it."""
+    offers: dict[str, int] = {}
+    for decision in decisions:
+        offers[decision.plugin.id] = offers.get(decision.plugin.id, 0) + 1
+    return tuple(
+        ExcludedPlugin(
+            id=decision.plugin.id
+            if offers[decision.plugin.id] == 1
+            else f"{decision.plugin.id}@{decision.plugin.distribution.name}",
+            distribution=decision.plugin.distribution.name,
+            reason=str(decision.reason),
+        )
+        for decision in decisions
+        if not decision.is_selected
+    )
+
+
+def _invalid_lock_finding(error: InvalidLockError) -> Finding:
+    return Finding(
+        code="conflict",
+        severity=ERROR,
+        subject=error.path or "lock",
+        summary=error.message,
+        where=error.path or None,
+        hint=error.hint,
+    )

@@ -1,0 +1,1 @@
+"""Starting plugins: verified against a lock, or live."""

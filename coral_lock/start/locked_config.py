@@ -1,0 +1,134 @@
+"""The configuration of a locked start, and where a descriptor asks for something else."""
+
+from __future__ import annotations
+
+from coral_lock.finding import ERROR, WARNING, Finding
+from coral_lock.names import plugin_id
+from coral_lock.plugin.config import RuntimeConfig
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from coral_lock.descriptor.model import Descriptor, PluginRequest
+    from coral_lock.lockfile.model import Lock, LockedPlugin
+
+
+def locked_config(
+    lock: Lock, descriptor: Descriptor | None
+) -> tuple[RuntimeConfig, tuple[Finding, ...]]:
+    """Return the configuration that plugins get, and the contradictions to the lock.
+
+    The platform is the lock's; services and the host's own patches come from the
+    descriptor, since no lock holds them.
+
+    Args:
+        lock: what was reviewed.
+        descriptor: what the command line and the environment say, or None if nothing.
+    """
+    if descriptor is None:
+        return RuntimeConfig(platform=lock.platform), ()
+    findings = tuple(_contradictions(lock, descriptor))
+    config = descriptor.runtime_config()
+    config.platform = lock.platform
+    config.backend_entry_modules = []
+    return config, findings
+
+
+def _contradiction(subject: str, summary: str, where: str, **details: str) -> Finding:
+    return Finding(
+        code="contradicts-lock",
+        severity=ERROR,
+        subject=subject,
+        summary=summary,
+        where=where,
+        hint="take it back, or run `coral-runtime lock` with it and have the change reviewed",
+        **details,
+    )
+
+
+def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
+    origins = descriptor.origins
+    if origins.get("platform", "default") != "default" and descriptor.platform != lock.platform:
+        yield _contradiction(
+            "platform",
+            "another platform is asked for than the locked one",
+            origins["platform"],
+            expected=lock.platform,
+            found=descriptor.platform,
+        )
+    if not descriptor.built_in_patches.get("plugins", True) and lock.plugins:
+        yield _contradiction(
+            "plugins",
+            f"plugins are switched off, and the lock holds {len(lock.plugins)}",
+            origins.get("patches.plugins", "patches.plugins"),
+        )
+    for module in descriptor.backend_modules:
+        yield Finding(
+            code="unlocked-module",
+            severity=WARNING,
+            subject=module,
+            summary=f"the module `{module}` isn't imported: no lock covers it",
+            where=origins.get("backends.modules", "backends.modules"),
+            hint="package it with an entry point in `coral_inference.backends` and lock it",
+        )
+    locked = {plugin.id: plugin for plugin in lock.plugins}
+    for request in descriptor.requests:
+        identifier = plugin_id(request.group, request.name)
+        yield from _request_contradictions(identifier, request, locked.get(identifier))
+    yield from _unrequested(lock, descriptor)
+
+
+def _request_contradictions(
+    identifier: str, request: PluginRequest, plugin: LockedPlugin | None
+) -> Iterator[Finding]:
+    if plugin is None:
+        if request.enabled and not request.optional:
+            yield _contradiction(
+                identifier,
+                f"`{identifier}` is switched on, and the lock doesn't hold it",
+                request.where,
+            )
+        return
+    if not request.enabled:
+        yield _contradiction(
+            identifier, f"`{identifier}` is switched off, and the lock holds it", request.where
+        )
+        return
+    for field, asked, held in (
+        ("optional", request.optional, plugin.optional),
+        ("after", request.after, plugin.after),
+        ("distribution", request.distribution, plugin.distribution),
+    ):
+        if asked and asked != held:
+            yield _contradiction(
+                identifier,
+                f"`{identifier}` is asked for with another `{field}` than the locked one",
+                request.where,
+                expected=_show(held),
+                found=_show(asked),
+            )
+
+
+def _unrequested(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
+    for plugin in lock.plugins:
+        if descriptor.request(plugin.group, plugin.name) is None and (
+            descriptor.discover == "listed"
+            or (plugin.group == "backends" and not descriptor.auto_discover_backends)
+        ):
+            yield _contradiction(
+                plugin.id,
+                f"`{plugin.id}` isn't among the plugins that are switched on, "
+                "and the lock holds it",
+                descriptor.origins.get("plugins.discover", "plugins.discover"),
+            )
+
+
+def _show(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    return (
+        {True: "true", False: "false"}.get(value, str(value))
+        if isinstance(value, bool)
+        else str(value)
+    )

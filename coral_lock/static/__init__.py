@@ -1,0 +1,1 @@
+"""Learning what an entry point yields from its source, without running it."""

@@ -1,0 +1,308 @@
+"""What an entry point yields, read from its source without running any of it.
+
+An evaluation either is certain or refuses: `NotEvaluableError` says why and where, and the
+probe may find out. It understands what plugin authors write: specs from literals and
+constants, at module level or from factories that return or yield them, and the old-style
+`activate(config)`.
+"""
+
+from __future__ import annotations
+
+import _ast
+
+from coral_lock.names import is_object_reference
+from coral_lock.plugin.facts import facts_from_fields
+from coral_lock.plugin.live_spec import ACTIVATE, SpecError, classify_signature
+from coral_lock.static.factory import check_definition, result_of_body
+from coral_lock.static.hazards import Reliance, check_hazards
+from coral_lock.static.names import Frame, Names, require_no_special_names
+from coral_lock.static.scope import CLASS, FUNCTION, IMPORT, VALUE, start_of
+from coral_lock.static.source import NotEvaluableError, Sources
+from coral_lock.static.values import (
+    CALLABLES,
+    NOT_CALLABLE,
+    PARAMETERS,
+    REQUIRED,
+    SPEC_CLASSES,
+    Constant,
+    External,
+    Function,
+    OwnModule,
+    Sequence,
+    Spec,
+    Value,
+    describe,
+    dotted,
+    same,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from coral_lock.inventory import EntryPoint
+    from coral_lock.plugin.facts import PluginFacts
+    from coral_lock.static.scope import FunctionNode, Position
+
+__all__ = ["NotEvaluableError", "evaluate"]
+
+_MAX_DEPTH = 60
+_MAX_STEPS = 20_000
+_MAX_SPECS = 1000
+_MAX_NESTING = 4
+_MAX_TEXT = 100_000
+_MAX_NUMBER = 1 << 63
+_PLAIN_CONVERSIONS = (-1, ord("s"))
+
+
+def evaluate(
+    entry_point: EntryPoint, read_source: Callable[[str], bytes | None]
+) -> tuple[PluginFacts, ...]:
+    """Return the facts of the specs that an entry point yields, in the order it yields them.
+
+    Args:
+        entry_point: the entry point.
+        read_source: takes a path relative to the site root, with slashes
+            (`my_package/coral_plugins.py`), and returns the content of that file if it is
+            the distribution's own, else None.
+
+    Raises:
+        NotEvaluableError: the facts aren't certain from the sources alone.
+        FactsError: the facts are certain, and wrong.
+    """
+    try:
+        fields = _Evaluation(Sources(read_source)).fields_of(entry_point)
+    except RecursionError:
+        raise NotEvaluableError("the source is nested too deep", "", 0) from None
+    return tuple(map(facts_from_fields, fields))
+
+
+class _Evaluation:
+    """One evaluation of one entry point."""
+
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._reliance = Reliance()
+        self._names = Names(sources, self._expression, self._reliance)
+        self._depth = 0
+        self._steps = 0
+        self._running: list[FunctionNode] = []
+
+    def fields_of(self, entry_point: EntryPoint) -> list[dict[str, Any]]:
+        """Return the fields of each spec, once it is certain that nothing changes them."""
+        if not is_object_reference(entry_point.value):
+            raise NotEvaluableError(f"`{entry_point.value}` isn't `module:attribute`", "", 0)
+        module_name, _, attribute = entry_point.value.partition(":")
+        module = self._sources.required_module(module_name)
+        if "." in attribute:
+            module.refuse(f"`{attribute}` isn't a name of the module's top level")
+        value = self._names.member(module, attribute)
+        fields: list[dict[str, Any]] = []
+        for spec_fields in self._expand(value, entry_point.name, Frame(module), 0):
+            if len(fields) == _MAX_SPECS:
+                module.refuse(f"it yields more than {_MAX_SPECS} specs")
+            fields.append(spec_fields)
+        if not fields:
+            module.refuse("it yields no spec")
+        self._names.check_typing_guards()
+        check_hazards(self._names.touched.values(), self._reliance)
+        return fields
+
+    def _expand(
+        self, value: Value, name: str, frame: Frame, depth: int
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the fields of the specs that a value stands for, as `live_specs` would."""
+        if depth > _MAX_NESTING:
+            frame.module.refuse("it is nested too deep")
+        if isinstance(value, Spec):
+            yield dict(value.fields)
+        elif isinstance(value, Sequence):
+            for item in value.items:
+                yield from self._expand(item, name, frame, depth + 1)
+        elif isinstance(value, Function):
+            if self._kind(value) == ACTIVATE:
+                yield {"name": name}
+            else:
+                yield from self._expand(self._call(value, None), name, frame, depth + 1)
+        elif isinstance(value, External):
+            frame.module.refuse(f"`{value.name}` comes from another package")
+        else:
+            frame.module.refuse("it is neither a spec nor a function nor a list of them")
+
+    def _kind(self, function: Function) -> str:
+        node = function.node
+        frame = Frame(function.module)
+        check_definition(frame, node, self._expression)
+        self._names.touch(function.module)
+        arguments = node.args
+        positional = (*arguments.posonlyargs, *arguments.args)
+        try:
+            return classify_signature(
+                len(positional),
+                len(positional) - len(arguments.defaults),
+                sum(default is None for default in arguments.kw_defaults),
+                positional[0].arg if positional else "",
+            )
+        except SpecError as error:
+            function.module.refuse(str(error), node)
+
+    def _call(self, function: Function, limit: Position | None) -> Value:
+        """Return the result of a call without arguments."""
+        node, module = function.node, function.module
+        if node in self._running:
+            module.refuse(f"`{node.name}` calls itself", node)
+        frame = Frame(module, node, limit)
+        assert frame.scope is not None
+        require_no_special_names(frame)
+        self._names.check_guards_of(frame, frame.scope)
+        self._reliance.factories.append((module, node))
+        self._running.append(node)
+        try:
+            return result_of_body(frame, node, self._expression)
+        finally:
+            self._running.pop()
+
+    def _expression(self, node: _ast.expr, frame: Frame) -> Value:
+        self._depth += 1
+        self._steps += 1
+        try:
+            if self._depth > _MAX_DEPTH or self._steps > _MAX_STEPS:
+                frame.module.refuse("the expression is too large", node)
+            return self._value_of(node, frame)
+        finally:
+            self._depth -= 1
+
+    def _value_of(self, node: _ast.expr, frame: Frame) -> Value:
+        if isinstance(node, _ast.Constant):
+            return Constant(node.value)
+        if isinstance(node, _ast.Name):
+            return self._names.lookup(node, frame)
+        if isinstance(node, _ast.Attribute):
+            return self._attribute(node, frame)
+        if isinstance(node, (_ast.List, _ast.Tuple)):
+            return Sequence(tuple(self._expression(item, frame) for item in node.elts))
+        if isinstance(node, _ast.Call):
+            return self._call_expression(node, frame)
+        if isinstance(node, _ast.BinOp) and isinstance(node.op, _ast.Add):
+            return self._joined((node.left, node.right), frame, node)
+        if isinstance(node, _ast.JoinedStr):
+            return self._joined(node.values, frame, node)
+        if isinstance(node, _ast.IfExp):
+            first = self._expression(node.body, frame)
+            if not same(first, self._expression(node.orelse, frame)):
+                frame.module.refuse("the branches of a conditional differ", node)
+            return first
+        frame.module.refuse(f"it depends on {describe(node)}", node)
+
+    def _attribute(self, node: _ast.Attribute, frame: Frame) -> Value:
+        if not dotted(node):
+            frame.module.refuse(f"`.{node.attr}` is an attribute of an object", node)
+        return self._names.attribute(self._expression(node.value, frame), node, frame)
+
+    def _joined(
+        self, parts: list[_ast.expr] | tuple[_ast.expr, ...], frame: Frame, whole: _ast.expr
+    ) -> Constant:
+        """Return the text of a concatenation or an f-string."""
+        allowed: tuple[type, ...] = (str,)
+        texts: list[str] = []
+        for part in parts:
+            node = part
+            if isinstance(part, _ast.FormattedValue):
+                if part.format_spec is not None or part.conversion not in _PLAIN_CONVERSIONS:
+                    frame.module.refuse("an f-string formats a value", part)
+                node, allowed = part.value, (str, int)
+            value = self._expression(node, frame)
+            content = value.value if isinstance(value, Constant) else None
+            if type(content) not in allowed or (
+                isinstance(content, int) and abs(content) > _MAX_NUMBER
+            ):
+                frame.module.refuse("something else than text is joined to text", whole)
+            texts.append(str(content))
+        if sum(map(len, texts)) > _MAX_TEXT:
+            frame.module.refuse("the text is too long", whole)
+        return Constant("".join(texts))
+
+    def _call_expression(self, node: _ast.Call, frame: Frame) -> Value:
+        callee = node.func
+        text = dotted(callee)
+        if not text:
+            what = f"`.{callee.attr}`" if isinstance(callee, _ast.Attribute) else describe(callee)
+            frame.module.refuse(f"it depends on a call of {what}", node)
+        if isinstance(callee, _ast.Name) and not frame.bindings(callee.id):
+            frame.module.refuse(f"it depends on a call of `{text}`", node)
+        if isinstance(callee, _ast.Attribute):
+            base = self._expression(callee.value, frame)
+            if not isinstance(base, (External, OwnModule)):
+                frame.module.refuse(f"it depends on a call of `{text}`", node)
+            value = self._names.attribute(base, callee, frame)
+        else:
+            value = self._expression(callee, frame)
+        kind = SPEC_CLASSES.get(value.name) if isinstance(value, External) else None
+        if kind is not None:
+            if isinstance(callee, _ast.Name) and not frame.local_bindings(callee.id):
+                self._reliance.classes.add((frame.module.name, callee.id))
+            return self._spec(kind, node, frame)
+        if not isinstance(value, Function):
+            frame.module.refuse(f"it depends on a call of `{text}`", node)
+        if node.args or node.keywords or self._kind(value) == ACTIVATE:
+            frame.module.refuse(f"`{text}` is called with arguments", node)
+        limit = frame.limit if frame.function else start_of(node)
+        return self._call(value, limit if value.module is frame.module else None)
+
+    def _spec(self, kind: str, node: _ast.Call, frame: Frame) -> Spec:
+        arguments = self._arguments(kind, node, frame)
+        fields: dict[str, Any] = {}
+        for parameter, argument in arguments.items():
+            if parameter in CALLABLES:
+                self._check_callable(argument, frame)
+                continue
+            value = self._expression(argument, frame)
+            if isinstance(value, External):
+                frame.module.refuse(f"`{value.name}` comes from another package", argument)
+            if not isinstance(value, Constant):
+                frame.module.refuse(f"`{parameter}` isn't a constant", argument)
+            fields[parameter] = value.value
+        return Spec(fields)
+
+    def _arguments(self, kind: str, node: _ast.Call, frame: Frame) -> Mapping[str, _ast.expr]:
+        """Return the arguments of a spec's constructor by the names of its parameters."""
+        parameters = PARAMETERS[kind]
+        if len(node.args) > len(parameters):
+            frame.module.refuse(f"`{kind}` takes {len(parameters)} arguments", node)
+        arguments: dict[str, _ast.expr] = {}
+        for parameter, argument in zip(parameters, node.args):
+            if isinstance(argument, _ast.Starred):
+                frame.module.refuse(f"`{kind}` is called with `*`", argument)
+            arguments[parameter] = argument
+        for keyword in node.keywords:
+            if keyword.arg is None:
+                frame.module.refuse(f"`{kind}` is called with `**`", keyword.value)
+            if keyword.arg not in parameters or keyword.arg in arguments:
+                frame.module.refuse(f"`{kind}` can't take `{keyword.arg}`", keyword.value)
+            arguments[keyword.arg] = keyword.value
+        for parameter in REQUIRED[kind]:
+            if parameter not in arguments:
+                frame.module.refuse(f"`{kind}` is called without `{parameter}`", node)
+        return arguments
+
+    def _check_callable(self, node: _ast.expr, frame: Frame) -> None:
+        """Check what a spec is to call: it must be there, and mustn't plainly be data.
+
+        What it is beyond that is no fact of the plugin, and shows at activation.
+        """
+        if isinstance(node, NOT_CALLABLE):
+            frame.module.refuse("a spec is given data where it needs a function", node)
+        if isinstance(node, _ast.Lambda):
+            self._reliance.deferred.add(id(node))
+        if not isinstance(node, _ast.Name):
+            return
+        self._reliance.deferred.add(id(node))
+        live = [binding for binding in frame.bindings(node.id) if not binding.typing_only]
+        if not live:
+            frame.module.refuse(f"`{node.id}` isn't defined in `{frame.module.name}`", node)
+        for binding in live:
+            if binding.kind not in (CLASS, FUNCTION, IMPORT, VALUE):
+                frame.module.refuse(f"`{node.id}` {binding.reason}", binding.node)
+            if isinstance(binding.node, NOT_CALLABLE):
+                frame.module.refuse("a spec is given data where it needs a function", node)

@@ -1,0 +1,1 @@
+"""Whether this machine is exactly what was reviewed."""

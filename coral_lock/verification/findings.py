@@ -1,0 +1,277 @@
+"""Is this machine exactly what was reviewed? Plain data in, sorted findings out."""
+
+from __future__ import annotations
+
+from coral_lock.canonical_json import join_path
+from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from coral_lock.lockfile.model import HostPackage, Lock, LockedDistribution, LockedPlugin
+    from coral_lock.verification.machine import InstalledState, MachineState, TargetState
+
+_REINSTALL = "install `{name}=={version}` again, from a wheel you trust"
+_RELOCK = "if this is wanted, run `coral-runtime lock` and have the change reviewed"
+_MAX_NAMED = 20
+
+
+def findings_of(lock: Lock, machine: MachineState) -> tuple[Finding, ...]:
+    """Return every deviation of the machine from the lock, in a fixed order."""
+    findings: list[Finding] = []
+    findings.extend(_python_findings(lock, machine))
+    findings.extend(_host_findings(lock, machine))
+    hosts = {package.distribution for package in lock.host.packages()}
+    for distribution in lock.distributions:
+        state = machine.distributions[distribution.name]
+        findings.extend(_distribution_findings(distribution, state, distribution.name in hosts))
+    for plugin in lock.plugins:
+        findings.extend(_plugin_findings(plugin, lock, machine))
+    for unlocked in machine.unlocked:
+        findings.append(
+            Finding(
+                code="unlocked-plugin",
+                severity=ERROR,
+                subject=unlocked.name,
+                summary=f"`{unlocked.name}` declares plugins, and the lock doesn't name it",
+                where=unlocked.location,
+                hint=f"uninstall `{unlocked.name}`, or run `coral-runtime lock` "
+                "and have it reviewed",
+            )
+        )
+    return sorted_findings(set(findings))
+
+
+def _python_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
+    if machine.python != lock.host.python:
+        yield Finding(
+            code="python-drift",
+            severity=ERROR,
+            subject="python",
+            summary="the interpreter isn't the one that the lock was made for",
+            expected=f"Python {lock.host.python}",
+            found=f"Python {machine.python}",
+            where="host.python",
+            hint="start it with that Python, or lock for this one",
+        )
+
+
+def _host_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
+    """Compare the hosts; one that the lock was only told of may be absent."""
+    seen_at_lock = {distribution.name for distribution in lock.distributions}
+    for place, package, names in (
+        ("core", lock.host.core, ["coral-inference"]),
+        ("inference", lock.host.inference, [n for n in machine.hosts if n != "coral-inference"]),
+    ):
+        states = [(name, machine.hosts[name]) for name in sorted(names) if name in machine.hosts]
+        expected = f"{package.distribution} {package.version}" if package else "none"
+        found = ", ".join(_show_host(name, state) for name, state in states) or "none"
+        if package and not states and package.distribution not in seen_at_lock:
+            yield Finding(
+                code="host-unverified",
+                severity=WARNING,
+                subject=package.distribution,
+                summary=f"the {place} host's version can't be verified: it was told to the lock, "
+                "and this machine has no such distribution",
+                expected=expected,
+                found=found,
+                where=join_path("host", place),
+                hint=f"install `{package.distribution}=={package.version}`, so that it is checked",
+            )
+        elif not _is_host(package, states):
+            yield Finding(
+                code="host-drift",
+                severity=ERROR,
+                subject=package.distribution if package else states[0][0],
+                summary=f"the {place} host isn't the one that the lock was made for",
+                expected=expected,
+                found=found,
+                where=join_path("host", place),
+                hint=f"install `{package.distribution}=={package.version}`" if package else _RELOCK,
+            )
+
+
+def _show_host(name: str, state: InstalledState) -> str:
+    if len(state.locations) > 1:
+        return f"{name} in {len(state.locations)} copies"
+    return f"{name} {state.version or 'of unknown version'}"
+
+
+def _is_host(package: HostPackage | None, states: list[tuple[str, InstalledState]]) -> bool:
+    if package is None:
+        return not states
+    return [(name, state.version) for name, state in states] == [
+        (package.distribution, package.version)
+    ]
+
+
+def _distribution_findings(
+    locked: LockedDistribution, state: InstalledState, is_host: bool
+) -> Iterator[Finding]:
+    place = join_path("distributions", locked.name)
+    reinstall = _REINSTALL.format(name=locked.name, version=locked.version)
+
+    def finding(code: str, summary: str, **details: str) -> Finding:
+        severity = WARNING if code == "unpinned" else ERROR
+        values = {"where": place, "hint": reinstall, **details}
+        return Finding(code=code, severity=severity, subject=locked.name, summary=summary, **values)
+
+    if not state.locations:
+        if not is_host:
+            yield finding(
+                "distribution-missing",
+                f"`{locked.name}` isn't installed",
+                expected=locked.version,
+                found="nothing",
+            )
+        return
+    if len(state.locations) > 1:
+        yield finding(
+            "duplicate-distribution",
+            f"`{locked.name}` is installed {len(state.locations)} times",
+            expected="one copy",
+            found=", ".join(state.locations),
+            hint="uninstall all of them, then install the locked version once",
+        )
+        return
+    if state.broken:
+        yield finding(
+            state.broken.code,
+            f"`{locked.name}`: {state.broken.message}",
+            where=state.broken.where or place,
+            hint=state.broken.hint or reinstall,
+        )
+        return
+    if state.version != locked.version and not is_host:
+        yield finding(
+            "version-drift",
+            f"`{locked.name}` has another version than the lock",
+            expected=locked.version,
+            found=str(state.version),
+            hint=f"install `{locked.name}=={locked.version}`; {_RELOCK}",
+        )
+    if not locked.digests:
+        yield finding(
+            "unpinned",
+            f"the lock holds no digest of `{locked.name}`, so its bytes weren't verified",
+            hint="lock again from an environment in which it isn't editable",
+        )
+    elif state.editable:
+        yield finding(
+            "editable-install",
+            f"`{locked.name}` is an editable install, whose bytes aren't those of the lock",
+            expected=f"an installed wheel of version {locked.version}",
+            found=f"an editable install of version {state.version}",
+        )
+    elif state.version == locked.version:
+        yield from _byte_findings(locked, state, finding)
+
+
+def _byte_findings(
+    locked: LockedDistribution, state: InstalledState, finding: Finder
+) -> Iterator[Finding]:
+    if state.files is None or state.tag is None:
+        return
+    for path in (state.strays or ())[:_MAX_NAMED]:
+        yield finding(
+            "unlocked-file",
+            f"`{path}` lies in a directory of `{locked.name}`, whose wheel has no such file",
+            where=path,
+            hint="remove the file, and find out who put it there",
+        )
+    for path in state.files.missing[:_MAX_NAMED]:
+        yield finding(
+            "file-missing", f"`{path}` of `{locked.name}` is missing or unreadable", where=path
+        )
+    if state.files.missing:
+        return
+    expected = locked.digests.get(state.tag)
+    if expected is None:
+        yield finding(
+            "platform-drift",
+            f"the lock covers no wheel of `{locked.name}` like the one installed",
+            expected=", ".join(sorted(locked.digests)),
+            found=state.tag,
+            hint="install a wheel that the lock covers, or lock for this machine",
+        )
+    elif state.files.digest != expected:
+        yield from _changed_files(locked, state, expected, finding)
+
+
+def _changed_files(
+    locked: LockedDistribution, state: InstalledState, expected: str, finding: Finder
+) -> Iterator[Finding]:
+    assert state.files is not None
+    changed = state.files.changed
+    for path in changed[:_MAX_NAMED]:
+        yield finding(
+            "digest-mismatch",
+            f"`{path}` of `{locked.name}` isn't the file that was locked",
+            expected=expected,
+            found=state.files.digest,
+            where=path,
+        )
+    if not changed or len(changed) > _MAX_NAMED:
+        rest = len(changed) - _MAX_NAMED
+        yield finding(
+            "digest-mismatch",
+            f"`{locked.name}` isn't what was locked, and its RECORD hides which file changed"
+            if not changed
+            else f"{rest} more files of `{locked.name}` aren't what was locked",
+            expected=expected,
+            found=state.files.digest,
+        )
+
+
+def _plugin_findings(plugin: LockedPlugin, lock: Lock, machine: MachineState) -> Iterator[Finding]:
+    state = machine.distributions[plugin.distribution]
+    if len(state.locations) != 1 or state.broken:
+        return
+    declared = {
+        entry_point.value for entry_point in state.entry_points if entry_point.group == plugin.group
+    }
+    if plugin.entry_point not in declared:
+        yield Finding(
+            code="entry-point-drift",
+            severity=ERROR,
+            subject=plugin.id,
+            summary=f"`{plugin.distribution}` declares no such entry point",
+            expected=plugin.entry_point,
+            found=", ".join(sorted(declared)) or "none in this group",
+            where=join_path("plugins", plugin.id) + ".entry_point",
+            hint=_RELOCK,
+        )
+    for target in machine.targets.get(plugin.id, ()):
+        if not target.is_own:
+            yield _target_finding(plugin, target)
+
+
+def _target_finding(plugin: LockedPlugin, target: TargetState) -> Finding:
+    is_shadowed = target.own_file is not None and target.origin is not None
+    if is_shadowed:
+        summary = f"another file than the locked one would be imported as `{target.module}`"
+        hint = "remove that file, or take its directory off PYTHONPATH and out of the way"
+    elif target.own_file is None:
+        summary = f"`{target.module}` isn't a module of `{plugin.distribution}`'s own files"
+        hint = "the entry point must name a module that its own distribution ships"
+    else:
+        summary = f"`{target.module}` can't be imported from where `{plugin.distribution}` lies"
+        hint = f"reinstall `{plugin.distribution}`"
+    return Finding(
+        code="module-shadowed" if is_shadowed else "foreign-target",
+        severity=ERROR,
+        subject=plugin.id,
+        summary=summary,
+        expected=target.own_file or f"a file of {plugin.distribution}",
+        found=target.origin or "nothing",
+        where=target.origin or join_path("plugins", plugin.id) + ".entry_point",
+        hint=hint,
+    )
+
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Finder(Protocol):
+        def __call__(self, code: str, summary: str, **details: str) -> Finding: ...
