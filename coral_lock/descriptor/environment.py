@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from coral_lock.canonical_json import quote
-from coral_lock.descriptor.mistakes import nearest
-from coral_lock.descriptor.node import Node, Place
+from coral_lock.document.mistakes import nearest
+from coral_lock.document.node import Node, Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from coral_lock.descriptor.mistakes import Mistakes
+    from coral_lock.document.mistakes import Mistakes
 
 TEXT_VARIABLES = {"CORAL_RUNTIME_PLATFORM": ("platform",)}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from coral_lock.descriptor.environment import read_environment
 from coral_lock.descriptor.merge import merged_descriptor
-from coral_lock.descriptor.mistakes import Mistakes
 from coral_lock.descriptor.sections import read_sections
 from coral_lock.descriptor.settings import read_setting
+from coral_lock.document.mistakes import Mistakes
 from coral_lock.errors import InputError, ProblemsError
 from coral_lock.safe_read import read_regular_file
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from coral_lock.descriptor.model import Descriptor
-    from coral_lock.descriptor.node import Node
     from coral_lock.descriptor.sections import Settings
+    from coral_lock.document.node import Node
 
 MAX_DESCRIPTOR_BYTES = 1024 * 1024
 MAX_MISTAKES = 50
@@ -87,14 +87,14 @@ def _raise_for(problems: list[InputError]) -> None:
 def _read_file(path: str, mistakes: Mistakes) -> Node:
     content = _read_bytes(path)
     # A start with neither file nor collections pays for no parser.
-    from coral_lock.descriptor.characters import decode
+    from coral_lock.document.characters import decode
 
     text = decode(content, path)
     if path.lower().endswith(".json"):
-        from coral_lock.descriptor.json_reader import read_json
+        from coral_lock.document.json_reader import read_json
 
         return read_json(text, path, mistakes)
-    from coral_lock.descriptor.yaml_reader import read_yaml
+    from coral_lock.document.yaml_reader import read_yaml
 
     return read_yaml(text, path, mistakes)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from coral_lock.descriptor.document import leaves, to_mapping
-from coral_lock.descriptor.keys import dotted
 from coral_lock.descriptor.model import (
     DEFAULT_ORIGIN,
     DISCOVER_ALL,
     Descriptor,
     PluginRequest,
 )
-from coral_lock.descriptor.node import Node
+from coral_lock.document.keys import dotted
+from coral_lock.document.node import Node
 from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM
 
 TYPE_CHECKING = False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from coral_lock.descriptor import expectations as expect
-from coral_lock.descriptor.keys import dotted
-from coral_lock.descriptor.mistakes import nearest
 from coral_lock.descriptor.model import DISCOVER_CHOICES, SWITCH_FIELDS
-from coral_lock.descriptor.node import INVALID
+from coral_lock.document import expectations as expect
+from coral_lock.document.keys import dotted
+from coral_lock.document.mistakes import nearest
+from coral_lock.document.node import INVALID
 from coral_lock.names import is_plugin_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.record import Record
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, TypeAlias
 
-    from coral_lock.descriptor.mistakes import Mistakes
-    from coral_lock.descriptor.node import Node, Place
+    from coral_lock.document.mistakes import Mistakes
+    from coral_lock.document.node import Node, Place
 
     Path: TypeAlias = tuple[str, ...]
 

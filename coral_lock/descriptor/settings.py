@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from coral_lock.descriptor.keys import dotted, split_setting
-from coral_lock.descriptor.mistakes import Mistakes
-from coral_lock.descriptor.node import INVALID, MAX_DEPTH, Node, Place, shortened
-from coral_lock.descriptor.node_builder import NodeBuilder
+from coral_lock.document.keys import dotted, split_setting
+from coral_lock.document.mistakes import Mistakes
+from coral_lock.document.node import INVALID, MAX_DEPTH, Node, Place, shortened
+from coral_lock.document.node_builder import NodeBuilder
 from coral_lock.errors import InputError
 
 _MAY_BE_SHOWN = frozenset(
@@ -48,7 +48,7 @@ def _read_value(value: str, parts: tuple[str, ...], place: Place, mistakes: Mist
     if not value.startswith(_OPENS_YAML):
         builder = NodeBuilder(mistakes)
         return builder.plain(value, parts, place, place)
-    from coral_lock.descriptor.yaml_reader import read_yaml
+    from coral_lock.document.yaml_reader import read_yaml
 
     inner = Mistakes()
     try:

@@ -74,17 +74,17 @@ def test_positions_count_lines_and_columns(tmp_path: Path) -> None:
         ),
         (
             '{"a":' * 200_000,
-            "the descriptor is nested too deep | where: runtime.json:1:161 | "
+            "the document is nested too deep | where: runtime.json:1:161 | "
             "expected: at most 32 levels",
         ),
         (
             '{"services": {"a": [' + "1," * 20_000 + "1]}}",
-            "the descriptor is too large | where: runtime.json:1:40011 | "
+            "the document is too large | where: runtime.json:1:40011 | "
             "expected: at most 20000 keys and values",
         ),
         (
             "[]",
-            "the descriptor isn't a mapping | where: runtime.json:1:1 | "
+            "the document isn't a mapping | where: runtime.json:1:1 | "
             "expected: a mapping | found: a list",
         ),
         (

@@ -287,58 +287,57 @@ CHANGES = [
     (
         "workflows: {",
         "---\nworkflows: {",
-        "the descriptor holds several documents | where: runtime.yaml:10:1 | "
+        "the document holds several documents | where: runtime.yaml:10:1 | "
         "expected: one document | hint: remove the `---` and what follows it",
     ),
     (
         "platform: rknn\n",
         "<<<<<<< HEAD\nplatform: rknn\n=======\nplatform: onnx\n>>>>>>> other\n",
-        "the descriptor holds merge conflict markers | where: runtime.yaml:1:1 | "
+        "the document holds merge conflict markers | where: runtime.yaml:1:1 | "
         "found: <<<<<<< HEAD | hint: resolve the conflict in the file first",
     ),
     (
         "platform: rknn",
         "platform: rknn # \u2028plugins: {}",
-        "the descriptor holds a character that can't be seen | where: runtime.yaml:1:18 | "
+        "the document holds a character that can't be seen | where: runtime.yaml:1:18 | "
         "expected: printable text | found: U+2028 | "
         "hint: remove it, or write it as an escape in double quotes",
     ),
     (
         "platform: rknn\n",
         "platform: rknn # \rplugins: {}\n",
-        "the descriptor holds a character that can't be seen | where: runtime.yaml:1:18 | "
+        "the document holds a character that can't be seen | where: runtime.yaml:1:18 | "
         "expected: printable text | found: U+000D | "
         "hint: remove it, or write it as an escape in double quotes",
     ),
     (
         "rknn",
         "rk\x00nn",
-        "the descriptor holds a character that can't be seen | where: runtime.yaml:1:13 | "
+        "the document holds a character that can't be seen | where: runtime.yaml:1:13 | "
         "expected: printable text | found: U+0000 | "
         "hint: remove it, or write it as an escape in double quotes",
     ),
     (
         VALID,
         "- platform: rknn\n",
-        "the descriptor isn't a mapping | where: runtime.yaml:1:1 | expected: a mapping | "
+        "the document isn't a mapping | where: runtime.yaml:1:1 | expected: a mapping | "
         "found: a list",
     ),
     (
         VALID,
         "rknn\n",
-        "the descriptor isn't a mapping | where: runtime.yaml:1:1 | expected: a mapping | "
+        "the document isn't a mapping | where: runtime.yaml:1:1 | expected: a mapping | "
         "found: text",
     ),
     (
         VALID,
         "[" * 200_000,
-        "the descriptor is nested too deep | where: runtime.yaml:1:33 | "
-        "expected: at most 32 levels",
+        "the document is nested too deep | where: runtime.yaml:1:33 | expected: at most 32 levels",
     ),
     (
         VALID,
         "services:\n" + "".join(f"  k{number}: 0\n" for number in range(10_000)),
-        "the descriptor is too large | where: runtime.yaml:10000:10 | "
+        "the document is too large | where: runtime.yaml:10000:10 | "
         "expected: at most 20000 keys and values",
     ),
     (
@@ -367,12 +366,12 @@ def test_a_mistake_is_told_in_full(tmp_path: Path, old: str, new: str, expected:
     [
         (
             b"\xef\xbb\xbf{}",
-            "the descriptor starts with a byte order mark | where: runtime.yaml:1:1 | "
+            "the document starts with a byte order mark | where: runtime.yaml:1:1 | "
             "expected: UTF-8 without one | hint: save the file as UTF-8 without a byte order mark",
         ),
         (
             "services: {}\n# é: ".encode() + b"\xe9",
-            "the descriptor isn't UTF-8 | where: runtime.yaml:2:6 | expected: UTF-8 | "
+            "the document isn't UTF-8 | where: runtime.yaml:2:6 | expected: UTF-8 | "
             "found: byte 0xe9 | hint: save the file as UTF-8",
         ),
     ],

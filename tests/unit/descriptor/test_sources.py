@@ -369,7 +369,7 @@ def test_a_quoted_part_of_a_key() -> None:
         ),
         (
             "services.a=" + "[" * 200_000,
-            "`services.a` can't be read: the descriptor is nested too deep | "
+            "`services.a` can't be read: the document is nested too deep | "
             "where: --set services.a | expected: at most 32 levels",
         ),
         (

@@ -41,7 +41,7 @@ def test_an_alias_bomb_is_refused_where_it_starts(tmp_path: Path) -> None:
 def test_depth_is_refused_at_once(tmp_path: Path, text: str) -> None:
     start = time.monotonic()
     [mistake] = mistakes_of(text, tmp_path)
-    assert mistake.startswith("the descriptor is nested too deep | where: runtime.yaml:")
+    assert mistake.startswith("the document is nested too deep | where: runtime.yaml:")
     assert time.monotonic() - start < 5
 
 

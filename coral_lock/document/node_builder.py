@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from coral_lock.descriptor.keys import dotted
-from coral_lock.descriptor.node import INVALID, MAX_DEPTH, MAX_NODES, Node
-from coral_lock.descriptor.scalars import RefusedNumberError, resolve_plain
+from coral_lock.document.keys import dotted
+from coral_lock.document.node import INVALID, MAX_DEPTH, MAX_NODES, Node
+from coral_lock.document.scalars import RefusedNumberError, resolve_plain
 from coral_lock.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-    from coral_lock.descriptor.mistakes import Mistakes
-    from coral_lock.descriptor.node import Place
+    from coral_lock.document.mistakes import Mistakes
+    from coral_lock.document.node import Place
 
     Path: TypeAlias = tuple[str | int, ...]
 
@@ -33,7 +33,7 @@ class NodeBuilder:
         self._count += 1
         if self._count > MAX_NODES:
             raise InputError(
-                "the descriptor is too large",
+                "the document is too large",
                 expected=f"at most {MAX_NODES} keys and values",
                 where=str(place),
             )
@@ -46,7 +46,7 @@ class NodeBuilder:
         """
         if len(path) >= MAX_DEPTH:
             raise InputError(
-                "the descriptor is nested too deep",
+                "the document is nested too deep",
                 expected=f"at most {MAX_DEPTH} levels",
                 where=str(place),
             )
@@ -95,4 +95,4 @@ class NodeBuilder:
 
 def named(path: Path) -> str:
     """Return how a message calls the value at `path`."""
-    return f"`{dotted(path)}`" if path else "the descriptor"
+    return f"`{dotted(path)}`" if path else "the document"

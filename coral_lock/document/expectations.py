@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from coral_lock.descriptor.keys import dotted
-from coral_lock.descriptor.mistakes import nearest
-from coral_lock.descriptor.node import INVALID, kind, shown
+from coral_lock.document.keys import dotted
+from coral_lock.document.mistakes import nearest
+from coral_lock.document.node import INVALID, kind, shown
 from coral_lock.names import is_plugin_name, normalized_name, split_plugin_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from coral_lock.descriptor.mistakes import Mistakes
-    from coral_lock.descriptor.node import Node
+    from coral_lock.document.mistakes import Mistakes
+    from coral_lock.document.node import Node
 
 _FLAG_WORDS = {
     "yes": "true",
@@ -55,7 +55,7 @@ def mapping(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> dict[str, 
     if node.value is not INVALID:
         mistakes.add(
             node.place,
-            f"`{dotted(path)}` isn't a mapping" if path else "the descriptor isn't a mapping",
+            f"`{dotted(path)}` isn't a mapping" if path else "the document isn't a mapping",
             expected="a mapping",
             found=kind(node),
             hint=f"write `{dotted(path[-1:])}: {{}}`, or remove the key"

@@ -1,15 +1,15 @@
-"""Gathering the mistakes of a descriptor, so that all are told at once."""
+"""Gathering the mistakes of a document, so that all are told at once."""
 
 from __future__ import annotations
 
-from coral_lock.descriptor.node import shortened
+from coral_lock.document.node import shortened
 from coral_lock.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from coral_lock.descriptor.node import Place
+    from coral_lock.document.node import Place
 
 _LONGEST_NAME = 100
 _LONGEST_MESSAGE = 400

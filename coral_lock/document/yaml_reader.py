@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import yaml
 
-from coral_lock.descriptor.characters import place_of, refuse_hidden_lines
-from coral_lock.descriptor.node import INVALID, Node, Place, shown
-from coral_lock.descriptor.node_builder import NodeBuilder, named
+from coral_lock.document.characters import place_of, refuse_hidden_lines
+from coral_lock.document.node import INVALID, Node, Place, shown
+from coral_lock.document.node_builder import NodeBuilder, named
 from coral_lock.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from coral_lock.descriptor.mistakes import Mistakes
-    from coral_lock.descriptor.node_builder import Path
+    from coral_lock.document.mistakes import Mistakes
+    from coral_lock.document.node_builder import Path
 
 _MERGE_KEY = "<<"
 
@@ -34,7 +34,7 @@ def read_yaml(text: str, source: str, mistakes: Mistakes, *, path: Path = ()) ->
         text: the whole document.
         source: how messages call it.
         mistakes: where mistakes go that don't keep the rest from being read.
-        path: where in the descriptor the document belongs.
+        path: where in the whole the document belongs.
 
     Raises:
         InputError: the text isn't YAML, is deeper than 32 levels, has more than 20,000
@@ -61,7 +61,7 @@ class _YamlReader:
         after = next(self._events)
         if not isinstance(after, yaml.StreamEndEvent):
             raise InputError(
-                "the descriptor holds several documents",
+                "the document holds several documents",
                 expected="one document",
                 where=str(self._place(after)),
                 hint="remove the `---` and what follows it",

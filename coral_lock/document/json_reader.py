@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import re
 
-from coral_lock.descriptor.node import Node, Place
-from coral_lock.descriptor.node_builder import NodeBuilder
+from coral_lock.document.node import Node, Place
+from coral_lock.document.node_builder import NodeBuilder
 from coral_lock.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coral_lock.descriptor.mistakes import Mistakes
-    from coral_lock.descriptor.node_builder import Path
+    from coral_lock.document.mistakes import Mistakes
+    from coral_lock.document.node_builder import Path
 
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()

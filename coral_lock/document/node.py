@@ -1,4 +1,4 @@
-"""What every source of a descriptor is read into: values that know their place."""
+"""What every source is read into: values that know their place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dotted keys: how a value in a descriptor is named in messages and in `--set`.
+"""Dotted keys: how a value in a document is named in messages and in `--set`.
 
 A part that holds a dot or anything else that would mislead is quoted like a JSON string:
 `patches."odd.name"`.

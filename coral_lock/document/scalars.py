@@ -31,7 +31,7 @@ MAX_INTEGER = 2**63 - 1
 
 
 class RefusedNumberError(ValueError):
-    """A number that a descriptor can't hold; the message says what is expected instead."""
+    """A number that a document can't hold; the message says what is expected instead."""
 
 
 def resolve_plain(text: str) -> str | int | float | bool | None:
