@@ -10,9 +10,12 @@ from coral_lock.names import is_plugin_name, normalized_name, split_plugin_id
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from coral_lock.document.mistakes import Mistakes
     from coral_lock.document.node import Node
+
+    Path: TypeAlias = tuple[str | int, ...]
 
 _FLAG_WORDS = {
     "yes": "true",
@@ -35,7 +38,7 @@ A_PLUGIN_ID = "a plugin id: `<group>:<name>`, the group one of backends, patches
 A_DISTRIBUTION = "a distribution's name"
 
 
-def flag(node: Node, path: tuple[str, ...], mistakes: Mistakes, *, expected: str = A_FLAG) -> bool:
+def flag(node: Node, path: Path, mistakes: Mistakes, *, expected: str = A_FLAG) -> bool:
     """Return the boolean that `node` holds, False after a mistake."""
     if isinstance(node.value, bool):
         return node.value
@@ -48,7 +51,7 @@ def flag(node: Node, path: tuple[str, ...], mistakes: Mistakes, *, expected: str
     return False
 
 
-def mapping(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> dict[str, Node]:
+def mapping(node: Node, path: Path, mistakes: Mistakes) -> dict[str, Node]:
     """Return the members of the mapping that `node` is, none after a mistake."""
     if isinstance(node.value, dict):
         return node.value
@@ -65,43 +68,74 @@ def mapping(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> dict[str, 
     return {}
 
 
-def name(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> str | None:
-    """Return the name that `node` holds, None after a mistake."""
-    return _checked_text(node, path, mistakes, is_plugin_name, A_NAME)
-
-
-def choice(
-    node: Node, path: tuple[str, ...], mistakes: Mistakes, choices: tuple[str, ...]
+def text(
+    node: Node,
+    path: Path,
+    mistakes: Mistakes,
+    is_right: Callable[[str], bool],
+    expected: str,
+    *,
+    known: tuple[str, ...] = (),
 ) -> str | None:
+    """Return the text that `node` holds, None after a mistake.
+
+    Args:
+        node: the value.
+        path: where it stands.
+        mistakes: where a mistake goes.
+        is_right: whether a text will do.
+        expected: what will do, in words.
+        known: texts of which a wrong one may be a misspelling.
+    """
+    if isinstance(node.value, str) and is_right(node.value):
+        return node.value
+    if node.value is not INVALID:
+        hint = None
+        if isinstance(node.value, str):
+            similar = nearest(node.value, known)
+            hint = f"did you mean `{similar}`?" if similar else None
+        elif node.text:
+            # Unquoted, 1.10 is the number 1.1 and null is nothing at all.
+            hint = f'quote it if it is meant as text: "{shown(node)}"'
+        wrong_value(node, path, mistakes, expected, hint=hint)
+    return None
+
+
+def name(node: Node, path: Path, mistakes: Mistakes) -> str | None:
+    """Return the name that `node` holds, None after a mistake."""
+    return text(node, path, mistakes, is_plugin_name, A_NAME)
+
+
+def choice(node: Node, path: Path, mistakes: Mistakes, choices: tuple[str, ...]) -> str | None:
     """Return which of the `choices` the node holds, None after a mistake."""
     expected = " or ".join(f"`{known}`" for known in choices)
-    return _checked_text(node, path, mistakes, choices.__contains__, expected, known=choices)
+    return text(node, path, mistakes, choices.__contains__, expected, known=choices)
 
 
-def distribution(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> str | None:
+def distribution(node: Node, path: Path, mistakes: Mistakes) -> str | None:
     """Return the distribution's name, normalized; None after a mistake."""
-    text = _checked_text(node, path, mistakes, _is_distribution, A_DISTRIBUTION)
-    return None if text is None else normalized_name(text)
+    checked = text(node, path, mistakes, _is_distribution, A_DISTRIBUTION)
+    return None if checked is None else normalized_name(checked)
 
 
-def names(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> tuple[str, ...]:
+def names(node: Node, path: Path, mistakes: Mistakes) -> tuple[str, ...]:
     """Return the names in the list that `node` is, without those that are mistakes."""
     return _texts(node, path, mistakes, is_plugin_name, A_NAME)
 
 
-def modules(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> tuple[str, ...]:
+def modules(node: Node, path: Path, mistakes: Mistakes) -> tuple[str, ...]:
     """Return the module names in the list that `node` is, without those that are mistakes."""
     return _texts(node, path, mistakes, _is_module, A_MODULE)
 
 
-def plugin_ids(node: Node, path: tuple[str, ...], mistakes: Mistakes) -> tuple[str, ...]:
+def plugin_ids(node: Node, path: Path, mistakes: Mistakes) -> tuple[str, ...]:
     """Return the plugin ids in the list that `node` is, without those that are mistakes."""
-    return _texts(node, path, mistakes, _is_plugin_id, A_PLUGIN_ID)
+    return _texts(node, path, mistakes, is_plugin_id, A_PLUGIN_ID)
 
 
 def wrong_value(
     node: Node,
-    path: tuple[str | int, ...],
+    path: Path,
     mistakes: Mistakes,
     expected: str,
     *,
@@ -117,32 +151,9 @@ def wrong_value(
     )
 
 
-def _checked_text(
-    node: Node,
-    path: tuple[str | int, ...],
-    mistakes: Mistakes,
-    is_right: Callable[[str], bool],
-    expected: str,
-    *,
-    known: tuple[str, ...] = (),
-) -> str | None:
-    if isinstance(node.value, str) and is_right(node.value):
-        return node.value
-    if node.value is not INVALID:
-        hint = None
-        if isinstance(node.value, str):
-            similar = nearest(node.value, known)
-            hint = f"did you mean `{similar}`?" if similar else None
-        elif node.text:
-            # Unquoted, 1.10 is the number 1.1 and null is nothing at all.
-            hint = f'quote it if it is meant as text: "{shown(node)}"'
-        wrong_value(node, path, mistakes, expected, hint=hint)
-    return None
-
-
 def _texts(
     node: Node,
-    path: tuple[str, ...],
+    path: Path,
     mistakes: Mistakes,
     is_right: Callable[[str], bool],
     expected: str,
@@ -153,16 +164,16 @@ def _texts(
         return ()
     texts: dict[str, None] = {}
     for index, item in enumerate(node.value):
-        text = _checked_text(item, (*path, index), mistakes, is_right, expected)
-        if text is not None and text in texts:
+        checked = text(item, (*path, index), mistakes, is_right, expected)
+        if checked is not None and checked in texts:
             mistakes.add(
                 item.place,
                 f"`{dotted(path)}` holds an entry twice",
                 expected="each entry once",
                 found=shown(item),
             )
-        elif text is not None:
-            texts[text] = None
+        elif checked is not None:
+            texts[checked] = None
     return tuple(texts)
 
 
@@ -170,7 +181,8 @@ def _is_module(text: str) -> bool:
     return all(part.isidentifier() for part in text.split("."))
 
 
-def _is_plugin_id(text: str) -> bool:
+def is_plugin_id(text: str) -> bool:
+    """Whether `text` is a plugin id."""
     try:
         split_plugin_id(text)
     except ValueError:
