@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from coral_lock.errors import BAD_INPUT, DOES_NOT_HOLD, INTERRUPTED, CoralLockError
+from coral_lock.errors import BAD_INPUT, DOES_NOT_HOLD, INTERRUPTED, CoralLockError, InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,15 +36,21 @@ def _guarded(words: Sequence[str]) -> int | Program:
 
         say_error(error)
         return error.exit_code
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         from coral_lock.cli.messages import say
 
-        say("interrupted")
+        say(f"interrupted {interrupt}".rstrip())
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output is gone, and the interpreter would complain at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return DOES_NOT_HOLD
+    except OSError as error:
+        from coral_lock.cli.messages import say_error
+
+        place = str(error.filename or "standard output")
+        say_error(InputError(f"the system refused: {error.strerror or error}", where=place))
+        return BAD_INPUT
     except Exception as error:
         if os.environ.get("CORAL_LOCK_DEBUG"):
             raise

@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import TypeAlias
 
-    Value: TypeAlias = str | int | Mapping[str, "Value"] | Sequence["Value"] | None
+    Value: TypeAlias = str | int | float | Mapping[str, "Value"] | Sequence["Value"] | None
 
-MAX_DEPTH = 16
+MAX_DEPTH = 40
 _CONSTANTS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None}
+_NUMBER_CHARACTERS = frozenset("0123456789+-.e")
+_LONGEST_NUMBER = 32
+_INFINITY = float("inf")
 _CONSTANT_TEXT = {True: "true", False: "false", None: "null"}
 _SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _INVISIBLE_RANGES = (
@@ -82,8 +85,8 @@ def _write(value: Value, indent: str, prefix: str, lines: list[str]) -> None:
         lines.append(f"{indent}{prefix}{quote(value)}")
     elif value is None or value is True or value is False:
         lines.append(f"{indent}{prefix}{_CONSTANT_TEXT[value]}")
-    elif isinstance(value, int):
-        lines.append(f"{indent}{prefix}{value}")
+    elif isinstance(value, int) or (isinstance(value, float) and value - value == 0):
+        lines.append(f"{indent}{prefix}{value!r}")
     elif isinstance(value, dict):
         _write_items(
             [(f"{quote(key)}: ", item) for key, item in value.items()], "{}", indent, prefix, lines
@@ -115,7 +118,7 @@ def parse(text: str) -> Value:
     commas and the escapes that the writer would have chosen.
 
     Raises:
-        NotCanonicalError: the text isn't one value a line, or is deeper than 16 levels.
+        NotCanonicalError: the text isn't one value a line, or is deeper than 40 levels.
         DuplicateKeyError: an object holds a key twice.
     """
     lines = iter(enumerate(text.split("\n"), 1))
@@ -139,9 +142,19 @@ def _parse_value(text: str, number: int, lines: Iterator[tuple[int, str]], depth
         return _parse_string(text, number)
     if text in _CONSTANTS:
         return _CONSTANTS[text]
-    if text.isascii() and text.isdigit() and len(text) < 16:
-        return int(text)
-    raise NotCanonicalError("expected one JSON value", number)
+    return _parse_number(text, number)
+
+
+def _parse_number(text: str, line: int) -> int | float:
+    """Return the number that `text` is; the writer's form of it is its `repr`."""
+    if len(text) <= _LONGEST_NUMBER and _NUMBER_CHARACTERS.issuperset(text):
+        try:
+            value = int(text) if text.lstrip("-").isdigit() else float(text)
+        except ValueError:
+            value = _INFINITY
+        if value - value == 0:
+            return value
+    raise NotCanonicalError("expected one JSON value", line)
 
 
 def _parse_object(lines: Iterator[tuple[int, str]], number: int, depth: int) -> Value:

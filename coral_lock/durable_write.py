@@ -42,7 +42,9 @@ def write_durably(path: str, text: str) -> None:
             f"`{path}` can't be written: {error.strerror or error}; "
             + ("what was there is unchanged" if os.path.exists(target) else "nothing was written"),
             where=path,
-            hint="make room, or make its directory writable, and run the command again",
+            hint="name a file in a directory that exists"
+            if isinstance(error, (FileNotFoundError, NotADirectoryError))
+            else "make room, or make its directory writable, and run the command again",
         ) from None
 
 

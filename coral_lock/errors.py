@@ -42,6 +42,9 @@ class CoralLockError(Exception):
         self.where = where
         self.hint = hint
 
+    def __str__(self) -> str:
+        return f"{self.message} ({self.where})" if self.where else self.message
+
 
 class InputError(CoralLockError):
     """A file or a value that the user gave can't be used (exit code 2)."""

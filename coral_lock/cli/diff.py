@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 import click
 
@@ -10,8 +11,9 @@ from coral_lock.cli.messages import say, say_warning
 from coral_lock.cli.options import output_format_option
 from coral_lock.difference.locks import difference
 from coral_lock.difference.text import render_text, to_json
-from coral_lock.errors import DOES_NOT_HOLD, HOLDS, LockError
-from coral_lock.lockfile.file import load_lock
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS
+from coral_lock.lockfile.file import decode_lock, load_lock, read_lock_stream
+from coral_lock.lockfile.text import read_lock
 from coral_lock.wording import later_version_warning
 
 TYPE_CHECKING = False
@@ -31,9 +33,11 @@ def diff(old: str, new: str, output_format: str, exit_code: bool) -> int:
     version, an entry point that moved to another distribution or module, a plugin that is
     no longer optional, a distribution without digests or with a lower version.
 
+    OLD and NEW may be pipes, and `-` is standard input.
+
     \b
     Examples:
-      git show main:coral.lock > main.lock
+      git show main:coral.lock | coral-runtime diff - coral.lock
       coral-runtime diff main.lock coral.lock
       coral-runtime diff main.lock coral.lock --output-format json
       coral-runtime diff main.lock coral.lock --exit-code
@@ -47,13 +51,18 @@ def diff(old: str, new: str, output_format: str, exit_code: bool) -> int:
 
 
 def _load(path: str) -> Lock:
-    try:
+    if path == "-" or stat.S_ISFIFO(_mode_of(path)):
+        lock = read_lock(decode_lock(read_lock_stream(path), path), path)
+    else:
         lock = load_lock(path)
-    except LockError as error:
-        if not os.path.exists(path):
-            error.hint = "`git show REVISION:coral.lock > FILE` gets the lock of a revision"
-        raise
     warning = later_version_warning(lock, path)
     if warning:
         say_warning(warning)
     return lock
+
+
+def _mode_of(path: str) -> int:
+    try:
+        return os.stat(path).st_mode
+    except OSError:
+        return 0

@@ -102,9 +102,13 @@ START_COMMANDS = {
 
 
 class Arguments(Record):
-    """A parsed command line: values by option key, and the program behind `--`."""
+    """A parsed command line: values by option key, and the program behind `--`.
+
+    `given` are the keys of the options that were written, not filled in by default.
+    """
 
     values: Mapping[str, tuple[str, ...]]
+    given: frozenset[str] = frozenset()
     program: tuple[str, ...] = ()
 
     def flag(self, key: str) -> bool:
@@ -137,7 +141,7 @@ def parse(command: StartCommand, words: Sequence[str]) -> Arguments:
     while words:
         word = words.pop(0)
         if word == "--" and command.takes_program:
-            return Arguments(values=values, program=tuple(words))
+            return Arguments(values=values, given=frozenset(given), program=tuple(words))
         name, value = _split(word, by_name)
         option = by_name.get(name)
         if option is None:
@@ -146,6 +150,7 @@ def parse(command: StartCommand, words: Sequence[str]) -> Arguments:
             if value is not None:
                 raise _usage(command, f"the option `{name}` takes no value")
             values[option.key] = ()
+            given.add(option.key)
             continue
         if value is None:
             if not words:
@@ -157,7 +162,7 @@ def parse(command: StartCommand, words: Sequence[str]) -> Arguments:
         earlier = values.get(option.key, ()) if option.multiple and option.key in given else ()
         given.add(option.key)
         values[option.key] = (*earlier, value)
-    return Arguments(values=values)
+    return Arguments(values=values, given=frozenset(given))
 
 
 def _split(word: str, by_name: Mapping[str, Option]) -> tuple[str, str | None]:

@@ -29,13 +29,11 @@ def say(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Return `text` with every control character but the line feed made visible."""
+    """Return `text` with every control character made visible, the line feed too."""
     if text.isprintable():
         return text
     return "".join(
-        character
-        if character.isprintable() or character == "\n"
-        else character.encode("unicode_escape").decode("ascii")
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
 

@@ -15,12 +15,16 @@ from coral_lock.cli.options import (
     output_format_option,
     version_options,
 )
+from coral_lock.cli.plugins_check import check_plugins
+from coral_lock.cli.plugins_new import new_plugin
 from coral_lock.cli.progress import terminal_reporter
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import has_errors
 from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.lockfile.mapping import sorted_data
 from coral_lock.names import GROUPS
+from coral_lock.plugin.overrides import leaves
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.resolve.resolution import survey
 
@@ -30,6 +34,7 @@ if TYPE_CHECKING:
 
     from coral_lock.canonical_json import Value
     from coral_lock.lockfile.model import Host
+    from coral_lock.plugin.terms import PluginTerms
     from coral_lock.resolve.resolution import Survey
     from coral_lock.resolve.selection import Decision
 
@@ -42,6 +47,10 @@ def plugins() -> None:
     Examples:
       coral-runtime plugins list
     """
+
+
+plugins.add_command(check_plugins)
+plugins.add_command(new_plugin)
 
 
 @plugins.command("list")
@@ -116,9 +125,30 @@ def _lines(decisions: Sequence[Decision], host: Host) -> Iterator[str]:
                 facts.min_inference_version
             )
             yield f"    compatible    {_compatible(decision, host)}"
+        yield from _terms_lines(plugin.terms)
         if decision.reason:
             yield f"    why off       {decision.reason}"
         yield f"    learnt by     {plugin.evidence or 'nothing: its spec is unknown'}"
+
+
+def _terms_lines(terms: PluginTerms) -> Iterator[str]:
+    """Yield what a manifest declares beyond the spec; nothing of what it leaves out."""
+    if terms.platforms:
+        yield f"    platforms     {', '.join(terms.platforms)}"
+    if terms.after:
+        yield f"    after         {', '.join(terms.after)}"
+    for label, relations in (("needs", terms.requires), ("conflicts", terms.conflicts)):
+        for relation in relations:
+            yield f"    {label:<14}{relation.id}: {relation.reason}"
+    if terms.default_config_overrides:
+        paths = (".".join(path) for path, _ in leaves(terms.default_config_overrides, ()))
+        yield f"    configures    {', '.join(paths)}"
+    for variable in terms.env:
+        must = ", must be set" if variable.required else ""
+        note = f": {variable.description}" if variable.description else ""
+        yield f"    reads         {variable.name}{must}{note}"
+    if terms.homepage:
+        yield f"    homepage      {terms.homepage}"
 
 
 def _least(version: str | None) -> str:
@@ -161,5 +191,21 @@ def _plugin_document(decision: Decision) -> dict[str, Value]:
         "selected": decision.is_selected,
         "reason": decision.reason,
         "evidence": plugin.evidence,
+        **_terms_document(plugin.terms),
         "problem": decision.problem.to_dict() if decision.problem else None,
+    }
+
+
+def _terms_document(terms: PluginTerms) -> dict[str, Value]:
+    return {
+        "platforms": list(terms.platforms),
+        "after": list(terms.after),
+        "requires": {relation.id: relation.reason for relation in terms.requires},
+        "conflicts": {relation.id: relation.reason for relation in terms.conflicts},
+        "default_config_overrides": sorted_data(terms.default_config_overrides),
+        "env": {
+            variable.name: {"required": variable.required, "description": variable.description}
+            for variable in terms.env
+        },
+        "homepage": terms.homepage,
     }

@@ -58,6 +58,10 @@ def run(arguments: Arguments) -> int | Program:
 
 def start(arguments: Arguments) -> ActivationReport:
     """Start as the command line says, write the report where it says, and tell the user."""
+    _refuse_without_lock(arguments)
+    report_path = arguments.last("report")
+    if report_path is not None:
+        _remove_old_report(report_path)
     descriptor = _descriptor(arguments)
     state_directory = arguments.last("state-dir")
     if arguments.flag("locked"):
@@ -71,13 +75,33 @@ def start(arguments: Arguments) -> ActivationReport:
         from coral_lock.start.live import start_live
 
         report = start_live(descriptor)
-    report_path = arguments.last("report")
     if report_path is not None:
         from coral_lock.durable_write import write_durably
 
         write_durably(report_path, canonical_json.write(report.to_dict()))
     _tell(report)
     return report
+
+
+def _refuse_without_lock(arguments: Arguments) -> None:
+    """Refuse options that a start without a lock would silently ignore."""
+    for key in ("lock", "integrity", "state-dir"):
+        if key in arguments.given and not arguments.flag("locked"):
+            raise UsageError(
+                f"`--{key}` needs `--locked`: without it, no lock is read",
+                hint="write `coral-runtime init --locked`",
+            )
+
+
+def _remove_old_report(path: str) -> None:
+    """Remove an earlier report, so that a start that dies doesn't leave its success behind."""
+    if os.path.isfile(path):
+        try:
+            os.unlink(path)
+        except OSError as error:
+            raise InputError(
+                f"the earlier report can't be replaced: {error.strerror}", where=path
+            ) from None
 
 
 def _descriptor(arguments: Arguments) -> Descriptor | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.plugin.config import DEFAULT_PLATFORM, RuntimeConfig
+from coral_lock.plugin.overrides import merged
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
@@ -81,19 +82,29 @@ class Descriptor(Record):
                 return request
         return None
 
-    def runtime_config(self) -> RuntimeConfig:
+    def runtime_config(self, overrides: Mapping[str, Any] | None = None) -> RuntimeConfig:
         """Return the configuration that plugins are handed.
 
         Its `patches` are the host's own ones and the plugins of the group patches that the
         descriptor names.
+
+        Args:
+            overrides: `patches` and `services` that plugins bring along; they hold where
+                the descriptor says nothing.
         """
-        patches = dict(self.built_in_patches)
+        overrides = overrides or {}
+        patches = {
+            name: overrides.get("patches", {}).get(name, switch)
+            if self.origins.get(f"patches.{name}", DEFAULT_ORIGIN) == DEFAULT_ORIGIN
+            else switch
+            for name, switch in self.built_in_patches.items()
+        }
         for request in self.requests:
             if request.group == "patches":
                 patches[request.name] = request.enabled
         return RuntimeConfig(
             platform=self.platform,
-            services=self.services,
+            services=merged(overrides.get("services", {}), self.services),
             patches=patches,
             auto_patch_rknn=self.auto_patch_rknn,
             auto_discover_backends=self.auto_discover_backends,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from coral_lock import canonical_json
 from coral_lock.difference.change import Change, literal
-from coral_lock.lockfile.mapping import excluded_to_mapping, plugin_to_mapping
+from coral_lock.lockfile.mapping import excluded_to_mapping, plugin_to_mapping, sorted_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from coral_lock.canonical_json import Value
     from coral_lock.lockfile.model import ExcludedPlugin, Lock, LockedPlugin
 
 
@@ -104,13 +106,15 @@ _PLUGIN_FIELDS = {
         "{} requires another inference version",
     ),
     "after": ("after-changed", "{} is activated after other plugins"),
+    "default_config_overrides": ("overrides-changed", "{} brings other configuration"),
+    "env": ("env-changed", "{} needs other environment variables"),
 }
 
 
 def _field_changes(old: LockedPlugin, new: LockedPlugin) -> Iterator[Change]:
     for field in old._fields:
-        before, after = getattr(old, field), getattr(new, field)
-        if before == after:
+        before, after = _value(old, field), _value(new, field)
+        if canonical_json.write(before) == canonical_json.write(after):
             continue
         if field == "entry_point":
             code, summary = _entry_point_change(before, after)
@@ -128,14 +132,19 @@ def _field_changes(old: LockedPlugin, new: LockedPlugin) -> Iterator[Change]:
             summary=summary.replace("{}", literal(new.id)),
             place=("plugins", new.id, field),
             distribution=new.distribution,
-            before=list(before) if isinstance(before, tuple) else before,
-            after=list(after) if isinstance(after, tuple) else after,
+            before=before,
+            after=after,
             is_alarming=code in _ALARMING_CODES,
         )
 
 
-def _entry_point_change(before: str, after: str) -> tuple[str, str]:
-    if before.partition(":")[0] != after.partition(":")[0]:
+def _value(plugin: LockedPlugin, field: str) -> Value:
+    """Return a field as JSON, since as values `1` and `true` are the same."""
+    return sorted_data(getattr(plugin, field))
+
+
+def _entry_point_change(before: Value, after: Value) -> tuple[str, str]:
+    if str(before).partition(":")[0] != str(after).partition(":")[0]:
         return "entry-point-moved", "the entry point of {} moved to another module"
     return "attribute-changed", "the entry point of {} names another attribute"
 

@@ -50,7 +50,7 @@ def render_text(changes: Sequence[Change], limit: int | None = None) -> str:
 
 def _change_lines(change: Change) -> Iterator[str]:
     line = f"  {_mark(change)} {change.summary}"
-    if isinstance(change.after, dict):
+    if isinstance(change.after, dict) and not change.code.endswith(_VALUE_SUFFIXES):
         yield line
         yield from _entry_lines(change.after)
     elif change.code.endswith(_VALUE_SUFFIXES):
@@ -96,4 +96,7 @@ def _text(value: Value) -> str:
         return "none"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_text, value))}]"
+    if isinstance(value, dict):
+        members = (f"{_text(key)}: {_text(item)}" for key, item in value.items())
+        return f"{{{', '.join(members)}}}"
     return write(value).strip()

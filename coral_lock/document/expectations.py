@@ -45,7 +45,7 @@ def flag(node: Node, path: Path, mistakes: Mistakes, *, expected: str = A_FLAG) 
     if node.value is not INVALID:
         word = _FLAG_WORDS.get(str(node.value).lower())
         hint = f"write `{word}` instead of `{node.value}`" if word else None
-        if node.value == word:
+        if word and node.value == word:
             hint = f"write `{word}` without quotes"
         wrong_value(node, path, mistakes, expected, hint=hint)
     return False

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.files import InstalledFiles
-    from coral_lock.inventory import FoundDistribution
+    from coral_lock.inventory import EntryPoint, FoundDistribution
 
 MAX_SOURCE_BYTES = 1 << 20
 
@@ -70,7 +70,7 @@ class EnvironmentInventory:
             return None
         try:
             if distribution.editable:
-                return _read_editable(path)
+                return _read_editable(path, distribution.entry_points)
             files = self._list_files(name)
             if path not in files.recorded:
                 return None
@@ -187,10 +187,19 @@ def _read_distribution(name: str, locations: Sequence[Location]) -> FoundDistrib
         return BrokenDistribution(name=name, location=location.path, error=error)
 
 
-def _read_editable(path: str) -> bytes | None:
-    """Return a source file of an editable install, found as an import would find it."""
-    module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    origin = module_origin(module)
-    if origin is None or not origin.replace(os.sep, "/").endswith(f"/{path}"):
+def _read_editable(path: str, entry_points: Sequence[EntryPoint]) -> bytes | None:
+    """Return a source file of an editable install, found as an import would find it.
+
+    Only what lies in the packages of its entry points is the distribution's own.
+    """
+    own = {entry_point.value.partition(":")[0].partition(".")[0] for entry_point in entry_points}
+    top = path.partition("/")[0].removesuffix(".py")
+    if top not in own:
         return None
-    return read_regular_file(origin, MAX_SOURCE_BYTES)
+    origin = module_origin(top)
+    if origin is None:
+        return None
+    if "/" in path:
+        root = os.path.dirname(os.path.dirname(origin))
+        return read_regular_file(os.path.join(root, path), MAX_SOURCE_BYTES)
+    return read_regular_file(origin, MAX_SOURCE_BYTES) if origin.endswith(f"{top}.py") else None

@@ -25,10 +25,26 @@ def read_lock_bytes(path: str) -> bytes:
         raise LockError(
             "there is no lock",
             where=path,
-            hint="write one with `coral-runtime lock`, or name it with `--lock FILE`",
+            hint="write one with `coral-runtime lock`, or name the one that there is",
         ) from None
     except OSError as error:
         raise LockError(f"the lock can't be read: {error.strerror}", where=path) from None
+
+
+def read_lock_stream(path: str) -> bytes:
+    """Return the bytes of a lock that a pipe holds; `-` is standard input.
+
+    Raises:
+        LockError: it can't be read, or is over 16 MiB.
+    """
+    try:
+        with open(0 if path == "-" else path, "rb", closefd=path != "-") as file:
+            content = file.read(MAX_LOCK_BYTES + 1)
+    except OSError as error:
+        raise LockError(f"the lock can't be read: {error.strerror}", where=path) from None
+    if len(content) > MAX_LOCK_BYTES:
+        raise LockError(f"the lock is larger than {MAX_LOCK_BYTES} bytes", where=path)
+    return content
 
 
 def decode_lock(content: bytes, path: str) -> str:

@@ -49,7 +49,7 @@ def host_package_to_mapping(package: HostPackage | None) -> Value:
 
 def plugin_to_mapping(plugin: LockedPlugin) -> dict[str, Value]:
     """Return the document's object for a plugin, which is keyed by its id."""
-    return {
+    mapping: dict[str, Value] = {
         "distribution": plugin.distribution,
         "entry_point": plugin.entry_point,
         "description": plugin.description,
@@ -58,6 +58,20 @@ def plugin_to_mapping(plugin: LockedPlugin) -> dict[str, Value]:
         "optional": plugin.optional,
         "after": list(plugin.after),
     }
+    if plugin.default_config_overrides:
+        mapping["default_config_overrides"] = sorted_data(plugin.default_config_overrides)
+    if plugin.env:
+        mapping["env"] = list(plugin.env)
+    return mapping
+
+
+def sorted_data(value: Value) -> Value:
+    """Return free-form data with the keys of every object sorted."""
+    if isinstance(value, dict):
+        return {key: sorted_data(value[key]) for key in sorted(value)}
+    if isinstance(value, (list, tuple)):
+        return [sorted_data(item) for item in value]
+    return value
 
 
 def excluded_to_mapping(plugin: ExcludedPlugin) -> dict[str, Value]:
@@ -154,6 +168,8 @@ def _plugin(identifier: str, fields: _Fields) -> LockedPlugin:
         min_inference_version=fields.optional_text("min_inference_version"),
         optional=fields.flag("optional"),
         after=fields.texts("after"),
+        default_config_overrides=fields.optional_data("default_config_overrides"),
+        env=fields.texts("env") if fields.has("env") else (),
     )
     fields.refuse_others()
     return plugin
@@ -229,6 +245,18 @@ class _Fields:
                 raise _wrong_type(join_path(path, index), "a string", item)
         return tuple(value)
 
+    def has(self, key: str) -> bool:
+        return key in self._values
+
+    def optional_data(self, key: str) -> Mapping[str, Value]:
+        """Return free-form data, empty where the field is left out."""
+        if not self.has(key):
+            return {}
+        value = self._required(key)
+        if not isinstance(value, dict):
+            raise _wrong_type(join_path(self._path, key), "an object", value)
+        return value
+
     def part(self, key: str) -> _Fields:
         return _Fields(self._required(key), join_path(self._path, key), strict=self.strict)
 
@@ -251,6 +279,7 @@ def _wrong_type(path: str, expected: str, value: Value) -> InvalidLockError:
         str: "a string",
         bool: "true or false",
         int: "a number",
+        float: "a number",
         type(None): "null",
         dict: "an object",
         list: "an array",

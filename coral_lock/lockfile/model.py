@@ -12,11 +12,14 @@ from coral_lock.names import (
     is_object_reference,
     split_plugin_id,
 )
+from coral_lock.plugin.config import BUILT_IN_PATCHES
+from coral_lock.plugin.overrides import OVERRIDE_SECTIONS
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Any
 
 LOCK_VERSION = "1.0"
 
@@ -61,7 +64,11 @@ class Host(Record):
 
 
 class LockedPlugin(Record):
-    """A plugin that a locked start activates; what its live spec must equal."""
+    """A plugin that a locked start activates; what its live spec must equal.
+
+    `default_config_overrides` is configuration that holds where the descriptor says
+    nothing, and `env` the environment variables without which the plugin can't start.
+    """
 
     id: str
     distribution: str
@@ -71,6 +78,8 @@ class LockedPlugin(Record):
     min_inference_version: str | None = None
     optional: bool = False
     after: tuple[str, ...] = ()
+    default_config_overrides: Mapping[str, Any] = {}
+    env: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -194,6 +203,25 @@ def _check_plugin(plugin: LockedPlugin, distributions: Iterable[str], known: Ite
             raise InvalidLockError(
                 f"`{identifier}` isn't a plugin of this lock", path=f"{place}.after"
             )
+    _check_overrides(plugin.default_config_overrides, f"{place}.default_config_overrides")
+    if list(plugin.env) != sorted(set(plugin.env)):
+        raise InvalidLockError("the names are sorted and each stands once", path=f"{place}.env")
+
+
+def _check_overrides(overrides: Mapping[str, Any], place: str) -> None:
+    for section, value in overrides.items():
+        path = join_path(place, section)
+        if section not in OVERRIDE_SECTIONS or not isinstance(value, dict):
+            raise InvalidLockError(
+                f"overrides are objects called {' or '.join(OVERRIDE_SECTIONS)}", path=path
+            )
+        if section == "patches":
+            for name, flag in value.items():
+                if name not in BUILT_IN_PATCHES or not isinstance(flag, bool):
+                    raise InvalidLockError(
+                        "a patch of the host itself is switched by true or false",
+                        path=join_path(path, name),
+                    )
 
 
 def _check_distribution(distribution: LockedDistribution, distributions: Iterable[str]) -> None:

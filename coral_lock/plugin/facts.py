@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 MAX_DESCRIPTION = 1000
 
+MANIFEST = "manifest"
 STATIC = "static"
 PROBE = "probe"
 

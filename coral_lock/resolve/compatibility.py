@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.lockfile.model import Host, HostPackage
     from coral_lock.plugin.facts import PluginFacts
+    from coral_lock.plugin.terms import PluginTerms
 
 
 class UnmetRequirement(Record):
@@ -36,6 +37,17 @@ def unmet_requirement(facts: PluginFacts, host: Host) -> UnmetRequirement | None
         if (unmet := _unmet(*field)) is not None:
             return unmet
     return None
+
+
+def wrong_platform(terms: PluginTerms, platform: str) -> UnmetRequirement | None:
+    """Return why a plugin doesn't apply to a platform, or None if it does."""
+    if not terms.platforms or platform in terms.platforms:
+        return None
+    return UnmetRequirement(
+        code="wrong-platform",
+        reason=f"applies to {', '.join(terms.platforms)} only, and the platform is {platform}",
+        hint="switch it off, or lock for a platform that it applies to",
+    )
 
 
 def _invalid(field: str, required: str | None) -> UnmetRequirement | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from coral_lock.finding import ERROR, Finding
 from coral_lock.inventory import BrokenDistribution
 from coral_lock.names import plugin_id
-from coral_lock.plugin.facts import PROBE, STATIC, FactsError
+from coral_lock.plugin.config import BUILT_IN_PATCHES
+from coral_lock.plugin.facts import MANIFEST, PROBE, STATIC, FactsError
+from coral_lock.plugin.terms import NO_TERMS
 from coral_lock.probe.run import ProbeError
 from coral_lock.record import Record
+from coral_lock.resolve.manifests import DistributionManifests, ManifestError
 from coral_lock.static.evaluation import NotEvaluableError, evaluate
 
 TYPE_CHECKING = False
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
     from coral_lock.inventory import Distribution, EntryPoint, Inventory
     from coral_lock.plugin.facts import PluginFacts
+    from coral_lock.plugin.terms import PluginTerms
     from coral_lock.reporter import Reporter
 
     Probe = Callable[[EntryPoint], tuple[PluginFacts, ...]]
@@ -29,7 +33,8 @@ class DiscoveredPlugin(Record):
         entry_point: where it was declared.
         distribution: who offers it.
         facts: its spec's fields, or None where they couldn't be learnt.
-        evidence: how they were learnt, `static` or `probe`; None without facts.
+        evidence: how they were learnt, `manifest`, `static` or `probe`; None without facts.
+        terms: what its manifest declares beyond the spec.
         problem: why it can't be used as it is, or None.
     """
 
@@ -38,6 +43,7 @@ class DiscoveredPlugin(Record):
     distribution: Distribution
     facts: PluginFacts | None = None
     evidence: str | None = None
+    terms: PluginTerms = NO_TERMS
     problem: Finding | None = None
 
 
@@ -46,12 +52,14 @@ class Discovery(Record):
 
     plugins: tuple[DiscoveredPlugin, ...]
     broken: tuple[BrokenDistribution, ...]
+    findings: tuple[Finding, ...] = ()
 
 
 def discover(inventory: Inventory, probe: Probe | None, reporter: Reporter) -> Discovery:
     """Return the plugins of an inventory.
 
-    The evidence is taken in this order: static evaluation of the source, then a probe.
+    The evidence is taken in this order: the manifest, static evaluation of the source, a
+    probe.
 
     Args:
         inventory: where to look.
@@ -60,24 +68,36 @@ def discover(inventory: Inventory, probe: Probe | None, reporter: Reporter) -> D
     """
     plugins: list[DiscoveredPlugin] = []
     broken: list[BrokenDistribution] = []
+    findings: list[Finding] = []
     for distribution in inventory.plugin_distributions():
         if isinstance(distribution, BrokenDistribution):
             broken.append(distribution)
             continue
+        manifests = DistributionManifests(distribution, inventory)
         for entry_point in distribution.entry_points:
-            plugins.extend(_learn(entry_point, distribution, inventory, probe, reporter))
+            plugins.extend(_learn(entry_point, distribution, manifests, inventory, probe, reporter))
+        findings.extend(manifests.undeclared())
     plugins.sort(key=lambda plugin: (plugin.id, plugin.distribution.name, plugin.entry_point.name))
-    return Discovery(plugins=tuple(plugins), broken=tuple(broken))
+    return Discovery(plugins=tuple(plugins), broken=tuple(broken), findings=tuple(findings))
 
 
 def _learn(
     entry_point: EntryPoint,
     distribution: Distribution,
+    manifests: DistributionManifests,
     inventory: Inventory,
     probe: Probe | None,
     reporter: Reporter,
 ) -> Iterator[DiscoveredPlugin]:
+    """Yield the plugins of an entry point, or one that says why they can't be learnt."""
     try:
+        declared = manifests.of(entry_point)
+        if declared:
+            for plugin in declared:
+                yield _discovered(
+                    entry_point, distribution, plugin.facts, MANIFEST, terms=plugin.terms
+                )
+            return
         try:
             specs = evaluate(
                 entry_point, lambda path: inventory.read_source(distribution.name, path)
@@ -89,34 +109,64 @@ def _learn(
             reporter.probing(entry_point.value)
             specs = probe(entry_point)
             evidence = PROBE
-    except (FactsError, ProbeError) as error:
+    except (FactsError, ManifestError, ProbeError) as error:
         yield _unknown(entry_point, distribution, error)
         return
     for facts in specs:
-        yield DiscoveredPlugin(
-            id=plugin_id(entry_point.group, facts.name),
-            entry_point=entry_point,
-            distribution=distribution,
-            facts=facts,
-            evidence=evidence,
+        yield _discovered(entry_point, distribution, facts, evidence)
+
+
+def _discovered(
+    entry_point: EntryPoint,
+    distribution: Distribution,
+    facts: PluginFacts,
+    evidence: str,
+    terms: PluginTerms = NO_TERMS,
+) -> DiscoveredPlugin:
+    identifier = plugin_id(entry_point.group, facts.name)
+    problem = None
+    if entry_point.group == "patches" and facts.name in BUILT_IN_PATCHES:
+        problem = Finding(
+            code="plugin-broken",
+            severity=ERROR,
+            subject=identifier,
+            summary=f"`{identifier}` of `{distribution.name}` bears the name of a patch of the "
+            "host itself, so it couldn't be switched",
+            where=entry_point.value,
+            hint="have its author give it another name",
         )
+    return DiscoveredPlugin(
+        id=identifier,
+        entry_point=entry_point,
+        distribution=distribution,
+        facts=facts,
+        evidence=evidence,
+        terms=terms,
+        problem=problem,
+    )
 
 
 def _unknown(
     entry_point: EntryPoint, distribution: Distribution, error: Exception
 ) -> DiscoveredPlugin:
     identifier = plugin_id(entry_point.group, entry_point.name)
-    is_wrong = isinstance(error, FactsError)
+    code = (
+        "manifest-invalid"
+        if isinstance(error, ManifestError)
+        else "plugin-broken"
+        if isinstance(error, FactsError)
+        else "spec-unknown"
+    )
     return DiscoveredPlugin(
         id=identifier,
         entry_point=entry_point,
         distribution=distribution,
         problem=Finding(
-            code="plugin-broken" if is_wrong else "spec-unknown",
+            code=code,
             severity=ERROR,
             subject=identifier,
-            summary=f"what `{identifier}` of `{distribution.name}` is can't be learnt: {error}",
-            where=entry_point.value,
+            summary=f"`{identifier}` of `{distribution.name}` can't be understood: {error}",
+            where=error.where if isinstance(error, ManifestError) else entry_point.value,
             hint=f"have `{distribution.name}` mended, uninstall it, or switch it off with "
             f"`{entry_point.group}: {{{entry_point.name}: false}}` in the descriptor",
         ),

@@ -17,11 +17,12 @@ from coral_lock.reporter import Reporter
 from coral_lock.resolve.closure import closure_of
 from coral_lock.resolve.discovery import discover
 from coral_lock.resolve.hosts import broken_finding, find_host
+from coral_lock.resolve.relations import activated_after
 from coral_lock.resolve.selection import Selection, select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.inventory import Inventory
@@ -74,6 +75,7 @@ def survey(
             {
                 *host_findings,
                 *(broken_finding(broken) for broken in discovery.broken),
+                *discovery.findings,
                 *selection.findings,
             }
         ),
@@ -115,7 +117,7 @@ def resolve(
         lock = Lock(
             platform=descriptor.platform,
             host=surveyed.host,
-            plugins=tuple(locked_plugin(plugin, descriptor) for plugin in plugins),
+            plugins=locked_plugins(surveyed.selection.decisions, descriptor),
             excluded=_excluded(surveyed.selection.decisions),
             distributions=distributions,
         )
@@ -213,7 +215,21 @@ def _editable_finding(distribution: Distribution) -> Finding:
     )
 
 
-def locked_plugin(plugin: DiscoveredPlugin, descriptor: Descriptor) -> LockedPlugin:
+def locked_plugins(
+    decisions: Sequence[Decision], descriptor: Descriptor
+) -> tuple[LockedPlugin, ...]:
+    """Return the records of the plugins that are selected."""
+    known = {decision.plugin.id for decision in decisions}
+    return tuple(
+        _locked_plugin(decision.plugin, descriptor, known)
+        for decision in decisions
+        if decision.is_selected
+    )
+
+
+def _locked_plugin(
+    plugin: DiscoveredPlugin, descriptor: Descriptor, known: Collection[str]
+) -> LockedPlugin:
     assert plugin.facts is not None
     request = descriptor.request(plugin.entry_point.group, plugin.facts.name)
     return LockedPlugin(
@@ -224,7 +240,9 @@ def locked_plugin(plugin: DiscoveredPlugin, descriptor: Descriptor) -> LockedPlu
         min_core_version=plugin.facts.min_core_version,
         min_inference_version=plugin.facts.min_inference_version,
         optional=request.optional if request else False,
-        after=request.after if request else (),
+        after=activated_after(plugin, request.after if request else (), known),
+        default_config_overrides=plugin.terms.default_config_overrides,
+        env=tuple(variable.name for variable in plugin.terms.env if variable.required),
     )
 
 

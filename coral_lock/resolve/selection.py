@@ -5,7 +5,12 @@ from __future__ import annotations
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.names import plugin_id
 from coral_lock.record import Record
-from coral_lock.resolve.compatibility import UnmetRequirement, unmet_requirement
+from coral_lock.resolve.compatibility import UnmetRequirement, unmet_requirement, wrong_platform
+from coral_lock.resolve.relations import (
+    conflicts_among,
+    drop_unsupported,
+    override_conflicts,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,13 +22,16 @@ if TYPE_CHECKING:
 
 
 _REASONS = {
+    "manifest-invalid": "its manifest can't be used",
     "plugin-broken": "its spec is malformed",
     "spec-unknown": "what it is can't be learnt",
 }
 """What a lock says of a problem: without its details, which may hold paths."""
 
 
-_BROKEN_CODES = frozenset({"invalid-requirement", "plugin-broken", "spec-unknown"})
+_BROKEN_CODES = frozenset(
+    {"invalid-requirement", "manifest-invalid", "plugin-broken", "spec-unknown"}
+)
 
 
 class Decision(Record):
@@ -69,11 +77,19 @@ def select(plugins: Sequence[DiscoveredPlugin], descriptor: Descriptor, host: Ho
         by_id.setdefault(plugin.id, []).append(plugin)
     decisions: list[Decision] = []
     for identifier, candidates in by_id.items():
-        request = descriptor.request(candidates[0].entry_point.group, identifier.partition(":")[2])
+        request = _request_for(candidates[0], descriptor)
         judged = [_judge(plugin, request, descriptor, host, findings) for plugin in candidates]
         decisions.extend(_settle(identifier, judged, findings))
     findings.extend(_unknown_requests(by_id, descriptor))
-    return Selection(decisions=tuple(decisions), findings=sorted_findings(findings))
+    settled = drop_unsupported(decisions, lambda plugin: _request_for(plugin, descriptor), findings)
+    selection = Selection(decisions=settled, findings=())
+    findings.extend(conflicts_among(selection.selected()))
+    findings.extend(override_conflicts(selection.selected(), descriptor))
+    return selection.replace(findings=sorted_findings(findings))
+
+
+def _request_for(plugin: DiscoveredPlugin, descriptor: Descriptor) -> PluginRequest | None:
+    return descriptor.request(plugin.entry_point.group, plugin.id.partition(":")[2])
 
 
 def _judge(
@@ -86,7 +102,9 @@ def _judge(
     """Decide on one plugin as if no other offered its id."""
     unmet, is_compatible = None, None
     if plugin.facts is not None:
-        unmet = unmet_requirement(plugin.facts, host)
+        unmet = unmet_requirement(plugin.facts, host) or wrong_platform(
+            plugin.terms, descriptor.platform
+        )
         is_compatible = None if unmet and unmet.is_uncertain else unmet is None
     finding = plugin.problem or (_unmet_finding(plugin, request, unmet) if unmet else None)
     is_broken = finding is not None and finding.code in _BROKEN_CODES
@@ -218,16 +236,25 @@ def _unknown(
     severity: str,
     sought: str | None = None,
 ) -> Finding:
-    from difflib import get_close_matches
-
-    near = get_close_matches(sought or identifier, sorted(by_id), 1)
+    near = _nearest_plugin(sought or identifier, by_id)
     return Finding(
         code="unknown-plugin",
         severity=severity,
         subject=identifier,
         summary=summary,
         where=where,
-        hint=f"did you mean `{near[0]}`?"
+        hint=f"did you mean `{near}`?"
         if near
         else "install it, or see what there is with `coral-runtime plugins list`",
     )
+
+
+def _nearest_plugin(identifier: str, by_id: Mapping[str, object]) -> str | None:
+    """Return the id that may be meant: of the same group if one there is like it."""
+    from difflib import get_close_matches
+
+    group, _, name = identifier.partition(":")
+    names = {other.partition(":")[2]: other for other in sorted(by_id, reverse=True)}
+    names.update({other.partition(":")[2]: other for other in by_id if other.startswith(group)})
+    near = get_close_matches(name, sorted(names), 1)
+    return names[near[0]] if near else None

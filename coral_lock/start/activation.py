@@ -58,11 +58,18 @@ class Activator:
         config: what each plugin is handed.
         origins: the file from which each entry point's module must come, by module; a
             module that isn't named may come from anywhere.
+        versions: the version of each plugin's distribution, by name; for the report.
     """
 
-    def __init__(self, config: RuntimeConfig, origins: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        config: RuntimeConfig,
+        origins: Mapping[str, str],
+        versions: Mapping[str, str],
+    ) -> None:
         self._config = config
         self._origins = origins
+        self._versions = versions
         self._specs: dict[str, tuple[Any, ...] | BaseException] = {}
 
     def activate_all(
@@ -84,10 +91,15 @@ class Activator:
 
     def _timed(self, plugin: LockedPlugin) -> PluginOutcome:
         started = perf_counter()
-        attempt = self._attempt(plugin)
+        try:
+            attempt = self._attempt(plugin)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"while `{plugin.id}` was activated") from None
         return PluginOutcome(
             id=plugin.id,
             status=attempt.status,
+            distribution=plugin.distribution,
+            version=self._versions[plugin.distribution],
             reason=attempt.reason,
             duration_us=round((perf_counter() - started) * 1e6),
         )
@@ -104,6 +116,9 @@ class Activator:
                 result = spec.activate(self._config.platform, self._config)
             else:
                 result = spec.activate(self._config)
+            if hasattr(result, "__await__"):
+                getattr(result, "close", lambda: None)()
+                return _Attempt(status=FAILED, reason="`activate` is async, so it never ran")
             if result:
                 return _Attempt(status=ACTIVATED)
             return _Attempt(status=FAILED, reason=f"`activate` returned {result!r:.80}, not True")

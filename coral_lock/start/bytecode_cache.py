@@ -12,6 +12,8 @@ import sys
 
 from coral_lock.errors import InputError
 
+_KEPT_CACHES = 2
+
 NO_CACHE_PREFIX = os.devnull + "/coral-lock"
 """A prefix under which no file can exist: nothing is read, so every start compiles."""
 
@@ -45,19 +47,40 @@ def use_private_cache(state_directory: str, key: str) -> str | None:
         for directory in (os.path.dirname(cache), cache):
             if not os.path.isdir(directory):
                 os.makedirs(directory, mode=0o700, exist_ok=True)
+                _remove_old_caches(os.path.dirname(cache), keep=key)
         if not os.access(cache, os.W_OK):
             reason = f"`{cache}` can't be written"
     except OSError as error:
         reason = f"`{cache}` can't be made: {error.strerror}"
     if reason is not None:
-        sys.dont_write_bytecode = True
-        sys.pycache_prefix = NO_CACHE_PREFIX
+        use_no_cache()
         return reason
     for directory in (state_directory, os.path.dirname(cache), cache):
         _refuse_shared(directory)
     sys.dont_write_bytecode = False
     sys.pycache_prefix = cache
     return None
+
+
+def _remove_old_caches(directory: str, keep: str) -> None:
+    """Remove the caches of earlier locks but the last two, so that a device doesn't fill up."""
+    with os.scandir(directory) as entries:
+        ages = sorted(
+            (entry.stat(follow_symlinks=False).st_mtime, entry.path)
+            for entry in entries
+            if entry.name != keep and entry.is_dir(follow_symlinks=False)
+        )
+    if len(ages) > _KEPT_CACHES:
+        import shutil
+
+        for _, path in ages[:-_KEPT_CACHES]:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def use_no_cache() -> None:
+    """Make this interpreter compile every module from its source from now on."""
+    sys.dont_write_bytecode = True
+    sys.pycache_prefix = NO_CACHE_PREFIX
 
 
 def _refuse_shared(directory: str) -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from coral_lock.descriptor.load import load_descriptor
-from coral_lock.finding import has_errors
+from coral_lock.finding import has_errors, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
-from coral_lock.lockfile.model import LockedPlugin
 from coral_lock.lockfile.order import activation_order
+from coral_lock.plugin.overrides import combined
 from coral_lock.probe.run import interpreter_probe
-from coral_lock.resolve.resolution import locked_plugin, survey
-from coral_lock.start.locked import activate_plugins
-from coral_lock.start.report import NOT_RUN, REFUSED, ActivationReport, PluginOutcome
+from coral_lock.resolve.resolution import locked_plugins, survey
+from coral_lock.start.locked_config import missing_variables
+from coral_lock.start.starting import Starting, activate, refuse
 from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.reporter import Reporter
+    from coral_lock.start.report import ActivationReport
 
 
 def start_live(
@@ -41,25 +43,29 @@ def start_live(
         reporter=reporter,
     )
     selected = {
-        plugin.id: locked_plugin(plugin, descriptor) for plugin in surveyed.selection.selected()
+        plugin.id: plugin for plugin in locked_plugins(surveyed.selection.decisions, descriptor)
     }
-    config = descriptor.runtime_config()
-    messages = [
-        f"No lock: {counted(len(selected), 'plugin')} selected among what is installed",
-        *descriptor.warnings,
-    ]
-    if has_errors(surveyed.findings):
-        return ActivationReport(
-            outcome=REFUSED,
-            locked=False,
-            platform=descriptor.platform,
-            plugins=tuple(PluginOutcome(id=key, status=NOT_RUN) for key in sorted(selected)),
-            patches_enabled=config.built_in_patches(),
-            findings=surveyed.findings,
-            log_messages=(*messages, "The selection has errors: nothing was activated"),
-        )
-    order = activation_order({key: plugin.after for key, plugin in selected.items()})
-    plugins: list[LockedPlugin] = [selected[key] for key in order]
-    return activate_plugins(
-        plugins, config, {}, locked=False, findings=surveyed.findings, messages=messages
+    findings = sorted_findings(
+        (*surveyed.findings, *missing_variables(selected.values(), os.environ))
     )
+    order = activation_order({key: plugin.after for key, plugin in selected.items()})
+    plugins = [selected[key] for key in order]
+    starting = Starting(
+        plugins=tuple(plugins),
+        versions={
+            decision.plugin.distribution.name: decision.plugin.distribution.version
+            for decision in surveyed.selection.decisions
+        },
+        config=descriptor.runtime_config(
+            combined(plugin.default_config_overrides for plugin in plugins)
+        ),
+        lock=None,
+        findings=findings,
+        messages=(
+            f"No lock: {counted(len(selected), 'plugin')} selected among what is installed",
+            *descriptor.warnings,
+        ),
+    )
+    if has_errors(findings):
+        return refuse(starting, "The selection has errors: nothing was activated")
+    return activate(starting, {})

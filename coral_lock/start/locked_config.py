@@ -5,10 +5,11 @@ from __future__ import annotations
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.names import plugin_id
 from coral_lock.plugin.config import RuntimeConfig
+from coral_lock.plugin.overrides import combined
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from coral_lock.descriptor.model import Descriptor, PluginRequest
     from coral_lock.lockfile.model import Lock, LockedPlugin
@@ -26,13 +27,33 @@ def locked_config(
         lock: what was reviewed.
         descriptor: what the command line and the environment say, or None if nothing.
     """
+    overrides = combined(plugin.default_config_overrides for plugin in lock.activation_order())
     if descriptor is None:
-        return RuntimeConfig(platform=lock.platform), ()
+        return RuntimeConfig(platform=lock.platform, **overrides), ()
     findings = tuple(_contradictions(lock, descriptor))
-    config = descriptor.runtime_config()
+    config = descriptor.runtime_config(overrides)
     config.platform = lock.platform
     config.backend_entry_modules = []
     return config, findings
+
+
+def missing_variables(
+    plugins: Iterable[LockedPlugin], environment: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yield where a plugin needs an environment variable that isn't set, or is empty."""
+    for plugin in plugins:
+        for name in plugin.env:
+            if not environment.get(name):
+                yield Finding(
+                    code="env-missing",
+                    severity=WARNING if plugin.optional else ERROR,
+                    subject=plugin.id,
+                    summary=f"`{plugin.id}` needs the environment variable `{name}`",
+                    expected="a value",
+                    found="nothing",
+                    where=plugin.entry_point,
+                    hint=f"set `{name}` where the runtime is started",
+                )
 
 
 def _contradiction(subject: str, summary: str, where: str, **details: str) -> Finding:

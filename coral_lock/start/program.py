@@ -37,7 +37,8 @@ def prepare_program(words: Sequence[str]) -> Program:
 
     Args:
         words: `-m MODULE` or the path of a Python program, and its arguments. A name
-            without a directory that isn't a file here is looked up on PATH.
+            without a directory that isn't a file here is looked up beside the interpreter,
+            then on PATH.
 
     Raises:
         UsageError: there is no program, it isn't there, or isn't written in Python.
@@ -50,7 +51,7 @@ def prepare_program(words: Sequence[str]) -> Program:
         if len(words) < 2:
             raise UsageError("`-m` needs the name of a module")
         sys.argv[:] = list(words[1:])
-        sys.path[0:1] = [os.getcwd()]
+        sys.path[0:1] = [_working_directory()]
         return Program(target=words[1], is_module=True)
     path = _find(words[0])
     sys.argv[:] = [path, *words[1:]]
@@ -58,12 +59,25 @@ def prepare_program(words: Sequence[str]) -> Program:
     return Program(target=path, is_module=False)
 
 
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise UsageError(
+            f"the working directory can't be found: {error.strerror}",
+            hint="start from a directory that exists",
+        ) from None
+
+
 def _find(name: str) -> str:
     candidates = [name]
     if os.sep not in name:
         candidates += [
             os.path.join(directory, name)
-            for directory in os.environ.get("PATH", "").split(os.pathsep)
+            for directory in (
+                os.path.dirname(sys.executable),
+                *os.environ.get("PATH", "").split(os.pathsep),
+            )
             if directory
         ]
     for candidate in candidates:

@@ -34,23 +34,38 @@ class PluginOutcome(Record):
 
     id: str
     status: str
+    distribution: str
+    version: str
     reason: str | None = None
     duration_us: int = 0
+
+
+class VerifiedLock(Record):
+    """The lock that a start was verified against: its file and the SHA-256 of its bytes."""
+
+    path: str
+    sha256: str
+    integrity: str
 
 
 class ActivationReport(Record):
     """The outcome of `init`, whose JSON form is `schemas/activation-report.schema.json`.
 
-    `outcome` is `started`, `failed` (a plugin failed) or `refused` (nothing ran).
+    `outcome` is `started`, `failed` (a plugin failed) or `refused` (nothing ran). `lock` is
+    None for a start without one.
     """
 
     outcome: str
-    locked: bool
+    lock: VerifiedLock | None
     platform: str
     plugins: tuple[PluginOutcome, ...]
     patches_enabled: Mapping[str, bool]
     findings: tuple[Finding, ...] = ()
     log_messages: tuple[str, ...] = ()
+
+    @property
+    def locked(self) -> bool:
+        return self.lock is not None
 
     @property
     def exit_code(self) -> int:
@@ -78,6 +93,9 @@ class ActivationReport(Record):
             "report_version": REPORT_VERSION,
             "outcome": self.outcome,
             "locked": self.locked,
+            "lock": {field: getattr(self.lock, field) for field in VerifiedLock._fields}
+            if self.lock
+            else None,
             "state": {
                 "platform": self.platform,
                 "plugins_loaded": self.plugins_loaded(),

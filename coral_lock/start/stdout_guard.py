@@ -15,20 +15,26 @@ class StdoutGuard:
 
     def __init__(self) -> None:
         _flush()
-        self._saved = os.dup(1)
+        try:
+            self._saved: int | None = os.dup(1)
+        except OSError:
+            self._saved = None
         try:
             os.dup2(2, 1)
         except OSError:
             null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, 1)
-            os.close(null)
+            if null != 1:
+                os.dup2(null, 1)
+                os.close(null)
 
     def write_document(self, text: str) -> None:
-        """Write to the real standard output.
+        """Write to the real standard output; where it is closed, nobody wants to read it.
 
         Raises:
             OSError: it can't be written, e.g. since its reader is gone.
         """
+        if self._saved is None:
+            return
         content = text.encode("utf-8", "backslashreplace")
         while content:
             content = content[os.write(self._saved, content) :]
@@ -36,8 +42,11 @@ class StdoutGuard:
     def release(self) -> None:
         """Give standard output back to everyone."""
         _flush()
-        os.dup2(self._saved, 1)
-        os.close(self._saved)
+        if self._saved is None:
+            os.close(1)
+        else:
+            os.dup2(self._saved, 1)
+            os.close(self._saved)
 
 
 def _flush() -> None:

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from coral_lock.installed.files import FilesDigest
     from coral_lock.lockfile.model import HostPackage, Lock, LockedDistribution, LockedPlugin
     from coral_lock.verification.machine import InstalledState, MachineState, TargetState
 
@@ -164,7 +165,7 @@ def _distribution_findings(
             expected=f"an installed wheel of version {locked.version}",
             found=f"an editable install of version {state.version}",
         )
-    elif state.version == locked.version:
+    else:
         yield from _byte_findings(locked, state, finding)
 
 
@@ -186,6 +187,9 @@ def _byte_findings(
         )
     if state.files.missing:
         return
+    if state.version != locked.version:
+        yield from _contradicting_files(locked, state.files, finding)
+        return
     expected = locked.digests.get(state.tag)
     if expected is None:
         yield finding(
@@ -195,8 +199,25 @@ def _byte_findings(
             found=state.tag,
             hint="install a wheel that the lock covers, or lock for this machine",
         )
+        yield from _contradicting_files(locked, state.files, finding)
     elif state.files.digest != expected:
         yield from _changed_files(locked, state, expected, finding)
+
+
+def _contradicting_files(
+    locked: LockedDistribution, files: FilesDigest, finding: Finder
+) -> Iterator[Finding]:
+    """Yield the files that aren't even what their own RECORD states.
+
+    Another version or another wheel has other bytes, which is no tampering; a file that
+    contradicts its RECORD is.
+    """
+    for path in files.changed[:_MAX_NAMED]:
+        yield finding(
+            "digest-mismatch",
+            f"`{path}` of `{locked.name}` isn't the file that its RECORD states",
+            where=path,
+        )
 
 
 def _changed_files(

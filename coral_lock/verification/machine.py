@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from coral_lock.errors import BrokenDistributionError
+from coral_lock.errors import BrokenDistributionError, UsageError
 from coral_lock.installed.dist_info import (
     is_editable,
     read_entry_points,
@@ -104,7 +104,14 @@ def observe(lock: Lock, integrity: str, path: Sequence[str] | None = None) -> Ma
         integrity: `metadata` reads no file of a distribution but its metadata, `plugins`
             hashes those that provide plugins, `full` hashes all that are locked.
         path: the directories to look in, `sys.path` by default.
+
+    Raises:
+        UsageError: there is no such integrity level.
     """
+    if integrity not in INTEGRITY_LEVELS:
+        raise UsageError(
+            f"an integrity level is one of {', '.join(INTEGRITY_LEVELS)}, not `{integrity}`"
+        )
     scan = scan_path(sys.path if path is None else path)
     plugin_distributions = set(lock.plugin_distributions())
     hashed = {

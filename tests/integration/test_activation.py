@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import marshal
+import subprocess
 from typing import Any
 
 import pytest
@@ -348,3 +351,119 @@ def test_a_locked_start_imports_little(device: MakeDevice) -> None:
     imported = set(outcome.stdout.split()) - before
     foreign = {"click", "yaml", "jsonschema", "tomlkit", "importlib.metadata", "packaging", "json"}
     assert not imported & foreign
+
+
+def test_full_integrity_reads_no_bytecode_at_all(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    machine.coral("init", "--locked").require(0)
+    (cached,) = machine.state.rglob("coral_plugins.cpython-*.pyc")
+    forged = compile("raise SystemExit('forged code ran')", "forged", "exec")
+    cached.write_bytes(cached.read_bytes()[:16] + marshal.dumps(forged))
+    machine.coral("init", "--locked", "--integrity", "full").require(0)
+    assert machine.coral("init", "--locked").require(1)
+
+
+def test_the_caches_of_earlier_locks_are_removed(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    for number in range(5):
+        machine.locked("--set", f"platform=p{number}")
+        machine.coral("init", "--locked").require(0)
+    assert len(list((machine.state / "coral-lock" / "bytecode").iterdir())) == 3
+
+
+def test_a_cache_that_others_can_write_to_is_refused(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    machine.coral("init", "--locked").require(0)
+    (cache,) = (machine.state / "coral-lock" / "bytecode").iterdir()
+    cache.chmod(0o777)
+    outcome = machine.coral("init", "--locked").require(2)
+    assert "error: others can write to the bytecode cache, so it can't be trusted" in (
+        outcome.stderr
+    )
+    assert outcome.stdout == ""
+
+
+def test_a_state_directory_that_cannot_be_used(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    place = str(machine.write("a-file", ""))
+    outcome = machine.coral("init", "--locked", "--state-dir", place).require(2)
+    assert "error: the state directory can't hold a bytecode cache" in outcome.stderr
+    implied = machine.coral("init", "--locked", env={"XDG_STATE_HOME": place}).require(0)
+    assert "No bytecode cache" in "".join(implied.json()["log_messages"])
+
+
+@pytest.mark.parametrize("option", [["--lock", "coral.lock"], ["--integrity", "full"]])
+def test_an_option_of_a_locked_start_needs_locked(device: MakeDevice, option: list[str]) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    outcome = machine.coral("init", *option).require(2)
+    assert f"error: `{option[0]}` needs `--locked`: without it, no lock is read" in outcome.stderr
+
+
+def test_an_earlier_report_does_not_outlive_a_failed_start(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    machine.coral("init", "--locked", "--report", "report.json").require(0)
+    machine.lock_path.write_text("")
+    machine.coral("init", "--locked", "--report", "report.json").require(2)
+    assert not (machine.directory / "report.json").exists()
+
+
+def test_a_closed_stdout_does_not_keep_a_device_from_starting(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    machine.write("show.py", "import sys\nprint('ran', file=sys.stderr)\n")
+    for words in ("init --locked", "run --locked -- show.py"):
+        script = machine.write("start.sh", f'"$1" {words} >&-\n')
+        finished = subprocess.run(
+            ("sh", script, machine.environment.bin / "coral-runtime"),
+            cwd=machine.directory,
+            env=machine.variables(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stderr
+        assert "started on onnx" in finished.stderr
+
+
+def test_a_full_disk_behind_stdout_is_no_internal_error(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    for words in ("plugins list", "verify --output-format json", "init --locked"):
+        script = machine.write("start.sh", f'"$1" {words} > /dev/full\n')
+        finished = subprocess.run(
+            ("sh", script, machine.environment.bin / "coral-runtime"),
+            cwd=machine.directory,
+            env=machine.variables(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert finished.returncode == 2
+        assert "No space left on device" in finished.stderr
+        assert "internal error" not in finished.stderr
+
+
+def test_the_report_says_which_lock_and_which_versions(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    text = machine.locked()
+    report = machine.coral("init", "--locked").require(0).json()
+    assert report["lock"] == {
+        "path": "coral.lock",
+        "sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "integrity": "plugins",
+    }
+    (plugin,) = report["plugins"]
+    assert (plugin["distribution"], plugin["version"]) == ("my-package", "1.0.0")
+
+
+def test_an_async_activate_never_ran(device: MakeDevice) -> None:
+    machine = device("acme-object", *HOSTS)
+    source = machine.site_packages / "acme_object" / "__init__.py"
+    text = source.read_text()
+    source.write_text(text.replace("def ", "async def ", 1))
+    outcome = machine.coral("init").require(1)
+    assert "`activate` is async, so it never ran" in outcome.stderr

@@ -61,6 +61,13 @@ def test_the_json_says_everything_of_a_plugin(machine: Device) -> None:
         "selected": True,
         "reason": None,
         "evidence": "static",
+        "platforms": [],
+        "after": [],
+        "requires": {},
+        "conflicts": {},
+        "default_config_overrides": {},
+        "env": {},
+        "homepage": None,
         "problem": None,
     }
     assert plugins["patches:legacy_sink"]["evidence"] == "static"

@@ -64,6 +64,23 @@ def _uninstall(device: Device) -> None:
         shutil.rmtree(path)
 
 
+def _edit_source_and_version(device: Device) -> None:
+    _edit_source(device)
+    metadata = device.site_packages / "my_package-1.0.0.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("Version: 1.0.0", "Version: 1.0.1"))
+
+
+def _edit_source_and_tag(device: Device) -> None:
+    _edit_source(device)
+    wheel = device.site_packages / "my_package-1.0.0.dist-info" / "WHEEL"
+    wheel.write_text(wheel.read_text() + "Tag: py2-none-any\n")
+
+
+def _remove_record(device: Device) -> None:
+    _edit_source(device)
+    (device.site_packages / "my_package-1.0.0.dist-info" / "RECORD").unlink()
+
+
 def _upgrade(device: Device) -> None:
     device.install("my-package==1.1.0")
 
@@ -133,6 +150,24 @@ DEVIATIONS: list[tuple[Callable[[Device], None], int, str, str]] = [
         3,
         "module-shadowed",
         "another file than the locked one would be imported as `my_package.coral_plugins`",
+    ),
+    (
+        _edit_source_and_version,
+        3,
+        "digest-mismatch",
+        f"`{SOURCE}` of `my-package` isn't the file that its RECORD states",
+    ),
+    (
+        _edit_source_and_tag,
+        3,
+        "digest-mismatch",
+        f"`{SOURCE}` of `my-package` isn't the file that its RECORD states",
+    ),
+    (
+        _remove_record,
+        3,
+        "unusable-record",
+        "`my-package`: RECORD is absent or doesn't list the distribution's own files",
     ),
     (_uninstall, 1, "distribution-missing", "`my-package` isn't installed"),
     (_upgrade, 1, "version-drift", "`my-package` has another version than the lock"),

@@ -15,6 +15,7 @@ from coral_lock.lockfile.model import (
     LockedPlugin,
 )
 from coral_lock.names import GROUPS, INFERENCE_DISTRIBUTIONS, is_plugin_name
+from coral_lock.plugin.config import BUILT_IN_PATCHES
 
 ODD_TEXT = (
     "", '"', "\\", "\\u0041", "\n", "\r\n", "\t", "\x00", "\x7f", "\u202e", "\u2066", "\u200b",
@@ -86,6 +87,30 @@ def distributions(draw: st.DrawFn, name: str, names: list[str]) -> LockedDistrib
     )
 
 
+data = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**63), 2**64 - 1),
+        st.floats(allow_nan=False, allow_infinity=False),
+        texts,
+    ),
+    lambda children: st.one_of(
+        st.lists(children, max_size=3), st.dictionaries(texts, children, max_size=3)
+    ),
+    max_leaves=6,
+)
+overrides = st.fixed_dictionaries(
+    {},
+    optional={
+        "patches": st.dictionaries(
+            st.sampled_from(sorted(BUILT_IN_PATCHES)), st.booleans(), max_size=3
+        ),
+        "services": st.dictionaries(texts, data, max_size=3),
+    },
+)
+
+
 @st.composite
 def plugins(draw: st.DrawFn, identifier: str, names: list[str], earlier: list[str]) -> LockedPlugin:
     """A plugin called `identifier`, from one of `names`, perhaps after some of `earlier`."""
@@ -98,6 +123,8 @@ def plugins(draw: st.DrawFn, identifier: str, names: list[str], earlier: list[st
         min_inference_version=draw(optional_versions),
         optional=draw(st.booleans()),
         after=draw(subsets(earlier)),
+        default_config_overrides=draw(overrides),
+        env=draw(subsets(["ACME_TOKEN", "A", "_"])),
     )
 
 

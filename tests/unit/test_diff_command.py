@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,9 @@ from tests.support.locks import sample_lock
 def written(path: Path, lock: Lock) -> str:
     path.write_text(write_lock(lock), encoding="utf-8", newline="")
     return str(path)
+
+
+from tests.support.wheelhouse import REPOSITORY
 
 
 @pytest.fixture
@@ -66,8 +71,28 @@ def test_a_missing_lock(old: str, tmp_path: Path) -> None:
     assert (result.exception.message, result.exception.where, result.exception.hint) == (
         "there is no lock",
         path,
-        "`git show REVISION:coral.lock > FILE` gets the lock of a revision",
+        "write one with `coral-runtime lock`, or name the one that there is",
     )
+
+
+def test_a_lock_may_come_through_a_pipe(old: str, new: str, tmp_path: Path) -> None:
+    text = Path(old).read_bytes()
+    command = f'{sys.executable} -m coral_lock diff <(cat "{old}") "{new}"'
+    finished = subprocess.run(
+        ("bash", "-c", command), capture_output=True, text=True, check=False, cwd=REPOSITORY
+    )
+    assert (finished.returncode, finished.stdout) == (
+        0,
+        "lock\n  ~ the platform changed: rknn → 名前\n",
+    )
+    finished = subprocess.run(
+        (sys.executable, "-m", "coral_lock", "diff", "-", new),
+        input=text,
+        capture_output=True,
+        check=False,
+        cwd=REPOSITORY,
+    )
+    assert finished.stdout.decode() == "lock\n  ~ the platform changed: rknn → 名前\n"
 
 
 def test_the_help_has_examples() -> None:

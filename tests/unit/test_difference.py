@@ -76,6 +76,17 @@ CASES: list[tuple[Lock, Lock, str]] = [
     ),
     (
         sample_lock(),
+        with_camera(default_config_overrides={"services": {"x": {"b": 1, "a": 0.5}}}),
+        "my-package\n  ~ `patches:camera_stabilizer` brings other configuration: "
+        "{} → {services: {x: {a: 0.5, b: 1}}}\n",
+    ),
+    (
+        sample_lock(),
+        with_camera(env=("ACME_TOKEN",)),
+        "my-package\n  ~ `patches:camera_stabilizer` needs other environment variables: [] → [ACME_TOKEN]\n",
+    ),
+    (
+        sample_lock(),
         sample_lock().replace(platform="onnx"),
         "lock\n  ~ the platform changed: rknn → onnx\n",
     ),

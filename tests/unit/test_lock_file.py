@@ -66,7 +66,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
     assert told(caught.value) == refusal(
         "there is no lock",
         path,
-        hint="write one with `coral-runtime lock`, or name it with `--lock FILE`",
+        hint="write one with `coral-runtime lock`, or name the one that there is",
     )
 
 

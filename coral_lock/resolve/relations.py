@@ -1,0 +1,127 @@
+"""What selected plugins want of each other: `requires`, `conflicts`, `after`, overrides."""
+
+from __future__ import annotations
+
+from coral_lock.finding import ERROR, WARNING, Finding
+from coral_lock.names import GROUPS
+from coral_lock.plugin.overrides import contradictions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from coral_lock.descriptor.model import Descriptor, PluginRequest
+    from coral_lock.resolve.discovery import DiscoveredPlugin
+    from coral_lock.resolve.selection import Decision
+
+    RequestOf = Callable[[DiscoveredPlugin], PluginRequest | None]
+
+
+def drop_unsupported(
+    decisions: Sequence[Decision], request_of: RequestOf, findings: list[Finding]
+) -> tuple[Decision, ...]:
+    """Leave out what requires a plugin that isn't selected, until nothing does.
+
+    Args:
+        decisions: the decisions so far.
+        request_of: what the descriptor says of a plugin.
+        findings: gets an error for one that is asked for, else a warning.
+    """
+    decided = list(decisions)
+    while True:
+        selected = {decision.plugin.id for decision in decided if decision.is_selected}
+        for index, decision in enumerate(decided):
+            missing = [
+                relation
+                for relation in decision.plugin.terms.requires
+                if decision.is_selected and relation.id not in selected
+            ]
+            if missing:
+                request = request_of(decision.plugin)
+                is_error = request is not None and request.enabled and not request.optional
+                findings.append(_missing_finding(decision.plugin, missing[0].id, is_error))
+                decided[index] = decision.replace(
+                    is_selected=False, reason=f"requires `{missing[0].id}`, which isn't selected"
+                )
+                break
+        else:
+            return tuple(decided)
+
+
+def _missing_finding(plugin: DiscoveredPlugin, required: str, is_error: bool) -> Finding:
+    reason = next(item.reason for item in plugin.terms.requires if item.id == required)
+    return Finding(
+        code="required-plugin-missing",
+        severity=ERROR if is_error else WARNING,
+        subject=plugin.id,
+        summary=f"`{plugin.id}` requires `{required}` ({reason}), which isn't selected"
+        + ("" if is_error else ", so it is left out"),
+        expected=required,
+        found="nothing",
+        hint=f"install or switch on `{required}`, or switch `{plugin.id}` off",
+    )
+
+
+def conflicts_among(plugins: Sequence[DiscoveredPlugin]) -> Iterator[Finding]:
+    """Yield an error for each two selected plugins of which one excludes the other."""
+    selected = {plugin.id for plugin in plugins}
+    told: set[frozenset[str]] = set()
+    for plugin in plugins:
+        for relation in plugin.terms.conflicts:
+            pair = frozenset((plugin.id, relation.id))
+            if relation.id in selected and pair not in told:
+                told.add(pair)
+                yield Finding(
+                    code="conflict",
+                    severity=ERROR,
+                    subject=plugin.id,
+                    summary=f"`{plugin.id}` can't go together with `{relation.id}`: "
+                    f"{relation.reason}",
+                    expected="one of them",
+                    found="both are selected",
+                    hint="switch one of them off in the descriptor",
+                )
+
+
+def override_conflicts(
+    plugins: Sequence[DiscoveredPlugin], descriptor: Descriptor
+) -> Iterator[Finding]:
+    """Yield an error where two plugins bring different configuration for one key.
+
+    What the descriptor says itself settles it.
+    """
+    overrides = {plugin.id: plugin.terms.default_config_overrides for plugin in plugins}
+    for first, second, path in contradictions(overrides):
+        key = ".".join(path)
+        if descriptor.origins.get(key, "default") == "default":
+            yield Finding(
+                code="conflict",
+                severity=ERROR,
+                subject=second,
+                summary=f"`{first}` and `{second}` bring different values for `{key}`",
+                expected="one value",
+                found="two",
+                hint=f"say in the descriptor what `{key}` is to be",
+            )
+
+
+def activated_after(
+    plugin: DiscoveredPlugin, asked: Collection[str], known: Collection[str]
+) -> tuple[str, ...]:
+    """Return the ids after which a plugin is activated, sorted.
+
+    Args:
+        plugin: the plugin, whose manifest may name some. What it requires comes first too,
+            unless that is of a later group.
+        asked: what the descriptor asks for.
+        known: the ids that may stand in the lock; what the manifest names besides is
+            passed over, as an order concerns only what is there.
+    """
+    group = GROUPS.index(plugin.entry_point.group)
+    declared = set(plugin.terms.after)
+    declared.update(
+        relation.id
+        for relation in plugin.terms.requires
+        if GROUPS.index(relation.id.partition(":")[0]) <= group
+    )
+    return tuple(sorted({*asked, *(declared & set(known))}))
