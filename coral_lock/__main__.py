@@ -6,6 +6,7 @@ import os
 import sys
 
 from coral_lock.errors import BAD_INPUT, DOES_NOT_HOLD, INTERRUPTED, CoralLockError, InputError
+from coral_lock.import_guard import leave_start_directory, raise_import_guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ def main(words: Sequence[str] | None = None) -> int:
     No error of this project leaves as a traceback: it becomes words on standard error
     and an exit code. What a program under `run` raises is the program's own.
     """
-    outcome = _guarded(sys.argv[1:] if words is None else list(words))
+    if words is None:
+        leave_start_directory(sys.argv[0])
+        raise_import_guard()
+        words = sys.argv[1:]
+    outcome = _guarded(words)
     if isinstance(outcome, int):
         return outcome
     outcome.run()
@@ -42,13 +47,13 @@ def _guarded(words: Sequence[str]) -> int | Program:
         say(f"interrupted {interrupt}".rstrip())
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader of our output is gone, and the interpreter would complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _abandon_stdout()
         return DOES_NOT_HOLD
     except OSError as error:
         from coral_lock.cli.messages import say_error
 
         place = str(error.filename or "standard output")
+        _abandon_stdout()
         say_error(InputError(f"the system refused: {error.strerror or error}", where=place))
         return BAD_INPUT
     except Exception as error:
@@ -64,6 +69,11 @@ def _guarded(words: Sequence[str]) -> int | Program:
             )
         )
         return BAD_INPUT
+
+
+def _abandon_stdout() -> None:
+    """Let what is left in the buffer go nowhere, or the interpreter complains at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _dispatch(words: Sequence[str]) -> int | Program:

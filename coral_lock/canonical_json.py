@@ -191,8 +191,10 @@ def _end_of_key(line: str, start: int) -> int:
         return -1
     end = line.find('": ', start + 1)
     while end > 0:
-        before = line[start + 1 : end]
-        if (len(before) - len(before.rstrip("\\"))) % 2 == 0:
+        first_slash = end
+        while line[first_slash - 1] == "\\":
+            first_slash -= 1
+        if (end - first_slash) % 2 == 0:
             return end
         end = line.find('": ', end + 1)
     return -1

@@ -50,6 +50,10 @@ def split_plugin_id(identifier: str) -> tuple[str, str]:
     return group, name
 
 
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Characters that count as printable and show nothing."""
+
+
 def is_plugin_name(name: object) -> bool:
     """Whether `name` can be a plugin's name: printable text on one line, no `@` or outer space."""
     return (
@@ -57,6 +61,7 @@ def is_plugin_name(name: object) -> bool:
         and 0 < len(name) <= 200
         and name == name.strip()
         and name.isprintable()
+        and _BLANKS.isdisjoint(name)
         and "@" not in name
     )
 

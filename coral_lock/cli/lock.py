@@ -138,7 +138,11 @@ def _check(output: str, current: str, lock: Lock) -> int:
 
 
 def _fixing_command() -> str:
-    words = [word for word in sys.argv[1:] if word != "--check"]
+    words = [
+        f"{word.partition('=')[0]}=…" if "services." in word and "=" in word else word
+        for word in sys.argv[1:]
+        if word != "--check"
+    ]
     return shlex.join(["coral-runtime", *words])
 
 

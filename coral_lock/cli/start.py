@@ -7,6 +7,7 @@ import os
 from coral_lock import canonical_json
 from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.errors import InputError, UsageError
+from coral_lock.safe_read import read_regular_file
 from coral_lock.start.locked import start_locked
 from coral_lock.start.report import ACTIVATED, REFUSED, STARTED
 from coral_lock.start.stdout_guard import StdoutGuard
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.start.program import Program
     from coral_lock.start.report import ActivationReport
+
+_MAX_REPORT_BYTES = 16 << 20
 
 
 def init(arguments: Arguments) -> int:
@@ -61,7 +64,7 @@ def start(arguments: Arguments) -> ActivationReport:
     _refuse_without_lock(arguments)
     report_path = arguments.last("report")
     if report_path is not None:
-        _remove_old_report(report_path)
+        _prepare_report(report_path)
     descriptor = _descriptor(arguments)
     state_directory = arguments.last("state-dir")
     if arguments.flag("locked"):
@@ -76,9 +79,7 @@ def start(arguments: Arguments) -> ActivationReport:
 
         report = start_live(descriptor)
     if report_path is not None:
-        from coral_lock.durable_write import write_durably
-
-        write_durably(report_path, canonical_json.write(report.to_dict()))
+        _write_report(report_path, canonical_json.write(report.to_dict()))
     _tell(report)
     return report
 
@@ -93,15 +94,50 @@ def _refuse_without_lock(arguments: Arguments) -> None:
             )
 
 
-def _remove_old_report(path: str) -> None:
-    """Remove an earlier report, so that a start that dies doesn't leave its success behind."""
-    if os.path.isfile(path):
-        try:
-            os.unlink(path)
-        except OSError as error:
+def _prepare_report(path: str) -> None:
+    """See that a report can be written, before anything is activated.
+
+    An earlier report is removed, so that a start that dies doesn't leave its success behind.
+
+    Raises:
+        InputError: the file is something else than a report, or its directory can't be
+            written.
+    """
+    if not os.path.exists(path):
+        directory = os.path.dirname(os.path.abspath(path))
+        if not os.access(directory, os.W_OK):
             raise InputError(
-                f"the earlier report can't be replaced: {error.strerror}", where=path
-            ) from None
+                f"the report `{path}` can't be written there",
+                where=directory,
+                hint="name a file in a directory that exists and that this user can write to",
+            )
+        return
+    if not os.path.isfile(path):
+        return
+    try:
+        content = read_regular_file(path, _MAX_REPORT_BYTES)
+        if content and b'"report_version"' not in content:
+            raise InputError(
+                f"`{path}` isn't a report, so it isn't overwritten",
+                where=path,
+                hint="remove it first, or name another file with `--report FILE`",
+            )
+        os.unlink(path)
+    except OSError as error:
+        raise InputError(
+            f"the earlier report can't be replaced: {error.strerror}", where=path
+        ) from None
+
+
+def _write_report(path: str, text: str) -> None:
+    """Write a report; a pipe or a device is written to and stays what it is."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb", buffering=0) as file:
+            file.write(text.encode("utf-8"))
+        return
+    from coral_lock.durable_write import write_durably
+
+    write_durably(path, text)
 
 
 def _descriptor(arguments: Arguments) -> Descriptor | None:

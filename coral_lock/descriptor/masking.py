@@ -31,8 +31,10 @@ _SECRET_WORDS = frozenset({"auth", "pass", "pwd", "pw", "pin", "jwt", "key", "ke
 
 _CAMEL_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
-_URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>[^\s\"'<>]*)")
-_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z][\w.-]*)(?P<equals>\s*=\s*)(?P<value>[^\s&;#]+)")
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>[^\s\"'<>]*)")
+_ASSIGNMENT = re.compile(
+    r"(?<![\w.-])(?P<name>[A-Za-z][\w.-]*)(?P<equals>\s*=\s*)(?P<value>[^\s&;#]+)"
+)
 _HOST_AND_PORT = re.compile(r"[^:]*(:[0-9]*)?|\[[^\]]*\](:[0-9]*)?")
 
 

@@ -10,9 +10,12 @@ from coral_lock.safe_read import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 DIGEST_PREFIX = "t1:"
+OVERSIZED = "0" * 64
+"""Stands for the hash of a file that is larger than it should be."""
+
 _CHUNK_BYTES = 1 << 16
 _LARGE_FILE_BYTES = 1 << 20
 _THREADS_FROM_BYTES = 32 << 20
@@ -30,19 +33,26 @@ _INSTALLER_FILES = frozenset(
 )
 
 
+def is_added_by_installers(path: str) -> bool:
+    """Whether the file at `path` is one that installers add to a dist-info directory.
+
+    That is `RECORD` and its signatures, `INSTALLER`, `REQUESTED`, `direct_url.json`
+    (PEP 610), `provenance_url.json` (PEP 710) and uv's own two files.
+    """
+    directory, _, rest = path.partition("/")
+    return directory.endswith(".dist-info") and (
+        rest in _INSTALLER_FILES or rest.startswith("RECORD")
+    )
+
+
 def is_digested(path: str) -> bool:
     """Whether the file at `path`, relative to the site root, belongs to the digest.
 
-    Left out are bytecode caches and what an installer adds to the dist-info directory:
-    `RECORD` and its signatures, `INSTALLER`, `REQUESTED`, `direct_url.json` (PEP 610),
-    `provenance_url.json` (PEP 710) and uv's own two files.
+    Left out are bytecode caches and what installers add.
     """
-    directory, _, rest = path.partition("/")
     if "__pycache__" in path and "__pycache__" in path.split("/"):
         return False
-    if not directory.endswith(".dist-info"):
-        return True
-    return not (rest in _INSTALLER_FILES or rest.startswith("RECORD"))
+    return not is_added_by_installers(path)
 
 
 def tree_digest(files: Iterable[tuple[str, str]]) -> str:
@@ -76,8 +86,12 @@ def hash_file(path: str) -> str:
         os.close(descriptor)
 
 
-def hash_files(paths: Collection[str]) -> dict[str, str]:
+def hash_files(paths: Mapping[str, int | None]) -> dict[str, str]:
     """Return the SHA-256 of each file that can be read, in hexadecimal, by path.
+
+    Args:
+        paths: the files, each with the size in bytes that it should have, or None. One that
+            is larger isn't read, as it may be endless: its hash is `OVERSIZED`.
 
     Large files are hashed by several threads, where there are enough of them to pay for
     the threads: hashing releases the interpreter. With small files the threads would only
@@ -85,11 +99,13 @@ def hash_files(paths: Collection[str]) -> dict[str, str]:
     """
     hashes: dict[str, str] = {}
     large: dict[str, int] = {}
-    for path in paths:
+    for path, stated_size in paths.items():
         try:
             descriptor, size = open_regular_file(path)
             try:
-                if size >= _LARGE_FILE_BYTES:
+                if stated_size is not None and size > stated_size:
+                    hashes[path] = OVERSIZED
+                elif size >= _LARGE_FILE_BYTES:
                     large[path] = size
                 else:
                     hashes[path] = _hash_open(descriptor)

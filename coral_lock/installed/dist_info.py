@@ -42,10 +42,11 @@ class Metadata(Record):
 
 
 class RecordRow(Record):
-    """A line of RECORD: a path relative to the site root, and a hash that nobody checked."""
+    """A line of RECORD: a path relative to the site root, a hash and a size nobody checked."""
 
     path: str
     hash: str
+    size: int | None = None
 
 
 def read_text(location: Location, name: str, limit: int = MAX_METADATA_BYTES) -> str | None:
@@ -97,21 +98,20 @@ def read_metadata(location: Location) -> Metadata:
 
 def _headers(text: str) -> Iterator[tuple[str, str]]:
     """Yield the header fields up to the first empty line, continuation lines joined."""
-    current: tuple[str, str] | None = None
+    field, parts = "", [""]
     for line in text.split("\n"):
         line = line.rstrip("\r")
         if not line:
             break
         if line[0] in " \t":
-            if current:
-                current = (current[0], f"{current[1]} {line.strip()}")
+            parts.append(line.strip())
             continue
-        if current:
-            yield current
-        field, separator, value = line.partition(":")
-        current = (field.strip().lower(), value.strip()) if separator else None
-    if current:
-        yield current
+        if field:
+            yield field, " ".join(parts)
+        name, separator, value = line.partition(":")
+        field, parts = (name.strip().lower(), [value.strip()]) if separator else ("", [])
+    if field:
+        yield field, " ".join(parts)
 
 
 def read_wheel_tag(location: Location) -> str:
@@ -141,12 +141,14 @@ def read_record(location: Location) -> tuple[RecordRow, ...]:
     """
     text = read_text(location, "RECORD", MAX_RECORD_BYTES)
     rows: dict[str, RecordRow] = {}
-    for path, digest in _record_rows(text or ""):
+    for path, digest, size in _record_rows(text or "", location):
         if path.startswith(("/", "\\")) or ".." in path.split("/"):
             _refuse_disguised(path, location)
             continue
         normalized = "/".join(part for part in path.split("/") if part not in ("", "."))
-        rows[normalized] = RecordRow(path=normalized, hash=digest)
+        rows[normalized] = RecordRow(
+            path=normalized, hash=digest, size=int(size) if _is_size(size) else None
+        )
     if f"{location.directory}/METADATA" not in rows:
         raise BrokenDistributionError(
             "RECORD is absent or doesn't list the distribution's own files",
@@ -157,18 +159,38 @@ def read_record(location: Location) -> tuple[RecordRow, ...]:
     return tuple(rows[path] for path in sorted(rows))
 
 
-def _record_rows(text: str) -> Iterator[tuple[str, str]]:
-    if '"' in text:
-        import csv
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 16
 
-        for row in csv.reader(text.split("\n")):
-            if row and row[0]:
-                yield row[0], row[1] if len(row) > 1 else ""
+
+def _record_rows(text: str, location: Location) -> Iterator[tuple[str, str, str]]:
+    if '"' in text or "\0" in text:
+        yield from _quoted_record_rows(text, location)
         return
     for line in text.split("\n"):
         path, _, rest = line.rstrip("\r").partition(",")
         if path:
-            yield path, rest.partition(",")[0]
+            digest, _, size = rest.partition(",")
+            yield path, digest, size
+
+
+def _quoted_record_rows(text: str, location: Location) -> Iterator[tuple[str, str, str]]:
+    import csv
+
+    try:
+        if "\0" in text:
+            raise csv.Error("it holds a NUL character")
+        for row in csv.reader(text.split("\n")):
+            if row and row[0]:
+                path, digest, size = (*row, "", "")[:3]
+                yield path, digest, size
+    except csv.Error as error:
+        raise BrokenDistributionError(
+            f"RECORD can't be read: {error}",
+            code="unusable-record",
+            where=os.path.join(location.path, "RECORD"),
+            hint="reinstall the distribution from a wheel you trust",
+        ) from None
 
 
 def _refuse_disguised(path: str, location: Location) -> None:
@@ -210,12 +232,13 @@ def parse_entry_points(text: str, where: str) -> tuple[EntryPoint, ...]:
     short_names: Mapping[str, str] = {full: short for short, full in ENTRY_POINT_GROUPS.items()}
     group: str | None = None
     found: dict[tuple[str, str], EntryPoint] = {}
-    for number, line in enumerate(text.split("\n"), 1):
+    # `importlib.metadata` splits lines at every Unicode line end and strips all brackets.
+    for number, line in enumerate(text.splitlines(), 1):
         line = line.strip()
-        if not line or line.startswith(("#", ";")):
+        if not line or line.startswith("#"):
             continue
         if line.startswith("[") and line.endswith("]"):
-            group = short_names.get(line[1:-1].strip())
+            group = short_names.get(line.strip("[]").strip())
             continue
         if group is None:
             continue

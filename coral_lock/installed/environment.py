@@ -141,7 +141,7 @@ class EnvironmentInventory:
                 other: claimed_paths(self._scan.locations(other)) for other in self._scan.names()
             }
         others = {path for other, paths in self._claims.items() if other != name for path in paths}
-        strays = unclaimed(strays, files, others, ())
+        strays = unclaimed(strays, files, (), others)
         if strays:
             raise BrokenDistributionError(
                 f"`{strays[0]}` lies in a directory of `{name}`, whose RECORD doesn't list it"

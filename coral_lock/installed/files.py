@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 
 from coral_lock.errors import BrokenDistributionError
-from coral_lock.installed.digest import hash_files, is_digested, tree_digest
+from coral_lock.installed.digest import (
+    OVERSIZED,
+    hash_files,
+    is_added_by_installers,
+    is_digested,
+    tree_digest,
+)
 from coral_lock.installed.dist_info import read_record
 from coral_lock.record import Record
 
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
     from coral_lock.installed.dist_info import Location
 
 _MAX_STRAYS = 1000
+_MAX_DEPTH = 64
 
 
 class InstalledFiles(Record):
@@ -25,10 +32,12 @@ class InstalledFiles(Record):
         root: the site root.
         recorded: the paths that belong to the digest, sorted, each with the hash that
             RECORD states for it, which nobody checked.
+        sizes: the sizes in bytes that RECORD states, likewise.
     """
 
     root: str
     recorded: Mapping[str, str]
+    sizes: Mapping[str, int]
 
     def locate(self, path: str) -> str:
         """Return the absolute path of one of the files."""
@@ -57,7 +66,9 @@ def list_files(location: Location) -> InstalledFiles:
     """
     rows = read_record(location)
     return InstalledFiles(
-        root=location.root, recorded={row.path: row.hash for row in rows if is_digested(row.path)}
+        root=location.root,
+        recorded={row.path: row.hash for row in rows if is_digested(row.path)},
+        sizes={row.path: row.size for row in rows if row.size is not None},
     )
 
 
@@ -66,7 +77,9 @@ def digest_files(several: Sequence[InstalledFiles]) -> tuple[FilesDigest, ...]:
 
     The files of all are hashed together, so that threads can share the work.
     """
-    hashes = hash_files([files.locate(path) for files in several for path in files.recorded])
+    hashes = hash_files(
+        {files.locate(path): files.sizes.get(path) for files in several for path in files.recorded}
+    )
     return tuple(_digest(files, hashes) for files in several)
 
 
@@ -90,6 +103,8 @@ def _digest(files: InstalledFiles, hashes: Mapping[str, str]) -> FilesDigest:
 
 def _states(recorded: str, digest: str) -> bool:
     """Whether a hash of RECORD is this SHA-256; one that states none can't contradict it."""
+    if digest == OVERSIZED:
+        return False
     if not recorded.startswith("sha256="):
         return True
     from binascii import b2a_base64
@@ -102,8 +117,7 @@ def find_strays(files: InstalledFiles) -> tuple[str, ...]:
     """Return the files in a distribution's own directories that its RECORD doesn't list.
 
     A directory is its own if it holds one of its files directly; what lies deeper counts
-    too. Bytecode caches and what installers add are passed over. The list ends after a
-    thousand.
+    too. Bytecode and what installers add are passed over. The list ends after a thousand.
     """
     known = files.recorded
     own = {path.rpartition("/")[0] for path in known} - {""}
@@ -115,7 +129,7 @@ def find_strays(files: InstalledFiles) -> tuple[str, ...]:
     strays: list[str] = []
     for top in tops:
         for path in _walk(files.root, top):
-            if path not in known and is_digested(path):
+            if path not in known and not is_added_by_installers(path):
                 strays.append(path)
                 if len(strays) == _MAX_STRAYS:
                     return tuple(sorted(strays))
@@ -127,19 +141,28 @@ def _parents(directory: str) -> Iterator[str]:
         yield directory
 
 
-def _walk(root: str, directory: str) -> Iterator[str]:
-    """Yield the files below a directory; a linked directory is yielded, not entered."""
-    try:
-        entries = list(os.scandir(os.path.join(root, directory)))
-    except OSError:
-        return
-    for entry in entries:
-        path = f"{directory}/{entry.name}"
-        if entry.is_dir(follow_symlinks=False):
-            if entry.name != "__pycache__":
-                yield from _walk(root, path)
-        else:
-            yield path
+def _walk(root: str, top: str) -> Iterator[str]:
+    """Yield the files below a directory, but for bytecode in its caches.
+
+    A linked directory, and one that is nested too deep, is yielded and not entered.
+    """
+    waiting = [top]
+    while waiting:
+        directory = waiting.pop()
+        try:
+            entries = list(os.scandir(os.path.join(root, directory)))
+        except OSError:
+            continue
+        is_cache = directory.endswith("/__pycache__")
+        for entry in entries:
+            path = f"{directory}/{entry.name}"
+            if not entry.is_dir(follow_symlinks=False):
+                if not (is_cache and ".pyc" in entry.name):
+                    yield path
+            elif path.count("/") >= _MAX_DEPTH or is_cache:
+                yield path
+            else:
+                waiting.append(path)
 
 
 def claimed_paths(locations: Sequence[Location]) -> frozenset[str]:
@@ -167,24 +190,32 @@ def unclaimed(
         verified_claims: the paths that RECORDs of distributions list whose bytes are
             verified too.
         stated_claims: those that other RECORDs list. Their distributions may have a
-            subdirectory of their own in a shared namespace, but no file beside the locked
-            ones, and none that shadows a locked module.
+            subdirectory of their own in a shared namespace, but nothing in a regular
+            package, no file beside the locked ones, and none that shadows a locked module.
     """
     own_directories = {path.rpartition("/")[0] for path in files.recorded}
+    packages = {
+        directory for directory in own_directories if f"{directory}/__init__.py" in files.recorded
+    }
     modules = {path.rpartition("/")[2].partition(".")[0] for path in files.recorded}
     return tuple(
         path
         for path in strays
         if path not in verified_claims
-        and not (path in stated_claims and _has_own_subdirectory(path, own_directories, modules))
+        and not (
+            path in stated_claims
+            and _has_own_subdirectory(path, own_directories, packages, modules)
+        )
     )
 
 
-def _has_own_subdirectory(path: str, own_directories: set[str], modules: set[str]) -> bool:
+def _has_own_subdirectory(
+    path: str, own_directories: set[str], packages: set[str], modules: set[str]
+) -> bool:
     directory = path.rpartition("/")[0]
     while directory and directory not in own_directories:
         parent, _, name = directory.rpartition("/")
         if parent in own_directories:
-            return name not in modules
+            return parent not in packages and name not in modules
         directory = parent
     return False

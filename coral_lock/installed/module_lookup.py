@@ -1,59 +1,105 @@
-"""Which file an import would load, found without importing anything."""
+"""Which files an import would load, found without importing anything."""
 
 from __future__ import annotations
 
+import os
 import sys
+
+from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
 
+    Known = dict[str, "FoundModule | None"]
 
-def module_origin(name: str, known: dict[str, ModuleSpec | None] | None = None) -> str | None:
-    """Return the file that `import name` would load in this process, or None.
+
+class FoundModule(Record):
+    """A module that an import would load.
+
+    `origin` is its file, None for a namespace package; `search` are the directories in
+    which its submodules are looked for, None for a module that is no package.
+    """
+
+    name: str
+    origin: str | None
+    search: tuple[str, ...] | None
+
+
+def import_chain(
+    name: str, known: Known | None = None, search: Sequence[str] | None = None
+) -> tuple[FoundModule, ...]:
+    """Return the modules that `import name` would load in this process, parents first.
 
     The finders on `sys.meta_path` are asked in their order, as the import system does
-    (PEP 451), parents first and without running them. What is imported already counts
-    as it was loaded. A namespace package has no file.
+    (PEP 451), and nothing is run. What is imported already counts as it was loaded. The
+    chain ends where a module can't be found.
 
     Args:
         name: the module.
         known: what earlier calls have found, which this one uses and adds to; for calls
             between which nothing is imported.
+        search: the directories to look in for a top-level module, `sys.path` by default.
     """
     known = {} if known is None else known
-    search: Iterable[str] | None = None
+    chain: list[FoundModule] = []
     parts = name.split(".")
     for index in range(1, len(parts) + 1):
         partial = ".".join(parts[:index])
         if partial not in known:
-            known[partial] = _find(partial, search)
-        spec = known[partial]
-        if spec is None:
-            return None
-        search = spec.submodule_search_locations
-        if search is None and index < len(parts):
-            return None
-    return spec.origin if spec and spec.has_location else None
+            known[partial] = _find(partial, chain[-1].search if chain else search)
+        found = known[partial]
+        if found is None:
+            break
+        chain.append(found)
+        if found.search is None:
+            break
+    return tuple(chain)
 
 
-def _find(name: str, search: Iterable[str] | None) -> ModuleSpec | None:
+def module_origin(name: str, known: Known | None = None) -> str | None:
+    """Return the file that `import name` would load, None where there is none."""
+    chain = import_chain(name, known)
+    return chain[-1].origin if chain and chain[-1].name == name else None
+
+
+def _find(name: str, search: Sequence[str] | None) -> FoundModule | None:
     loaded = sys.modules.get(name)
     if loaded is not None:
-        return loaded.__spec__
+        return _found(name, loaded.__spec__, search) if loaded.__spec__ else None
     for finder in sys.meta_path:
         find_spec = getattr(finder, "find_spec", None)
-        spec: ModuleSpec | None = find_spec(name, search) if find_spec else None
+        if find_spec is None or getattr(finder, "is_coral_lock", False):
+            continue
+        try:
+            spec = find_spec(name, search)
+        except KeyError:
+            # Only a namespace package within one makes the path finder want its parent.
+            return FoundModule(name=name, origin=None, search=_namespace_places(name, search))
         if spec is not None:
-            return spec
+            return _found(name, spec, search)
     return None
 
 
-def candidate_files(module: str) -> tuple[str, str]:
-    """Return the paths, relative to a site root, at which a module's source can lie."""
-    path = module.replace(".", "/")
-    return f"{path}/__init__.py", f"{path}.py"
+def _found(name: str, spec: ModuleSpec, search: Sequence[str] | None) -> FoundModule:
+    if spec.submodule_search_locations is None:
+        places = None
+    elif spec.origin is None or not spec.has_location:
+        places = _namespace_places(name, search)
+    else:
+        places = tuple(spec.submodule_search_locations)
+    return FoundModule(name=name, origin=spec.origin if spec.has_location else None, search=places)
+
+
+def _namespace_places(name: str, search: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the portions of a namespace package.
+
+    Its own search locations can't be asked: they want the parent to be imported.
+    """
+    tail = name.rpartition(".")[2]
+    places = (os.path.join(entry, tail) for entry in (sys.path if search is None else search))
+    return tuple(place for place in places if os.path.isdir(place))
 
 
 def is_source_of(module: str, path: str) -> bool:
@@ -64,3 +110,9 @@ def is_source_of(module: str, path: str) -> bool:
     rest = path[len(stem) :]
     rest = rest.removeprefix("/__init__")
     return rest.startswith(".") and rest.endswith((".py", ".so", ".pyd")) and "/" not in rest
+
+
+def candidate_files(module: str) -> tuple[str, str]:
+    """Return the paths, relative to a site root, at which a module's source can lie."""
+    path = module.replace(".", "/")
+    return f"{path}/__init__.py", f"{path}.py"

@@ -74,7 +74,13 @@ def scan_path(path: Sequence[str]) -> Scan:
     """
     return Scan(
         {
-            root: sorted([entry for entry in os.listdir(root) if entry.endswith(_SUFFIXES)])
+            root: sorted(
+                [
+                    entry
+                    for entry in os.listdir(root)
+                    if entry[-5:].lower() == "-info" and entry.lower().endswith(_SUFFIXES)
+                ]
+            )
             for root in unique_directories(path)
         }
     )

@@ -62,11 +62,10 @@ def facts_from_fields(fields: dict[str, Any]) -> PluginFacts:
 
 
 def _show(value: object) -> str:
-    text = (
-        repr(value)
-        if isinstance(value, (str, int, float, type(None)))
-        else f"`{type(value).__name__}`"
+    is_short = isinstance(value, (str, float, type(None))) or (
+        isinstance(value, int) and value.bit_length() < 1000
     )
+    text = repr(value) if is_short else f"`{type(value).__name__}`"
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 

@@ -30,6 +30,8 @@ _CONTENTS: dict[str, dict[str, object]] = {
 class RuntimeShim:
     """Finder and loader of the stand-in modules (the protocol of PEP 451)."""
 
+    is_coral_lock = True
+
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:

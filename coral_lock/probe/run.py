@@ -114,7 +114,8 @@ def probe(
 
 def _variables(environment: Mapping[str, str], mark: str) -> dict[str, str]:
     kept = {name: value for name, value in environment.items() if not name.startswith(_DROPPED)}
-    return {**kept, **_SWITCHED_OFF, _MARK: mark}
+    # A spec that is built from a set is to be the same at every probe.
+    return {**kept, **_SWITCHED_OFF, _MARK: mark, "PYTHONHASHSEED": "0"}
 
 
 def _start(
@@ -129,7 +130,7 @@ def _start(
     arguments = (str(child_end), str(int(time_limit) + 5), json.dumps(request))
     try:
         return subprocess.Popen(
-            (python, "-I", "-B", "-S", _CHILD, *arguments),
+            (python, "-s", "-S", "-B", _CHILD, *arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -95,6 +95,7 @@ def _requirements(
     """Return the requirements that hold for an extra (or for none) in the environment."""
     if not distribution.requires:
         return []
+    from packaging.markers import UndefinedComparison
     from packaging.requirements import InvalidRequirement, Requirement
 
     environment = {**inventory.marker_environment(), "extra": extra}
@@ -102,10 +103,11 @@ def _requirements(
     for text in distribution.requires:
         try:
             requirement = Requirement(text)
-        except InvalidRequirement:
-            unmet.add((distribution.name, text, "a requirement that isn't PEP 508"))
+            holds = requirement.marker is None or requirement.marker.evaluate(environment)
+        except (InvalidRequirement, UndefinedComparison, RecursionError, ValueError):
+            unmet.add((distribution.name, text[:200], "a requirement that isn't PEP 508"))
             continue
-        if requirement.marker is None or requirement.marker.evaluate(environment):
+        if holds:
             requirements.append(requirement)
     return requirements
 
@@ -114,8 +116,6 @@ def _find(
     name: str, requirement: Requirement, inventory: Inventory, provided: Mapping[str, str]
 ) -> str | None:
     """Return None if the requirement is met, else what was found instead."""
-    from packaging.version import InvalidVersion
-
     distribution = inventory.find(name)
     if isinstance(distribution, BrokenDistribution):
         return None
@@ -124,6 +124,6 @@ def _find(
         return "nothing"
     try:
         is_met = requirement.specifier.contains(version, prereleases=True)
-    except InvalidVersion:
-        return f"{version}, which isn't a PEP 440 version"
+    except ValueError:
+        return f"{version}, which can't be compared as PEP 440 says"
     return None if is_met else version

@@ -116,11 +116,11 @@ class Activator:
                 result = spec.activate(self._config.platform, self._config)
             else:
                 result = spec.activate(self._config)
+            if result is True:
+                return _Attempt(status=ACTIVATED)
             if hasattr(result, "__await__"):
                 getattr(result, "close", lambda: None)()
                 return _Attempt(status=FAILED, reason="`activate` is async, so it never ran")
-            if result:
-                return _Attempt(status=ACTIVATED)
             return _Attempt(status=FAILED, reason=f"`activate` returned {result!r:.80}, not True")
         except KeyboardInterrupt:
             raise

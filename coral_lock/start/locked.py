@@ -18,7 +18,7 @@ from coral_lock.start.locked_config import locked_config, missing_variables
 from coral_lock.start.report import VerifiedLock
 from coral_lock.start.starting import Starting, activate, refuse
 from coral_lock.verification.findings import findings_of
-from coral_lock.verification.machine import FULL, PLUGINS, observe
+from coral_lock.verification.machine import PLUGINS, observe
 from coral_lock.wording import later_version_warning, size_of
 
 TYPE_CHECKING = False
@@ -86,9 +86,9 @@ def _prepare_bytecode(integrity: str, state_directory: str | None, key: str) -> 
         InputError: the cache can't be trusted, or the directory that was asked for can't
             hold one.
     """
-    if integrity == FULL:
+    if integrity != PLUGINS:
         use_no_cache()
-        return ("Full integrity: every module is compiled from its source",)
+        return (f"Integrity {integrity}: every module is compiled from its source",)
     reason = use_private_cache(state_directory or default_state_directory(), key)
     if reason is None:
         return ()
@@ -110,7 +110,6 @@ def _messages_about(lock: Lock, lock_path: str, integrity: str) -> list[str]:
 def _origins(machine: MachineState) -> dict[str, str]:
     return {
         target.module: os.path.abspath(target.origin)
-        for targets in machine.targets.values()
-        for target in targets
+        for target in machine.entry_targets.values()
         if target.origin is not None and target.is_own
     }

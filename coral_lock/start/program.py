@@ -6,6 +6,7 @@ import os
 import sys
 
 from coral_lock.errors import UsageError
+from coral_lock.installed.module_lookup import import_chain
 from coral_lock.record import Record
 from coral_lock.safe_read import read_regular_file
 
@@ -51,12 +52,22 @@ def prepare_program(words: Sequence[str]) -> Program:
         if len(words) < 2:
             raise UsageError("`-m` needs the name of a module")
         sys.argv[:] = list(words[1:])
-        sys.path[0:1] = [_working_directory()]
+        _require_module(words[1])
+        sys.path.insert(0, _working_directory())
         return Program(target=words[1], is_module=True)
     path = _find(words[0])
     sys.argv[:] = [path, *words[1:]]
-    sys.path[0:1] = [os.path.dirname(os.path.realpath(path))]
+    sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
     return Program(target=path, is_module=False)
+
+
+def _require_module(name: str) -> None:
+    """Refuse a module that can't be found, before anything is activated for it."""
+    top = name.partition(".")[0]
+    if not import_chain(top, search=[_working_directory(), *sys.path]):
+        raise UsageError(
+            f"there is no module `{top}`", hint="name a Python file, or a module that is installed"
+        )
 
 
 def _working_directory() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from coral_lock.finding import has_errors, sorted_findings
+from coral_lock.import_guard import lower_import_guard
 from coral_lock.record import Record
 from coral_lock.start.activation import Activator, silence_host
 from coral_lock.start.report import (
@@ -76,6 +77,7 @@ def activate(starting: Starting, origins: Mapping[str, str]) -> ActivationReport
         origins: the file that each entry point's module must come from; a module that
             isn't named may come from anywhere.
     """
+    lower_import_guard()
     silence_host(os.environ)
     activator = Activator(starting.config, origins, starting.versions)
     outcomes, failures = activator.activate_all(starting.plugins)

@@ -16,7 +16,7 @@ class StdoutGuard:
     def __init__(self) -> None:
         _flush()
         try:
-            self._saved: int | None = os.dup(1)
+            self._saved: int | None = _duplicate_above_standard_streams(1)
         except OSError:
             self._saved = None
         try:
@@ -47,6 +47,15 @@ class StdoutGuard:
         else:
             os.dup2(self._saved, 1)
             os.close(self._saved)
+
+
+def _duplicate_above_standard_streams(descriptor: int) -> int:
+    """Duplicate a descriptor, but not to the place of a standard stream that is closed."""
+    try:
+        import fcntl
+    except ImportError:
+        return os.dup(descriptor)
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def _flush() -> None:

@@ -25,6 +25,11 @@ and needs a source of twice the older limit to overflow its stack."""
 _REDIRECTIONS = (b"__path__", b"sys.modules", b"meta_path", b"path_hooks")
 
 
+_PLAIN_ENCODINGS = frozenset(
+    {b"ascii", b"us-ascii", b"utf-8", b"utf8", b"latin-1", b"latin1", b"iso-8859-1", b"iso-8859-15"}
+)
+
+
 class NotEvaluableError(Exception):
     """What an entry point yields isn't certain from the sources alone.
 
@@ -136,7 +141,8 @@ class Sources:
 
     def _compiled(self, path: str) -> bool:
         return any(
-            self._read(f"{path}{suffix}") is not None for suffix in _imp.extension_suffixes()
+            self._read(f"{path}{suffix}") is not None
+            for suffix in (*_imp.extension_suffixes(), ".pyc")
         )
 
     def _check_parents(self, name: str) -> None:
@@ -166,6 +172,7 @@ def parse(source: bytes, path: str) -> _ast.Module:
     """
     if len(source) > MAX_SOURCE:
         raise NotEvaluableError(f"the source has more than {MAX_SOURCE >> 10} KiB", path, 0)
+    _refuse_slow_encoding(source, path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -180,3 +187,16 @@ def parse(source: bytes, path: str) -> _ast.Module:
     if not isinstance(tree, _ast.Module):
         raise NotEvaluableError("the source isn't a module", path, 0)
     return tree
+
+
+def _refuse_slow_encoding(source: bytes, path: str) -> None:
+    """Refuse a declared encoding (PEP 263) but the plain ones: some decode in quadratic time."""
+    for number, line in enumerate(source.split(b"\n", 2)[:2], 1):
+        _, separator, declared = line.partition(b"coding")
+        if not (separator and line.lstrip().startswith(b"#")):
+            continue
+        name = declared.lstrip(b":= \t").split(b" ")[0].split(b"-*-")[0].strip().lower()
+        if name.replace(b"_", b"-").rstrip(b"\r") not in _PLAIN_ENCODINGS:
+            raise NotEvaluableError(
+                "the source declares an encoding that isn't plain", path, number
+            )

@@ -7,11 +7,12 @@ from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from coral_lock.installed.files import FilesDigest
     from coral_lock.lockfile.model import HostPackage, Lock, LockedDistribution, LockedPlugin
-    from coral_lock.verification.machine import InstalledState, MachineState, TargetState
+    from coral_lock.verification.machine import InstalledState, MachineState
+    from coral_lock.verification.targets import TargetState
 
 _REINSTALL = "install `{name}=={version}` again, from a wheel you trust"
 _RELOCK = "if this is wanted, run `coral-runtime lock` and have the change reviewed"
@@ -23,12 +24,15 @@ def findings_of(lock: Lock, machine: MachineState) -> tuple[Finding, ...]:
     findings: list[Finding] = []
     findings.extend(_python_findings(lock, machine))
     findings.extend(_host_findings(lock, machine))
+    findings.extend(_host_module_findings(lock, machine))
     hosts = {package.distribution for package in lock.host.packages()}
     for distribution in lock.distributions:
         state = machine.distributions[distribution.name]
         findings.extend(_distribution_findings(distribution, state, distribution.name in hosts))
+    for name in sorted(machine.root_targets):
+        findings.extend(_root_findings(name, machine.root_targets[name]))
     for plugin in lock.plugins:
-        findings.extend(_plugin_findings(plugin, lock, machine))
+        findings.extend(_plugin_findings(plugin, machine))
     for unlocked in machine.unlocked:
         findings.append(
             Finding(
@@ -91,6 +95,25 @@ def _host_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
                 where=join_path("host", place),
                 hint=f"install `{package.distribution}=={package.version}`" if package else _RELOCK,
             )
+
+
+def _host_module_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
+    """Find a host's module that isn't the locked host's, where the lock has an opinion."""
+    for role, package in (("core", lock.host.core), ("inference", lock.host.inference)):
+        found = machine.host_modules.get(role)
+        if found is None or found.is_own or (role == "inference" and package is None):
+            continue
+        yield Finding(
+            code="module-shadowed" if package else "host-drift",
+            severity=ERROR,
+            subject=package.distribution if package else found.module,
+            summary=f"`{found.module}` would be imported from a file that isn't the locked "
+            f"{role} host's",
+            expected=f"{package.distribution} {package.version}" if package else "no such module",
+            found=found.place,
+            where=found.place,
+            hint="remove it, or find out which distribution brought it",
+        )
 
 
 def _show_host(name: str, state: InstalledState) -> str:
@@ -245,7 +268,7 @@ def _changed_files(
         )
 
 
-def _plugin_findings(plugin: LockedPlugin, lock: Lock, machine: MachineState) -> Iterator[Finding]:
+def _plugin_findings(plugin: LockedPlugin, machine: MachineState) -> Iterator[Finding]:
     state = machine.distributions[plugin.distribution]
     if len(state.locations) != 1 or state.broken:
         return
@@ -263,31 +286,50 @@ def _plugin_findings(plugin: LockedPlugin, lock: Lock, machine: MachineState) ->
             where=join_path("plugins", plugin.id) + ".entry_point",
             hint=_RELOCK,
         )
-    for target in machine.targets.get(plugin.id, ()):
-        if not target.is_own:
-            yield _target_finding(plugin, target)
+    target = machine.entry_targets.get(plugin.id)
+    if target is not None and not target.is_own:
+        yield _entry_finding(plugin, target)
 
 
-def _target_finding(plugin: LockedPlugin, target: TargetState) -> Finding:
-    is_shadowed = target.own_file is not None and target.origin is not None
-    if is_shadowed:
-        summary = f"another file than the locked one would be imported as `{target.module}`"
-        hint = "remove that file, or take its directory off PYTHONPATH and out of the way"
-    elif target.own_file is None:
-        summary = f"`{target.module}` isn't a module of `{plugin.distribution}`'s own files"
-        hint = "the entry point must name a module that its own distribution ships"
-    else:
-        summary = f"`{target.module}` can't be imported from where `{plugin.distribution}` lies"
-        hint = f"reinstall `{plugin.distribution}`"
+def _root_findings(name: str, targets: Iterable[TargetState]) -> Iterator[Finding]:
+    for target in targets:
+        for place in (target.intruder, None if target.is_own else target.origin):
+            if place is not None:
+                yield _shadow_finding(name, target, place)
+
+
+def _shadow_finding(subject: str, target: TargetState, place: str) -> Finding:
     return Finding(
-        code="module-shadowed" if is_shadowed else "foreign-target",
+        code="module-shadowed",
+        severity=ERROR,
+        subject=subject,
+        summary=f"another file than the locked one would be imported as `{target.module}`"
+        if place == target.origin
+        else f"importing `{target.module}` would run a file that nobody locked",
+        expected=target.own_file,
+        found=place,
+        where=place,
+        hint="remove that file, or take its directory off PYTHONPATH and out of the way",
+    )
+
+
+def _entry_finding(plugin: LockedPlugin, target: TargetState) -> Finding:
+    if target.own_file is not None and target.origin is not None:
+        return _shadow_finding(plugin.id, target, target.origin)
+    is_foreign = target.own_file is None
+    return Finding(
+        code="foreign-target",
         severity=ERROR,
         subject=plugin.id,
-        summary=summary,
+        summary=f"`{target.module}` isn't a module of `{plugin.distribution}`'s own files"
+        if is_foreign
+        else f"`{target.module}` can't be imported from where `{plugin.distribution}` lies",
         expected=target.own_file or f"a file of {plugin.distribution}",
         found=target.origin or "nothing",
         where=target.origin or join_path("plugins", plugin.id) + ".entry_point",
-        hint=hint,
+        hint="the entry point must name a module that its own distribution ships"
+        if is_foreign
+        else f"reinstall `{plugin.distribution}`",
     )
 
 

@@ -24,20 +24,21 @@ from coral_lock.installed.files import (
     list_files,
     unclaimed,
 )
-from coral_lock.installed.module_lookup import is_source_of, module_origin
+from coral_lock.installed.module_lookup import import_chain
 from coral_lock.installed.site_scan import scan_path
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS
 from coral_lock.record import Record
+from coral_lock.verification.targets import Targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from importlib.machinery import ModuleSpec
 
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.site_scan import Scan
     from coral_lock.inventory import EntryPoint
     from coral_lock.lockfile.model import Lock
+    from coral_lock.verification.targets import TargetState
 
 METADATA = "metadata"
 PLUGINS = "plugins"
@@ -62,19 +63,6 @@ class InstalledState(Record):
     broken: BrokenDistributionError | None = None
 
 
-class TargetState(Record):
-    """Where a plugin's module would be imported from.
-
-    `origin` is the file that would be loaded, or None, and `own_file` the path of the
-    distribution's own file for that module, or None. `is_own` says that they are the same.
-    """
-
-    module: str
-    origin: str | None
-    own_file: str | None
-    is_own: bool
-
-
 class UnlockedDistribution(Record):
     """A distribution outside the lock that declares plugins."""
 
@@ -82,17 +70,28 @@ class UnlockedDistribution(Record):
     location: str
 
 
+class HostModule(Record):
+    """Where a host's module would be imported from, and whether that is the locked host's."""
+
+    module: str
+    place: str
+    is_own: bool
+
+
 class MachineState(Record):
     """All that a verification looks at.
 
-    `targets` holds, per plugin id, the modules of its distribution that matter: the entry
-    point's and the distribution's other top-level ones.
+    `entry_targets` holds, by plugin id, what its entry point's module would be, and
+    `root_targets`, by distribution, what its topmost modules would be. `host_modules` are
+    by role, `core` or `inference`, for those that can be imported at all.
     """
 
     python: str
     distributions: Mapping[str, InstalledState]
     hosts: Mapping[str, InstalledState]
-    targets: Mapping[str, tuple[TargetState, ...]]
+    host_modules: Mapping[str, HostModule]
+    entry_targets: Mapping[str, TargetState]
+    root_targets: Mapping[str, tuple[TargetState, ...]]
     unlocked: tuple[UnlockedDistribution, ...]
 
 
@@ -129,6 +128,7 @@ def observe(lock: Lock, integrity: str, path: Sequence[str] | None = None) -> Ma
             _list(scan.locations(name)[0], name, name in hashed, states, listed)
     _hash([name for name in listed if name in hashed], states, listed)
     _settle_strays(states, listed, scan, hashed)
+    targets = Targets(listed)
     hosts = {
         name: states.get(name) or _look_at(scan.locations(name), False)
         for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS)
@@ -138,7 +138,9 @@ def observe(lock: Lock, integrity: str, path: Sequence[str] | None = None) -> Ma
         python=f"{sys.version_info[0]}.{sys.version_info[1]}",
         distributions=states,
         hosts=hosts,
-        targets=_targets(lock, listed),
+        host_modules=_host_modules(lock, scan),
+        entry_targets=targets.of_entry_points(lock),
+        root_targets=targets.of_roots(),
         unlocked=_unlocked(lock, scan),
     )
 
@@ -217,46 +219,34 @@ def _settle_strays(
             )
 
 
-def _targets(
-    lock: Lock, listed: Mapping[str, InstalledFiles]
-) -> dict[str, tuple[TargetState, ...]]:
-    targets: dict[str, tuple[TargetState, ...]] = {}
-    known: dict[str, ModuleSpec | None] = {}
-    seen: dict[tuple[str, str], TargetState] = {}
-    for plugin in lock.plugins:
-        files = listed.get(plugin.distribution)
-        if files is None:
-            continue
-        states = []
-        for module in sorted({plugin.entry_point.partition(":")[0], *_top_modules(files)}):
-            key = (plugin.distribution, module)
-            if key not in seen:
-                seen[key] = _target(module, files, known)
-            states.append(seen[key])
-        targets[plugin.id] = tuple(states)
-    return targets
+def _host_modules(lock: Lock, scan: Scan) -> dict[str, HostModule]:
+    """Look where the hosts' own modules would be imported from.
 
-
-def _top_modules(files: InstalledFiles) -> set[str]:
-    """Return the names of a distribution's regular top-level packages and modules."""
-    names: set[str] = set()
-    for path in files.recorded:
-        first, _, rest = path.partition("/")
-        if rest == "__init__.py":
-            names.add(first)
-        elif not rest and first.endswith((".py", ".so")):
-            names.add(first.partition(".")[0])
-    return names
-
-
-def _target(module: str, files: InstalledFiles, known: dict[str, ModuleSpec | None]) -> TargetState:
-    origin = module_origin(module, known)
-    own_files = sorted(path for path in files.recorded if is_source_of(module, path))
-    own_file = own_files[0] if own_files else None
-    is_own = origin is not None and any(
-        os.path.abspath(origin) == os.path.normpath(files.locate(path)) for path in own_files
-    )
-    return TargetState(module=module, origin=origin, own_file=own_file, is_own=is_own)
+    A host that was locked with its bytes and is absent now is left out: that is drift.
+    """
+    locked = {distribution.name for distribution in lock.distributions}
+    modules = {}
+    for role, package, module in (
+        ("core", lock.host.core, "coral_inference"),
+        ("inference", lock.host.inference, "inference"),
+    ):
+        chain = import_chain(module)
+        locations = scan.locations(package.distribution) if package else ()
+        is_absent = package is not None and package.distribution in locked and not locations
+        if chain and not is_absent:
+            place = chain[0].origin or "".join((chain[0].search or ("",))[:1])
+            modules[role] = HostModule(
+                module=module,
+                place=place,
+                is_own=(
+                    len(locations) == 1
+                    and os.path.abspath(place).startswith(
+                        os.path.join(locations[0].root, module) + os.sep
+                    )
+                )
+                or place == "",
+            )
+    return modules
 
 
 def _unlocked(lock: Lock, scan: Scan) -> tuple[UnlockedDistribution, ...]:

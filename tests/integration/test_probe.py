@@ -258,7 +258,8 @@ def test_what_a_plugin_sees(tmp_path: Path) -> None:
         ("CI_RUNTIME_AUTOINIT", "0"),
         ("CORAL_AUTO_DISCOVER_BACKENDS", "0"),
         ("CORAL_ENABLE_PLUGINS", "0"),
+        ("PYTHONHASHSEED", "0"),
     ]
-    expected = [switches, [], "", "yes", 1, True, "/", str(tmp_path)]
+    expected = [switches, [], "", "yes", 0, True, "/", str(tmp_path)]
     assert found.description == str(expected)
     assert not list(tmp_path.rglob("__pycache__"))

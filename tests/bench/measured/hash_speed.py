@@ -40,7 +40,7 @@ def hash_with_all_cores(paths: list[str]) -> list[str]:
 
 
 def hash_with_package(paths: list[str]) -> list[str]:
-    hashes = hash_files(paths)
+    hashes = hash_files(dict.fromkeys(paths))
     return [hashes[path] for path in paths]
 
 

@@ -1,0 +1,97 @@
+"""Keeps what is installed from being imported by this command by accident.
+
+Many modules of the standard library try optional ones (`msvcrt`, `_winapi`, …) that a
+platform lacks, and a file of that name in a plugin's wheel would run then. While the guard
+is up, top-level imports find the standard library and what this project depends on, and
+nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+
+_OWN_MODULES = frozenset(
+    {
+        "_ruamel_yaml",
+        "_yaml",
+        "click",
+        "colorama",
+        "coral_lock",
+        "packaging",
+        "ruamel",
+        "tomlkit",
+        "typing_extensions",
+        "yaml",
+    }
+)
+"""The top-level modules of this project and of its dependencies."""
+
+PathFinder = next(
+    finder for finder in sys.meta_path if getattr(finder, "__name__", "") == "PathFinder"
+)
+
+
+class ImportGuard:
+    """A finder (PEP 451) that stands before the path and refuses foreign modules."""
+
+    is_coral_lock = True
+
+    def __init__(self) -> None:
+        standard = (os.path.dirname(os.__file__), sys.prefix, sys.base_prefix)
+        self._path = [
+            entry
+            for entry in sys.path
+            if entry
+            and entry.startswith(standard)
+            and "site-packages" not in entry
+            and "dist-packages" not in entry
+        ]
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if path is not None or name in _OWN_MODULES:
+            return None
+        spec: ModuleSpec | None = PathFinder.find_spec(name, self._path)
+        if spec is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return spec
+
+
+def raise_import_guard() -> None:
+    """Let this process import the standard library and its own dependencies only."""
+    if not any(isinstance(finder, ImportGuard) for finder in sys.meta_path):
+        sys.meta_path.insert(sys.meta_path.index(PathFinder), ImportGuard())
+
+
+def lower_import_guard() -> None:
+    """Let this process import anything again; a start does so once the machine is verified."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, ImportGuard)]
+
+
+def leave_start_directory(first_argument: str) -> None:
+    """Take off `sys.path` what the interpreter put there because of how it was started.
+
+    It is the directory of the command's script, in which every wheel may install files, or
+    with `-m` the working directory: modules lying there would be imported before ours.
+
+    Args:
+        first_argument: `sys.argv[0]`.
+    """
+    if not sys.path or getattr(sys.flags, "safe_path", False):
+        return
+    script_directory = os.path.dirname(os.path.realpath(first_argument))
+    candidates = {script_directory, os.path.dirname(os.path.abspath(first_argument))}
+    try:
+        candidates.add(os.getcwd())
+    except OSError:
+        candidates.add("")
+    if sys.path[0] in candidates or sys.path[0] == "":
+        del sys.path[0]
