@@ -13,6 +13,8 @@ _DIRECTORIES = (
 )
 """Where a wheel puts the schemas, and where they lie in a source checkout."""
 
+_SCHEMA_ADDRESS = "https://coral-lock.example/schemas"
+
 
 def schema_text(name: str) -> str:
     """Return the text of the JSON Schema called `name`, e.g. `descriptor`.
@@ -29,3 +31,8 @@ def schema_text(name: str) -> str:
         except FileNotFoundError:
             continue
     raise InputError(f"there is no schema `{name}`", hint="install coral-lock again")
+
+
+def schema_url(name: str) -> str:
+    """Return the address that names the schema called `name` in files, for editors."""
+    return f"{_SCHEMA_ADDRESS}/{name}-1.schema.json"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
+import sys
+
 import click
 
-from coral_lock.cli.config import config
-from coral_lock.cli.diff import diff
-from coral_lock.cli.lock import lock
-from coral_lock.cli.plugins import plugins
-from coral_lock.cli.start_help import start_commands
-from coral_lock.cli.verify import verify
+from coral_lock.cli.lazy_group import LazyGroup
 from coral_lock.errors import UsageError
 
 TYPE_CHECKING = False
@@ -17,7 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    commands_at={
+        "plugins": "coral_lock.cli.plugins:plugins",
+        "manifest": "coral_lock.cli.manifest:manifest",
+        "config": "coral_lock.cli.config:config",
+        "lock": "coral_lock.cli.lock:lock",
+        "diff": "coral_lock.cli.diff:diff",
+        "verify": "coral_lock.cli.verify:verify",
+        "init": "coral_lock.cli.start_help:init",
+        "run": "coral_lock.cli.start_help:run",
+    },
+)
 @click.version_option(package_name="coral-lock", message="coral-runtime %(version)s")
 def application() -> None:
     """Load plugins of Coral Runtime strictly from a reviewed, reproducible lock.
@@ -38,10 +50,6 @@ def application() -> None:
     """
 
 
-for command in (config, plugins, lock, verify, diff, *start_commands()):
-    application.add_command(command)
-
-
 def run_application(words: Sequence[str]) -> int:
     """Run the click application; return the exit code.
 
@@ -49,6 +57,7 @@ def run_application(words: Sequence[str]) -> int:
         UsageError: the command line is wrong.
         CoralLockError: whatever the command raises.
     """
+    _prepare_stdout()
     try:
         result = application.main(list(words), prog_name="coral-runtime", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -64,7 +73,16 @@ def run_application(words: Sequence[str]) -> int:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
         raise UsageError(_sentence(error.format_message())) from None
+    sys.stdout.flush()
     return result if isinstance(result, int) else 0
+
+
+def _prepare_stdout() -> None:
+    """Make standard output take any text: data is UTF-8 in every locale."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _sentence(message: str) -> str:

@@ -1,4 +1,7 @@
-"""Help for `init` and `run` in the click application, from the grammar that parses them."""
+"""Help for `init` and `run` in the click application, from the grammar that parses them.
+
+The click commands are never invoked: the words of these commands are parsed by `cli.grammar`.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,6 @@ from coral_lock.cli.grammar import START_COMMANDS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.cli.grammar import Option, StartCommand
-
-
-def start_commands() -> tuple[click.Command, ...]:
-    """Return the click commands that show the help of `init` and `run`.
-
-    They are never invoked: the words of these commands are parsed by `cli.grammar`.
-    """
-    return tuple(_command(command) for command in START_COMMANDS.values())
 
 
 def _command(command: StartCommand) -> click.Command:
@@ -43,3 +38,7 @@ def _parameter(option: Option) -> click.Option:
         show_default=option.default is not None,
         help=option.help,
     )
+
+
+init = _command(START_COMMANDS["init"])
+run = _command(START_COMMANDS["run"])

@@ -67,8 +67,8 @@ def list_files(location: Location) -> InstalledFiles:
     rows = read_record(location)
     return InstalledFiles(
         root=location.root,
-        recorded={row.path: row.hash for row in rows if is_digested(row.path)},
-        sizes={row.path: row.size for row in rows if row.size is not None},
+        recorded={path: digest for path, (digest, _) in rows.items() if is_digested(path)},
+        sizes={path: size for path, (_, size) in rows.items() if size is not None},
     )
 
 
@@ -170,7 +170,7 @@ def claimed_paths(locations: Sequence[Location]) -> frozenset[str]:
     paths: set[str] = set()
     for location in locations:
         try:
-            paths.update(row.path for row in read_record(location))
+            paths.update(read_record(location))
         except BrokenDistributionError:
             continue
     return frozenset(paths)

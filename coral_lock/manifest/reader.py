@@ -253,11 +253,12 @@ class _ManifestReader:
 
 
 def _is_version(text: str) -> bool:
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     try:
         Version(text)
-    except InvalidVersion:
+    except ValueError:
+        # It isn't a version, or has more digits than Python turns into a number.
         return False
     return True
 

@@ -80,15 +80,17 @@ class Targets:
             origin=origin,
             own_file=own_files[0] if own_files else None,
             is_own=origin is not None and _is_among(origin, own_files, files),
-            intruder=self._intruder(chain[:-1]),
+            intruder=self._intruder(chain[:-1], files),
         )
 
-    def _intruder(self, parents: Iterable[FoundModule]) -> str | None:
+    def _intruder(self, parents: Iterable[FoundModule], own: InstalledFiles) -> str | None:
+        """Return the file of the first parent that is neither its own nor another locked one."""
         for parent in parents:
-            if parent.origin is not None and not any(
-                _is_among(parent.origin, files.recorded, files) for files in self._listed.values()
-            ):
-                return parent.origin
+            origin = parent.origin
+            if origin is None or _is_among(origin, own.recorded, own):
+                continue
+            if not any(_is_among(origin, each.recorded, each) for each in self._listed.values()):
+                return origin
         return None
 
 

@@ -21,9 +21,9 @@ from tests.bench.digest_speed import DigestSpeed, measure_digests
 from tests.bench.processes import ProgramFailedError, measure
 from tests.bench.programs import measure_in_process, programs
 from tests.bench.subject import LOADERS, Subject, has_loader_cache, make_subjects, variables
-from tests.bench.synthetic_site import PLUGIN_COUNT
-from tests.bench.tables import digest_table, size_table, target_table
-from tests.bench.targets import SIZES, Measurements, Target, targets
+from tests.bench.synthetic_site import PLUGIN_COUNT, Site
+from tests.bench.tables import digest_table, site_table, target_table
+from tests.bench.targets import SITES, Measurements, Target, targets
 from tests.support.wheelhouse import REPOSITORY
 
 RUNS = 41
@@ -50,33 +50,33 @@ def main() -> int:
 
 def _bench(root: Path, runs: int, json_file: Path | None) -> None:
     environment = variables(root)
-    subjects = make_subjects(root, SIZES, _progress)
-    by_size = _measure_processes(subjects, root, runs)
+    subjects = make_subjects(root, SITES, _progress)
+    by_site = _measure_processes(subjects, root, runs)
     _progress("measuring in process")
     in_process = measure_in_process(subjects, runs=runs, variables=environment)
     _progress("hashing")
     digests = measure_digests(
         subjects[0].environment, root / "files", rounds=min(runs, 15), variables=environment
     )
-    outcome = list(targets(by_size, in_process, digests))
+    outcome = list(targets(by_site, in_process, digests))
     _progress("")
-    _print_outcome(runs, by_size, digests, outcome)
+    _print_outcome(runs, by_site, digests, outcome)
     if not has_loader_cache(root):
         print("\nThe cache of stevedore stayed empty: it works without one below /tmp.")
     if json_file is not None:
         document: dict[str, Any] = {
             "processes": {
-                size: {name: asdict(measured) for name, measured in measurements.items()}
-                for size, measurements in by_size.items()
+                str(site): {name: asdict(measured) for name, measured in measurements.items()}
+                for site, measurements in by_site.items()
             },
-            "in_process_milliseconds": in_process,
+            "in_process_milliseconds": {str(site): runs for site, runs in in_process.items()},
             "digests": [asdict(digest) for digest in digests],
             "targets": [{**asdict(target), "is_met": target.is_met} for target in outcome],
         }
         json_file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
-def _measure_processes(subjects: list[Subject], root: Path, runs: int) -> dict[int, Measurements]:
+def _measure_processes(subjects: list[Subject], root: Path, runs: int) -> dict[Site, Measurements]:
     environment = variables(root)
     planned = [
         (subject, program) for subject in subjects for program in programs(subject, environment)
@@ -84,19 +84,19 @@ def _measure_processes(subjects: list[Subject], root: Path, runs: int) -> dict[i
     measured = measure(
         [program for _, program in planned], runs=runs, variables=environment, progress=_progress
     )
-    by_size: dict[int, Measurements] = {}
+    by_site: dict[Site, Measurements] = {}
     for subject in subjects:
-        by_size[subject.size] = {
+        by_site[subject.site] = {
             program.name: measurement
             for (owner, program), measurement in zip(planned, measured)
             if owner is subject
         }
-    return by_size
+    return by_site
 
 
 def _print_outcome(
     runs: int,
-    by_size: dict[int, Measurements],
+    by_site: dict[Site, Measurements],
     digests: list[DigestSpeed],
     outcome: list[Target],
 ) -> None:
@@ -105,8 +105,8 @@ def _print_outcome(
         f"{PLUGIN_COUNT} plugins, medians of {runs} runs; Python {platform.python_version()}, "
         f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}; {loaders}.\n"
     )
-    for size, measurements in by_size.items():
-        print(f"{size_table(size, measurements)}\n")
+    for site, measurements in by_site.items():
+        print(f"{site_table(site, measurements)}\n")
     print(f"{digest_table(digests)}\n")
     print(target_table(outcome))
     missed = sum(not target.is_met for target in outcome)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.bench.processes import Program, output_of
 from tests.bench.subject import Subject
-from tests.bench.synthetic_site import LOADERS_GROUP, PLUGIN_COUNT
+from tests.bench.synthetic_site import LOADERS_GROUP, PLUGIN_COUNT, Site
 
 BARE = "`python -c pass`"
 ENTRY_POINTS = "`importlib.metadata.entry_points(group=…)`"
@@ -75,17 +75,17 @@ def programs(subject: Subject, variables: Mapping[str, str]) -> list[Program]:
 
 def measure_in_process(
     subjects: Sequence[Subject], *, runs: int, variables: Mapping[str, str]
-) -> dict[int, tuple[float, ...]]:
+) -> dict[Site, tuple[float, ...]]:
     """Return the milliseconds that `coral_lock.init` takes in fresh processes, imports done.
 
-    The sizes are the keys, and take turns.
+    The sites are the keys, and take turns.
     """
     starts = [_start_in_process(subject, variables) for subject in subjects]
     for _ in range(runs):
         for start in starts:
             output_of(start, variables)
     return {
-        subject.size: tuple(map(float, _results(subject).read_text(encoding="utf-8").split()))
+        subject.site: tuple(map(float, _results(subject).read_text(encoding="utf-8").split()))
         for subject in subjects
     }
 

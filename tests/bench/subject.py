@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.synthetic_site import write_site
+from tests.bench.synthetic_site import Site, write_site
 from tests.support.environments import (
     Environment,
     clean_environment,
@@ -23,19 +23,19 @@ LOADER_WHEELS = REPOSITORY / ".cache" / "bench-wheels"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
-    """An environment with `size` installed distributions, and a directory to work in.
+    """An environment with a site like that, and a directory to work in.
 
     `plugin_files` are the files of the plugin distributions that a digest covers.
     """
 
-    size: int
+    site: Site
     environment: Environment
     directory: Path
     plugin_files: tuple[str, ...]
 
 
 def make_subjects(
-    root: Path, sizes: tuple[int, ...], progress: Callable[[str], None]
+    root: Path, sites: tuple[Site, ...], progress: Callable[[str], None]
 ) -> list[Subject]:
     """Build the environments below `root`, bytecode compiled."""
     progress("building wheels")
@@ -43,9 +43,9 @@ def make_subjects(
     fill_wheelhouse(wheelhouse)
     loader_wheels = _loader_wheels()
     subjects = []
-    for size in sizes:
-        progress(f"making an environment of {size} distributions")
-        subjects.append(_make_subject(root / str(size), size, wheelhouse, loader_wheels))
+    for number, site in enumerate(sites):
+        progress(f"making an environment of {site}")
+        subjects.append(_make_subject(root / str(number), site, wheelhouse, loader_wheels))
     return subjects
 
 
@@ -75,20 +75,21 @@ def _loader_wheels() -> tuple[Path, ...]:
 
 
 def _make_subject(
-    root: Path, size: int, wheelhouse: Path, loader_wheels: tuple[Path, ...]
+    root: Path, site: Site, wheelhouse: Path, loader_wheels: tuple[Path, ...]
 ) -> Subject:
     directory = root / "work"
     directory.mkdir(parents=True)
     environment = create_environment(root / "environment")
     install_with_uv(environment, "coral-lock", *loader_wheels, wheelhouse=wheelhouse)
-    site = environment.site_packages
-    plugin_files = write_site(site, size - len(list(site.glob("*.dist-info"))))
+    directory_of_site = environment.site_packages
+    count = site.size - len(list(directory_of_site.glob("*.dist-info")))
+    plugin_files = write_site(directory_of_site, count, site.has_manifests)
     subprocess.run(
-        (str(environment.python), "-m", "compileall", "-q", "-j", "0", str(site)),
+        (str(environment.python), "-m", "compileall", "-q", "-j", "0", str(directory_of_site)),
         check=True,
         env=clean_environment(),
         stdout=subprocess.DEVNULL,
     )
     return Subject(
-        size=size, environment=environment, directory=directory, plugin_files=plugin_files
+        site=site, environment=environment, directory=directory, plugin_files=plugin_files
     )

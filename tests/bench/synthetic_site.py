@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 PLUGIN_COUNT = 20
 LOADERS_GROUP = "bench.plugins"
@@ -45,6 +46,28 @@ class PluginSpec:
 """
 
 
+_MANIFEST = """\
+manifest_version: 1
+plugins:
+  - group: {group}
+    name: {name}
+    entry_point: {name}.coral_plugins:register_{name}
+    description: Measure what loading {name} takes
+    min_core_version: "0.0.4"
+    min_inference_version: "0.9.0"
+"""
+
+
+class Site(NamedTuple):
+    """What a site directory is like: how much is installed, and whether plugins ship manifests."""
+
+    size: int
+    has_manifests: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.size:,} distributions" + (", with manifests" if self.has_manifests else "")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SyntheticDistribution:
     """What a distribution consists of: its files by their paths under the site root."""
@@ -56,17 +79,18 @@ class SyntheticDistribution:
     entry_points: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-def write_site(root: Path, count: int) -> tuple[str, ...]:
+def write_site(root: Path, count: int, has_manifests: bool) -> tuple[str, ...]:
     """Write `count` distributions, hosts and plugins among them, into a site directory.
 
     Returns the paths of the plugin distributions' files that a digest covers, sorted.
     """
-    distributions = (*_hosts(), *_plugins())
+    plugins = tuple(_plugins(has_manifests))
+    distributions = (*_hosts(), *plugins)
     for distribution in (*distributions, *_libraries(count - len(distributions))):
         _write(root, distribution)
     return tuple(
         str(root / path)
-        for plugin in _plugins()
+        for plugin in plugins
         for path in sorted((*plugin.files, *_dist_info_files(plugin)))
     )
 
@@ -86,9 +110,11 @@ def _hosts() -> Iterator[SyntheticDistribution]:
     )
 
 
-def _plugins() -> Iterator[SyntheticDistribution]:
+def _plugins(has_manifests: bool) -> Iterator[SyntheticDistribution]:
     for number in range(PLUGIN_COUNT):
         name = f"bench_plugin_{number:02}"
+        group = PLUGIN_GROUPS[number % len(PLUGIN_GROUPS)]
+        manifest = _MANIFEST.format(group=group.rpartition(".")[2], name=name)
         declaration = f"{name} = {name}.coral_plugins:register_{name}"
         yield SyntheticDistribution(
             name=name,
@@ -96,10 +122,11 @@ def _plugins() -> Iterator[SyntheticDistribution]:
             files={
                 f"{name}/__init__.py": "",
                 f"{name}/coral_plugins.py": _PLUGIN.format(name=name),
+                **({f"{name}/coral_plugin.yaml": manifest} if has_manifests else {}),
             },
             requires=(f"bench-library-{number % _SHARED_LIBRARIES:04}>=1.0",),
             entry_points={
-                PLUGIN_GROUPS[number % len(PLUGIN_GROUPS)]: (declaration,),
+                group: (declaration,),
                 LOADERS_GROUP: (declaration,),
             },
         )

@@ -6,14 +6,15 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from tests.bench.digest_speed import DigestSpeed
 from tests.bench.programs import ENTRY_POINTS
+from tests.bench.synthetic_site import Site
 from tests.bench.targets import Measurements, Target
 
 
-def size_table(size: int, measurements: Measurements) -> str:
-    """Return the table of one size: median times, ratios, and median peak memory."""
+def site_table(site: Site, measurements: Measurements) -> str:
+    """Return the table of one site: median times, ratios, and median peak memory."""
     reference = measurements[ENTRY_POINTS].median_milliseconds
     return _table(
-        (f"{size:,} distributions, whole process", "median ms", "to `entry_points()`", "peak MiB"),
+        (f"{site}: whole process", "median ms", "to `entry_points()`", "peak MiB"),
         (
             (
                 name,

@@ -28,7 +28,16 @@ _PROMPT = "$ "
 _CONTINUED = "> "
 _SEPARATOR = "\x1e"
 _DIGEST = re.compile(r"t1:[A-Za-z0-9+/]{43}=")
-_DURATION = re.compile(r'("duration_us": )[0-9]+')
+_DURATIONS = (
+    re.compile(r'("duration_us": )[0-9]+'),
+    re.compile(r'("sha256": )"[0-9a-f]{64}"'),
+    re.compile(r"(^[0-9]+ passed.* in )[0-9.]+(?=s$)"),
+    re.compile(r"(?<=  |, )()[0-9.]+(?= (?:ms|MiB)\b)"),
+)
+"""What a report, pytest and `plugins check --run` measure, behind what stays the same.
+
+The digest of a lock follows from those of the wheels that were built here.
+"""
 
 
 class PageRunner:
@@ -143,19 +152,25 @@ def _as_documented(output: str, device: Device) -> str:
     )
 
 
+def _without_measurements(line: str) -> str:
+    for measured in _DURATIONS:
+        line = measured.sub(r"\g<1>0", line)
+    return line
+
+
 class Comparable:
     """Texts of one page without what differs between two runs of the same commands.
 
-    Durations are left out. The digests of wheels that are built here depend on the version
-    of the build back end, so each is replaced by the number of its first appearance: that
-    two are equal, or aren't, is compared.
+    What is measured is left out. The digests of wheels that are built here depend on the
+    version of the build back end, so each is replaced by the number of its first appearance:
+    that two are equal, or aren't, is compared.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     def lines(self, lines: Iterable[str]) -> list[str]:
-        return [_DIGEST.sub(self._number, _DURATION.sub(r"\g<1>0", line)) for line in lines]
+        return [_DIGEST.sub(self._number, _without_measurements(line)) for line in lines]
 
     def _number(self, match: re.Match[str]) -> str:
         digest = match.group()

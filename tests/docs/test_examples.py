@@ -13,6 +13,8 @@ import pytest
 
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.errors import CoralLockError
+from coral_lock.manifest.model import MANIFEST_NAME
+from coral_lock.manifest.reader import read_manifest
 from coral_lock.schema_files import schema_text
 from tests.docs.pages import Block, all_pages, blocks_of, english_pages, page_name
 from tests.docs.sessions import Comparable, PageRunner
@@ -74,16 +76,19 @@ def test_python_examples_are_run(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", _chosen("yaml"))
-def test_yaml_examples_are_descriptors(block: Block, tmp_path: Path) -> None:
-    path = tmp_path / block.marker["file"]
+def test_yaml_examples_are_descriptors_or_manifests(block: Block, tmp_path: Path) -> None:
+    import yaml
+
+    path = tmp_path / Path(block.marker["file"]).name
     path.write_text(block.text, encoding="utf-8")
-    if path.name in WRONG_DESCRIPTORS:
+    if path.name == MANIFEST_NAME:
+        read_manifest(block.text.encode(), path.name)
+        jsonschema.validate(yaml.safe_load(block.text), json.loads(schema_text("manifest")))
+    elif path.name in WRONG_DESCRIPTORS:
         with pytest.raises(CoralLockError):
             load_descriptor(str(path))
     else:
         load_descriptor(str(path))
-        import yaml
-
         jsonschema.validate(yaml.safe_load(block.text), json.loads(schema_text("descriptor")))
 
 

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
 import shutil
 import subprocess
-import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +12,7 @@ import pytest
 from tests.conftest import MakeDevice
 from tests.support.device import Device
 from tests.support.environments import install_with_uv
+from tests.support.handmade_wheels import make_wheel
 
 SPEC = (
     "from coral_inference.runtime.plugins import PluginSpec\n"
@@ -24,39 +21,6 @@ SPEC = (
     "    return PluginSpec(name={name!r}, activate=lambda config: True)\n"
 )
 EVIL = "import sys\nprint('EVIL CODE RAN', file=sys.stderr)\n"
-
-
-def make_wheel(
-    directory: Path,
-    name: str,
-    files: Mapping[str, str],
-    *,
-    entry_point: str = "",
-    requires: str = "",
-) -> Path:
-    """Write a wheel by hand, as no build back end would make it."""
-    dist_info = f"{name.replace('-', '_')}-1.0.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-    members = {
-        **files,
-        f"{dist_info}/METADATA": metadata + (f"Requires-Dist: {requires}\n" if requires else ""),
-        f"{dist_info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    if entry_point:
-        members[f"{dist_info}/entry_points.txt"] = (
-            f"[coral_inference.patches]\n{name} = {entry_point}\n"
-        )
-    rows = []
-    for path, text in members.items():
-        content = text.encode()
-        digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-        rows.append(f"{path},sha256={digest},{len(content)}\n")
-    members[f"{dist_info}/RECORD"] = "".join(rows) + f"{dist_info}/RECORD,,\n"
-    wheel = directory / f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        for path, text in members.items():
-            archive.writestr(path, text)
-    return wheel
 
 
 def install(machine: Device, *wheels: Path) -> None:

@@ -60,7 +60,7 @@ def test_the_json_says_everything_of_a_plugin(machine: Device) -> None:
         "compatible": True,
         "selected": True,
         "reason": None,
-        "evidence": "static",
+        "evidence": "manifest",
         "platforms": [],
         "after": [],
         "requires": {},
@@ -153,9 +153,11 @@ def test_the_host_is_never_imported(device: MakeDevice) -> None:
 
 
 def test_terminal_escapes_in_a_description_are_shown_not_obeyed(device: MakeDevice) -> None:
-    machine = device("acme-object", *HOSTS)
-    path = machine.site_packages / "acme_object" / "__init__.py"
-    path.write_text(path.read_text().replace("Count frames", "\\x1b[31mred\\u202e"))
+    machine = device("my-package", *HOSTS)
+    path = machine.site_packages / "my_package" / "coral_plugins.py"
+    path.write_text(
+        path.read_text().replace("Improve camera stream stability", "\\x1b[31mred\\u202e")
+    )
     outcome = machine.coral("plugins", "list").require(0)
     assert "\\x1b[31mred\\u202e" in outcome.stdout
 

@@ -21,7 +21,24 @@ from tests.support.wheels import FIXTURES, build_wheels, fixture_projects
 
 REPOSITORY = FIXTURES.parent
 PACKAGE = "coral_lock"
-THIRD_PARTY = ("click==8.5.1", "packaging", "pyyaml", "markupsafe==3.0.4")
+THIRD_PARTY = ("click==8.5.1", "packaging", "pyyaml", "tomlkit", "markupsafe==3.0.4")
+AUTHORS_TOOLS = (
+    "build",
+    "editables",
+    "exceptiongroup",
+    "hatchling",
+    "iniconfig",
+    "pathspec",
+    "pluggy",
+    "pygments",
+    "pyproject-hooks",
+    "pytest",
+    "tomli",
+    "trove-classifiers",
+    "typing-extensions",
+)
+"""What the author of a plugin builds and tests with, and what that requires."""
+
 REAL_INFERENCE = "inference==0.58.0"
 
 
@@ -31,7 +48,8 @@ def fill_wheelhouse(output: Path) -> tuple[Path, ...]:
     built = build_wheels(fixture_projects(), output)
     with tempfile.TemporaryDirectory() as scratch:
         own = build_wheels((_copy_of_repository(Path(scratch, PACKAGE)),), output)
-    missing = [text for text in THIRD_PARTY if not _has(output, Requirement(text))]
+    wanted = (*THIRD_PARTY, *AUTHORS_TOOLS)
+    missing = [text for text in wanted if not _has(output, Requirement(text))]
     if missing:
         _download(missing, output)
     return (*built, *own)

@@ -15,14 +15,12 @@ from coral_lock.errors import LockError
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
 from tests.support.locks import sample_lock
+from tests.support.wheelhouse import REPOSITORY
 
 
 def written(path: Path, lock: Lock) -> str:
     path.write_text(write_lock(lock), encoding="utf-8", newline="")
     return str(path)
-
-
-from tests.support.wheelhouse import REPOSITORY
 
 
 @pytest.fixture
@@ -85,14 +83,14 @@ def test_a_lock_may_come_through_a_pipe(old: str, new: str, tmp_path: Path) -> N
         0,
         "lock\n  ~ the platform changed: rknn → 名前\n",
     )
-    finished = subprocess.run(
+    from_stdin = subprocess.run(
         (sys.executable, "-m", "coral_lock", "diff", "-", new),
         input=text,
         capture_output=True,
         check=False,
         cwd=REPOSITORY,
     )
-    assert finished.stdout.decode() == "lock\n  ~ the platform changed: rknn → 名前\n"
+    assert from_stdin.stdout.decode() == "lock\n  ~ the platform changed: rknn → 名前\n"
 
 
 def test_the_help_has_examples() -> None:

@@ -83,7 +83,8 @@ CASES: list[tuple[Lock, Lock, str]] = [
     (
         sample_lock(),
         with_camera(env=("ACME_TOKEN",)),
-        "my-package\n  ~ `patches:camera_stabilizer` needs other environment variables: [] → [ACME_TOKEN]\n",
+        "my-package\n  ~ `patches:camera_stabilizer` needs other environment variables: "
+        "[] → [ACME_TOKEN]\n",
     ),
     (
         sample_lock(),

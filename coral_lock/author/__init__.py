@@ -1,0 +1,1 @@
+"""What the author of a plugin works with: the project, its manifest, its checks."""

@@ -1,0 +1,314 @@
+"""What the plugins do when they run: at import, and when they are activated."""
+
+from __future__ import annotations
+
+from coral_lock.author.check.entry_points import place
+from coral_lock.author.check.measurement import Activated, Imported, LiveSpec, Measurements
+from coral_lock.author.check.subject import BACKEND, PLUGIN
+from coral_lock.author.check.trial import TIME_LIMIT, run_trial
+from coral_lock.descriptor.model import DEFAULT_ORIGIN
+from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+from coral_lock.names import plugin_id
+from coral_lock.plugin.facts import FactsError, facts_from_fields
+from coral_lock.plugin.overrides import merged
+from coral_lock.plugin.terms import NO_TERMS
+from coral_lock.reporter import Reporter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any
+
+    from coral_lock.author.check.subject import DeclaredEntryPoint, LearntEntryPoint, Subject
+    from coral_lock.author.check.trial import Trial
+    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.plugin.facts import PluginFacts
+    from coral_lock.plugin.terms import PluginTerms
+
+MAX_IMPORT_MS = 1000
+"""How long an import may take: a device pays for it at every start."""
+
+MAX_IMPORT_MEMORY_KIB = 200 * 1024
+"""How much memory an import may add."""
+
+DEFAULT_PLATFORMS = ("onnx", "rknn")
+"""The platforms to activate on where a manifest names none."""
+
+DEFAULTS = "the defaults"
+_MAX_SPECS = 1000
+
+
+def measure(
+    subject: Subject,
+    path: Sequence[str],
+    terms: Mapping[str, PluginTerms],
+    *,
+    time_limit: float = TIME_LIMIT,
+    reporter: Reporter | None = None,
+) -> Measurements:
+    """Run the plugins of a subject, each in fresh interpreters.
+
+    Args:
+        subject: what is checked.
+        path: the `sys.path` to run them with.
+        terms: what the manifests declare of each plugin, by its id.
+        time_limit: the seconds that each interpreter may take.
+        reporter: is told of each interpreter.
+    """
+    reporter = reporter or Reporter()
+    sample = next((sample for sample in subject.samples if sample.descriptor), None)
+    config = _config(None if sample is None else sample.descriptor)
+    imports: list[Imported] = []
+    activations: list[Activated] = []
+    for declared in subject.entry_points:
+        entry_point = declared.entry_point
+        reporter.probing(entry_point.value)
+        imported = _imported(declared, run_trial(entry_point, path, time_limit=time_limit))
+        imports.append(imported)
+        for spec in imported.specs:
+            identifier = plugin_id(entry_point.group, spec.facts.name)
+            own = terms.get(identifier, NO_TERMS)
+            for platform in own.platforms or DEFAULT_PLATFORMS:
+                handed = merged(own.default_config_overrides, config)
+                trial = run_trial(
+                    entry_point,
+                    path,
+                    plugin=spec.facts.name,
+                    config={**handed, "platform": platform},
+                    time_limit=time_limit,
+                )
+                activations.append(_activated(identifier, declared, platform, trial))
+    reporter.finished()
+    return Measurements(
+        imports=tuple(imports),
+        activations=tuple(activations),
+        configuration=DEFAULTS if sample is None else sample.path,
+    )
+
+
+def _config(descriptor: Descriptor | None) -> dict[str, Any]:
+    """Return the arguments of the `RuntimeConfig` that a descriptor stands for.
+
+    Patches of which the descriptor says nothing are left out, so that a manifest can.
+    """
+    if descriptor is None:
+        return {}
+    config = descriptor.runtime_config()
+    names = ("services", "auto_patch_rknn", "auto_discover_backends", "extra_patches")
+    patches = {
+        name: is_on
+        for name, is_on in config.patches.items()
+        if descriptor.request("patches", name) is not None
+        or descriptor.origins.get(f"patches.{name}", DEFAULT_ORIGIN) != DEFAULT_ORIGIN
+    }
+    return {**{name: getattr(config, name) for name in names}, "patches": patches}
+
+
+def _imported(declared: DeclaredEntryPoint, trial: Trial) -> Imported:
+    error = trial.text("error")
+    is_malformed = error is not None and trial.answer.get("malformed") is True
+    if error is None and "specs" not in trial.answer:
+        error = f"importing `{declared.module}` {trial.ending or 'ended before it answered'}"
+    changes = trial.answer.get("changes")
+    specs: tuple[LiveSpec, ...] = ()
+    if error is None:
+        try:
+            specs = _live_specs(trial.answer.get("specs"))
+        except FactsError as wrong:
+            error, is_malformed = str(wrong), True
+    return Imported(
+        declared=declared,
+        error=error,
+        is_malformed=is_malformed,
+        import_ms=trial.number("import_ms"),
+        peak_memory_kib=trial.count("peak_memory_kib"),
+        import_memory_kib=trial.count("import_memory_kib"),
+        output=trial.printed(),
+        changes=tuple(map(str, changes)) if isinstance(changes, list) else (),
+        specs=specs,
+    )
+
+
+def _live_specs(answer: object) -> tuple[LiveSpec, ...]:
+    if not isinstance(answer, list) or not 0 < len(answer) <= _MAX_SPECS:
+        raise FactsError("the process didn't say what its specs are")
+    specs = []
+    for item in answer:
+        fields = item.get("facts") if isinstance(item, dict) else None
+        if not isinstance(fields, dict):
+            raise FactsError("the process didn't say what its specs are")
+        kind = BACKEND if item.get("backend") is True else PLUGIN
+        specs.append(LiveSpec(facts=facts_from_fields(fields), kind=kind))
+    return tuple(specs)
+
+
+def _activated(
+    identifier: str, declared: DeclaredEntryPoint, platform: str, trial: Trial
+) -> Activated:
+    supports, result = trial.answer.get("supports"), trial.answer.get("activate")
+    outcome = Activated(
+        plugin=identifier,
+        declared=declared,
+        platform=platform,
+        supported=supports if isinstance(supports, bool) else None,
+        result="failed",
+        duration_ms=trial.number("duration_ms"),
+    )
+    error = trial.text("error")
+    if isinstance(supports, str):
+        return outcome.replace(is_no_bool=True, reason=f"`supports` returned a {supports}")
+    if supports is False:
+        return outcome.replace(result="unsupported")
+    if error is not None:
+        return outcome.replace(reason=error)
+    if isinstance(result, bool):
+        return outcome.replace(result="true" if result else "false")
+    if isinstance(result, str):
+        return outcome.replace(is_no_bool=True, reason=f"`activate` returned a {result}")
+    step = "`activate`" if trial.answer.get("activating") else "`supports`"
+    return outcome.replace(reason=f"{step} {trial.ending or 'ended the process'}")
+
+
+def with_live_facts(
+    learnt: Iterable[LearntEntryPoint], measurements: Measurements
+) -> tuple[LearntEntryPoint, ...]:
+    """Return what is known of each entry point, from the live specs where the source is silent."""
+    live = {imported.declared: imported.specs for imported in measurements.imports}
+    completed = []
+    for entry in learnt:
+        specs = live.get(entry.declared, ())
+        if specs and entry.refusal is not None:
+            entry = entry.replace(facts=tuple(spec.facts for spec in specs))
+        if specs and not entry.kinds:
+            entry = entry.replace(kinds=frozenset(spec.kind for spec in specs))
+        completed.append(entry)
+    return tuple(completed)
+
+
+def check_run(
+    subject: Subject, learnt: Iterable[LearntEntryPoint], measurements: Measurements
+) -> tuple[Finding, ...]:
+    """Return the findings about what running the plugins showed.
+
+    Args:
+        subject: what is checked.
+        learnt: what the sources say of each entry point.
+        measurements: what running them showed.
+    """
+    findings: list[Finding] = []
+    entries = {entry.declared: entry for entry in learnt}
+    for imported in measurements.imports:
+        entry = entries[imported.declared]
+        where = place(subject, entry)
+        findings.extend(_import_findings(imported, where))
+        if imported.specs and entry.facts:
+            findings.extend(_live_findings(imported, entry, where))
+    for activated in measurements.activations:
+        findings.extend(
+            _activation_findings(activated, place(subject, entries[activated.declared]))
+        )
+    return sorted_findings(findings)
+
+
+def _import_findings(imported: Imported, where: str) -> Iterator[Finding]:
+    declared, value = imported.declared, imported.declared.entry_point.value
+
+    def finding(code: str, severity: str, summary: str, hint: str, **details: str) -> Finding:
+        return Finding(
+            code=code,
+            severity=severity,
+            subject=declared.id,
+            summary=summary,
+            where=where,
+            hint=hint,
+            **details,
+        )
+
+    if imported.error is not None:
+        code = "spec-malformed" if imported.is_malformed else "import-failed"
+        what = "yields no sound spec" if imported.is_malformed else "can't be imported"
+        hint = "make it work with nothing installed but what the distribution requires"
+        yield finding(code, ERROR, f"`{value}` {what}: {imported.error}", hint)
+    for measured, limit, unit in (
+        (imported.import_ms, MAX_IMPORT_MS, "ms"),
+        (imported.import_memory_kib, MAX_IMPORT_MEMORY_KIB, "KiB"),
+    ):
+        if measured is not None and measured > limit:
+            yield finding(
+                "costly-import",
+                WARNING,
+                f"importing `{value}` costs much, and a device pays for it at every start",
+                "import what is large inside of `activate`",
+                expected=f"at most {limit} {unit}",
+                found=f"{measured:.0f} {unit}",
+            )
+    if imported.output.strip():
+        first = imported.output.strip().splitlines()[0]
+        summary = f"importing `{value}` prints"
+        yield finding(
+            "import-output", WARNING, summary, "use `logging` instead", found=f"`{first[:100]}`"
+        )
+    for change in imported.changes:
+        hint = "leave that to the program, or do it inside of `activate`"
+        yield finding("import-side-effect", WARNING, f"importing `{value}` {change}", hint)
+
+
+def _live_findings(imported: Imported, entry: LearntEntryPoint, where: str) -> Iterator[Finding]:
+    group = entry.declared.entry_point.group
+    stated = {entry.id_of(facts): facts for facts in entry.facts}
+    live = {plugin_id(group, spec.facts.name): spec.facts for spec in imported.specs}
+    if stated.keys() != live.keys():
+        yield _unstable(entry.declared.id, _listed(stated), _listed(live), where)
+    for identifier in stated.keys() & live.keys():
+        if stated[identifier] != live[identifier]:
+            expected, found = _described(stated[identifier]), _described(live[identifier])
+            yield _unstable(identifier, expected, found, where)
+
+
+def _unstable(subject: str, expected: str, found: str, where: str) -> Finding:
+    return Finding(
+        code="spec-unstable",
+        severity=ERROR,
+        subject=subject,
+        summary=f"the spec of `{subject}` isn't at run time what its source says",
+        expected=expected,
+        found=found,
+        where=where,
+        hint="make the spec the same wherever it is imported: a locked start refuses another",
+    )
+
+
+def _described(facts: PluginFacts) -> str:
+    return ", ".join(f"{field} {getattr(facts, field)!r}" for field in facts._fields)
+
+
+def _listed(identifiers: Iterable[str]) -> str:
+    return ", ".join(f"`{identifier}`" for identifier in sorted(identifiers)) or "nothing"
+
+
+def _activation_findings(activated: Activated, where: str) -> Iterator[Finding]:
+    if activated.result not in ("false", "failed"):
+        return
+    on_platform = f"`{activated.plugin}` on the platform `{activated.platform}`"
+    if activated.is_no_bool:
+        yield Finding(
+            code="not-a-bool",
+            severity=ERROR,
+            subject=activated.plugin,
+            summary=f"{on_platform} doesn't say whether it works: {activated.reason}",
+            expected="`True` or `False`",
+            where=where,
+            hint="return `True` where it worked, and `False` or an exception where it didn't",
+        )
+        return
+    is_false = activated.result == "false"
+    yield Finding(
+        code="activation-failed",
+        severity=WARNING if is_false else ERROR,
+        subject=activated.plugin,
+        summary=f"{on_platform} failed: "
+        + ("`activate` returned False" if is_false else str(activated.reason)),
+        where=where,
+        hint="name the platforms where it works in `coral_plugin.yaml`, or give a sample "
+        "configuration that it works with",
+    )

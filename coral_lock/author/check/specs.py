@@ -1,0 +1,194 @@
+"""Are the specs well-formed, named once, of the right kind, and do they say something?"""
+
+from __future__ import annotations
+
+from coral_lock.author.check.entry_points import place
+from coral_lock.author.check.subject import BACKEND, PLUGIN
+from coral_lock.descriptor.sections import RESERVED_BACKEND_KEYS
+from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+from coral_lock.plugin.config import BUILT_IN_PATCHES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from coral_lock.author.check.definitions import Definitions
+    from coral_lock.author.check.subject import LearntEntryPoint, Subject
+    from coral_lock.plugin.facts import PluginFacts
+
+_PLACEHOLDERS = frozenset(
+    {"description", "descriptionhere", "mydescription", "myplugin", "placeholder", "plugin"}
+    | {"plugindescription", "shortdescription", "none", "na", "lorem", "loremipsum", "xxx"}
+)
+_UNFINISHED = ("todo", "fixme", "tbd", "xxx:")
+_KIND_OF_GROUP = {"backends": BACKEND, "patches": PLUGIN, "workflows": PLUGIN}
+
+
+def check_specs(
+    subject: Subject,
+    learnt: Iterable[LearntEntryPoint],
+    definitions: Definitions,
+    declared_by_manifest: Iterable[str] = (),
+) -> tuple[Finding, ...]:
+    """Return the findings about the specs that the entry points yield.
+
+    Args:
+        subject: what is checked.
+        learnt: what is known of each entry point.
+        definitions: finds the places in the sources.
+        declared_by_manifest: the entry points, `<group>:<name>`, of which a manifest says
+            what they yield, so that their sources needn't.
+    """
+    covered = frozenset(declared_by_manifest)
+    findings: list[Finding] = []
+    first: dict[str, LearntEntryPoint] = {}
+    for entry in learnt:
+        findings.extend(_entry_findings(subject, entry, entry.declared.id in covered))
+        for facts in entry.facts:
+            identifier = entry.id_of(facts)
+            if identifier in first:
+                findings.append(_duplicate(subject, entry, identifier, first[identifier]))
+            first.setdefault(identifier, entry)
+            findings.extend(_facts_findings(subject, entry, facts, definitions))
+    return sorted_findings(findings)
+
+
+def _entry_findings(
+    subject: Subject, entry: LearntEntryPoint, is_covered: bool
+) -> Iterator[Finding]:
+    entry_point, where = entry.declared.entry_point, place(subject, entry)
+    if entry.fault is not None:
+        yield Finding(
+            code="spec-malformed",
+            severity=ERROR,
+            subject=entry.declared.id,
+            summary=f"the spec of `{entry_point.value}` is malformed: {entry.fault}",
+            where=where,
+            hint="correct the field",
+        )
+    if entry.refusal is not None and not is_covered and entry.resolution.status != "absent":
+        yield Finding(
+            code="spec-unreadable",
+            severity=WARNING,
+            subject=entry.declared.id,
+            summary=f"what `{entry_point.value}` yields can't be read from its source: "
+            f"{entry.refusal}",
+            where=entry.refusal_where,
+            hint="write the spec with literals and constants, or declare the plugin in "
+            "`coral_plugin.yaml`",
+        )
+    wanted = _KIND_OF_GROUP[entry_point.group]
+    for kind in sorted(entry.kinds - {wanted}):
+        yield wrong_kind(entry.declared.id, entry_point.group, kind, where)
+    if len(entry.facts) == 1 and entry.facts[0].name != entry_point.name:
+        yield Finding(
+            code="name-differs",
+            severity=WARNING,
+            subject=entry.id_of(entry.facts[0]),
+            summary="the entry point has another name than the plugin, which is known by its own",
+            expected=f"`{entry.facts[0].name}`",
+            found=f"`{entry_point.name}`",
+            where=entry.declared.where,
+            hint="give the entry point the plugin's name",
+        )
+
+
+def wrong_kind(subject: str, group: str, kind: str, where: str) -> Finding:
+    """Return the finding that a group holds a spec of the other kind."""
+    right_groups = " or ".join(f"`{name}`" for name, k in _KIND_OF_GROUP.items() if k == kind)
+    return Finding(
+        code="wrong-kind",
+        severity=ERROR,
+        subject=subject,
+        summary=f"the group `{group}` can't hold what the entry point yields",
+        expected=f"a `{_KIND_OF_GROUP[group]}`",
+        found=f"a `{kind}`",
+        where=where,
+        hint=f"declare the entry point in the group {right_groups}, or yield a "
+        f"`{_KIND_OF_GROUP[group]}`",
+    )
+
+
+def _duplicate(
+    subject: Subject, entry: LearntEntryPoint, identifier: str, first: LearntEntryPoint
+) -> Finding:
+    return Finding(
+        code="duplicate-plugin",
+        severity=ERROR,
+        subject=identifier,
+        summary=f"`{identifier}` is yielded twice",
+        expected="each plugin once",
+        found=f"`{first.declared.entry_point.value}` and `{entry.declared.entry_point.value}`",
+        where=place(subject, entry),
+        hint="give one of them another name, or declare one entry point only",
+    )
+
+
+def _facts_findings(
+    subject: Subject, entry: LearntEntryPoint, facts: PluginFacts, definitions: Definitions
+) -> Iterator[Finding]:
+    identifier = entry.id_of(facts)
+
+    def place_of(text: str) -> str:
+        found = definitions.place_of_text(entry.resolution, text)
+        return place(subject, entry.replace(resolution=found))
+
+    for field in ("min_core_version", "min_inference_version"):
+        version = getattr(facts, field)
+        if version is not None and not _is_version(version):
+            yield Finding(
+                code="invalid-requirement",
+                severity=ERROR,
+                subject=identifier,
+                summary=f"the {field} of `{identifier}` isn't a PEP 440 version",
+                expected="a version like `0.0.4`",
+                found=f"`{version}`",
+                where=place_of(version),
+                hint=f"write {field} like `0.0.4`",
+            )
+    reserved = {"patches": BUILT_IN_PATCHES, "backends": RESERVED_BACKEND_KEYS}
+    if facts.name in reserved.get(entry.declared.entry_point.group, ()):
+        yield Finding(
+            code="reserved-name",
+            severity=ERROR,
+            subject=identifier,
+            summary=f"`{facts.name}` already means something else in a descriptor, so the plugin "
+            "couldn't be switched",
+            where=place_of(facts.name),
+            hint="give the plugin another name",
+        )
+    problem = _description_problem(facts) if entry.kinds == {PLUGIN} else None
+    if problem:
+        yield Finding(
+            code="poor-description",
+            severity=WARNING,
+            subject=identifier,
+            summary=f"the description of `{identifier}` {problem}",
+            found=f"`{facts.description}`" if facts.description else None,
+            where=place_of(facts.description or facts.name),
+            hint="say in one line what the plugin does: `plugins list` and a lock's reviewers "
+            "read it",
+        )
+
+
+def _description_problem(facts: PluginFacts) -> str | None:
+    description = _letters(facts.description)
+    if not description:
+        return "is empty"
+    if description.startswith(tuple(map(_letters, _UNFINISHED))) or description in _PLACEHOLDERS:
+        return "is a placeholder"
+    return "only repeats its name" if description == _letters(facts.name) else None
+
+
+def _letters(text: str) -> str:
+    return "".join(character for character in text.casefold() if character.isalnum())
+
+
+def _is_version(text: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True

@@ -1,0 +1,142 @@
+"""What is checked, as plain data: a project, a wheel or an installed distribution."""
+
+from __future__ import annotations
+
+from coral_lock.names import plugin_id
+from coral_lock.plugin.facts import PluginFacts
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from coral_lock.author.check.definitions import Resolution
+    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.errors import CoralLockError
+    from coral_lock.inventory import EntryPoint
+
+PROJECT = "project"
+WHEEL = "wheel"
+INSTALLED = "installed"
+
+BACKEND = "BackendAdapter"
+PLUGIN = "PluginSpec"
+
+
+class DeclaredEntryPoint(Record):
+    """An entry point and where it is declared, `pyproject.toml:12:21`."""
+
+    entry_point: EntryPoint
+    where: str
+
+    @property
+    def id(self) -> str:
+        """What stands for a plugin id as long as the plugin's own name isn't known."""
+        return plugin_id(self.entry_point.group, self.entry_point.name)
+
+    @property
+    def module(self) -> str:
+        return self.entry_point.value.partition(":")[0]
+
+
+class Sample(Record):
+    """A sample configuration: the descriptor that it gives, or what is wrong with it."""
+
+    path: str
+    descriptor: Descriptor | None = None
+    problems: tuple[CoralLockError, ...] = ()
+
+
+class Layout(Record):
+    """Which files a distribution puts where.
+
+    Args:
+        files: the paths under the site root, with slashes.
+        outside: what goes elsewhere: scripts, headers, data.
+    """
+
+    files: tuple[str, ...]
+    outside: tuple[str, ...] = ()
+
+
+class Archive(Record):
+    """A wheel as an archive (binary distribution format specification).
+
+    Args:
+        file_name: the wheel's own name.
+        dist_info: the name of its dist-info directory; empty where there is none.
+        name: the name that METADATA states, or an empty string.
+        version: the version that METADATA states, or an empty string.
+        wheel: the fields of its WHEEL file in lower case, each with all its values.
+        contents: the SHA-256 of each member in hexadecimal, by the member's name.
+        record: what RECORD states, by path; None where there is no RECORD.
+        problems: what makes it no sound archive, each with the member that it is about.
+    """
+
+    file_name: str
+    dist_info: str
+    name: str
+    version: str
+    wheel: Mapping[str, tuple[str, ...]]
+    contents: Mapping[str, str]
+    record: Mapping[str, str] | None
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+class Subject(Record):
+    """What the checks look at.
+
+    Args:
+        kind: `project`, `wheel` or `installed`.
+        target: how the user called it.
+        name: the distribution's normalized name.
+        version: its version; None where a build finds it out.
+        entry_points: those of the plugin groups.
+        read_source: takes a path under the site root and returns the content of that file
+            of the distribution, or None.
+        shown: takes a path under the site root and returns how messages call the file.
+        samples: the sample configurations, the one to try first in front.
+        import_path: what comes before `sys.path` where plugins are run.
+        layout: the files, where they are known before a build.
+        archive: the wheel, where it is one.
+        record_problems: why an installed distribution's RECORD isn't true.
+    """
+
+    kind: str
+    target: str
+    name: str
+    version: str | None
+    entry_points: tuple[DeclaredEntryPoint, ...]
+    read_source: Callable[[str], bytes | None]
+    shown: Callable[[str], str] = str
+    samples: tuple[Sample, ...] = ()
+    import_path: tuple[str, ...] = ()
+    layout: Layout | None = None
+    archive: Archive | None = None
+    record_problems: tuple[CoralLockError, ...] = ()
+
+
+class LearntEntryPoint(Record):
+    """What the source says of an entry point, without running it.
+
+    Args:
+        declared: the entry point.
+        resolution: whether its module and attribute are there, and where.
+        facts: the specs that it yields; none where they aren't certain.
+        kinds: which of `PluginSpec` and `BackendAdapter` it yields; nothing if that is open.
+        fault: why its specs are certain and wrong, or None.
+        refusal: why its specs aren't certain, or None.
+        refusal_where: the place of that reason.
+    """
+
+    declared: DeclaredEntryPoint
+    resolution: Resolution
+    facts: tuple[PluginFacts, ...] = ()
+    kinds: frozenset[str] = frozenset()
+    fault: str | None = None
+    refusal: str | None = None
+    refusal_where: str | None = None
+
+    def id_of(self, facts: PluginFacts) -> str:
+        """Return the id of one of its plugins."""
+        return plugin_id(self.declared.entry_point.group, facts.name)

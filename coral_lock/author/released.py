@@ -1,0 +1,94 @@
+"""What a released distribution declares of its plugins: an installed one, or a wheel."""
+
+from __future__ import annotations
+
+import os
+
+from coral_lock.author.wheel_file import WheelFile
+from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError
+from coral_lock.installed.dist_info import parse_entry_points
+from coral_lock.inventory import BrokenDistribution
+from coral_lock.manifest.model import Manifest, manifest_paths
+from coral_lock.manifest.reader import MAX_MANIFEST_BYTES, read_manifest
+from coral_lock.names import normalized_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from coral_lock.inventory import EntryPoint, Inventory
+
+
+def released_manifest(source: str, inventory: Callable[[], Inventory]) -> Manifest:
+    """Return what the manifests of a released distribution declare, one after the other.
+
+    Args:
+        source: a wheel's file, or the name of an installed distribution.
+        inventory: makes the inventory that knows what is installed.
+
+    Raises:
+        InputError: there is no such wheel or distribution, or a manifest can't be used.
+        ProblemsError: a manifest has several mistakes.
+        CoralLockError: it declares no plugin, or ships no manifest (exit code 1).
+    """
+    if source.endswith(".whl") or os.sep in source:
+        return _of_wheel(source)
+    return _of_distribution(source, inventory())
+
+
+def _of_wheel(path: str) -> Manifest:
+    with WheelFile(path) as wheel:
+        text = wheel.read_metadata("entry_points.txt")
+        entry_points = () if text is None else parse_entry_points(text, f"{path}/entry_points.txt")
+        return _joined(
+            path, path, entry_points, lambda member: wheel.read(member, MAX_MANIFEST_BYTES)
+        )
+
+
+def _of_distribution(source: str, inventory: Inventory) -> Manifest:
+    name = normalized_name(source)
+    distribution = inventory.find(name)
+    if distribution is None:
+        raise InputError(
+            f"`{source}` isn't installed, and is no wheel",
+            expected="the name of an installed distribution, or a file `*.whl`",
+            hint=f"install `{source}`, or name its wheel",
+        )
+    if isinstance(distribution, BrokenDistribution):
+        raise distribution.error
+    return _joined(
+        f"`{name}`",
+        distribution.location,
+        distribution.entry_points,
+        lambda path: inventory.read_source(name, path),
+    )
+
+
+def _joined(
+    subject: str,
+    where: str,
+    entry_points: Iterable[EntryPoint],
+    read: Callable[[str], bytes | None],
+) -> Manifest:
+    """Return the plugins of every manifest that the entry points lead to."""
+    modules = dict.fromkeys(point.value.partition(":")[0] for point in entry_points)
+    if not modules:
+        raise _nothing(f"{subject} declares no plugin", where, None)
+    manifests: dict[str, Manifest] = {}
+    for module in modules:
+        for path in manifest_paths(module):
+            content = None if path in manifests else read(path)
+            if content is not None:
+                manifests[path] = read_manifest(content, path)
+            if path in manifests:
+                break
+    if not manifests:
+        hint = "in its project, run `coral-runtime manifest compile`"
+        raise _nothing(f"{subject} ships no manifest", where, hint)
+    return Manifest(plugins=tuple(p for manifest in manifests.values() for p in manifest.plugins))
+
+
+def _nothing(message: str, where: str, hint: str | None) -> CoralLockError:
+    error = CoralLockError(message, where=where, hint=hint)
+    error.exit_code = DOES_NOT_HOLD
+    return error

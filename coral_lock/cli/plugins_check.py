@@ -1,0 +1,64 @@
+"""`coral-runtime plugins check`: what an author can know before anybody installs a plugin."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from coral_lock import canonical_json
+from coral_lock.author.check.report import check_subject
+from coral_lock.author.check.targets import open_target
+from coral_lock.author.check.text import annotation_lines, summary_line, text_lines
+from coral_lock.cli.messages import printable, say
+from coral_lock.cli.progress import terminal_reporter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from coral_lock.author.check.report import CheckReport
+
+TEXT, JSON, GITHUB = "text", "json", "github"
+
+
+@click.command("check")
+@click.argument("target", default=".")
+@click.option(
+    "--run",
+    is_flag=True,
+    help="Import and activate the plugins, too, each in fresh interpreters.",
+)
+@click.option("-c", "--config", metavar="FILE", help="A sample configuration to check with.")
+@click.option(
+    "--output-format",
+    type=click.Choice((TEXT, JSON, GITHUB)),
+    default=TEXT,
+    show_default=True,
+    help="How the outcome is printed.",
+)
+def check_plugins(target: str, run: bool, config: str | None, output_format: str) -> int:
+    """Check the plugins of TARGET, and report everything that would fail elsewhere.
+
+    TARGET is a project's directory, a wheel file, or the name of an installed
+    distribution; by default the project in the working directory. Without --run nothing
+    of it is run.
+
+    \b
+    Examples:
+      coral-runtime plugins check
+      coral-runtime plugins check dist/my_package-1.0.0-py3-none-any.whl
+      coral-runtime plugins check my-package --run -c runtime.yaml
+      coral-runtime plugins check --output-format github
+    """
+    with open_target(target, config) as subject:
+        report = check_subject(subject, run=run, reporter=terminal_reporter())
+    sys.stdout.write(_rendered(report, output_format))
+    sys.stdout.flush()
+    say(summary_line(report))
+    return report.exit_code
+
+
+def _rendered(report: CheckReport, output_format: str) -> str:
+    if output_format == JSON:
+        return canonical_json.write(report.to_dict())
+    lines = text_lines(report) if output_format == TEXT else annotation_lines(report.findings)
+    return "".join(f"{printable(line)}\n" for line in lines)

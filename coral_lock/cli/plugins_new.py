@@ -1,0 +1,55 @@
+"""`coral-runtime plugins new`: begin a plugin's project."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from coral_lock.cli.messages import printable, say
+from coral_lock.errors import HOLDS
+from coral_lock.names import GROUPS
+from coral_lock.wording import counted
+
+
+@click.command("new")
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--group",
+    type=click.Choice(GROUPS),
+    default="patches",
+    show_default=True,
+    help="What the plugin is.",
+)
+@click.option(
+    "--directory",
+    metavar="DIR",
+    default=".",
+    help="Where the project's directory is made; by default here.",
+)
+def new_plugin(name: str, group: str, directory: str) -> int:
+    """Write a project for a new plugin into the directory NAME, and print its files.
+
+    NAME is the name of the distribution; the package and the plugin are called after it.
+    The project has an entry point, a manifest, a test, a sample descriptor and a workflow
+    for continuous integration, and passes `plugins check`. Nothing is ever overwritten.
+
+    \b
+    Examples:
+      coral-runtime plugins new acme-night-vision
+      coral-runtime plugins new acme-npu --group backends --directory projects
+    """
+    # The other commands of the group are on the way to this module, and need none of these.
+    from coral_lock.author.new_project import write_project
+    from coral_lock.author.scaffold import naming_of, project_files
+
+    naming = naming_of(name, group)
+    files = project_files(naming, group)
+    target = os.path.normpath(os.path.join(directory, name))
+    write_project(target, files)
+    for path in files:
+        sys.stdout.write(f"{printable(os.path.join(target, *path.split('/')))}\n")
+    sys.stdout.flush()
+    say(f"wrote {target}: {counted(len(files), 'file')}; its README.md says what comes next")
+    return HOLDS

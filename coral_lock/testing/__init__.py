@@ -1,0 +1,1 @@
+"""What authors test their plugins with: fixtures that pytest finds by itself."""

@@ -1,0 +1,175 @@
+"""A project that `plugins new` makes goes from nothing to a locked start."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from coral_lock.names import GROUPS
+from tests.conftest import MakeDevice
+from tests.support.device import Device
+from tests.support.wheels import build_wheels
+
+HOSTS = ("coral-inference==0.0.4", "inference==0.58.0")
+PLATFORMS = {"backends": "rknn", "patches": "onnx", "workflows": "onnx"}
+
+
+def _made(author: Device, *options: str) -> Path:
+    author.coral("plugins", "new", "acme-glow", *options).require(0)
+    return author.directory / "acme-glow"
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_from_nothing_to_a_locked_start(device: MakeDevice, tmp_path: Path, group: str) -> None:
+    author = device("pytest", name="author")
+    project = _made(author, "--group", group)
+    author.coral("manifest", "compile", "--check", cwd=project).require(0)
+    assert author.coral("plugins", "check", cwd=project).require(0).stdout == ""
+    author.coral("plugins", "check", "--run", cwd=project).require(0)
+    author.install("--editable", f"{project}[dev]")
+    tests = author.run("python", "-m", "pytest", "-q", cwd=project).require(0)
+    assert tests.stdout.rstrip().partition(" in ")[0].endswith("3 passed")
+
+    (wheel,) = build_wheels((project,), tmp_path / "wheels")
+    assert author.coral("plugins", "check", wheel).require(0).stdout == ""
+    locks = []
+    for installer in ("uv", "pip"):
+        machine = device(*HOSTS, installer=installer, name=installer)
+        machine.install(str(wheel), installer=installer)
+        identifier = f"{group}:acme_glow"
+        listed = machine.coral("plugins", "list", "--output-format", "json").require(0).json()
+        (plugin,) = listed["plugins"]
+        assert (plugin["id"], plugin["evidence"], plugin["selected"]) == (
+            identifier,
+            "manifest",
+            True,
+        )
+        config = project / "runtime.yaml"
+        locks.append(machine.locked("-c", config))
+        machine.coral("lock", "-c", config, "--check").require(0)
+        report = machine.coral("init", "--locked", "-c", config).require(0).json()
+        assert report["state"]["platform"] == PLATFORMS[group]
+        assert report["state"]["plugins_loaded"] == {identifier: True}
+        assert report["findings"] == []
+    assert locks[0] == locks[1]
+
+
+def test_the_command_says_what_it_wrote(device: MakeDevice) -> None:
+    author = device()
+    (author.directory / "projects").mkdir()
+    outcome = author.coral(
+        "plugins", "new", "Acme.Glow", "--group", "backends", "--directory", "projects"
+    ).require(0)
+    project = author.directory / "projects" / "Acme.Glow"
+    written = [path for path in project.rglob("*") if path.is_file()]
+    assert sorted(outcome.stdout.splitlines()) == sorted(
+        str(path.relative_to(author.directory)) for path in written
+    )
+    assert len(written) == 9
+    assert outcome.stderr == (
+        "wrote projects/Acme.Glow: 9 files; its README.md says what comes next\n"
+    )
+
+
+def test_nothing_is_overwritten(device: MakeDevice) -> None:
+    author = device()
+    project = _made(author)
+    (project / "README.md").write_text("mine\n", encoding="utf-8")
+    outcome = author.coral("plugins", "new", "acme-glow").require(2)
+    assert outcome.stdout == ""
+    assert outcome.stderr == (
+        "error: there is something already where the project would go; nothing was written\n"
+        "  expected: nothing, or an empty directory\n"
+        "  found: a directory with files\n"
+        "  where: acme-glow\n"
+        "  hint: choose another name, or another place with `--directory DIR`\n"
+    )
+    assert (project / "README.md").read_text(encoding="utf-8") == "mine\n"
+    assert [path.name for path in author.directory.iterdir()] == ["acme-glow"]
+
+
+def test_a_name_that_can_t_be_used(device: MakeDevice) -> None:
+    author = device()
+    outcome = author.coral("plugins", "new", "email").require(2)
+    assert outcome.stderr == (
+        "error: a project can't be called `email`: `email` is a module of Python's own\n"
+        "  hint: put your own prefix in front of it, like `acme-email`\n"
+    )
+    assert list(author.directory.iterdir()) == []
+
+
+def test_a_test_run_that_doesn_t_use_the_fixtures_isn_t_touched(device: MakeDevice) -> None:
+    """The pytest plugin is loaded by every run of pytest in its environment."""
+    author = device("pytest")
+    author.write(
+        "test_other.py",
+        "import sys\n"
+        "def test_other():\n"
+        "    assert 'coral_lock.testing.pytest_plugin' in sys.modules\n"
+        "    assert 'coral_lock.testing.harness' not in sys.modules\n"
+        "    assert 'yaml' not in sys.modules and 'click' not in sys.modules\n"
+        "    assert not any('coral' in type(finder).__module__ for finder in sys.meta_path)\n",
+    )
+    author.run("python", "-W", "error", "-m", "pytest", "-q").require(0)
+    listed = author.run("python", "-m", "pytest", "--fixtures", "-q").require(0).stdout
+    for name in ("coral_config", "coral_host", "coral_activation"):
+        assert f"\n{name} -- " in f"\n{listed}"
+
+
+_LEAKS = """\
+import os, sys
+import pytest
+
+ID = "patches:camera_stabilizer"
+
+
+def surroundings():
+    variables = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+    return variables, list(sys.path), list(sys.meta_path), sys.pycache_prefix
+
+
+before = surroundings()
+
+
+@pytest.mark.parametrize("core", ["0.0.4", "0.0.3", "0.0.4"])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_activation(coral_host, coral_activation, core, fresh):
+    assert surroundings() == before
+    assert "my_package" not in sys.modules
+    coral_host(core=core, inference="0.58.0")
+    activation = coral_activation(ID, fresh=fresh)
+    if core == "0.0.4":
+        activation.assert_activated(ID)
+        assert ("my_package" in sys.modules) is not fresh
+    else:
+        activation.assert_failed(ID, reason_contains="requires coral-inference >= 0.0.4")
+
+
+def test_nothing_is_left():
+    assert surroundings() == before
+    assert not any(name.startswith("my_package") for name in sys.modules)
+"""
+
+
+def test_fixtures_don_t_leak_from_test_to_test(device: MakeDevice) -> None:
+    """A host that is really installed, of the same version even, is passed over."""
+    author = device("pytest", "my-package==1.0.0", *HOSTS)
+    author.write("test_leaks.py", _LEAKS)
+    author.run("python", "-m", "pytest", "-q").require(0)
+
+
+def test_the_made_project_is_a_sound_git_repository(device: MakeDevice) -> None:
+    """What a test run and a build leave behind is ignored."""
+    author = device("pytest")
+    project = _made(author)
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=no")
+    for words in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "Begin")):
+        subprocess.run((*git, *words), cwd=project, check=True)
+    author.install("--editable", str(project))
+    author.run("python", "-m", "pytest", "-q", cwd=project).require(0)
+    status = subprocess.run(
+        ("git", "status", "--porcelain"), cwd=project, check=True, capture_output=True
+    )
+    assert status.stdout == b""

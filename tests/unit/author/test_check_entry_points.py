@@ -1,0 +1,210 @@
+"""Whether entry points resolve, proven from the sources alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from coral_lock.author.check.definitions import ABSENT, PROVEN, UNPROVEN, Definitions
+from coral_lock.author.check.report import check_subject
+from tests.unit.author.check_subjects import (
+    ENTRY_POINTS,
+    FILES,
+    MANIFEST,
+    PLUGINS,
+    findings_of,
+    subject,
+)
+
+
+def test_a_sound_project_has_no_findings() -> None:
+    assert findings_of(subject()) == []
+
+
+def _resolved(sources: dict[str, str], attribute: str = "target") -> tuple[str, str]:
+    contents = {path: text.encode() for path, text in sources.items()}
+    found = Definitions(contents.get).resolve("acme.plugins", attribute)
+    place = f" ({found.path}:{found.line}:{found.column})" if found.line else ""
+    return found.status, found.reason + place
+
+
+HERE = "acme/plugins.py"
+
+
+@pytest.mark.parametrize(
+    ("source", "place"),
+    [
+        ("def target(): ...", "1:1"),
+        ("async def target(): ...", "1:1"),
+        ("class target: ...", "1:1"),
+        ("target = 1", "1:10"),
+        ("target: int = 1", "1:15"),
+        ("é = 'é'; target = 1", "1:19"),
+        ("for target in (): ...", "1:5"),
+        ("with open(x) as target: ...", "1:17"),
+        ("try:\n    import target\nexcept ImportError:\n    target = None", "4:14"),
+        ("if x:\n    def target(): ...", "2:5"),
+        ("import target", "1:1"),
+        ("def f():\n    global target\n    target = 1", "2:5"),
+    ],
+)
+def test_a_binding_in_the_module_is_proof(source: str, place: str) -> None:
+    status, reason = _resolved({HERE: source})
+    assert (status, reason) == (PROVEN, f" ({HERE}:{place})")
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (
+            {HERE: "from .base import target", "acme/base.py": "\n\ndef target(): ..."},
+            (PROVEN, " (acme/base.py:3:1)"),
+        ),
+        (
+            {HERE: "from acme.base import t as target", "acme/base.py": "from .deep import t",
+             "acme/deep.py": "t = 1"},
+            (PROVEN, " (acme/deep.py:1:5)"),
+        ),
+        (
+            {HERE: "from .base import *", "acme/base.py": "target = 1"},
+            (PROVEN, " (acme/base.py:1:10)"),
+        ),
+        (
+            {HERE: "from . import target", "acme/__init__.py": "", "acme/target.py": ""},
+            (PROVEN, f" ({HERE}:1:1)"),
+        ),
+        (
+            {HERE: "from . import target", "acme/target.py": ""},
+            (PROVEN, f" ({HERE}:1:1)"),
+        ),
+        (
+            {HERE: "from .base import target", "acme/base.py": "other = 1", "acme/__init__.py": ""},
+            (ABSENT, f"`target` isn't defined in `acme.base` ({HERE}:1:1)"),
+        ),
+        (
+            {HERE: "from .gone import target", "acme/__init__.py": ""},
+            (ABSENT, "the module `acme.gone` isn't among the distribution's files"
+             f" ({HERE}:1:1)"),
+        ),
+        (
+            {HERE: "from .base import target", "acme/base.py": "from .plugins import target",
+             "acme/__init__.py": ""},
+            (ABSENT, f"`target` isn't defined in `acme.base` ({HERE}:1:1)"),
+        ),
+        (
+            {HERE: "from ...up import target", "acme/__init__.py": ""},
+            (ABSENT, f"a relative import leads outside of the package ({HERE}:1:1)"),
+        ),
+    ],
+)  # fmt: skip
+def test_imports_of_own_modules_are_followed(
+    sources: dict[str, str], expected: tuple[str, str]
+) -> None:
+    assert _resolved(sources) == expected
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (
+            {HERE: "from other import target"},
+            f"it comes from another package, `other` ({HERE}:1:1)",
+        ),
+        (
+            {HERE: "x = 1\nfrom other import *"},
+            f"it may come from a `*` import: it comes from another package, `other` ({HERE}:2:1)",
+        ),
+        (
+            {HERE: "def __getattr__(name): ..."},
+            f"`acme.plugins` makes its attributes in `__getattr__` ({HERE}:1:1)",
+        ),
+        ({HERE: "\nglobals()['target'] = 1"}, f"`globals(…` may bind it ({HERE}:2:1)"),
+        (
+            {"acme/plugins.abi3.so": ""},
+            "`acme.plugins` is compiled, it has no source",
+        ),
+    ],
+)
+def test_what_is_made_elsewhere_is_unproven(sources: dict[str, str], expected: str) -> None:
+    assert _resolved(sources) == (UNPROVEN, expected)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("", f"`target` isn't defined in `acme.plugins` ({HERE}:1:1)"),
+        ("target: int", f"`target` isn't defined in `acme.plugins` ({HERE}:1:1)"),
+        (
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from other import target",
+            f"`target` isn't defined in `acme.plugins` ({HERE}:1:1)",
+        ),
+        ("def f(:", f"the source doesn't parse: invalid syntax ({HERE}:1:1)"),
+    ],
+)
+def test_what_nothing_binds_is_absent(source: str, expected: str) -> None:
+    assert _resolved({HERE: source}) == (ABSENT, expected)
+
+
+@pytest.mark.parametrize(
+    ("attribute", "expected"),
+    [
+        ("Kit.make", (PROVEN, f" ({HERE}:1:1)")),
+        ("Kit.made", (PROVEN, f" ({HERE}:1:1)")),
+        ("Kit.gone", (ABSENT, f"`gone` isn't defined in the class `Kit` ({HERE}:1:1)")),
+        ("kit.gone", (UNPROVEN, f"`kit.gone` is an attribute of an object ({HERE}:4:7)")),
+    ],
+)
+def test_dotted_attributes(attribute: str, expected: tuple[str, str]) -> None:
+    source = "class Kit:\n    made = 1\n    def make(): ...\nkit = Kit()\n"
+    assert _resolved({HERE: source}, attribute) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "summary", "where", "hint"),
+    [
+        (
+            "acme.coral_plugin:sharpen",
+            "the module `acme.coral_plugin` isn't among the distribution's files",
+            "pyproject.toml:12:1",
+            "correct the entry point, or the module that it names",
+        ),
+        (
+            "acme.coral_plugins:sharpn",
+            "`sharpn` isn't defined in `acme.coral_plugins`",
+            f"{PLUGINS}:1:1",
+            "did you mean `acme.coral_plugins:sharpen`?",
+        ),
+        (
+            "json:loads",
+            "`json` is a module of the standard library, which is imported instead of the "
+            "distribution's",
+            "pyproject.toml:12:1",
+            "give the package another name",
+        ),
+    ],
+)
+def test_an_entry_point_that_does_not_resolve(
+    value: str, summary: str, where: str, hint: str
+) -> None:
+    checked = subject(entry_points=(*ENTRY_POINTS[:2], ("patches", "sharpen", value)))
+    (finding,) = [
+        finding
+        for finding in check_subject(checked).findings
+        if finding.code == "entry-point-unresolved"
+    ]
+    assert finding.summary == f"the entry point `{value}` doesn't resolve: {summary}"
+    assert (finding.severity, finding.subject) == ("error", "patches:sharpen")
+    assert (finding.where, finding.hint) == (where, hint)
+
+
+def test_an_entry_point_that_is_not_proven_is_a_warning() -> None:
+    files = {
+        **FILES,
+        PLUGINS: FILES[PLUGINS].replace("sharpen =", "from other import sharpen\n_ ="),
+    }
+    assert (
+        "warning",
+        "entry-point-unproven",
+        "nothing proves that `acme.coral_plugins:sharpen` is there: it comes from another "
+        "package, `other`",
+        f"{PLUGINS}:17:1",
+    ) in findings_of(subject({p: t for p, t in files.items() if p != MANIFEST}))

@@ -1,0 +1,104 @@
+"""The sample configurations of a project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from coral_lock.author.check.report import check_subject
+from coral_lock.author.check.targets import open_target
+from coral_lock.errors import InputError
+from tests.unit.author.check_subjects import FILES
+
+PYPROJECT = """\
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "acme"
+version = "1.0"
+
+[project.entry-points."coral_inference.patches"]
+denoise = "acme.coral_plugins:register_denoise"
+sharpen = "acme.coral_plugins:sharpen"
+
+[project.entry-points."coral_inference.backends"]
+npu = "acme.coral_backends:npu"
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for path, text in {**FILES, "pyproject.toml": PYPROJECT}.items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def found(config: str | None = None) -> list[tuple[str, str, str | None]]:
+    with open_target(".", config) as subject:
+        report = check_subject(subject)
+    return [(finding.code, finding.summary, finding.where) for finding in report.findings]
+
+
+def test_a_sound_project_has_no_findings(project: Path) -> None:
+    (project / "runtime.yaml").write_text("patches: {denoise: true, camera: false, blur: true}\n")
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["runtime.yaml", "runtime_cli.yml", "runtime-edge.json", "examples/runtime.yaml",
+     "config/runtime.yml"],
+)  # fmt: skip
+def test_samples_are_found_by_their_names(project: Path, name: str) -> None:
+    (project / name).parent.mkdir(exist_ok=True)
+    (project / name).write_text('{"patchs": {}}')
+    assert found() == [
+        ("sample-invalid", "a sample configuration is wrong: unknown key `patchs`", f"{name}:1:2")
+    ]
+
+
+def test_other_files_are_no_samples(project: Path) -> None:
+    (project / "docs").mkdir()
+    for name in ("other.yaml", "docs/runtime.yaml", "runtime.toml"):
+        (project / name).write_text("{")
+    assert found() == []
+
+
+def test_a_name_that_is_nearly_right(project: Path) -> None:
+    (project / "runtime.yaml").write_text("patches:\n  denoize: true\n")
+    assert found() == [
+        (
+            "near-miss",
+            "`patches:denoize` is nearly the name of a plugin of this distribution",
+            "runtime.yaml:2:3",
+        )
+    ]
+
+
+def test_a_given_sample_comes_first_and_has_to_exist(project: Path) -> None:
+    (project / "runtime.yaml").write_text("platform: rknn\n")
+    (project / "given.yaml").write_text("platform: onnx\n")
+    with open_target(".", "given.yaml") as subject:
+        assert [sample.path for sample in subject.samples] == ["given.yaml", "runtime.yaml"]
+    with pytest.raises(InputError, match="there is no descriptor"), open_target(".", "gone.yaml"):
+        pass
+
+
+def test_every_mistake_of_a_sample_is_told(project: Path) -> None:
+    (project / "given.yaml").write_text("platform: 1\npatchs: {}\n")
+    assert [(code, where) for code, _, where in found("given.yaml")] == [
+        ("sample-invalid", "given.yaml:1:11"),
+        ("sample-invalid", "given.yaml:2:1"),
+    ]
+
+
+@pytest.mark.parametrize("target", ["not-installed-anywhere", "no name"])
+def test_a_target_that_is_nothing(target: str) -> None:
+    with pytest.raises(InputError) as refused, open_target(target):
+        pass
+    assert refused.value.message == f"there is nothing to check under the name `{target}`"
