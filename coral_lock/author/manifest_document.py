@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.manifest.model import MANIFEST_VERSION
+from coral_lock.plugin.terms import terms_to_mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def manifest_document(plugins: Iterable[ManifestPlugin]) -> dict[str, Any]:
 
 
 def _plugin(plugin: ManifestPlugin) -> dict[str, Any]:
-    facts, terms = plugin.facts, plugin.terms
+    facts = plugin.facts
     fields = {
         "group": plugin.group,
         "name": facts.name,
@@ -29,15 +30,6 @@ def _plugin(plugin: ManifestPlugin) -> dict[str, Any]:
         "description": facts.description,
         "min_core_version": facts.min_core_version,
         "min_inference_version": facts.min_inference_version,
-        "platforms": list(terms.platforms),
-        "after": list(terms.after),
-        "requires": {relation.id: relation.reason for relation in terms.requires},
-        "conflicts": {relation.id: relation.reason for relation in terms.conflicts},
-        "default_config_overrides": dict(terms.default_config_overrides),
-        "env": {
-            variable.name: {"required": variable.required, "description": variable.description}
-            for variable in terms.env
-        },
-        "homepage": terms.homepage,
+        **terms_to_mapping(plugin.terms),
     }
     return {key: value for key, value in fields.items() if value}

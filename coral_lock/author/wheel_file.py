@@ -78,6 +78,11 @@ class WheelFile:
             self._file.close()
             raise
 
+    @property
+    def archive(self) -> zipfile.ZipFile:
+        """The open archive, its list of files within bounds."""
+        return self._archive
+
     def __enter__(self) -> Self:
         return self
 

@@ -23,6 +23,7 @@ from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.mapping import sorted_data
 from coral_lock.names import GROUPS
 from coral_lock.plugin.overrides import leaves
+from coral_lock.plugin.terms import terms_to_mapping
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.resolve.resolution import survey
 
@@ -175,21 +176,6 @@ def _plugin_document(decision: Decision) -> dict[str, Value]:
         "selected": decision.is_selected,
         "reason": decision.reason,
         "evidence": plugin.evidence,
-        **_terms_document(plugin.terms),
+        **{key: sorted_data(value) for key, value in terms_to_mapping(plugin.terms).items()},
         "problem": decision.problem.to_dict() if decision.problem else None,
-    }
-
-
-def _terms_document(terms: PluginTerms) -> dict[str, Value]:
-    return {
-        "platforms": list(terms.platforms),
-        "after": list(terms.after),
-        "requires": {relation.id: relation.reason for relation in terms.requires},
-        "conflicts": {relation.id: relation.reason for relation in terms.conflicts},
-        "default_config_overrides": sorted_data(terms.default_config_overrides),
-        "env": {
-            variable.name: {"required": variable.required, "description": variable.description}
-            for variable in terms.env
-        },
-        "homepage": terms.homepage,
     }

@@ -49,3 +49,19 @@ class PluginTerms(Record):
 
 
 NO_TERMS = PluginTerms()
+
+
+def terms_to_mapping(terms: PluginTerms) -> dict[str, Any]:
+    """Return terms as a manifest writes them, what is empty too."""
+    return {
+        "platforms": list(terms.platforms),
+        "after": list(terms.after),
+        "requires": {relation.id: relation.reason for relation in terms.requires},
+        "conflicts": {relation.id: relation.reason for relation in terms.conflicts},
+        "default_config_overrides": dict(terms.default_config_overrides),
+        "env": {
+            variable.name: {"required": variable.required, "description": variable.description}
+            for variable in terms.env
+        },
+        "homepage": terms.homepage,
+    }

@@ -216,7 +216,7 @@ def test_the_text_the_annotations_and_the_exit_codes(machine: Device) -> None:
     [
         (["not-installed"], "there is nothing to check under the name `not-installed`"),
         (["gone/"], "there is no `pyproject.toml`, so this is no project"),
-        (["gone.whl"], "the wheel can't be read: No such file or directory"),
+        (["gone.whl"], "there is no wheel"),
         (["my-package", "-c", "gone.yaml"], "there is no descriptor"),
         (["click"], "`click` declares no plugin"),
     ],

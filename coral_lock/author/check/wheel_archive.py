@@ -11,6 +11,7 @@ import zipfile
 import zlib
 
 from coral_lock.author.check.subject import Archive
+from coral_lock.author.wheel_file import WheelFile
 from coral_lock.errors import InputError
 from coral_lock.record import Record
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 MAX_MEMBERS = 50_000
 MAX_TOTAL_BYTES = 1 << 30
-MAX_DIRECTORY_BYTES = 32 << 20
 _MAX_TEXT = 8 << 20
 _MAX_PROBLEMS = 100
 _CHUNK = 1 << 16
@@ -52,17 +52,10 @@ def open_wheel(path: str, directory: str) -> OpenedWheel:
     Raises:
         InputError: it can't be read, isn't a zip file, or is larger than the bounds.
     """
-    try:
-        with zipfile.ZipFile(path) as opened:
-            members = opened.infolist()
-            _refuse_excess(members, path)
-            return _Unpacking(opened, os.path.basename(path), directory).run(members)
-    except zipfile.BadZipFile as error:
-        raise InputError(
-            f"the wheel isn't a zip file: {str(error)[:1].lower()}{str(error)[1:]}", where=path
-        ) from None
-    except OSError as error:
-        raise InputError(f"the wheel can't be read: {error.strerror}", where=path) from None
+    with WheelFile(path) as wheel:
+        members = wheel.archive.infolist()
+        _refuse_excess(members, path)
+        return _Unpacking(wheel.archive, os.path.basename(path), directory).run(members)
 
 
 def _refuse_excess(members: list[zipfile.ZipInfo], path: str) -> None:

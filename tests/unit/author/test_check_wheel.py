@@ -286,8 +286,8 @@ def _malformed_entry_points(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_not_a_zip, "the wheel isn't a zip file: file is not a zip file"),
-        (_no_file, "the wheel can't be read: No such file or directory"),
+        (_not_a_zip, "the wheel can't be used: it isn't a ZIP file"),
+        (_no_file, "there is no wheel"),
         (_no_entry_points, "`{path}` declares no plugin"),
         (
             _malformed_entry_points,
