@@ -48,8 +48,18 @@ class DistributionManifests:
             if isinstance(manifest, ManifestError):
                 raise manifest
             if manifest is not None:
-                return manifest.of_entry_point(entry_point.group, entry_point.value)
+                declared = manifest.of_entry_point(entry_point.group, entry_point.value)
+                return self._of_shared(entry_point, declared)
         return ()
+
+    def _of_shared(
+        self, entry_point: EntryPoint, declared: tuple[ManifestPlugin, ...]
+    ) -> tuple[ManifestPlugin, ...]:
+        """Tell apart entry points of one target: each stands for the plugin of its name."""
+        targets = [(point.group, point.value) for point in self._distribution.entry_points]
+        if targets.count((entry_point.group, entry_point.value)) == 1:
+            return declared
+        return tuple(plugin for plugin in declared if plugin.facts.name == entry_point.name)
 
     def undeclared(self) -> Iterator[Finding]:
         """Yield a warning for each plugin whose entry point the distribution doesn't declare."""
