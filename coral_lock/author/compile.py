@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from coral_lock.author.check.definitions import ABSENT, Definitions
 from coral_lock.author.derived_fields import derived_fields, refusal, written_fields
 from coral_lock.author.manifest_edit import ManifestChanges, edited_manifest
 from coral_lock.author.manifest_match import changed_fields, matching_plugins
 from coral_lock.author.manifest_place import manifest_place
 from coral_lock.author.manifest_text import new_manifest
 from coral_lock.author.package_data import with_package_data
-from coral_lock.author.project import display_path, project_of, source_path, source_reader
+from coral_lock.author.project import (
+    display_path,
+    is_inside,
+    project_of,
+    source_path,
+    source_reader,
+)
 from coral_lock.author.pyproject import PYPROJECT, read_pyproject
 from coral_lock.durable_write import write_durably
 from coral_lock.errors import DOES_NOT_HOLD, InputError, ProblemsError
@@ -111,6 +118,12 @@ class _Compiler:
         if self._problems:
             raise _failure(self._problems)
         path, old_text = self._pyproject.path, self._pyproject.text
+        if package_data.text != old_text and not is_inside(self._project, path):
+            raise InputError(
+                "`pyproject.toml` leads out of the project, so it isn't changed",
+                where=display_path(path),
+                hint="put the file itself where the link is",
+            )
         changes.append(FileChange(path=path, old=old_text, new=package_data.text))
         return Compilation(
             manifests=tuple(manifests),
@@ -215,8 +228,20 @@ class _Compiler:
         manifest: Manifest,
         shown: str,
     ) -> set[int]:
-        """Return the positions of the plugins that stay as the author wrote them."""
+        """Return the positions of the plugins that stay as the author wrote them.
+
+        An entry point that names nothing isn't one that can't be evaluated: it is wrong.
+        """
         entry_point = declared.entry_point
+        module, _, attribute = entry_point.value.partition(":")
+        resolution = Definitions(source_reader(self._project)).resolve(module, attribute)
+        if resolution.status == ABSENT or error.reason.startswith("the source doesn't parse"):
+            self._problem(
+                declared,
+                f"`{entry_point.value}` doesn't resolve: {resolution.reason or error.reason}",
+                hint=resolution.hint or "correct the entry point, or the module that it names",
+            )
+            return set()
         kept = {
             index
             for index, plugin in enumerate(manifest.plugins)

@@ -36,7 +36,23 @@ _NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]", re.ASCI
 _MAX_NAME = 100
 _TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 _KINDS = {"backends": "backend", "patches": "patch", "workflows": "workflow block"}
-_TAKEN = frozenset({"coral_inference", "coral_lock", "src", "tests"})
+_TAKEN = frozenset(
+    {
+        "click",
+        "coral_inference",
+        "coral_lock",
+        "inference",
+        "packaging",
+        "pip",
+        "pluggy",
+        "pytest",
+        "setuptools",
+        "src",
+        "tests",
+        "tomlkit",
+        "yaml",
+    }
+)
 
 
 class Naming(Record):

@@ -527,6 +527,42 @@ def test_nothing_outside_of_the_project_is_read_or_written(
     assert not (tmp_path / "elsewhere/acme/coral_plugin.yaml").exists()
 
 
+def test_a_linked_pyproject_is_not_written_through(
+    project: MakeProject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = project(SETUPTOOLS + PROJECT)
+    outside = tmp_path / "outside.toml"
+    (root / "pyproject.toml").rename(outside)
+    (root / "pyproject.toml").symlink_to(outside)
+    before = outside.read_text()
+    assert main(["manifest", "compile"]) == 2
+    assert "error: `pyproject.toml` leads out of the project, so it isn't changed" in (
+        capsys.readouterr().err
+    )
+    assert outside.read_text() == before
+    assert not (root / "acme/coral_plugin.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (SOURCE.replace("def register", "def registered"), "did you mean `acme.plugins:registered`?"),
+        ("def register(:\n", "the source doesn't parse"),
+    ],
+)
+def test_an_entry_point_that_is_broken_isnt_left_as_it_was(
+    project: MakeProject, capsys: pytest.CaptureFixture[str], source: str, reason: str
+) -> None:
+    root = project(HATCHLING + PROJECT, files={"acme/coral_plugin.yaml": MANIFEST})
+    assert main(["manifest", "compile", "--check"]) == 0
+    (root / "acme/plugins.py").write_text(source)
+    assert main(["manifest", "compile", "--check"]) == 1
+    message = capsys.readouterr().err
+    assert "error: `acme.plugins:register` doesn't resolve: " in message
+    assert reason in message
+    assert (root / "acme/coral_plugin.yaml").read_text() == MANIFEST
+
+
 def test_an_interruption_leaves_every_file_whole(
     project: MakeProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
