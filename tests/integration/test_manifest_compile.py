@@ -546,7 +546,10 @@ def test_a_linked_pyproject_is_not_written_through(
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        (SOURCE.replace("def register", "def registered"), "did you mean `acme.plugins:registered`?"),
+        (
+            SOURCE.replace("def register", "def registered"),
+            "did you mean `acme.plugins:registered`?",
+        ),
         ("def register(:\n", "the source doesn't parse"),
     ],
 )

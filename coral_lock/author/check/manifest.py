@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coral_lock.author.check.specs import is_version
 from coral_lock.document.mistakes import nearest
 from coral_lock.errors import InputError, ProblemsError
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from coral_lock.plugin.facts import PluginFacts
 
 COMPILE_HINT = "run `coral-runtime manifest compile`"
-_FIELDS = ("description", "min_core_version", "min_inference_version")
+_VERSIONS = ("min_core_version", "min_inference_version")
+_FIELDS = ("description", *_VERSIONS)
 _ALIKE = 0.8
 
 
@@ -60,10 +62,14 @@ def read_manifests(subject: Subject) -> Manifests:
         of_module[module] = None
         for path in manifest_paths(module):
             content = subject.read_source(path)
-            if content is None:
+            obstacle = subject.obstacle(path) if content is None else None
+            if content is None and obstacle is None:
                 continue
             of_module[module] = path
             if path in by_path or path in invalid:
+                break
+            if content is None:
+                invalid[path] = (obstacle,) if obstacle else ()
                 break
             try:
                 by_path[path] = read_manifest(content, subject.shown(path))
@@ -153,21 +159,36 @@ def _disagreements(
     value = entry.declared.entry_point.value
     if not stated and not yielded:
         summary = f"the manifest says nothing of the entry point `{value}`"
-        yield _stale(entry.declared.id, summary, subject.shown(path))
+        yield _of_entry(entry, _stale(entry.declared.id, summary, subject.shown(path)))
     for name, facts in yielded.items():
         if name not in stated:
             summary = f"the manifest says nothing of `{entry.id_of(facts)}`"
-            yield _stale(entry.id_of(facts), summary, subject.shown(path))
+            yield _of_entry(entry, _stale(entry.id_of(facts), summary, subject.shown(path)))
         else:
-            yield from _field_differences(stated[name], facts)
+            for finding in _field_differences(stated[name], facts):
+                yield _of_entry(entry, finding)
     for name in [name for name in stated if yielded and name not in yielded]:
         summary = f"the manifest declares `{stated[name].id}`, which `{value}` doesn't yield"
-        yield _stale(stated[name].id, summary, stated[name].place)
+        yield _of_entry(entry, _stale(stated[name].id, summary, stated[name].place))
+
+
+def _of_entry(entry: LearntEntryPoint, stale: Finding) -> Finding:
+    """Return the finding with the hint that helps: what can't be read can't be compiled."""
+    if entry.refusal is None:
+        return stale
+    where = stale.where or ""
+    line, separator, column = where.rpartition(":")
+    if separator and column.isdigit():
+        where = line
+    return stale.replace(hint=f"correct {where} by hand")
 
 
 def _field_differences(stated: ManifestPlugin, facts: PluginFacts) -> Iterator[Finding]:
     for field in _FIELDS:
         said, is_so = getattr(stated.facts, field), getattr(facts, field)
+        if field in _VERSIONS and is_so is not None and not is_version(is_so):
+            # It has a finding of its own, and no manifest can say it.
+            continue
         if said != is_so:
             yield _stale(
                 stated.id,
@@ -250,13 +271,19 @@ def near_miss(identifier: str, own: Iterable[str], where: str, subject: str) -> 
     """Yield a finding if an id that isn't the distribution's own is nearly one of them."""
     similar = nearest(identifier, own, likeness=_ALIKE)
     if similar is not None:
-        yield Finding(
-            code="near-miss",
-            severity=WARNING,
-            subject=subject,
-            summary=f"`{identifier}` is nearly the name of a plugin of this distribution",
-            expected=f"`{similar}`",
-            found=f"`{identifier}`",
-            where=where,
-            hint=f"did you mean `{similar}`?",
-        )
+        summary = f"`{identifier}` is nearly the name of a plugin of this distribution"
+        yield missed(identifier, similar, summary, where, subject)
+
+
+def missed(identifier: str, similar: str, summary: str, where: str, subject: str) -> Finding:
+    """Return the finding that one id stands where another may be meant."""
+    return Finding(
+        code="near-miss",
+        severity=WARNING,
+        subject=subject,
+        summary=summary,
+        expected=f"`{similar}`",
+        found=f"`{identifier}`",
+        where=where,
+        hint=f"did you mean `{similar}`?",
+    )

@@ -31,6 +31,7 @@ class Imported(Record):
         output: the beginning of what was printed meanwhile.
         changes: what was changed that others rely on, each as a phrase.
         specs: the live specs.
+        hint: what helps against the error, where its kind tells.
     """
 
     declared: DeclaredEntryPoint
@@ -42,6 +43,7 @@ class Imported(Record):
     output: str = ""
     changes: tuple[str, ...] = ()
     specs: tuple[LiveSpec, ...] = ()
+    hint: str | None = None
 
 
 class Activated(Record):
@@ -69,9 +71,18 @@ class Activated(Record):
     duration_ms: float | None = None
 
 
+class Untried(Record):
+    """A plugin that wasn't activated, as environment variables that it requires aren't set."""
+
+    plugin: str
+    declared: DeclaredEntryPoint
+    variables: tuple[str, ...]
+
+
 class Measurements(Record):
     """Everything that running the plugins of a subject showed, in a fixed order."""
 
     imports: tuple[Imported, ...]
     activations: tuple[Activated, ...]
     configuration: str
+    untried: tuple[Untried, ...] = ()

@@ -85,10 +85,11 @@ def check_subject(
     own = {entry.id_of(facts) for entry in learnt for facts in entry.facts} | declared.keys()
     findings += check_specs(subject, learnt, definitions, covered)
     findings += check_manifests(subject, learnt, manifests)
-    findings += check_samples(subject, own)
+    plugins = own | _unknown(learnt, own)
+    findings += check_samples(subject, plugins)
     return CheckReport(
         subject=subject,
-        plugins=tuple(sorted(own | _unknown(learnt, own))),
+        plugins=tuple(sorted(plugins)),
         findings=sorted_findings(dict.fromkeys(findings)),
         measurements=measurements,
     )

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import os
+
 from coral_lock.author.check.entry_points import place
-from coral_lock.author.check.measurement import Activated, Imported, LiveSpec, Measurements
+from coral_lock.author.check.measurement import (
+    Activated,
+    Imported,
+    LiveSpec,
+    Measurements,
+    Untried,
+)
 from coral_lock.author.check.subject import BACKEND, PLUGIN
-from coral_lock.author.check.trial import TIME_LIMIT, run_trial
+from coral_lock.author.check.trial import PRINTED, TIME_LIMIT, TOOK_LONGER, run_trial
 from coral_lock.descriptor.model import DEFAULT_ORIGIN
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.names import plugin_id
@@ -60,6 +68,7 @@ def measure(
     config = _config(None if sample is None else sample.descriptor)
     imports: list[Imported] = []
     activations: list[Activated] = []
+    untried: list[Untried] = []
     for declared in subject.entry_points:
         entry_point = declared.entry_point
         reporter.probing(entry_point.value)
@@ -68,6 +77,12 @@ def measure(
         for spec in imported.specs:
             identifier = plugin_id(entry_point.group, spec.facts.name)
             own = terms.get(identifier, NO_TERMS)
+            unset = [v.name for v in own.env if v.required and not os.environ.get(v.name)]
+            if unset:
+                untried.append(
+                    Untried(plugin=identifier, declared=declared, variables=tuple(unset))
+                )
+                continue
             for platform in own.platforms or DEFAULT_PLATFORMS:
                 handed = merged(own.default_config_overrides, config)
                 trial = run_trial(
@@ -83,6 +98,7 @@ def measure(
         imports=tuple(imports),
         activations=tuple(activations),
         configuration=DEFAULTS if sample is None else sample.path,
+        untried=tuple(untried),
     )
 
 
@@ -107,8 +123,10 @@ def _config(descriptor: Descriptor | None) -> dict[str, Any]:
 def _imported(declared: DeclaredEntryPoint, trial: Trial) -> Imported:
     error = trial.text("error")
     is_malformed = error is not None and trial.answer.get("malformed") is True
+    hint = None
     if error is None and "specs" not in trial.answer:
         error = f"importing `{declared.module}` {trial.ending or 'ended before it answered'}"
+        hint = _hint_for(trial.ending or "")
     changes = trial.answer.get("changes")
     specs: tuple[LiveSpec, ...] = ()
     if error is None:
@@ -126,7 +144,17 @@ def _imported(declared: DeclaredEntryPoint, trial: Trial) -> Imported:
         output=trial.printed(),
         changes=tuple(map(str, changes)) if isinstance(changes, list) else (),
         specs=specs,
+        hint=hint,
     )
+
+
+def _hint_for(ending: str) -> str:
+    """Return what helps against an import that ended like this."""
+    if ending.startswith(TOOK_LONGER):
+        return "move the work out of the module's top level into `activate`"
+    if ending.startswith(PRINTED):
+        return "don't print while the module is imported: use `logging` instead"
+    return "don't end the process, nor let a library crash it, while the module is imported"
 
 
 def _live_specs(answer: object) -> tuple[LiveSpec, ...]:
@@ -203,6 +231,8 @@ def check_run(
         findings.extend(_import_findings(imported, where))
         if imported.specs and entry.facts:
             findings.extend(_live_findings(imported, entry, where))
+    for untried in measurements.untried:
+        findings.extend(_unset_findings(untried, place(subject, entries[untried.declared])))
     for activated in measurements.activations:
         findings.extend(
             _activation_findings(activated, place(subject, entries[activated.declared]))
@@ -228,7 +258,7 @@ def _import_findings(imported: Imported, where: str) -> Iterator[Finding]:
         code = "spec-malformed" if imported.is_malformed else "import-failed"
         what = "yields no sound spec" if imported.is_malformed else "can't be imported"
         hint = "make it work with nothing installed but what the distribution requires"
-        yield finding(code, ERROR, f"`{value}` {what}: {imported.error}", hint)
+        yield finding(code, ERROR, f"`{value}` {what}: {imported.error}", imported.hint or hint)
     for measured, limit, unit in (
         (imported.import_ms, MAX_IMPORT_MS, "ms"),
         (imported.import_memory_kib, MAX_IMPORT_MEMORY_KIB, "KiB"),
@@ -284,6 +314,21 @@ def _described(facts: PluginFacts) -> str:
 
 def _listed(identifiers: Iterable[str]) -> str:
     return ", ".join(f"`{identifier}`" for identifier in sorted(identifiers)) or "nothing"
+
+
+def _unset_findings(untried: Untried, where: str) -> Iterator[Finding]:
+    for name in untried.variables:
+        yield Finding(
+            code="env-missing",
+            severity=WARNING,
+            subject=untried.plugin,
+            summary=f"`{untried.plugin}` needs the environment variable `{name}`: a start would "
+            "refuse it, so its activation wasn't tried",
+            expected="a value",
+            found="nothing",
+            where=where,
+            hint=f"set `{name}`, and run the check again",
+        )
 
 
 def _activation_findings(activated: Activated, where: str) -> Iterator[Finding]:

@@ -21,6 +21,13 @@ _PLACEHOLDERS = frozenset(
     | {"plugindescription", "shortdescription", "none", "na", "lorem", "loremipsum", "xxx"}
 )
 _UNFINISHED = ("todo", "fixme", "tbd", "xxx:")
+_UNREADABLE_HINT = (
+    "write the spec with literals and constants, or declare the plugin in `coral_plugin.yaml`"
+)
+_UNCHECKED_HINT = (
+    "write the spec with literals and constants, as nothing else checks the manifest's word, or "
+    "run `coral-runtime plugins check --run`, and correct the manifest by hand"
+)
 _KIND_OF_GROUP = {"backends": BACKEND, "patches": PLUGIN, "workflows": PLUGIN}
 
 
@@ -37,7 +44,7 @@ def check_specs(
         learnt: what is known of each entry point.
         definitions: finds the places in the sources.
         declared_by_manifest: the entry points, `<group>:<name>`, of which a manifest says
-            what they yield, so that their sources needn't.
+            what they yield.
     """
     covered = frozenset(declared_by_manifest)
     findings: list[Finding] = []
@@ -66,7 +73,7 @@ def _entry_findings(
             where=where,
             hint="correct the field",
         )
-    if entry.refusal is not None and not is_covered and entry.resolution.status != "absent":
+    if entry.refusal is not None and entry.resolution.status != "absent":
         yield Finding(
             code="spec-unreadable",
             severity=WARNING,
@@ -74,8 +81,7 @@ def _entry_findings(
             summary=f"what `{entry_point.value}` yields can't be read from its source: "
             f"{entry.refusal}",
             where=entry.refusal_where,
-            hint="write the spec with literals and constants, or declare the plugin in "
-            "`coral_plugin.yaml`",
+            hint=_UNCHECKED_HINT if is_covered else _UNREADABLE_HINT,
         )
     wanted = _KIND_OF_GROUP[entry_point.group]
     for kind in sorted(entry.kinds - {wanted}):
@@ -135,7 +141,7 @@ def _facts_findings(
 
     for field in ("min_core_version", "min_inference_version"):
         version = getattr(facts, field)
-        if version is not None and not _is_version(version):
+        if version is not None and not is_version(version):
             yield Finding(
                 code="invalid-requirement",
                 severity=ERROR,
@@ -184,7 +190,8 @@ def _letters(text: str) -> str:
     return "".join(character for character in text.casefold() if character.isalnum())
 
 
-def _is_version(text: str) -> bool:
+def is_version(text: str) -> bool:
+    """Whether a text is a PEP 440 version."""
     from packaging.version import InvalidVersion, Version
 
     try:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from coral_lock.author.check.definitions import Resolution
     from coral_lock.descriptor.model import Descriptor
-    from coral_lock.errors import CoralLockError
+    from coral_lock.errors import CoralLockError, InputError
     from coral_lock.inventory import EntryPoint
 
 PROJECT = "project"
@@ -21,6 +21,11 @@ INSTALLED = "installed"
 
 BACKEND = "BackendAdapter"
 PLUGIN = "PluginSpec"
+
+
+def no_obstacle(path: str) -> InputError | None:
+    """Say that nothing is in the way at any path."""
+    return None
 
 
 class DeclaredEntryPoint(Record):
@@ -95,6 +100,9 @@ class Subject(Record):
         read_source: takes a path under the site root and returns the content of that file
             of the distribution, or None.
         shown: takes a path under the site root and returns how messages call the file.
+        obstacle: takes such a path, too, and returns why what lies there can't be read; None
+            where nothing does.
+        others: returns the ids of the plugins that other distributions are known to offer.
         samples: the sample configurations, the one to try first in front.
         import_path: what comes before `sys.path` where plugins are run.
         layout: the files, where they are known before a build.
@@ -109,6 +117,8 @@ class Subject(Record):
     entry_points: tuple[DeclaredEntryPoint, ...]
     read_source: Callable[[str], bytes | None]
     shown: Callable[[str], str] = str
+    obstacle: Callable[[str], InputError | None] = no_obstacle
+    others: Callable[[], frozenset[str]] = frozenset
     samples: tuple[Sample, ...] = ()
     import_path: tuple[str, ...] = ()
     layout: Layout | None = None

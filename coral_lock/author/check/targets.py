@@ -19,7 +19,14 @@ from coral_lock.author.check.subject import (
     Subject,
 )
 from coral_lock.author.check.wheel_archive import open_wheel
-from coral_lock.author.project import display_path, read_project, source_path, source_reader
+from coral_lock.author.project import (
+    display_path,
+    is_inside,
+    read_project,
+    source_directory,
+    source_path,
+    source_reader,
+)
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.errors import BrokenDistributionError, InputError, ProblemsError
 from coral_lock.installed.dist_info import (
@@ -30,8 +37,8 @@ from coral_lock.installed.dist_info import (
 )
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.inventory import BrokenDistribution, Distribution
-from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name
-from coral_lock.safe_read import read_regular_file
+from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name, plugin_id
+from coral_lock.safe_read import NotRegularFileError, read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,8 +123,44 @@ def _project(target: str, samples: tuple[Sample, ...]) -> Subject:
         entry_points=entry_points,
         read_source=source_reader(project),
         shown=shown,
+        obstacle=lambda site_path: _obstacle(project, site_path),
+        others=_installed_plugins,
         samples=(*samples, *_samples_of(project.root)),
         import_path=_source_roots(project),
+    )
+
+
+def _obstacle(project: Project, site_path: str) -> InputError | None:
+    """Return why what lies at a path of a project can't be read; None where nothing does."""
+    package, _, name = site_path.rpartition("/")
+    directory = source_directory(project, package)
+    path = os.path.join(directory or project.root, name)
+    if directory is None or not os.path.lexists(path):
+        return None
+    try:
+        if is_inside(project, path):
+            read_regular_file(path, MAX_SOURCE_BYTES)
+            return None
+        reason = "it leads out of the project"
+    except NotRegularFileError:
+        reason = "it isn't a regular file"
+    except OSError as error:
+        reason = f"{error.strerror}"
+    return InputError(
+        f"`{site_path}` can't be read: {reason}",
+        expected="a regular file inside of the project",
+        where=display_path(path),
+        hint="put a regular file in its place",
+    )
+
+
+def _installed_plugins() -> frozenset[str]:
+    """Return the ids of what is installed, as far as entry points are named like their plugins."""
+    return frozenset(
+        plugin_id(entry_point.group, entry_point.name)
+        for distribution in EnvironmentInventory().plugin_distributions()
+        if isinstance(distribution, Distribution)
+        for entry_point in distribution.entry_points
     )
 
 
@@ -168,6 +211,7 @@ def _wheel(target: str, directory: str, samples: tuple[Sample, ...]) -> Subject:
         version=archive.version or None,
         entry_points=_entry_points(location, target),
         read_source=read,
+        others=_installed_plugins,
         samples=samples,
         import_path=(directory,),
         layout=Layout(files=opened.files, outside=opened.outside),
@@ -233,6 +277,7 @@ def _installed(target: str, samples: tuple[Sample, ...]) -> Subject:
         version=found.version,
         entry_points=_entry_points(location, target),
         read_source=lambda path: inventory.read_source(name, path),
+        others=_installed_plugins,
         samples=samples,
         layout=layout,
         record_problems=problems,

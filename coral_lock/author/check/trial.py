@@ -29,6 +29,8 @@ TIME_LIMIT = 10.0
 MAX_OUTPUT = 1 << 24
 MAX_ANSWER = 1 << 20
 MAX_SHOWN = 2000
+TOOK_LONGER = "took longer than"
+PRINTED = "printed more than"
 _POLL = 0.01
 _CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run_child.py")
 _DROPPED = ("CORAL_", "PYTHON")
@@ -135,9 +137,9 @@ def _run(
     try:
         while not _has_ended(process):
             if time.monotonic() > deadline:
-                return f"took longer than {time_limit:g} s"
+                return f"{TOOK_LONGER} {time_limit:g} s"
             if os.fstat(output.fileno()).st_size > MAX_OUTPUT:
-                return f"printed more than {MAX_OUTPUT >> 20} MiB"
+                return f"{PRINTED} {MAX_OUTPUT >> 20} MiB"
             time.sleep(_POLL)
     finally:
         _kill(process)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coral_lock.author.check.report import check_subject
+from coral_lock.errors import InputError
 from tests.unit.author.check_subjects import (
     ENTRY_POINTS,
     FILES,
@@ -13,6 +14,7 @@ from tests.unit.author.check_subjects import (
     changed,
     findings_of,
     subject,
+    told,
 )
 
 SHARPEN_AFTER = '    after: ["patches:denoise"]\n'
@@ -136,7 +138,11 @@ def test_every_mistake_of_a_manifest_is_told() -> None:
 def test_an_unreadable_entry_point_has_to_be_declared() -> None:
     files = {**FILES, PLUGINS: FILES[PLUGINS].replace('"Remove sensor noise"', "str(1)")}
     files[MANIFEST] = files[MANIFEST].replace("coral_plugins:register_denoise", "coral_plugins:old")
-    found = findings_of(subject(files, ENTRY_POINTS))
+    report = check_subject(subject(files, ENTRY_POINTS))
+    found = [told(finding) for finding in report.findings]
+    assert [f.hint for f in report.findings if "says nothing" in f.summary] == [
+        f"correct {MANIFEST} by hand"
+    ]
     assert {(code, summary) for _, code, summary, _ in found} == {
         (
             "manifest-stale",
@@ -152,3 +158,16 @@ def test_an_unreadable_entry_point_has_to_be_declared() -> None:
             "it depends on a call of `str`",
         ),
     }
+
+
+def test_a_wrong_requirement_is_told_once() -> None:
+    files = {**FILES, PLUGINS: FILES[PLUGINS].replace('"0.0.4"', '"four"')}
+    assert [code for _, code, *_ in findings_of(subject(files))] == ["invalid-requirement"]
+
+
+def test_what_is_in_the_way_of_a_manifest_makes_it_invalid() -> None:
+    files = {path: text for path, text in FILES.items() if path != MANIFEST}
+    checked = subject(files).replace(
+        obstacle=lambda path: InputError("it is a pipe", where=path) if path == MANIFEST else None
+    )
+    assert findings_of(checked) == [("error", "manifest-invalid", "it is a pipe", MANIFEST)]

@@ -154,20 +154,64 @@ def test_what_activate_answers(tmp_path: Path, body: str, expected: tuple[str, s
 
 
 @pytest.mark.parametrize(
-    ("source", "expected"),
+    ("source", "expected", "hint"),
     [
         ("raise ImportError('no wheel')",
-         "importing `acme.plugins` raised ImportError: no wheel (acme/plugins.py:1)"),
-        ("import os; os._exit(0)", "importing `acme.plugins` ended before it answered"),
-        ("import os; os._exit(7)", "importing `acme.plugins` ended the process with exit code 7"),
-        ("import time; time.sleep(600)", "importing `acme.plugins` took longer than 1 s"),
+         "importing `acme.plugins` raised ImportError: no wheel (acme/plugins.py:1)",
+         "make it work with nothing installed"),
+        ("import os; os._exit(0)", "importing `acme.plugins` ended before it answered",
+         "don't end the process"),
+        ("import os; os._exit(7)", "importing `acme.plugins` ended the process with exit code 7",
+         "don't end the process"),
+        ("import os; os.kill(os.getpid(), 11)", "importing `acme.plugins` was killed by SIGSEGV",
+         "don't end the process"),
+        ("import time; time.sleep(600)", "importing `acme.plugins` took longer than 1 s",
+         "move the work out of the module's top level into `activate`"),
     ],
 )  # fmt: skip
-def test_an_import_that_fails(tmp_path: Path, source: str, expected: str) -> None:
+def test_an_import_that_fails(tmp_path: Path, source: str, expected: str, hint: str) -> None:
     checked = _subject(tmp_path, f"{source}\n{SOUND}", manifest=MANIFEST_TEXT)
-    assert _told(_run(checked, time_limit=1)) == [
+    report = _run(checked, time_limit=1)
+    assert _told(report) == [
         ("error", "import-failed", f"`acme.plugins:register` can't be imported: {expected}")
     ]
+    assert (report.findings[0].hint or "").startswith(hint)
+
+
+def test_a_required_variable_that_is_unset_leaves_the_activation_untried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = MANIFEST_TEXT + (
+        "    env:\n      ACME_KEY: {required: true, description: A key}\n"
+        "      ACME_HINT: {required: false, description: A hint}\n"
+    )
+    monkeypatch.delenv("ACME_KEY", raising=False)
+    checked = _subject(tmp_path, SOUND, manifest=manifest)
+    report = _run(checked)
+    assert _told(report) == [
+        ("warning", "env-missing",
+         "`patches:blur` needs the environment variable `ACME_KEY`: a start would refuse it, so "
+         "its activation wasn't tried")
+    ]  # fmt: skip
+    assert report.measurements is not None
+    assert report.measurements.activations == ()
+    monkeypatch.setenv("ACME_KEY", "value")
+    report = _run(checked)
+    assert report.findings == ()
+    assert report.measurements is not None
+    assert [item.result for item in report.measurements.activations] == ["true"]
+
+
+def test_a_manifest_that_nothing_can_compile_is_corrected_by_hand(tmp_path: Path) -> None:
+    source = SOUND.replace("'Blur all faces'", "str('Blur nothing')")
+    report = _run(_subject(tmp_path, source, manifest=MANIFEST_TEXT))
+    assert [finding.code for finding in report.findings] == ["manifest-stale", "spec-unreadable"]
+    assert report.findings[0].hint == f"correct {MANIFEST}:3 by hand"
+    source = SOUND.replace("activate=", "min_core_version=str('four'), activate=")
+    report = _run(_subject(tmp_path, source, manifest=MANIFEST_TEXT))
+    assert [finding.code for finding in report.findings] == [
+        "invalid-requirement", "spec-unreadable",
+    ]  # fmt: skip
 
 
 def test_supports_has_to_answer_with_a_bool(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from coral_lock.author.check.report import check_subject
 from coral_lock.author.check.targets import open_target
 from coral_lock.errors import InputError
-from tests.unit.author.check_subjects import FILES
+from tests.unit.author.check_subjects import FILES, MANIFEST
 
 PYPROJECT = """\
 [build-system]
@@ -78,6 +80,76 @@ def test_a_name_that_is_nearly_right(project: Path) -> None:
             "runtime.yaml:2:3",
         )
     ]
+
+
+ZED = """\
+from coral_inference.runtime.plugins import PluginSpec
+
+spec = PluginSpec(name="zed_patches", activate=print, description="Feed depth images")
+"""
+
+
+def test_a_name_that_nothing_known_offers(project: Path) -> None:
+    (project / "acme" / "zed.py").write_text(ZED)
+    (project / "pyproject.toml").write_text(
+        PYPROJECT.replace("\ndenoise =", '\nzed_patches = "acme.zed:spec"\ndenoise =')
+    )
+    (project / "acme" / "coral_plugin.yaml").unlink()
+    (project / "runtime.yaml").write_text("patches:\n  zed_typo: true\n  blur: true\n")
+
+    def misses(others: frozenset[str]) -> list[tuple[str, str | None, str | None]]:
+        with open_target(".") as subject:
+            report = check_subject(subject.replace(others=lambda: others))
+        return [(f.summary, f.where, f.hint) for f in report.findings if f.code == "near-miss"]
+
+    assert misses(frozenset()) == [
+        (
+            "nothing that is known offers `patches:zed_typo`, which a sample names",
+            "runtime.yaml:2:3",
+            "did you mean `patches:zed_patches`?",
+        )
+    ]
+    assert misses(frozenset({"patches:zed_typo"})) == []
+
+
+def _pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _link(path: Path) -> None:
+    outside = path.parents[2] / "outside.yaml"
+    outside.write_text(FILES[MANIFEST])
+    path.symlink_to(outside)
+
+
+def _dangling(path: Path) -> None:
+    path.symlink_to("gone.yaml")
+
+
+def _directory(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("put", "reason"),
+    [
+        (_pipe, "it isn't a regular file"),
+        (_directory, "it isn't a regular file"),
+        (_link, "it leads out of the project"),
+        (_dangling, "No such file or directory"),
+    ],
+)
+def test_a_manifest_that_is_there_and_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, put: Callable[[Path], None], reason: str
+) -> None:
+    root = tmp_path / "project"
+    for path, text in {**FILES, "pyproject.toml": PYPROJECT}.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(text, encoding="utf-8")
+    monkeypatch.chdir(root)
+    (root / MANIFEST).unlink()
+    put(root / MANIFEST)
+    assert found() == [("manifest-invalid", f"`{MANIFEST}` can't be read: {reason}", MANIFEST)]
 
 
 def test_a_given_sample_comes_first_and_has_to_exist(project: Path) -> None:

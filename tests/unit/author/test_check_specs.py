@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coral_lock.author.check.report import check_subject
 from tests.unit.author.check_subjects import (
     BACKENDS,
     ENTRY_POINTS,
@@ -167,6 +168,12 @@ def test_several_specs_behind_one_entry_point_need_no_common_name() -> None:
     assert [code for _, code, *_ in found] == ["manifest-missing"]
 
 
-def test_what_a_manifest_declares_need_not_be_readable() -> None:
+def test_a_manifest_s_word_is_not_checked_where_the_source_is_unreadable() -> None:
     files = {**FILES, PLUGINS: FILES[PLUGINS].replace('"Remove sensor noise"', "str(1)")}
-    assert findings_of(subject(files, ENTRY_POINTS)) == []
+    (finding,) = check_subject(subject(files, ENTRY_POINTS)).findings
+    assert (finding.severity, finding.code) == ("warning", "spec-unreadable")
+    assert "run `coral-runtime plugins check --run`" in (finding.hint or "")
+    assert "correct the manifest by hand" in (finding.hint or "")
+    del files[MANIFEST]
+    hints = [f.hint or "" for f in check_subject(subject(files, ENTRY_POINTS)).findings]
+    assert any("declare the plugin in `coral_plugin.yaml`" in hint for hint in hints)
