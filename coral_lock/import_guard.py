@@ -44,14 +44,11 @@ class ImportGuard:
     is_coral_lock = True
 
     def __init__(self) -> None:
-        standard = (os.path.dirname(os.__file__), sys.prefix, sys.base_prefix)
+        library = os.path.dirname(os.__file__)
         self._path = [
             entry
             for entry in sys.path
-            if entry
-            and entry.startswith(standard)
-            and "site-packages" not in entry
-            and "dist-packages" not in entry
+            if entry == library or os.path.basename(entry) == "lib-dynload"
         ]
 
     def find_spec(
