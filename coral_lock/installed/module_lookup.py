@@ -110,9 +110,3 @@ def is_source_of(module: str, path: str) -> bool:
     rest = path[len(stem) :]
     rest = rest.removeprefix("/__init__")
     return rest.startswith(".") and rest.endswith((".py", ".so", ".pyd")) and "/" not in rest
-
-
-def candidate_files(module: str) -> tuple[str, str]:
-    """Return the paths, relative to a site root, at which a module's source can lie."""
-    path = module.replace(".", "/")
-    return f"{path}/__init__.py", f"{path}.py"
