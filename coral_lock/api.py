@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-
-from coral_lock.errors import CoralLockError
+from coral_lock.errors import CoralLockError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from os import PathLike
 
+    from coral_lock.derive.locking import Derivation
     from coral_lock.difference.locks import Change
     from coral_lock.finding import Finding
     from coral_lock.lockfile.model import Lock
     from coral_lock.reporter import Reporter
-    from coral_lock.resolve.resolution import Resolution
     from coral_lock.start.report import ActivationReport
 
 
@@ -38,49 +36,69 @@ def lock(
     *,
     settings: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
-    path: Sequence[str] | None = None,
+    python: str | PathLike[str] | None = None,
+    wheels: Sequence[str | PathLike[str]] = (),
+    site_packages: Sequence[str | PathLike[str]] = (),
+    targets: Sequence[str] = (),
+    kept: Lock | None = None,
     allow_exec: bool = True,
     core_version: str | None = None,
     inference_version: str | None = None,
     allow_editable: bool = False,
     reporter: Reporter | None = None,
-) -> Resolution:
-    """Derive the lock of a descriptor and of what is installed; nothing is written.
+) -> Derivation:
+    """Derive the lock of a descriptor and of what is there; nothing is written.
+
+    What is there is this environment, unless one of `python`, `wheels` and `site_packages`
+    names another place.
 
     Args:
         config: the descriptor's file, or None for the defaults.
         settings: `KEY=VALUE` overrides, as `--set` takes them.
         environment: variables that override the file, e.g. `os.environ`; None for none.
-        path: the directories to look in, `sys.path` by default.
+        python: another interpreter, or the directory of a virtual environment.
+        wheels: directories of wheels.
+        site_packages: directories with installed distributions, e.g. of an image.
+        targets: names of the descriptor's targets, or `python=…,platform=…`.
+        kept: a lock whose versions are kept where there are several to choose from.
         allow_exec: whether a plugin whose spec can't be evaluated statically may be
             imported in a fresh interpreter.
-        core_version: the version of `coral-inference` where it isn't installed.
-        inference_version: the version of `inference` where it isn't installed.
+        core_version: the version of `coral-inference` where it isn't there.
+        inference_version: the version of `inference` where it isn't there.
         allow_editable: whether editable installs may be locked, without a digest.
         reporter: is told of progress.
 
     Returns:
-        The lock, or None with the findings that stand in its way.
-        `coral_lock.write_lock` gives a lock's text.
+        The lock, or None with the findings that stand in its way; `parts` holds that of
+        each target. `coral_lock.write_lock` gives a lock's text.
 
     Raises:
-        CoralLockError: the descriptor can't be used.
+        CoralLockError: the descriptor or the place can't be used.
     """
+    from coral_lock.derive.keeping import kept_versions
+    from coral_lock.derive.locking import derive
+    from coral_lock.derive.opening import HostVersions, open_place
+    from coral_lock.derive.place import Place
     from coral_lock.descriptor.load import load_descriptor
-    from coral_lock.installed.environment import EnvironmentInventory
-    from coral_lock.probe.run import interpreter_probe
-    from coral_lock.resolve.resolution import resolve
+    from coral_lock.reporter import Reporter as SilentReporter
 
-    search = list(sys.path if path is None else path)
-    return resolve(
-        EnvironmentInventory(search),
-        load_descriptor(_text(config), settings=settings, environment=environment),
-        probe=interpreter_probe(search) if allow_exec else None,
-        core_version=core_version,
-        inference_version=inference_version,
-        allow_editable=allow_editable,
-        reporter=reporter,
+    descriptor = load_descriptor(_text(config), settings=settings, environment=environment)
+    told = HostVersions(core=core_version, inference=inference_version)
+    reporter = reporter or SilentReporter()
+    opened = open_place(
+        Place(
+            python=_text(python),
+            wheels=tuple(str(_text(directory)) for directory in wheels),
+            site_packages=tuple(str(_text(directory)) for directory in site_packages),
+            targets=tuple(targets),
+        ),
+        descriptor,
+        told=told,
+        allow_exec=allow_exec,
+        kept=kept_versions(kept, ()),
+        use_cache=True,
     )
+    return derive(opened, descriptor, told=told, allow_editable=allow_editable, reporter=reporter)
 
 
 def verify(
@@ -88,22 +106,48 @@ def verify(
     *,
     integrity: str = "full",
     path: Sequence[str] | None = None,
+    python: str | PathLike[str] | None = None,
+    site_packages: Sequence[str | PathLike[str]] = (),
+    target: str | None = None,
 ) -> tuple[Finding, ...]:
-    """Return every deviation of this machine from a lock; none means that it holds.
+    """Return every deviation of a machine from a lock; none means that it holds.
+
+    What is looked at is the environment of this process, unless one of `path`, `python` and
+    `site_packages` names another. Nothing of it is run.
 
     Args:
-        lock: the lock or its file.
+        lock: the lock or its file. Of a lock with targets, what counts is the part of the
+            one that the machine is.
         integrity: `metadata`, `plugins` or `full`: whose bytes are hashed.
-        path: the directories to look in, `sys.path` by default.
+        path: directories, looked at as if they were this interpreter's `sys.path`.
+        python: another interpreter's file, or the directory of a virtual environment.
+        site_packages: directories with installed distributions, e.g. of an image.
+        target: the name of the lock's target that the machine has to be, by default the one
+            that it is; with `site_packages` also `python=3.11,platform=linux_aarch64`.
 
     Raises:
         LockError: the lock can't be read.
+        InputError: the interpreter or a directory can't be used, the lock has no target of
+            that name, or it isn't clear for which one a directory is.
+        UsageError: the arguments can't go together.
     """
-    from coral_lock.verification.findings import findings_of
-    from coral_lock.verification.machine import observe
+    from coral_lock.derive.place import Place
+    from coral_lock.derive.subjects import subject_of
+    from coral_lock.verification.subject import path_subject
+    from coral_lock.verification.verdict import verdict_on
 
     loaded = _lock(lock)
-    return findings_of(loaded, observe(loaded, integrity, path))
+    if path is not None and (python is not None or site_packages):
+        raise UsageError("only one of `path`, `python` and `site_packages` can be looked at")
+    place = Place(
+        python=_text(python),
+        site_packages=tuple(str(_text(each)) for each in site_packages),
+        targets=() if target is None else (target,),
+    )
+    subject, name = subject_of(place, loaded)
+    if path is not None:
+        subject = path_subject(path)
+    return verdict_on(loaded, integrity, subject, name).findings
 
 
 def init(

@@ -54,8 +54,16 @@ class UsageError(InputError):
     """The command line itself is wrong."""
 
 
+class UnreadableSourceError(InputError):
+    """A distribution has a file that can't be read, so it mustn't count as absent."""
+
+
 class LockError(InputError):
     """`coral.lock` is missing, unreadable, malformed or of an unknown version."""
+
+
+class LockVersionError(LockError):
+    """A lock is of a format version that this release can't read."""
 
 
 class InvalidLockError(LockError):

@@ -6,10 +6,11 @@ from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Protocol, TypeAlias
 
     from coral_lock.errors import BrokenDistributionError
+    from coral_lock.reporter import Reporter
 
 
 class EntryPoint(Record):
@@ -30,6 +31,7 @@ class Distribution(Record):
         entry_points: those of the plugin groups, sorted.
         location: where it is, for messages; it never enters a lock.
         editable: whether it is an editable install.
+        requires_python: the specifier of its METADATA, None where it states none.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Distribution(Record):
     entry_points: tuple[EntryPoint, ...]
     location: str
     editable: bool = False
+    requires_python: str | None = None
 
 
 class BrokenDistribution(Record):
@@ -46,6 +49,18 @@ class BrokenDistribution(Record):
     name: str
     location: str
     error: BrokenDistributionError
+
+
+class Release(Record):
+    """A version of a distribution that has a wheel for some target.
+
+    Args:
+        version: the version (PEP 440) as the wheel's file name has it.
+        is_yanked: whether its wheel is marked as one to be avoided (PEP 592).
+    """
+
+    version: str
+    is_yanked: bool = False
 
 
 if TYPE_CHECKING:
@@ -64,17 +79,59 @@ if TYPE_CHECKING:
             """Return one of a distribution's own files by its path under the site root.
 
             The answer is None where the distribution has no such file.
-            """
-
-        def digests(self, name: str) -> Mapping[str, str]:
-            """Return the `t1` digest of a distribution's files by wheel tag.
 
             Raises:
-                BrokenDistributionError: its files aren't what its RECORD lists.
+                UnreadableSourceError: it has it, and it can't be read or is too large.
+            """
+
+        def digests(
+            self, names: Sequence[str], reporter: Reporter
+        ) -> Iterator[tuple[str, Mapping[str, str] | BrokenDistributionError]]:
+            """Yield for each of the names, in their order, its `t1` digest by wheel tag.
+
+            In place of the digest stands why there is none, where the files aren't what the
+            distribution's RECORD lists. The reporter is told of progress.
+            """
+
+        def stated_files(self, name: str) -> Mapping[str, str]:
+            """Return the hashes that a distribution's RECORD states, by path under the site root.
+
+            Those of one inventory are written alike. There are none where the distribution
+            is an editable install or can't be used.
             """
 
         def python_version(self) -> str:
             """Return the language version of the interpreter, `3.11`."""
+
+        def marker_environment(self) -> Mapping[str, str]:
+            """Return the environment (PEP 508) that requirements are evaluated for."""
+
+    class ReleaseSource(Protocol):
+        """Several versions of distributions to choose from, for one target.
+
+        Names are normalized; versions are those of `releases`.
+        """
+
+        def names(self) -> tuple[str, ...]:
+            """Return the distributions of which there is any wheel, sorted."""
+
+        def releases(self, name: str) -> tuple[Release, ...]:
+            """Return the versions that have a wheel which fits the target, the newest first."""
+
+        def unfitting(self, name: str) -> tuple[str, ...]:
+            """Return the file names of the wheels that don't fit the target, sorted."""
+
+        def distribution(self, name: str, version: str) -> FoundDistribution:
+            """Return what the wheel of a version says of itself; it is read once."""
+
+        def chosen(self, versions: Mapping[str, str]) -> Inventory:
+            """Return the inventory of just these versions, by name.
+
+            A version without a wheel that fits the target is left out.
+            """
+
+        def python_version(self) -> str:
+            """Return the language version of the target, `3.11`."""
 
         def marker_environment(self) -> Mapping[str, str]:
             """Return the environment (PEP 508) that requirements are evaluated for."""

@@ -10,7 +10,10 @@ class Reporter:
         """A fresh interpreter is about to import this entry point."""
 
     def hashing(self, distribution: str, done: int, total: int) -> None:
-        """The files of this distribution are about to be hashed; `done` of `total` are."""
+        """The files of `done` distributions of `total` are hashed; this one's come now or last.
+
+        Several threads may call it.
+        """
 
     def finished(self) -> None:
         """The work is done or given up."""

@@ -15,11 +15,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def size_of(lock: Lock) -> str:
-    """Return how much a lock holds: `3 plugins, 1 excluded, 5 distributions`."""
+    """Return how much a lock holds: `3 plugins, 1 excluded, 5 distributions, 2 targets`."""
     excluded = f"{len(lock.excluded)} excluded, " if lock.excluded else ""
+    targets = f", {counted(len(lock.targets), 'target')}" if lock.targets else ""
     return (
         f"{counted(len(lock.plugins), 'plugin')}, {excluded}"
-        f"{counted(len(lock.distributions), 'distribution')}"
+        f"{counted(len(lock.distributions), 'distribution')}{targets}"
     )
 
 

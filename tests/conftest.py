@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.device import Device, make_device
+from tests.support.real_wheels import fetch_real_wheels
 from tests.support.wheelhouse import REPOSITORY, fill_wheelhouse
 
 MakeDevice = Callable[..., Device]
@@ -19,6 +20,12 @@ def wheelhouse() -> Path:
     directory = REPOSITORY / ".cache" / "wheelhouse"
     fill_wheelhouse(directory)
     return directory
+
+
+@pytest.fixture(scope="session")
+def real_wheels(wheelhouse: Path) -> tuple[Path, ...]:
+    """Published wheels of all kinds for this interpreter, with all that they require."""
+    return fetch_real_wheels(wheelhouse)
 
 
 @pytest.fixture

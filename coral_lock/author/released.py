@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 
-from coral_lock.author.wheel_file import WheelFile
-from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError
-from coral_lock.installed.dist_info import parse_entry_points
+from coral_lock.errors import (
+    DOES_NOT_HOLD,
+    BrokenDistributionError,
+    CoralLockError,
+    InputError,
+)
 from coral_lock.inventory import BrokenDistribution
 from coral_lock.manifest.model import Manifest, manifest_paths
 from coral_lock.manifest.reader import MAX_MANIFEST_BYTES, read_manifest
 from coral_lock.names import normalized_name
+from coral_lock.wheels.archive import WheelArchive
+from coral_lock.wheels.metadata import read_distribution
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,12 +42,16 @@ def released_manifest(source: str, inventory: Callable[[], Inventory]) -> Manife
 
 
 def _of_wheel(path: str) -> Manifest:
-    with WheelFile(path) as wheel:
-        text = wheel.read_metadata("entry_points.txt")
-        entry_points = () if text is None else parse_entry_points(text, f"{path}/entry_points.txt")
-        return _joined(
-            path, path, entry_points, lambda member: wheel.read(member, MAX_MANIFEST_BYTES)
-        )
+    if not os.path.exists(path):
+        raise InputError("there is no wheel", where=path)
+    try:
+        with WheelArchive(path) as wheel:
+            entry_points = read_distribution(wheel).entry_points
+            return _joined(
+                path, path, entry_points, lambda member: wheel.read(member, MAX_MANIFEST_BYTES)
+            )
+    except BrokenDistributionError as error:
+        raise InputError(error.message, where=error.where, hint=error.hint) from None
 
 
 def _of_distribution(source: str, inventory: Inventory) -> Manifest:

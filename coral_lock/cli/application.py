@@ -24,6 +24,8 @@ if TYPE_CHECKING:
         "manifest": "coral_lock.cli.manifest:manifest",
         "config": "coral_lock.cli.config:config",
         "lock": "coral_lock.cli.lock:lock",
+        "explain": "coral_lock.cli.explain:explain",
+        "export": "coral_lock.cli.export:export",
         "diff": "coral_lock.cli.diff:diff",
         "verify": "coral_lock.cli.verify:verify",
         "init": "coral_lock.cli.start_help:init",

@@ -9,22 +9,32 @@ import sys
 import click
 
 from coral_lock.cli.messages import say, say_findings, say_warning
-from coral_lock.cli.options import config_options, no_exec_option, version_options
-from coral_lock.cli.progress import terminal_reporter
-from coral_lock.descriptor.load import load_descriptor
-from coral_lock.difference.locks import difference
+from coral_lock.cli.options import config_options, load_config, no_exec_option, version_options
+from coral_lock.cli.place_options import place_of, place_options
+from coral_lock.cli.progress import shown_progress
+from coral_lock.derive.freshness import Freshness, freshness_of
+from coral_lock.derive.keeping import kept_versions
+from coral_lock.derive.locking import derive
+from coral_lock.derive.opening import HostVersions, open_place
 from coral_lock.difference.text import render_text
 from coral_lock.durable_write import write_durably
-from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError, LockError
-from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.errors import (
+    DOES_NOT_HOLD,
+    HOLDS,
+    InputError,
+    LockError,
+    LockVersionError,
+    UsageError,
+)
+from coral_lock.finding import has_errors
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock, write_lock
-from coral_lock.probe.run import interpreter_probe
-from coral_lock.resolve.resolution import resolve
 from coral_lock.wording import counted, later_version_warning, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from coral_lock.derive.locking import Derivation
+    from coral_lock.derive.opening import Opened
     from coral_lock.lockfile.model import Lock
 
 _MAX_SHOWN_CHANGES = 12
@@ -45,6 +55,15 @@ _MAX_SHOWN_CHANGES = 12
     is_flag=True,
     help="Write nothing; fail if the lock isn't what would be written now.",
 )
+@place_options
+@click.option("--upgrade", is_flag=True, help="Keep no version of the lock that is there.")
+@click.option(
+    "--upgrade-plugin",
+    metavar="ID",
+    multiple=True,
+    help="Don't keep the version of this plugin's distribution, or of a distribution of that "
+    "name. May be repeated.",
+)
 @no_exec_option
 @version_options
 @click.option(
@@ -58,47 +77,84 @@ def lock(
     no_env: bool,
     output: str,
     check: bool,
+    python: str | None,
+    wheels: tuple[str, ...],
+    site_packages: tuple[str, ...],
+    target: tuple[str, ...],
+    no_cache: bool,
+    upgrade: bool,
+    upgrade_plugin: tuple[str, ...],
     no_exec: bool,
     core_version: str | None,
     inference_version: str | None,
     allow_editable: bool,
 ) -> int:
-    """Derive coral.lock from the descriptor and from what is installed.
+    """Derive coral.lock from the descriptor and from what is installed, or from wheels.
 
     The same inputs give the same bytes on any machine. No plugin is imported into this
     process; one whose spec can't be read from its source is imported in a fresh
-    interpreter, unless --no-exec forbids it.
+    interpreter, unless --no-exec forbids it. Wheels are never run.
+
+    Where a wheelhouse holds several versions, the newest ones that fit together are taken;
+    what the lock has already is kept while it fits.
 
     \b
     Examples:
       coral-runtime lock -c runtime.yaml
       coral-runtime lock -c runtime.yaml --check
       coral-runtime lock -c runtime.yaml --core-version 0.0.4 --inference-version 0.58.0
+      coral-runtime lock -c runtime.yaml --wheels wheelhouse
+      coral-runtime lock --wheels wheelhouse --target python=3.11,platform=linux_aarch64
+      coral-runtime lock -c runtime.yaml --wheels wheelhouse --upgrade-plugin patches:denoise
     """
-    descriptor = load_descriptor(
-        config, settings=settings, environment=None if no_env else os.environ
-    )
-    for warning in descriptor.warnings:
-        say_warning(warning)
+    _refuse_senseless_upgrade(upgrade, upgrade_plugin, wheels)
+    place = place_of(python, wheels, site_packages, target)
+    descriptor = load_config(config, settings, no_env)
     if config is None and os.path.exists("runtime.yaml"):
         say_warning("`runtime.yaml` lies here and isn't used; name it with `-c runtime.yaml`")
     current = _read_current(output, check)
-    resolution = resolve(
-        EnvironmentInventory(),
+    is_kept = bool(wheels) and not upgrade
+    told = HostVersions(core=core_version, inference=inference_version)
+    opened = open_place(
+        place,
         descriptor,
-        probe=None if no_exec else interpreter_probe(sys.path),
-        core_version=core_version,
-        inference_version=inference_version,
-        allow_editable=allow_editable,
-        reporter=terminal_reporter(),
+        told=told,
+        allow_exec=not no_exec,
+        kept=kept_versions(_lock_in(current, output), upgrade_plugin) if is_kept else {},
+        use_cache=not no_cache,
     )
-    say_findings(resolution.findings)
-    if resolution.lock is None:
+    for note in opened.notes:
+        say_warning(note)
+    if not check:
+        _refuse_part(opened)
+    with shown_progress() as reporter:
+        derivation = derive(
+            opened, descriptor, told=told, allow_editable=allow_editable, reporter=reporter
+        )
+    say_findings(derivation.findings)
+    if has_errors(derivation.findings):
         say("no lock can be made" + ("" if check else f"; `{output}` wasn't touched"))
         return DOES_NOT_HOLD
     if check:
-        return _check(output, str(current), resolution.lock)
-    return _write(output, current, resolution.lock)
+        return _check(output, str(current), derivation)
+    assert derivation.lock is not None
+    return _write(output, current, derivation.lock)
+
+
+def _refuse_senseless_upgrade(
+    upgrade: bool, upgrade_plugin: tuple[str, ...], wheels: tuple[str, ...]
+) -> None:
+    if (upgrade or upgrade_plugin) and not wheels:
+        raise UsageError(
+            "`--upgrade` and `--upgrade-plugin` choose among the versions of a wheelhouse",
+            hint="name one with `--wheels DIR`; what is installed is upgraded with pip or uv",
+        )
+    if upgrade and upgrade_plugin:
+        raise UsageError(
+            "`--upgrade` and `--upgrade-plugin` can't go together",
+            expected="one of them",
+            hint="`--upgrade` upgrades every plugin",
+        )
 
 
 def _read_current(output: str, check: bool) -> str | None:
@@ -121,20 +177,72 @@ def _read_current(output: str, check: bool) -> str | None:
         return None
 
 
-def _check(output: str, current: str, lock: Lock) -> int:
-    if current == write_lock(lock):
-        say(f"{output} is fresh: {size_of(lock)}")
-        return HOLDS
+def _lock_in(text: str | None, output: str) -> Lock | None:
+    """Return the lock of a text, whose versions are to be kept; None where there is no text.
+
+    Raises:
+        LockError: it can't be read, so that nobody knows what to keep.
+    """
+    if text is None:
+        return None
+    try:
+        return read_lock(decode_lock(text.encode("utf-8", "surrogateescape"), output), output)
+    except LockVersionError:
+        raise
+    except LockError as error:
+        raise LockError(
+            "the lock can't be read, so that its versions can't be kept",
+            found=error.message,
+            where=error.where,
+            hint="after a merge, take one side (`git checkout --ours coral.lock`) and lock again; "
+            "`--upgrade` begins anew",
+        ) from None
+
+
+def _refuse_part(opened: Opened) -> None:
+    """Refuse to write a lock for several targets of which only some are looked at."""
+    if 0 < len(opened.inventories) < len(opened.targets):
+        targets = ", ".join(f"`{target.name}`" for target in opened.targets)
+        raise InputError(
+            "the lock is for several targets, and only a part of them is looked at",
+            expected=f"the distributions of {targets}",
+            found=f"those of {', '.join(f'`{name}`' for name in opened.inventories)}",
+            hint="lock from a wheelhouse with `--wheels DIR` and without `--target`, check this "
+            "part with `--check`, or lock for one target with "
+            "`--target name=…,python=…,platform=…`",
+        )
+
+
+def _check(output: str, current: str, derivation: Derivation) -> int:
     locked = read_lock(current, output)
     warning = later_version_warning(locked, output)
     if warning:
         say_warning(warning)
-    changes = difference(locked, lock)
-    sys.stdout.write(render_text(changes, _MAX_SHOWN_CHANGES))
+    freshness = freshness_of(locked, derivation)
+    if freshness.is_fresh:
+        say(f"{output} is fresh{_extent(freshness)}: {size_of(locked)}")
+        return HOLDS
+    sys.stdout.write(render_text(freshness.changes, _MAX_SHOWN_CHANGES))
     sys.stdout.flush()
-    say(f"{output} is stale: {counted(len(changes), 'change')}, see above")
-    say(f"  hint: run `{_fixing_command()}` and have the changes reviewed")
+    number = counted(len(freshness.changes), "change")
+    say(f"{output} is stale{_extent(freshness)}: {number}, see above")
+    remedy = (
+        "lock anew for all targets, from a wheelhouse (`--wheels DIR`),"
+        if freshness.parts
+        else f"run `{_fixing_command()}`"
+    )
+    say(f"  hint: {remedy} and have the changes reviewed")
     return DOES_NOT_HOLD
+
+
+def _extent(freshness: Freshness) -> str:
+    """Return what was looked at, where that isn't the whole lock."""
+    if not freshness.parts:
+        return ""
+    noun = "target" if len(freshness.parts) == 1 else "targets"
+    parts = ", ".join(f"`{name}`" for name in freshness.parts)
+    others = ", ".join(f"`{name}`" for name in freshness.unchecked)
+    return f" for the {noun} {parts} (not checked: {others})"
 
 
 def _fixing_command() -> str:
@@ -146,11 +254,29 @@ def _fixing_command() -> str:
     return shlex.join(["coral-runtime", *words])
 
 
+def _refuse_later_lock(text: str, output: str) -> None:
+    """Refuse to overwrite a lock of a major version that nobody here can read.
+
+    One that can't be read for other reasons is written anew.
+
+    Raises:
+        LockVersionError: it is such a lock.
+    """
+    try:
+        read_lock(text, output)
+    except LockVersionError:
+        raise
+    except LockError:
+        return
+
+
 def _write(output: str, current: str | None, lock: Lock) -> int:
     text = write_lock(lock)
     if current == text:
         say(f"{output} is unchanged: {size_of(lock)}")
         return HOLDS
+    if current:
+        _refuse_later_lock(current, output)
     if current and '"lock_version"' not in current:
         raise InputError(
             f"`{output}` isn't a lock, so it isn't overwritten",

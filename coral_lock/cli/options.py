@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
+
 import click
+
+from coral_lock.cli.messages import say_warning
+from coral_lock.descriptor.load import load_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
+
+    from coral_lock.descriptor.model import Descriptor
 
     Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -31,6 +38,20 @@ def config_options(command: Command) -> Command:
     return click.option("-c", "--config", metavar="FILE", help="The descriptor, YAML or JSON.")(
         command
     )
+
+
+def load_config(config: str | None, settings: tuple[str, ...], no_env: bool) -> Descriptor:
+    """Return the descriptor that `config_options` name, and warn of what is odd about it.
+
+    Raises:
+        CoralLockError: it can't be used.
+    """
+    descriptor = load_descriptor(
+        config, settings=settings, environment=None if no_env else os.environ
+    )
+    for warning in descriptor.warnings:
+        say_warning(warning)
+    return descriptor
 
 
 def lock_option(command: Command) -> Command:

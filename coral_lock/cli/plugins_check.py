@@ -8,10 +8,13 @@ import click
 
 from coral_lock import canonical_json
 from coral_lock.author.check.report import check_subject
+from coral_lock.author.check.surroundings import Surroundings
 from coral_lock.author.check.targets import open_target
 from coral_lock.author.check.text import annotation_lines, summary_line, text_lines
 from coral_lock.cli.messages import printable, say
+from coral_lock.cli.place_options import places
 from coral_lock.cli.progress import terminal_reporter
+from coral_lock.derive.place import Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ TEXT, JSON, GITHUB = "text", "json", "github"
     help="Import and activate the plugins, too, each in fresh interpreters.",
 )
 @click.option("-c", "--config", metavar="FILE", help="A sample configuration to check with.")
+@places
 @click.option(
     "--output-format",
     type=click.Choice((TEXT, JSON, GITHUB)),
@@ -35,21 +39,33 @@ TEXT, JSON, GITHUB = "text", "json", "github"
     show_default=True,
     help="How the outcome is printed.",
 )
-def check_plugins(target: str, run: bool, config: str | None, output_format: str) -> int:
+def check_plugins(
+    target: str,
+    run: bool,
+    config: str | None,
+    python: str | None,
+    wheels: tuple[str, ...],
+    site_packages: tuple[str, ...],
+    output_format: str,
+) -> int:
     """Check the plugins of TARGET, and report everything that would fail elsewhere.
 
-    TARGET is a project's directory, a wheel file, or the name of an installed
-    distribution; by default the project in the working directory. Without --run nothing
-    of it is run.
+    TARGET is a project's directory, a wheel file, or the name of a distribution that is
+    installed here or lies in the place that an option names; by default the project in
+    the working directory. Without --run nothing of it is run.
 
     \b
     Examples:
       coral-runtime plugins check
       coral-runtime plugins check dist/my_package-1.0.0-py3-none-any.whl
       coral-runtime plugins check my-package --run -c runtime.yaml
+      coral-runtime plugins check my-package --wheels wheelhouse
       coral-runtime plugins check --output-format github
     """
-    with open_target(target, config) as subject:
+    surroundings = Surroundings(Place(python=python, wheels=wheels, site_packages=site_packages))
+    if run:
+        surroundings.refuse_running()
+    with open_target(target, config, surroundings) as subject:
         report = check_subject(subject, run=run, reporter=terminal_reporter())
     sys.stdout.write(_rendered(report, output_format))
     sys.stdout.flush()

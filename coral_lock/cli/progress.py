@@ -2,30 +2,76 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import time
 
+from coral_lock.cli.messages import printable
 from coral_lock.reporter import Reporter
 
-_MINIMUM_SHOWN = 30
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_PATIENCE_SECONDS = 0.5
+_WIDTH = 79
+_BAR_WIDTH = 24
 
 
 class TerminalReporter(Reporter):
-    """Keeps one line of a terminal up to date, and clears it at the end."""
+    """Keeps one line of a terminal up to date, and clears it at the end.
+
+    Hashing that is over in half a second shows nothing. A probe is shown at once, as nobody
+    knows how long the plugin that it imports will take.
+    """
+
+    def __init__(self) -> None:
+        self._shown_from = time.monotonic() + _PATIENCE_SECONDS
+        self._is_shown = False
 
     def probing(self, entry_point: str) -> None:
         self._show(f"probing {entry_point} …")
 
     def hashing(self, distribution: str, done: int, total: int) -> None:
-        if total >= _MINIMUM_SHOWN:
-            self._show(f"hashing {done + 1}/{total} {distribution}")
+        filled = _BAR_WIDTH * done // total if total else _BAR_WIDTH
+        bar = "#" * filled + " " * (_BAR_WIDTH - filled)
+        if time.monotonic() >= self._shown_from:
+            self._show(f"hashing [{bar}] {done}/{total} {distribution}")
 
     def finished(self) -> None:
-        self._show("")
+        if self._is_shown:
+            self._write("")
+            self._is_shown = False
 
     def _show(self, text: str) -> None:
-        sys.stderr.write(f"\r\033[2K{text[:79]}")
-        sys.stderr.flush()
+        self._is_shown = True
+        self._write(printable(text)[: _columns()])
+
+    def _write(self, text: str) -> None:
+        # A terminal that was closed doesn't stop the work.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"\r\033[2K{text}")
+            sys.stderr.flush()
+
+
+def _columns() -> int:
+    """Return how long a line may be so that it doesn't wrap, and can be cleared as one."""
+    try:
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError):
+        return _WIDTH
+    return min(_WIDTH, columns - 1) if columns > 1 else _WIDTH
+
+
+@contextlib.contextmanager
+def shown_progress() -> Iterator[Reporter]:
+    """Give a reporter to work with; what it shows is cleared, however the work ends."""
+    reporter = terminal_reporter()
+    try:
+        yield reporter
+    finally:
+        reporter.finished()
 
 
 def terminal_reporter() -> Reporter:

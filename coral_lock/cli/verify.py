@@ -9,15 +9,20 @@ import click
 from coral_lock import canonical_json
 from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.cli.options import lock_option, output_format_option
+from coral_lock.cli.place_options import places
+from coral_lock.derive.place import Place
+from coral_lock.derive.subjects import subject_of
 from coral_lock.finding import exit_code
 from coral_lock.lockfile.file import load_lock
-from coral_lock.verification.findings import findings_of
-from coral_lock.verification.machine import FULL, INTEGRITY_LEVELS, observe
+from coral_lock.verification.machine import FULL, INTEGRITY_LEVELS
+from coral_lock.verification.verdict import verdict_on
 from coral_lock.wording import later_version_warning, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.canonical_json import Value
+    from coral_lock.finding import Finding
+    from coral_lock.lockfile.model import Lock
 
 
 @click.command()
@@ -29,16 +34,32 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whose bytes are hashed: nobody's, the plugins' distributions', or all.",
 )
+@places
+@click.option("--target", metavar="NAME", help="Insist on a target of the lock.")
 @output_format_option
-def verify(lock: str, integrity: str, output_format: str) -> int:
+def verify(
+    lock: str,
+    integrity: str,
+    python: str | None,
+    wheels: tuple[str, ...],
+    site_packages: tuple[str, ...],
+    target: str | None,
+    output_format: str,
+) -> int:
     """Compare this machine with the lock, and report every deviation. Nothing is run.
 
-    The exit code is 0 if the machine is exactly what was locked, 1 if something is
+    Another environment, an unpacked image or a wheelhouse is compared in its place where
+    an option names one. Of a lock with targets, the part of the one that the machine is
+    counts; a wheelhouse has to hold the wheels of all.
+
+    The exit code is 0 if everything is exactly what was locked, 1 if something is
     missing, added or of another version, and 3 if bytes differ.
 
     \b
     Examples:
       coral-runtime verify
+      coral-runtime verify --site-packages rootfs/usr/lib/python3.10/site-packages
+      coral-runtime verify --wheels wheelhouse
       coral-runtime verify --lock /etc/coral/coral.lock --integrity plugins
       coral-runtime verify --output-format json
     """
@@ -46,11 +67,18 @@ def verify(lock: str, integrity: str, output_format: str) -> int:
     warning = later_version_warning(loaded, lock)
     if warning:
         say_warning(warning)
-    findings = findings_of(loaded, observe(loaded, integrity))
+    place = Place(
+        python=python,
+        wheels=wheels,
+        site_packages=site_packages,
+        targets=() if target is None else (target,),
+    )
+    compared, name, findings = _compare(place, loaded, integrity)
     if output_format == "json":
         document: dict[str, Value] = {
             "lock": lock,
             "integrity": integrity,
+            "target": name,
             "holds": exit_code(findings) == 0,
             "findings": [finding.to_dict() for finding in findings],
         }
@@ -58,5 +86,32 @@ def verify(lock: str, integrity: str, output_format: str) -> int:
     else:
         say_findings(findings)
     if exit_code(findings) == 0:
-        say(f"{lock} holds: {size_of(loaded)}, integrity {integrity}")
+        part = "" if name is None else f" for the target `{name}`"
+        say(f"{lock} holds{part}: {size_of(compared)}, integrity {integrity}")
     return exit_code(findings)
+
+
+def _compare(
+    place: Place, lock: Lock, integrity: str
+) -> tuple[Lock, str | None, tuple[Finding, ...]]:
+    """Return the part of the lock that was compared, its target, and the findings."""
+    if place.wheels:
+        return _compare_wheels(place, lock)
+    subject, name = subject_of(place, lock)
+    verdict = verdict_on(lock, integrity, subject, name)
+    return verdict.part or lock, verdict.target, verdict.findings
+
+
+def _compare_wheels(place: Place, lock: Lock) -> tuple[Lock, str | None, tuple[Finding, ...]]:
+    from coral_lock.export.installation import distributions_for
+    from coral_lock.export.locked_wheels import find_locked_wheels
+    from coral_lock.finding import sorted_findings
+    from coral_lock.lockfile.parts import part_of
+    from coral_lock.wheels.cache import WheelCache
+    from coral_lock.wheels.wheelhouse import Wheelhouse
+
+    name = next(iter(place.targets), None)
+    distributions = distributions_for(lock, name)
+    wheelhouse = Wheelhouse(place.wheels, cache=WheelCache())
+    findings = sorted_findings(find_locked_wheels(distributions, wheelhouse).findings)
+    return (lock if name is None else part_of(lock, name)), name, findings

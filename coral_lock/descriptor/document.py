@@ -19,8 +19,14 @@ def to_mapping(descriptor: Descriptor) -> dict[str, Any]:
     switches: dict[str, dict[str, Any]] = {"backends": {}, "patches": {}, "workflows": {}}
     for request in descriptor.requests:
         switches[request.group][request.name] = _switch(request)
+    host = {"core": descriptor.host_core, "inference": descriptor.host_inference}
     return {
         "platform": descriptor.platform,
+        "targets": [
+            {"name": target.name, "python": target.python, "platform": target.platform}
+            for target in descriptor.targets
+        ],
+        "host": {role: version for role, version in host.items() if version is not None},
         "patches": {**descriptor.built_in_patches, **switches["patches"]},
         "workflows": switches["workflows"],
         "backends": {

@@ -65,6 +65,9 @@ def _descriptor(
 
     return Descriptor(
         platform=value(DEFAULT_PLATFORM, "platform"),
+        targets=value((), "targets"),
+        host_core=value(None, "host", "core"),
+        host_inference=value(None, "host", "inference"),
         discover=value(DISCOVER_ALL, "plugins", "discover"),
         auto_discover_backends=value(True, "backends", "auto_discover"),
         auto_patch_rknn=value(True, "backends", "auto_patch_rknn"),

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from coral_lock.targets.model import Target
+
 DISCOVER_ALL = "all"
 DISCOVER_LISTED = "listed"
 DISCOVER_CHOICES = (DISCOVER_ALL, DISCOVER_LISTED)
@@ -18,6 +20,9 @@ DISCOVER_CHOICES = (DISCOVER_ALL, DISCOVER_LISTED)
 
 SWITCH_FIELDS = ("enabled", "optional", "after", "distribution")
 """What the mapping form of a plugin's switch may hold."""
+
+HOST_KEYS = ("core", "inference")
+"""The hosts whose versions the descriptor may tell."""
 
 DEFAULT_ORIGIN = "default"
 
@@ -49,15 +54,20 @@ class PluginRequest(Record):
 class Descriptor(Record):
     """A whole descriptor, its defaults filled in.
 
+    `targets` are sorted by name. `host_core` and `host_inference` are the versions (PEP 440)
+    of hosts that may not be there to be asked, None where the descriptor doesn't tell them.
     `built_in_patches` holds every patch of the host itself. `requests` are sorted by group
     and name. `origins` tells for each value, by its dotted key, where it came from:
     a place in the file, an environment variable, a `--set`, or `default`.
 
     Raises:
-        ValueError: two requests are about the same plugin.
+        ValueError: two requests are about the same plugin, or two targets have one name.
     """
 
     platform: str = DEFAULT_PLATFORM
+    targets: tuple[Target, ...] = ()
+    host_core: str | None = None
+    host_inference: str | None = None
     discover: str = DISCOVER_ALL
     auto_discover_backends: bool = True
     auto_patch_rknn: bool = True
@@ -74,6 +84,10 @@ class Descriptor(Record):
         if len({(request.group, request.name) for request in in_order}) < len(in_order):
             raise ValueError("a plugin is requested once")
         object.__setattr__(self, "requests", tuple(in_order))
+        targets = sorted(self.targets, key=lambda target: target.name)
+        if len({target.name for target in targets}) < len(targets):
+            raise ValueError("a target's name stands once")
+        object.__setattr__(self, "targets", tuple(targets))
 
     def request(self, group: str, name: str) -> PluginRequest | None:
         """Return what the descriptor says of that plugin, None if it doesn't name it."""

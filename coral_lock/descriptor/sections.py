@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coral_lock.descriptor.model import DISCOVER_CHOICES, SWITCH_FIELDS
+from coral_lock.descriptor.model import DISCOVER_CHOICES, HOST_KEYS, SWITCH_FIELDS
 from coral_lock.document import expectations as expect
 from coral_lock.document.keys import dotted
 from coral_lock.document.mistakes import nearest
@@ -13,7 +13,6 @@ from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any, TypeAlias
 
     from coral_lock.document.mistakes import Mistakes
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
 
 SECTIONS = (
     "platform",
+    "targets",
+    "host",
     "patches",
     "workflows",
     "backends",
@@ -77,6 +78,8 @@ class _Sections:
     def read(self, root: Node) -> Settings:
         readers = {
             "platform": self._platform,
+            "targets": self._targets,
+            "host": self._host,
             "patches": self._patches,
             "workflows": self._workflows,
             "backends": self._backends,
@@ -87,13 +90,28 @@ class _Sections:
         for key, node in expect.mapping(root, (), self._mistakes).items():
             reader = readers.get(key)
             if reader is None:
-                self._unknown_key(node, (key,), SECTIONS)
+                expect.unknown_key(node, (key,), self._mistakes, SECTIONS)
             else:
                 reader(node)
         return self._settings
 
     def _platform(self, node: Node) -> None:
         self._set(("platform",), node, expect.name(node, ("platform",), self._mistakes))
+
+    def _targets(self, node: Node) -> None:
+        # A start without targets doesn't pay for what only `lock` needs.
+        from coral_lock.descriptor.targets import read_targets
+
+        path = ("targets",)
+        self._set(path, node, read_targets(node, path, self._mistakes))
+
+    def _host(self, node: Node) -> None:
+        for key, member in expect.mapping(node, ("host",), self._mistakes).items():
+            path = ("host", key)
+            if key in HOST_KEYS:
+                self._set(path, member, expect.version(member, path, self._mistakes))
+            else:
+                expect.unknown_key(member, path, self._mistakes, HOST_KEYS)
 
     def _patches(self, node: Node) -> None:
         for name, member in expect.mapping(node, ("patches",), self._mistakes).items():
@@ -138,7 +156,7 @@ class _Sections:
         for key, member in expect.mapping(node, ("plugins",), self._mistakes).items():
             path = ("plugins", key)
             if key != "discover":
-                self._unknown_key(member, path, ("discover",))
+                expect.unknown_key(member, path, self._mistakes, ("discover",))
                 continue
             self._set(path, member, expect.choice(member, path, self._mistakes, DISCOVER_CHOICES))
 
@@ -180,17 +198,8 @@ class _Sections:
         elif field == "distribution":
             self._set(path, node, expect.distribution(node, path, self._mistakes))
         else:
-            self._unknown_key(node, path, SWITCH_FIELDS)
+            expect.unknown_key(node, path, self._mistakes, SWITCH_FIELDS)
 
     def _set(self, path: Path, node: Node, value: object) -> None:
         if node.value is not INVALID:
             self._settings.values[path] = Setting(value=value, where=str(node.origin))
-
-    def _unknown_key(self, node: Node, path: Path, known: Iterable[str]) -> None:
-        similar = nearest(path[-1], known)
-        self._mistakes.add(
-            node.origin,
-            f"unknown key `{dotted(path)}`",
-            expected=None if similar else f"one of {', '.join(known)}",
-            hint=f"did you mean `{dotted((*path[:-1], similar))}`?" if similar else None,
-        )

@@ -9,7 +9,16 @@ from coral_lock.document.node_builder import NodeBuilder
 from coral_lock.errors import InputError
 
 _MAY_BE_SHOWN = frozenset(
-    {"platform", "patches", "workflows", "backends", "plugins", "extra_patches"}
+    {
+        "platform",
+        "targets",
+        "host",
+        "patches",
+        "workflows",
+        "backends",
+        "plugins",
+        "extra_patches",
+    }
 )
 """Values of other keys, `services` first of all, may be secrets: messages leave them out."""
 

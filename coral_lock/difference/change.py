@@ -41,8 +41,12 @@ CHANGES: Mapping[str, str] = {
     "plugin-moved": "A plugin comes from another distribution.",
     "plugin-removed": "A plugin is gone.",
     "python-changed": "The lock is for another version of Python.",
-    "requirement-added": "A distribution requires one more distribution.",
+    "requirement-added": "A distribution requires one more distribution, perhaps for one target.",
     "requirement-removed": "A distribution no longer requires a distribution.",
+    "target-added": "The lock is for one more target.",
+    "target-changed": "A target has another Python or platform.",
+    "target-removed": "The lock isn't for a target any more.",
+    "targets-changed": "A plugin or a distribution is for other targets than before.",
     "unpinned": "A distribution has no digest any more: its bytes aren't fixed.",
     "version-changed": "A distribution's version is written differently, or can't be compared.",
     "version-downgraded": "A distribution's version went down.",
@@ -56,7 +60,8 @@ class Change(Record):
 
     `place` are the keys that lead to the changed value in the lock's document, and `before`
     and `after` are its JSON values there, None standing for null and for an entry that isn't
-    there. The place of a `requires` edge is its list, its value one name. A plugin that went
+    there, or an empty one that is left out. The place of an edge in `requires` or in
+    `target_requires` is its list, its value one name. A plugin that went
     from `plugins` to `excluded` or back stood at `moved_from`, where it isn't any more.
     `distribution` is the one whose change this is, None for what concerns the whole lock.
     """

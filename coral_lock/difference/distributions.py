@@ -22,6 +22,7 @@ def distribution_changes(old: Lock, new: Lock) -> Iterator[Change]:
             yield from _version_changes(before, after)
             yield from _digest_changes(before, after)
             yield from _requirement_changes(before, after)
+            yield from _targets_changes(before, after)
         elif after:
             yield Change(
                 code="distribution-added",
@@ -126,23 +127,56 @@ def _digest_changes(old: LockedDistribution, new: LockedDistribution) -> Iterato
 
 
 def _requirement_changes(old: LockedDistribution, new: LockedDistribution) -> Iterator[Change]:
-    place = ("distributions", new.name, "requires")
-    for required in sorted({*old.requires, *new.requires}):
-        if required not in old.requires:
+    """Yield what changed about the edges: those for every target, then those for each one."""
+    place = ("distributions", new.name)
+    only_some = {name for edges in _of_targets(old, new) for name in edges}
+    for target in (None, *sorted({*old.target_requires, *new.target_requires})):
+        before, after = _edges(old, target), _edges(new, target)
+        for name in sorted(before ^ after):
+            is_added = name in after
+            verb = "requires" if is_added else "no longer requires"
             yield Change(
-                code="requirement-added",
+                code="requirement-added" if is_added else "requirement-removed",
                 subject=new.name,
-                summary=f"{literal(new.name)} requires {literal(required)} too",
-                place=place,
+                summary=f"{literal(new.name)} {verb} {literal(name)}"
+                + _for_whom(target, is_shared=name in only_some, is_added=is_added),
+                place=(*place, "requires")
+                if target is None
+                else (*place, "target_requires", target),
                 distribution=new.name,
-                after=required,
+                before=None if is_added else name,
+                after=name if is_added else None,
             )
-        elif required not in new.requires:
-            yield Change(
-                code="requirement-removed",
-                subject=new.name,
-                summary=f"{literal(new.name)} no longer requires {literal(required)}",
-                place=place,
-                distribution=new.name,
-                before=required,
-            )
+
+
+def _of_targets(*distributions: LockedDistribution) -> Iterator[tuple[str, ...]]:
+    for distribution in distributions:
+        yield from distribution.target_requires.values()
+
+
+def _edges(distribution: LockedDistribution, target: str | None) -> set[str]:
+    if target is None:
+        return set(distribution.requires)
+    return set(distribution.target_requires.get(target, ()))
+
+
+def _for_whom(target: str | None, *, is_shared: bool, is_added: bool) -> str:
+    """Return for which targets an edge came or went, as far as that has to be said."""
+    if target is not None:
+        return f" for the target {literal(target)}"
+    if is_shared:
+        return " for every target"
+    return " too" if is_added else ""
+
+
+def _targets_changes(old: LockedDistribution, new: LockedDistribution) -> Iterator[Change]:
+    if old.targets != new.targets:
+        yield Change(
+            code="targets-changed",
+            subject=new.name,
+            summary=f"{literal(new.name)} is locked for other targets",
+            place=("distributions", new.name, "targets"),
+            distribution=new.name,
+            before=list(old.targets),
+            after=list(new.targets),
+        )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from coral_lock import canonical_json
 from coral_lock.difference.change import Change, literal
 from coral_lock.lockfile.mapping import excluded_to_mapping, plugin_to_mapping, sorted_data
+from coral_lock.lockfile.target_rules import base_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from coral_lock.canonical_json import Value
     from coral_lock.lockfile.model import ExcludedPlugin, Lock, LockedPlugin
@@ -32,6 +33,7 @@ def plugin_changes(old: Lock, new: Lock) -> Iterator[Change]:
     yield from _exclusion_changes(
         {plugin.id: plugin for plugin in old.excluded if plugin.id not in moved},
         {plugin.id: plugin for plugin in new.excluded if plugin.id not in moved},
+        {(plugin.id, plugin.distribution) for plugin in new.plugins},
     )
 
 
@@ -50,7 +52,7 @@ def _moves(activating: Lock, excluding: Lock) -> dict[str, ExcludedPlugin]:
     return {
         identifier: plugin
         for plugin in excluding.excluded
-        if leaving.get(identifier := plugin.id.partition("@")[0]) == plugin.distribution
+        if leaving.get(identifier := base_id(plugin)) == plugin.distribution
         and plugin.id not in excluded_before
     }
 
@@ -108,6 +110,7 @@ _PLUGIN_FIELDS = {
     "after": ("after-changed", "{} is activated after other plugins"),
     "default_config_overrides": ("overrides-changed", "{} brings other configuration"),
     "env": ("env-changed", "{} needs other environment variables"),
+    "targets": ("targets-changed", "{} is activated for other targets"),
 }
 
 
@@ -150,17 +153,30 @@ def _entry_point_change(before: Value, after: Value) -> tuple[str, str]:
 
 
 def _exclusion_changes(
-    old: Mapping[str, ExcludedPlugin], new: Mapping[str, ExcludedPlugin]
+    old: Mapping[str, ExcludedPlugin],
+    new: Mapping[str, ExcludedPlugin],
+    activated: Collection[tuple[str, str]],
 ) -> Iterator[Change]:
+    """Yield what changed about the plugins that are left out.
+
+    Args:
+        old: those of the old lock, by id.
+        new: those of the new lock.
+        activated: id and distribution of what the new lock activates: the same may be left
+            out for another target.
+    """
     for identifier in sorted(old.keys() | new.keys()):
         before, after = old.get(identifier), new.get(identifier)
+        subject = literal(identifier)
         if before and after:
             yield from _exclusion_field_changes(before, after)
         elif after:
             yield Change(
                 code="exclusion-added",
                 subject=identifier,
-                summary=f"{literal(identifier)} is new and left out",
+                summary=f"{subject} is left out for some targets"
+                if (base_id(after), after.distribution) in activated
+                else f"{subject} is new and left out",
                 place=("excluded", identifier),
                 distribution=after.distribution,
                 after=excluded_to_mapping(after),
@@ -169,7 +185,9 @@ def _exclusion_changes(
             yield Change(
                 code="exclusion-removed",
                 subject=identifier,
-                summary=f"{literal(identifier)} was left out and is gone",
+                summary=f"{subject} is no longer left out for some targets"
+                if (base_id(before), before.distribution) in activated
+                else f"{subject} was left out and is gone",
                 place=("excluded", identifier),
                 distribution=before.distribution,
                 before=excluded_to_mapping(before),
@@ -180,11 +198,13 @@ def _exclusion_field_changes(old: ExcludedPlugin, new: ExcludedPlugin) -> Iterat
     for field, what in (
         ("distribution", "from another distribution"),
         ("reason", "for another reason"),
+        ("target_reasons", "for other reasons on some targets"),
+        ("targets", "for other targets"),
     ):
-        before, after = getattr(old, field), getattr(new, field)
+        before, after = sorted_data(getattr(old, field)), sorted_data(getattr(new, field))
         if before != after:
             yield Change(
-                code="exclusion-changed",
+                code="targets-changed" if field == "targets" else "exclusion-changed",
                 subject=new.id,
                 summary=f"{literal(new.id)} is left out {what}",
                 place=("excluded", new.id, field),

@@ -40,7 +40,7 @@ def render_text(changes: Sequence[Change], limit: int | None = None) -> str:
         previous, heading = heading, (change.is_alarming, change.distribution)
         if heading != previous:
             lines += [""] if lines else []
-            lines.append("lock" if change.distribution is None else _text(change.distribution))
+            lines.append("lock" if change.distribution is None else one_line(change.distribution))
         lines += _change_lines(change)
     rest = len(changes) - len(shown)
     if rest:
@@ -54,7 +54,7 @@ def _change_lines(change: Change) -> Iterator[str]:
         yield line
         yield from _entry_lines(change.after)
     elif change.code.endswith(_VALUE_SUFFIXES):
-        before, after = _text(change.before), _text(change.after)
+        before, after = (_side(change, value) for value in (change.before, change.after))
         if len(line) + len(before) + len(after) + 5 <= _WIDTH:
             yield f"{line}: {before} → {after}"
         else:
@@ -63,9 +63,15 @@ def _change_lines(change: Change) -> Iterator[str]:
             yield f"      + {after}"
     elif change.code == "digest-added":
         yield line
-        yield f"      + {_text(change.after)}"
+        yield f"      + {one_line(change.after)}"
     else:
         yield line
+
+
+def _side(change: Change, value: Value) -> str:
+    """Return what a value changed from or to; no target at all stands for all of them."""
+    is_for_all = change.code == "targets-changed" and not value
+    return "all" if is_for_all else one_line(value)
 
 
 def _mark(change: Change) -> str:
@@ -81,12 +87,12 @@ def _entry_lines(entry: Mapping[str, Value]) -> Iterator[str]:
     for field, value in entry.items():
         if isinstance(value, dict):
             for key, item in value.items():
-                yield f"      {field}: {_text(key)} {_text(item)}"
+                yield f"      {field}: {one_line(key)} {one_line(item)}"
         elif value:
-            yield f"      {field}: {_text(value)}"
+            yield f"      {field}: {one_line(value)}"
 
 
-def _text(value: Value) -> str:
+def one_line(value: Value) -> str:
     """Return a value on one line: a plain word as it is, other text quoted and escaped."""
     if isinstance(value, str):
         quoted = quote(value)
@@ -95,8 +101,8 @@ def _text(value: Value) -> str:
     if value is None:
         return "none"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_text, value))}]"
+        return f"[{', '.join(map(one_line, value))}]"
     if isinstance(value, dict):
-        members = (f"{_text(key)}: {_text(item)}" for key, item in value.items())
+        members = (f"{one_line(key)}: {one_line(item)}" for key, item in value.items())
         return f"{{{', '.join(members)}}}"
     return write(value).strip()

@@ -9,7 +9,7 @@ from coral_lock.names import is_plugin_name, normalized_name, split_plugin_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import TypeAlias
 
     from coral_lock.document.mistakes import Mistakes
@@ -36,6 +36,7 @@ A_NAME = "a name: printable text on one line, without `@`"
 A_MODULE = "a dotted module name, like `my_project.backends`"
 A_PLUGIN_ID = "a plugin id: `<group>:<name>`, the group one of backends, patches, workflows"
 A_DISTRIBUTION = "a distribution's name"
+A_VERSION = 'a version (PEP 440) in quotes, like "0.0.4"'
 
 
 def flag(node: Node, path: Path, mistakes: Mistakes, *, expected: str = A_FLAG) -> bool:
@@ -62,10 +63,19 @@ def mapping(node: Node, path: Path, mistakes: Mistakes) -> dict[str, Node]:
             expected="a mapping",
             found=kind(node),
             hint=f"write `{dotted(path[-1:])}: {{}}`, or remove the key"
-            if path and node.value is None
+            if path and isinstance(path[-1], str) and node.value is None
             else None,
         )
     return {}
+
+
+def items(node: Node, path: Path, mistakes: Mistakes) -> tuple[Node, ...]:
+    """Return the items of the list that `node` is, none after a mistake."""
+    if isinstance(node.value, tuple):
+        return node.value
+    if node.value is not INVALID:
+        wrong_value(node, path, mistakes, "a list")
+    return ()
 
 
 def text(
@@ -118,6 +128,13 @@ def distribution(node: Node, path: Path, mistakes: Mistakes) -> str | None:
     return None if checked is None else normalized_name(checked)
 
 
+def version(node: Node, path: Path, mistakes: Mistakes) -> str | None:
+    """Return the version that `node` holds, None after a mistake."""
+    from coral_lock.document.versions import is_version
+
+    return text(node, path, mistakes, is_version, A_VERSION)
+
+
 def names(node: Node, path: Path, mistakes: Mistakes) -> tuple[str, ...]:
     """Return the names in the list that `node` is, without those that are mistakes."""
     return _texts(node, path, mistakes, is_plugin_name, A_NAME)
@@ -151,6 +168,17 @@ def wrong_value(
     )
 
 
+def unknown_key(node: Node, path: Path, mistakes: Mistakes, known: Iterable[str]) -> None:
+    """Put on record that none of the `known` keys leads to `node`."""
+    similar = nearest(str(path[-1]), known)
+    mistakes.add(
+        node.origin,
+        f"unknown key `{dotted(path)}`",
+        expected=None if similar else f"one of {', '.join(known)}",
+        hint=f"did you mean `{dotted((*path[:-1], similar))}`?" if similar else None,
+    )
+
+
 def _texts(
     node: Node,
     path: Path,
@@ -158,12 +186,8 @@ def _texts(
     is_right: Callable[[str], bool],
     expected: str,
 ) -> tuple[str, ...]:
-    if not isinstance(node.value, tuple):
-        if node.value is not INVALID:
-            wrong_value(node, path, mistakes, "a list")
-        return ()
     texts: dict[str, None] = {}
-    for index, item in enumerate(node.value):
+    for index, item in enumerate(items(node, path, mistakes)):
         checked = text(item, (*path, index), mistakes, is_right, expected)
         if checked is not None and checked in texts:
             mistakes.add(

@@ -19,7 +19,8 @@ OVERSIZED = "0" * 64
 _CHUNK_BYTES = 1 << 16
 _LARGE_FILE_BYTES = 1 << 20
 _THREADS_FROM_BYTES = 32 << 20
-_MAX_THREADS = 8
+MAX_THREADS = 8
+"""How many threads hash at the most, however many cores there are."""
 
 _INSTALLER_FILES = frozenset(
     {
@@ -127,7 +128,7 @@ def _hash_open(descriptor: int) -> str:
 def _hash_large(sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
     """Yield the hash of each file that can be read; the largest are begun first."""
     paths = sorted(sizes, key=lambda path: (-sizes[path], path))
-    threads = min(len(paths), _available_cores(), _MAX_THREADS)
+    threads = min(len(paths), available_cores(), MAX_THREADS)
     if threads < 2 or sum(sizes.values()) < _THREADS_FROM_BYTES:
         hashes = list(map(_hash_or_none, paths))
     else:
@@ -148,7 +149,8 @@ def _hash_or_none(path: str) -> str | None:
         return None
 
 
-def _available_cores() -> int:
+def available_cores() -> int:
+    """Return how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -18,6 +18,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+MAX_ENTRY_POINTS = 1000
+"""How many plugins' entry points a distribution may declare."""
+
+_LONGEST_REFERENCE = 500
 MAX_METADATA_BYTES = 8 << 20
 MAX_RECORD_BYTES = 64 << 20
 
@@ -39,6 +43,7 @@ class Metadata(Record):
     name: str
     version: str
     requires: tuple[str, ...]
+    requires_python: str | None
 
 
 def read_text(location: Location, name: str, limit: int = MAX_METADATA_BYTES) -> str | None:
@@ -72,27 +77,40 @@ def read_metadata(location: Location) -> Metadata:
     text = read_text(location, "PKG-INFO" if is_egg_info else "METADATA")
     if text is None and is_egg_info:
         text = read_text(Location(root=location.root, directory="."), location.directory)
+    return parse_metadata(text or "", location.path)
+
+
+def parse_metadata(text: str, where: str) -> Metadata:
+    """Return what the text of a METADATA file says; `where` is its place, for a message.
+
+    Raises:
+        BrokenDistributionError: it lacks name or version.
+    """
     fields: dict[str, list[str]] = {}
-    for field, value in _headers(text or ""):
+    for field, value in header_fields(text):
         fields.setdefault(field, []).append(value)
     name, version = fields.get("name", [""])[0], fields.get("version", [""])[0]
     if not name or not version or not (name + version).isprintable():
         raise BrokenDistributionError(
             "METADATA states no name and version",
             code="plugin-broken",
-            where=location.path,
+            where=where,
             hint="reinstall the distribution",
         )
     return Metadata(
-        name=name, version=version, requires=tuple(sorted(set(fields.get("requires-dist", []))))
+        name=name,
+        version=version,
+        requires=tuple(sorted(set(fields.get("requires-dist", [])))),
+        requires_python=fields.get("requires-python", [None])[0] or None,
     )
 
 
-def _headers(text: str) -> Iterator[tuple[str, str]]:
+def header_fields(text: str) -> Iterator[tuple[str, str]]:
     """Yield the header fields up to the first empty line, continuation lines joined."""
     field, parts = "", [""]
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     for line in text.split("\n"):
-        line = line.rstrip("\r")
         if not line:
             break
         if line[0] in " \t":
@@ -112,16 +130,27 @@ def read_wheel_tag(location: Location) -> str:
     Raises:
         BrokenDistributionError: there is no WHEEL, or no well-formed tag in it.
     """
-    text = read_text(location, "WHEEL") or ""
-    tags = [value.split("-") for field, value in _headers(text) if field == "tag"]
-    if not tags or any(len(tag) != 3 or not all(tag) for tag in tags):
+    return parse_wheel_tag(read_text(location, "WHEEL") or "", location.path)
+
+
+def parse_wheel_tag(text: str, where: str) -> str:
+    """Return the tag set that the text of a WHEEL file states; `where` is its place.
+
+    A line may stand for several tags itself, where its parts are compressed (PEP 425).
+
+    Raises:
+        BrokenDistributionError: there is no well-formed tag in it.
+    """
+    tags = [value.split("-") for field, value in header_fields(text) if field == "tag"]
+    columns = [{one for part in parts for one in part.split(".")} for parts in zip(*tags)]
+    if not columns or any(len(tag) != 3 for tag in tags) or any("" in each for each in columns):
         raise BrokenDistributionError(
             "the distribution wasn't installed from a wheel: WHEEL states no tag",
             code="unusable-record",
-            where=location.path,
+            where=where,
             hint="reinstall it from a wheel with pip or uv",
         )
-    return "-".join(".".join(sorted(set(parts))) for parts in zip(*tags))
+    return "-".join(".".join(sorted(column)) for column in columns)
 
 
 def read_record(location: Location) -> dict[str, tuple[str, int | None]]:
@@ -239,14 +268,21 @@ def parse_entry_points(text: str, where: str) -> tuple[EntryPoint, ...]:
             continue
         name, separator, value = (part.strip() for part in line.partition("="))
         value = value.partition("[")[0].strip()
-        if not separator or not name or not is_object_reference(value) or (group, name) in found:
+        is_right = separator and name and len(line) <= _LONGEST_REFERENCE
+        if (
+            not (is_right and is_object_reference(value))
+            or (group, name) in found
+            or len(found) == MAX_ENTRY_POINTS
+        ):
             problem = (
                 "twice"
                 if (group, name) in found
+                else f"beyond the {MAX_ENTRY_POINTS} that there may be"
+                if len(found) == MAX_ENTRY_POINTS
                 else "in a form that isn't `name = module:attribute`"
             )
             raise BrokenDistributionError(
-                f"an entry point is declared {problem}: `{line}`",
+                f"an entry point is declared {problem}: `{line[:_LONGEST_REFERENCE]}`",
                 code="plugin-broken",
                 where=f"{where}:{number}",
                 hint="correct it in the distribution's project and reinstall",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from coral_lock.errors import BrokenDistributionError
+from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
 from coral_lock.installed.dist_info import (
     is_editable,
     read_entry_points,
@@ -17,9 +17,11 @@ from coral_lock.installed.files import (
     digest_files,
     find_strays,
     list_files,
+    refuse_links,
     unclaimed,
 )
-from coral_lock.installed.module_lookup import module_origin
+from coral_lock.installed.foreign_lookup import DirectoryFinder
+from coral_lock.installed.module_lookup import find_in_process, module_origin
 from coral_lock.installed.site_scan import scan_path
 from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.names import normalized_name
@@ -27,25 +29,42 @@ from coral_lock.safe_read import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.files import InstalledFiles
+    from coral_lock.installed.module_lookup import Find
     from coral_lock.inventory import EntryPoint, FoundDistribution
+    from coral_lock.reporter import Reporter
+    from coral_lock.targets.environment import TargetEnvironment
 
 MAX_SOURCE_BYTES = 1 << 20
 
 
 class EnvironmentInventory:
-    """The distributions installed for this interpreter; an `inventory.Inventory`.
+    """The distributions installed for an interpreter; an `inventory.Inventory`.
 
     Args:
         path: the directories to look in, `sys.path` by default. They are listed once, at
             construction.
+        environment: what the distributions are for, this interpreter by default. Where it
+            is given, this process's own import system isn't asked.
+        is_image: whether the directories are another machine's, so that links in them may
+            lead elsewhere than here.
     """
 
-    def __init__(self, path: Sequence[str] | None = None) -> None:
-        self._scan = scan_path(sys.path if path is None else path)
+    def __init__(
+        self,
+        path: Sequence[str] | None = None,
+        environment: TargetEnvironment | None = None,
+        *,
+        is_image: bool = False,
+    ) -> None:
+        path = sys.path if path is None else path
+        self._scan = scan_path(path)
+        self._environment = environment
+        self._is_image = is_image
+        self._find = find_in_process if environment is None else DirectoryFinder(path).find
         self._found: dict[str, FoundDistribution] = {}
         self._files: dict[str, InstalledFiles] = {}
         self._claims: dict[str, frozenset[str]] | None = None
@@ -64,28 +83,47 @@ class EnvironmentInventory:
         return self._look_up(name) if name in self._scan else None
 
     def read_source(self, name: str, path: str) -> bytes | None:
-        """Return one of a distribution's own files; for an editable install, its source."""
+        """Return one of a distribution's own files; for an editable install, its source.
+
+        Raises:
+            UnreadableSourceError: RECORD lists it, and it can't be read or has over 1 MiB.
+        """
         distribution = self._look_up(name)
         if isinstance(distribution, BrokenDistribution):
             return None
         try:
             if distribution.editable:
-                return _read_editable(path, distribution.entry_points)
+                return _read_editable(path, distribution.entry_points, self._find)
             files = self._list_files(name)
-            if path not in files.recorded:
-                return None
-            return read_regular_file(files.locate(path), MAX_SOURCE_BYTES)
         except (OSError, BrokenDistributionError):
             return None
+        if path not in files.recorded:
+            return None
+        try:
+            return read_regular_file(files.locate(path), MAX_SOURCE_BYTES)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise UnreadableSourceError(
+                f"`{path}` can't be read: {error.strerror}", where=files.locate(path)
+            ) from None
 
-    def digests(self, name: str) -> Mapping[str, str]:
-        """Return the digest of a distribution's files under its wheel tag.
+    def digests(
+        self, names: Sequence[str], reporter: Reporter
+    ) -> Iterator[tuple[str, Mapping[str, str] | BrokenDistributionError]]:
+        """Yield the digest of each distribution's files under its wheel tag.
 
-        An editable install has none, as its bytes aren't fixed.
-
-        Raises:
-            BrokenDistributionError: a file is missing, unlisted or unreadable.
+        An editable install has none, as its bytes aren't fixed. An error says that a file
+        is missing, unlisted or unreadable.
         """
+        for index, name in enumerate(names):
+            reporter.hashing(name, index, len(names))
+            try:
+                yield name, self._digests(name)
+            except BrokenDistributionError as error:
+                yield name, error
+
+    def _digests(self, name: str) -> Mapping[str, str]:
         distribution = self._look_up(name)
         if isinstance(distribution, BrokenDistribution):
             raise distribution.error
@@ -112,12 +150,26 @@ class EnvironmentInventory:
             )
         return {read_wheel_tag(self._scan.locations(name)[0]): outcome.digest}
 
+    def stated_files(self, name: str) -> Mapping[str, str]:
+        """Return what RECORD states of the files that the digest covers."""
+        distribution = self._look_up(name)
+        if isinstance(distribution, BrokenDistribution) or distribution.editable:
+            return {}
+        try:
+            return self._list_files(name).recorded
+        except BrokenDistributionError:
+            return {}
+
     def python_version(self) -> str:
-        """Return the language version of this interpreter, `3.11`."""
+        """Return the language version of the interpreter, `3.11`."""
+        if self._environment is not None:
+            return self._environment.python
         return f"{sys.version_info[0]}.{sys.version_info[1]}"
 
     def marker_environment(self) -> Mapping[str, str]:
-        """Return the marker environment of this interpreter."""
+        """Return the marker environment of the interpreter."""
+        if self._environment is not None:
+            return self._environment.markers
         from packaging.markers import default_environment
 
         return {key: str(value) for key, value in default_environment().items()}
@@ -129,7 +181,11 @@ class EnvironmentInventory:
 
     def _list_files(self, name: str) -> InstalledFiles:
         if name not in self._files:
-            self._files[name] = list_files(self._scan.locations(name)[0])
+            location = self._scan.locations(name)[0]
+            files = list_files(location)
+            if self._is_image:
+                refuse_links(location, files)
+            self._files[name] = files
         return self._files[name]
 
     def _refuse_strays(self, name: str, files: InstalledFiles) -> None:
@@ -182,12 +238,13 @@ def _read_distribution(name: str, locations: Sequence[Location]) -> FoundDistrib
             entry_points=read_entry_points(location),
             location=location.path,
             editable=is_editable(location),
+            requires_python=metadata.requires_python,
         )
     except BrokenDistributionError as error:
         return BrokenDistribution(name=name, location=location.path, error=error)
 
 
-def _read_editable(path: str, entry_points: Sequence[EntryPoint]) -> bytes | None:
+def _read_editable(path: str, entry_points: Sequence[EntryPoint], find: Find) -> bytes | None:
     """Return a source file of an editable install, found as an import would find it.
 
     Only what lies in the packages of its entry points is the distribution's own.
@@ -196,7 +253,7 @@ def _read_editable(path: str, entry_points: Sequence[EntryPoint]) -> bytes | Non
     top = path.partition("/")[0].removesuffix(".py")
     if top not in own:
         return None
-    origin = module_origin(top)
+    origin = module_origin(top, find=find)
     if origin is None:
         return None
     if "/" in path:

@@ -72,6 +72,26 @@ def list_files(location: Location) -> InstalledFiles:
     )
 
 
+def refuse_links(location: Location, files: InstalledFiles) -> None:
+    """Refuse a distribution of another machine's image of which a file is a link.
+
+    No wheel holds links, and where one leads on that machine, nobody can tell here.
+
+    Raises:
+        BrokenDistributionError: a file, or a directory above it in the site root, is a link.
+    """
+    paths = {*files.recorded, f"{location.directory}/RECORD"}
+    places = paths.union(*map(_parents, paths))
+    for place in sorted(places):
+        if os.path.islink(files.locate(place)):
+            raise BrokenDistributionError(
+                f"`{place}` is a link, and where it leads on the machine can't be told",
+                code="unusable-record",
+                where=files.locate(place),
+                hint="install into the image with files that are copied (uv: `--link-mode copy`)",
+            )
+
+
 def digest_files(several: Sequence[InstalledFiles]) -> tuple[FilesDigest, ...]:
     """Hash the files of distributions and compare them with what their RECORDs state.
 

@@ -9,10 +9,11 @@ from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
 
     Known = dict[str, "FoundModule | None"]
+    Find = Callable[[str, "Sequence[str] | None"], "FoundModule | None"]
 
 
 class FoundModule(Record):
@@ -27,44 +28,17 @@ class FoundModule(Record):
     search: tuple[str, ...] | None
 
 
-def import_chain(
-    name: str, known: Known | None = None, search: Sequence[str] | None = None
-) -> tuple[FoundModule, ...]:
-    """Return the modules that `import name` would load in this process, parents first.
+def find_in_process(name: str, search: Sequence[str] | None) -> FoundModule | None:
+    """Return the module that importing `name` would load in this process, or None.
 
     The finders on `sys.meta_path` are asked in their order, as the import system does
-    (PEP 451), and nothing is run. What is imported already counts as it was loaded. The
-    chain ends where a module can't be found.
+    (PEP 451), and nothing is run. What is imported already counts as it was loaded.
 
     Args:
-        name: the module.
-        known: what earlier calls have found, which this one uses and adds to; for calls
-            between which nothing is imported.
-        search: the directories to look in for a top-level module, `sys.path` by default.
+        name: its full name.
+        search: the directories of its parent package; for a top-level module the ones to
+            look in, None for `sys.path`.
     """
-    known = {} if known is None else known
-    chain: list[FoundModule] = []
-    parts = name.split(".")
-    for index in range(1, len(parts) + 1):
-        partial = ".".join(parts[:index])
-        if partial not in known:
-            known[partial] = _find(partial, chain[-1].search if chain else search)
-        found = known[partial]
-        if found is None:
-            break
-        chain.append(found)
-        if found.search is None:
-            break
-    return tuple(chain)
-
-
-def module_origin(name: str, known: Known | None = None) -> str | None:
-    """Return the file that `import name` would load, None where there is none."""
-    chain = import_chain(name, known)
-    return chain[-1].origin if chain and chain[-1].name == name else None
-
-
-def _find(name: str, search: Sequence[str] | None) -> FoundModule | None:
     loaded = sys.modules.get(name)
     if loaded is not None:
         return _found(name, loaded.__spec__, search) if loaded.__spec__ else None
@@ -80,6 +54,48 @@ def _find(name: str, search: Sequence[str] | None) -> FoundModule | None:
         if spec is not None:
             return _found(name, spec, search)
     return None
+
+
+def import_chain(
+    name: str,
+    known: Known | None = None,
+    search: Sequence[str] | None = None,
+    find: Find = find_in_process,
+) -> tuple[FoundModule, ...]:
+    """Return the modules that `import name` would load, parents first.
+
+    The chain ends where a module can't be found.
+
+    Args:
+        name: the module.
+        known: what earlier calls have found, which this one uses and adds to; for calls
+            between which nothing is imported.
+        search: the directories to look in for a top-level module, by default those of the
+            finder, which are `sys.path` in this process.
+        find: finds one module, in this process by default.
+    """
+    known = {} if known is None else known
+    chain: list[FoundModule] = []
+    parts = name.split(".")
+    for index in range(1, len(parts) + 1):
+        partial = ".".join(parts[:index])
+        if partial not in known:
+            known[partial] = find(partial, chain[-1].search if chain else search)
+        found = known[partial]
+        if found is None:
+            break
+        chain.append(found)
+        if found.search is None:
+            break
+    return tuple(chain)
+
+
+def module_origin(
+    name: str, known: Known | None = None, find: Find = find_in_process
+) -> str | None:
+    """Return the file that `import name` would load, None where there is none."""
+    chain = import_chain(name, known, find=find)
+    return chain[-1].origin if chain and chain[-1].name == name else None
 
 
 def _found(name: str, spec: ModuleSpec, search: Sequence[str] | None) -> FoundModule:

@@ -112,6 +112,8 @@ def _may_declare_plugins(directory: str, root: int | None) -> bool:
     try:
         descriptor = os.open(path, _FLAGS, dir_fd=root)
         try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return True
             content = os.read(descriptor, _MAX_QUICK_LOOK)
         finally:
             os.close(descriptor)

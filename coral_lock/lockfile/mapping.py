@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.canonical_json import join_path
-from coral_lock.errors import InvalidLockError, LockError
+from coral_lock.errors import InvalidLockError, LockVersionError
 from coral_lock.lockfile.model import (
     LOCK_VERSION,
     ExcludedPlugin,
@@ -12,6 +12,12 @@ from coral_lock.lockfile.model import (
     Lock,
     LockedDistribution,
     LockedPlugin,
+)
+from coral_lock.targets.model import (
+    Target,
+    is_platform_tag,
+    is_python_version,
+    is_target_name,
 )
 
 TYPE_CHECKING = False
@@ -23,14 +29,20 @@ if TYPE_CHECKING:
 
 def to_mapping(lock: Lock) -> dict[str, Value]:
     """Return the document of `lock`, its keys in canonical order."""
+    host = {
+        "core": host_package_to_mapping(lock.host.core),
+        "inference": host_package_to_mapping(lock.host.inference),
+    }
+    targets: dict[str, Value] = {}
+    if lock.targets:
+        targets["targets"] = {target.name: target_to_mapping(target) for target in lock.targets}
+    else:
+        host["python"] = lock.host.python
     return {
         "lock_version": lock.lock_version,
         "platform": lock.platform,
-        "host": {
-            "core": host_package_to_mapping(lock.host.core),
-            "inference": host_package_to_mapping(lock.host.inference),
-            "python": lock.host.python,
-        },
+        "host": host,
+        **targets,
         "plugins": {plugin.id: plugin_to_mapping(plugin) for plugin in lock.plugins},
         "excluded": {plugin.id: excluded_to_mapping(plugin) for plugin in lock.excluded},
         "distributions": {
@@ -45,6 +57,11 @@ def host_package_to_mapping(package: HostPackage | None) -> Value:
     if package is None:
         return None
     return {"distribution": package.distribution, "version": package.version}
+
+
+def target_to_mapping(target: Target) -> dict[str, Value]:
+    """Return the document's object for a target, which is keyed by its name."""
+    return {"python": target.python, "platform": target.platform}
 
 
 def plugin_to_mapping(plugin: LockedPlugin) -> dict[str, Value]:
@@ -62,7 +79,12 @@ def plugin_to_mapping(plugin: LockedPlugin) -> dict[str, Value]:
         mapping["default_config_overrides"] = sorted_data(plugin.default_config_overrides)
     if plugin.env:
         mapping["env"] = list(plugin.env)
-    return mapping
+    return {**mapping, **_for_targets(plugin.targets)}
+
+
+def _for_targets(names: tuple[str, ...]) -> dict[str, Value]:
+    """Return the field of what is for some targets only."""
+    return {"targets": list(names)} if names else {}
 
 
 def sorted_data(value: Value) -> Value:
@@ -76,16 +98,24 @@ def sorted_data(value: Value) -> Value:
 
 def excluded_to_mapping(plugin: ExcludedPlugin) -> dict[str, Value]:
     """Return the document's object for a plugin that is left out, keyed by its id."""
-    return {"distribution": plugin.distribution, "reason": plugin.reason}
+    mapping: dict[str, Value] = {"distribution": plugin.distribution, "reason": plugin.reason}
+    if plugin.target_reasons:
+        mapping["target_reasons"] = dict(sorted(plugin.target_reasons.items()))
+    return {**mapping, **_for_targets(plugin.targets)}
 
 
 def distribution_to_mapping(distribution: LockedDistribution) -> dict[str, Value]:
     """Return the document's object for a distribution, which is keyed by its name."""
-    return {
+    mapping: dict[str, Value] = {
         "version": distribution.version,
         "digests": dict(sorted(distribution.digests.items())),
         "requires": list(distribution.requires),
     }
+    if distribution.target_requires:
+        mapping["target_requires"] = {
+            target: list(names) for target, names in sorted(distribution.target_requires.items())
+        }
+    return {**mapping, **_for_targets(distribution.targets)}
 
 
 def from_mapping(document: Value) -> Lock:
@@ -95,7 +125,7 @@ def from_mapping(document: Value) -> Lock:
     reader is expected to pass over them.
 
     Raises:
-        LockError: the document is of another major version.
+        LockVersionError: the document is of another major version.
         InvalidLockError: a field is missing, unknown or of the wrong type, or the content
             breaks an invariant of `Lock`; with the dotted path.
     """
@@ -109,8 +139,13 @@ def from_mapping(document: Value) -> Lock:
         host=Host(
             core=_host_package(host.optional_part("core")),
             inference=_host_package(host.optional_part("inference")),
-            python=host.text("python"),
+            python=None
+            if fields.has("targets") and not host.has("python")
+            else host.text("python"),
         ),
+        targets=tuple(_target(*item) for item in fields.part("targets").parts())
+        if fields.has("targets")
+        else (),
         plugins=tuple(_plugin(*item) for item in fields.part("plugins").parts()),
         excluded=tuple(_excluded(*item) for item in fields.part("excluded").parts()),
         distributions=tuple(_distribution(*item) for item in fields.part("distributions").parts()),
@@ -124,7 +159,7 @@ def is_later_minor(version: str) -> bool:
     """Whether a lock of that format version is of this major version but a later minor one.
 
     Raises:
-        LockError: it is of another major version, or not written `major.minor`.
+        LockVersionError: it is of another major version, or not written `major.minor`.
     """
     major, _, minor = version.partition(".")
     known_major, _, known_minor = LOCK_VERSION.partition(".")
@@ -134,7 +169,7 @@ def is_later_minor(version: str) -> bool:
             path="lock_version",
         )
     if major != known_major:
-        raise LockError(
+        raise LockVersionError(
             f"the lock's format version is `{version}`, which this coral-lock can't read",
             expected=f"format version {known_major}.x",
             found=version,
@@ -158,6 +193,28 @@ def _host_package(fields: _Fields | None) -> HostPackage | None:
     return package
 
 
+_LONGEST_TARGET_FIELD = 100
+
+
+def _target(name: str, fields: _Fields) -> Target:
+    python, platform = fields.text("python"), fields.text("platform")
+    fields.refuse_others()
+    place = join_path("targets", name)
+    for text, is_right, path, rule in (
+        (name, is_target_name, place, "a target's name is of a-z, 0-9, `.`, `_` and `-`"),
+        (python, is_python_version, f"{place}.python", "a target's Python is written like `3.10`"),
+        (
+            platform,
+            is_platform_tag,
+            f"{place}.platform",
+            "a target's platform is a tag like `manylinux_2_31_aarch64`",
+        ),
+    ):
+        if len(text) > _LONGEST_TARGET_FIELD or not is_right(text):
+            raise InvalidLockError(f"{rule}, not `{text}`", path=path)
+    return Target(name=name, python=python, platform=platform)
+
+
 def _plugin(identifier: str, fields: _Fields) -> LockedPlugin:
     plugin = LockedPlugin(
         id=identifier,
@@ -170,6 +227,7 @@ def _plugin(identifier: str, fields: _Fields) -> LockedPlugin:
         after=fields.texts("after"),
         default_config_overrides=fields.optional_data("default_config_overrides"),
         env=fields.texts("env") if fields.has("env") else (),
+        targets=fields.texts("targets") if fields.has("targets") else (),
     )
     fields.refuse_others()
     return plugin
@@ -177,7 +235,11 @@ def _plugin(identifier: str, fields: _Fields) -> LockedPlugin:
 
 def _excluded(identifier: str, fields: _Fields) -> ExcludedPlugin:
     plugin = ExcludedPlugin(
-        id=identifier, distribution=fields.text("distribution"), reason=fields.text("reason")
+        id=identifier,
+        distribution=fields.text("distribution"),
+        reason=fields.text("reason"),
+        target_reasons=_target_reasons(fields),
+        targets=fields.texts("targets") if fields.has("targets") else (),
     )
     fields.refuse_others()
     return plugin
@@ -190,9 +252,25 @@ def _distribution(name: str, fields: _Fields) -> LockedDistribution:
         version=fields.text("version"),
         digests={tag: digests.text(tag) for tag in digests.names()},
         requires=fields.texts("requires"),
+        target_requires=_target_requires(fields),
+        targets=fields.texts("targets") if fields.has("targets") else (),
     )
     fields.refuse_others()
     return distribution
+
+
+def _target_reasons(fields: _Fields) -> dict[str, str]:
+    if not fields.has("target_reasons"):
+        return {}
+    reasons = fields.part("target_reasons")
+    return {target: reasons.text(target) for target in reasons.names()}
+
+
+def _target_requires(fields: _Fields) -> dict[str, tuple[str, ...]]:
+    if not fields.has("target_requires"):
+        return {}
+    edges = fields.part("target_requires")
+    return {target: edges.texts(target) for target in edges.names()}
 
 
 class _Fields:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from coral_lock.canonical_json import join_path
 from coral_lock.errors import InvalidLockError
 from coral_lock.lockfile.order import activation_order
+from coral_lock.lockfile.target_rules import base_id, check_targets
 from coral_lock.names import (
     CORE_DISTRIBUTION,
     INFERENCE_DISTRIBUTIONS,
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from coral_lock.targets.model import Target
+
 LOCK_VERSION = "1.0"
 
 
@@ -34,12 +37,12 @@ class HostPackage(Record):
 class Host(Record):
     """What plugins run on; None stands for a host whose version isn't known.
 
-    `python` is the language version, `3.11`.
+    `python` is the language version, `3.11`; None in a lock whose targets say it.
     """
 
     core: HostPackage | None
     inference: HostPackage | None
-    python: str
+    python: str | None
 
     def packages(self) -> tuple[HostPackage, ...]:
         """Return the host distributions that are known."""
@@ -57,7 +60,8 @@ class Host(Record):
                 f"not `{self.inference.distribution}`",
                 path="host.inference.distribution",
             )
-        if not all(part.isdigit() and part.isascii() for part in self.python.split(".")):
+        python = "3" if self.python is None else self.python
+        if not all(part.isdigit() and part.isascii() for part in python.split(".")):
             raise InvalidLockError(
                 f"a Python version is written like `3.11`, not `{self.python}`", path="host.python"
             )
@@ -68,6 +72,7 @@ class LockedPlugin(Record):
 
     `default_config_overrides` is configuration that holds where the descriptor says
     nothing, and `env` the environment variables without which the plugin can't start.
+    `targets` are the names of the targets that it is for; none stands for all.
     """
 
     id: str
@@ -80,6 +85,7 @@ class LockedPlugin(Record):
     after: tuple[str, ...] = ()
     default_config_overrides: Mapping[str, Any] = {}
     env: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -94,35 +100,46 @@ class ExcludedPlugin(Record):
     """A plugin that was found and left out.
 
     The id is `<group>:<name>`, or `<group>:<name>@<distribution>` where several
-    distributions offer that name.
+    distributions offer that name. `targets` are the targets for which it is left out; none
+    stands for all. `target_reasons` are the reasons, by target, that aren't `reason`, which
+    is that of the first one.
     """
 
     id: str
     distribution: str
     reason: str
+    target_reasons: Mapping[str, str] = {}
+    targets: tuple[str, ...] = ()
 
 
 class LockedDistribution(Record):
     """A distribution, the digest of its files by wheel tag, and the names it requires.
 
-    No digest at all stands for an editable install, whose bytes aren't fixed.
+    No digest at all stands for an editable install, whose bytes aren't fixed. `targets`
+    are the targets that need it; none stands for all. `requires` holds for each of those,
+    and `target_requires` are the names, by target, that only some of them require.
     """
 
     name: str
     version: str
     digests: Mapping[str, str]
     requires: tuple[str, ...] = ()
+    target_requires: Mapping[str, tuple[str, ...]] = {}
+    targets: tuple[str, ...] = ()
 
 
 class Lock(Record):
     """A whole `coral.lock`.
 
-    The parts are sorted by id or name at construction. `lock_version` is the one that
-    was read; a later minor version is kept so that a reader can warn of it.
+    The parts are sorted by id or name at construction. `targets` are the kinds of machines
+    that it is for; without any it is for machines with the Python that `host` names.
+    `lock_version` is the one that was read; a later minor version is kept so that a reader
+    can warn of it.
 
     Raises:
         InvalidLockError: an id, name, entry point or digest is malformed or appears
-            twice, something refers to what isn't there, or the order has a cycle.
+            twice, something refers to what isn't there or isn't for the same targets, or
+            the order has a cycle. Several targets have one order of activation.
     """
 
     platform: str
@@ -130,16 +147,22 @@ class Lock(Record):
     plugins: tuple[LockedPlugin, ...] = ()
     excluded: tuple[ExcludedPlugin, ...] = ()
     distributions: tuple[LockedDistribution, ...] = ()
+    targets: tuple[Target, ...] = ()
     lock_version: str = LOCK_VERSION
 
     def _check(self) -> None:
-        for field, key in (("plugins", "id"), ("excluded", "id"), ("distributions", "name")):
+        for field, key in (
+            ("targets", "name"),
+            ("plugins", "id"),
+            ("excluded", "id"),
+            ("distributions", "name"),
+        ):
             entries = sorted(getattr(self, field), key=lambda entry: str(getattr(entry, key)))
             object.__setattr__(self, field, tuple(entries))
             _require_unique(field, [getattr(entry, key) for entry in entries])
         distributions = {distribution.name for distribution in self.distributions}
         known = {plugin.id for plugin in self.plugins}
-        known.update(plugin.id.partition("@")[0] for plugin in self.excluded)
+        known.update(base_id(plugin) for plugin in self.excluded)
         _require_unicode(self.platform, "platform")
         for package in self.host.packages():
             _require_unicode(package.version, "host")
@@ -147,9 +170,11 @@ class Lock(Record):
             _check_plugin(plugin, distributions, known)
         for excluded in self.excluded:
             place = join_path("excluded", excluded.id)
-            _require_plugin_id(excluded.id.partition("@")[0], place)
+            _require_plugin_id(base_id(excluded), place)
             _require_normalized(excluded.distribution, f"{place}.distribution")
             _require_unicode(excluded.reason, f"{place}.reason")
+            for target, reason in excluded.target_reasons.items():
+                _require_unicode(reason, join_path(f"{place}.target_reasons", target))
             if "@" in excluded.id and excluded.id.partition("@")[2] != excluded.distribution:
                 raise InvalidLockError(
                     f"what stands behind `@` is the distribution `{excluded.distribution}`",
@@ -157,6 +182,7 @@ class Lock(Record):
                 )
         for distribution in self.distributions:
             _check_distribution(distribution, distributions)
+        check_targets(self)
         activation_order({plugin.id: plugin.after for plugin in self.plugins})
 
     def activation_order(self) -> tuple[LockedPlugin, ...]:
@@ -241,11 +267,15 @@ def _check_distribution(distribution: LockedDistribution, distributions: Iterabl
         raise InvalidLockError(
             "the names are sorted and each stands once", path=f"{place}.requires"
         )
-    for name in distribution.requires:
-        if name not in distributions:
-            raise InvalidLockError(
-                f"`{name}` isn't among the lock's distributions", path=f"{place}.requires"
-            )
+    edges = {"requires": distribution.requires}
+    for target, names in distribution.target_requires.items():
+        edges[join_path("target_requires", target)] = names
+    for field, required in edges.items():
+        for name in required:
+            if name not in distributions:
+                raise InvalidLockError(
+                    f"`{name}` isn't among the lock's distributions", path=f"{place}.{field}"
+                )
 
 
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")

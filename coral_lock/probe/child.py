@@ -38,7 +38,9 @@ def main() -> None:
 
 
 def _answer(request: Mapping[str, Any]) -> dict[str, object]:
-    standard_library = list(sys.path)
+    # The directory of this program isn't one to import from.
+    own = os.path.dirname(os.path.abspath(__file__))
+    standard_library = [entry for entry in sys.path if os.path.abspath(entry) != own]
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     from coral_lock.plugin.facts import FactsError
     from coral_lock.plugin.live_spec import SpecError

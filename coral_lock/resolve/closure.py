@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from coral_lock.inventory import BrokenDistribution
 from coral_lock.names import normalized_name
 from coral_lock.record import Record
@@ -13,6 +15,12 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
     from coral_lock.inventory import Distribution, Inventory
+
+
+NOT_PEP_508 = "a requirement that isn't PEP 508"
+
+_LONGEST_REQUIREMENT = 4000
+"""How many characters a requirement may have; longer ones would keep a parser busy."""
 
 
 class Unmet(Record):
@@ -39,6 +47,16 @@ class Closure(Record):
     unmet: tuple[Unmet, ...]
     broken: tuple[BrokenDistribution, ...]
 
+    def reached_from(self, name: str) -> frozenset[str]:
+        """Return the distributions that one of the closure needs, and itself."""
+        waiting, reached = [name], {name}
+        while waiting:
+            for other in self.edges.get(waiting.pop(), ()):
+                if other not in reached:
+                    reached.add(other)
+                    waiting.append(other)
+        return frozenset(reached)
+
 
 def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str, str]) -> Closure:
     """Follow the requirements of distributions, evaluated for the inventory's environment.
@@ -51,6 +69,7 @@ def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str
         inventory: where the required ones are.
         provided: versions of distributions that count as present without being there.
     """
+    environment = inventory.marker_environment()
     waiting = [(root, "") for root in sorted(roots)]
     seen = set(waiting)
     edges: dict[str, set[str]] = {}
@@ -65,7 +84,9 @@ def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str
         if distribution is None:
             continue
         edges.setdefault(name, set())
-        for requirement in _requirements(distribution, extra, inventory, unmet):
+        requirements, malformed = requirements_of(distribution, extra, environment)
+        unmet.update((name, text[:200], NOT_PEP_508) for text in malformed)
+        for requirement in requirements:
             required = normalized_name(requirement.name)
             found = _find(required, requirement, inventory, provided)
             if found is not None:
@@ -86,30 +107,51 @@ def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str
     )
 
 
-def _requirements(
-    distribution: Distribution,
-    extra: str,
-    inventory: Inventory,
-    unmet: set[tuple[str, str, str]],
-) -> list[Requirement]:
-    """Return the requirements that hold for an extra (or for none) in the environment."""
-    if not distribution.requires:
-        return []
-    from packaging.markers import UndefinedComparison
-    from packaging.requirements import InvalidRequirement, Requirement
+def requirements_of(
+    distribution: Distribution, extra: str, environment: Mapping[str, str]
+) -> tuple[tuple[Requirement, ...], tuple[str, ...]]:
+    """Return the requirements that hold for an extra, and those that aren't PEP 508.
 
-    environment = {**inventory.marker_environment(), "extra": extra}
+    Args:
+        distribution: whose `Requires-Dist` it is.
+        extra: the extra, or an empty string for none.
+        environment: the marker environment, without `extra`.
+    """
+    if not distribution.requires:
+        return (), ()
+    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+    from packaging.requirements import InvalidRequirement
+
     requirements = []
+    malformed = []
     for text in distribution.requires:
+        if len(text) > _LONGEST_REQUIREMENT:
+            malformed.append(text)
+            continue
         try:
-            requirement = Requirement(text)
-            holds = requirement.marker is None or requirement.marker.evaluate(environment)
-        except (InvalidRequirement, UndefinedComparison, RecursionError, ValueError):
-            unmet.add((distribution.name, text[:200], "a requirement that isn't PEP 508"))
+            requirement = _parsed(text)
+            holds = requirement.marker is None or requirement.marker.evaluate(
+                {**environment, "extra": extra}
+            )
+        except (
+            InvalidRequirement,
+            UndefinedComparison,
+            UndefinedEnvironmentName,
+            RecursionError,
+            ValueError,
+        ):
+            malformed.append(text)
             continue
         if holds:
             requirements.append(requirement)
-    return requirements
+    return tuple(requirements), tuple(malformed)
+
+
+@lru_cache(maxsize=1 << 16)
+def _parsed(text: str) -> Requirement:
+    from packaging.requirements import Requirement
+
+    return Requirement(text)
 
 
 def _find(

@@ -76,8 +76,9 @@ def _unmet(
     if package is None:
         return UnmetRequirement(
             code="host-unknown",
-            reason=f"requires {distribution} >= {required}, and no {role} host is installed",
-            hint=f"tell its version with `--{role}-version V`, or install it",
+            reason=f"requires {distribution} >= {required}, and no {role} host is there",
+            hint=f"tell its version with `--{role}-version V`, or with "
+            f'`host: {{{role}: "V"}}` in the descriptor, or add it',
             is_uncertain=True,
         )
     from packaging.version import InvalidVersion, Version

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coral_lock.errors import UnreadableSourceError
 from coral_lock.finding import ERROR, Finding
 from coral_lock.inventory import BrokenDistribution
 from coral_lock.names import plugin_id
@@ -15,7 +16,7 @@ from coral_lock.static.evaluation import NotEvaluableError, evaluate
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from coral_lock.inventory import Distribution, EntryPoint, Inventory
     from coral_lock.plugin.facts import PluginFacts
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from coral_lock.reporter import Reporter
 
     Probe = Callable[[EntryPoint], tuple[PluginFacts, ...]]
+
+
+NO_EXEC = "`--no-exec` forbids a probe"
 
 
 class DiscoveredPlugin(Record):
@@ -55,7 +59,9 @@ class Discovery(Record):
     findings: tuple[Finding, ...] = ()
 
 
-def discover(inventory: Inventory, probe: Probe | None, reporter: Reporter) -> Discovery:
+def discover(
+    inventory: Inventory, probe: Probe | None, reporter: Reporter, no_probe: str = NO_EXEC
+) -> Discovery:
     """Return the plugins of an inventory.
 
     The evidence is taken in this order: the manifest, static evaluation of the source, a
@@ -65,7 +71,9 @@ def discover(inventory: Inventory, probe: Probe | None, reporter: Reporter) -> D
         inventory: where to look.
         probe: learns the specs of an entry point in a fresh interpreter; None forbids it.
         reporter: is told of the probes, as they take long.
+        no_probe: why there is no probe, where there is none.
     """
+    learner = _Learner(inventory, probe, reporter, no_probe)
     plugins: list[DiscoveredPlugin] = []
     broken: list[BrokenDistribution] = []
     findings: list[Finding] = []
@@ -75,45 +83,58 @@ def discover(inventory: Inventory, probe: Probe | None, reporter: Reporter) -> D
             continue
         manifests = DistributionManifests(distribution, inventory)
         for entry_point in distribution.entry_points:
-            plugins.extend(_learn(entry_point, distribution, manifests, inventory, probe, reporter))
+            plugins.extend(learner.learn(entry_point, distribution, manifests))
         findings.extend(manifests.undeclared())
     plugins.sort(key=lambda plugin: (plugin.id, plugin.distribution.name, plugin.entry_point.name))
     return Discovery(plugins=tuple(plugins), broken=tuple(broken), findings=tuple(findings))
 
 
-def _learn(
-    entry_point: EntryPoint,
-    distribution: Distribution,
-    manifests: DistributionManifests,
-    inventory: Inventory,
-    probe: Probe | None,
-    reporter: Reporter,
-) -> Iterator[DiscoveredPlugin]:
-    """Yield the plugins of an entry point, or one that says why they can't be learnt."""
-    try:
-        declared = manifests.of(entry_point)
-        if declared:
-            for plugin in declared:
-                yield _discovered(
-                    entry_point, distribution, plugin.facts, MANIFEST, terms=plugin.terms
-                )
+class _Learner:
+    """Learns what entry points yield, from the first evidence that there is."""
+
+    def __init__(
+        self, inventory: Inventory, probe: Probe | None, reporter: Reporter, no_probe: str
+    ) -> None:
+        self._inventory = inventory
+        self._probe = probe
+        self._reporter = reporter
+        self._no_probe = no_probe
+
+    def learn(
+        self,
+        entry_point: EntryPoint,
+        distribution: Distribution,
+        manifests: DistributionManifests,
+    ) -> Iterator[DiscoveredPlugin]:
+        """Yield the plugins of an entry point, or one that says why they can't be learnt."""
+        try:
+            declared = manifests.of(entry_point)
+            if declared:
+                for plugin in declared:
+                    yield _discovered(
+                        entry_point, distribution, plugin.facts, MANIFEST, terms=plugin.terms
+                    )
+                return
+            specs, evidence = self._evaluated_or_probed(entry_point, distribution)
+        except (FactsError, ManifestError, ProbeError) as error:
+            yield _unknown(entry_point, distribution, error)
             return
+        for facts in specs:
+            yield _discovered(entry_point, distribution, facts, evidence)
+
+    def _evaluated_or_probed(
+        self, entry_point: EntryPoint, distribution: Distribution
+    ) -> tuple[Sequence[PluginFacts], str]:
         try:
             specs = evaluate(
-                entry_point, lambda path: inventory.read_source(distribution.name, path)
+                entry_point, lambda path: self._inventory.read_source(distribution.name, path)
             )
-            evidence = STATIC
-        except NotEvaluableError as error:
-            if probe is None:
-                raise ProbeError(f"{error}, and `--no-exec` forbids a probe") from None
-            reporter.probing(entry_point.value)
-            specs = probe(entry_point)
-            evidence = PROBE
-    except (FactsError, ManifestError, ProbeError) as error:
-        yield _unknown(entry_point, distribution, error)
-        return
-    for facts in specs:
-        yield _discovered(entry_point, distribution, facts, evidence)
+            return specs, STATIC
+        except (NotEvaluableError, UnreadableSourceError) as error:
+            if self._probe is None:
+                raise ProbeError(f"{error}, and {self._no_probe}") from None
+        self._reporter.probing(entry_point.value)
+        return self._probe(entry_point), PROBE
 
 
 def _discovered(

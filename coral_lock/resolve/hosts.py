@@ -1,4 +1,4 @@
-"""Which host an inventory holds, and what the command line says of it."""
+"""Which host an inventory holds, and what the descriptor and the command line say of it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,33 @@ from coral_lock.finding import ERROR, Finding
 from coral_lock.inventory import BrokenDistribution
 from coral_lock.lockfile.model import Host, HostPackage
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS
+from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from coral_lock.descriptor.model import Descriptor
     from coral_lock.inventory import Distribution, Inventory
 
 
+class _Told(Record):
+    """A host's version that somebody told.
+
+    `source` is who, in words; `where` its place, None for a flag; `hint` how to take it back.
+    """
+
+    version: str
+    source: str
+    where: str | None
+    hint: str
+
+
 def find_host(
-    inventory: Inventory, core_version: str | None, inference_version: str | None
+    inventory: Inventory,
+    core_version: str | None,
+    inference_version: str | None,
+    descriptor: Descriptor,
 ) -> tuple[Host, tuple[Finding, ...]]:
     """Return the host, and what is wrong with it.
 
@@ -23,18 +40,51 @@ def find_host(
         inventory: where the host's distributions are, if they are.
         core_version: the version that counts where `coral-inference` isn't there.
         inference_version: likewise for `inference` under its four names.
+        descriptor: its `host` tells the versions that aren't given here.
     """
     findings: list[Finding] = []
-    core = _find("core", (CORE_DISTRIBUTION,), core_version, inventory, findings)
-    inference = _find("inference", INFERENCE_DISTRIBUTIONS, inference_version, inventory, findings)
+    core = _find(
+        (CORE_DISTRIBUTION,),
+        _told("core", core_version, descriptor.host_core, descriptor),
+        inventory,
+        findings,
+    )
+    inference = _find(
+        INFERENCE_DISTRIBUTIONS,
+        _told("inference", inference_version, descriptor.host_inference, descriptor),
+        inventory,
+        findings,
+    )
     host = Host(core=core, inference=inference, python=inventory.python_version())
     return host, tuple(findings)
 
 
+def _told(
+    role: str, by_flag: str | None, by_descriptor: str | None, descriptor: Descriptor
+) -> _Told | None:
+    """Return the version that counts: a flag's, as the later source, or the descriptor's."""
+    if by_flag:
+        flag = f"`--{role}-version`"
+        return _Told(
+            version=by_flag,
+            source=flag,
+            where=None,
+            hint=f"leave {flag} out, or provide that version",
+        )
+    if by_descriptor:
+        key = f"host.{role}"
+        return _Told(
+            version=by_descriptor,
+            source=f"`{key}` in the descriptor",
+            where=descriptor.origins.get(key, key),
+            hint=f"remove `{key}`, or provide that version",
+        )
+    return None
+
+
 def _find(
-    role: str,
     names: Sequence[str],
-    told: str | None,
+    told: _Told | None,
     inventory: Inventory,
     findings: list[Finding],
 ) -> HostPackage | None:
@@ -51,29 +101,42 @@ def _find(
                 code="conflict",
                 severity=ERROR,
                 subject=found[0].name,
-                summary="the inference host is installed under several names, "
+                summary="the inference host is there under several names, "
                 "which overwrite each other's files",
                 expected="one of them",
                 found=", ".join(f"{host.name} {host.version}" for host in found),
-                hint="uninstall all of them, then install the one you want",
+                hint="keep one: uninstall all of them and install the one you want, "
+                "or take the others' wheels away",
             )
         )
     if not found:
-        return HostPackage(distribution=names[0], version=told) if told else None
-    if told is not None and told != found[0].version:
+        return HostPackage(distribution=names[0], version=told.version) if told else None
+    if told is not None and not _is_same_version(told.version, found[0].version):
         findings.append(
             Finding(
                 code="host-drift",
                 severity=ERROR,
                 subject=found[0].name,
-                summary=f"`--{role}-version` tells another version than the installed one",
-                expected=told,
+                summary=f"{told.source} tells another version than the one that is there",
+                expected=told.version,
                 found=found[0].version,
-                where=found[0].location,
-                hint=f"leave `--{role}-version` out, or install that version",
+                where=told.where or found[0].location,
+                hint=told.hint,
             )
         )
     return HostPackage(distribution=found[0].name, version=found[0].version)
+
+
+def _is_same_version(told: str, found: str) -> bool:
+    """Whether two texts are one version (PEP 440), like 0.58 and 0.58.0."""
+    if told == found:
+        return True
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        return Version(told) == Version(found)
+    except InvalidVersion:
+        return False
 
 
 def broken_finding(broken: BrokenDistribution) -> Finding:

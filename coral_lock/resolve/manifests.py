@@ -82,12 +82,12 @@ class DistributionManifests:
                     )
 
     def _load(self, path: str) -> Manifest | ManifestError | None:
-        content = self._inventory.read_source(self._distribution.name, path)
-        if content is None:
-            return None
-        from coral_lock.manifest.reader import read_manifest
-
         try:
+            content = self._inventory.read_source(self._distribution.name, path)
+            if content is None:
+                return None
+            from coral_lock.manifest.reader import read_manifest
+
             return read_manifest(content, path)
         except InputError as error:
             return ManifestError(error.message, error.where)

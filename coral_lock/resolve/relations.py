@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from coral_lock.descriptor.model import Descriptor, PluginRequest
+    from coral_lock.plugin.terms import Relation
     from coral_lock.resolve.discovery import DiscoveredPlugin
     from coral_lock.resolve.selection import Decision
 
@@ -58,29 +59,36 @@ def _missing_finding(plugin: DiscoveredPlugin, required: str, is_error: bool) ->
         + ("" if is_error else ", so it is left out"),
         expected=required,
         found="nothing",
-        hint=f"install or switch on `{required}`, or switch `{plugin.id}` off",
+        hint=f"add or switch on `{required}`, or switch `{plugin.id}` off",
     )
 
 
-def conflicts_among(plugins: Sequence[DiscoveredPlugin]) -> Iterator[Finding]:
-    """Yield an error for each two selected plugins of which one excludes the other."""
-    selected = {plugin.id for plugin in plugins}
+def clashes_among(
+    plugins: Sequence[DiscoveredPlugin],
+) -> Iterator[tuple[DiscoveredPlugin, DiscoveredPlugin, Relation]]:
+    """Yield each two selected plugins of which the first excludes the second, and why."""
+    selected = {plugin.id: plugin for plugin in plugins}
     told: set[frozenset[str]] = set()
     for plugin in plugins:
         for relation in plugin.terms.conflicts:
             pair = frozenset((plugin.id, relation.id))
             if relation.id in selected and pair not in told:
                 told.add(pair)
-                yield Finding(
-                    code="conflict",
-                    severity=ERROR,
-                    subject=plugin.id,
-                    summary=f"`{plugin.id}` can't go together with `{relation.id}`: "
-                    f"{relation.reason}",
-                    expected="one of them",
-                    found="both are selected",
-                    hint="switch one of them off in the descriptor",
-                )
+                yield plugin, selected[relation.id], relation
+
+
+def conflicts_among(plugins: Sequence[DiscoveredPlugin]) -> Iterator[Finding]:
+    """Yield an error for each two selected plugins of which one excludes the other."""
+    for plugin, other, relation in clashes_among(plugins):
+        yield Finding(
+            code="conflict",
+            severity=ERROR,
+            subject=plugin.id,
+            summary=f"`{plugin.id}` can't go together with `{other.id}`: {relation.reason}",
+            expected="one of them",
+            found="both are selected",
+            hint="switch one of them off in the descriptor",
+        )
 
 
 def override_conflicts(

@@ -14,11 +14,12 @@ from coral_lock.lockfile.model import (
 )
 from coral_lock.record import Record
 from coral_lock.reporter import Reporter
-from coral_lock.resolve.closure import closure_of
-from coral_lock.resolve.discovery import discover
+from coral_lock.resolve.closure import NOT_PEP_508, closure_of
+from coral_lock.resolve.discovery import NO_EXEC, discover
 from coral_lock.resolve.hosts import broken_finding, find_host
+from coral_lock.resolve.overlaps import overlapping
 from coral_lock.resolve.relations import activated_after
-from coral_lock.resolve.selection import Selection, select
+from coral_lock.resolve.selection import Selection, is_unoffered, select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
 
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.inventory import Inventory
-    from coral_lock.resolve.closure import Closure
+    from coral_lock.resolve.closure import Closure, Unmet
     from coral_lock.resolve.discovery import DiscoveredPlugin, Probe
     from coral_lock.resolve.selection import Decision
+
+
+_MAX_NAMED = 4
 
 
 class Survey(Record):
@@ -51,6 +55,7 @@ def survey(
     descriptor: Descriptor,
     *,
     probe: Probe | None,
+    no_probe: str = NO_EXEC,
     core_version: str | None = None,
     inference_version: str | None = None,
     reporter: Reporter | None = None,
@@ -61,13 +66,18 @@ def survey(
         inventory: what there is.
         descriptor: what this runtime should run.
         probe: learns specs by running plugins in a fresh interpreter; None forbids it.
+        no_probe: why it is forbidden, where it is.
         core_version: the version of the core host where the inventory has none.
         inference_version: the version of the inference host, likewise.
         reporter: is told of progress.
     """
-    host, host_findings = find_host(inventory, core_version, inference_version)
-    discovery = discover(inventory, probe, reporter or Reporter())
-    selection = select(discovery.plugins, descriptor, host)
+    host, host_findings = find_host(inventory, core_version, inference_version, descriptor)
+    discovery = discover(inventory, probe, reporter or Reporter(), no_probe)
+    selection = select(discovery.plugins, descriptor, host, inventory)
+    if discovery.broken:
+        # What is broken may be what would offer it.
+        certain = tuple(each for each in selection.findings if not is_unoffered(each))
+        selection = selection.replace(findings=certain)
     return Survey(
         host=host,
         selection=selection,
@@ -87,6 +97,7 @@ def resolve(
     descriptor: Descriptor,
     *,
     probe: Probe | None,
+    no_probe: str = NO_EXEC,
     core_version: str | None = None,
     inference_version: str | None = None,
     allow_editable: bool = False,
@@ -102,14 +113,15 @@ def resolve(
         inventory,
         descriptor,
         probe=probe,
+        no_probe=no_probe,
         core_version=core_version,
         inference_version=inference_version,
         reporter=reporter,
     )
     findings = list(surveyed.findings)
     plugins = surveyed.selection.selected()
-    closure = _closure(plugins, surveyed.host, inventory, findings)
-    distributions = _distributions(closure, inventory, allow_editable, findings, reporter)
+    edges, needed = _closure(plugins, surveyed.host, inventory, findings)
+    distributions = _distributions(edges, needed, inventory, allow_editable, findings, reporter)
     reporter.finished()
     if has_errors(findings):
         return Resolution(lock=None, findings=sorted_findings(findings))
@@ -132,69 +144,82 @@ def _closure(
     host: Host,
     inventory: Inventory,
     findings: list[Finding],
-) -> Mapping[str, tuple[str, ...]]:
-    """Return the edges of all that the plugins and the host need, and note what is unmet."""
+) -> tuple[Mapping[str, tuple[str, ...]], frozenset[str]]:
+    """Return the edges of all that plugins and host need, and what the plugins need of it.
+
+    What is unmet is noted.
+    """
     provided = {package.distribution: package.version for package in host.packages()}
     roots = {plugin.distribution.name for plugin in plugins}
     of_plugins = closure_of(roots, inventory, provided)
     installed_hosts = [name for name in provided if inventory.find(name) is not None]
     of_host = closure_of(installed_hosts, inventory, provided)
-    _note(of_plugins, ERROR, "have it installed", findings)
-    _note(of_host, WARNING, "see `pip check`", findings, known=of_plugins)
-    return {**of_host.edges, **of_plugins.edges}
-
-
-def _note(
-    closure: Closure,
-    severity: str,
-    advice: str,
-    findings: list[Finding],
-    known: Closure | None = None,
-) -> None:
-    for unmet in closure.unmet:
-        if known is None or unmet not in known.unmet:
-            findings.append(
-                Finding(
-                    code="requirement-unmet",
-                    severity=severity,
-                    subject=unmet.distribution,
-                    summary=f"`{unmet.distribution}` requires `{unmet.requirement}`, "
-                    f"found {unmet.found}",
-                    expected=unmet.requirement,
-                    found=unmet.found,
-                    hint=f"{advice}: what `{unmet.distribution}` requires",
-                )
-            )
-    for broken in closure.broken:
+    for unmet in of_plugins.unmet:
+        advice = _way_out(unmet, plugins, of_plugins)
+        findings.append(_unmet_finding(unmet, ERROR, advice))
+    for unmet in of_host.unmet:
+        if unmet not in of_plugins.unmet:
+            advice = f"add what meets it, so that `{unmet.distribution}` works as it should"
+            findings.append(_unmet_finding(unmet, WARNING, advice))
+    for broken in (*of_plugins.broken, *of_host.broken):
         finding = broken_finding(broken)
         if finding not in findings:
             findings.append(finding)
+    return {**of_host.edges, **of_plugins.edges}, frozenset(of_plugins.edges)
+
+
+def _unmet_finding(unmet: Unmet, severity: str, hint: str) -> Finding:
+    return Finding(
+        code="requirement-unmet",
+        severity=severity,
+        subject=unmet.distribution,
+        summary=f"`{unmet.distribution}` requires `{unmet.requirement}`, found {unmet.found}",
+        expected=unmet.requirement,
+        found=unmet.found,
+        hint=hint,
+    )
+
+
+def _way_out(unmet: Unmet, plugins: Sequence[DiscoveredPlugin], closure: Closure) -> str:
+    """Return how to go on: to add what is required, or to do without what needs it."""
+    ids = [
+        f"`{plugin.id}`"
+        for plugin in plugins
+        if unmet.distribution in closure.reached_from(plugin.distribution.name)
+    ]
+    more = f" and {len(ids) - _MAX_NAMED} more" if len(ids) > _MAX_NAMED else ""
+    remedy = "have it mended" if unmet.found == NOT_PEP_508 else "add what meets it"
+    return f"{remedy}, or switch {' and '.join(ids[:_MAX_NAMED])}{more} off in the descriptor"
 
 
 def _distributions(
     edges: Mapping[str, tuple[str, ...]],
+    needed: frozenset[str],
     inventory: Inventory,
     allow_editable: bool,
     findings: list[Finding],
     reporter: Reporter,
 ) -> tuple[LockedDistribution, ...]:
-    locked = []
-    for index, name in enumerate(sorted(edges)):
-        reporter.hashing(name, index, len(edges))
+    wanted = []
+    for name in sorted(edges):
         distribution = inventory.find(name)
         if not isinstance(distribution, Distribution):
             continue
         if distribution.editable and not allow_editable:
             findings.append(_editable_finding(distribution))
-            continue
-        try:
-            digests = inventory.digests(name)
-        except BrokenDistributionError as error:
-            findings.append(
-                broken_finding(
-                    BrokenDistribution(name=name, location=distribution.location, error=error)
-                )
-            )
+        else:
+            wanted.append(distribution)
+    locked = []
+    names = [distribution.name for distribution in wanted]
+    outcomes = dict(inventory.digests(names, reporter))
+    overlaps, unpinned = overlapping(names, needed, inventory)
+    findings.extend(overlaps)
+    for distribution in wanted:
+        name = distribution.name
+        digests = {} if name in unpinned else outcomes[name]
+        if isinstance(digests, BrokenDistributionError):
+            broken = BrokenDistribution(name=name, location=distribution.location, error=digests)
+            findings.append(broken_finding(broken))
             continue
         locked.append(
             LockedDistribution(

@@ -6,6 +6,7 @@ from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.names import plugin_id
 from coral_lock.record import Record
 from coral_lock.resolve.compatibility import UnmetRequirement, unmet_requirement, wrong_platform
+from coral_lock.resolve.optional import drop_clashing, drop_unmet
 from coral_lock.resolve.relations import (
     conflicts_among,
     drop_unsupported,
@@ -14,9 +15,10 @@ from coral_lock.resolve.relations import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from coral_lock.descriptor.model import Descriptor, PluginRequest
+    from coral_lock.inventory import Inventory
     from coral_lock.lockfile.model import Host
     from coral_lock.resolve.discovery import DiscoveredPlugin
 
@@ -59,17 +61,24 @@ class Selection(Record):
         return tuple(decision.plugin for decision in self.decisions if decision.is_selected)
 
 
-def select(plugins: Sequence[DiscoveredPlugin], descriptor: Descriptor, host: Host) -> Selection:
+def select(
+    plugins: Sequence[DiscoveredPlugin],
+    descriptor: Descriptor,
+    host: Host,
+    inventory: Inventory,
+) -> Selection:
     """Decide on every plugin that was found.
 
     Every plugin that fits the host is selected, unless the descriptor switches it off;
     under `discover: listed` only those that it switches on. One that is asked for and
-    doesn't fit is an error.
+    doesn't fit is an error. An optional one is left out as well where what its
+    distribution requires isn't there, or where it can't go together with another.
 
     Args:
         plugins: what was found, sorted by id and distribution.
         descriptor: what this runtime should run.
         host: the versions that plugins require.
+        inventory: where the plugins were found.
     """
     findings: list[Finding] = []
     by_id: dict[str, list[DiscoveredPlugin]] = {}
@@ -77,29 +86,39 @@ def select(plugins: Sequence[DiscoveredPlugin], descriptor: Descriptor, host: Ho
         by_id.setdefault(plugin.id, []).append(plugin)
     decisions: list[Decision] = []
     for identifier, candidates in by_id.items():
-        request = _request_for(candidates[0], descriptor)
-        judged = [_judge(plugin, request, descriptor, host, findings) for plugin in candidates]
+        request = request_for(candidates[0], descriptor)
+        judged = [judge(plugin, request, descriptor, host, findings) for plugin in candidates]
         decisions.extend(_settle(identifier, judged, findings))
     findings.extend(_unknown_requests(by_id, descriptor))
-    settled = drop_unsupported(decisions, lambda plugin: _request_for(plugin, descriptor), findings)
+
+    def request_of(plugin: DiscoveredPlugin) -> PluginRequest | None:
+        return request_for(plugin, descriptor)
+
+    settled = drop_unsupported(decisions, request_of, findings)
+    settled = drop_unmet(settled, request_of, inventory, host, findings)
+    settled = drop_clashing(settled, request_of, findings)
     selection = Selection(decisions=settled, findings=())
     findings.extend(conflicts_among(selection.selected()))
     findings.extend(override_conflicts(selection.selected(), descriptor))
     return selection.replace(findings=sorted_findings(findings))
 
 
-def _request_for(plugin: DiscoveredPlugin, descriptor: Descriptor) -> PluginRequest | None:
+def request_for(plugin: DiscoveredPlugin, descriptor: Descriptor) -> PluginRequest | None:
+    """Return what the descriptor says of a plugin, None if it doesn't name it."""
     return descriptor.request(plugin.entry_point.group, plugin.id.partition(":")[2])
 
 
-def _judge(
+def judge(
     plugin: DiscoveredPlugin,
     request: PluginRequest | None,
     descriptor: Descriptor,
     host: Host,
     findings: list[Finding],
 ) -> Decision:
-    """Decide on one plugin as if no other offered its id."""
+    """Decide on one plugin as if no other offered its id.
+
+    `request` is what the descriptor says of it; `findings` gets what is wrong.
+    """
     unmet, is_compatible = None, None
     if plugin.facts is not None:
         unmet = unmet_requirement(plugin.facts, host) or wrong_platform(
@@ -108,7 +127,7 @@ def _judge(
         is_compatible = None if unmet and unmet.is_uncertain else unmet is None
     finding = plugin.problem or (_unmet_finding(plugin, request, unmet) if unmet else None)
     is_broken = finding is not None and finding.code in _BROKEN_CODES
-    reason = _unwanted(plugin, request, descriptor)
+    reason = unwanted_reason(plugin, request, descriptor)
     if reason is None:
         if finding is None:
             return Decision(plugin=plugin, is_selected=True, is_compatible=is_compatible)
@@ -125,7 +144,7 @@ def _judge(
     )
 
 
-def _unwanted(
+def unwanted_reason(
     plugin: DiscoveredPlugin, request: PluginRequest | None, descriptor: Descriptor
 ) -> str | None:
     """Return why the descriptor doesn't want a plugin, or None."""
@@ -214,7 +233,7 @@ def _unknown_requests(
                 expected=request.distribution,
                 found=", ".join(names),
                 where=request.where,
-                hint=f"name one of those in `distribution`, or install `{request.distribution}`",
+                hint=f"name one of those in `distribution`, or add `{request.distribution}`",
             )
         for other in request.after:
             if other not in by_id:
@@ -228,6 +247,11 @@ def _unknown_requests(
                 )
 
 
+def is_unoffered(finding: Finding) -> bool:
+    """Whether a finding says that no distribution at all offers a plugin."""
+    return finding.code == "unknown-plugin" and finding.expected is None
+
+
 def _unknown(
     identifier: str,
     summary: str,
@@ -236,7 +260,7 @@ def _unknown(
     severity: str,
     sought: str | None = None,
 ) -> Finding:
-    near = _nearest_plugin(sought or identifier, by_id)
+    near = nearest_plugin(sought or identifier, by_id)
     return Finding(
         code="unknown-plugin",
         severity=severity,
@@ -245,16 +269,16 @@ def _unknown(
         where=where,
         hint=f"did you mean `{near}`?"
         if near
-        else "install it, or see what there is with `coral-runtime plugins list`",
+        else "add it, or see what there is with `coral-runtime plugins list`",
     )
 
 
-def _nearest_plugin(identifier: str, by_id: Mapping[str, object]) -> str | None:
-    """Return the id that may be meant: of the same group if one there is like it."""
+def nearest_plugin(identifier: str, known: Collection[str]) -> str | None:
+    """Return which of the known ids may be meant: of the same group if one there is like it."""
     from difflib import get_close_matches
 
     group, _, name = identifier.partition(":")
-    names = {other.partition(":")[2]: other for other in sorted(by_id, reverse=True)}
-    names.update({other.partition(":")[2]: other for other in by_id if other.startswith(group)})
+    names = {other.partition(":")[2]: other for other in sorted(known, reverse=True)}
+    names.update({other.partition(":")[2]: other for other in known if other.startswith(group)})
     near = get_close_matches(name, sorted(names), 1)
     return names[near[0]] if near else None

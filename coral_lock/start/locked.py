@@ -17,6 +17,7 @@ from coral_lock.start.bytecode_cache import (
 from coral_lock.start.locked_config import locked_config, missing_variables
 from coral_lock.start.report import VerifiedLock
 from coral_lock.start.starting import Starting, activate, refuse
+from coral_lock.verification.coverage import covered_part
 from coral_lock.verification.findings import findings_of
 from coral_lock.verification.machine import PLUGINS, observe
 from coral_lock.wording import later_version_warning, size_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.lockfile.model import Lock
     from coral_lock.start.report import ActivationReport
+    from coral_lock.verification.coverage import Coverage
     from coral_lock.verification.machine import MachineState
 
 
@@ -38,7 +40,8 @@ def start_locked(
 ) -> ActivationReport:
     """Verify this machine against a lock and activate the lock's plugins in this process.
 
-    Nothing of a plugin is imported unless the whole machine matches.
+    Nothing of a plugin is imported unless the whole machine matches. Of a lock with targets,
+    what counts is the part of the one that this machine is.
 
     Args:
         lock_path: the lock.
@@ -54,13 +57,24 @@ def start_locked(
     content = read_lock_bytes(lock_path)
     lock = read_lock(decode_lock(content, lock_path), lock_path)
     digest = hashlib.sha256(content).hexdigest()
+    coverage = covered_part(lock)
+    verified = VerifiedLock(
+        path=lock_path, sha256=digest, integrity=integrity, target=coverage.target
+    )
+    messages = (
+        *_messages_about(lock, coverage, verified),
+        *(descriptor.warnings if descriptor else ()),
+    )
+    if coverage.part is None:
+        return _refuse_uncovered(lock, coverage, verified, descriptor, messages)
+    lock = coverage.part
     config, contradictions = locked_config(lock, descriptor)
     machine = observe(lock, integrity)
     starting = Starting(
         plugins=lock.activation_order(),
-        versions={distribution.name: distribution.version for distribution in lock.distributions},
+        versions=_versions(lock),
         config=config,
-        lock=VerifiedLock(path=lock_path, sha256=digest, integrity=integrity),
+        lock=verified,
         findings=sorted_findings(
             (
                 *contradictions,
@@ -68,15 +82,40 @@ def start_locked(
                 *findings_of(lock, machine),
             )
         ),
-        messages=(
-            *_messages_about(lock, lock_path, integrity),
-            *(descriptor.warnings if descriptor else ()),
-        ),
+        messages=messages,
     )
     if has_errors(starting.findings):
         return refuse(starting, "The machine doesn't match the lock: nothing was activated")
-    messages = _prepare_bytecode(integrity, state_directory, digest[:32])
-    return activate(starting.replace(messages=(*starting.messages, *messages)), _origins(machine))
+    about_bytecode = _prepare_bytecode(integrity, state_directory, digest[:32])
+    return activate(starting.replace(messages=(*messages, *about_bytecode)), _origins(machine))
+
+
+def _refuse_uncovered(
+    lock: Lock,
+    coverage: Coverage,
+    verified: VerifiedLock,
+    descriptor: Descriptor | None,
+    messages: tuple[str, ...],
+) -> ActivationReport:
+    """Return the report of a machine that is none of the lock's targets.
+
+    What it contradicts can't be told, as no part of the lock is for it. None of the lock's
+    plugins is run.
+    """
+    assert coverage.finding is not None
+    starting = Starting(
+        plugins=lock.activation_order(),
+        versions=_versions(lock),
+        config=locked_config(lock, descriptor)[0],
+        lock=verified,
+        findings=(coverage.finding,),
+        messages=messages,
+    )
+    return refuse(starting, "The lock isn't for this machine: nothing was activated")
+
+
+def _versions(lock: Lock) -> dict[str, str]:
+    return {distribution.name: distribution.version for distribution in lock.distributions}
 
 
 def _prepare_bytecode(integrity: str, state_directory: str | None, key: str) -> tuple[str, ...]:
@@ -101,9 +140,11 @@ def _prepare_bytecode(integrity: str, state_directory: str | None, key: str) -> 
     return (f"No bytecode cache, so plugins are compiled at every start: {reason}",)
 
 
-def _messages_about(lock: Lock, lock_path: str, integrity: str) -> list[str]:
-    messages = [f"Lock {lock_path}: {size_of(lock)}, integrity {integrity}"]
-    warning = later_version_warning(lock, lock_path)
+def _messages_about(lock: Lock, coverage: Coverage, verified: VerifiedLock) -> list[str]:
+    target = f", target {coverage.target}" if coverage.target else ""
+    size = size_of(coverage.part or lock)
+    messages = [f"Lock {verified.path}: {size}, integrity {verified.integrity}{target}"]
+    warning = later_version_warning(lock, verified.path)
     return [*messages, warning] if warning else messages
 
 

@@ -78,6 +78,7 @@ def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
             expected=lock.platform,
             found=descriptor.platform,
         )
+    yield from _host_contradictions(lock, descriptor)
     if not descriptor.built_in_patches.get("plugins", True) and lock.plugins:
         yield _contradiction(
             "plugins",
@@ -98,6 +99,29 @@ def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
         identifier = plugin_id(request.group, request.name)
         yield from _request_contradictions(identifier, request, locked.get(identifier))
     yield from _unrequested(lock, descriptor)
+
+
+def _host_contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
+    for key, pinned, package in (
+        ("host.core", descriptor.host_core, lock.host.core),
+        ("host.inference", descriptor.host_inference, lock.host.inference),
+    ):
+        found = package.version if package else None
+        if pinned is not None and (found is None or _short(pinned) != _short(found)):
+            yield _contradiction(
+                key,
+                "another version of the host is asked for than the locked one",
+                descriptor.origins.get(key, key),
+                expected=found or "none",
+                found=pinned,
+            )
+
+
+def _short(version: str) -> str:
+    """Return a version without zeros at its end, which mean nothing (PEP 440)."""
+    while version.endswith(".0"):
+        version = version[:-2]
+    return version
 
 
 def _request_contradictions(

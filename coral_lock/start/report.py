@@ -41,11 +41,16 @@ class PluginOutcome(Record):
 
 
 class VerifiedLock(Record):
-    """The lock that a start was verified against: its file and the SHA-256 of its bytes."""
+    """The lock that a start was verified against: its file and the SHA-256 of its bytes.
+
+    `target` is the name of the lock's target that this machine is; None where the lock has
+    no targets, or none is like this machine.
+    """
 
     path: str
     sha256: str
     integrity: str
+    target: str | None = None
 
 
 class ActivationReport(Record):

@@ -10,9 +10,11 @@ from coral_lock.safe_read import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from coral_lock.errors import BrokenDistributionError
     from coral_lock.inventory import EntryPoint, FoundDistribution, Inventory
+    from coral_lock.reporter import Reporter
 
 UNDER_TEST = "under-test"
 """How the distribution is called, of which nothing is known."""
@@ -60,8 +62,18 @@ class SourceInventory:
         except OSError:
             return None
 
-    def digests(self, name: str) -> Mapping[str, str]:
-        return {} if name == UNDER_TEST else self._environment.digests(name)
+    def digests(
+        self, names: Sequence[str], reporter: Reporter
+    ) -> Iterator[tuple[str, Mapping[str, str] | BrokenDistributionError]]:
+        """Yield the digests of an environment's distributions; what is under test has none."""
+        for name in names:
+            if name == UNDER_TEST:
+                yield name, {}
+            else:
+                yield from self._environment.digests((name,), reporter)
+
+    def stated_files(self, name: str) -> Mapping[str, str]:
+        return {} if name == UNDER_TEST else self._environment.stated_files(name)
 
     def python_version(self) -> str:
         return self._environment.python_version()

@@ -179,7 +179,7 @@ def _distribution_findings(
         yield finding(
             "unpinned",
             f"the lock holds no digest of `{locked.name}`, so its bytes weren't verified",
-            hint="lock again from an environment in which it isn't editable",
+            hint="lock it from a wheel, and without another distribution that overwrites its files",
         )
     elif state.editable:
         yield finding(

@@ -1,4 +1,4 @@
-"""Looking at this machine: what is installed of what a lock names, as plain data.
+"""Looking at a machine: what is installed of what a lock names, as plain data.
 
 Nothing is imported and no code of a plugin runs; `verification` judges what is seen.
 """
@@ -22,9 +22,10 @@ from coral_lock.installed.files import (
     digest_files,
     find_strays,
     list_files,
+    refuse_links,
     unclaimed,
 )
-from coral_lock.installed.module_lookup import import_chain
+from coral_lock.installed.module_lookup import find_in_process, import_chain
 from coral_lock.installed.site_scan import scan_path
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS
 from coral_lock.record import Record
@@ -35,9 +36,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from coral_lock.installed.dist_info import Location
+    from coral_lock.installed.module_lookup import Find
     from coral_lock.installed.site_scan import Scan
     from coral_lock.inventory import EntryPoint
     from coral_lock.lockfile.model import Lock
+    from coral_lock.verification.subject import Subject
     from coral_lock.verification.targets import TargetState
 
 METADATA = "metadata"
@@ -95,14 +98,14 @@ class MachineState(Record):
     unlocked: tuple[UnlockedDistribution, ...]
 
 
-def observe(lock: Lock, integrity: str, path: Sequence[str] | None = None) -> MachineState:
-    """Look at what is installed for this interpreter.
+def observe(lock: Lock, integrity: str, subject: Subject | None = None) -> MachineState:
+    """Look at what is installed.
 
     Args:
-        lock: what to look for.
+        lock: what to look for; the part of a lock with targets that is for the machine.
         integrity: `metadata` reads no file of a distribution but its metadata, `plugins`
             hashes those that provide plugins, `full` hashes all that are locked.
-        path: the directories to look in, `sys.path` by default.
+        subject: where to look, in this process's own environment by default.
 
     Raises:
         UsageError: there is no such integrity level.
@@ -111,7 +114,8 @@ def observe(lock: Lock, integrity: str, path: Sequence[str] | None = None) -> Ma
         raise UsageError(
             f"an integrity level is one of {', '.join(INTEGRITY_LEVELS)}, not `{integrity}`"
         )
-    scan = scan_path(sys.path if path is None else path)
+    scan = scan_path(sys.path if subject is None else subject.path)
+    find = find_in_process if subject is None else subject.find
     plugin_distributions = set(lock.plugin_distributions())
     hashed = {
         METADATA: set[str](),
@@ -125,20 +129,23 @@ def observe(lock: Lock, integrity: str, path: Sequence[str] | None = None) -> Ma
         name = distribution.name
         states[name] = _look_at(scan.locations(name), name in plugin_distributions)
         if name in to_list and _is_usable(states[name]):
-            _list(scan.locations(name)[0], name, name in hashed, states, listed)
+            location = scan.locations(name)[0]
+            _list(location, name, name in hashed, states, listed)
+            if subject is not None and subject.is_image and name in listed:
+                _refuse_links(location, name, states, listed)
     _hash([name for name in listed if name in hashed], states, listed)
     _settle_strays(states, listed, scan, hashed)
-    targets = Targets(listed)
+    targets = Targets(listed, find)
     hosts = {
         name: states.get(name) or _look_at(scan.locations(name), False)
         for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS)
         if name in scan
     }
     return MachineState(
-        python=f"{sys.version_info[0]}.{sys.version_info[1]}",
+        python=subject.python if subject else f"{sys.version_info[0]}.{sys.version_info[1]}",
         distributions=states,
         hosts=hosts,
-        host_modules=_host_modules(lock, scan),
+        host_modules=_host_modules(lock, scan, find),
         entry_targets=targets.of_entry_points(lock),
         root_targets=targets.of_roots(),
         unlocked=_unlocked(lock, scan),
@@ -183,6 +190,19 @@ def _list(
         states[name] = states[name].replace(broken=error)
 
 
+def _refuse_links(
+    location: Location,
+    name: str,
+    states: dict[str, InstalledState],
+    listed: dict[str, InstalledFiles],
+) -> None:
+    try:
+        refuse_links(location, listed[name])
+    except BrokenDistributionError as error:
+        states[name] = states[name].replace(broken=error)
+        del listed[name]
+
+
 def _hash(
     names: Sequence[str],
     states: dict[str, InstalledState],
@@ -219,7 +239,7 @@ def _settle_strays(
             )
 
 
-def _host_modules(lock: Lock, scan: Scan) -> dict[str, HostModule]:
+def _host_modules(lock: Lock, scan: Scan, find: Find) -> dict[str, HostModule]:
     """Look where the hosts' own modules would be imported from.
 
     A host that was locked with its bytes and is absent now is left out: that is drift.
@@ -230,7 +250,7 @@ def _host_modules(lock: Lock, scan: Scan) -> dict[str, HostModule]:
         ("core", lock.host.core, "coral_inference"),
         ("inference", lock.host.inference, "inference"),
     ):
-        chain = import_chain(module)
+        chain = import_chain(module, find=find)
         locations = scan.locations(package.distribution) if package else ()
         is_absent = package is not None and package.distribution in locked and not locations
         if chain and not is_absent:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from coral_lock.installed.module_lookup import import_chain, is_source_of
+from coral_lock.installed.module_lookup import find_in_process, import_chain, is_source_of
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from coral_lock.installed.files import InstalledFiles
-    from coral_lock.installed.module_lookup import FoundModule, Known
+    from coral_lock.installed.module_lookup import Find, FoundModule, Known
     from coral_lock.lockfile.model import Lock
 
 _IMPORTABLE = (".py", ".so", ".pyd")
@@ -38,10 +38,12 @@ class Targets:
 
     Args:
         listed: the files of the distributions that are looked at, by name.
+        find: finds one module, in this process by default.
     """
 
-    def __init__(self, listed: Mapping[str, InstalledFiles]) -> None:
+    def __init__(self, listed: Mapping[str, InstalledFiles], find: Find = find_in_process) -> None:
         self._listed = listed
+        self._find = find
         self._known: Known = {}
         self._states: dict[tuple[str, str], TargetState] = {}
 
@@ -72,7 +74,7 @@ class Targets:
         return self._states[key]
 
     def _look_up(self, module: str, files: InstalledFiles) -> TargetState:
-        chain = import_chain(module, self._known)
+        chain = import_chain(module, self._known, find=self._find)
         origin = chain[-1].origin if chain and chain[-1].name == module else None
         own_files = sorted(path for path in files.recorded if is_source_of(module, path))
         return TargetState(

@@ -22,8 +22,9 @@ from tests.bench.processes import ProgramFailedError, measure
 from tests.bench.programs import measure_in_process, programs
 from tests.bench.subject import LOADERS, Subject, has_loader_cache, make_subjects, variables
 from tests.bench.synthetic_site import PLUGIN_COUNT, Site
-from tests.bench.tables import digest_table, site_table, target_table
-from tests.bench.targets import SITES, Measurements, Target, targets
+from tests.bench.tables import digest_table, site_table, target_table, wheelhouse_table
+from tests.bench.targets import SITES, Measurements, Target, targets, wheelhouse_targets
+from tests.bench.wheelhouse_speed import WheelhouseSpeed, measure_wheelhouse
 from tests.support.wheelhouse import REPOSITORY
 
 RUNS = 41
@@ -33,6 +34,9 @@ QUICK_RUNS = 9
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_RUNS} runs, not {RUNS}")
+    parser.add_argument(
+        "--no-wheelhouse", action="store_true", help="don't download and lock the real host"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw numbers to FILE")
     arguments = parser.parse_args()
     runs = QUICK_RUNS if arguments.quick else RUNS
@@ -41,14 +45,14 @@ def main() -> int:
     parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as directory:
         try:
-            _bench(Path(directory), runs, arguments.json)
+            _bench(Path(directory), runs, arguments.json, not arguments.no_wheelhouse)
         except ProgramFailedError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
     return 0
 
 
-def _bench(root: Path, runs: int, json_file: Path | None) -> None:
+def _bench(root: Path, runs: int, json_file: Path | None, has_wheelhouse: bool) -> None:
     environment = variables(root)
     subjects = make_subjects(root, SITES, _progress)
     by_site = _measure_processes(subjects, root, runs)
@@ -59,8 +63,14 @@ def _bench(root: Path, runs: int, json_file: Path | None) -> None:
         subjects[0].environment, root / "files", rounds=min(runs, 15), variables=environment
     )
     outcome = list(targets(by_site, in_process, digests))
+    wheelhouse = None
+    if has_wheelhouse:
+        wheelhouse = measure_wheelhouse(
+            subjects[0].environment, root / "wheels", environment, _progress
+        )
+        outcome.extend(wheelhouse_targets(wheelhouse))
     _progress("")
-    _print_outcome(runs, by_site, digests, outcome)
+    _print_outcome(runs, by_site, digests, wheelhouse, outcome)
     if not has_loader_cache(root):
         print("\nThe cache of stevedore stayed empty: it works without one below /tmp.")
     if json_file is not None:
@@ -71,6 +81,7 @@ def _bench(root: Path, runs: int, json_file: Path | None) -> None:
             },
             "in_process_milliseconds": {str(site): runs for site, runs in in_process.items()},
             "digests": [asdict(digest) for digest in digests],
+            "wheelhouse": None if wheelhouse is None else asdict(wheelhouse),
             "targets": [{**asdict(target), "is_met": target.is_met} for target in outcome],
         }
         json_file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
@@ -98,6 +109,7 @@ def _print_outcome(
     runs: int,
     by_site: dict[Site, Measurements],
     digests: list[DigestSpeed],
+    wheelhouse: WheelhouseSpeed | None,
     outcome: list[Target],
 ) -> None:
     loaders = ", ".join(f"{name} {version(name)}" for name in LOADERS)
@@ -108,6 +120,8 @@ def _print_outcome(
     for site, measurements in by_site.items():
         print(f"{site_table(site, measurements)}\n")
     print(f"{digest_table(digests)}\n")
+    if wheelhouse is not None:
+        print(f"{wheelhouse_table(wheelhouse)}\n")
     print(target_table(outcome))
     missed = sum(not target.is_met for target in outcome)
     print(f"\n{len(outcome) - missed} of {len(outcome)} targets met, {missed} missed.")

@@ -8,6 +8,7 @@ from tests.bench.digest_speed import DigestSpeed
 from tests.bench.programs import ENTRY_POINTS
 from tests.bench.synthetic_site import Site
 from tests.bench.targets import Measurements, Target
+from tests.bench.wheelhouse_speed import WheelhouseSpeed
 
 
 def site_table(site: Site, measurements: Measurements) -> str:
@@ -39,6 +40,29 @@ def digest_table(digests: Iterable[DigestSpeed]) -> str:
                 f"{digest.hashlib_all_cores:,.0f}",
             )
             for digest in digests
+        ),
+    )
+
+
+def wheelhouse_table(speed: WheelhouseSpeed) -> str:
+    """Return the table of the real wheelhouse: median seconds, speeds, peak memory."""
+    heads = (
+        f"{speed.wheel_count} wheels, {speed.packed_bytes / 1e6:,.0f} MB, unpacked "
+        f"{speed.unpacked_bytes / 1e6:,.0f} MB: whole process",
+        "median s",
+        "unpacked MB/s",
+        "peak MiB",
+    )
+    return _table(
+        heads,
+        (
+            (
+                name,
+                f"{measured.median_milliseconds / 1e3:.2f}",
+                f"{speed.unpacked_bytes / 1e3 / measured.median_milliseconds:,.0f}",
+                f"{measured.median_peak_mib:.0f}",
+            )
+            for name, measured in speed.programs.items()
         ),
     )
 

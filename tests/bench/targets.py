@@ -18,6 +18,7 @@ from tests.bench.programs import (
     STEVEDORE,
 )
 from tests.bench.synthetic_site import Site
+from tests.bench.wheelhouse_speed import CHECK, COLD, INFLATE, WheelhouseSpeed
 
 SITES = (Site(50), Site(500), Site(2000), Site(500, has_manifests=True))
 
@@ -29,6 +30,10 @@ _FLAT_RATIO = 1.25
 _PEAK_MIB = 30.0
 _IN_PROCESS_MILLISECONDS = 10.0
 _DIGEST_RATIO = 0.9
+_WHEELS_RATIO = 0.9
+_CHECK_RATIO = 0.1
+_WHEELS_PEAK_MIB = 150.0
+_RESOLUTION_SECONDS = 5.0
 
 Measurements = Mapping[str, Measurement]
 
@@ -80,6 +85,33 @@ def targets(
             unit=" ×",
             is_minimum=True,
         )
+
+
+def wheelhouse_targets(speed: WheelhouseSpeed) -> Iterator[Target]:
+    """Yield the targets for the real wheelhouse with what was measured."""
+    cold, check = speed.programs[COLD], speed.programs[CHECK]
+    yield Target(
+        name=f"speed of {COLD}, to {INFLATE}",
+        measured=_ratio(speed.programs[INFLATE], cold),
+        bound=_WHEELS_RATIO,
+        unit=" ×",
+        is_minimum=True,
+    )
+    yield Target(
+        name=f"{CHECK}, to {COLD}", measured=_ratio(check, cold), bound=_CHECK_RATIO, unit=" ×"
+    )
+    yield Target(
+        name=f"{COLD}: peak memory",
+        measured=cold.median_peak_mib,
+        bound=_WHEELS_PEAK_MIB,
+        unit=" MiB",
+    )
+    yield Target(
+        name="choosing among 2,000 distributions in 10 versions",
+        measured=speed.resolution_seconds,
+        bound=_RESOLUTION_SECONDS,
+        unit=" s",
+    )
 
 
 def _site_targets(site: Site, measurements: Measurements) -> Iterator[Target]:

@@ -7,9 +7,10 @@ A comment directly above a block says what a reader doesn't have to see:
     <!-- file: my-package/pyproject.toml; build: my-package -->
 
 `session` makes a device, or goes on with the one of that name; blocks without it go on with
-the last one. `install` names distributions that the device has. `file` writes the block to
-that path in the device's working directory. `build` builds a wheel from that directory
-afterwards and installs it.
+the last one. `install` names distributions that the device has. `wheels` names distributions
+whose wheels lie in the directory `wheelhouse` of the device's working directory. `file` writes
+the block to that path in the device's working directory. `build` builds a wheel from that
+directory afterwards and installs it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 from tests.support.wheelhouse import REPOSITORY
 
 TRANSLATED = ".zh-CN.md"
-MARKER_KEYS = frozenset({"session", "install", "file", "build"})
+MARKER_KEYS = frozenset({"session", "install", "wheels", "file", "build"})
 
 _FENCE = re.compile(r"```(?P<language>[a-z]*)")
 _MARKER = re.compile(r"<!-- (?P<content>[a-z]+: .*) -->")

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import uv
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from tests.docs.pages import Block
 from tests.support.device import TIMEOUT_SECONDS, Device, make_device
 from tests.support.environments import install_with_uv
+from tests.support.wheelhouse import GATEWAY, JETSON, fetch_target_wheels
 from tests.support.wheels import build_wheels
 
 DOCUMENTED_PLACE = "/opt/coral"
@@ -24,10 +28,11 @@ DOCUMENTED_PYTHON = "3.11"
 STABLE_DIGESTS = frozenset({"t1:81efhXpW63h+giO28oddyDIuj0TQcNKWXbd3c87w9SE="})
 """Digests of wheels that are published, and not built here: the documentation holds them."""
 
+_ACCIDENTS = re.compile(r"error: (?:there is no descriptor|internal error)|Traceback \(most recent")
 _PROMPT = "$ "
 _CONTINUED = "> "
 _SEPARATOR = "\x1e"
-_DIGEST = re.compile(r"t1:[A-Za-z0-9+/]{43}=")
+_DIGEST = re.compile(r"t1:[A-Za-z0-9+/]{43}=|sha256:[0-9a-f]{64}")
 _DURATIONS = (
     re.compile(r'("duration_us": )[0-9]+'),
     re.compile(r'("sha256": )"[0-9a-f]{64}"'),
@@ -65,6 +70,8 @@ class PageRunner:
         marker = block.marker
         if "session" in marker:
             self._enter(marker["session"], marker.get("install", "").split())
+        if "wheels" in marker:
+            self._fill_wheelhouse(marker["wheels"].split())
         if "file" in marker:
             path = self._device().directory / marker["file"]
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,6 +82,31 @@ class PageRunner:
             install_with_uv(
                 device.environment, "--reinstall", *wheels, wheelhouse=device.wheelhouse
             )
+
+    def _fill_wheelhouse(self, names: list[str]) -> None:
+        """Copy the wheels of distributions, all of their versions unless one is named.
+
+        Those with native code are for the targets of the examples, not for this machine.
+        """
+        target = self._device().directory / "wheelhouse"
+        target.mkdir()
+        elsewhere = [
+            wheel
+            for target in (GATEWAY, JETSON)
+            for wheel in fetch_target_wheels(self._wheelhouse, target)
+        ]
+        pure = list(self._wheelhouse.glob("*-none-any.whl"))
+        for name in names:
+            requirement = Requirement(name)
+            wheels = [
+                wheel
+                for wheel in sorted((*pure, *elsewhere))
+                for found, version, _, _ in (parse_wheel_filename(wheel.name),)
+                if found == canonicalize_name(requirement.name) and version in requirement.specifier
+            ]
+            assert wheels, f"the wheelhouse has no wheel of {name}"
+            for wheel in wheels:
+                shutil.copy2(wheel, target)
 
     def _enter(self, name: str, distributions: list[str]) -> None:
         if name not in self._devices:
@@ -152,6 +184,14 @@ def _as_documented(output: str, device: Device) -> str:
     )
 
 
+def accidents_in(lines: Iterable[str]) -> list[str]:
+    """Return the lines that no example means to show.
+
+    They tell of a session that lacks a file, or of a fault of the tool.
+    """
+    return [line for line in lines if _ACCIDENTS.match(line)]
+
+
 def _without_measurements(line: str) -> str:
     for measured in _DURATIONS:
         line = measured.sub(r"\g<1>0", line)
@@ -176,4 +216,5 @@ class Comparable:
         digest = match.group()
         if digest in STABLE_DIGESTS:
             return digest
-        return f"t1:{self._numbers.setdefault(digest, len(self._numbers) + 1)}"
+        kind = digest.partition(":")[0]
+        return f"{kind}:{self._numbers.setdefault(digest, len(self._numbers) + 1)}"

@@ -71,6 +71,21 @@ def test_the_readme_shows_no_other_command() -> None:
     assert _synopses().keys() == known
 
 
+def _pipeline_commands() -> list[str]:
+    """Return the commands that the examples of pipelines run, each on one line."""
+    text = _read("docs/release-pipeline.md").replace("\\\n", " ")
+    return re.findall(r"coral-runtime (?:[a-z]+ )+-[^\n;]*", text)
+
+
+def test_pipelines_use_options_that_there_are() -> None:
+    commands = _pipeline_commands()
+    assert len(commands) > 10
+    for command in commands:
+        synopsis = _synopses()[" ".join(command.split()[:2])]
+        for option in re.findall(r"(?<=\s)--[a-z-]+", command):
+            assert option in synopsis, command
+
+
 def test_every_start_option_is_explained() -> None:
     text = _read("docs/locked-start.md") + _read("docs/descriptor.md")
     for command in START_COMMANDS.values():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,12 @@ from coral_lock.manifest.model import MANIFEST_NAME
 from coral_lock.manifest.reader import read_manifest
 from coral_lock.schema_files import schema_text
 from tests.docs.pages import Block, all_pages, blocks_of, english_pages, page_name
-from tests.docs.sessions import Comparable, PageRunner
+from tests.docs.sessions import Comparable, PageRunner, accidents_in
 
 ENGLISH = [pytest.param(page, id=page_name(page)) for page in english_pages()]
 LANGUAGES = {"console", "ini", "python", "sh", "text", "toml", "yaml"}
+PIPELINES = {"lock.yaml", ".gitlab-ci.yml"}
+"""Files of CI services."""
 WRONG_DESCRIPTORS = {"wrong.yaml"}
 """Files by which the documentation shows what mistakes look like."""
 
@@ -32,6 +36,13 @@ def _blocks(page: Path) -> list[Block]:
 def _chosen(language: str) -> list[Any]:
     return [
         pytest.param(block, id=f"{page_name(page)}:{block.first_line}")
+        for page, block in _blocks_in(language)
+    ]
+
+
+def _blocks_in(language: str) -> list[tuple[Path, Block]]:
+    return [
+        (page, block)
         for page in english_pages()
         for block in _blocks(page)
         if block.language == language
@@ -60,6 +71,12 @@ def test_the_documented_output_is_the_real_one(
         pytest.fail(difference, pytrace=False)
 
 
+@pytest.mark.parametrize("page", ENGLISH)
+def test_no_documented_output_is_an_accident(page: Path) -> None:
+    outputs = [block.lines for block in _blocks(page) if block.language == "console"]
+    assert [line for lines in outputs for line in accidents_in(lines)] == []
+
+
 @pytest.mark.parametrize("page", [pytest.param(page, id=page_name(page)) for page in all_pages()])
 def test_every_block_says_its_language(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
@@ -76,12 +93,14 @@ def test_python_examples_are_run(block: Block) -> None:
 
 
 @pytest.mark.parametrize("block", _chosen("yaml"))
-def test_yaml_examples_are_descriptors_or_manifests(block: Block, tmp_path: Path) -> None:
+def test_yaml_examples_are_descriptors_manifests_or_pipelines(block: Block, tmp_path: Path) -> None:
     import yaml
 
     path = tmp_path / Path(block.marker["file"]).name
     path.write_text(block.text, encoding="utf-8")
-    if path.name == MANIFEST_NAME:
+    if path.name in PIPELINES:
+        assert isinstance(yaml.safe_load(block.text), dict)
+    elif path.name == MANIFEST_NAME:
         read_manifest(block.text.encode(), path.name)
         jsonschema.validate(yaml.safe_load(block.text), json.loads(schema_text("manifest")))
     elif path.name in WRONG_DESCRIPTORS:
@@ -90,6 +109,39 @@ def test_yaml_examples_are_descriptors_or_manifests(block: Block, tmp_path: Path
     else:
         load_descriptor(str(path))
         jsonschema.validate(yaml.safe_load(block.text), json.loads(schema_text("descriptor")))
+
+
+@pytest.mark.parametrize("block", _chosen("sh"))
+def test_shell_examples_parse(block: Block) -> None:
+    subprocess.run(("sh", "-n"), input=block.text, text=True, check=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "python", "architecture", "glibc"),
+    [("gateway", "3.12", "x86_64", 28), ("jetson", "3.10", "aarch64", 31)],
+)
+def test_the_pipeline_fetches_what_fits_its_targets(
+    target: str, python: str, architecture: str, glibc: int, tmp_path: Path
+) -> None:
+    """pip takes a platform tag literally, so every tag that fits has to be named."""
+    (script,) = [block for _, block in _blocks_in("sh") if "file" in block.marker]
+    pip = tmp_path / "pip"
+    pip.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
+    pip.chmod(0o755)
+    finished = subprocess.run(
+        ("sh", "-s", target, "-r", "requirements.in"),
+        input=script.text,
+        env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert finished.stdout.split() == [
+        *("download", "--dest", "wheelhouse", "--only-binary=:all:", "--python-version", python),
+        *(f"--platform=manylinux_2_{minor}_{architecture}" for minor in range(glibc, 16, -1)),
+        *(f"--platform=manylinux2014_{architecture}", f"--platform=linux_{architecture}"),
+        *("-r", "requirements.in"),
+    ]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="tomllib came with Python 3.11")

@@ -2,7 +2,8 @@
 
 Command: `python -m tests.docs.update [PAGE...]`, e.g. `README.md docs/findings.md`. Blocks
 that differ only in durations or in the digests of fixtures are left as they are, and the
-blocks of translations become those of the page that they translate.
+blocks of translations become those of the page that they translate. A page whose examples
+find a fault of the tool isn't written, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -12,17 +13,24 @@ import tempfile
 from pathlib import Path
 
 from tests.docs.pages import all_pages, blocks_of, english_pages, page_name, translations
-from tests.docs.sessions import Comparable, PageRunner
+from tests.docs.sessions import Comparable, PageRunner, accidents_in
 from tests.support.wheelhouse import REPOSITORY, fill_wheelhouse
 
 
 def update(page: Path, wheelhouse: Path) -> None:
-    """Run the blocks of an English page and rewrite the page where it differs."""
+    """Run the blocks of an English page and rewrite the page where it differs.
+
+    Raises:
+        ValueError: an example gives what none means to show.
+    """
     text = page.read_text(encoding="utf-8")
     documented, found = Comparable(), Comparable()
     bodies = {block.first_line: block.lines for block in blocks_of(text)}
     with tempfile.TemporaryDirectory() as scratch:
         for block, lines in PageRunner(Path(scratch), wheelhouse).run(blocks_of(text)):
+            accidents = accidents_in(lines)
+            if accidents:
+                raise ValueError(f"{page_name(page)}: `{block.lines[0]}` gives `{accidents[0]}`")
             if documented.lines(block.lines) != found.lines(lines):
                 bodies[block.first_line] = lines
     _write(page, text, list(bodies.values()))
@@ -61,12 +69,18 @@ def main() -> None:
         parser.error(f"no page named {', '.join(sorted(unknown))}")
     wheelhouse = REPOSITORY / ".cache" / "wheelhouse"
     fill_wheelhouse(wheelhouse)
+    accidents: list[str] = []
     for page in english_pages():
         if not names or page_name(page) in names:
-            update(page, wheelhouse)
+            try:
+                update(page, wheelhouse)
+            except ValueError as error:
+                accidents.append(str(error))
     for page, translation in translations():
         if not names or {page_name(page), page_name(translation)} & set(names):
             translate(page, translation)
+    if accidents:
+        raise SystemExit("\n".join(accidents))
 
 
 if __name__ == "__main__":

@@ -229,6 +229,11 @@ CONTRADICTIONS: list[tuple[list[str], dict[str, str], str]] = [
         {},
         "`patches:camera_stabilizer` is asked for with another `optional` than the locked one",
     ),
+    (
+        ["--set", "host.core='0.0.3'"],
+        {},
+        "another version of the host is asked for than the locked one",
+    ),
 ]
 
 
@@ -254,6 +259,7 @@ def test_asking_again_for_what_is_locked_does_not_contradict_it(device: MakeDevi
     machine.locked("-c", "runtime.yaml")
     machine.coral("init", "--locked", "-c", "runtime.yaml").require(0)
     machine.coral("init", "--locked", "--set", "patches.camera_stabilizer=true").require(0)
+    machine.coral("init", "--locked", "--set", "host.core=0.0.5.dev1").require(0)
 
 
 def test_a_misspelt_variable_is_pointed_out(device: MakeDevice) -> None:
@@ -455,6 +461,7 @@ def test_the_report_says_which_lock_and_which_versions(device: MakeDevice) -> No
         "path": "coral.lock",
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
         "integrity": "plugins",
+        "target": None,
     }
     (plugin,) = report["plugins"]
     assert (plugin["distribution"], plugin["version"]) == ("my-package", "1.0.0")

@@ -91,6 +91,22 @@ def test_a_corrupt_lock_fails_every_command_and_lock_replaces_it(
     machine.coral("lock", "--check").require(0)
 
 
+@pytest.mark.parametrize("words", [(), ("--check",)])
+def test_a_lock_of_another_major_version_is_not_overwritten(
+    machine: Device, words: tuple[str, ...]
+) -> None:
+    text = machine.locked().replace('"lock_version": "1.0"', '"lock_version": "2.0"')
+    machine.lock_path.write_text(text)
+    assert machine.coral("lock", *words).require(2).stderr == (
+        "error: the lock's format version is `2.0`, which this coral-lock can't read\n"
+        "  expected: format version 1.x\n"
+        "  found: 2.0\n"
+        "  where: coral.lock: lock_version\n"
+        "  hint: upgrade coral-lock to a release that reads format version 2.0\n"
+    )
+    assert machine.lock_path.read_text() == text
+
+
 def test_a_file_that_is_no_lock_is_not_overwritten(machine: Device) -> None:
     machine.write("README.md", "# mine\n")
     outcome = machine.coral("lock", "-o", "README.md").require(2)
@@ -259,9 +275,10 @@ def test_a_host_whose_version_nobody_knows_names_the_flag(device: MakeDevice) ->
     outcome = machine.coral("lock").require(1)
     assert outcome.stderr == (
         "error[host-unknown]: `patches:camera_stabilizer` of `my-package` 1.0.0 requires "
-        "coral-inference >= 0.0.4, and no core host is installed\n"
+        "coral-inference >= 0.0.4, and no core host is there\n"
         "  where: my_package.coral_plugins:register_camera_stabilizer\n"
-        "  hint: tell its version with `--core-version V`, or install it\n"
+        "  hint: tell its version with `--core-version V`, or with "
+        '`host: {core: "V"}` in the descriptor, or add it\n'
         "no lock can be made; `coral.lock` wasn't touched\n"
     )
 
@@ -288,13 +305,13 @@ def test_the_inference_host_goes_by_four_names(device: MakeDevice, name: str) ->
 def test_the_inference_host_under_two_names_is_a_conflict(device: MakeDevice) -> None:
     machine = device("coral-inference==0.0.4", "inference", "inference-gpu")
     outcome = machine.coral("lock").require(1)
-    assert "error[conflict]: the inference host is installed under several names" in outcome.stderr
+    assert "error[conflict]: the inference host is there under several names" in outcome.stderr
 
 
 def test_a_flag_that_contradicts_the_installed_host(machine: Device) -> None:
     outcome = machine.coral("lock", "--core-version", "9.9").require(1)
     assert (
-        "error[host-drift]: `--core-version` tells another version than the installed one"
+        "error[host-drift]: `--core-version` tells another version than the one that is there"
         in outcome.stderr
     )
 

@@ -78,7 +78,7 @@ def test_the_list_shows_everything_that_a_manifest_says(machine: Device, tmp_pat
         "    See depth\n"
         "    entry point   stereo = stereo:register\n"
         "    requires      core any, inference any\n"
-        "    compatible    yes (no host is installed)\n"
+        "    compatible    yes (no host is known)\n"
         "    platforms     onnx, rknn\n"
         "    after         patches:denoise\n"
         "    needs         patches:base: needs its buffers\n"

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 from coral_lock.lockfile.model import Host, HostPackage, Lock, LockedDistribution, LockedPlugin
 from coral_lock.lockfile.text import write_lock
+from coral_lock.targets.model import Target
 
 TAG = "py3-none-any"
 SHARED = "numpy"
 ANCHOR = "patches:plugin_000"
 ADD, EDIT, REMOVE = "add", "edit", "remove"
+TARGETS = (
+    Target(name="jetson", python="3.10", platform="manylinux_2_31_aarch64"),
+    Target(name="server", python="3.11", platform="manylinux_2_28_x86_64"),
+)
 
 
 def digest(random: Random) -> str:
@@ -21,8 +27,32 @@ def digest(random: Random) -> str:
     return "t1:" + "".join(random.choices(alphabet, k=43)) + "="
 
 
-def unit(number: int, random: Random) -> tuple[LockedPlugin, LockedDistribution]:
+Unit = tuple[LockedPlugin, LockedDistribution]
+
+
+def unit(number: int, random: Random, targets: Sequence[Target] = ()) -> Unit:
     """Return a plugin and the distribution that provides it; both sort by `number`."""
+    made = _unit(number, random)
+    return for_some(made, random, targets) if targets and random.random() < 0.5 else made
+
+
+def for_some(made: Unit, random: Random, targets: Sequence[Target]) -> Unit:
+    """Return a unit of which more or less is for one of the targets alone."""
+    plugin, distribution = made
+    scope = (random.choice(targets).name,)
+    kind = random.choice(["requires", "plugin", "both"])
+    if kind == "requires":
+        return (
+            plugin.replace(targets=()),
+            distribution.replace(requires=(), target_requires={scope[0]: (SHARED,)}, targets=()),
+        )
+    return (
+        plugin.replace(targets=scope),
+        distribution.replace(target_requires={}, targets=scope if kind == "both" else ()),
+    )
+
+
+def _unit(number: int, random: Random) -> Unit:
     return (
         LockedPlugin(
             id=f"patches:plugin_{number:03}",
@@ -42,17 +72,21 @@ def unit(number: int, random: Random) -> tuple[LockedPlugin, LockedDistribution]
     )
 
 
-def base_lock(numbers: list[int], random: Random) -> Lock:
-    """Return a lock of the units with these numbers, unit 0 and one shared dependency."""
-    units = [unit(number, random) for number in (0, *numbers)]
+def base_lock(numbers: list[int], random: Random, targets: tuple[Target, ...] = ()) -> Lock:
+    """Return a lock of the units with these numbers, unit 0 and one shared dependency.
+
+    Units with other numbers than 0 may be for one of the targets alone.
+    """
+    units = [_unit(0, random), *(unit(number, random, targets) for number in numbers)]
     shared = LockedDistribution(name=SHARED, version="2.0", digests={TAG: digest(random)})
     return Lock(
         platform="rknn",
         host=Host(
             core=HostPackage(distribution="coral-inference", version="0.0.4"),
             inference=HostPackage(distribution="inference", version="0.58.0"),
-            python="3.11",
+            python=None if targets else "3.11",
         ),
+        targets=targets,
         plugins=tuple(plugin for plugin, _ in units),
         distributions=(*(distribution for _, distribution in units), shared),
     )
@@ -83,14 +117,15 @@ def edited(lock: Lock, operation: str, number: int, seed: int) -> Lock:
     top of another branch.
     """
     random = Random(seed)
-    plugin, distribution = unit(number, random)
+    plugin, distribution = unit(number, random, lock.targets)
     if operation == REMOVE:
         return without_unit(lock, plugin.id)
     if operation == ADD:
         return with_unit(lock, plugin, distribution)
     plugin = next(item for item in lock.plugins if item.id == plugin.id)
     old = lock.distribution(plugin.distribution)
-    kind = random.choice(["upgrade", "optional", "entry point", "requires", "after"])
+    kinds = ["upgrade", "optional", "entry point", "requires", "after"]
+    kind = random.choice([*kinds, "targets"] if lock.targets else kinds)
     if kind == "upgrade":
         old = old.replace(version=f"2.{random.randrange(9)}.0", digests={TAG: digest(random)})
         plugin = plugin.replace(description="Does it better", min_core_version="0.0.5")
@@ -99,7 +134,10 @@ def edited(lock: Lock, operation: str, number: int, seed: int) -> Lock:
     elif kind == "entry point":
         plugin = plugin.replace(entry_point=f"dist_{number:03}.moved:register")
     elif kind == "requires":
-        old = old.replace(requires=() if old.requires else (SHARED,))
+        is_required = old.requires or old.target_requires
+        old = old.replace(requires=() if is_required else (SHARED,), target_requires={})
+    elif kind == "targets":
+        plugin, old = for_some((plugin, old), random, lock.targets)
     else:
         plugin = plugin.replace(after=() if plugin.after else (ANCHOR,))
     return with_unit(lock, plugin, old)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from coral_lock.lockfile.model import (
@@ -16,6 +18,11 @@ from coral_lock.lockfile.model import (
 )
 from coral_lock.names import GROUPS, INFERENCE_DISTRIBUTIONS, is_plugin_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
+from coral_lock.targets.model import Target
+from coral_lock.targets.wheel_tags import fits
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For laws of whole locks, which take a while to make on a busy machine."""
 
 ODD_TEXT = (
     "", '"', "\\", "\\u0041", "\n", "\r\n", "\t", "\x00", "\x7f", "\u202e", "\u2066", "\u200b",
@@ -32,6 +39,7 @@ versions = st.one_of(
     texts.filter(bool),
 )
 optional_versions = st.one_of(st.none(), versions)
+TAG_OF_ALL = "py3-none-any"
 tags = st.one_of(
     st.sampled_from(["py3-none-any", "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"]),
     texts,
@@ -45,7 +53,7 @@ distribution_names = st.one_of(
 )
 plugin_names = st.one_of(
     st.sampled_from(["a", "b", "camera", "é", "名前", "with space", 'quo"te', "a:b", "a.b", "\\"]),
-    st.text(max_size=8),
+    st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8),
 ).filter(is_plugin_name)
 plugin_ids = st.tuples(st.sampled_from(GROUPS), plugin_names).map(":".join)
 identifiers = st.sampled_from(["a", "plugins", "_private", "Klass", "größe", "名前"])
@@ -53,8 +61,35 @@ dotted_names = st.lists(identifiers, min_size=1, max_size=3).map(".".join)
 entry_points = st.tuples(dotted_names, dotted_names).map(":".join)
 
 
+target_names = st.one_of(
+    st.sampled_from(["jetson", "server", "a", "b", "all", "py3.10", "a_b-c"]),
+    st.text("ab09", min_size=1, max_size=3),
+)
+pythons = st.sampled_from(["3.10", "3.11", "3.13"])
+platforms = st.one_of(
+    st.sampled_from(["manylinux_2_31_aarch64", "linux_x86_64", "win_amd64", "win32"]),
+    st.text("ab09", min_size=1, max_size=3),
+)
+
+
 @st.composite
-def hosts(draw: st.DrawFn) -> Host:
+def targets(draw: st.DrawFn) -> tuple[Target, ...]:
+    """None for about half of all locks, else up to three of which two may be of one kind."""
+    if draw(st.booleans()):
+        return ()
+    names = draw(st.lists(target_names, unique=True, min_size=1, max_size=3))
+    return tuple(
+        Target(
+            name=name,
+            python=draw(st.one_of(pythons, st.just("3.10.4"))),
+            platform=draw(platforms),
+        )
+        for name in names
+    )
+
+
+@st.composite
+def hosts(draw: st.DrawFn, has_python: bool = True) -> Host:
     """Hosts that are known and hosts that aren't."""
     core = draw(optional_versions)
     inference = draw(optional_versions)
@@ -65,25 +100,82 @@ def hosts(draw: st.DrawFn) -> Host:
         else HostPackage(
             distribution=draw(st.sampled_from(INFERENCE_DISTRIBUTIONS)), version=inference
         ),
-        python=draw(st.sampled_from(["3.10", "3.11", "3.13"])),
+        python=draw(pythons) if has_python else None,
     )
 
 
-def subsets(names: list[str]) -> st.SearchStrategy[tuple[str, ...]]:
+Scope = tuple[str, ...]
+"""The names of the targets that something is for, sorted; one without name where there are none."""
+
+NO_TARGETS: Scope = ("",)
+
+
+def subsets(names: Sequence[str]) -> st.SearchStrategy[tuple[str, ...]]:
     """Sorted selections of a few of `names`."""
     if not names:
         return st.just(())
     return st.sets(st.sampled_from(names), max_size=3).map(lambda chosen: tuple(sorted(chosen)))
 
 
+def scopes(whole: Scope) -> st.SearchStrategy[Scope]:
+    """Selections of targets, all of them more often than not."""
+    return st.one_of(st.just(whole), subsets(whole).map(lambda chosen: chosen or whole))
+
+
+def written(scope: Scope, every: Scope) -> tuple[str, ...]:
+    """Return how an entry writes its targets: not at all, if they are all targets."""
+    return () if scope == every else scope
+
+
 @st.composite
-def distributions(draw: st.DrawFn, name: str, names: list[str]) -> LockedDistribution:
-    """A distribution called `name` that requires some of `names`."""
+def fitting_digests(draw: st.DrawFn, needing: Sequence[Target]) -> dict[str, str]:
+    """None at all, or those of wheels of which each target has one that fits."""
+    own_tags = {
+        target: (f"py3-none-{target.platform}", f"{interpreter}-{interpreter}-{target.platform}")
+        for target in needing
+        for interpreter in (f"cp{target.language_version.replace('.', '')}",)
+    }
+    common = sorted({tag for own in own_tags.values() for tag in own})
+    chosen = draw(st.sets(st.sampled_from([TAG_OF_ALL, *common]), max_size=3))
+    for target in needing if chosen else ():
+        if not any(fits(tag, target) for tag in chosen):
+            chosen.add(draw(st.sampled_from(own_tags[target])))
+    return {tag: draw(digests) for tag in sorted(chosen)}
+
+
+@st.composite
+def distributions(
+    draw: st.DrawFn,
+    name: str,
+    scope_of: Mapping[str, Scope],
+    every: Scope,
+    chosen: Sequence[Target],
+) -> LockedDistribution:
+    """A distribution called `name` that requires some of those that are there."""
+    scope = scope_of[name]
+    edges = {
+        target: set(draw(subsets([other for other in scope_of if target in scope_of[other]])))
+        for target in scope
+    }
+    for other in draw(subsets([each for each in scope_of if set(scope) <= set(scope_of[each])])):
+        for names in edges.values():
+            names.add(other)
+    shared = set.intersection(*edges.values())
     return LockedDistribution(
         name=name,
         version=draw(versions),
-        digests=draw(st.dictionaries(tags, digests, max_size=3)),
-        requires=draw(subsets(names)),
+        digests=draw(
+            fitting_digests([target for target in chosen if target.name in scope])
+            if chosen
+            else st.dictionaries(tags, digests, max_size=3)
+        ),
+        requires=tuple(sorted(shared)),
+        target_requires={
+            target: tuple(sorted(names - shared))
+            for target, names in edges.items()
+            if names - shared
+        },
+        targets=written(scope, every),
     )
 
 
@@ -112,11 +204,13 @@ overrides = st.fixed_dictionaries(
 
 
 @st.composite
-def plugins(draw: st.DrawFn, identifier: str, names: list[str], earlier: list[str]) -> LockedPlugin:
-    """A plugin called `identifier`, from one of `names`, perhaps after some of `earlier`."""
+def plugins(
+    draw: st.DrawFn, identifier: str, distribution: str, scope: Scope, earlier: Sequence[str]
+) -> LockedPlugin:
+    """A plugin called `identifier`, perhaps after some of `earlier`; its targets are unwritten."""
     return LockedPlugin(
         id=identifier,
-        distribution=draw(st.sampled_from(names)),
+        distribution=distribution,
         entry_point=draw(entry_points),
         description=draw(texts),
         min_core_version=draw(optional_versions),
@@ -125,34 +219,99 @@ def plugins(draw: st.DrawFn, identifier: str, names: list[str], earlier: list[st
         after=draw(subsets(earlier)),
         default_config_overrides=draw(overrides),
         env=draw(subsets(["ACME_TOKEN", "A", "_"])),
+        targets=scope,
+    )
+
+
+Offer = tuple[str, str]
+"""The id `<group>:<name>` of a plugin and the distribution that offers it."""
+
+
+@st.composite
+def exclusions(
+    draw: st.DrawFn, offer: Offer, scope: Scope, every: Scope, is_shared: bool
+) -> ExcludedPlugin:
+    """A plugin that is left out.
+
+    Its id has to name the distribution where `is_shared`; without targets it may anyhow.
+    """
+    identifier, distribution = offer
+    if is_shared or (every == NO_TARGETS and draw(st.booleans())):
+        identifier = f"{identifier}@{distribution}"
+    reason = draw(texts)
+    other_reasons = {target: draw(st.one_of(st.just(reason), texts)) for target in scope[1:]}
+    return ExcludedPlugin(
+        id=identifier,
+        distribution=distribution,
+        reason=reason,
+        target_reasons={
+            target: other for target, other in other_reasons.items() if other != reason
+        },
+        targets=written(scope, every),
     )
 
 
 @st.composite
-def exclusions(draw: st.DrawFn) -> ExcludedPlugin:
-    """A plugin that is left out, its id with and without its distribution."""
-    identifier, distribution = draw(plugin_ids), draw(distribution_names)
-    if draw(st.booleans()):
-        identifier = f"{identifier}@{distribution}"
-    return ExcludedPlugin(id=identifier, distribution=distribution, reason=draw(texts))
-
-
-@st.composite
-def locks(draw: st.DrawFn) -> Lock:
+def locks(
+    draw: st.DrawFn, chosen_targets: st.SearchStrategy[tuple[Target, ...]] | None = None
+) -> Lock:
     """Valid locks; their few common names make that two of them have much in common."""
+    chosen = draw(targets() if chosen_targets is None else chosen_targets)
+    every = tuple(sorted(target.name for target in chosen)) or NO_TARGETS
     names = draw(st.lists(distribution_names, unique=True, max_size=5))
-    excluded = draw(st.lists(exclusions(), unique_by=lambda plugin: plugin.id, max_size=3))
-    identifiers = draw(st.lists(plugin_ids, unique=True, max_size=5)) if names else []
-    identifiers.sort(key=lambda identifier: GROUPS.index(identifier.partition(":")[0]))
-    excluded_ids = [plugin.id.partition("@")[0] for plugin in excluded]
-    unordered = [identifier for identifier in excluded_ids if identifier not in identifiers]
+    scope_of = {name: draw(scopes(every)) for name in names}
+    activated: dict[Offer, Scope] = {}
+    for identifier in draw(st.lists(plugin_ids, unique=True, max_size=5)) if names else []:
+        name = draw(st.sampled_from(names))
+        activated[identifier, name] = draw(scopes(scope_of[name]))
+    left_out = draw(_left_out(activated, every))
+    offers = [identifier for identifier, _ in {**activated, **left_out}]
     return Lock(
         platform=draw(texts),
-        host=draw(hosts()),
-        plugins=tuple(
-            draw(plugins(identifier, names, identifiers[:index] + unordered))
-            for index, identifier in enumerate(identifiers)
+        host=draw(hosts(has_python=not chosen)),
+        plugins=draw(_activated(activated, left_out, every)),
+        excluded=tuple(
+            draw(exclusions(offer, scope, every, offers.count(offer[0]) > 1))
+            for offer, scope in left_out.items()
         ),
-        excluded=tuple(draw(st.permutations(excluded))),
-        distributions=tuple(draw(distributions(name, names)) for name in names),
+        distributions=tuple(draw(distributions(name, scope_of, every, chosen)) for name in names),
+        targets=chosen,
     )
+
+
+@st.composite
+def _left_out(
+    draw: st.DrawFn, activated: Mapping[Offer, Scope], every: Scope
+) -> dict[Offer, Scope]:
+    """Offers that are left out, some of them of what is activated for other targets."""
+    kinds = st.tuples(plugin_ids, distribution_names)
+    if activated:
+        kinds = st.one_of(kinds, st.sampled_from(sorted(activated)))
+    left_out = {}
+    for offer in draw(st.lists(kinds, unique=True, max_size=3)):
+        free = tuple(target for target in every if target not in activated.get(offer, ()))
+        if free:
+            left_out[offer] = draw(scopes(free))
+    return left_out
+
+
+@st.composite
+def _activated(
+    draw: st.DrawFn,
+    activated: Mapping[Offer, Scope],
+    left_out: Mapping[Offer, Scope],
+    every: Scope,
+) -> tuple[LockedPlugin, ...]:
+    """The plugins of a lock, each after some of those that can come before it."""
+    order = sorted(activated, key=lambda offer: GROUPS.index(offer[0].partition(":")[0]))
+    ids = {identifier for identifier, _ in activated}
+    found = []
+    for index, offer in enumerate(order):
+        before = [other for other in left_out if other[0] not in ids] + order[:index]
+        scope = activated[offer]
+        earlier = sorted(
+            {other[0] for other in before if set(scope) & set({**left_out, **activated}[other])}
+        )
+        plugin = draw(plugins(*offer, scope, earlier))
+        found.append(plugin.replace(targets=written(scope, every)))
+    return tuple(found)

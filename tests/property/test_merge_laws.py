@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
-from tests.property.branches import ADD, EDIT, REMOVE, base_lock, edited, merged
+from coral_lock.targets.model import Target
+from tests.property.branches import ADD, EDIT, REMOVE, TARGETS, base_lock, edited, merged
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git isn't installed")
 
@@ -41,17 +42,19 @@ def merge_of(base: Lock, ours: list[Edit], theirs: list[Edit]) -> tuple[str | No
 
 
 seeds = st.integers(0, 1 << 20)
+targets = st.sampled_from([(), TARGETS])
 
 
-@given(seeds, st.permutations(NUMBERS), st.data())
+@given(seeds, targets, st.permutations(NUMBERS), st.data())
 @settings(max_examples=60, deadline=None)
 def test_changes_of_existing_plugins_always_merge_even_of_neighbours(
-    seed: int, order: list[int], data: st.DataObject
+    seed: int, targets: tuple[Target, ...], order: list[int], data: st.DataObject
 ) -> None:
     """Any number of plugins and distributions changed by each branch, none added or removed."""
     split = data.draw(st.integers(1, len(order) - 1))
     edits = [(EDIT, number, data.draw(seeds)) for number in order]
-    merge, both = merge_of(base_lock(NUMBERS, Random(seed)), edits[:split], edits[split:])
+    base = base_lock(NUMBERS, Random(seed), targets)
+    merge, both = merge_of(base, edits[:split], edits[split:])
     assert merge == both
 
 
@@ -79,13 +82,13 @@ def are_apart(ours: Edit, theirs: Edit) -> bool:
     return bool(between)
 
 
-@given(seeds, st.tuples(edits, edits).filter(lambda pair: are_apart(*pair)))
+@given(seeds, targets, st.tuples(edits, edits).filter(lambda pair: are_apart(*pair)))
 @settings(max_examples=150, deadline=None)
 def test_one_plugin_a_branch_added_changed_or_removed_merges_if_the_places_are_apart(
-    seed: int, pair: tuple[Edit, Edit]
+    seed: int, targets: tuple[Target, ...], pair: tuple[Edit, Edit]
 ) -> None:
     """See `are_apart` for what that asks; a change never stands in another change's way."""
-    merge, both = merge_of(base_lock(NUMBERS, Random(seed)), [pair[0]], [pair[1]])
+    merge, both = merge_of(base_lock(NUMBERS, Random(seed), targets), [pair[0]], [pair[1]])
     assert merge == both
 
 

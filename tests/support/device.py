@@ -75,7 +75,8 @@ class Device:
 
     def variables(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
         """The environment variables that the device's commands get."""
-        return clean_environment({"XDG_STATE_HOME": str(self.state), **(extra or {})})
+        own = {"XDG_STATE_HOME": str(self.state), "XDG_CACHE_HOME": str(self.state / "cache")}
+        return clean_environment({**own, **(extra or {})})
 
     def coral(
         self, *words: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None

@@ -16,14 +16,18 @@ def make_wheel(
     *,
     entry_point: str = "",
     requires: str = "",
+    version: str = "1.0",
+    tag: str = "py3-none-any",
+    build: str = "",
 ) -> Path:
     """Write a wheel by hand, as no build back end would make it."""
-    dist_info = f"{name.replace('-', '_')}-1.0.dist-info"
-    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+    stem = f"{name.replace('-', '_')}-{version}"
+    dist_info = f"{stem}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     members = {
         **files,
         f"{dist_info}/METADATA": metadata + (f"Requires-Dist: {requires}\n" if requires else ""),
-        f"{dist_info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{dist_info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
     }
     if entry_point:
         members[f"{dist_info}/entry_points.txt"] = (
@@ -35,7 +39,7 @@ def make_wheel(
         digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
         rows.append(f"{path},sha256={digest},{len(content)}\n")
     members[f"{dist_info}/RECORD"] = "".join(rows) + f"{dist_info}/RECORD,,\n"
-    wheel = directory / f"{name.replace('-', '_')}-1.0-py3-none-any.whl"
+    wheel = directory / f"{stem}{build and '-'}{build}-{tag}.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         for path, text in members.items():
             archive.writestr(path, text)

@@ -10,8 +10,11 @@ from coral_lock.lockfile.model import (
     LockedDistribution,
     LockedPlugin,
 )
+from coral_lock.targets.model import Target
 
 TAG = "py3-none-any"
+ARM_TAG, X86_TAG = "cp39-abi3-linux_aarch64", "cp311-cp311-linux_x86_64"
+JETSON, SERVER = "jetson", "server"
 
 
 def digest_of(letter: str) -> str:
@@ -59,5 +62,27 @@ def sample_lock() -> Lock:
             ),
             LockedDistribution(name="numpy", version="2.0.0", digests={TAG: digest_of("B")}),
             LockedDistribution(name="rknn-backend", version="1.0", digests={TAG: digest_of("C")}),
+        ),
+    )
+
+
+def lock_of_targets() -> Lock:
+    """Return a lock for two targets: what the sample holds, of which some is for one alone."""
+    lock = sample_lock()
+    rknn, camera = lock.plugins
+    (future,) = lock.excluded
+    package, numpy, backend = lock.distributions
+    return lock.replace(
+        host=lock.host.replace(python=None),
+        targets=(
+            Target(name=SERVER, python="3.11", platform="manylinux_2_28_x86_64"),
+            Target(name=JETSON, python="3.10", platform="manylinux_2_31_aarch64"),
+        ),
+        plugins=(rknn.replace(targets=(JETSON,)), camera),
+        excluded=(future.replace(target_reasons={SERVER: "requires `backends:rknn`"}),),
+        distributions=(
+            package.replace(target_requires={JETSON: ("rknn-backend",)}),
+            numpy.replace(digests={ARM_TAG: digest_of("B"), X86_TAG: digest_of("D")}),
+            backend.replace(targets=(JETSON,)),
         ),
     )

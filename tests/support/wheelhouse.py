@@ -7,21 +7,32 @@ it is part of the set-up and not of the tests.
 from __future__ import annotations
 
 import argparse
+import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from packaging.requirements import Requirement
-from packaging.tags import sys_tags
-from packaging.utils import canonicalize_name, parse_wheel_filename
-
+from tests.support.downloads import WheelTarget, download, fetch_wheels
+from tests.support.interpreters import usable_interpreters
+from tests.support.real_wheels import fetch_real_wheels
 from tests.support.wheels import FIXTURES, build_wheels, fixture_projects
 
 REPOSITORY = FIXTURES.parent
 PACKAGE = "coral_lock"
-THIRD_PARTY = ("click==8.5.1", "packaging", "pyyaml", "tomlkit", "markupsafe==3.0.4")
+THIRD_PARTY = (
+    "click==8.5.1",
+    "installer",
+    "markupsafe==3.0.4",
+    "packaging",
+    "pip>=26.1",
+    "pyyaml",
+    "resolvelib",
+    "tomlkit",
+)
+NATIVE = ("markupsafe==3.0.4", "pyyaml")
+"""What of that is made for each Python and each architecture of its own."""
+
 AUTHORS_TOOLS = (
     "build",
     "editables",
@@ -41,6 +52,19 @@ AUTHORS_TOOLS = (
 
 REAL_INFERENCE = "inference==0.58.0"
 
+PYTHONS = ("3.13", "3.12", "3.11", "3.10")
+"""The versions of CPython that all the third-party wheels are published for, the newest first."""
+
+THIS = WheelTarget(
+    python=f"{sys.version_info[0]}.{sys.version_info[1]}", architecture=platform.machine()
+)
+JETSON = WheelTarget(python="3.10", architecture="aarch64")
+GATEWAY = WheelTarget(python="3.12", architecture="x86_64")
+ELSEWHERE = WheelTarget(
+    python="3.10", architecture="x86_64" if THIS.architecture == "aarch64" else "aarch64"
+)
+"""A machine of another architecture than this one."""
+
 
 def fill_wheelhouse(output: Path) -> tuple[Path, ...]:
     """Put the wheels of all fixtures, of this repository and of the third-party
@@ -48,10 +72,7 @@ def fill_wheelhouse(output: Path) -> tuple[Path, ...]:
     built = build_wheels(fixture_projects(), output)
     with tempfile.TemporaryDirectory() as scratch:
         own = build_wheels((_copy_of_repository(Path(scratch, PACKAGE)),), output)
-    wanted = (*THIRD_PARTY, *AUTHORS_TOOLS)
-    missing = [text for text in wanted if not _has(output, Requirement(text))]
-    if missing:
-        _download(missing, output)
+    fetch_wheels((*THIRD_PARTY, *AUTHORS_TOOLS), output)
     return (*built, *own)
 
 
@@ -64,10 +85,25 @@ def fetch_real_inference(wheelhouse: Path) -> Path:
     output.mkdir(parents=True, exist_ok=True)
     wheels = sorted(output.glob("inference-*.whl"))
     if not wheels:
-        _download([REAL_INFERENCE], output, "--ignore-requires-python")
+        download([REAL_INFERENCE], output, "--ignore-requires-python")
         wheels = sorted(output.glob("inference-*.whl"))
     (wheel,) = wheels
     return wheel
+
+
+def fetch_target_wheels(wheelhouse: Path, target: WheelTarget) -> tuple[Path, ...]:
+    """Return the wheels of a machine that isn't this one, downloaded beside the wheelhouse
+    into a directory of the target's own: `targets/py3.10-aarch64`."""
+    return fetch_wheels(NATIVE, wheelhouse.parent / "targets" / str(target), target)
+
+
+def other_interpreter() -> tuple[Path, WheelTarget] | None:
+    """Return an interpreter of this machine with another version of Python, or None."""
+    found = usable_interpreters() if sys.platform == "linux" else {}
+    for python in PYTHONS:
+        if python in found:
+            return found[python], WheelTarget(python=python, architecture=THIS.architecture)
+    return None
 
 
 def _copy_of_repository(target: Path) -> Path:
@@ -81,34 +117,15 @@ def _copy_of_repository(target: Path) -> Path:
     return target
 
 
-def _has(output: Path, requirement: Requirement) -> bool:
-    supported = frozenset(sys_tags())
-    for wheel in output.glob("*.whl"):
-        name, version, _, tags = parse_wheel_filename(wheel.name)
-        if (
-            name == canonicalize_name(requirement.name)
-            and version in requirement.specifier
-            and tags & supported
-        ):
-            return True
-    return False
-
-
-def _download(requirements: list[str], output: Path, *more_options: str) -> None:
-    """Download with the user's own pip settings, which know the index to use."""
-    options = ("--only-binary", ":all:", "--no-deps", "--dest", str(output), *more_options)
-    subprocess.run(
-        (sys.executable, "-m", "pip", "download", "--quiet", *options, *requirements),
-        check=True,
-        stdout=sys.stderr,
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.support.wheelhouse")
     parser.add_argument("output", type=Path)
     output = parser.parse_args().output
-    for wheel in (*fill_wheelhouse(output), fetch_real_inference(output)):
+    wheels = [*fill_wheelhouse(output), fetch_real_inference(output), *fetch_real_wheels(output)]
+    other = other_interpreter()
+    for target in sorted({JETSON, GATEWAY, ELSEWHERE, *(other[1:] if other else ())}, key=str):
+        wheels.extend(fetch_target_wheels(output, target))
+    for wheel in wheels:
         print(wheel)
 
 

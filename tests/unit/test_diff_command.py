@@ -14,7 +14,7 @@ from coral_lock.cli.diff import diff
 from coral_lock.errors import LockError
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
-from tests.support.locks import sample_lock
+from tests.support.locks import lock_of_targets, sample_lock
 from tests.support.wheelhouse import REPOSITORY
 
 
@@ -37,6 +37,21 @@ def test_data_goes_to_stdout(old: str, new: str) -> None:
     result = CliRunner().invoke(diff, [old, new])
     assert (result.stdout, result.stderr, result.exit_code) == (
         "lock\n  ~ the platform changed: rknn → 名前\n",
+        "",
+        0,
+    )
+
+
+def test_targets(tmp_path: Path) -> None:
+    lock = lock_of_targets()
+    jetson, server = lock.targets
+    old = written(tmp_path / "old.lock", lock)
+    moved = written(
+        tmp_path / "moved.lock", lock.replace(targets=(jetson.replace(python="3.12"), server))
+    )
+    result = CliRunner().invoke(diff, [old, moved])
+    assert (result.stdout, result.stderr, result.exit_code) == (
+        "lock\n  ~ the target `jetson` has another Python: 3.10 → 3.12\n",
         "",
         0,
     )

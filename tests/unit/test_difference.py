@@ -16,7 +16,8 @@ from coral_lock.lockfile.model import (
     LockedDistribution,
     LockedPlugin,
 )
-from tests.support.locks import TAG, digest_of, sample_lock
+from coral_lock.targets.model import Target
+from tests.support.locks import JETSON, SERVER, TAG, digest_of, lock_of_targets, sample_lock
 
 OTHER_TAG = "cp311-cp311-manylinux_2_17_x86_64"
 CAMERA = "patches:camera_stabilizer"
@@ -284,6 +285,143 @@ CASES: list[tuple[Lock, Lock, str]] = [
         "  + `my-package` requires `rknn-backend` too\n",
     ),
 ]
+
+
+def lock_with_targets(**changes: object) -> Lock:
+    return lock_of_targets().replace(**changes)
+
+
+def package_of_targets(**changes: object) -> Lock:
+    lock = lock_of_targets()
+    package, *others = lock.distributions
+    return lock.replace(distributions=(package.replace(**changes), *others))
+
+
+def future_of_targets(**changes: object) -> Lock:
+    lock = lock_of_targets()
+    (future,) = lock.excluded
+    return lock.replace(excluded=(future.replace(**changes),))
+
+
+def backend_of_targets(targets: tuple[str, ...], left_out: tuple[str, ...] | None = None) -> Lock:
+    """Return the lock in which the backend is activated and left out for these targets."""
+    lock = package_of_targets(target_requires={})
+    rknn, camera = lock.plugins
+    package, numpy, backend = lock.distributions
+    excluded = ExcludedPlugin(id=rknn.id, distribution=backend.name, reason="off")
+    return lock.replace(
+        plugins=(rknn.replace(targets=targets), camera),
+        excluded=(excluded.replace(targets=left_out),) if left_out is not None else (),
+        distributions=(package, numpy, backend.replace(targets=targets)),
+    )
+
+
+def without_targets() -> Lock:
+    """Return the lock of two targets for any machine with Python 3.11 instead."""
+    lock = lock_of_targets()
+    return lock.replace(
+        targets=(),
+        host=lock.host.replace(python="3.11"),
+        plugins=tuple(each.replace(targets=()) for each in lock.plugins),
+        excluded=tuple(each.replace(target_reasons={}) for each in lock.excluded),
+        distributions=tuple(
+            each.replace(targets=(), target_requires={}) for each in lock.distributions
+        ),
+    )
+
+
+NANO = Target(name="nano", python="3.10", platform="linux_aarch64")
+JETSON_11 = Target(name=JETSON, python="3.11", platform="manylinux_2_31_aarch64")
+BACKEND = "`backends:rknn`"
+
+TARGET_CASES: list[tuple[Lock, Lock, str]] = [
+    (
+        without_targets(),
+        lock_of_targets(),
+        "lock\n  ~ the targets say the version of Python now: 3.11 → none\n"
+        "  + the target `jetson` is added\n"
+        "      python: 3.10\n      platform: manylinux_2_31_aarch64\n"
+        "  + the target `server` is added\n"
+        "      python: 3.11\n      platform: manylinux_2_28_x86_64\n"
+        "\nfuture-plugin\n"
+        "  ~ `patches:future` is left out for other reasons on some targets\n"
+        '      - {}\n      + {server: "requires `backends:rknn`"}\n'
+        "\nmy-package\n  + `my-package` requires `rknn-backend` for the target `jetson`\n"
+        "\nrknn-backend\n  ~ `rknn-backend` is locked for other targets: all → [jetson]\n"
+        f"  ~ {BACKEND} is activated for other targets: all → [jetson]\n",
+    ),
+    (
+        lock_of_targets(),
+        without_targets(),
+        "lock\n  ~ the host says the version of Python now: none → 3.11\n"
+        "  - the target `jetson` is removed\n"
+        "  - the target `server` is removed\n"
+        "\nfuture-plugin\n"
+        "  ~ `patches:future` is left out for other reasons on some targets\n"
+        '      - {server: "requires `backends:rknn`"}\n      + {}\n'
+        "\nmy-package\n"
+        "  - `my-package` no longer requires `rknn-backend` for the target `jetson`\n"
+        "\nrknn-backend\n  ~ `rknn-backend` is locked for other targets: [jetson] → all\n"
+        f"  ~ {BACKEND} is activated for other targets: [jetson] → all\n",
+    ),
+    (
+        lock_of_targets(),
+        lock_with_targets(targets=(*lock_of_targets().targets, NANO)),
+        "lock\n  + the target `nano` is added\n      python: 3.10\n      platform: linux_aarch64\n",
+    ),
+    (
+        lock_of_targets(),
+        lock_with_targets(targets=(JETSON_11, lock_of_targets().targets[1])),
+        "lock\n  ~ the target `jetson` has another Python: 3.10 → 3.11\n",
+    ),
+    (
+        lock_of_targets(),
+        lock_with_targets(
+            targets=(
+                JETSON_11.replace(python="3.10", platform="linux_aarch64"),
+                lock_of_targets().targets[1],
+            )
+        ),
+        "lock\n  ~ the target `jetson` has another platform: "
+        "manylinux_2_31_aarch64 → linux_aarch64\n",
+    ),
+    (
+        backend_of_targets((JETSON,)),
+        backend_of_targets((JETSON,), (SERVER,)),
+        f"rknn-backend\n  + {BACKEND} is left out for some targets\n"
+        "      distribution: rknn-backend\n      reason: off\n      targets: [server]\n",
+    ),
+    (
+        backend_of_targets((JETSON,), (SERVER,)),
+        backend_of_targets(()),
+        "rknn-backend\n  ~ `rknn-backend` is locked for other targets: [jetson] → all\n"
+        f"  ~ {BACKEND} is activated for other targets: [jetson] → all\n"
+        f"  - {BACKEND} is no longer left out for some targets\n",
+    ),
+    (
+        future_of_targets(target_reasons={}),
+        future_of_targets(target_reasons={}, targets=(SERVER,)),
+        "future-plugin\n  ~ `patches:future` is left out for other targets: all → [server]\n",
+    ),
+    (
+        lock_of_targets(),
+        package_of_targets(requires=("numpy",), target_requires={}),
+        "my-package\n  - `my-package` no longer requires `rknn-backend` for the target `jetson`\n",
+    ),
+    (
+        lock_of_targets(),
+        package_of_targets(requires=(), target_requires={JETSON: ("numpy", "rknn-backend")}),
+        "my-package\n  - `my-package` no longer requires `numpy` for every target\n"
+        "  + `my-package` requires `numpy` for the target `jetson`\n",
+    ),
+    (
+        package_of_targets(requires=(), target_requires={JETSON: ("numpy",)}),
+        package_of_targets(requires=("numpy",), target_requires={}),
+        "my-package\n  + `my-package` requires `numpy` for every target\n"
+        "  - `my-package` no longer requires `numpy` for the target `jetson`\n",
+    ),
+]
+CASES += TARGET_CASES
 
 
 @pytest.mark.parametrize(("old", "new", "text"), CASES)

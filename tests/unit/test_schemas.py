@@ -22,7 +22,7 @@ from coral_lock.start.report import (
     PluginOutcome,
     VerifiedLock,
 )
-from tests.support.locks import digest_of, sample_lock
+from tests.support.locks import digest_of, lock_of_targets, sample_lock
 
 
 def validator(name: str) -> Draft202012Validator:
@@ -37,7 +37,8 @@ def objects_of(schema: Any) -> list[Any]:
         return [found for item in schema for found in objects_of(item)]
     if not isinstance(schema, dict):
         return []
-    found = [schema] if "properties" in schema and isinstance(schema["properties"], dict) else []
+    is_described = schema.get("type") == "object" and isinstance(schema.get("properties"), dict)
+    found = [schema] if is_described else []
     return found + [inner for item in schema.values() for inner in objects_of(item)]
 
 
@@ -47,8 +48,11 @@ def test_objects_have_exactly_their_fields(name: str) -> None:
     assert objects
     for each in objects:
         assert each["additionalProperties"] is False
-        # What a manifest brings along is left out of a lock where it is empty.
+        # What a manifest brings along and what is for some targets is left out where it is
+        # empty; the host says the version of Python where no targets do.
         optional = {"default_config_overrides", "env", "patches", "services"}
+        optional |= {"targets", "target_requires", "target_reasons"}
+        optional |= {"python"} if "core" in each["properties"] else set()
         assert each.get("required", []) == [
             name for name in each["properties"] if name not in optional
         ]
@@ -83,6 +87,44 @@ def test_what_is_no_lock(old: str, new: str) -> None:
     text = write_lock(sample_lock())
     assert old in text
     assert not validator("lock").is_valid(json.loads(text.replace(old, new, 1)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"targets": {', '"python": "3.11", "targets": {'),
+        ('"version": "0.58.0"\n    }\n  }', '"version": "0.58.0"\n    }, "python": "3.11"\n  }'),
+        ('    "jetson": {', '    "Jetson": {'),
+        ('"python": "3.10"', '"python": "2.7"'),
+        ('"python": "3.10"', '"python": "3.10.013"'),
+        ('"python": "3.10"', '"python": "3.10", "abi": "cp310"'),
+        ('"python": "3.10",', ""),
+        ('"manylinux_2_31_aarch64"', '"any"'),
+        ('"manylinux_2_31_aarch64"', '"linux-aarch64"'),
+        ('"targets": [\n        "jetson"\n      ]', '"targets": []'),
+        ('"targets": [\n        "jetson"\n      ]', '"targets": ["jetson", "jetson"]'),
+        ('"server": "requires `backends:rknn`"', ""),
+        ('"server": "requires `backends:rknn`"', '"server": null'),
+        ('"jetson": [\n          "rknn-backend"\n        ]', ""),
+        ('"jetson": [\n          "rknn-backend"\n        ]', '"jetson": []'),
+        ('"jetson": [\n          "rknn-backend"\n        ]', '"jetson": ["A_b"]'),
+    ],
+)
+def test_what_is_no_lock_of_targets(old: str, new: str) -> None:
+    text = write_lock(lock_of_targets())
+    assert old in text
+    validator("lock").validate(json.loads(text))
+    assert not validator("lock").is_valid(json.loads(text.replace(old, new, 1)))
+
+
+def test_a_lock_needs_a_version_of_python_or_targets() -> None:
+    document = json.loads(write_lock(lock_of_targets()))
+    document["targets"] = {}
+    assert not validator("lock").is_valid(document)
+    del document["targets"]
+    assert not validator("lock").is_valid(document)
+    document["host"]["python"] = "3.11"
+    validator("lock").validate(document)
 
 
 def test_the_activation_report() -> None:

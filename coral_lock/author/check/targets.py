@@ -18,6 +18,7 @@ from coral_lock.author.check.subject import (
     Sample,
     Subject,
 )
+from coral_lock.author.check.surroundings import Surroundings
 from coral_lock.author.check.wheel_archive import open_wheel
 from coral_lock.author.project import (
     display_path,
@@ -27,6 +28,7 @@ from coral_lock.author.project import (
     source_path,
     source_reader,
 )
+from coral_lock.derive.place import Place
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.errors import BrokenDistributionError, InputError, ProblemsError
 from coral_lock.installed.dist_info import (
@@ -35,9 +37,9 @@ from coral_lock.installed.dist_info import (
     read_record,
     read_text,
 )
-from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.inventory import BrokenDistribution, Distribution
-from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name, plugin_id
+from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name
+from coral_lock.reporter import Reporter
 from coral_lock.safe_read import NotRegularFileError, read_regular_file
 
 TYPE_CHECKING = False
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from coral_lock.author.project import Project
+    from coral_lock.installed.environment import EnvironmentInventory
     from coral_lock.inventory import EntryPoint
 
 MAX_SOURCE_BYTES = 16 << 20
@@ -53,33 +56,43 @@ _SAMPLE_PATTERNS = ("runtime*.yaml", "runtime*.yml", "runtime*.json")
 
 
 @contextmanager
-def open_target(target: str, config: str | None = None) -> Iterator[Subject]:
+def open_target(
+    target: str, config: str | None = None, surroundings: Surroundings | None = None
+) -> Iterator[Subject]:
     """Give the subject that `target` names; a wheel stays unpacked as long as it is used.
 
     Args:
-        target: a project's directory, a wheel file, or an installed distribution's name.
+        target: a project's directory, a wheel file, or a distribution's name.
         config: a further sample configuration, or None.
+        surroundings: where distributions are found by their names, and other plugins; this
+            environment by default.
 
     Raises:
         InputError: there is no such thing, or it can't be checked.
         ProblemsError: the project's `pyproject.toml` has several mistakes.
     """
+    surroundings = surroundings or Surroundings(Place())
     samples = () if config is None else (load_sample(config, must_exist=True),)
-    if target.endswith(".whl"):
+    wheel = target if target.endswith(".whl") else None
+    is_project = os.path.isdir(target) or os.sep in target or target in (os.curdir, os.pardir)
+    if wheel is None and not is_project:
+        if not is_normalized_name(normalized_name(target)):
+            raise _unknown(target)
+        wheel = surroundings.wheel(normalized_name(target))
+    if wheel is not None:
         with tempfile.TemporaryDirectory(prefix="coral-check-") as directory:
-            yield _wheel(target, directory, samples)
-    elif os.path.isdir(target) or os.sep in target or target in (os.curdir, os.pardir):
-        yield _project(target, samples)
-    elif is_normalized_name(normalized_name(target)):
-        yield _installed(target, samples)
+            subject = _wheel(wheel, directory, samples)
+            yield subject.replace(others=surroundings.plugins)
+    elif is_project:
+        yield _project(target, samples).replace(others=surroundings.plugins)
     else:
-        raise _unknown(target)
+        yield _installed(target, samples, surroundings)
 
 
 def _unknown(target: str) -> InputError:
     return InputError(
         f"there is nothing to check under the name `{target}`",
-        expected="a project's directory, a wheel file, or the name of an installed distribution",
+        expected="a project's directory, a wheel file, or the name of a distribution that is there",
         found=f"`{target}`",
         hint="name one of them: `coral-runtime plugins check .`",
     )
@@ -124,7 +137,6 @@ def _project(target: str, samples: tuple[Sample, ...]) -> Subject:
         read_source=source_reader(project),
         shown=shown,
         obstacle=lambda site_path: _obstacle(project, site_path),
-        others=_installed_plugins,
         samples=(*samples, *_samples_of(project.root)),
         import_path=_source_roots(project),
     )
@@ -151,16 +163,6 @@ def _obstacle(project: Project, site_path: str) -> InputError | None:
         expected="a regular file inside of the project",
         where=display_path(path),
         hint="put a regular file in its place",
-    )
-
-
-def _installed_plugins() -> frozenset[str]:
-    """Return the ids of what is installed, as far as entry points are named like their plugins."""
-    return frozenset(
-        plugin_id(entry_point.group, entry_point.name)
-        for distribution in EnvironmentInventory().plugin_distributions()
-        if isinstance(distribution, Distribution)
-        for entry_point in distribution.entry_points
     )
 
 
@@ -211,7 +213,6 @@ def _wheel(target: str, directory: str, samples: tuple[Sample, ...]) -> Subject:
         version=archive.version or None,
         entry_points=_entry_points(location, target),
         read_source=read,
-        others=_installed_plugins,
         samples=samples,
         import_path=(directory,),
         layout=Layout(files=opened.files, outside=opened.outside),
@@ -257,11 +258,11 @@ def _line_of(entry_point: EntryPoint, text: str) -> int:
     return 1
 
 
-def _installed(target: str, samples: tuple[Sample, ...]) -> Subject:
+def _installed(target: str, samples: tuple[Sample, ...], surroundings: Surroundings) -> Subject:
     name = normalized_name(target)
-    inventory = EnvironmentInventory()
-    found = inventory.find(name)
-    if found is None:
+    inventory = surroundings.inventory
+    found = None if inventory is None else inventory.find(name)
+    if inventory is None or found is None:
         raise _unknown(target)
     if isinstance(found, BrokenDistribution):
         error = found.error
@@ -277,7 +278,7 @@ def _installed(target: str, samples: tuple[Sample, ...]) -> Subject:
         version=found.version,
         entry_points=_entry_points(location, target),
         read_source=lambda path: inventory.read_source(name, path),
-        others=_installed_plugins,
+        others=surroundings.plugins,
         samples=samples,
         layout=layout,
         record_problems=problems,
@@ -294,11 +295,9 @@ def _installed_files(
         files = tuple(read_record(location))
     except BrokenDistributionError as error:
         return None, (error,)
-    try:
-        inventory.digests(distribution.name)
-    except BrokenDistributionError as error:
-        return Layout(files=files), (error,)
-    return Layout(files=files), ()
+    ((_, outcome),) = inventory.digests((distribution.name,), Reporter())
+    problems = (outcome,) if isinstance(outcome, BrokenDistributionError) else ()
+    return Layout(files=files), problems
 
 
 def search_path(subject: Subject) -> tuple[str, ...]:

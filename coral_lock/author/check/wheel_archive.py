@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import os
 import stat
+import struct
 import zipfile
 import zlib
 
 from coral_lock.author.check.subject import Archive
-from coral_lock.author.wheel_file import WheelFile
-from coral_lock.errors import InputError
+from coral_lock.errors import BrokenDistributionError, InputError
+from coral_lock.installed.dist_info import header_fields
 from coral_lock.record import Record
+from coral_lock.wheels.end_record import find_directory
+from coral_lock.wheels.layout import DATA, DIST_INFO, SITE_SCHEMES, lay_out, unsound_name
+from coral_lock.wheels.local_headers import read_entries
+from coral_lock.wheels.refusal import MalformedMemberError
+from coral_lock.wheels.source import WheelSource
+from coral_lock.wheels.wheel_name import parse_wheel_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +33,7 @@ MAX_TOTAL_BYTES = 1 << 30
 _MAX_TEXT = 8 << 20
 _MAX_PROBLEMS = 100
 _CHUNK = 1 << 16
-_SITE_SCHEMES = ("purelib", "platlib")
+_BAD_ARCHIVE = (zipfile.BadZipFile, struct.error, ValueError, LookupError, OverflowError)
 _BAD_MEMBER = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
@@ -52,10 +60,41 @@ def open_wheel(path: str, directory: str) -> OpenedWheel:
     Raises:
         InputError: it can't be read, isn't a zip file, or is larger than the bounds.
     """
-    with WheelFile(path) as wheel:
-        members = wheel.archive.infolist()
-        _refuse_excess(members, path)
-        return _Unpacking(wheel.archive, os.path.basename(path), directory).run(members)
+    if not os.path.exists(path):
+        raise InputError("there is no wheel", where=path)
+    try:
+        with contextlib.closing(WheelSource(path)) as source:
+            find_directory(source)
+            refused = _refused_member(source)
+            with os.fdopen(os.dup(source.descriptor), "rb") as file:
+                opened = zipfile.ZipFile(file)
+                members = opened.infolist()
+                _refuse_excess(members, path)
+                return _Unpacking(opened, os.path.basename(path), directory).run(members, refused)
+    except BrokenDistributionError as error:
+        raise InputError(error.message, where=error.where, hint=error.hint) from None
+    except _BAD_ARCHIVE as error:
+        raise InputError(f"the wheel isn't a ZIP file: {error}", where=path) from None
+
+
+def _refused_member(source: WheelSource) -> MalformedMemberError | None:
+    """Return for which of its members a lock refuses the wheel before it reads any, or None.
+
+    Raises:
+        BrokenDistributionError: its list of files can't be believed at all.
+    """
+    try:
+        entries = read_entries(source)
+    except MalformedMemberError as error:
+        return error
+    try:
+        lay_out(entries, parse_wheel_name(source.path))
+    except MalformedMemberError as error:
+        return error
+    except BrokenDistributionError:
+        # What is wrong with the file name or the dist-info directories is told elsewhere.
+        return None
+    return None
 
 
 def _refuse_excess(members: list[zipfile.ZipInfo], path: str) -> None:
@@ -83,12 +122,16 @@ class _Unpacking:
         self._files: list[str] = []
         self._outside: list[str] = []
 
-    def run(self, members: list[zipfile.ZipInfo]) -> OpenedWheel:
+    def run(
+        self, members: list[zipfile.ZipInfo], refused: MalformedMemberError | None
+    ) -> OpenedWheel:
         for member in self._sound(members):
             self._unpack(member)
+        if refused is not None and all(name != refused.member for name, _ in self._problems):
+            self._problem(refused.member, refused.what)
         dist_info = self._dist_info()
-        wheel = _headers(self._text(dist_info, "WHEEL"))
-        metadata = _headers(self._text(dist_info, "METADATA"))
+        wheel = _fields(self._text(dist_info, "WHEEL"))
+        metadata = _fields(self._text(dist_info, "METADATA"))
         record = self._text(dist_info, "RECORD")
         archive = Archive(
             file_name=self._file_name,
@@ -159,7 +202,7 @@ class _Unpacking:
 
     def _dist_info(self) -> str:
         tops = sorted({path.partition("/")[0] for path in self._hashes if "/" in path})
-        found = [top for top in tops if top.endswith(".dist-info")]
+        found = [top for top in tops if top.endswith(DIST_INFO)]
         if len(found) != 1:
             names = ", ".join(f"`{name}`" for name in found) or "none"
             self._problem("", f"holds not one dist-info directory but {len(found)}: {names}")
@@ -197,12 +240,9 @@ class _Unpacking:
 
 def _unsafe(name: str, member: zipfile.ZipInfo) -> str | None:
     """Return what is unsafe about a member, or None."""
-    if name.startswith(("/", "\\")) or (name[1:2] == ":" and name[:1].isalpha()):
-        return "has an absolute path"
-    if any(part in ("", ".", "..") for part in name.split("/")):
-        return "has a path that leads elsewhere than it says"
-    if "\\" in name or not name.isprintable():
-        return "has a name with a character that isn't portable"
+    what = unsound_name(name)
+    if what:
+        return what
     mode = member.external_attr >> 16
     if mode and stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "isn't a regular file"
@@ -212,20 +252,15 @@ def _unsafe(name: str, member: zipfile.ZipInfo) -> str | None:
 def _site_path(name: str) -> str | None:
     """Return where under the site root a member comes to lie; None if elsewhere."""
     top, _, rest = name.partition("/")
-    if not top.endswith(".data") or not rest:
+    if not top.endswith(DATA) or not rest:
         return name
     scheme, _, path = rest.partition("/")
-    return path if scheme in _SITE_SCHEMES and path else None
+    return path if scheme in SITE_SCHEMES and path else None
 
 
-def _headers(text: str | None) -> dict[str, tuple[str, ...]]:
-    """Return the fields of a file in the format of mail headers, up to the first empty line."""
+def _fields(text: str | None) -> dict[str, tuple[str, ...]]:
+    """Return the fields of a file in the format of mail headers."""
     fields: dict[str, tuple[str, ...]] = {}
-    for line in (text or "").splitlines():
-        if not line:
-            break
-        field, separator, value = line.partition(":")
-        if separator and line[0] not in " \t":
-            key = field.strip().lower()
-            fields[key] = (*fields.get(key, ()), value.strip())
+    for field, value in header_fields(text or ""):
+        fields[field] = (*fields.get(field, ()), value)
     return fields

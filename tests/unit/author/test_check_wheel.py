@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import tempfile
 import zipfile
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from coral_lock.author.check import wheel_archive
 from coral_lock.author.check.report import check_subject
 from coral_lock.author.check.targets import open_target
 from coral_lock.errors import InputError
+from tests.support.hostile_wheels import (
+    sound_members,
+    text,
+    with_changed,
+    with_more,
+    write_wheel,
+    zip_bytes,
+)
 from tests.unit.author.check_subjects import FILES
 
 Members = dict[str, str]
@@ -258,6 +270,37 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            zip_bytes(with_changed("acme/plugins.py", local={"method": 0})),
+            "the member `acme/plugins.py` is stored in another way than the list says",
+        ),
+        (
+            zip_bytes(with_more(text("acme-1.0.data/stdlib/x", ""))),
+            "the member `acme-1.0.data/stdlib/x` lies in a `.data` directory where nobody knows "
+            "where it belongs",
+        ),
+    ],
+)
+def test_what_a_lock_refuses_is_a_finding(tmp_path: Path, content: bytes, expected: str) -> None:
+    opened = wheel_archive.open_wheel(write_wheel(tmp_path, content), str(tmp_path / "unpacked"))
+    assert [f"the member `{member}` {what}" for member, what in opened.archive.problems] == [
+        expected
+    ]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_damage_is_a_problem_and_no_exception(tmp_path: Path, data: st.DataObject) -> None:
+    content = bytearray(zip_bytes(sound_members()))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(InputError), tempfile.TemporaryDirectory() as directory:
+        wheel_archive.open_wheel(write_wheel(tmp_path, bytes(content)), directory)
+
+
 def test_bytes_that_are_damaged(tmp_path: Path) -> None:
     path = write(tmp_path, MEMBERS)
     path.write_bytes(path.read_bytes().replace(b"Sharpen the edges", b"Sharpen the hedge", 1))
@@ -286,7 +329,7 @@ def _malformed_entry_points(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_not_a_zip, "the wheel can't be used: it isn't a ZIP file"),
+        (_not_a_zip, "the wheel isn't a ZIP file"),
         (_no_file, "there is no wheel"),
         (_no_entry_points, "`{path}` declares no plugin"),
         (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coral_lock.author.derived_fields import DERIVED_KEYS, written_fields
@@ -229,6 +229,7 @@ STYLES: dict[str, Callable[[Any], str]] = {
 
 @pytest.mark.parametrize("style", STYLES)
 @given(old=DOCUMENTS, new=DOCUMENTS, data=st.data())
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_an_edited_manifest_says_what_it_is_to_say(
     style: str, old: Any, new: Any, data: st.DataObject
 ) -> None:

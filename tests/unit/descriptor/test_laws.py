@@ -55,6 +55,27 @@ _BUILT_IN = st.dictionaries(st.sampled_from(sorted(BUILT_IN_PATCHES)), st.boolea
 _PLUGIN_SWITCHES = st.dictionaries(_PLUGIN_NAMES, _SWITCHES, max_size=3)
 
 
+_TARGETS = st.fixed_dictionaries(
+    {
+        "name": st.from_regex(r"[a-z0-9]([a-z0-9._-]{0,5}[a-z0-9])?", fullmatch=True),
+        "python": st.from_regex(r"3\.(0|[1-9][0-9]?)(\.(0|[1-9]))?", fullmatch=True),
+        "platform": st.sampled_from(
+            [
+                "linux_aarch64", "linux_arm64", "manylinux2014_x86_64", "manylinux_2_31_aarch64",
+                "musllinux_1_2_armv7l", "macosx_11_0_arm64", "win_amd64", "win32", "arm64", "x",
+            ]
+        ),
+    }
+)  # fmt: skip
+_VERSIONS = st.sampled_from(
+    ["0", "0.0.4", "v1", "1!2.3", "1.0a1", "1.0-RC.2", "1-3", "1.0.post", "1.DEV3", "1+Acme.7"]
+)
+
+
+def _name_of(target: Any) -> str:
+    return str(target["name"])
+
+
 def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {**first, **second}
 
@@ -63,6 +84,8 @@ DOCUMENTS = st.fixed_dictionaries(
     {},
     optional={
         "platform": _PLUGIN_NAMES,
+        "targets": st.lists(_TARGETS, unique_by=_name_of, max_size=3),
+        "host": st.fixed_dictionaries({}, optional={"core": _VERSIONS, "inference": _VERSIONS}),
         "patches": st.builds(_joined, _BUILT_IN, _PLUGIN_SWITCHES),
         "workflows": _PLUGIN_SWITCHES,
         "backends": st.builds(
@@ -93,14 +116,19 @@ _OTHER_VALUES: st.SearchStrategy[Any] = st.sampled_from(
         "x" * 201, "\x7f", "a\u200bb", [], ["a", "a"], ["patches:x"], [1], [["a"]], {},
         {"enabled": True}, {"x": True}, {"camera": {}}, {"enabled": None}, {"optional": 1},
         {"after": "patches:x"}, {"distribution": "a b"}, {"distribution": ""}, {"discover": "all"},
-        {"modules": ["a"]}, {"a@b": True}, {" a": True}, {"": True},
+        {"modules": ["a"]}, {"a@b": True}, {" a": True}, {"": True}, "3.10", "3.010", "3.10.1.2",
+        "3.", "3.99999", "2.7", "3.10\n", "any", "linux-aarch64", "x_", "_x", "1.0\n", "1.0 ",
+        "1..0", "1.0+", "1.0+a_", "1.0-", "1.0-a-b", "1" * 100, "1" * 101, "a" * 100, "a" * 101,
+        {"core": "1"}, {"core": 1}, {"name": "a", "python": "3.10", "platform": "win32"},
+        [{"name": "a", "python": "3.10", "platform": "any"}],
     ]
 )  # fmt: skip
 _KEYS = st.sampled_from(
     [
         "platform", "plaform", "patches", "camera", "x", "enabled", "after", "distribution",
         "modules", "auto_discover", "discover", "optional", "services", "extra_patches",
-        "workflows", "backends", "plugins",
+        "workflows", "backends", "plugins", "targets", "host", "core", "inference", "name",
+        "python",
     ]
 )  # fmt: skip
 
@@ -170,8 +198,16 @@ def test_a_valid_document_is_accepted_by_the_schema_and_by_the_reader(
     assert _is_accepted(document, tmp_path)
 
 
+def _have_one_name_each(document: Any) -> bool:
+    """Whether the targets' names differ, which JSON Schema can't say."""
+    targets = document.get("targets") if isinstance(document, dict) else None
+    members = targets if isinstance(targets, list) else []
+    names = [repr(target.get("name")) for target in members if isinstance(target, dict)]
+    return len(set(names)) == len(names)
+
+
 @in_one_directory
-@given(changed_documents())
+@given(changed_documents().filter(_have_one_name_each))
 def test_the_reader_accepts_what_the_schema_accepts(tmp_path: Path, document: Any) -> None:
     assert _is_accepted(document, tmp_path) == VALIDATOR.is_valid(document)
 

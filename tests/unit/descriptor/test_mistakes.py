@@ -26,11 +26,20 @@ backends: {auto_discover: false, modules: [my_project.backends]}
 plugins: {discover: all}
 extra_patches: [legacy]
 services: {webrtc: {stun_servers: ["stun:stun.example.org:3478"]}}
+host: {core: "0.0.4", inference: 0.58.0}
+targets:
+  - {name: jetson, python: "3.10", platform: manylinux_2_31_aarch64}
+  - {name: tester, python: "3.11", platform: manylinux_2_28_x86_64}
 """
 
 _A_NAME = "a name: printable text on one line, without `@`"
 _A_SWITCH = "true or false, or a mapping of enabled, optional, after, distribution"
 _AN_ID = "a plugin id: `<group>:<name>`, the group one of backends, patches, workflows"
+
+_A_VERSION = 'a version (PEP 440) in quotes, like "0.0.4"'
+_A_TARGET = "a name: lower-case letters and digits, with `.`, `_` and `-` between them"
+_A_PYTHON = 'a version of Python 3 in quotes, like "3.10"'
+_A_TAG = "a platform tag, like `manylinux_2_28_aarch64`"
 
 CHANGES = [
     (
@@ -41,8 +50,8 @@ CHANGES = [
     (
         "platform: rknn",
         "colour: red",
-        "unknown key `colour` | where: runtime.yaml:1:1 | expected: one of platform, patches, "
-        "workflows, backends, plugins, extra_patches, services",
+        "unknown key `colour` | where: runtime.yaml:1:1 | expected: one of platform, targets, "
+        "host, patches, workflows, backends, plugins, extra_patches, services",
     ),
     (
         "platform: rknn",
@@ -271,6 +280,118 @@ CHANGES = [
         "services: {webrtc: {}, webrtc",
         "`services.webrtc` appears twice | where: runtime.yaml:14:24 | "
         "hint: the first one is on line 14",
+    ),
+    (
+        'core: "0.0.4"',
+        "core: 1.10",
+        f"`host.core` has a wrong value | where: runtime.yaml:15:14 | expected: {_A_VERSION} | "
+        'found: 1.10 | hint: quote it if it is meant as text: "1.10"',
+    ),
+    (
+        "0.58.0",
+        "0.58.x",
+        "`host.inference` has a wrong value | where: runtime.yaml:15:34 | "
+        f'expected: {_A_VERSION} | found: "0.58.x"',
+    ),
+    (
+        "0.58.0",
+        "[0.58.0]",
+        "`host.inference` has a wrong value | where: runtime.yaml:15:34 | "
+        f"expected: {_A_VERSION} | found: a list",
+    ),
+    (
+        "inference: 0",
+        "infrence: 0",
+        "unknown key `host.infrence` | where: runtime.yaml:15:23 | "
+        "hint: did you mean `host.inference`?",
+    ),
+    (
+        'host: {core: "0.0.4", inference: 0.58.0}',
+        "host: 0.0.4",
+        "`host` isn't a mapping | where: runtime.yaml:15:7 | expected: a mapping | found: text",
+    ),
+    (
+        VALID[VALID.index("targets:") :],
+        "targets: {}\n",
+        "`targets` has a wrong value | where: runtime.yaml:16:10 | expected: a list | "
+        "found: a mapping",
+    ),
+    (
+        "targets:\n",
+        "targets:\n  - jetson\n",
+        "`targets[0]` isn't a mapping | where: runtime.yaml:17:5 | expected: a mapping | "
+        "found: text",
+    ),
+    (
+        "targets:\n",
+        "targets:\n  -\n",
+        "`targets[0]` isn't a mapping | where: runtime.yaml:17:4 | expected: a mapping | "
+        "found: nothing",
+    ),
+    (
+        "name: jetson, ",
+        "",
+        f"`targets[0].name` is missing | where: runtime.yaml:17:5 | expected: {_A_TARGET}",
+    ),
+    (
+        ", platform: manylinux_2_28_x86_64}",
+        "}",
+        f"`targets[1].platform` is missing | where: runtime.yaml:18:5 | expected: {_A_TAG}",
+    ),
+    (
+        "name: jetson",
+        "name: Jetson",
+        "`targets[0].name` has a wrong value | where: runtime.yaml:17:12 | "
+        f'expected: {_A_TARGET} | found: "Jetson"',
+    ),
+    (
+        "name: tester",
+        "name: jetson",
+        "`targets[1].name` is the name of another target too | where: runtime.yaml:18:12 | "
+        'expected: each name once | found: "jetson" | hint: the first one is on line 17',
+    ),
+    (
+        'python: "3.10"',
+        "python: 3.10",
+        f"`targets[0].python` has a wrong value | where: runtime.yaml:17:28 | "
+        f'expected: {_A_PYTHON} | found: 3.10 | hint: quote it if it is meant as text: "3.10"',
+    ),
+    (
+        'python: "3.10"',
+        'python: "2.7"',
+        "`targets[0].python` has a wrong value | where: runtime.yaml:17:28 | "
+        f'expected: {_A_PYTHON} | found: "2.7"',
+    ),
+    (
+        'python: "3.10"',
+        f'python: "3.{"9" * 5000}"',
+        "`targets[0].python` has a wrong value | where: runtime.yaml:17:28 | "
+        f'expected: {_A_PYTHON} | found: "3.{"9" * 58}…"',
+    ),
+    (
+        "python: ",
+        "pyhton: '3.10', python: ",
+        "unknown key `targets[0].pyhton` | where: runtime.yaml:17:20 | "
+        "hint: did you mean `targets[0].python`?",
+    ),
+    (
+        "manylinux_2_31_aarch64",
+        "linux/arm64",
+        "`targets[0].platform` has a wrong value | where: runtime.yaml:17:46 | "
+        f'expected: {_A_TAG} | found: "linux/arm64" | hint: did you mean '
+        "`manylinux_2_28_aarch64`?",
+    ),
+    (
+        "manylinux_2_31_aarch64",
+        "any",
+        "`targets[0].platform` has a wrong value | where: runtime.yaml:17:46 | "
+        f'expected: {_A_TAG} | found: "any"',
+    ),
+    (
+        "manylinux_2_31_aarch64",
+        "386",
+        "`targets[0].platform` has a wrong value | where: runtime.yaml:17:46 | "
+        f'expected: {_A_TAG} | found: 386 | hint: quote it if it is meant as text: "386"',
     ),
     (
         "  camera: false",

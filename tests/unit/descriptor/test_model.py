@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.descriptor.model import PluginRequest
+from coral_lock.targets.model import Target
 
 
 def test_requests_are_sorted_and_each_plugin_stands_once() -> None:
@@ -18,6 +20,15 @@ def test_requests_are_sorted_and_each_plugin_stands_once() -> None:
     assert empty.replace(requests=(first, second)).requests == (second, first)
     with pytest.raises(ValueError, match="a plugin is requested once"):
         empty.replace(requests=(first, first))
+
+
+def test_targets_are_sorted_and_each_name_stands_once() -> None:
+    first = Target(name="b", python="3.10", platform="linux_aarch64")
+    second = Target(name="a", python="3.11", platform="linux_aarch64")
+    empty = load_descriptor(None)
+    assert empty.replace(targets=(first, second)).targets == (second, first)
+    with pytest.raises(ValueError, match="a target's name stands once"):
+        empty.replace(targets=(first, second, first))
 
 
 def test_after_is_sorted() -> None:
@@ -31,7 +42,36 @@ def test_a_plugin_that_is_not_named_has_no_request() -> None:
     assert load_descriptor(None).request("patches", "x") is None
 
 
-HEAVY = ("yaml", "json", "re", "dataclasses", "typing", "difflib", "importlib.metadata")
+HEAVY = (
+    "yaml",
+    "json",
+    "re",
+    "dataclasses",
+    "typing",
+    "difflib",
+    "importlib.metadata",
+    "packaging",
+    "coral_lock.descriptor.targets",
+    "coral_lock.document.versions",
+)
+
+
+def test_a_device_reads_targets_and_hosts_without_packaging(tmp_path: Path) -> None:
+    path = tmp_path / "runtime.yaml"
+    path.write_text(
+        "targets: [{name: jetson, python: '3.10', platform: manylinux_2_31_aarch64}]\n"
+        "host: {core: 0.0.5.dev1, inference: 0.58.0}\n"
+    )
+    script = (
+        "import sys\n"
+        "from coral_lock.descriptor.load import load_descriptor\n"
+        f"load_descriptor({str(path)!r}, environment={{}})\n"
+        "print('packaging' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize(

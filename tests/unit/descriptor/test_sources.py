@@ -9,6 +9,7 @@ import pytest
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.descriptor.model import Descriptor, PluginRequest
 from coral_lock.errors import CoralLockError
+from coral_lock.targets.model import Target
 
 from .wording import setting_mistakes, told
 
@@ -266,6 +267,65 @@ def test_a_later_field_leaves_enabled_as_it_was(tmp_path: Path, setting: str) ->
     )
 
 
+def test_targets_and_the_versions_of_hosts(tmp_path: Path) -> None:
+    file = tmp_path / "runtime.yaml"
+    descriptor = _load(
+        tmp_path,
+        "targets:\n"
+        '  - {name: tester, python: "3.11", platform: manylinux_2_28_x86_64}\n'
+        "  - {name: jetson, python: 3.10.13, platform: manylinux_2_31_aarch64}\n"
+        "host:\n"
+        '  core: "0.0.4"\n'
+        "  inference: 0.58.0\n",
+    )
+    assert descriptor.targets == (
+        Target(name="jetson", python="3.10.13", platform="manylinux_2_31_aarch64"),
+        Target(name="tester", python="3.11", platform="manylinux_2_28_x86_64"),
+    )
+    assert (descriptor.host_core, descriptor.host_inference) == ("0.0.4", "0.58.0")
+    assert descriptor.warnings == ()
+    assert {key: where for key, where in descriptor.origins.items() if where != "default"} == {
+        "targets": f"{file}:1:1",
+        "host.core": f"{file}:5:3",
+        "host.inference": f"{file}:6:3",
+    }
+
+
+def test_later_targets_replace_all_and_a_later_host_its_own_version(tmp_path: Path) -> None:
+    setting = 'targets=[{name: a, python: "3.11", platform: linux_aarch64}]'
+    descriptor = _load(
+        tmp_path,
+        "targets: [{name: b, python: '3.10', platform: linux_x86_64}]\n"
+        "host: {core: 0.0.4, inference: 0.58.0}\n",
+        setting,
+        "host.core=0.0.5",
+    )
+    assert descriptor.targets == (Target(name="a", python="3.11", platform="linux_aarch64"),)
+    assert (descriptor.host_core, descriptor.host_inference) == ("0.0.5", "0.58.0")
+    assert descriptor.origins["targets"] == f"--set {setting}"
+    assert descriptor.origins["host.core"] == "--set host.core=0.0.5"
+    assert descriptor.origins["host.inference"] == f"{tmp_path / 'runtime.yaml'}:2:21"
+
+
+def test_a_platform_of_no_known_kind_is_a_warning(tmp_path: Path) -> None:
+    descriptor = _load(
+        tmp_path,
+        "targets:\n"
+        "  - {name: a, python: '3.10', platform: arm64}\n"
+        "  - {name: b, python: '3.10', platform: linux_arm64}\n"
+        "  - {name: c, python: '3.10', platform: plan9_riscv}\n",
+    )
+    file = tmp_path / "runtime.yaml"
+    assert descriptor.warnings == (
+        f"{file}:2:41: `arm64` is a platform tag of no known kind, so it stands for itself alone; "
+        "did you mean `manylinux_2_28_aarch64`?",
+        f"{file}:3:41: wheels for Linux don't call an architecture `arm64`; "
+        "did you mean `linux_aarch64`?",
+        f"{file}:4:41: `plan9_riscv` is a platform tag of no known kind, "
+        "so it stands for itself alone",
+    )
+
+
 def test_services_are_merged_key_by_key(tmp_path: Path) -> None:
     descriptor = _load(
         tmp_path,
@@ -343,8 +403,19 @@ def test_a_quoted_part_of_a_key() -> None:
         ),
         (
             "password=hunter2",
-            "unknown key `password` | where: --set password | expected: one of platform, patches, "
-            "workflows, backends, plugins, extra_patches, services",
+            "unknown key `password` | where: --set password | expected: one of platform, targets, "
+            "host, patches, workflows, backends, plugins, extra_patches, services",
+        ),
+        (
+            "host.core=1.0",
+            "`host.core` has a wrong value | where: --set host.core=1.0 | "
+            'expected: a version (PEP 440) in quotes, like "0.0.4" | found: 1.0 | '
+            'hint: quote it if it is meant as text: "1.0"',
+        ),
+        (
+            "targets=jetson",
+            "`targets` has a wrong value | where: --set targets=jetson | expected: a list | "
+            'found: "jetson"',
         ),
         (
             "services.password=[hunter2",

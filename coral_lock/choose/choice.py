@@ -1,0 +1,151 @@
+"""Choosing one version of every distribution: the newest set in which all demands hold."""
+
+from __future__ import annotations
+
+from coral_lock.choose.causes import causes_of
+from coral_lock.choose.explanation import explained
+from coral_lock.choose.host_versions import HostVersions
+from coral_lock.choose.offers import Offers
+from coral_lock.choose.optional import explained_omissions, plan_without_the_impossible
+from coral_lock.choose.planning import Parts, best_versions
+from coral_lock.choose.releases import Releases
+from coral_lock.choose.requirements import Requirements
+from coral_lock.choose.unfit import UnfitPlugins
+from coral_lock.choose.verdicts import Verdicts
+from coral_lock.finding import sorted_findings
+from coral_lock.record import Record
+from coral_lock.resolve.hosts import broken_finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from coral_lock.choose.planning import Chosen, Plan
+    from coral_lock.choose.unfit import ReadWheel
+    from coral_lock.choose.verdicts import Considered
+    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.finding import Finding
+    from coral_lock.inventory import FoundDistribution, ReleaseSource
+
+
+class Choice(Record):
+    """Which versions were chosen.
+
+    Args:
+        versions: a version of every distribution that takes part, by name: of what the
+            plugins and the hosts need, and of everything that declares plugins.
+        absent: for each target the distributions whose version can't be installed there.
+        findings: why there is no such choice that meets all demands, why optional plugins
+            are left out, and what fits no target, in a fixed order.
+        considered: for each of the distributions, and each that offers plugins and fits no
+            target, every version, the newest first, and what came of it. An entry is made
+            when it is asked for, as all the wheels of the distribution are read for it.
+        known: the ids of all plugins that there are wheels of, whatever these fit.
+        weighed: the plugins of which a finding says what is wrong with each of several
+            versions, so that what is wrong with one needn't be told.
+    """
+
+    versions: Mapping[str, str]
+    absent: Mapping[str, frozenset[str]]
+    findings: tuple[Finding, ...]
+    considered: Mapping[str, tuple[Considered, ...]]
+    known: frozenset[str]
+    weighed: frozenset[str]
+
+    def versions_for(self, target: str) -> dict[str, str]:
+        """Return the versions that can be installed on a target, by name."""
+        absent = self.absent[target]
+        return {name: version for name, version in self.versions.items() if name not in absent}
+
+
+def _unread(name: str, file_name: str) -> FoundDistribution | None:
+    return None
+
+
+def choose(
+    sources: Mapping[str, ReleaseSource],
+    descriptor: Descriptor,
+    *,
+    core_version: str | None,
+    inference_version: str | None,
+    kept: Mapping[str, str],
+    read_unfitting: ReadWheel = _unread,
+) -> Choice:
+    """Choose one version of each distribution, the same for all targets.
+
+    It is the newest set in which all demands hold: that of what is asked for and of
+    everything else that the descriptor wants, with all that these and the hosts require.
+    An optional plugin is given up where there is no such set with it.
+
+    Args:
+        sources: what there is, by the name of the target.
+        descriptor: what this runtime should run.
+        core_version: the version of the core host that is told, or None.
+        inference_version: the version of the inference host that is told, or None.
+        kept: versions to prefer while they fit, by the distribution's name.
+        read_unfitting: reads a wheel that fits no target, to learn which plugins it offers.
+    """
+    releases = Releases(sources, kept)
+    hosts = HostVersions(releases, core_version, inference_version)
+    parts = Parts(
+        releases=releases,
+        requirements=Requirements(releases, hosts.provided()),
+        offers=Offers(releases, descriptor),
+        hosts=hosts,
+    )
+    planned = plan_without_the_impossible(parts)
+    chosen = best_versions(parts, planned)
+    versions = chosen.versions
+    causes = tuple(causes_of(planned.problem, planned.outcome))
+    unfit = UnfitPlugins(parts, descriptor, read_unfitting)
+    offered = parts.offers.ids()
+    told = explained(causes, planned.wants, releases, descriptor)
+    asked = {identifier for ids in planned.wants.asked.values() for identifier in ids}
+    findings = {
+        *told.findings,
+        *_passed_over(parts, planned, chosen),
+        *unfit.findings(offered | asked),
+        *unfit.partial_findings(versions, {each for each, _ in planned.left_out}),
+    }
+    if planned.outcome.is_solved:
+        findings.update(explained_omissions(parts, planned, descriptor))
+    unfit_names = [each.name for each in unfit.distributions]
+    return Choice(
+        versions=versions,
+        absent={
+            target: frozenset(
+                name for name in versions if not releases.can_have(name, versions[name], target)
+            )
+            for target in releases.targets
+        },
+        findings=sorted_findings(findings),
+        considered=Verdicts(
+            parts, planned, chosen, sorted({*versions, *parts.offers.names, *unfit_names})
+        ),
+        known=offered.union(asked, *(each.ids for each in unfit.distributions)),
+        weighed=told.weighed,
+    )
+
+
+def _passed_over(parts: Parts, plan: Plan, best: Chosen) -> Iterator[Finding]:
+    """Yield an error for each broken wheel of a version that comes before the one chosen.
+
+    What such a wheel offers and requires can't be known, so that nobody can tell whether
+    it would have been taken.
+    """
+    incoming = plan.outcome.settled.incoming
+    judged = best.needed.union(parts.offers.names, parts.offers.unreadable)
+    for name, chosen in best.versions.items():
+        if name not in judged:
+            continue
+        demands = [each.demand for each in incoming.get(name, ()) if not each.source.plugins]
+        for version in parts.releases.versions(name):
+            if version == chosen:
+                break
+            broken = parts.releases.broken(name, version)
+            if (
+                broken is not None
+                and not parts.releases.is_avoided(name, version, chosen)
+                and all(version in demand.allowed for demand in demands)
+            ):
+                yield broken_finding(broken)

@@ -1,0 +1,201 @@
+"""Plugins of which there are wheels that fit no target, or not every one that wants them."""
+
+from __future__ import annotations
+
+from coral_lock.choose.releases import target_names
+from coral_lock.finding import ERROR, WARNING, Finding
+from coral_lock.inventory import BrokenDistribution
+from coral_lock.names import plugin_id
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from typing import TypeAlias
+
+    from packaging.version import Version
+
+    from coral_lock.choose.planning import Parts
+    from coral_lock.descriptor.model import Descriptor, PluginRequest
+    from coral_lock.inventory import EntryPoint, FoundDistribution
+
+    ReadWheel: TypeAlias = Callable[[str, str], FoundDistribution | None]
+    """Returns what a wheel says of itself that fits no target.
+
+    It is called with the distribution and the file name, one of `ReleaseSource.unfitting`.
+    """
+
+_MAX_SHOWN = 6
+
+
+class Unfit(Record):
+    """A distribution that offers plugins and of which no version fits any target.
+
+    Args:
+        name: the distribution.
+        ids: the plugins' ids, made of the entry points of its newest wheel, sorted.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+
+
+class UnfitPlugins:
+    """Finds what would vanish without a word.
+
+    Args:
+        parts: what there is to choose from.
+        descriptor: what is wanted.
+        read: reads a wheel that fits no target.
+    """
+
+    def __init__(self, parts: Parts, descriptor: Descriptor, read: ReadWheel) -> None:
+        self._parts = parts
+        self._releases = parts.releases
+        self._descriptor = descriptor
+        self._read = read
+        self.distributions = tuple(self._find())
+
+    def findings(self, elsewhere: Collection[str]) -> Iterator[Finding]:
+        """Yield what is wanted and fits nowhere: an error for what is asked for.
+
+        Args:
+            elsewhere: the plugins that another distribution offers, or of which it is
+                told elsewhere why they can't be had.
+        """
+        for unfit in self.distributions:
+            for identifier in unfit.ids:
+                group, _, name = identifier.partition(":")
+                request = self._descriptor.request(group, name)
+                if identifier not in elsewhere and self._is_wanted(group, unfit.name, request):
+                    yield self._finding(unfit.name, identifier, request)
+
+    def partial_findings(
+        self, versions: Mapping[str, str], given_up: Collection[str]
+    ) -> Iterator[Finding]:
+        """Yield a warning for each optional plugin that isn't for every target.
+
+        Args:
+            versions: what was chosen, by name.
+            given_up: the plugins of which it is told elsewhere why they are left out.
+        """
+        for request in self._descriptor.requests:
+            if not (request.enabled and request.optional):
+                continue
+            identifier = plugin_id(request.group, request.name)
+            if identifier in given_up:
+                continue
+            offering = {
+                target: name
+                for name in self._parts.offers.names
+                for target in self._releases.targets
+                if name in versions and self._offers(name, versions[name], target, identifier)
+            }
+            for name in sorted(set(offering.values())):
+                lacking = [each for each in self._releases.targets if each not in offering]
+                reason = self._releases.hindrance(name, versions[name], lacking)
+                if reason is not None:
+                    yield Finding(
+                        code="wrong-platform",
+                        severity=WARNING,
+                        subject=identifier,
+                        summary=f"`{name}` {versions[name]}, which offers the optional "
+                        f"`{identifier}`, isn't for every target, so it is left out for "
+                        + " and ".join(f"`{each}`" for each in lacking),
+                        found=reason,
+                        where=request.where,
+                        hint=f"add a wheel of `{name}` {versions[name]} that fits "
+                        + target_names(lacking),
+                    )
+
+    def _offers(self, name: str, version: str, target: str, identifier: str) -> bool:
+        offered = self._parts.offers.at(name, version, target)
+        return any(plugin.id == identifier for plugin in offered)
+
+    def _find(self) -> Iterator[Unfit]:
+        for name in self._releases.names():
+            if self._fits_anywhere(name):
+                continue
+            ids = {plugin_id(each.group, each.name) for each in self._newest_entry_points(name)}
+            if ids:
+                yield Unfit(name=name, ids=tuple(sorted(ids)))
+
+    def _fits_anywhere(self, name: str) -> bool:
+        return any(
+            self._releases.can_have(name, version, target)
+            for version in self._releases.versions(name)
+            for target in self._releases.targets
+        )
+
+    def _newest_entry_points(self, name: str) -> tuple[EntryPoint, ...]:
+        """Return what the newest wheel declares, of all that a distribution has."""
+        files = self._unfitting_files(name)
+        versions = self._releases.newest_first(name)
+        found: FoundDistribution | None = None
+        if files and not (versions and self._is_newer(versions[0], next(iter(files.values())))):
+            found = self._read(name, next(iter(files)))
+        elif versions:
+            at_targets = (
+                self._releases.distribution(name, versions[0], target)
+                for target in self._releases.targets
+            )
+            found = next((each for each in at_targets if each is not None), None)
+        return () if found is None or isinstance(found, BrokenDistribution) else found.entry_points
+
+    def _is_newer(self, version: str, than: Version) -> bool:
+        parsed = self._releases.parsed(version)
+        return parsed is not None and parsed > than
+
+    def _unfitting_files(self, name: str) -> dict[str, Version]:
+        """Return the wheels whose tags fit no target, with their versions, newest first."""
+        from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+        unfitting = [set(source.unfitting(name)) for source in self._releases.sources.values()]
+        files = {}
+        for file_name in sorted(set.intersection(*unfitting)) if unfitting else ():
+            try:
+                files[file_name] = parse_wheel_filename(file_name)[1]
+            except InvalidWheelFilename:
+                continue
+        return dict(sorted(files.items(), key=lambda item: item[1], reverse=True))
+
+    def _is_wanted(self, group: str, name: str, request: PluginRequest | None) -> bool:
+        descriptor = self._descriptor
+        if not descriptor.built_in_patches.get("plugins", True):
+            return False
+        if request is not None:
+            return request.enabled and request.distribution in (None, name)
+        if group == "backends" and not descriptor.auto_discover_backends:
+            return False
+        return descriptor.discover != "listed"
+
+    def _finding(self, name: str, identifier: str, request: PluginRequest | None) -> Finding:
+        is_asked = request is not None and not request.optional
+        targets = self._releases.targets
+        place = "any target" if any(targets) else "this interpreter"
+        fitting = f"that fits {target_names(targets)}".rstrip()
+        return Finding(
+            code="wrong-platform",
+            severity=ERROR if is_asked else WARNING,
+            subject=identifier,
+            summary=f"no wheel of `{name}`, which offers `{identifier}`, fits {place}"
+            + ("" if is_asked else ", so it is left out"),
+            found=self._misfits(name),
+            where=request.where if request else None,
+            hint=f"add a wheel of `{name}` {fitting}, or switch `{identifier}` off",
+        )
+
+    def _misfits(self, name: str) -> str:
+        """Return the wheels and why each fits no target, the newest version first."""
+        targets = self._releases.targets
+        files = self._unfitting_files(name)
+        tag = f"its wheel tag doesn't fit {target_names(targets)}".rstrip()
+        misfits = [(str(files[file_name]), f"{file_name} ({tag})") for file_name in files]
+        for version in self._releases.versions(name):
+            misfits.append(
+                (version, f"{version} ({self._releases.hindrance(name, version, targets)})")
+            )
+        misfits.sort(key=lambda each: (self._releases.order(each[0]), each[1]), reverse=True)
+        more = len(misfits) - _MAX_SHOWN
+        shown = "; ".join(text for _, text in misfits[:_MAX_SHOWN])
+        return shown + (f" and {more} more" if more > 0 else "")

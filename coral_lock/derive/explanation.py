@@ -1,0 +1,274 @@
+"""Why a plugin is in a lock, at that version, or why it isn't."""
+
+from __future__ import annotations
+
+from coral_lock.derive.chains import shortest_chain
+from coral_lock.derive.host_phrases import least, listed_hosts
+from coral_lock.finding import has_errors
+from coral_lock.lockfile.parts import part_of
+from coral_lock.lockfile.target_rules import base_id
+from coral_lock.names import split_plugin_id
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from coral_lock.derive.opening import Opened
+    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.lockfile.model import Host, Lock
+    from coral_lock.resolve.resolution import Survey
+    from coral_lock.resolve.selection import Decision
+
+Line = tuple[str, str]
+"""A label, and what it says."""
+
+
+class Explanation(Record):
+    """The answer to `explain`.
+
+    Args:
+        headline: one sentence.
+        lines: what supports it, in order.
+        is_locked: whether the lock holds what was asked for.
+        distributions: the names of the distributions that it is about, sorted.
+        advice: what to do where the lock isn't what would be derived now, or None.
+    """
+
+    headline: str
+    lines: tuple[Line, ...]
+    is_locked: bool
+    distributions: tuple[str, ...]
+    advice: str | None = None
+
+
+class Explainer:
+    """Explains with what is known of a place.
+
+    Args:
+        lock: the lock that is there, or None.
+        lock_name: how it is called.
+        opened: the place.
+        surveys: what is decided there, by the target's name.
+        descriptor: what the runtime should run.
+    """
+
+    def __init__(
+        self,
+        lock: Lock | None,
+        lock_name: str,
+        opened: Opened,
+        surveys: Mapping[str, Survey],
+        descriptor: Descriptor,
+    ) -> None:
+        self._lock = lock
+        self._lock_name = lock_name
+        self._parts = _parts_of(lock)
+        self._opened = opened
+        self._surveys = surveys
+        self._descriptor = descriptor
+
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids of all plugins that the lock or the place knows, sorted."""
+        known = {
+            decision.plugin.id
+            for survey in self._surveys.values()
+            for decision in survey.selection.decisions
+        }
+        if self._lock is not None:
+            known.update(plugin.id for plugin in self._lock.plugins)
+            known.update(map(base_id, self._lock.excluded))
+        return tuple(sorted(known))
+
+    def plugin(self, identifier: str) -> Explanation:
+        """Explain a plugin that is one of `ids`."""
+        decisions = {
+            target: [each for each in survey.selection.decisions if each.plugin.id == identifier]
+            for target, survey in sorted(self._surveys.items())
+        }
+        distributions = {
+            each.plugin.distribution.name for several in decisions.values() for each in several
+        }
+        distributions.update(self._locked_distributions(identifier))
+        return Explanation(
+            headline=self._headline(identifier),
+            lines=(
+                *self._exclusion_lines(identifier),
+                *self._request_lines(identifier),
+                *self._decision_lines(decisions),
+                *self._needed_by(identifier),
+                *self._version_lines(sorted(distributions)),
+            ),
+            is_locked=self._is_locked(identifier),
+            distributions=tuple(sorted(distributions)),
+            advice=self._advice(identifier, decisions),
+        )
+
+    def distribution(self, name: str) -> Explanation | None:
+        """Explain why the lock holds a distribution; None where it doesn't."""
+        if self._lock is None or name not in {each.name for each in self._lock.distributions}:
+            return None
+        locked = self._lock.distribution(name)
+        lines: list[Line] = [
+            ("plugin", plugin.id) for plugin in self._lock.plugins if plugin.distribution == name
+        ]
+        lines.extend(
+            ("host", role)
+            for role, host in (
+                ("core", self._lock.host.core),
+                ("inference", self._lock.host.inference),
+            )
+            if host is not None and host.distribution == name
+        )
+        chain = shortest_chain(self._lock, name)
+        if len(chain) > 1:
+            lines.append(("needed by", " → ".join(chain)))
+        if locked.targets:
+            lines.append(("for", ", ".join(locked.targets)))
+        return Explanation(
+            headline=f"{name} {locked.version} is in {self._lock_name}",
+            lines=(*lines, *self._version_lines([name])),
+            is_locked=True,
+            distributions=(name,),
+        )
+
+    def _is_locked(self, identifier: str) -> bool:
+        return any(
+            plugin.id == identifier for part in self._parts.values() for plugin in part.plugins
+        )
+
+    def _locked_distributions(self, identifier: str) -> Iterator[str]:
+        if self._lock is not None:
+            for plugin in self._lock.plugins:
+                if plugin.id == identifier:
+                    yield plugin.distribution
+            for excluded in self._lock.excluded:
+                if base_id(excluded) == identifier:
+                    yield excluded.distribution
+
+    def _headline(self, identifier: str) -> str:
+        if self._lock is None:
+            return (
+                f"there is no {self._lock_name}; this is what would be decided about {identifier}"
+            )
+        for plugin in self._lock.plugins:
+            if plugin.id == identifier:
+                version = self._lock.distribution(plugin.distribution).version
+                where = f" for {', '.join(plugin.targets)}" if plugin.targets else ""
+                return (
+                    f"{identifier} is in {self._lock_name}{where}, "
+                    f"from {plugin.distribution} {version}"
+                )
+        if any(base_id(excluded) == identifier for excluded in self._lock.excluded):
+            return f"{identifier} is left out of {self._lock_name}"
+        return f"{identifier} isn't in {self._lock_name}"
+
+    def _exclusion_lines(self, identifier: str) -> Iterator[Line]:
+        """Yield why the lock leaves it out; what is the same for several targets stands once."""
+        targets: dict[Line, list[str]] = {}
+        for name, part in self._parts.items():
+            for excluded in part.excluded:
+                if base_id(excluded) == identifier:
+                    line = ("left out", f"{excluded.distribution}: {excluded.reason}")
+                    targets.setdefault(line, []).append(name)
+        for line, names in targets.items():
+            if len(names) < len(self._parts):
+                yield "for", ", ".join(names)
+            yield line
+
+    def _request_lines(self, identifier: str) -> Iterator[Line]:
+        request = self._descriptor.request(*split_plugin_id(identifier))
+        if request is None:
+            yield "asked for", f"by nobody; `plugins.discover` is `{self._descriptor.discover}`"
+        elif request.enabled:
+            yield "asked for", request.where + (", optional" if request.optional else "")
+        else:
+            yield "switched off", request.where
+
+    def _decision_lines(self, decisions: Mapping[str, Sequence[Decision]]) -> Iterator[Line]:
+        """Yield what is decided now; what is the same for several targets stands once."""
+        targets: dict[tuple[Line, ...], list[str]] = {}
+        for target, several in decisions.items():
+            for decision in several:
+                lines = tuple(_lines_of(decision, self._surveys[target].host))
+                targets.setdefault(lines, []).append(target)
+        if not targets:
+            yield "now", "nothing that is looked at offers it"
+        for lines, names in targets.items():
+            if len(names) < len(self._surveys):
+                yield "for", ", ".join(names)
+            yield from lines
+
+    def _needed_by(self, identifier: str) -> Iterator[Line]:
+        needing = {
+            decision.plugin.id
+            for survey in self._surveys.values()
+            for decision in survey.selection.decisions
+            if decision.is_selected
+            and identifier in {relation.id for relation in decision.plugin.terms.requires}
+        }
+        if needing:
+            yield "needed by", ", ".join(sorted(needing))
+
+    def _version_lines(self, distributions: Sequence[str]) -> Iterator[Line]:
+        choice = self._opened.choice
+        for name in distributions:
+            for considered in choice.considered.get(name, ()) if choice else ():
+                yield "version", f"{name} {considered.version}: {considered.verdict}"
+
+    def _advice(self, identifier: str, decisions: Mapping[str, Sequence[Decision]]) -> str | None:
+        """Return what to do where the lock says something else than what is decided now.
+
+        Nothing where no lock can be made now, or where the lock is for other targets than
+        those that are looked at.
+        """
+        surveys = self._surveys.values()
+        if has_errors(self._opened.findings) or any(has_errors(each.findings) for each in surveys):
+            return None
+        for target, several in decisions.items():
+            if self._lock is not None and target not in self._parts:
+                continue
+            now = {
+                (each.plugin.distribution.name, each.plugin.distribution.version)
+                for each in several
+                if each.is_selected
+            }
+            if now == self._locked_versions(identifier, target):
+                continue
+            offered = " and ".join(f"{name} {version}" for name, version in sorted(now))
+            change = f"would have `{identifier}` from {offered}" if now else "wouldn't have it"
+            return (
+                f"a lock that is derived now {change}: run `coral-runtime lock` with the same "
+                "descriptor and place"
+            )
+        return None
+
+    def _locked_versions(self, identifier: str, target: str) -> set[tuple[str, str]]:
+        part = self._parts.get(target)
+        return {
+            (plugin.distribution, part.distribution(plugin.distribution).version)
+            for plugin in (part.plugins if part else ())
+            if part is not None and plugin.id == identifier
+        }
+
+
+def _parts_of(lock: Lock | None) -> dict[str, Lock]:
+    """Return what a lock says of each of its targets; of one without targets all, under ``."""
+    if lock is None:
+        return {}
+    return {target.name: part_of(lock, target.name) for target in lock.targets} or {"": lock}
+
+
+def _lines_of(decision: Decision, host: Host) -> Iterator[Line]:
+    plugin = decision.plugin
+    mark = "selected" if decision.is_selected else f"left out: {decision.reason}"
+    yield "now", f"{plugin.distribution.name} {plugin.distribution.version}, {mark}"
+    if plugin.facts is not None:
+        core, inference = plugin.facts.min_core_version, plugin.facts.min_inference_version
+        yield (
+            "requires",
+            f"core {least(core)}, inference {least(inference)} ({listed_hosts(host)})",
+        )
+        yield "learnt by", str(plugin.evidence)
+    for relation in plugin.terms.requires:
+        yield "needs", f"{relation.id}: {relation.reason}"

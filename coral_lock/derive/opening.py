@@ -1,0 +1,189 @@
+"""Opening the inventories of a place: one for each target that it is looked at for."""
+
+from __future__ import annotations
+
+import sys
+
+from coral_lock.derive.place import targets_of
+from coral_lock.document.versions import is_version
+from coral_lock.errors import InputError, UsageError
+from coral_lock.finding import ERROR, Finding
+from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.probe.run import interpreter_probe
+from coral_lock.record import Record
+from coral_lock.resolve.discovery import NO_EXEC
+from coral_lock.targets.machine import matching_target, this_machine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from coral_lock.choose.choice import Choice
+    from coral_lock.derive.place import Place, WantedTargets
+    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.inventory import Inventory
+    from coral_lock.resolve.discovery import Probe
+    from coral_lock.targets.machine import Machine
+    from coral_lock.targets.model import Target
+
+WITHOUT_TARGET = ""
+"""Stands for a target's name where none is named."""
+
+_NEVER_RUN = "an image of another machine is never run"
+
+
+class Opened(Record):
+    """The inventories of a place.
+
+    Args:
+        targets: what a lock of the whole place would be for, sorted by name.
+        inventories: by target name, `WITHOUT_TARGET` where there are no targets; only of
+            the targets that are looked at. An environment is that of one target alone.
+        probe: learns specs by running plugins in a fresh interpreter, or None.
+        no_probe: why nothing is run, where nothing is.
+        findings: what is wrong with the place itself.
+        choice: which versions were chosen, where there were several to choose from.
+        notes: what a user may want to know and that changes nothing.
+    """
+
+    targets: tuple[Target, ...]
+    inventories: Mapping[str, Inventory]
+    probe: Probe | None = None
+    no_probe: str = NO_EXEC
+    findings: tuple[Finding, ...] = ()
+    choice: Choice | None = None
+    notes: tuple[str, ...] = ()
+
+
+class HostVersions(Record):
+    """The versions of hosts that the command line tells.
+
+    Raises:
+        UsageError: one isn't a version (PEP 440).
+    """
+
+    core: str | None = None
+    inference: str | None = None
+
+    def _check(self) -> None:
+        for flag, version in (("--core", self.core), ("--inference", self.inference)):
+            if version is not None and not is_version(version):
+                raise UsageError(
+                    f"`{flag}-version` tells no version",
+                    expected="a version (PEP 440), like `0.0.4`",
+                    found=f"`{version}`",
+                )
+
+
+def open_place(
+    place: Place,
+    descriptor: Descriptor,
+    *,
+    told: HostVersions,
+    allow_exec: bool,
+    kept: Mapping[str, str],
+    use_cache: bool,
+    needs_target: bool = True,
+) -> Opened:
+    """Open a place.
+
+    Args:
+        place: where to look.
+        descriptor: what this runtime should run, and on which targets.
+        told: the versions of hosts that the command line tells.
+        allow_exec: whether plugins may be run in a fresh interpreter to learn about them.
+        kept: the versions to keep where there are several to choose from, by name.
+        use_cache: whether what is known of a wheel's bytes may come from the cache.
+        needs_target: whether requirements are evaluated, so that it has to be known for
+            which machine a directory is.
+
+    Raises:
+        CoralLockError: the place can't be opened, or it isn't clear for which target.
+    """
+    wanted = targets_of(place, descriptor)
+    if place.wheels:
+        from coral_lock.derive.wheelhouses import open_wheelhouse
+
+        opened = open_wheelhouse(
+            place.wheels,
+            wanted.every,
+            descriptor,
+            told=told,
+            kept=kept,
+            use_cache=use_cache,
+        )
+        names = wanted.looked_at or (WITHOUT_TARGET,)
+        return opened.replace(inventories={name: opened.inventories[name] for name in names})
+    if place.site_packages:
+        return _open_directories(place.site_packages, wanted, needs_target)
+    if place.python is not None:
+        return _open_interpreter(place.python, wanted, allow_exec)
+    probe = interpreter_probe(sys.path) if allow_exec else None
+    return _opened(EnvironmentInventory(), this_machine(), wanted, probe)
+
+
+def _open_interpreter(python: str, wanted: WantedTargets, allow_exec: bool) -> Opened:
+    from coral_lock.probe.interpreter import ask_interpreter
+
+    interpreter = ask_interpreter(python)
+    inventory = EnvironmentInventory(interpreter.path, interpreter.environment)
+    probe = interpreter_probe(interpreter.path, interpreter.executable) if allow_exec else None
+    return _opened(inventory, interpreter.machine, wanted, probe)
+
+
+def _open_directories(
+    directories: tuple[str, ...], wanted: WantedTargets, needs_target: bool
+) -> Opened:
+    from coral_lock.installed.site_directories import checked_directories, python_of
+    from coral_lock.targets.environment import environment_of, this_environment
+
+    path = checked_directories(directories)
+    targets = wanted.chosen()
+    if len(targets) != 1 and not needs_target:
+        inventory = EnvironmentInventory(path, this_environment(), is_image=True)
+        return Opened(targets=(), inventories={WITHOUT_TARGET: inventory}, no_probe=_NEVER_RUN)
+    if len(targets) != 1:
+        names = ", ".join(target.name for target in targets)
+        raise UsageError(
+            "a directory can't tell which machine it is for",
+            expected=f"one of the targets {names}" if targets else "a target",
+            hint="name it with `--target NAME`"
+            if targets
+            else "name it with `--target python=3.10,platform=manylinux_2_31_aarch64`, or in "
+            "the descriptor's `targets`",
+        )
+    python = python_of(path)
+    if python not in (None, targets[0].language_version):
+        raise InputError(
+            f"the directory is for another Python than the target `{targets[0].name}`",
+            expected=f"Python {targets[0].language_version}",
+            found=f"Python {python}, as its path tells",
+            where=path[0],
+            hint="name the directory or the target that belongs to the other",
+        )
+    inventory = EnvironmentInventory(path, environment_of(targets[0]), is_image=True)
+    return Opened(
+        targets=wanted.every, inventories={targets[0].name: inventory}, no_probe=_NEVER_RUN
+    )
+
+
+def _opened(
+    inventory: Inventory, machine: Machine, wanted: WantedTargets, probe: Probe | None
+) -> Opened:
+    """Return an environment as the inventory of the target that its machine is."""
+    targets = wanted.chosen()
+    if not targets:
+        return Opened(targets=(), inventories={WITHOUT_TARGET: inventory}, probe=probe)
+    target = matching_target(targets, machine)
+    if target is not None:
+        return Opened(targets=wanted.every, inventories={target.name: inventory}, probe=probe)
+    finding = Finding(
+        code="target-uncovered",
+        severity=ERROR,
+        subject="targets",
+        summary="none of the targets is a machine like the one that is looked at",
+        expected=", ".join(map(str, targets)),
+        found=str(machine),
+        hint="lock from a wheelhouse with `--wheels DIR`, or add this machine to `targets`",
+    )
+    return Opened(targets=wanted.every, inventories={}, findings=(finding,))

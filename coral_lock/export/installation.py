@@ -1,0 +1,194 @@
+"""From a lock and a wheelhouse to everything that is to be installed."""
+
+from __future__ import annotations
+
+from coral_lock.canonical_json import quote
+from coral_lock.document.versions import is_version
+from coral_lock.export.locked_wheels import find_locked_wheels
+from coral_lock.export.model import Installation, Pin, marker_of
+from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
+from coral_lock.lockfile.parts import part_of
+from coral_lock.targets.wheel_tags import fits
+from coral_lock.verification.coverage import named_target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from coral_lock.export.locked_wheels import FoundWheels
+    from coral_lock.lockfile.model import Lock, LockedDistribution
+    from coral_lock.reporter import Reporter
+    from coral_lock.targets.model import Target
+    from coral_lock.wheels.wheelhouse import Wheelhouse
+
+_LONGEST_SHOWN = 60
+
+
+def installation_of(
+    lock: Lock, wheelhouse: Wheelhouse, target: str | None, reporter: Reporter | None = None
+) -> tuple[Installation | None, tuple[Finding, ...]]:
+    """Return what a lock pins, with its wheels; None where a wheel is missing or differs.
+
+    Args:
+        lock: the lock.
+        wheelhouse: where the wheels are.
+        target: the only target to install for; None for all, told apart by markers.
+        reporter: is told of progress.
+
+    Raises:
+        InputError: the lock has no such target.
+    """
+    distributions = distributions_for(lock, target)
+    markers, findings = _markers(lock) if target is None else ({}, ())
+    targets = lock.targets if target is None else (named_target(lock, target),)
+    found = find_locked_wheels(distributions, wheelhouse, reporter)
+    findings = sorted_findings((*findings, *found.findings))
+    if has_errors(findings):
+        return None, findings
+    pins = tuple(_pin(each, found, targets, markers.get(each.name)) for each in distributions)
+    without = tuple(_without_wheel(pin) for pin in pins if not pin.wheels)
+    if without:
+        return None, sorted_findings((*findings, *without))
+    odd = tuple(_odd_versions(lock, distributions))
+    if odd:
+        return None, sorted_findings((*findings, *odd))
+    pythons = {each.language_version for each in targets} or {str(lock.host.python)}
+    pinned = {each.name for each in distributions}
+    return (
+        Installation(
+            pins=pins,
+            python=pythons.pop() if len(pythons) == 1 else None,
+            environments=tuple(sorted({marker_of(each) for each in targets})),
+            told=tuple(
+                f"{host.distribution} {host.version}"
+                for host in lock.host.packages()
+                if host.distribution not in pinned
+            ),
+        ),
+        findings,
+    )
+
+
+def distributions_for(lock: Lock, target: str | None) -> tuple[LockedDistribution, ...]:
+    """Return what a lock pins, with just the digests of the wheels that are needed.
+
+    Args:
+        lock: the lock.
+        target: the only target that counts, or None for all.
+
+    Raises:
+        InputError: the lock has no such target.
+    """
+    if target is None:
+        return lock.distributions
+    chosen = named_target(lock, target)
+    return tuple(_for_target(each, chosen) for each in part_of(lock, target).distributions)
+
+
+def _for_target(distribution: LockedDistribution, target: Target) -> LockedDistribution:
+    """Keep the digest of the wheel that suits a target best; all where none does."""
+    from coral_lock.targets.environment import environment_of
+    from coral_lock.wheels.wheel_name import best_rank
+
+    ranks = {tag: rank for rank, tag in enumerate(environment_of(target).tags)}
+    ranked = sorted(
+        (rank, tag) for tag in distribution.digests if (rank := best_rank(tag, ranks)) is not None
+    )
+    if not ranked:
+        return distribution
+    best = ranked[0][1]
+    return distribution.replace(digests={best: distribution.digests[best]})
+
+
+def _markers(lock: Lock) -> tuple[dict[str, str], tuple[Finding, ...]]:
+    """Return the marker of each distribution that only some targets need.
+
+    One that holds on another target's machines, too, can't tell them apart.
+    """
+    from packaging.markers import Marker
+
+    from coral_lock.targets.environment import environment_of
+
+    environments = {target.name: environment_of(target).markers for target in lock.targets}
+    of_target = {target.name: marker_of(target) for target in lock.targets}
+    markers: dict[str, str] = {}
+    findings = []
+    for distribution in lock.distributions:
+        if not distribution.targets:
+            continue
+        several = sorted({of_target[name] for name in distribution.targets})
+        text = several[0] if len(several) == 1 else " or ".join(f"({each})" for each in several)
+        marker = Marker(text)
+        alike = [
+            name
+            for name in sorted(environments.keys() - set(distribution.targets))
+            if marker.evaluate(dict(environments[name]))
+        ]
+        if alike:
+            findings.append(_alike_finding(distribution, alike))
+        markers[distribution.name] = text
+    return markers, tuple(findings)
+
+
+def _alike_finding(distribution: LockedDistribution, alike: Collection[str]) -> Finding:
+    return Finding(
+        code="conflict",
+        severity=ERROR,
+        subject=distribution.name,
+        summary=f"only some targets need `{distribution.name}`, and no marker tells them from "
+        "the others",
+        expected=", ".join(distribution.targets),
+        found=", ".join(alike),
+        hint="export each target alone with `--target NAME`",
+    )
+
+
+def _pin(
+    distribution: LockedDistribution,
+    found: FoundWheels,
+    targets: Sequence[Target],
+    marker: str | None,
+) -> Pin:
+    requires = set(distribution.requires)
+    for names in distribution.target_requires.values():
+        requires.update(names)
+    wheels = {
+        wheel
+        for (name, tag), wheel in found.wheels.items()
+        if name == distribution.name
+        and (not targets or any(fits(tag, target) for target in targets))
+    }
+    return Pin(
+        name=distribution.name,
+        version=distribution.version,
+        requires=tuple(sorted(requires)),
+        wheels=tuple(sorted(wheels, key=lambda wheel: wheel.file_name)),
+        marker=marker,
+    )
+
+
+def _odd_versions(lock: Lock, distributions: Sequence[LockedDistribution]) -> Iterator[Finding]:
+    """Yield the versions that aren't any, and so might say something else to an installer."""
+    versions = [(each.name, each.version) for each in distributions]
+    versions += [(host.distribution, host.version) for host in lock.host.packages()]
+    for name, version in versions:
+        if not is_version(version):
+            yield Finding(
+                code="version-drift",
+                severity=ERROR,
+                subject=name,
+                summary=f"the lock's version of `{name}` isn't one that installers understand",
+                expected="a version (PEP 440)",
+                found=quote(version[:_LONGEST_SHOWN]),
+                hint="find out who wrote the lock, and lock again",
+            )
+
+
+def _without_wheel(pin: Pin) -> Finding:
+    return Finding(
+        code="distribution-missing",
+        severity=ERROR,
+        subject=pin.name,
+        summary=f"no wheel of `{pin.name}` {pin.version} in the wheelhouse fits the target",
+        hint="add a wheel of that version that fits",
+    )

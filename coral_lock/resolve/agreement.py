@@ -1,0 +1,193 @@
+"""Whether the locks of several targets can be one lock, and what keeps them apart."""
+
+from __future__ import annotations
+
+from coral_lock import canonical_json
+from coral_lock.difference.change import literal
+from coral_lock.difference.text import one_line
+from coral_lock.finding import ERROR, Finding
+from coral_lock.lockfile.mapping import sorted_data
+from coral_lock.lockfile.target_rules import base_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from coral_lock.canonical_json import Value
+    from coral_lock.lockfile.model import HostPackage, Lock, LockedDistribution, LockedPlugin
+
+_ONE_VERSION = (
+    "leave one version that fits every target in the wheelhouse, or write a lock for each target"
+)
+
+
+def conflicts(parts: Mapping[str, Lock]) -> Iterator[Finding]:
+    """Yield an error for everything that one lock can't say differently for each target.
+
+    Args:
+        parts: the lock of each target by the target's name, sorted.
+    """
+    yield from _host_conflicts(parts)
+    distributions: dict[str, dict[str, LockedDistribution]] = {}
+    plugins: dict[str, dict[str, LockedPlugin]] = {}
+    for target, part in parts.items():
+        for distribution in part.distributions:
+            distributions.setdefault(distribution.name, {})[target] = distribution
+        for plugin in part.plugins:
+            plugins.setdefault(plugin.id, {})[target] = plugin
+    for name in sorted(distributions):
+        yield from _distribution_conflicts(distributions[name])
+    known = {target: known_plugins(part) for target, part in parts.items()}
+    for identifier in sorted(plugins):
+        yield from _plugin_conflicts(plugins[identifier], known)
+
+
+def known_plugins(part: Lock) -> set[str]:
+    """Return the ids that may stand in `after`: what is activated, and what is left out."""
+    return {*(plugin.id for plugin in part.plugins), *map(base_id, part.excluded)}
+
+
+def _host_conflicts(parts: Mapping[str, Lock]) -> Iterator[Finding]:
+    platforms = _disagreement({target: part.platform for target, part in parts.items()})
+    if platforms:
+        yield Finding(
+            code="conflict",
+            severity=ERROR,
+            subject="platform",
+            summary="the targets have different platforms to be told to plugins",
+            expected="one platform",
+            found=platforms,
+            hint="say `platform` in the descriptor",
+        )
+    for role in ("core", "inference"):
+        packages = {target: getattr(part.host, role) for target, part in parts.items()}
+        found = _disagreement({target: _package(each) for target, each in packages.items()})
+        if found:
+            yield Finding(
+                code="conflict",
+                severity=ERROR,
+                subject=next(each.distribution for each in packages.values() if each),
+                summary=f"the targets have different versions of the {role} host",
+                expected="one version",
+                found=found,
+                hint=_ONE_VERSION,
+            )
+
+
+def _package(package: HostPackage | None) -> str | None:
+    return f"{package.distribution}=={package.version}" if package else None
+
+
+def _disagreement(values: Mapping[str, Value]) -> str | None:
+    """Return which targets have which value, or None where all have the same."""
+    shown: dict[str, str] = {}
+    targets: dict[str, list[str]] = {}
+    for target, value in values.items():
+        text = canonical_json.write(value)
+        shown[text] = one_line(value)
+        targets.setdefault(text, []).append(literal(target))
+    if len(targets) < 2:
+        return None
+    return ", ".join(f"{shown[text]} for {' and '.join(names)}" for text, names in targets.items())
+
+
+def _distribution_conflicts(found: Mapping[str, LockedDistribution]) -> Iterator[Finding]:
+    """Yield what differs about a distribution, given for each target that needs it."""
+    some = next(iter(found.values()))
+    name = literal(some.name)
+    versions = _disagreement({target: each.version for target, each in found.items()})
+    if versions:
+        yield Finding(
+            code="conflict",
+            severity=ERROR,
+            subject=some.name,
+            summary=f"the targets need different versions of {name}",
+            expected="one version",
+            found=versions,
+            hint=_ONE_VERSION,
+        )
+        return
+    unpinned = [literal(target) for target, each in found.items() if not each.digests]
+    if unpinned and len(unpinned) < len(found):
+        yield Finding(
+            code="conflict",
+            severity=ERROR,
+            subject=some.name,
+            summary=f"{name} is an editable install for some targets only",
+            expected="a digest for every target",
+            found=f"none for {' and '.join(unpinned)}",
+            hint="install it from a wheel",
+        )
+    for tag in sorted({tag for each in found.values() for tag in each.digests}):
+        digests = _disagreement(
+            {target: each.digests[tag] for target, each in found.items() if tag in each.digests}
+        )
+        if digests:
+            yield Finding(
+                code="conflict",
+                severity=ERROR,
+                subject=some.name,
+                summary=f"{name} has different bytes for the wheel tag {literal(tag)}",
+                expected="one digest",
+                found=digests,
+                hint="take the same wheel for every target",
+            )
+
+
+_FIELDS = {
+    "entry_point": "entry point",
+    "description": "description",
+    "min_core_version": "required core version",
+    "min_inference_version": "required inference version",
+    "optional": "`optional`",
+    "default_config_overrides": "configuration",
+    "env": "needed environment variables",
+}
+
+
+def _plugin_conflicts(
+    found: Mapping[str, LockedPlugin], known: Mapping[str, set[str]]
+) -> Iterator[Finding]:
+    """Yield what differs about a plugin, given for each target that activates it."""
+    some = next(iter(found.values()))
+    distributions = _disagreement({target: each.distribution for target, each in found.items()})
+    if distributions:
+        yield Finding(
+            code="conflict",
+            severity=ERROR,
+            subject=some.id,
+            summary=f"{literal(some.id)} comes from different distributions",
+            expected="one distribution",
+            found=distributions,
+            hint="choose one in the descriptor: "
+            f"`{some.group}: {{{some.name}: {{distribution: {some.distribution}}}}}`",
+        )
+        return
+    differing = {
+        what: _disagreement(
+            {target: sorted_data(getattr(each, field)) for target, each in found.items()}
+        )
+        for field, what in _FIELDS.items()
+    }
+    differing["`after`"] = _after_disagreement(found, known)
+    for what, values in differing.items():
+        if values:
+            yield Finding(
+                code="conflict",
+                severity=ERROR,
+                subject=some.id,
+                summary=f"the {what} of {literal(some.id)} differs between the targets",
+                expected="the same for every target",
+                found=values,
+                hint=f"build the wheels of `{some.distribution}` from the same sources",
+            )
+
+
+def _after_disagreement(
+    found: Mapping[str, LockedPlugin], known: Mapping[str, set[str]]
+) -> str | None:
+    """Return which targets have which `after`, where more differs than what there is."""
+    every = {identifier for plugin in found.values() for identifier in plugin.after}
+    if all(every & known[target] == set(plugin.after) for target, plugin in found.items()):
+        return None
+    return _disagreement({target: plugin.after for target, plugin in found.items()})

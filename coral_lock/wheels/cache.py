@@ -1,0 +1,151 @@
+"""What was found in wheels, kept between runs; the cache changes nothing but the time.
+
+It has two levels, and may be deleted at any time; a command never fails for its sake.
+
+- What is in a wheel is kept by the SHA-256 of the whole wheel. An entry says nothing that
+  depends on the wheel's name or place, so it can't go stale: other bytes have another key.
+  It is made for wheels alone that were read to the end and found sound.
+- Which file has which SHA-256 is kept by the file's identity (`known_files`).
+
+An entry is UTF-8 text, one value a line: the wheel's SHA-256, its tag and its `t1` digest;
+the name of its dist-info directory; name, version and `Requires-Python` as METADATA states
+them; how many requirements, plugin entry points and files follow; these requirements; for
+each entry point `<group> <value> <name>`; for each file `<SHA-256>  <path>`, sorted by path.
+"""
+
+from __future__ import annotations
+
+import re
+
+from coral_lock.installed.digest import DIGEST_PREFIX
+from coral_lock.inventory import EntryPoint
+from coral_lock.record import Record
+from coral_lock.wheels.cache_directory import CacheDirectory
+from coral_lock.wheels.contents import WheelContents
+from coral_lock.wheels.known_files import KnownFiles
+from coral_lock.wheels.metadata import WheelFacts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MAX_ENTRY_BYTES = 32 << 20
+
+_HEX = re.compile("[0-9a-f]*")
+_HASH_LENGTH = 64
+_PATH_START = _HASH_LENGTH + 2
+_FIXED_LINES = 8
+
+
+class KnownWheel(Record):
+    """What is known of a wheel's bytes: what it says of itself, and what its files hold."""
+
+    facts: WheelFacts
+    contents: WheelContents
+
+
+class WheelCache:
+    """A cache in the directory `coral-lock/wheels/v2`, made with mode 0700 if absent.
+
+    Args:
+        base: the directory in which it lies, `default_cache_base()` by default.
+
+    Attributes:
+        problem: why the cache isn't used, or None: others can write to it, or it can't be
+            made.
+        files: the SHA-256 of files whose identity is known.
+    """
+
+    def __init__(self, base: str | None = None) -> None:
+        self._directory = CacheDirectory(base)
+        self.problem = self._directory.problem
+        self.files = KnownFiles(self._directory)
+
+    def load(self, sha256: str) -> KnownWheel | None:
+        """Return what is known of the wheel with this SHA-256, or None.
+
+        An entry that is torn, edited or another wheel's counts as none.
+        """
+        text = self._directory.read(sha256, MAX_ENTRY_BYTES)
+        return None if text is None else _parse(text, sha256)
+
+    def store(self, sha256: str, known: KnownWheel) -> None:
+        """Keep what is known of the wheel with this SHA-256, if that is possible.
+
+        What couldn't be read again isn't kept.
+        """
+        text = _write(known, sha256)
+        if _parse(text, sha256) == known:
+            self._directory.write(sha256, text)
+
+
+def _write(known: KnownWheel, sha256: str) -> str:
+    facts, contents = known.facts, known.contents
+    counts = (len(facts.requires), len(facts.entry_points), len(contents.files))
+    lines = [
+        sha256,
+        contents.tag,
+        contents.digest,
+        facts.dist_info,
+        facts.name,
+        facts.version,
+        facts.requires_python or "",
+        " ".join(map(str, counts)),
+        *facts.requires,
+        *(f"{each.group} {each.value} {each.name}" for each in facts.entry_points),
+        *(f"{digest}  {path}" for path, digest in sorted(contents.files.items())),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _parse(text: str, sha256: str) -> KnownWheel | None:
+    """Return what an entry says of the wheel with this SHA-256, or None where it is no entry."""
+    lines = text.split("\n")
+    if len(lines) <= _FIXED_LINES or lines[0] != sha256 or lines[-1]:
+        return None
+    del lines[-1]
+    _, tag, digest, dist_info, name, version, requires_python, stated = lines[:_FIXED_LINES]
+    counts = [int(count) for count in stated.split(" ") if _is_count(count)]
+    if len(counts) != 3 or sum(counts) != len(lines) - _FIXED_LINES or not _is_digest(digest):
+        return None
+    points_start = _FIXED_LINES + counts[0]
+    files_start = points_start + counts[1]
+    entry_points = _entry_points(lines[points_start:files_start])
+    files = _files(lines[files_start:])
+    if entry_points is None or files is None:
+        return None
+    return KnownWheel(
+        facts=WheelFacts(
+            dist_info=dist_info,
+            name=name,
+            version=version,
+            requires=tuple(lines[_FIXED_LINES:points_start]),
+            entry_points=entry_points,
+            requires_python=requires_python or None,
+        ),
+        contents=WheelContents(tag=tag, digest=digest, files=files),
+    )
+
+
+def _entry_points(lines: Iterable[str]) -> tuple[EntryPoint, ...] | None:
+    parts = [line.split(" ", 2) for line in lines]
+    if any(len(each) != 3 for each in parts):
+        return None
+    return tuple(EntryPoint(group=group, name=name, value=value) for group, value, name in parts)
+
+
+def _files(lines: Sequence[str]) -> dict[str, str] | None:
+    files = {line[_PATH_START:]: line[:_HASH_LENGTH] for line in lines}
+    if "" in files or len(files) < len(lines) or list(files) != sorted(files):
+        return None
+    separators = {line[_HASH_LENGTH:_PATH_START] for line in lines}
+    is_sound = separators <= {"  "} and _HEX.fullmatch("".join(files.values()))
+    return files if is_sound else None
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
+
+
+def _is_digest(text: str) -> bool:
+    return text.startswith(DIGEST_PREFIX) and len(text) == len(DIGEST_PREFIX) + 44

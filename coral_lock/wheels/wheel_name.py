@@ -1,0 +1,113 @@
+"""What a wheel's file name says: the distribution, its version, and what it is built for.
+
+The form is that of the binary distribution format specification:
+`<name>-<version>[-<build>]-<python tags>-<ABI tags>-<platform tags>.whl`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
+
+from coral_lock.errors import BrokenDistributionError
+from coral_lock.names import is_normalized_name
+from coral_lock.record import Record
+from coral_lock.wheels.refusal import quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import TypeAlias
+
+    BuildNumber: TypeAlias = tuple[()] | tuple[int, str]
+
+MAX_TAGS = 1000
+"""How many tags a compressed tag set may stand for; those of real wheels stand for a few dozen."""
+
+
+class HouseWheel(Record):
+    """A wheel in a wheelhouse, told from its file name alone.
+
+    Args:
+        path: its file.
+        name: the normalized name of the distribution.
+        version: its version (PEP 440); two spellings of one version are equal.
+        build: the build number, empty where there is none.
+        tags: the compressed tag set (PEP 425) that the file name ends with, in lower case.
+        is_yanked: whether an index page marks it as one to be avoided (PEP 592).
+        problem: why it can't be used, whatever it holds, or None.
+    """
+
+    path: str
+    name: str
+    version: Version
+    build: BuildNumber
+    tags: str
+    is_yanked: bool = False
+    problem: BrokenDistributionError | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file, `click-8.5.1-py3-none-any.whl`."""
+        return os.path.basename(self.path)
+
+
+def parse_wheel_name(path: str) -> HouseWheel:
+    """Return the wheel that lies at `path`; the file isn't opened.
+
+    Raises:
+        BrokenDistributionError: its name isn't a wheel's.
+    """
+    file_name = os.path.basename(path)
+    try:
+        tags = "-".join(file_name.removesuffix(".whl").rsplit("-", 3)[1:]).lower()
+        _refuse_many_tags(tags)
+        name, version, build, _ = parse_wheel_filename(file_name)
+        if not file_name.isascii() or not is_normalized_name(name):
+            raise InvalidWheelFilename
+    # Old versions of `packaging` let a broken tag through to where it is unpacked.
+    except ValueError:
+        raise BrokenDistributionError(
+            f"the file name {quoted(file_name)} isn't a wheel's",
+            code="wheel-malformed",
+            where=path,
+            hint="give it back the name that it was built with, "
+            "`<name>-<version>-<python>-<abi>-<platform>.whl`",
+        ) from None
+    return HouseWheel(path=path, name=name, version=version, build=build, tags=tags)
+
+
+def _refuse_many_tags(compressed: str) -> None:
+    count = 1
+    for part in compressed.split("-"):
+        count *= part.count(".") + 1
+    if count > MAX_TAGS:
+        raise InvalidWheelFilename
+
+
+def single_tags(compressed: str) -> Iterator[str]:
+    """Yield the tags that a compressed tag set stands for: `py2.py3-none-any` is two."""
+    for parts in itertools.product(*(part.split(".") for part in compressed.split("-"))):
+        yield "-".join(parts)
+
+
+def sorted_tags(compressed: str) -> str:
+    """Return a compressed tag set with each of its parts sorted, as a lock writes it."""
+    return "-".join(".".join(sorted(set(part.split(".")))) for part in compressed.split("-"))
+
+
+def best_rank(compressed: str, ranks: Mapping[str, int]) -> int | None:
+    """Return the best rank of any tag of a compressed tag set, or None where it has none.
+
+    Args:
+        compressed: the tag set.
+        ranks: the rank of each tag that is supported; the lower the better.
+    """
+    rank = ranks.get(compressed)
+    if rank is not None or "." not in compressed:
+        return rank
+    found = [ranks[tag] for tag in single_tags(compressed) if tag in ranks]
+    return min(found, default=None)

@@ -1,0 +1,94 @@
+"""Optional plugins and targets of different Pythons: the same lock from wheels as installed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.support.environments import create_environment, install_with_uv
+from tests.support.handmade_wheels import make_wheel
+from tests.support.in_process import WorkingDirectory
+from tests.support.plugin_wheels import make_library, make_plugin
+
+OPTIONAL = "patches: {zoom: {optional: true}, crop: true}\n"
+TARGETS = """\
+targets:
+  - {name: new, python: "3.11", platform: manylinux_2_28_x86_64}
+  - {name: old, python: "3.10", platform: manylinux_2_28_x86_64}
+"""
+ONLY_NEW = "lens\nRequires-Python: >=3.11"
+"""A requirement, and the line of METADATA (PEP 345) that follows it."""
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> WorkingDirectory:
+    """A working directory with an empty wheelhouse `house`."""
+    (tmp_path / "house").mkdir()
+    return WorkingDirectory(directory=tmp_path)
+
+
+def test_a_wheelhouse_and_an_environment_leave_out_the_same(work: WorkingDirectory) -> None:
+    house = work.directory / "house"
+    work.write("runtime.yaml", OPTIONAL)
+    make_plugin(house, "zoom", requires="lens>=2")
+    make_plugin(house, "crop", requires="lens<2")
+    make_library(house, "lens", "1.0")
+    make_library(house, "lens", "2.0")
+    outcome = work.coral("lock", "-c", "runtime.yaml", "--wheels", "house").require(0)
+    assert outcome.stderr == (
+        "warning[no-solution]: no version of `lens` can be taken: `patches:crop` (crop 1.0) "
+        "requires `lens<2`; `patches:zoom` (zoom 1.0) requires `lens>=2`; the optional "
+        "`patches:zoom` is left out\n"
+        "  expected: `lens<2`, `lens>=2`\n"
+        "  found: lens 2.0, 1.0; crop 1.0; zoom 1.0\n"
+        "  where: runtime.yaml:1:11\n"
+        "  hint: have `crop` relax `lens<2`, or have `zoom` relax `lens>=2`, or switch "
+        "`patches:crop` or `patches:zoom` off\n"
+        "wrote coral.lock: 1 plugin, 2 distributions\n"
+    )
+    text = work.lock_path.read_text()
+    assert json.loads(text)["excluded"] == {
+        "patches:zoom": {"distribution": "zoom", "reason": "requires `lens>=2`, which isn't met"}
+    }
+
+    environment = create_environment(work.directory / "environment")
+    install_with_uv(environment, "lens==1.0", "crop", "zoom", wheelhouse=house, no_deps=True)
+    work.lock_path.unlink()
+    outcome = work.coral("lock", "-c", "runtime.yaml", "--python", str(environment.python)).require(
+        0
+    )
+    assert outcome.stderr == (
+        "warning[requirement-unmet]: `patches:zoom` of `zoom` 1.0 requires `lens>=2`, which isn't "
+        "met, so it is left out\n"
+        "  expected: lens>=2\n"
+        "  found: 1.0\n"
+        "  where: runtime.yaml:1:11\n"
+        "  hint: add what meets it, or switch `patches:zoom` off\n"
+        "wrote coral.lock: 1 plugin, 2 distributions\n"
+    )
+    assert work.lock_path.read_text() == text
+
+
+def test_a_lock_says_for_which_python_a_plugin_is(work: WorkingDirectory) -> None:
+    house = work.directory / "house"
+    work.write("runtime.yaml", TARGETS)
+    make_plugin(house, "zoom", requires=ONLY_NEW)
+    make_plugin(house, "crop")
+    make_library(house, "lens")
+    make_wheel(house, "night", {"night.py": ""}, entry_point="night:spec", tag="py3-none-win_amd64")
+    outcome = work.coral("lock", "-c", "runtime.yaml", "--wheels", "house").require(0)
+    assert outcome.stderr == (
+        "warning[wrong-platform]: no wheel of `night`, which offers `patches:night`, fits any "
+        "target, so it is left out\n"
+        "  found: night-1.0-py3-none-win_amd64.whl (its wheel tag doesn't fit the targets `new` "
+        "and `old`)\n"
+        "  hint: add a wheel of `night` that fits the targets `new` and `old`, or switch "
+        "`patches:night` off\n"
+        "wrote coral.lock: 2 plugins, 3 distributions, 2 targets\n"
+    )
+    lock = json.loads(work.lock_path.read_text())
+    assert lock["plugins"]["patches:zoom"]["targets"] == ["new"]
+    assert "targets" not in lock["plugins"]["patches:crop"]
+    assert lock["distributions"]["lens"]["targets"] == ["new"]

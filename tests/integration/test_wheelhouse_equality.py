@@ -1,0 +1,203 @@
+"""A lock from wheels is byte for byte the lock from an environment that has them installed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.names import normalized_name
+from coral_lock.reporter import Reporter
+from coral_lock.wheels.archive import WheelArchive
+from coral_lock.wheels.contents import read_contents
+from tests.support.device import Device, make_device
+from tests.support.downloads import find_wheel
+from tests.support.handmade_wheels import make_wheel
+from tests.support.real_wheels import REAL_WHEELS
+from tests.support.wheelhouse import REPOSITORY
+
+INSTALLERS = ("uv", "pip")
+DESCRIPTOR = REPOSITORY / "fixtures" / "descriptors" / "runtime.yaml"
+COMBINATIONS = {
+    "many": (
+        "acme-denoise",
+        "acme-overlay",
+        "acme-vision",
+        "acme-workflows",
+        "closure-a",
+        "closure-b",
+        "closure-c",
+        "closure-extra",
+        "coral-inference==0.0.4",
+        "deep-plugin",
+        "future-core",
+        "inference==0.58.0",
+        "legacy-activate",
+        "markupsafe",
+        "my-package==1.0.0",
+        "native-plugin",
+        "rknn-backend",
+    ),
+    "old core": (
+        "acme-object",
+        "acme-vision",
+        "coral-inference==0.0.3",
+        "generic-backend",
+        "inference-gpu==0.58.0",
+        "my-package==1.1.0",
+    ),
+}
+"""Everything that is installed besides coral-lock. `dynamic-spec` isn't among it: it would have
+to be run, and wheels aren't."""
+
+LOCKS = [
+    ("many", ()),
+    ("many", ("-c", DESCRIPTOR)),
+    ("many", ("--set=platform=rknn", "--set=backends.rknn_npu=true", "--no-env")),
+    ("many", ("--set=plugins.discover=listed", "--set=patches.overlay=true")),
+    ("old core", ()),
+    ("old core", ("--set=patches.night_vision=false", "--set=backends.generic_cpu=true")),
+    ("real", ()),
+    ("real", ("--core-version=0.0.4", "--set=patches.real-needs=true")),
+]
+
+NEEDY_PLUGIN = """
+from coral_inference.runtime.plugins import PluginSpec
+
+
+def activate(config):
+    return True
+
+
+spec = PluginSpec(name="real-needs", activate=activate, description="Require all kinds of wheels")
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Installed:
+    """Wheels in a directory of their own, and by installer a device that has them."""
+
+    wheels: Path
+    devices: dict[str, Device]
+
+
+Install = Callable[[str], Installed]
+
+
+@pytest.fixture(scope="module")
+def installed(
+    tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path, real_wheels: Sequence[Path]
+) -> Install:
+    """Return the wheels of a combination and the devices with them, made at the first question."""
+    made: dict[str, Installed] = {}
+
+    def collect(combination: str, directory: Path) -> Sequence[Path]:
+        if combination == "real":
+            return (*real_wheels, _needy_plugin(directory))
+        found = [find_wheel(wheelhouse, name) for name in COMBINATIONS[combination]]
+        return [wheel for wheel in found if wheel is not None]
+
+    def install(combination: str) -> Installed:
+        if combination not in made:
+            directory = tmp_path_factory.mktemp("equality")
+            wheels = directory / "wheels"
+            wheels.mkdir()
+            for wheel in collect(combination, directory):
+                shutil.copy2(wheel, wheels)
+            paths = [str(wheel) for wheel in sorted(wheels.iterdir())]
+
+            def device_by(installer: str) -> Device:
+                place = directory / installer
+                return make_device(place, wheelhouse, *paths, installer=installer)
+
+            with ThreadPoolExecutor(len(INSTALLERS)) as pool:
+                devices = dict(zip(INSTALLERS, pool.map(device_by, INSTALLERS), strict=True))
+            made[combination] = Installed(wheels=wheels, devices=devices)
+        return made[combination]
+
+    return install
+
+
+def _needy_plugin(directory: Path) -> Path:
+    """Make the wheel of a plugin that requires all the real wheels, in their own spelling."""
+    names = [requirement.partition("==")[0] for requirement in REAL_WHEELS]
+    return make_wheel(
+        directory,
+        "real-needs",
+        {"real_needs.py": NEEDY_PLUGIN},
+        entry_point="real_needs:spec",
+        requires="\nRequires-Dist: ".join(names),
+    )
+
+
+@pytest.mark.parametrize("installer", INSTALLERS)
+@pytest.mark.parametrize(("combination", "words"), LOCKS)
+def test_the_lock_of_wheels_is_that_of_an_environment(
+    installed: Install, combination: str, words: tuple[str, ...], installer: str
+) -> None:
+    place = installed(combination)
+    device = place.devices[installer]
+    lock = device.locked(*words)
+    from_wheels = device.directory / "wheels.lock"
+    device.coral("lock", *words, "--wheels", place.wheels, "-o", from_wheels).require(0)
+    assert from_wheels.read_text(encoding="utf-8") == lock
+    assert json.loads(lock)["plugins"]
+    checked = device.coral("lock", *words, "--wheels", place.wheels, "--check").require(0)
+    assert "coral.lock is fresh: " in checked.stderr
+    from_wheels.unlink()
+
+
+@pytest.mark.parametrize("installer", INSTALLERS)
+def test_every_real_wheel_is_locked(installed: Install, installer: str) -> None:
+    lock = json.loads(installed("real").devices[installer].locked())
+    names = {normalized_name(requirement.partition("==")[0]) for requirement in REAL_WHEELS}
+    assert set(lock["distributions"]) == {*names, "real-needs"}
+    assert lock["distributions"]["real-needs"]["requires"] == sorted(names)
+    assert len(names) >= 30
+
+
+@pytest.mark.parametrize("installer", INSTALLERS)
+def test_the_digest_of_a_wheel_is_that_of_its_installation(
+    installed: Install, installer: str
+) -> None:
+    place = installed("real")
+    wheels = {}
+    for path in place.wheels.iterdir():
+        with WheelArchive(str(path)) as archive:
+            contents = read_contents(archive)
+        wheels[normalized_name(path.name.partition("-")[0])] = {contents.tag: contents.digest}
+    inventory = EnvironmentInventory([str(place.devices[installer].site_packages)])
+    assert dict(inventory.digests(sorted(wheels), Reporter())) == wheels
+
+
+def test_the_real_wheels_are_of_all_kinds(real_wheels: Sequence[Path]) -> None:
+    kinds: set[str] = set()
+    for wheel in real_wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            for member in archive.infolist():
+                _, is_data, place = member.filename.partition(".data/")
+                kinds.add(f"{place.partition('/')[0]} apart" if is_data else "")
+                kinds.add("mode 777" if member.external_attr >> 16 & 0o777 == 0o777 else "")
+                kinds.add("native code" if member.filename.endswith(".so") else "")
+                kinds.add("a path file" if member.filename.endswith(".pth") else "")
+        kinds.add("any Python 3" if "-abi3-" in wheel.name else "")
+        kinds.add("a compressed tag set" if "py2.py3-" in wheel.name else "")
+        kinds.add("a dotted name" if "." in wheel.name.partition("-")[0] else "")
+    assert kinds >= {
+        "a compressed tag set",
+        "a dotted name",
+        "a path file",
+        "any Python 3",
+        "data apart",
+        "headers apart",
+        "mode 777",
+        "native code",
+        "scripts apart",
+    }

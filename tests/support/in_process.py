@@ -1,0 +1,65 @@
+"""The command line without a process of its own, for what needs no environment."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+from coral_lock.__main__ import main
+from tests.support.device import Outcome
+from tests.support.environments import clean_environment
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkingDirectory:
+    """Where commands are run, with a cache of its own in it."""
+
+    directory: Path
+
+    @property
+    def lock_path(self) -> Path:
+        return self.directory / "coral.lock"
+
+    @property
+    def cache(self) -> Path:
+        return self.directory / "cache"
+
+    def coral(self, *words: str | Path, env: Mapping[str, str] | None = None) -> Outcome:
+        """Run `coral-runtime` in this process."""
+        arguments = list(map(str, words))
+        variables = clean_environment({"XDG_CACHE_HOME": str(self.cache), **(env or {})})
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(patch.dict(os.environ, variables, clear=True))
+            stack.enter_context(patch.object(sys, "argv", ["coral-runtime", *arguments]))
+            stack.enter_context(_inside(self.directory))
+            stack.enter_context(contextlib.redirect_stdout(stdout))
+            stack.enter_context(contextlib.redirect_stderr(stderr))
+            code = main(arguments)
+        return Outcome(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.directory / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def locked(self, *words: str | Path) -> str:
+        """Lock, insist on success, and return the lock's text."""
+        self.coral("lock", *words).require(0)
+        return self.lock_path.read_text(encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _inside(directory: Path) -> Iterator[None]:
+    before = os.getcwd()
+    os.chdir(directory)
+    try:
+        yield
+    finally:
+        os.chdir(before)

@@ -1,0 +1,233 @@
+"""What each target gets of one choice, and what is said of what fits none."""
+
+from __future__ import annotations
+
+import pytest
+
+from coral_lock.descriptor.model import Descriptor
+from coral_lock.finding import Finding
+
+from .deriving import TARGETS, acme, chosen, derived, told, verdicts
+from .universe import Wheel, descriptor, wheel
+
+WHERE = "runtime.yaml:2:3"
+BOTH = "target `new` has Python 3.11 and target `old` has Python 3.10"
+
+
+def test_a_plugin_is_only_for_the_targets_that_can_have_it() -> None:
+    wheels = [acme("a 1.0"), acme("n 1.0", "lib", python=">=3.11"), wheel("lib 1.0")]
+    choice, derivation = derived(descriptor(), *wheels, targets=TARGETS)
+    assert derivation.findings == ()
+    assert derivation.lock is not None
+    assert {each.id: each.targets for each in derivation.lock.plugins} == {
+        "patches:a": (),
+        "patches:n": ("new",),
+    }
+    assert {each.name: each.targets for each in derivation.lock.distributions} == {
+        "acme-a": (),
+        "acme-n": ("new",),
+        "lib": ("new",),
+    }
+    assert choice.versions_for("old") == {"acme-a": "1.0", "lib": "1.0"}
+    assert verdicts(choice, "acme-n") == {"1.0": "taken"}
+
+
+ALL = descriptor()
+FITS_NONE = "no wheel of `acme-x`, which offers `patches:x`, fits any target, so it is left out"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "wheels", "finding"),
+    [
+        pytest.param(
+            ALL,
+            [acme("x 1.0", targets=["other"]), acme("x 0.9", python=">=3.13")],
+            Finding(
+                code="wrong-platform",
+                severity="warning",
+                subject="patches:x",
+                summary=FITS_NONE,
+                found="acme_x-1.0-py3-none-other.whl (its wheel tag doesn't fit the targets `new` "
+                f"and `old`); 0.9 (requires Python >=3.13, and {BOTH})",
+                hint="add a wheel of `acme-x` that fits the targets `new` and `old`, or switch "
+                "`patches:x` off",
+            ),
+            id="nobody asked for it",
+        ),
+        pytest.param(
+            descriptor("patches:x"),
+            [acme("x 1.0", targets=["other"])],
+            Finding(
+                code="wrong-platform",
+                severity="error",
+                subject="patches:x",
+                summary="no wheel of `acme-x`, which offers `patches:x`, fits any target",
+                found="acme_x-1.0-py3-none-other.whl (its wheel tag doesn't fit the targets `new` "
+                "and `old`)",
+                where=WHERE,
+                hint="add a wheel of `acme-x` that fits the targets `new` and `old`, or switch "
+                "`patches:x` off",
+            ),
+            id="asked for",
+        ),
+        pytest.param(
+            descriptor(optional=["patches:x"]),
+            [acme("x 1.0", python="<3")],
+            Finding(
+                code="wrong-platform",
+                severity="warning",
+                subject="patches:x",
+                summary=FITS_NONE,
+                found=f"1.0 (requires Python <3, and {BOTH})",
+                where=WHERE,
+                hint="add a wheel of `acme-x` that fits the targets `new` and `old`, or switch "
+                "`patches:x` off",
+            ),
+            id="optional",
+        ),
+        pytest.param(
+            descriptor("patches:x"),
+            [acme("x 1.0", python="<3")],
+            Finding(
+                code="no-solution",
+                severity="error",
+                subject="patches:x",
+                summary="no version of `acme-x` offers `patches:x` so that it fits",
+                found=f"1.0: requires Python <3, and {BOTH}",
+                where=WHERE,
+                hint="add a version of `acme-x` that fits, or switch `patches:x` off",
+            ),
+            id="asked for, for another Python",
+        ),
+    ],
+)
+def test_a_plugin_that_fits_no_target(
+    wanted: Descriptor, wheels: list[Wheel], finding: Finding
+) -> None:
+    choice, derivation = derived(wanted, acme("a 1.0"), *wheels, targets=TARGETS)
+    assert list(derivation.findings) == [finding]
+    assert (derivation.lock is None) is (finding.severity == "error")
+    assert set(verdicts(choice, "acme-x")) == {each.version for each in wheels}
+    assert "patches:x" in choice.known
+
+
+@pytest.mark.parametrize(
+    ("wanted", "wheels"),
+    [
+        (descriptor(off=["patches:x"]), [acme("x 1.0", targets=["other"])]),
+        (descriptor(discover="listed"), [acme("x 1.0", targets=["other"])]),
+        (descriptor(optional=["patches:x"], taken_from={"patches:x": "acme-y"}), []),
+        (ALL, [acme("x 1.0", targets=["other"]), wheel("acme-y 1.0", plugins=["patches:x"])]),
+        (ALL, [wheel("lib 1.0", targets=["other"])]),
+        (ALL, [acme("x 1.0", targets=["other"], broken=True)]),
+    ],
+)
+def test_what_fits_no_target_and_is_not_missed(wanted: Descriptor, wheels: list[Wheel]) -> None:
+    choice = chosen(wanted, acme("a 1.0"), *wheels, targets=TARGETS)
+    assert choice.findings == ()
+
+
+def test_without_targets_it_is_this_interpreter_that_nothing_fits() -> None:
+    wheels = [acme("x 1.0", targets=["other"]), acme("x 0.9", python=">=3.12")]
+    (finding,) = chosen(ALL, *wheels).findings
+    assert finding.summary == (
+        "no wheel of `acme-x`, which offers `patches:x`, fits this interpreter, so it is left out"
+    )
+    assert finding.found == (
+        "acme_x-1.0-py3-none-other.whl (its wheel tag doesn't fit); "
+        "0.9 (requires Python >=3.12, found 3.11.4)"
+    )
+    assert finding.hint == "add a wheel of `acme-x` that fits, or switch `patches:x` off"
+
+
+def test_what_is_only_for_another_target_is_not_unknown() -> None:
+    wheels = [acme("stab 1.0", targets=["new"]), acme("stat 1.0")]
+    _, derivation = derived(descriptor("patches:stab"), *wheels, targets=TARGETS)
+    assert list(derivation.findings) == [
+        Finding(
+            code="requirement-unmet",
+            severity="error",
+            subject="patches:stab",
+            summary="`patches:stab` is wanted, and of `acme-stab` no wheel fits the target `old`",
+            expected="`patches:stab`",
+            found="acme_stab-1.0-py3-none-new.whl",
+            where=WHERE,
+            hint="add a wheel of `acme-stab` that fits the target `old`, or switch "
+            "`patches:stab` off",
+        )
+    ]
+    off = descriptor(off=["patches:stab"])
+    assert derived(off, *wheels, targets=TARGETS)[1].findings == ()
+
+
+@pytest.mark.parametrize(
+    ("library", "summary", "hint"),
+    [
+        (
+            wheel("lib 1.0", targets=["other"]),
+            "`patches:a` (acme-a 1.0) requires `lib>=1`, and of `lib` no wheel fits the targets "
+            "`new` and `old`",
+            "add a wheel of `lib` that meets `>=1` and fits the targets `new` and `old`, or "
+            "switch `patches:a` off",
+        ),
+        (
+            wheel("lib 1.0", python=">=3.11"),
+            "no version of `lib` can be taken: `patches:a` (acme-a 1.0) requires `lib>=1`",
+            "add a wheel of `lib` that meets `>=1` and fits the target `old`, or switch "
+            "`patches:a` off",
+        ),
+        (
+            wheel("lib 0.9"),
+            "no version of `lib` can be taken: `patches:a` (acme-a 1.0) requires `lib>=1`",
+            "add a wheel of `lib` that meets `>=1`, or switch `patches:a` off",
+        ),
+    ],
+)
+def test_the_hint_names_the_wheel_that_is_lacking(library: Wheel, summary: str, hint: str) -> None:
+    wheels = [acme("a 1.0", "lib>=1"), library, wheel("lib 0.1", targets=["other"])]
+    (finding,) = chosen(descriptor("patches:a"), *wheels, targets=TARGETS).findings
+    assert (finding.summary, finding.hint) == (summary, hint)
+
+
+def test_a_python_that_is_named_with_its_patch_release_is_shown_so() -> None:
+    from coral_lock.choose.choice import choose
+
+    from .universe import sources
+
+    there = sources(acme("a 1.0", python=">=3.12"), targets=["x"], pythons={"x": "3.10.13"})
+    choice = choose(there, ALL, core_version=None, inference_version=None, kept={})
+    assert verdicts(choice, "acme-a") == {
+        "1.0": "requires Python >=3.12, and target `x` has Python 3.10.13"
+    }
+
+
+def test_nothing_is_taken_without_a_solution() -> None:
+    wheels = [acme("a 1.0", "gone"), acme("a 2.0", "gone"), acme("b 1.0"), acme("b 2.0")]
+    choice = chosen(descriptor("patches:a"), *wheels)
+    assert told(choice.findings) == [("error", "requirement-unmet", "patches:a")]
+    assert verdicts(choice, "acme-a") == {
+        "2.0": "would be taken, but there is no solution",
+        "1.0": "requires `gone`, found nothing",
+    }
+    assert verdicts(choice, "acme-b") == {
+        "2.0": "would be taken, but there is no solution",
+        "1.0": "older than the one that would be taken",
+    }
+
+
+def test_every_distribution_that_takes_part_is_considered() -> None:
+    wheels = [
+        acme("a 1.0", "lib"),
+        wheel("lib 1.0"),
+        wheel("lib 2.0"),
+        wheel("lib 3.0", yanked=True),
+    ]
+    choice = chosen(descriptor(off=["patches:b"]), *wheels, acme("b 1.0"), wheel("other 1.0"))
+    assert list(choice.considered) == ["acme-a", "acme-b", "lib"]
+    assert verdicts(choice, "lib") == {
+        "3.0": "yanked",
+        "2.0": "taken",
+        "1.0": "older than the one taken",
+    }
+    assert verdicts(choice, "acme-b") == {"1.0": "switched off by the descriptor"}
+    assert choice.considered.get("other") is None

@@ -1,0 +1,104 @@
+"""Installations as text: what is written is what is read."""
+
+from __future__ import annotations
+
+import posixpath
+
+import tomlkit
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from packaging.pylock import Pylock
+from packaging.requirements import Requirement
+
+from coral_lock.export.model import Installation, LockedWheel, Pin
+from coral_lock.export.pylock import pylock_text
+from coral_lock.export.requirements import requirements_text
+
+NAMES = st.from_regex(r"[a-z]{1,8}(-[a-z0-9]{1,5})?", fullmatch=True)
+MARKERS = st.sampled_from(
+    [
+        None,
+        "python_version == '3.11' and sys_platform == 'linux' and platform_machine == 'x86_64'",
+        "(python_version == '3.10') or (python_full_version == '3.11.4')",
+    ]
+)
+PARTS = st.from_regex(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,12}", fullmatch=True).filter(
+    lambda part: part not in (".", "..")
+)
+VERSIONS = st.sampled_from(["1.0", "2.0.1", "1!3", "1.0rc1", "1.0.post2", "2.1+cu118"])
+
+
+@st.composite
+def wheels(draw: st.DrawFn, name: str, version: str) -> LockedWheel:
+    tag = draw(st.sampled_from(["py3-none-any", "cp311-cp311-linux_x86_64", "py3-none-win32"]))
+    directory = draw(st.lists(PARTS, max_size=3))
+    file_name = f"{name.replace('-', '_')}-{version}-{tag}.whl"
+    return LockedWheel(
+        path="/".join(["", *directory, file_name]),
+        file_name=file_name,
+        size=draw(st.integers(1, 1 << 40)),
+        sha256=draw(st.text("0123456789abcdef", min_size=64, max_size=64)),
+    )
+
+
+@st.composite
+def installations(draw: st.DrawFn) -> Installation:
+    names = sorted(draw(st.sets(NAMES, max_size=4)))
+    pins = []
+    for name in names:
+        version = draw(VERSIONS)
+        several = draw(st.lists(wheels(name, version), min_size=1, max_size=3))
+        by_name = {wheel.file_name: wheel for wheel in several}
+        pins.append(
+            Pin(
+                name=name,
+                version=version,
+                requires=tuple(sorted(draw(st.sets(st.sampled_from(names))))),
+                wheels=tuple(by_name[file_name] for file_name in sorted(by_name)),
+                marker=draw(MARKERS),
+            )
+        )
+    environments = sorted(draw(st.sets(MARKERS.filter(bool))), key=str)
+    return Installation(
+        pins=tuple(pins),
+        python=draw(st.sampled_from([None, "3.10", "3.12"])),
+        environments=tuple(map(str, environments)),
+        told=tuple(draw(st.sets(st.sampled_from(["inference 0.58.0"])))),
+    )
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(installations(), st.lists(PARTS, max_size=3))
+def test_a_pylock_says_everything(installation: Installation, parts: list[str]) -> None:
+    directory = "/" + "/".join(parts)
+    text = pylock_text(installation, directory)
+    pylock = Pylock.from_dict(tomlkit.parse(text).unwrap())
+    pylock.validate()
+    python = installation.python
+    assert str(pylock.requires_python or "") == (f"=={python}.*" if python else "")
+    assert len(pylock.environments or ()) == len(installation.environments)
+    assert len(pylock.packages) == len(installation.pins)
+    for package, pin in zip(pylock.packages, installation.pins, strict=True):
+        assert (package.name, str(package.version)) == (pin.name, pin.version)
+        assert (package.marker is None) == (pin.marker is None)
+        assert tuple(each["name"] for each in package.dependencies or ()) == pin.requires
+        for found, wheel in zip(package.wheels or (), pin.wheels, strict=True):
+            assert (found.name, found.size) == (wheel.file_name, wheel.size)
+            assert found.hashes == {"sha256": wheel.sha256}
+            assert posixpath.normpath(posixpath.join(directory, str(found.path))) == wheel.path
+    assert pylock_text(installation, directory) == text
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(installations())
+def test_requirements_say_everything(installation: Installation) -> None:
+    lines = requirements_text(installation).replace(" \\\n    ", " ").splitlines()
+    comments = [line for line in lines if line.startswith("#")]
+    assert len(comments) == 1 + len(installation.told)
+    requirements = [line for line in lines if not line.startswith("#")]
+    for line, pin in zip(requirements, installation.pins, strict=True):
+        text, *hashes = line.split(" --hash=sha256:")
+        requirement = Requirement(text)
+        assert (requirement.name, str(requirement.specifier)) == (pin.name, f"=={pin.version}")
+        assert (requirement.marker is None) == (pin.marker is None)
+        assert hashes == sorted({wheel.sha256 for wheel in pin.wheels})

@@ -1,0 +1,117 @@
+"""What is meant by a platform that no wheel tag has."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coral_lock.targets.model import is_platform_tag
+from coral_lock.targets.spelling import doubt_of_platform, likely_platform
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ("aarch64", "manylinux_2_28_aarch64"),
+        ("arm64", "manylinux_2_28_aarch64"),
+        ("linux-aarch64", "manylinux_2_28_aarch64"),
+        ("linux/arm64", "manylinux_2_28_aarch64"),
+        ("linux/arm64/v8", "manylinux_2_28_aarch64"),
+        ("aarch64-unknown-linux-gnu", "manylinux_2_28_aarch64"),
+        ("x86-64", "manylinux_2_28_x86_64"),
+        ("linux/amd64", "manylinux_2_28_x86_64"),
+        ("x86_64-unknown-linux-musl", "musllinux_1_2_x86_64"),
+        ("alpine-arm64", "musllinux_1_2_aarch64"),
+        ("linux/arm/v7", "manylinux_2_28_armv7l"),
+        ("Manylinux_2_31_ARM64", "manylinux_2_31_aarch64"),
+        ("manylinux2014-aarch64", "manylinux2014_aarch64"),
+        ("manylinux-x86_64", "manylinux_2_28_x86_64"),
+        ("macosx-11.0-aarch64", "macosx_11_0_arm64"),
+        ("darwin-x64", "macosx_11_0_x86_64"),
+        ("win-amd64", "win_amd64"),
+        ("x86_64-pc-windows-msvc", "win_amd64"),
+        ("windows/386", "win32"),
+        ("jetson", None),
+        ("linux_", None),
+        ("darwin-riscv64", None),
+        ("windows-riscv64", None),
+        ("arm64" * 100, None),
+        ("", None),
+    ],
+)
+def test_what_a_text_may_stand_for(text: str, tag: str | None) -> None:
+    assert likely_platform(text) == tag
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        "linux_aarch64",
+        "linux_armv7l",
+        "manylinux1_i686",
+        "manylinux_2_31_aarch64",
+        "musllinux_1_2_x86_64",
+        "macosx_11_0_arm64",
+        "macosx_10_9_universal2",
+        "win_amd64",
+        "win_arm64",
+        "win32",
+    ],
+)
+def test_a_tag_like_those_of_wheels_is_beyond_doubt(tag: str) -> None:
+    assert doubt_of_platform(tag) is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "doubt"),
+    [
+        (
+            "aarch64",
+            "`aarch64` is a platform tag of no known kind, so it stands for itself alone; "
+            "did you mean `manylinux_2_28_aarch64`?",
+        ),
+        (
+            "manylinux_2_28",
+            "`manylinux_2_28` is a platform tag of no known kind, so it stands for itself alone",
+        ),
+        (
+            "manylinux_2_28_amd64",
+            "wheels for Linux don't call an architecture `amd64`; "
+            "did you mean `manylinux_2_28_x86_64`?",
+        ),
+        (
+            "macosx_11_0_aarch64",
+            "wheels for macOS don't call an architecture `aarch64`; "
+            "did you mean `macosx_11_0_arm64`?",
+        ),
+        (
+            "win_x86_64",
+            "wheels for Windows don't call an architecture `x86_64`; did you mean `win_amd64`?",
+        ),
+    ],
+)
+def test_what_is_odd_about_a_tag(tag: str, doubt: str) -> None:
+    assert doubt_of_platform(tag) == doubt
+
+
+_WORDS = st.sampled_from(
+    [
+        "linux", "manylinux", "manylinux2014", "musl", "musllinux", "macosx", "darwin", "win",
+        "windows", "win32", "win64", "any", "arm", "arm64", "aarch64", "x86", "x86_64", "amd64",
+        "riscv64", "1", "2", "28", "gnu", "x", "", "é",
+    ]
+)  # fmt: skip
+
+
+@given(
+    st.builds(
+        lambda words, by: by.join(words), st.lists(_WORDS, max_size=6), st.sampled_from("_-/.")
+    )
+    | st.text()
+)
+def test_what_is_proposed_is_beyond_doubt(text: str) -> None:
+    tag = likely_platform(text)
+    if tag is not None:
+        assert is_platform_tag(tag)
+        assert doubt_of_platform(tag) is None

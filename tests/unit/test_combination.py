@@ -1,0 +1,269 @@
+"""The locks of two targets, one of them changed, and what keeps them out of one lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from coral_lock.finding import ERROR, Finding
+from coral_lock.lockfile.model import ExcludedPlugin, HostPackage, Lock, LockedDistribution
+from coral_lock.lockfile.parts import part_of
+from coral_lock.resolve.combination import combine
+from coral_lock.targets.model import Target
+from tests.support.locks import (
+    ARM_TAG,
+    JETSON,
+    SERVER,
+    TAG,
+    X86_TAG,
+    digest_of,
+    lock_of_targets,
+)
+
+CAMERA = "patches:camera_stabilizer"
+TARGETS = lock_of_targets().targets
+ONE_VERSION = (
+    "leave one version that fits every target in the wheelhouse, or write a lock for each target"
+)
+SAME_SOURCES = "build the wheels of `my-package` from the same sources"
+
+
+def parts() -> dict[str, Lock]:
+    lock = lock_of_targets()
+    return {target.name: part_of(lock, target.name) for target in lock.targets}
+
+
+def combined(server: Lock) -> tuple[Lock | None, tuple[Finding, ...]]:
+    """Return what the sample's part for the jetson and a changed one for the server make."""
+    return combine({**parts(), SERVER: server}, TARGETS)
+
+
+def host(**changes: object) -> Lock:
+    server = parts()[SERVER]
+    return server.replace(host=server.host.replace(**changes))
+
+
+def camera(**changes: object) -> Lock:
+    server = parts()[SERVER]
+    (plugin,) = server.plugins
+    return server.replace(plugins=(plugin.replace(**changes),))
+
+
+def numpy(**changes: object) -> Lock:
+    server = parts()[SERVER]
+    package, other = server.distributions
+    return server.replace(distributions=(package, other.replace(**changes)))
+
+
+def conflict(
+    subject: str, summary: str, expected: str, found: str, hint: str | None
+) -> tuple[str | None, ...]:
+    return subject, summary, expected, found, hint
+
+
+def field(what: str, found: str) -> tuple[str | None, ...]:
+    """Return the conflict over what the spec of the camera's plugin says."""
+    return conflict(
+        CAMERA,
+        f"the {what} of `{CAMERA}` differs between the targets",
+        "the same for every target",
+        found,
+        SAME_SOURCES,
+    )
+
+
+CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
+    (
+        lambda: parts()[SERVER].replace(platform="onnx"),
+        conflict(
+            "platform",
+            "the targets have different platforms to be told to plugins",
+            "one platform",
+            "rknn for `jetson`, onnx for `server`",
+            "say `platform` in the descriptor",
+        ),
+    ),
+    (
+        lambda: host(core=HostPackage(distribution="coral-inference", version="0.0.5")),
+        conflict(
+            "coral-inference",
+            "the targets have different versions of the core host",
+            "one version",
+            "coral-inference==0.0.4 for `jetson`, coral-inference==0.0.5 for `server`",
+            ONE_VERSION,
+        ),
+    ),
+    (
+        lambda: host(inference=HostPackage(distribution="inference-gpu", version="0.58.0")),
+        conflict(
+            "inference",
+            "the targets have different versions of the inference host",
+            "one version",
+            "inference==0.58.0 for `jetson`, inference-gpu==0.58.0 for `server`",
+            ONE_VERSION,
+        ),
+    ),
+    (
+        lambda: host(core=None),
+        conflict(
+            "coral-inference",
+            "the targets have different versions of the core host",
+            "one version",
+            "coral-inference==0.0.4 for `jetson`, none for `server`",
+            ONE_VERSION,
+        ),
+    ),
+    (
+        lambda: numpy(version="2.1.0", digests={X86_TAG: digest_of("D")}),
+        conflict(
+            "numpy",
+            "the targets need different versions of `numpy`",
+            "one version",
+            "2.0.0 for `jetson`, 2.1.0 for `server`",
+            ONE_VERSION,
+        ),
+    ),
+    (
+        lambda: numpy(digests={X86_TAG: digest_of("D"), ARM_TAG: digest_of("Z")}),
+        conflict(
+            "numpy",
+            f"`numpy` has different bytes for the wheel tag `{ARM_TAG}`",
+            "one digest",
+            f"{digest_of('B')} for `jetson`, {digest_of('Z')} for `server`",
+            "take the same wheel for every target",
+        ),
+    ),
+    (
+        lambda: numpy(digests={}),
+        conflict(
+            "numpy",
+            "`numpy` is an editable install for some targets only",
+            "a digest for every target",
+            "none for `server`",
+            "install it from a wheel",
+        ),
+    ),
+    (
+        lambda: camera(distribution="numpy"),
+        conflict(
+            CAMERA,
+            f"`{CAMERA}` comes from different distributions",
+            "one distribution",
+            "my-package for `jetson`, numpy for `server`",
+            "choose one in the descriptor: "
+            "`patches: {camera_stabilizer: {distribution: my-package}}`",
+        ),
+    ),
+    (
+        lambda: camera(entry_point="my_package:register"),
+        field(
+            "entry point",
+            "my_package.coral_plugins:register_camera_stabilizer for `jetson`, "
+            "my_package:register for `server`",
+        ),
+    ),
+    (
+        lambda: camera(description="Other\n"),
+        field(
+            "description",
+            '"Improve camera stream stability" for `jetson`, "Other\\n" for `server`',
+        ),
+    ),
+    (
+        lambda: camera(min_core_version=None),
+        field("required core version", "0.0.4 for `jetson`, none for `server`"),
+    ),
+    (
+        lambda: camera(min_inference_version="1.0"),
+        field("required inference version", "0.9.0 for `jetson`, 1.0 for `server`"),
+    ),
+    (
+        lambda: camera(optional=False),
+        field("`optional`", "true for `jetson`, false for `server`"),
+    ),
+    (
+        lambda: camera(default_config_overrides={"services": {"x": 1}}),
+        field("configuration", "{} for `jetson`, {services: {x: 1}} for `server`"),
+    ),
+    (
+        lambda: camera(env=("ACME_TOKEN",)),
+        field("needed environment variables", "[] for `jetson`, [ACME_TOKEN] for `server`"),
+    ),
+    (
+        lambda: camera(after=("patches:future",)),
+        field("`after`", "[backends:rknn] for `jetson`, [patches:future] for `server`"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("make", "expected"), CASES)
+def test_what_keeps_targets_apart(
+    make: Callable[[], Lock], expected: tuple[str | None, ...]
+) -> None:
+    lock, findings = combined(make())
+    assert lock is None
+    assert {(finding.code, finding.severity) for finding in findings} == {("conflict", ERROR)}
+    assert [
+        (each.subject, each.summary, each.expected, each.found, each.hint) for each in findings
+    ] == [expected]
+
+
+def test_everything_is_told_at_once_and_targets_of_one_mind_together() -> None:
+    apart = numpy(version="2.1.0").replace(platform="onnx")
+    nano = Target(name="nano", python="3.11", platform="linux_armv7l")
+    lock, findings = combine({**parts(), SERVER: apart, "nano": apart}, (*TARGETS, nano))
+    assert lock is None
+    assert [(finding.subject, finding.found) for finding in findings] == [
+        ("numpy", "2.0.0 for `jetson`, 2.1.0 for `nano` and `server`"),
+        ("platform", "rknn for `jetson`, onnx for `nano` and `server`"),
+    ]
+
+
+def test_parts_make_the_lock_with_the_digests_of_each() -> None:
+    lock = lock_of_targets()
+    assert combine(parts(), TARGETS) == (lock, ())
+    jetson = parts()[JETSON]
+    package, other, backend = jetson.distributions
+    other = other.replace(digests={ARM_TAG: digest_of("B")})
+    of_own = {
+        JETSON: jetson.replace(distributions=(package, other, backend)),
+        SERVER: numpy(digests={X86_TAG: digest_of("D")}),
+    }
+    assert combine(of_own, TARGETS[::-1]) == (lock, ())
+
+
+def test_plugins_of_one_name_left_out_from_several_distributions_are_told_apart() -> None:
+    one = parts()
+    for target, distribution in ((JETSON, "a"), (SERVER, "b")):
+        plugin = ExcludedPlugin(id="patches:x", distribution=distribution, reason="off")
+        one[target] = one[target].replace(excluded=(plugin,))
+    lock, _ = combine(one, TARGETS)
+    assert lock is not None
+    assert [(plugin.id, plugin.targets) for plugin in lock.excluded] == [
+        ("patches:x@a", (JETSON,)),
+        ("patches:x@b", (SERVER,)),
+    ]
+    assert part_of(lock, JETSON) == one[JETSON]
+
+
+def test_a_common_order_of_activation_is_needed() -> None:
+    """Each waits for the other on a target where that one is left out."""
+    one = parts()
+    base = one[JETSON].plugins[1].replace(distribution="acme", after=())
+    acme = LockedDistribution(name="acme", version="1.0", digests={TAG: digest_of("E")})
+    for target, name, other in ((JETSON, "a", "b"), (SERVER, "b", "a")):
+        one[target] = one[target].replace(
+            plugins=(base.replace(id=f"patches:{name}", after=(f"patches:{other}",)),),
+            excluded=(ExcludedPlugin(id=f"patches:{other}", distribution="acme", reason="off"),),
+            distributions=(acme,),
+        )
+    lock, (finding,) = combine(one, TARGETS)
+    assert lock is None
+    assert (finding.code, finding.subject, finding.summary, finding.hint) == (
+        "conflict",
+        'plugins["patches:a"].after',
+        "the targets can't be in one lock: "
+        "plugins wait for each other: `patches:a` → `patches:b` → `patches:a`",
+        "remove one of these ids from `after` in the descriptor",
+    )

@@ -1,0 +1,164 @@
+"""The host: what is there, what was told of it, and where the two disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import pytest
+
+from coral_lock.descriptor.load import load_descriptor
+from coral_lock.errors import BrokenDistributionError
+from coral_lock.finding import ERROR, Finding
+from coral_lock.inventory import Distribution
+from coral_lock.lockfile.model import Host, HostPackage
+from coral_lock.plugin.facts import PluginFacts
+from coral_lock.reporter import Reporter
+from coral_lock.resolve.compatibility import UnmetRequirement, unmet_requirement
+from coral_lock.resolve.hosts import find_host
+
+PINS = ("host.core=0.0.4", "host.inference=0.58.0")
+
+
+class Shelf:
+    """An inventory of distributions about which only the version matters."""
+
+    def __init__(self, **versions: str) -> None:
+        self._versions = {name.replace("_", "-"): version for name, version in versions.items()}
+
+    def plugin_distributions(self) -> tuple[Distribution, ...]:
+        return ()
+
+    def find(self, name: str) -> Distribution | None:
+        if name not in self._versions:
+            return None
+        version = self._versions[name]
+        location = f"wheels/{name}-{version}.whl"
+        return Distribution(
+            name=name, version=version, requires=(), entry_points=(), location=location
+        )
+
+    def read_source(self, name: str, path: str) -> bytes | None:
+        return None
+
+    def digests(
+        self, names: Sequence[str], reporter: Reporter
+    ) -> Iterator[tuple[str, Mapping[str, str] | BrokenDistributionError]]:
+        return iter(())
+
+    def stated_files(self, name: str) -> Mapping[str, str]:
+        return {}
+
+    def python_version(self) -> str:
+        return "3.10"
+
+    def marker_environment(self) -> Mapping[str, str]:
+        return {}
+
+
+def _find(
+    shelf: Shelf,
+    *settings: str,
+    core: str | None = None,
+    inference: str | None = None,
+) -> tuple[Host, tuple[Finding, ...]]:
+    return find_host(shelf, core, inference, load_descriptor(None, settings=settings))
+
+
+def _host(core: str | None, inference: str | None, name: str = "inference") -> Host:
+    return Host(
+        core=HostPackage(distribution="coral-inference", version=core) if core else None,
+        inference=HostPackage(distribution=name, version=inference) if inference else None,
+        python="3.10",
+    )
+
+
+def test_nothing_is_there_and_nothing_is_told() -> None:
+    assert _find(Shelf()) == (_host(None, None), ())
+
+
+def test_the_descriptor_tells_what_is_not_there() -> None:
+    assert _find(Shelf(), *PINS) == (_host("0.0.4", "0.58.0"), ())
+
+
+def test_a_flag_wins_over_the_descriptor() -> None:
+    assert _find(Shelf(), *PINS, core="0.0.5") == (_host("0.0.5", "0.58.0"), ())
+
+
+def test_what_is_there_is_the_host_and_may_be_told_too() -> None:
+    shelf = Shelf(coral_inference="0.0.4", inference_gpu="0.58.0")
+    there = _host("0.0.4", "0.58.0", "inference-gpu")
+    assert _find(shelf) == (there, ())
+    assert _find(shelf, *PINS) == (there, ())
+    assert _find(shelf, 'host.inference="0.58"', core="v0.0.4") == (there, ())
+
+
+@pytest.mark.parametrize("told", ["0.0.5", "latest"])
+def test_a_flag_that_tells_another_version(told: str) -> None:
+    host, findings = _find(Shelf(coral_inference="0.0.4"), core=told)
+    assert host == _host("0.0.4", None)
+    assert findings == (
+        Finding(
+            code="host-drift",
+            severity=ERROR,
+            subject="coral-inference",
+            summary="`--core-version` tells another version than the one that is there",
+            expected=told,
+            found="0.0.4",
+            where="wheels/coral-inference-0.0.4.whl",
+            hint="leave `--core-version` out, or provide that version",
+        ),
+    )
+
+
+def test_a_descriptor_that_tells_another_version() -> None:
+    host, findings = _find(Shelf(inference_core="0.59.0"), *PINS)
+    assert host == _host("0.0.4", "0.59.0", "inference-core")
+    assert findings == (
+        Finding(
+            code="host-drift",
+            severity=ERROR,
+            subject="inference-core",
+            summary="`host.inference` in the descriptor tells another version than the one "
+            "that is there",
+            expected="0.58.0",
+            found="0.59.0",
+            where="--set host.inference=0.58.0",
+            hint="remove `host.inference`, or provide that version",
+        ),
+    )
+
+
+def test_one_host_under_two_names() -> None:
+    host, findings = _find(Shelf(inference="0.58.0", inference_gpu="0.59.0"))
+    assert host == _host(None, "0.58.0")
+    assert findings == (
+        Finding(
+            code="conflict",
+            severity=ERROR,
+            subject="inference",
+            summary="the inference host is there under several names, which overwrite each "
+            "other's files",
+            expected="one of them",
+            found="inference 0.58.0, inference-gpu 0.59.0",
+            hint="keep one: uninstall all of them and install the one you want, or take the "
+            "others' wheels away",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "role", "distribution"),
+    [
+        ("min_core_version", "core", "coral-inference"),
+        ("min_inference_version", "inference", "inference"),
+    ],
+)
+def test_a_host_that_nobody_tells(field: str, role: str, distribution: str) -> None:
+    facts = PluginFacts(name="camera").replace(**{field: "0.0.4"})
+    assert unmet_requirement(facts, _host(None, None)) == UnmetRequirement(
+        code="host-unknown",
+        reason=f"requires {distribution} >= 0.0.4, and no {role} host is there",
+        hint=f"tell its version with `--{role}-version V`, or with "
+        f'`host: {{{role}: "V"}}` in the descriptor, or add it',
+        is_uncertain=True,
+    )

@@ -1,0 +1,326 @@
+"""What is kept of wheels between runs, and when it doesn't count."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from coral_lock.errors import BrokenDistributionError
+from coral_lock.inventory import EntryPoint
+from coral_lock.reporter import Reporter
+from coral_lock.targets.environment import this_environment
+from coral_lock.wheels.archive import WheelArchive
+from coral_lock.wheels.cache import KnownWheel, WheelCache
+from coral_lock.wheels.cache_directory import CacheDirectory, default_cache_base
+from coral_lock.wheels.contents import WheelContents, read_contents
+from coral_lock.wheels.metadata import WheelFacts
+from coral_lock.wheels.view import WheelhouseView
+from coral_lock.wheels.wheelhouse import Wheelhouse
+from tests.support.handmade_wheels import make_wheel
+
+KEY = "a" * 64
+FACTS = WheelFacts(
+    dist_info="Acme-1.0.dist-info",
+    name="Acme",
+    version="1.0",
+    requires=("click>=8; python_version < '4'", "numpy"),
+    entry_points=(EntryPoint(group="patches", name="an acme", value="acme:register"),),
+    requires_python=">=3.10",
+)
+CONTENTS = WheelContents(
+    tag="py3-none-any",
+    digest="t1:81efhXpW63h+giO28oddyDIuj0TQcNKWXbd3c87w9SE=",
+    files={"acme/__init__.py": "1" * 64, "acme/Ünï  code.py": "2" * 64},
+)
+KNOWN = KnownWheel(facts=FACTS, contents=CONTENTS)
+
+
+def directory_of(base: Path) -> Path:
+    return base / "coral-lock" / "wheels" / "v2"
+
+
+def digest_of(directory: Path, cache: WheelCache | None) -> object:
+    """Return the digest of the one distribution in a wheelhouse, or why there is none."""
+    house = Wheelhouse([str(directory)], cache=cache)
+    view = WheelhouseView(house, this_environment())
+    (name,) = view.names()
+    inventory = view.chosen({name: view.releases(name)[0].version})
+    ((_, digest),) = inventory.digests([name], Reporter())
+    return digest
+
+
+def forbid_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise AssertionError("the wheel is read though the cache knows it")
+
+    monkeypatch.setattr("coral_lock.wheels.hashing.read_contents", fail)
+
+
+def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
+    base = tmp_path / "not" / "there" / "yet"
+    cache = WheelCache(str(base))
+    assert cache.problem is None
+    assert cache.load(KEY) is None
+    cache.store(KEY, KNOWN)
+    loaded = WheelCache(str(base)).load(KEY)
+    assert cache.load(KEY) == loaded == KNOWN
+    assert loaded is not None
+    assert list(loaded.contents.files) == list(CONTENTS.files)
+    entry = directory_of(base) / KEY
+    assert os.listdir(directory_of(base)) == [KEY]
+    assert stat.S_IMODE(entry.stat().st_mode) == 0o600
+    assert stat.S_IMODE(directory_of(base).stat().st_mode) == 0o700
+
+
+def test_an_entry_of_another_wheel_does_not_count(tmp_path: Path) -> None:
+    cache = WheelCache(str(tmp_path))
+    cache.store(KEY, KNOWN)
+    shutil.copy(directory_of(tmp_path) / KEY, directory_of(tmp_path) / ("b" * 64))
+    assert cache.load("b" * 64) is None
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_a_torn_or_edited_entry_does_not_count(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    base = tmp_path_factory.mktemp("cache")
+    cache = WheelCache(str(base))
+    cache.store(KEY, KNOWN)
+    entry = directory_of(base) / KEY
+    sound = entry.read_bytes()
+    position = data.draw(st.integers(0, len(sound) - 1))
+    change = data.draw(st.sampled_from(["cut", "flip", "drop", "grow"]))
+    torn = bytearray(sound)
+    if change == "cut":
+        del torn[position:]
+    elif change == "flip":
+        torn[position] ^= data.draw(st.integers(1, 255))
+    elif change == "drop":
+        del torn[position]
+    else:
+        torn.insert(position, data.draw(st.integers(0, 255)))
+    entry.write_bytes(torn)
+    assert cache.load(KEY) == (KNOWN if torn == sound else None)
+    cache.store(KEY, KNOWN)
+    assert entry.read_bytes() == sound
+
+
+def test_an_entry_that_is_not_a_file(tmp_path: Path) -> None:
+    cache = WheelCache(str(tmp_path))
+    os.mkfifo(directory_of(tmp_path) / KEY)
+    assert cache.load(KEY) is None
+    cache.store(KEY, KNOWN)
+    assert cache.load(KEY) == KNOWN
+
+
+@pytest.mark.parametrize(
+    "contents",
+    [
+        CONTENTS.replace(files={"a\nb": "1" * 64}),
+        CONTENTS.replace(files={"a\udcff": "1" * 64}),
+        CONTENTS.replace(files={"a": "1"}),
+        CONTENTS.replace(files={"": "1" * 64}),
+        CONTENTS.replace(files={"a": "G" * 64}),
+        CONTENTS.replace(tag="a\nb"),
+        CONTENTS.replace(digest="t1:"),
+    ],
+)
+def test_contents_that_could_not_be_read_again_are_not_kept(
+    tmp_path: Path, contents: WheelContents
+) -> None:
+    cache = WheelCache(str(tmp_path))
+    cache.store(KEY, KNOWN.replace(contents=contents))
+    assert os.listdir(directory_of(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        FACTS.replace(name="a\nb"),
+        FACTS.replace(version="1\n0"),
+        FACTS.replace(requires=("a\nb",)),
+        FACTS.replace(requires_python=""),
+        FACTS.replace(entry_points=(EntryPoint(group="patches", name="x", value="a b"),)),
+    ],
+)
+def test_facts_that_could_not_be_read_again_are_not_kept(tmp_path: Path, facts: WheelFacts) -> None:
+    cache = WheelCache(str(tmp_path))
+    cache.store(KEY, KNOWN.replace(facts=facts))
+    assert os.listdir(directory_of(tmp_path)) == []
+
+
+def test_facts_without_anything_optional(tmp_path: Path) -> None:
+    bare = FACTS.replace(requires=(), entry_points=(), requires_python=None)
+    known = KnownWheel(facts=bare, contents=CONTENTS.replace(files={}))
+    cache = WheelCache(str(tmp_path))
+    cache.store(KEY, known)
+    assert cache.load(KEY) == known
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("2 1 2", "1 2 2"),
+        ("2 1 2", "2 1 1"),
+        ("2 1 2", "2 1"),
+        ("2 1 2", "2 1 2 0"),
+        ("2 1 2", "-2 5 2"),
+        ("2 1 2", "99999999999999999999 1 2"),
+        (f"{'2' * 64}  acme/\u00dcn", f"{'2' * 64}  acme/\u00dcn\n"),
+        (f"{'1' * 64}  ", f"{'1' * 64} -"),
+        ("  acme/__init__.py", "  zebra.py"),
+        ("  acme/__init__.py", "  "),
+    ],
+)
+def test_a_broken_entry_with_a_true_checksum_does_not_count(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    cache = WheelCache(str(tmp_path))
+    cache.store(KEY, KNOWN)
+    directory = CacheDirectory(str(tmp_path))
+    text = directory.read(KEY, 1 << 20)
+    assert text is not None
+    assert old in text
+    directory.write(KEY, text.replace(old, new))
+    assert cache.load(KEY) is None
+
+
+def test_a_directory_that_others_can_write_to(tmp_path: Path) -> None:
+    WheelCache(str(tmp_path)).store(KEY, KNOWN)
+    for directory in (directory_of(tmp_path), directory_of(tmp_path).parents[1]):
+        directory.chmod(0o770)
+        cache = WheelCache(str(tmp_path))
+        assert cache.problem == f"`{directory}` can be written by others"
+        assert cache.load(KEY) is None
+        cache.store("b" * 64, KNOWN)
+        directory.chmod(0o755)
+    assert WheelCache(str(tmp_path)).problem is None
+    assert os.listdir(directory_of(tmp_path)) == [KEY]
+
+
+def test_a_directory_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    WheelCache(str(tmp_path))
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    cache = WheelCache(str(tmp_path))
+    assert cache.problem == f"`{tmp_path / 'coral-lock'}` belongs to another user"
+
+
+def test_a_link_in_place_of_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    (tmp_path / "coral-lock").symlink_to("elsewhere")
+    problem = WheelCache(str(tmp_path)).problem
+    assert problem == f"`{tmp_path / 'coral-lock'}` isn't a directory"
+
+
+def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    cache = WheelCache(str(tmp_path / "file"))
+    assert cache.problem == f"`{tmp_path / 'file'}` can't be made: File exists"
+    assert cache.load(KEY) is None
+    cache.store(KEY, KNOWN)
+
+
+@pytest.mark.parametrize(("module", "function"), [(tempfile, "mkstemp"), (os, "replace")])
+def test_a_full_disk_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, function: str
+) -> None:
+    cache = WheelCache(str(tmp_path))
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(module, function, fail)
+    cache.store(KEY, KNOWN)
+    monkeypatch.undo()
+    assert os.listdir(directory_of(tmp_path)) == []
+    directory_of(tmp_path).rmdir()
+    cache.store(KEY, KNOWN)
+    assert cache.load(KEY) is None
+
+
+def test_the_default_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert default_cache_base() == "/somewhere"
+    for unusable in ("", "relative"):
+        monkeypatch.setenv("XDG_CACHE_HOME", unusable)
+        assert default_cache_base() == "/home/somebody/.cache"
+
+
+def test_a_known_wheel_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    make_wheel(house, "acme", {"acme.py": "x = 1"})
+    plain = digest_of(house, None)
+    cache = WheelCache(str(tmp_path))
+    assert digest_of(house, cache) == plain
+    forbid_reading(monkeypatch)
+    moved = house.rename(tmp_path / "moved")
+    assert digest_of(moved, cache) == plain
+
+
+def test_a_wheel_whose_bytes_change_is_another(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    cache = WheelCache(str(tmp_path))
+    wheel = make_wheel(house, "acme", {"acme.py": "x = 1"})
+    first = digest_of(house, cache)
+    status = wheel.stat()
+    make_wheel(house, "acme", {"acme.py": "x = 2"})
+    os.utime(wheel, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert wheel.stat().st_size == status.st_size
+    assert digest_of(house, cache) == digest_of(house, None) != first
+
+
+def test_a_known_wheel_under_a_false_name_is_refused(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    cache = WheelCache(str(tmp_path))
+    wheel = make_wheel(house, "acme", {"acme.py": "x = 1"})
+    assert isinstance(digest_of(house, cache), dict)
+    renamed = wheel.rename(house / "acme-2.0-py3-none-any.whl")
+    error = digest_of(house, cache)
+    assert isinstance(error, BrokenDistributionError)
+    assert (error.code, error.where) == ("wheel-malformed", str(renamed))
+    assert str(error) == str(digest_of(house, None))
+
+
+def test_a_refusal_is_not_kept(tmp_path: Path) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    wheel = make_wheel(house, "acme", {"acme.py": "x = 1"})
+    wheel.write_bytes(wheel.read_bytes().replace(b"x = 1", b"x = 2"))
+    error = digest_of(house, WheelCache(str(tmp_path)))
+    assert isinstance(error, BrokenDistributionError)
+    assert str(error) == str(digest_of(house, None))
+    assert os.listdir(directory_of(tmp_path)) == []
+
+
+def test_a_wheel_that_changes_behind_its_hash_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    wheel = make_wheel(house, "acme", {"acme.py": "x = 1"})
+
+    def read_and_change(archive: WheelArchive) -> WheelContents:
+        contents = read_contents(archive)
+        os.utime(wheel, ns=(0, 0))
+        return contents
+
+    monkeypatch.setattr("coral_lock.wheels.hashing.read_contents", read_and_change)
+    for cache in (WheelCache(str(tmp_path)), None):
+        error = digest_of(house, cache)
+        assert isinstance(error, BrokenDistributionError)
+        assert str(error) == f"the wheel changed while it was read ({wheel})"
+        os.utime(wheel)
+    assert os.listdir(directory_of(tmp_path)) == []
