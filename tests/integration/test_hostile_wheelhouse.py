@@ -1,0 +1,175 @@
+"""Wheels, locks and command lines that mean harm: refused, in little time, and by name."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.support.handmade_wheels import make_wheel
+from tests.support.in_process import WorkingDirectory
+from tests.support.plugin_wheels import make_plugin
+
+SPEC = (
+    "from coral_inference.runtime.plugins import PluginSpec\n"
+    'spec = PluginSpec(name="acme", activate=lambda config: True)\n'
+)
+LARGE = "#" * (1100 << 10)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> WorkingDirectory:
+    (tmp_path / "house").mkdir()
+    return WorkingDirectory(directory=tmp_path)
+
+
+@pytest.fixture
+def house(work: WorkingDirectory) -> Path:
+    return work.directory / "house"
+
+
+@pytest.mark.parametrize(
+    "marker", ["'x' == 'y'", "'a' in 'b'", "extras in 'x'", "dependency_groups == 'x'"]
+)
+def test_a_marker_that_means_nothing_is_no_requirement(
+    work: WorkingDirectory, house: Path, marker: str
+) -> None:
+    make_plugin(house, "acme", requires=f"lens; {marker}")
+    outcome = work.coral("lock", "--wheels", "house").require(1)
+    assert (
+        f"error[requirement-unmet]: `acme` requires `lens; {marker}`, "
+        "found a requirement that isn't PEP 508\n"
+    ) in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    "requirement",
+    [f"acme=={'9' * 5000}", f"acme[{','.join(f'e{n}' for n in range(3000))}]"],
+    ids=["digits", "extras"],
+)
+def test_a_requirement_of_endless_length_is_none(
+    work: WorkingDirectory, house: Path, requirement: str
+) -> None:
+    make_plugin(house, "acme", requires=requirement)
+    outcome = work.coral("lock", "--wheels", "house").require(1)
+    assert "found a requirement that isn't PEP 508\n" in outcome.stderr
+    assert len(outcome.stderr) < 2000
+
+
+def test_an_entry_point_of_endless_length_is_none(work: WorkingDirectory, house: Path) -> None:
+    make_wheel(house, "acme", {"acme.py": SPEC}, entry_point=f"{'a.' * 50_000}a:b")
+    outcome = work.coral("lock", "--wheels", "house").require(1)
+    assert "an entry point is declared in a form that isn't `name = module:attribute`" in (
+        outcome.stderr
+    )
+    assert len(outcome.stderr) < 2000
+
+
+def test_a_manifest_that_is_too_large_is_not_absent(work: WorkingDirectory, house: Path) -> None:
+    files = {"acme/__init__.py": SPEC, "acme/coral_plugin.yaml": f"manifest_version: 9\n{LARGE}"}
+    make_wheel(house, "acme", files, entry_point="acme:spec")
+    outcome = work.coral("lock", "--wheels", "house").require(1)
+    assert (
+        "error[manifest-invalid]: `patches:acme` of `acme` can't be understood: the member "
+        "`acme/coral_plugin.yaml` has more than 1048576 bytes\n"
+    ) in outcome.stderr
+
+
+def test_a_package_that_is_too_large_does_not_make_way_for_a_module(
+    work: WorkingDirectory, house: Path
+) -> None:
+    """Python imports the package, so the module beside it says nothing of the plugin."""
+    files = {"acme/__init__.py": "", "acme/plug.py": SPEC, "acme/plug/__init__.py": SPEC + LARGE}
+    make_wheel(house, "acme", files, entry_point="acme.plug:spec")
+    work.coral("lock", "--wheels", "house").require(1)
+    assert not work.lock_path.exists()
+
+
+def test_a_version_is_no_line_of_requirements(work: WorkingDirectory, house: Path) -> None:
+    make_plugin(house, "acme")
+    injected = "0.0.4\n--index-url https://example.org/simple\n#"
+    refused = work.coral("lock", "--wheels", "house", "--core-version", injected).require(2)
+    assert refused.stderr.startswith("error: `--core-version` tells no version\n")
+    text = work.locked("--wheels", "house", "--core-version=0.0.4")
+    for version in (injected, "0.0.4 ; python_version > '3'"):
+        work.write("coral.lock", text.replace('"0.0.4"', json.dumps(version)))
+        outcome = work.coral("export", "--format=requirements", "--wheels=house").require(1)
+        assert outcome.stdout == ""
+        assert "the lock's version of `coral-inference` isn't one that installers understand" in (
+            outcome.stderr
+        )
+    work.write("coral.lock", text.replace('"version": "1.0"', '"version": "1.0\\n"'))
+    assert work.coral("export", "--format=requirements", "--wheels=house").code == 1
+
+
+def test_wheels_that_differ_where_no_digest_looks_are_not_exported(
+    work: WorkingDirectory, house: Path
+) -> None:
+    make_plugin(house, "acme", build="5")
+    work.locked("--wheels", "house")
+    text = (house / "acme-1.0-5-py3-none-any.whl").read_bytes()
+    (house / "acme-1.0-5-py3-none-any.whl").unlink()
+    make_wheel(
+        house,
+        "acme",
+        {"acme.py": _source(text), "acme-1.0.data/scripts/coral-runtime": "#!python\n"},
+        entry_point="acme:spec",
+        build="9",
+    )
+    (house / "acme-1.0-5-py3-none-any.whl").write_bytes(text)
+    work.coral("lock", "--wheels", "house", "--check").require(0)
+    outcome = work.coral("export", "--format=requirements", "--wheels=house").require(1)
+    assert outcome.stdout == ""
+    assert (
+        "error[conflict]: several wheels of `acme` 1.0 have the locked digest and differ in what "
+        "it doesn't cover: scripts, headers or data\n"
+        "  expected: one wheel\n"
+        "  found: acme-1.0-5-py3-none-any.whl, acme-1.0-9-py3-none-any.whl\n"
+    ) in outcome.stderr
+
+
+def _source(wheel: bytes) -> str:
+    import io
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+        return archive.read("acme.py").decode()
+
+
+def test_a_target_of_endless_tags_is_none(work: WorkingDirectory, house: Path) -> None:
+    make_plugin(house, "acme")
+    for text in ("python=3.9999,platform=linux_x86_64", "python=3.100,platform=linux_x86_64"):
+        work.coral("lock", "--wheels", "house", "--target", text).require(2)
+    endless = "python=3.11,platform=manylinux_2_2000_x86_64"
+    outcome = work.coral("lock", "--wheels", "house", "--target", endless).require(0)
+    assert "is a platform tag of no known kind" in outcome.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_entry_points_that_are_a_pipe_are_not_overlooked(work: WorkingDirectory) -> None:
+    site = work.directory / "site-packages"
+    dist_info = site / "acme-1.0.dist-info"
+    dist_info.mkdir(parents=True)
+    (dist_info / "METADATA").write_text("Name: acme\nVersion: 1.0\n")
+    os.mkfifo(dist_info / "entry_points.txt")
+    outcome = work.coral(
+        "lock", "--site-packages", site, "--target", "python=3.11,platform=linux_x86_64"
+    ).require(1)
+    assert "`entry_points.txt` can't be read: not a regular file" in outcome.stderr
+
+
+def test_a_lone_carriage_return_ends_a_line_of_metadata(
+    work: WorkingDirectory, house: Path
+) -> None:
+    """Installers take it for the end of a line, and so see what stands behind it."""
+    make_wheel(
+        house,
+        "acme",
+        {"acme.py": SPEC},
+        entry_point="acme:spec",
+        requires="lens\rRequires-Dist: hidden",
+    )
+    outcome = work.coral("lock", "--wheels", "house").require(1)
+    assert "`acme` requires `hidden`, found nothing" in outcome.stderr
