@@ -61,7 +61,8 @@ def solve(problem: Problem) -> Outcome:
         if hopeless:
             involved = {each.demand.name for each in (*hopeless, *dead.values())}
             return _failed(settled, involved | {node[0] for node, _ in dead}, dead)
-        fresh = {_node_of(each): each for each in reversed(unmet)}
+        # What goes in a circle is remembered, so a demand may be that of a version ruled out.
+        fresh = {node: each for each in reversed(unmet) if (node := _node_of(each)) not in dead}
         before = len(clashing)
         if fresh:
             dead.update(fresh)
