@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WHEELHOUSE := .cache/wheelhouse
+PYTEST_OPTIONS ?=
 
 .PHONY: help setup wheelhouse demo test check lint types imports format bench clean
 
@@ -34,7 +35,7 @@ demo: wheelhouse
 	@sh fixtures/demo.sh $(abspath $(VENV)) $(abspath $(WHEELHOUSE))
 
 test: wheelhouse
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 check: lint types imports test
 
