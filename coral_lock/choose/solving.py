@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
+
 from coral_lock.choose.clashes import SearchGivenUp, choose_among
 from coral_lock.choose.demand import needed_nodes, nodes_of
 from coral_lock.choose.settling import settle
@@ -130,7 +133,8 @@ def _around(settled: Settled) -> set[str]:
     return found
 
 
-def _depths(settled: Settled) -> dict[str, int]:
+def _depths(settled: Settled, *, without: str | None = None) -> dict[str, int]:
+    """Return how many steps from a root everything is needed, not going through one."""
     depths: dict[str, int] = {}
     edges: dict[str, list[str]] = {}
     waiting = []
@@ -145,7 +149,7 @@ def _depths(settled: Settled) -> dict[str, int]:
             else:
                 edges.setdefault(each.source.name, []).append(name)
     for name in waiting:
-        for other in edges.get(name, ()):
+        for other in edges.get(name, ()) if name != without else ():
             if other not in depths:
                 depths[other] = depths[name] + 1
                 waiting.append(other)
@@ -153,12 +157,17 @@ def _depths(settled: Settled) -> dict[str, int]:
 
 
 def _improved(problem: Problem, settled: Settled, pinned: Mapping[str, str], dead: Dead) -> Settled:
-    """Return a solution in which no version that was searched for can be better by itself."""
-    pins = {name: version for name, version in pinned.items() if name in settled.versions}
+    """Return a solution in which no version can be better by itself.
+
+    Without a search that is so but for versions that are demanded only by what they
+    themselves demand.
+    """
+    fixed = {*pinned, *_in_circles(settled)}
+    pins = {name: version for name, version in settled.versions.items() if name in fixed}
     for _ in range(_MAX_IMPROVEMENTS):
         is_better = False
         for name in sorted(pins):
-            demands = [each.demand for each in settled.incoming[name]]
+            demands = _lasting_demands(settled, name)
             nodes = needed_nodes(settled.incoming[name])
             for version in problem.candidates(name, demands, nodes, dead):
                 if version == pins[name]:
@@ -174,6 +183,40 @@ def _improved(problem: Problem, settled: Settled, pinned: Mapping[str, str], dea
         else:
             break
     return settled
+
+
+def _in_circles(settled: Settled) -> set[str]:
+    """Return what demands itself over others, and what lies between two such circles."""
+    users: dict[str, set[str]] = {name: set() for name in settled.versions}
+    used: dict[str, set[str]] = {name: set() for name in settled.versions}
+    for name in users:
+        for each in settled.incoming[name]:
+            if each.source.name in used:
+                users[name].add(each.source.name)
+                used[each.source.name].add(name)
+    return users.keys() - _in_order(users) - _in_order(used)
+
+
+def _in_order(before: Mapping[str, set[str]]) -> set[str]:
+    """Return the names that can be put in order, each after those that come before it."""
+    sorter = TopologicalSorter(before)
+    with suppress(CycleError):
+        sorter.prepare()
+    found: set[str] = set()
+    while ready := sorter.get_ready():
+        found.update(ready)
+        sorter.done(*ready)
+    return found
+
+
+def _lasting_demands(settled: Settled, name: str) -> list[Demand]:
+    """Return what is demanded of a distribution by all that is needed without it, too."""
+    incoming = settled.incoming[name]
+    sources = {each.source.name for each in incoming if each.source.name is not None}
+    needed = _depths(settled, without=name) if sources else {}
+    return [
+        each.demand for each in incoming if each.source.name is None or each.source.name in needed
+    ]
 
 
 def _gets_along(problem: Problem, settled: Settled, name: str, version: str) -> bool:

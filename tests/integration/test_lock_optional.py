@@ -46,7 +46,7 @@ def test_a_wheelhouse_and_an_environment_leave_out_the_same(work: WorkingDirecto
         "  where: runtime.yaml:1:11\n"
         "  hint: have `crop` relax `lens<2`, or have `zoom` relax `lens>=2`, or switch "
         "`patches:crop` or `patches:zoom` off\n"
-        "wrote coral.lock: 1 plugin, 2 distributions\n"
+        "wrote coral.lock: 1 plugin, 1 excluded, 2 distributions\n"
     )
     text = work.lock_path.read_text()
     assert json.loads(text)["excluded"] == {
@@ -66,7 +66,7 @@ def test_a_wheelhouse_and_an_environment_leave_out_the_same(work: WorkingDirecto
         "  found: 1.0\n"
         "  where: runtime.yaml:1:11\n"
         "  hint: add what meets it, or switch `patches:zoom` off\n"
-        "wrote coral.lock: 1 plugin, 2 distributions\n"
+        "wrote coral.lock: 1 plugin, 1 excluded, 2 distributions\n"
     )
     assert work.lock_path.read_text() == text
 

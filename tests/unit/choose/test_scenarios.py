@@ -394,3 +394,13 @@ def test_without_a_choice_the_result_is_that_of_an_environment(
     assert resolve(source.chosen(choice.versions), wanted, probe=None) == resolve(
         everything, wanted, probe=None
     )
+
+
+def test_a_version_is_not_held_down_by_what_only_itself_requires() -> None:
+    wheels = [
+        acme("a 3.0", "lib==2.0"),
+        acme("a 2.0"),
+        acme("a 1.0", "lib==2.0"),
+        wheel("lib 2.0", "acme-a==1.0"),
+    ]
+    assert chosen(A, *wheels).versions == {"acme-a": "2.0"}
