@@ -75,13 +75,14 @@ WARNING = (
 )
 
 
-def unfitting(place: str, wanted: str) -> str:
+def unfitting(place: str, target: str = "") -> str:
     """What is told of the plugin that has a wheel for another machine alone."""
     return (
         f"warning[wrong-platform]: no wheel of `crop`, which offers `patches:crop`, fits {place}, "
         "so it is left out\n"
-        "  found: crop-1.0-py3-none-manylinux_2_17_aarch64.whl (its wheel tag doesn't fit)\n"
-        f"  hint: add a wheel of `crop` that fits {wanted}, or switch `patches:crop` off\n"
+        "  found: crop-1.0-py3-none-manylinux_2_17_aarch64.whl (its wheel tag doesn't fit"
+        f"{target})\n"
+        f"  hint: add a wheel of `crop` that fits{target}, or switch `patches:crop` off\n"
     )
 
 
@@ -89,7 +90,7 @@ def test_wheels_for_this_interpreter(work: WorkingDirectory) -> None:
     words = ("plugins", "list", "--wheels=house", "--core-version=0.0.4")
     outcome = work.coral(*words).require(0)
     assert outcome.stdout == entry("future", mark="off", **FUTURE) + entry("zoom", "2.0")
-    assert outcome.stderr == unfitting("this interpreter", "it") + WARNING
+    assert outcome.stderr == unfitting("this interpreter") + WARNING
 
 
 def test_wheels_for_targets_as_text(work: WorkingDirectory) -> None:
@@ -181,7 +182,7 @@ def test_a_doubtful_platform_is_warned_of(work: WorkingDirectory) -> None:
     words = ("plugins", "list", "--wheels=house", "--target=python=3.11,platform=linux_x86")
     assert work.coral(*words, "--core-version=0.0.4").require(0).stderr == (
         "warning: wheels for Linux don't call an architecture `x86`; did you mean `linux_i686`?\n"
-        + unfitting("any target", "the target `py3.11-linux_x86`")
+        + unfitting("any target", " the target `py3.11-linux_x86`")
         + WARNING
     )
 
