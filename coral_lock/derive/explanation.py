@@ -75,6 +75,8 @@ class Explainer:
             for survey in self._surveys.values()
             for decision in survey.selection.decisions
         }
+        if self._opened.choice is not None:
+            known |= self._opened.choice.known
         if self._lock is not None:
             known.update(plugin.id for plugin in self._lock.plugins)
             known.update(map(base_id, self._lock.excluded))

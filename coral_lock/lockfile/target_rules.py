@@ -5,7 +5,6 @@ from __future__ import annotations
 from coral_lock.canonical_json import join_path
 from coral_lock.errors import InvalidLockError
 from coral_lock.targets.model import MAX_TARGETS
-from coral_lock.targets.wheel_tags import fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,8 +97,13 @@ def _check_target_requires(distribution: LockedDistribution, targets: Sequence[s
 
 def _check_digests(lock: Lock) -> None:
     """Hold that for each target there is a wheel that fits, and that none is for no target."""
+    if not lock.targets:
+        return
+    # A start with a lock without targets doesn't pay for it.
+    from coral_lock.targets.wheel_tags import fits
+
     for distribution in lock.distributions:
-        if not distribution.digests or not lock.targets:
+        if not distribution.digests:
             continue
         place = join_path("distributions", distribution.name) + ".digests"
         needing = [

@@ -400,3 +400,15 @@ def test_a_device_explains_what_is_installed(device: MakeDevice) -> None:
     )
     core = machine.coral("explain", "coral-inference", *words).require(0)
     assert core.stdout == "coral-inference 0.0.4 is in coral.lock\n    host          core\n"
+
+
+def test_a_plugin_whose_wheels_fit_nothing_is_known(tmp_path: Path) -> None:
+    (tmp_path / "house").mkdir()
+    make_plugin(tmp_path / "house", "crop", tag="py3-none-win32")
+    outcome = WorkingDirectory(directory=tmp_path).coral(
+        "explain", "patches:crop", "--wheels=house", "--target=python=3.11,platform=linux_x86_64"
+    )
+    assert outcome.require(1).stdout.startswith(
+        "there is no coral.lock; this is what would be decided about patches:crop\n"
+    )
+    assert "warning[wrong-platform]: no wheel of `crop`" in outcome.stderr
