@@ -108,20 +108,20 @@ class Activator:
         try:
             spec = self._locked_spec(plugin)
             if plugin.group == "backends":
-                if not spec.supports(self._config.platform, self._config):
+                supported = spec.supports(self._config.platform, self._config)
+                if supported is False:
                     return _Attempt(
                         status=UNSUPPORTED,
                         reason=f"it doesn't support the platform `{self._config.platform}`",
                     )
+                if supported is not True:
+                    return _no_bool("supports", supported, "True or False")
                 result = spec.activate(self._config.platform, self._config)
             else:
                 result = spec.activate(self._config)
             if result is True:
                 return _Attempt(status=ACTIVATED)
-            if hasattr(result, "__await__"):
-                getattr(result, "close", lambda: None)()
-                return _Attempt(status=FAILED, reason="`activate` is async, so it never ran")
-            return _Attempt(status=FAILED, reason=f"`activate` returned {result!r:.80}, not True")
+            return _no_bool("activate", result, "True")
         except KeyboardInterrupt:
             raise
         except _Refusal as refusal:
@@ -169,6 +169,13 @@ class Activator:
         for attribute in attribute_path.split("."):
             target = getattr(target, attribute)
         return target
+
+
+def _no_bool(function: str, result: object, expected: str) -> _Attempt:
+    if hasattr(result, "__await__"):
+        getattr(result, "close", lambda: None)()
+        return _Attempt(status=FAILED, reason=f"`{function}` is async, so it never ran")
+    return _Attempt(status=FAILED, reason=f"`{function}` returned {result!r:.80}, not {expected}")
 
 
 def _refuse_drift(plugin: LockedPlugin, spec: object) -> None:

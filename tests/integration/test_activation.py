@@ -474,3 +474,24 @@ def test_an_async_activate_never_ran(device: MakeDevice) -> None:
     source.write_text(text.replace("def ", "async def ", 1))
     outcome = machine.coral("init").require(1)
     assert "`activate` is async, so it never ran" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("def supports", "async def supports", "`supports` is async, so it never ran"),
+        ("return platform", 'return "no" or platform',
+         "`supports` returned 'no', not True or False"),
+    ],
+)  # fmt: skip
+def test_a_supports_that_answers_with_no_bool_fails(
+    device: MakeDevice, old: str, new: str, reason: str
+) -> None:
+    machine = device("rknn-backend", *HOSTS)
+    source = machine.site_packages / "rknn_backend" / "coral_backends.py"
+    text = source.read_text()
+    assert old in text
+    source.write_text(text.replace(old, new))
+    outcome = machine.coral("init").require(1)
+    assert _outcomes(outcome) == {"backends:rknn_npu": ("failed", reason)}
+    assert "was never awaited" not in outcome.stderr

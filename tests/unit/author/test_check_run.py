@@ -234,6 +234,22 @@ def test_supports_has_to_answer_with_a_bool(tmp_path: Path) -> None:
     ]
 
 
+def test_an_async_supports_never_ran(tmp_path: Path) -> None:
+    source = (
+        "from coral_inference.runtime.backends import BackendAdapter\n"
+        "async def supports(platform, config):\n    return False\n"
+        "def activate(platform, config):\n    return True\n"
+        "register = BackendAdapter(name='blur', supports=supports, activate=activate)\n"
+    )
+    report = _run(_subject(tmp_path, source, group="backends"))
+    assert _told(report) == [
+        ("error", "not-a-bool",
+         f"`backends:blur` on the platform `{platform}` doesn't say whether it works: `supports` "
+         "returned a `coroutine`")
+        for platform in ("onnx", "rknn")
+    ]  # fmt: skip
+
+
 def test_the_sample_reaches_the_plugin_above_the_manifest(tmp_path: Path) -> None:
     sample = tmp_path / "runtime.yaml"
     sample.write_text("services: {acme: {url: there}}\npatches: {camera: false}\n")

@@ -187,6 +187,34 @@ def test_backends(
         on("onnx").assert_failed("backends:npu")
 
 
+@both
+@pytest.mark.parametrize(
+    ("supports", "reason"),
+    [
+        ("async def supports(platform, config): return False",
+         "`supports` is async, so it never ran"),
+        ("def supports(platform, config): return 'no'",
+         "`supports` returned 'no', not True or False"),
+        ("def supports(platform, config): return 1", "`supports` returned 1, not True or False"),
+        ("def supports(platform, config): pass", "`supports` returned None, not True or False"),
+    ],
+)  # fmt: skip
+def test_supports_has_to_return_a_bool(
+    site: Path, coral_activation: ActivationHarness, fresh: bool, supports: str, reason: str
+) -> None:
+    text = (
+        "from coral_inference.runtime.backends import BackendAdapter\n"
+        f"{supports}\n"
+        "def activate(platform, config): return True\n"
+        "register = BackendAdapter('npu', supports, activate)\n"
+    )
+    entry_point = write_package(site, "acme_unsure", text)
+    activation = coral_activation(entry_point=entry_point, group="backends", fresh=fresh)
+    activation.assert_failed("backends:npu")
+    assert activation.outcome("backends:npu").reason == reason
+    assert activation.report.outcome == "failed"
+
+
 def test_an_old_style_plugin_is_named_like_its_entry_point(
     site: Path, coral_activation: ActivationHarness
 ) -> None:
