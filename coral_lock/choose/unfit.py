@@ -161,12 +161,10 @@ class UnfitPlugins:
 
     def _is_wanted(self, group: str, name: str, request: PluginRequest | None) -> bool:
         descriptor = self._descriptor
-        if not descriptor.built_in_patches.get("plugins", True):
+        if descriptor.unloaded(group) is not None:
             return False
         if request is not None:
             return request.enabled and request.distribution in (None, name)
-        if group == "backends" and not descriptor.auto_discover_backends:
-            return False
         return descriptor.discover != "listed"
 
     def _finding(self, name: str, identifier: str, request: PluginRequest | None) -> Finding:

@@ -91,7 +91,13 @@ START_COMMANDS = {
         summary="Do what `init --locked` does, then run a Python program in the same process.",
         details="The exit code is the program's own, unless the start fails: then the program "
         "isn't run.",
-        options=_OPTIONS,
+        options=(
+            *_OPTIONS,
+            Option(
+                names=("--eager",),
+                help="Bring the host up before the program, not when the program imports it.",
+            ),
+        ),
         examples=(
             "coral-runtime run --locked -- app.py --port 9001",
             "coral-runtime run --locked -c runtime.yaml -- -m my_service",

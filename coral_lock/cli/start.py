@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from coral_lock import canonical_json
 from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.errors import InputError, UsageError
 from coral_lock.safe_read import read_regular_file
 from coral_lock.start.locked import start_locked
-from coral_lock.start.report import ACTIVATED, REFUSED, STARTED
+from coral_lock.start.report import ACTIVATED, REFUSED, STARTED, VERIFIED
 from coral_lock.start.stdout_guard import StdoutGuard
 from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from coral_lock.cli.grammar import Arguments
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.start.program import Program
@@ -50,17 +53,43 @@ def run(arguments: Arguments) -> int | Program:
 
     program = prepare_program(arguments.program)
     guard = StdoutGuard()
+    later = None if arguments.flag("eager") else _later(arguments)
     try:
-        report = start(arguments)
+        report = start(arguments, later)
     finally:
         guard.release()
-    if report.outcome != STARTED:
+    if report.outcome not in (STARTED, VERIFIED):
         return report.exit_code
     return program
 
 
-def start(arguments: Arguments) -> ActivationReport:
-    """Start as the command line says, write the report where it says, and tell the user."""
+def _later(arguments: Arguments) -> Callable[[ActivationReport], None]:
+    """Return what is done once the program has imported the host.
+
+    The program isn't to go on with a host that isn't what the lock says, whatever it
+    catches: only `os._exit` is sure to end it.
+    """
+
+    def conclude(report: ActivationReport) -> None:
+        _conclude(arguments, report)
+        if report.outcome != STARTED:
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None:
+                    stream.flush()
+            os._exit(report.exit_code)
+
+    return conclude
+
+
+def start(
+    arguments: Arguments, later: Callable[[ActivationReport], None] | None = None
+) -> ActivationReport:
+    """Start as the command line says, write the report where it says, and tell the user.
+
+    Args:
+        arguments: the command line.
+        later: see `start_locked`.
+    """
     _refuse_without_lock(arguments)
     report_path = arguments.last("report")
     if report_path is not None:
@@ -73,15 +102,22 @@ def start(arguments: Arguments) -> ActivationReport:
             descriptor=descriptor,
             integrity=str(arguments.last("integrity")),
             state_directory=state_directory,
+            later=later,
         )
     else:
         from coral_lock.start.live import start_live
 
         report = start_live(descriptor)
+    _conclude(arguments, report)
+    return report
+
+
+def _conclude(arguments: Arguments, report: ActivationReport) -> None:
+    """Write the report where the command line says, and tell the user."""
+    report_path = arguments.last("report")
     if report_path is not None:
         _write_report(report_path, canonical_json.write(report.to_dict()))
     _tell(report)
-    return report
 
 
 def _refuse_without_lock(arguments: Arguments) -> None:
@@ -164,6 +200,12 @@ def _tell(report: ActivationReport) -> None:
     if report.outcome == REFUSED:
         reason = "this machine doesn't match the lock" if report.locked else "see the errors above"
         say(f"start refused: {reason}; no plugin was run")
+        return
+    if report.outcome == VERIFIED:
+        say(
+            f"verified on {report.platform}: {counted(len(report.plugins), 'plugin')}, "
+            "to be activated at the first import of `coral_inference`"
+        )
         return
     active = sum(outcome.status == ACTIVATED for outcome in report.plugins)
     verb = "started" if report.outcome == STARTED else "start failed"

@@ -96,6 +96,18 @@ class Descriptor(Record):
                 return request
         return None
 
+    def unloaded(self, group: str) -> tuple[str, str] | None:
+        """Return by which switch the host doesn't load the plugins of a group, or None.
+
+        Returns:
+            The switch's dotted key, and why a plugin is left out for it.
+        """
+        if group == "backends":
+            is_loaded, key = self.auto_discover_backends, "backends.auto_discover"
+        else:
+            is_loaded, key = self.built_in_patches.get("plugins", True), "patches.plugins"
+        return None if is_loaded else (key, f"the host loads no {group}: `{key}` is false")
+
     def runtime_config(self, overrides: Mapping[str, Any] | None = None) -> RuntimeConfig:
         """Return the configuration that plugins are handed.
 

@@ -22,6 +22,14 @@ BUILT_IN_PATCHES = {
 """The host's own patches: the name in a descriptor and the attribute of `RuntimeConfig`."""
 
 
+SILENT_HOST = {
+    "CI_RUNTIME_AUTOINIT": "0",
+    "CORAL_AUTO_DISCOVER_BACKENDS": "0",
+    "CORAL_ENABLE_PLUGINS": "0",
+}
+"""The variables under which a host that is imported loads neither plugins nor backends."""
+
+
 class RuntimeConfig:
     """The configuration of a runtime, under the attribute names of the runtime's own config.
 
@@ -71,6 +79,35 @@ class RuntimeConfig:
     def built_in_patches(self) -> dict[str, bool]:
         """Return each of the host's own patches and whether it is on."""
         return {name: getattr(self, attribute) for name, attribute in BUILT_IN_PATCHES.items()}
+
+    def effective_patches(self) -> dict[str, bool]:
+        """Return each patch that the host applies, and whether it is to.
+
+        `sink` is a switch over the three sinks, and no patch.
+        """
+        return {
+            name: is_on and (self.enable_sink_patch or not name.endswith("_sink"))
+            for name, is_on in self.built_in_patches().items()
+            if name != "sink"
+        }
+
+    def host_environment(self) -> dict[str, str]:
+        """Return the variables from which the host reads this configuration at its import.
+
+        `services` isn't among them: the host reads none from the environment.
+        """
+        switches = {
+            **{f"ENABLE_{name.upper()}": on for name, on in self.built_in_patches().items()},
+            "AUTO_DISCOVER_BACKENDS": self.auto_discover_backends,
+            "AUTO_PATCH_RKNN": self.auto_patch_rknn,
+        }
+        return {
+            **{f"CORAL_{name}": "1" if is_on else "0" for name, is_on in switches.items()},
+            "CORAL_BACKEND_MODULES": ",".join(self.backend_entry_modules),
+            "CORAL_EXTRA_PATCHES": ",".join(self.extra_patches),
+            "CORAL_RUNTIME_PLATFORM": self.platform,
+            "CI_RUNTIME_AUTOINIT": "1",
+        }
 
     def __repr__(self) -> str:
         return f"RuntimeConfig(platform={self.platform!r})"

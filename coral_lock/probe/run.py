@@ -15,6 +15,7 @@ import signal
 import sys
 import time
 
+from coral_lock.plugin.config import SILENT_HOST
 from coral_lock.plugin.facts import FactsError, PluginFacts, facts_from_fields
 
 TYPE_CHECKING = False
@@ -32,13 +33,6 @@ _MAX_REASON = 600
 _CHUNK = 1 << 16
 _POLL = 0.05
 _CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
-_SWITCHED_OFF = {
-    "CI_RUNTIME_AUTOINIT": "0",
-    "CORAL_AUTO_DISCOVER_BACKENDS": "0",
-    "CORAL_ENABLE_PLUGINS": "0",
-}
-"""The switches by which a host activates plugins while it is imported."""
-
 _DROPPED = ("CORAL_", "PYTHON")
 _MARK = "CORAL_PROBE_SESSION"
 _SWEEPS = 5
@@ -115,7 +109,7 @@ def probe(
 def _variables(environment: Mapping[str, str], mark: str) -> dict[str, str]:
     kept = {name: value for name, value in environment.items() if not name.startswith(_DROPPED)}
     # A spec that is built from a set is to be the same at every probe.
-    return {**kept, **_SWITCHED_OFF, _MARK: mark, "PYTHONHASHSEED": "0"}
+    return {**kept, **SILENT_HOST, _MARK: mark, "PYTHONHASHSEED": "0"}
 
 
 def _start(

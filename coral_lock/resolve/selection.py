@@ -90,6 +90,7 @@ def select(
         judged = [judge(plugin, request, descriptor, host, findings) for plugin in candidates]
         decisions.extend(_settle(identifier, judged, findings))
     findings.extend(_unknown_requests(by_id, descriptor))
+    findings.extend(_unloaded_requests(by_id, descriptor))
 
     def request_of(plugin: DiscoveredPlugin) -> PluginRequest | None:
         return request_for(plugin, descriptor)
@@ -148,16 +149,15 @@ def unwanted_reason(
     plugin: DiscoveredPlugin, request: PluginRequest | None, descriptor: Descriptor
 ) -> str | None:
     """Return why the descriptor doesn't want a plugin, or None."""
-    if not descriptor.built_in_patches.get("plugins", True):
-        return "plugins are switched off by `patches.plugins`"
+    if request is not None and not request.enabled:
+        return "switched off by the descriptor"
+    unloaded = descriptor.unloaded(plugin.entry_point.group)
+    if unloaded is not None:
+        return unloaded[1]
     if request is not None:
-        if not request.enabled:
-            return "switched off by the descriptor"
         if request.distribution not in (None, plugin.distribution.name):
             return f"the descriptor takes it from `{request.distribution}`"
         return None
-    if plugin.entry_point.group == "backends" and not descriptor.auto_discover_backends:
-        return "not switched on, and `backends.auto_discover` is false"
     if descriptor.discover == "listed":
         return "not switched on, and `plugins.discover` is `listed`"
     return None
@@ -245,6 +245,27 @@ def _unknown_requests(
                     ERROR,
                     sought=other,
                 )
+
+
+def _unloaded_requests(
+    by_id: Mapping[str, Sequence[DiscoveredPlugin]], descriptor: Descriptor
+) -> Iterator[Finding]:
+    """Yield where a plugin is switched on, and the loading of its group off."""
+    for request in descriptor.requests:
+        identifier = plugin_id(request.group, request.name)
+        unloaded = descriptor.unloaded(request.group)
+        if unloaded is None or not request.enabled or identifier not in by_id:
+            continue
+        key, reason = unloaded
+        yield Finding(
+            code="loading-off",
+            severity=WARNING if request.optional else ERROR,
+            subject=identifier,
+            summary=f"`{identifier}` is switched on, and {reason}",
+            where=request.where,
+            hint=f"remove `{key}: false` ({descriptor.origins.get(key, key)}), "
+            f"or switch `{identifier}` off",
+        )
 
 
 def is_unoffered(finding: Finding) -> bool:

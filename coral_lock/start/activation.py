@@ -7,26 +7,32 @@ import sys
 from time import perf_counter
 
 from coral_lock.finding import ERROR, WARNING, Finding
+from coral_lock.host.entry_points import ServedEntryPoint
 from coral_lock.installed.module_lookup import module_origin
+from coral_lock.names import ENTRY_POINT_GROUPS
+from coral_lock.plugin.config import SILENT_HOST
 from coral_lock.plugin.facts import FactsError, facts_of_spec
 from coral_lock.plugin.live_spec import SpecError, is_backend, live_specs
 from coral_lock.plugin.shim import install_shim
+from coral_lock.plugin.spec import BackendAdapter, PluginSpec
 from coral_lock.record import Record
-from coral_lock.start.report import ACTIVATED, FAILED, REFUSED, UNSUPPORTED, PluginOutcome
+from coral_lock.start.report import (
+    ACTIVATED,
+    FAILED,
+    NOT_RUN,
+    REFUSED,
+    UNSUPPORTED,
+    PluginOutcome,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
     from typing import Any
 
     from coral_lock.lockfile.model import LockedPlugin
     from coral_lock.plugin.config import RuntimeConfig
 
-_HOST_SWITCHES = {
-    "CI_RUNTIME_AUTOINIT": "0",
-    "CORAL_AUTO_DISCOVER_BACKENDS": "0",
-    "CORAL_ENABLE_PLUGINS": "0",
-}
 _HOST_LISTS = ("CORAL_BACKEND_MODULES", "CORAL_EXTRA_PATCHES")
 _LOCKED_FIELDS = ("description", "min_core_version", "min_inference_version")
 
@@ -37,7 +43,7 @@ def silence_host(environment: MutableMapping[str, str]) -> None:
     Args:
         environment: the variables of the process, which the host reads at import.
     """
-    environment.update(_HOST_SWITCHES)
+    environment.update(SILENT_HOST)
     for name in _HOST_LISTS:
         environment.pop(name, None)
 
@@ -46,16 +52,20 @@ class _Refusal(Exception):
     """The plugin isn't what the lock says; nothing of it is activated."""
 
 
+class PluginUnavailable(Exception):
+    """What the host is told of a plugin that can't be handed to it."""
+
+
 class _Attempt(Record):
     status: str
     reason: str | None = None
 
 
 class Activator:
-    """Activates plugins one by one and remembers what it has loaded.
+    """Activates plugins one by one, or has the host do it, and remembers what became of them.
 
     Args:
-        config: what each plugin is handed.
+        config: what each plugin is handed, where the host doesn't bring a config of its own.
         origins: the file from which each entry point's module must come, by module; a
             module that isn't named may come from anywhere.
         versions: the version of each plugin's distribution, by name; for the report.
@@ -71,6 +81,8 @@ class Activator:
         self._origins = origins
         self._versions = versions
         self._specs: dict[str, tuple[Any, ...] | BaseException] = {}
+        self._outcomes: dict[str, PluginOutcome] = {}
+        self._is_host_starting = False
 
     def activate_all(
         self, plugins: Sequence[LockedPlugin]
@@ -81,53 +93,147 @@ class Activator:
             KeyboardInterrupt: the user interrupted a plugin.
         """
         install_shim()
-        outcomes = [self._timed(plugin) for plugin in plugins]
-        findings = [
+        for plugin in plugins:
+            self._record(plugin, self._activate_by_ourselves)
+        return self.outcomes(plugins)
+
+    def outcomes(
+        self, plugins: Sequence[LockedPlugin]
+    ) -> tuple[tuple[PluginOutcome, ...], tuple[Finding, ...]]:
+        """Return what became of each plugin, and a finding for each that failed."""
+        outcomes = tuple(
+            self._outcomes.get(plugin.id) or self._outcome(plugin, _Attempt(status=NOT_RUN))
+            for plugin in plugins
+        )
+        findings = tuple(
             _finding(plugin, outcome)
             for plugin, outcome in zip(plugins, outcomes)
             if outcome.status in (FAILED, REFUSED)
-        ]
-        return tuple(outcomes), tuple(findings)
+        )
+        return outcomes, findings
 
-    def _timed(self, plugin: LockedPlugin) -> PluginOutcome:
+    def entry_points(self, plugins: Sequence[LockedPlugin]) -> tuple[ServedEntryPoint, ...]:
+        """Return the entry points of plugins, each of which loads one verified spec."""
+        return tuple(
+            ServedEntryPoint(
+                group=ENTRY_POINT_GROUPS[plugin.group],
+                name=plugin.name,
+                value=plugin.entry_point,
+                distribution=plugin.distribution,
+                load=self._loader(plugin),
+            )
+            for plugin in plugins
+        )
+
+    def begin_host(self) -> None:
+        """Record from now on what the host does with the plugins that it is handed."""
+        self._is_host_starting = True
+
+    def end_host(self) -> None:
+        """Record nothing any more: the host has started."""
+        self._is_host_starting = False
+
+    def _record(
+        self, plugin: LockedPlugin, attempt: Callable[[LockedPlugin], _Attempt]
+    ) -> _Attempt:
+        """Attempt something, whatever it raises, and keep its outcome."""
         started = perf_counter()
         try:
-            attempt = self._attempt(plugin)
+            outcome = attempt(plugin)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"while `{plugin.id}` was activated") from None
+        except _Refusal as refusal:
+            outcome = _Attempt(status=REFUSED, reason=str(refusal))
+        except BaseException as error:
+            outcome = _Attempt(status=FAILED, reason=describe_exception(error))
+        self._outcomes[plugin.id] = self._outcome(
+            plugin, outcome, round((perf_counter() - started) * 1e6)
+        )
+        return outcome
+
+    def _outcome(
+        self, plugin: LockedPlugin, attempt: _Attempt, duration_us: int = 0
+    ) -> PluginOutcome:
+        earlier = self._outcomes.get(plugin.id)
         return PluginOutcome(
             id=plugin.id,
             status=attempt.status,
             distribution=plugin.distribution,
             version=self._versions[plugin.distribution],
             reason=attempt.reason,
-            duration_us=round((perf_counter() - started) * 1e6),
+            duration_us=duration_us + (earlier.duration_us if earlier else 0),
         )
 
-    def _attempt(self, plugin: LockedPlugin) -> _Attempt:
-        try:
-            spec = self._locked_spec(plugin)
-            if plugin.group == "backends":
-                supported = spec.supports(self._config.platform, self._config)
-                if supported is False:
-                    return _Attempt(
-                        status=UNSUPPORTED,
-                        reason=f"it doesn't support the platform `{self._config.platform}`",
-                    )
-                if supported is not True:
-                    return _no_bool("supports", supported, "True or False")
-                result = spec.activate(self._config.platform, self._config)
-            else:
-                result = spec.activate(self._config)
-            if result is True:
-                return _Attempt(status=ACTIVATED)
-            return _no_bool("activate", result, "True")
-        except KeyboardInterrupt:
-            raise
-        except _Refusal as refusal:
-            return _Attempt(status=REFUSED, reason=str(refusal))
-        except BaseException as error:
-            return _Attempt(status=FAILED, reason=describe_exception(error))
+    def _activate_by_ourselves(self, plugin: LockedPlugin) -> _Attempt:
+        spec = self._locked_spec(plugin)
+        if plugin.group == "backends":
+            support = _support(spec, self._config.platform, self._config)
+            if support is not None:
+                return support
+        return _activate(spec, plugin, self._config.platform, self._config)
+
+    def _loader(self, plugin: LockedPlugin) -> Callable[[], object]:
+        return lambda: self._load_for_host(plugin)
+
+    def _load_for_host(self, plugin: LockedPlugin) -> object:
+        """Return the verified spec of a plugin, as the host's own class for it.
+
+        Raises:
+            PluginUnavailable: the plugin can't be imported, or isn't what the lock says.
+        """
+
+        def load(plugin: LockedPlugin) -> _Attempt:
+            self._locked_spec(plugin)
+            return _Attempt(status=NOT_RUN)
+
+        attempt = self._attempt_in_host(plugin, load)
+        if attempt.status != NOT_RUN:
+            raise PluginUnavailable(attempt.reason)
+        spec = self._locked_spec(plugin)
+
+        def supports(platform: str, config: Any) -> bool:
+            self.hand_over_services(config)
+            attempt = self._attempt_in_host(
+                plugin, lambda _: _support(spec, platform, config) or _Attempt(status=NOT_RUN)
+            )
+            return attempt.status == NOT_RUN
+
+        def activate(platform: str, config: Any) -> bool:
+            self.hand_over_services(config)
+            attempt = self._attempt_in_host(
+                plugin, lambda _: _activate(spec, plugin, platform, config)
+            )
+            return attempt.status == ACTIVATED
+
+        if plugin.group == "backends":
+            adapter = _host_class("backends", "BackendAdapter", BackendAdapter)
+            return adapter(name=plugin.name, supports=supports, activate=activate)
+        return [
+            _host_class("plugins", "PluginSpec", PluginSpec)(
+                name=plugin.name,
+                activate=lambda config: activate(self._config.platform, config),
+                description=plugin.description,
+                min_core_version=plugin.min_core_version,
+                min_inference_version=plugin.min_inference_version,
+            )
+        ]
+
+    def _attempt_in_host(
+        self, plugin: LockedPlugin, attempt: Callable[[LockedPlugin], _Attempt]
+    ) -> _Attempt:
+        """Attempt something on behalf of the host; only its first start is on record."""
+        return self._record(plugin, attempt) if self._is_host_starting else attempt(plugin)
+
+    def hand_over_services(self, config: object) -> None:
+        """Let the host's own config have the services, which can't come by the environment.
+
+        It is changed in place, and only while the host starts: a config that a program
+        brings along is the program's.
+        """
+        services = getattr(config, "services", None)
+        if self._is_host_starting and isinstance(services, dict):
+            services.clear()
+            services.update(self._config.services)
 
     def _locked_spec(self, plugin: LockedPlugin) -> Any:
         """Return the live spec of a plugin, once it equals what the lock says."""
@@ -169,6 +275,29 @@ class Activator:
         for attribute in attribute_path.split("."):
             target = getattr(target, attribute)
         return target
+
+
+def _support(spec: Any, platform: str, config: Any) -> _Attempt | None:
+    """Return why a backend isn't activated on a platform, None where it supports it."""
+    supported = spec.supports(platform, config)
+    if supported is True:
+        return None
+    if supported is False:
+        return _Attempt(status=UNSUPPORTED, reason=f"it doesn't support the platform `{platform}`")
+    return _no_bool("supports", supported, "True or False")
+
+
+def _activate(spec: Any, plugin: LockedPlugin, platform: str | None, config: Any) -> _Attempt:
+    is_backend_plugin = plugin.group == "backends"
+    result = spec.activate(platform, config) if is_backend_plugin else spec.activate(config)
+    if result is True:
+        return _Attempt(status=ACTIVATED)
+    return _no_bool("activate", result, "True")
+
+
+def _host_class(module: str, name: str, ours: type) -> Any:
+    """Return the host's own class for a spec, ours where it has none."""
+    return getattr(sys.modules.get(f"coral_inference.runtime.{module}"), name, ours)
 
 
 def _no_bool(function: str, result: object, expected: str) -> _Attempt:

@@ -12,8 +12,9 @@ from coral_lock.lockfile.order import activation_order
 from coral_lock.plugin.overrides import combined
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.resolve.resolution import locked_plugins, survey
+from coral_lock.start.gate import Gate
 from coral_lock.start.locked_config import missing_variables
-from coral_lock.start.starting import Starting, activate, refuse
+from coral_lock.start.starting import Starting, refuse
 from coral_lock.wording import counted
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def start_live(
     descriptor: Descriptor | None = None, reporter: Reporter | None = None
 ) -> ActivationReport:
-    """Select plugins among what is installed and activate them in this process.
+    """Select plugins among what is installed and bring the runtime up with them.
 
     Args:
         descriptor: what this runtime should run; None stands for the defaults.
@@ -68,4 +69,4 @@ def start_live(
     )
     if has_errors(findings):
         return refuse(starting, "The selection has errors: nothing was activated")
-    return activate(starting, {})
+    return Gate(starting, {}).open(is_eager=True)

@@ -14,9 +14,10 @@ from coral_lock.start.bytecode_cache import (
     use_no_cache,
     use_private_cache,
 )
+from coral_lock.start.gate import Gate
 from coral_lock.start.locked_config import locked_config, missing_variables
 from coral_lock.start.report import VerifiedLock
-from coral_lock.start.starting import Starting, activate, refuse
+from coral_lock.start.starting import Starting, refuse
 from coral_lock.verification.coverage import covered_part
 from coral_lock.verification.findings import findings_of
 from coral_lock.verification.machine import PLUGINS, observe
@@ -24,6 +25,8 @@ from coral_lock.wording import later_version_warning, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.lockfile.model import Lock
     from coral_lock.start.report import ActivationReport
@@ -37,8 +40,9 @@ def start_locked(
     descriptor: Descriptor | None = None,
     integrity: str = PLUGINS,
     state_directory: str | None = None,
+    later: Callable[[ActivationReport], None] | None = None,
 ) -> ActivationReport:
-    """Verify this machine against a lock and activate the lock's plugins in this process.
+    """Verify this machine against a lock and bring the runtime up in this process.
 
     Nothing of a plugin is imported unless the whole machine matches. Of a lock with targets,
     what counts is the part of the one that this machine is.
@@ -49,6 +53,8 @@ def start_locked(
             contradict the lock.
         integrity: `metadata`, `plugins` or `full`: whose bytes are hashed.
         state_directory: where the private bytecode cache lies.
+        later: leaves the start of a host to its first import, and is handed the report then;
+            what is returned now says `verified`.
 
     Raises:
         LockError: the lock can't be read.
@@ -87,7 +93,10 @@ def start_locked(
     if has_errors(starting.findings):
         return refuse(starting, "The machine doesn't match the lock: nothing was activated")
     about_bytecode = _prepare_bytecode(integrity, state_directory, digest[:32])
-    return activate(starting.replace(messages=(*messages, *about_bytecode)), _origins(machine))
+    starting = starting.replace(messages=(*messages, *about_bytecode))
+    if later is None:
+        return Gate(starting, _origins(machine)).open(is_eager=True)
+    return Gate(starting, _origins(machine), later).open(is_eager=False)
 
 
 def _refuse_uncovered(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.finding import ERROR, WARNING, Finding
-from coral_lock.names import plugin_id
+from coral_lock.names import GROUPS, plugin_id
 from coral_lock.plugin.config import RuntimeConfig
 from coral_lock.plugin.overrides import combined
 
@@ -79,12 +79,15 @@ def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
             found=descriptor.platform,
         )
     yield from _host_contradictions(lock, descriptor)
-    if not descriptor.built_in_patches.get("plugins", True) and lock.plugins:
-        yield _contradiction(
-            "plugins",
-            f"plugins are switched off, and the lock holds {len(lock.plugins)}",
-            origins.get("patches.plugins", "patches.plugins"),
-        )
+    for group in GROUPS:
+        unloaded = descriptor.unloaded(group)
+        held = [plugin for plugin in lock.plugins if plugin.group == group]
+        if unloaded is not None and held:
+            yield _contradiction(
+                group,
+                f"{unloaded[1]}, and the lock holds {len(held)}",
+                origins.get(unloaded[0], unloaded[0]),
+            )
     for module in descriptor.backend_modules:
         yield Finding(
             code="unlocked-module",
@@ -157,9 +160,9 @@ def _request_contradictions(
 
 def _unrequested(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
     for plugin in lock.plugins:
-        if descriptor.request(plugin.group, plugin.name) is None and (
+        if (
             descriptor.discover == "listed"
-            or (plugin.group == "backends" and not descriptor.auto_discover_backends)
+            and descriptor.request(plugin.group, plugin.name) is None
         ):
             yield _contradiction(
                 plugin.id,

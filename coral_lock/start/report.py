@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from coral_lock.canonical_json import Value
     from coral_lock.finding import Finding
+    from coral_lock.host.context import HostState
 
 REPORT_VERSION = "1.0"
 
@@ -22,6 +23,7 @@ UNSUPPORTED = "unsupported"
 NOT_RUN = "not-run"
 
 STARTED = "started"
+VERIFIED = "verified"
 
 
 class PluginOutcome(Record):
@@ -56,8 +58,10 @@ class VerifiedLock(Record):
 class ActivationReport(Record):
     """The outcome of `init`, whose JSON form is `schemas/activation-report.schema.json`.
 
-    `outcome` is `started`, `failed` (a plugin failed) or `refused` (nothing ran). `lock` is
-    None for a start without one.
+    `outcome` is `started`, `failed` (a plugin failed, or the host isn't what it was asked to
+    be), `refused` (nothing ran) or `verified` (the host hasn't been imported yet). `lock` is
+    None for a start without one. `host` is what the host says of itself, None where none has
+    started: then `platform` and `patches_enabled` are what was asked for.
     """
 
     outcome: str
@@ -65,6 +69,7 @@ class ActivationReport(Record):
     platform: str
     plugins: tuple[PluginOutcome, ...]
     patches_enabled: Mapping[str, bool]
+    host: HostState | None = None
     findings: tuple[Finding, ...] = ()
     log_messages: tuple[str, ...] = ()
 
@@ -74,10 +79,15 @@ class ActivationReport(Record):
 
     @property
     def exit_code(self) -> int:
-        return HOLDS if self.outcome == STARTED else exit_code(self.findings)
+        return HOLDS if self.outcome in (STARTED, VERIFIED) else exit_code(self.findings)
 
     def plugins_loaded(self) -> dict[str, bool]:
-        """Return each plugin that was tried, and whether it is active."""
+        """Return each plugin that was tried, and whether it is active.
+
+        Where a host has started, it is what the host says of patches and workflows.
+        """
+        if self.host is not None:
+            return dict(self.host.plugins_loaded)
         return {
             outcome.id: outcome.status == ACTIVATED
             for outcome in sorted(self.plugins, key=lambda outcome: outcome.id)
@@ -85,7 +95,12 @@ class ActivationReport(Record):
         }
 
     def backends_enabled(self) -> list[str]:
-        """Return the names of the backends that are active, in order of activation."""
+        """Return the names of the backends that are active, in order of activation.
+
+        Where a host has started, its own are among them.
+        """
+        if self.host is not None:
+            return list(self.host.backends_enabled)
         return [
             outcome.id.partition(":")[2]
             for outcome in self.plugins

@@ -70,7 +70,7 @@ def refuse(starting: Starting, message: str) -> ActivationReport:
 
 
 def activate(starting: Starting, origins: Mapping[str, str]) -> ActivationReport:
-    """Activate the plugins in this process and report on each.
+    """Activate the plugins in this process, without the host, and report on each.
 
     Args:
         starting: what to start.
@@ -88,11 +88,12 @@ def activate(starting: Starting, origins: Mapping[str, str]) -> ActivationReport
         plugins=outcomes,
         patches_enabled=starting.config.built_in_patches(),
         findings=sorted_findings((*starting.findings, *failures)),
-        log_messages=(*starting.messages, *map(_outcome_message, outcomes)),
+        log_messages=(*starting.messages, *map(outcome_message, outcomes)),
     )
 
 
-def _outcome_message(outcome: PluginOutcome) -> str:
+def outcome_message(outcome: PluginOutcome) -> str:
+    """Return what the log says of a plugin."""
     if outcome.status == ACTIVATED:
         return f"Plugin {outcome.id} activated"
     return f"Plugin {outcome.id} {outcome.status}: {outcome.reason}"

@@ -381,7 +381,7 @@ def test_the_fixture_descriptors_lock(device: MakeDevice) -> None:
     assert document["plugins"]["patches:night_vision"]["optional"] is True
     assert document["plugins"]["patches:night_vision"]["after"] == ["patches:camera_stabilizer"]
     assert document["excluded"]["backends:rknn_npu"]["reason"] == (
-        "not switched on, and `backends.auto_discover` is false"
+        "the host loads no backends: `backends.auto_discover` is false"
     )
     machine.locked("-c", descriptors / "runtime_cli.yaml")
     report = machine.coral("init", "--locked", "-c", descriptors / "runtime_cli.yaml").require(0)

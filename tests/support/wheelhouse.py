@@ -38,15 +38,18 @@ AUTHORS_TOOLS = (
     "editables",
     "exceptiongroup",
     "hatchling",
+    "importlib-metadata<8",
     "iniconfig",
     "pathspec",
     "pluggy",
     "pygments",
     "pyproject-hooks",
     "pytest",
+    "setuptools<81",
     "tomli",
     "trove-classifiers",
     "typing-extensions",
+    "zipp",
 )
 """What the author of a plugin builds and tests with, and what that requires."""
 

@@ -1,0 +1,160 @@
+"""The entry points of the runtime's three groups: those of the lock, whoever asks for them.
+
+`importlib.metadata`, its backport `importlib_metadata` and `pkg_resources` answer for what is
+installed. For our groups, and for no others, they answer here with what was verified.
+"""
+
+from __future__ import annotations
+
+from coral_lock.names import ENTRY_POINT_GROUPS, normalized_name
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
+
+    Served = Callable[[], Sequence["ServedEntryPoint"]]
+
+METADATA_MODULES = ("importlib.metadata", "importlib_metadata", "pkg_resources")
+"""The modules through which programs ask for entry points."""
+
+_GROUPS = frozenset(ENTRY_POINT_GROUPS.values())
+
+
+class ServedEntryPoint(Record):
+    """An entry point as the lock has it.
+
+    `group` is the full name, e.g. `coral_inference.patches`; `name` is the plugin's;
+    `distribution` is a normalized name; `load` returns what the host is handed for it.
+    """
+
+    group: str
+    name: str
+    value: str
+    distribution: str
+    load: Callable[[], object]
+
+
+def serve_entry_points(module: Any, served: Served) -> None:
+    """Let one of the metadata modules answer for our groups with what is served.
+
+    The call is made once the module has been executed: half imported, it lacks what is
+    replaced here.
+
+    Args:
+        module: one of `METADATA_MODULES`.
+        served: returns what there is, in the order of activation; called at each question.
+    """
+    if module.__name__ == "pkg_resources":
+        _serve_pkg_resources(module, served)
+    else:
+        _serve_metadata(module, served)
+
+
+def _serve_metadata(metadata: Any, served: Served) -> None:
+    class LockedEntryPoint(metadata.EntryPoint):  # type: ignore[misc]
+        @property
+        def dist(self) -> Any:
+            return metadata.distribution(_find(served, self).distribution)
+
+        def load(self) -> object:
+            return _find(served, self).load()
+
+    def locked(distribution: str | None = None) -> list[Any]:
+        return [
+            LockedEntryPoint(name=each.name, value=each.value, group=each.group)
+            for each in served()
+            if distribution in (None, each.distribution)
+        ]
+
+    all_of = metadata.entry_points
+    own_of = metadata.Distribution.entry_points.fget
+
+    def entry_points(**params: Any) -> Any:
+        answer = all_of(**params)
+        ours = [
+            each
+            for each in locked()
+            if all(getattr(each, name) == value for name, value in params.items())
+        ]
+        if not isinstance(answer, dict):
+            return type(answer)([*_foreign(answer), *ours])
+        # Without arguments, Python 3.10 and 3.11 answer with a dict by group, whose own
+        # methods warn.
+        groups = {name: each for name, each in dict.items(answer) if name not in _GROUPS}
+        for each in ours:
+            groups.setdefault(each.group, []).append(each)
+        kind = metadata.EntryPoints
+        return type(answer)((name, kind(each)) for name, each in sorted(groups.items()))
+
+    def entry_points_of(self: Any) -> Any:
+        answer = own_of(self)
+        if not any(each.group in _GROUPS for each in answer):
+            return answer
+        name = normalized_name(self.metadata["Name"])
+        return type(answer)([*_foreign(answer), *locked(name)])
+
+    entry_points.__doc__ = all_of.__doc__
+    metadata.entry_points = entry_points
+    metadata.Distribution.entry_points = property(entry_points_of, doc=own_of.__doc__)
+
+
+def _serve_pkg_resources(resources: Any, served: Served) -> None:
+    class LockedEntryPoint(resources.EntryPoint):  # type: ignore[misc]
+        def load(self, *_: object, **__: object) -> object:
+            return self.resolve()
+
+        def resolve(self) -> object:
+            return _find(served, self).load()
+
+    def locked(group: str, distribution: str | None = None) -> Iterator[Any]:
+        for each in served():
+            if each.group == group and distribution in (None, each.distribution):
+                module, _, attributes = each.value.partition(":")
+                made = LockedEntryPoint(
+                    each.name,
+                    module,
+                    attributes.split("."),
+                    dist=next(
+                        (
+                            installed
+                            for installed in resources.working_set
+                            if normalized_name(installed.project_name) == each.distribution
+                        ),
+                        None,
+                    ),
+                )
+                made.group = group
+                yield made
+
+    map_of = resources.Distribution.get_entry_map
+    all_of = resources.WorkingSet.iter_entry_points
+
+    def get_entry_map(self: Any, group: str | None = None) -> Any:
+        entries = {name: each for name, each in map_of(self).items() if name not in _GROUPS}
+        name = normalized_name(self.project_name)
+        for ours in sorted(_GROUPS):
+            found = {each.name: each for each in locked(ours, name)}
+            if found:
+                entries[ours] = found
+        return entries if group is None else entries.get(group, {})
+
+    def iter_entry_points(self: Any, group: str, name: str | None = None) -> Iterator[Any]:
+        found = locked(group) if group in _GROUPS else all_of(self, group)
+        return (each for each in found if name in (None, each.name))
+
+    resources.Distribution.get_entry_map = get_entry_map
+    resources.WorkingSet.iter_entry_points = iter_entry_points
+    resources.iter_entry_points = resources.working_set.iter_entry_points
+
+
+def _foreign(entry_points: Iterable[Any]) -> list[Any]:
+    return [each for each in entry_points if each.group not in _GROUPS]
+
+
+def _find(served: Served, asked: Any) -> ServedEntryPoint:
+    for each in served():
+        if (each.group, each.name) == (asked.group, asked.name):
+            return each
+    raise LookupError(f"the lock has no entry point `{asked.name}` in `{asked.group}`")

@@ -1,0 +1,105 @@
+"""Doing something before and after a module is imported, whoever imports it (PEP 451)."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+
+class ImportHooks:
+    """A finder that stands first, asks the others, and wraps the loader that they name.
+
+    Args:
+        wrap: by module name, what executes the module: it gets the module and a function
+            that does it, which it calls once.
+        before: by module name, what is called when that module is looked for. What it
+            imports may be that very module: then the import yields that one.
+    """
+
+    is_coral_lock = True
+
+    def __init__(
+        self,
+        wrap: dict[str, Callable[[ModuleType, Callable[[], None]], None]],
+        before: dict[str, Callable[[], None]],
+    ) -> None:
+        self._wrap = wrap
+        self._before = before
+
+    def install(self) -> None:
+        """Stand first among the finders from now on."""
+        sys.meta_path.insert(0, self)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name in self._before:
+            self._before.pop(name)()
+            if name in sys.modules:
+                return _spec_of_imported(name)
+        if name not in self._wrap:
+            return None
+        for finder in sys.meta_path:
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(name, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _Wrapped(spec.loader, self._wrap[name])  # type: ignore[assignment]
+                return spec
+        return None
+
+
+class _Wrapped:
+    """Stands for a loader until the module is executed."""
+
+    def __init__(
+        self, loader: Loader, execute: Callable[[ModuleType, Callable[[], None]], None]
+    ) -> None:
+        self._loader = loader
+        self._execute = execute
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        loader = self._loader
+        module.__loader__ = loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = loader
+        self._execute(module, lambda: loader.exec_module(module))
+
+
+def _spec_of_imported(name: str) -> ModuleSpec:
+    """Return a spec by which importing `name` yields the module that is there already.
+
+    The import system prefers the spec of a module that has come to be meanwhile, and would
+    execute it again.
+    """
+    module = sys.modules[name]
+    spec = type(sys.__spec__)(name, _Imported(module.__spec__))  # type: ignore[arg-type]
+    module.__spec__ = spec
+    return spec
+
+
+class _Imported:
+    """The loader of a module that is there already, which stays as it is."""
+
+    def __init__(self, spec: ModuleSpec | None) -> None:
+        self._spec = spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec
