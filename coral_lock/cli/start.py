@@ -6,19 +6,21 @@ import os
 
 from coral_lock import canonical_json
 from coral_lock.cli.messages import say, say_findings, say_warning
-from coral_lock.errors import InputError, UsageError
+from coral_lock.errors import CoralLockError, InputError, UsageError
+from coral_lock.finding import ERROR, Finding, sorted_findings
 from coral_lock.safe_read import read_regular_file
 from coral_lock.start.locked import start_locked
-from coral_lock.start.report import ACTIVATED, REFUSED, STARTED
+from coral_lock.start.report import ACTIVATED, REFUSED, STARTED, ActivationReport
 from coral_lock.start.stdout_guard import StdoutGuard
 from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from coral_lock.cli.grammar import Arguments
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.start.program import Program
-    from coral_lock.start.report import ActivationReport
 
 _MAX_REPORT_BYTES = 16 << 20
 
@@ -40,8 +42,17 @@ def init(arguments: Arguments) -> int:
 def run(arguments: Arguments) -> int | Program:
     """Run `coral-runtime run`: start, and return the program, ready to run in this process.
 
-    The exit code is returned instead where the start didn't succeed.
+    The exit code is returned instead where the start didn't succeed. An error that ends it
+    before there is a report stands in a report of its own, for whoever asked for one.
     """
+    try:
+        return _run(arguments)
+    except CoralLockError as error:
+        _report_refusal(arguments.last("report"), error)
+        raise
+
+
+def _run(arguments: Arguments) -> int | Program:
     if not arguments.flag("locked"):
         raise UsageError(
             "`run` starts from a lock only", hint="write `coral-runtime run --locked -- PROGRAM`"
@@ -51,7 +62,7 @@ def run(arguments: Arguments) -> int | Program:
     program = prepare_program(arguments.program)
     guard = StdoutGuard()
     try:
-        report = start(arguments)
+        report = start(arguments, program.findings)
     finally:
         guard.release()
     if report.outcome != STARTED:
@@ -59,8 +70,46 @@ def run(arguments: Arguments) -> int | Program:
     return program
 
 
-def start(arguments: Arguments) -> ActivationReport:
-    """Start as the command line says, write the report where it says, and tell the user."""
+def _report_refusal(path: str | None, error: CoralLockError) -> None:
+    """Write the report of a start that never came to look at the machine."""
+    if path is None:
+        return
+    report = ActivationReport(
+        outcome=REFUSED,
+        lock=None,
+        platform="",
+        plugins=(),
+        patches_enabled={},
+        findings=tuple(
+            Finding(
+                code="not-started",
+                severity=ERROR,
+                subject="start",
+                summary=each.message,
+                expected=each.expected,
+                found=each.found,
+                where=each.where,
+                hint=each.hint,
+            )
+            for each in (*getattr(error, "problems", ()), error)
+        ),
+        log_messages=("The start was refused before the machine was looked at",),
+    )
+    try:
+        _prepare_report(path)
+        _write_report(path, canonical_json.write(report.to_dict()))
+    except (CoralLockError, OSError):
+        # What ended the start is told next, and often it is the report that can't be written.
+        return
+
+
+def start(arguments: Arguments, findings: Sequence[Finding] = ()) -> ActivationReport:
+    """Start as the command line says, write the report where it says, and tell the user.
+
+    Args:
+        arguments: the command line.
+        findings: what is known already, for the report.
+    """
     _refuse_without_lock(arguments)
     report_path = arguments.last("report")
     if report_path is not None:
@@ -78,6 +127,8 @@ def start(arguments: Arguments) -> ActivationReport:
         from coral_lock.start.live import start_live
 
         report = start_live(descriptor)
+    if findings:
+        report = report.replace(findings=sorted_findings((*report.findings, *findings)))
     if report_path is not None:
         _write_report(report_path, canonical_json.write(report.to_dict()))
     _tell(report)
