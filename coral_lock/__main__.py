@@ -5,7 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
-from coral_lock.errors import BAD_INPUT, DOES_NOT_HOLD, INTERRUPTED, CoralLockError, InputError
+from coral_lock.errors import (
+    BAD_INPUT,
+    DOES_NOT_HOLD,
+    HOLDS,
+    INTERRUPTED,
+    CoralLockError,
+    InputError,
+    exit_code_of_run,
+)
 from coral_lock.import_guard import leave_start_directory, raise_import_guard
 
 TYPE_CHECKING = False
@@ -25,37 +33,41 @@ def main(words: Sequence[str] | None = None) -> int:
         leave_start_directory(sys.argv[0])
         raise_import_guard()
         words = sys.argv[1:]
-    outcome = _guarded(words)
-    if isinstance(outcome, int):
-        return outcome
-    outcome.run()
-    return 0
+    outcome, error = _guarded(words)
+    if not isinstance(outcome, int):
+        outcome.run()
+        return HOLDS
+    return exit_code_of_run(outcome, error) if list(words[:1]) == ["run"] else outcome
 
 
-def _guarded(words: Sequence[str]) -> int | Program:
-    """Do what the words say; return the exit code, or the program that `run` is to run."""
+def _guarded(words: Sequence[str]) -> tuple[int | Program, Exception | None]:
+    """Do what the words say.
+
+    Returns:
+        The exit code, or the program that `run` is to run; and the error that has been told.
+    """
     try:
-        return _dispatch(words)
+        return _dispatch(words), None
     except CoralLockError as error:
         from coral_lock.cli.messages import say_error
 
         say_error(error)
-        return error.exit_code
+        return error.exit_code, error
     except KeyboardInterrupt as interrupt:
         from coral_lock.cli.messages import say
 
         say(f"interrupted {interrupt}".rstrip())
-        return INTERRUPTED
-    except BrokenPipeError:
+        return INTERRUPTED, None
+    except BrokenPipeError as error:
         _abandon_stdout()
-        return DOES_NOT_HOLD
+        return DOES_NOT_HOLD, error
     except OSError as error:
         from coral_lock.cli.messages import say_error
 
         place = str(error.filename or "standard output")
         _abandon_stdout()
         say_error(InputError(f"the system refused: {error.strerror or error}", where=place))
-        return BAD_INPUT
+        return BAD_INPUT, error
     except Exception as error:
         if os.environ.get("CORAL_LOCK_DEBUG"):
             raise
@@ -68,7 +80,7 @@ def _guarded(words: Sequence[str]) -> int | Program:
                 hint="please report this; CORAL_LOCK_DEBUG=1 shows the traceback",
             )
         )
-        return BAD_INPUT
+        return BAD_INPUT, error
 
 
 def _abandon_stdout() -> None:

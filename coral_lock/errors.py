@@ -6,11 +6,45 @@ what was expected, what was found, where, and the hint that helps.
 
 from __future__ import annotations
 
+import errno
+
 HOLDS = 0
 DOES_NOT_HOLD = 1
 BAD_INPUT = 2
 INTEGRITY = 3
 INTERRUPTED = 130
+
+RUN_MAY_PASS = 75
+RUN_INTEGRITY = 77
+RUN_REFUSED = 78
+RUN_CANNOT_RUN = 126
+RUN_NOT_FOUND = 127
+
+_CODES_OF_RUN = {DOES_NOT_HOLD: RUN_REFUSED, BAD_INPUT: RUN_REFUSED, INTEGRITY: RUN_INTEGRITY}
+_MAY_PASS = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EAGAIN",
+        "EBUSY",
+        "EDQUOT",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "EINTR",
+        "EMFILE",
+        "ENETDOWN",
+        "ENETUNREACH",
+        "ENFILE",
+        "ENOLCK",
+        "ENOMEM",
+        "ENOSPC",
+        "EPIPE",
+        "ESTALE",
+        "ETIMEDOUT",
+        "ETXTBSY",
+    )
+    if hasattr(errno, name)
+)
+"""What the system refuses now and may grant later: a full disk, a network that is away."""
 
 
 class CoralLockError(Exception):
@@ -56,6 +90,18 @@ class UsageError(InputError):
 
 class UnreadableSourceError(InputError):
     """A distribution has a file that can't be read, so it mustn't count as absent."""
+
+
+class ProgramError(UsageError):
+    """The program that `run` is to run can't be run."""
+
+    exit_code = RUN_CANNOT_RUN
+
+
+class ProgramNotFoundError(ProgramError):
+    """There is no program of that name."""
+
+    exit_code = RUN_NOT_FOUND
 
 
 class LockError(InputError):
@@ -113,3 +159,29 @@ class BrokenDistributionError(CoralLockError):
     ) -> None:
         super().__init__(message, where=where, hint=hint)
         self.code = code
+
+
+def exit_code_of_run(code: int, error: BaseException | None = None) -> int:
+    """Return the exit code with which `run` ends where it runs no program.
+
+    Programs use 1, 2 and 3 themselves, so `run` says 78 (EX_CONFIG in sysexits.h) where other
+    commands say 1 or 2, and 77 where they say 3. 75 (EX_TEMPFAIL) says that trying again later
+    may help.
+
+    Args:
+        code: what any other command would end with.
+        error: what was raised, if anything was.
+    """
+    if error is not None and _may_pass(error):
+        return RUN_MAY_PASS
+    return _CODES_OF_RUN.get(code, code)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether an error, or one that it was raised for, is of the kind that passes by itself."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError) or getattr(seen, "errno", None) in _MAY_PASS:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False

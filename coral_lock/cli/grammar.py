@@ -89,8 +89,9 @@ START_COMMANDS = {
     "run": StartCommand(
         name="run",
         summary="Do what `init --locked` does, then run a Python program in the same process.",
-        details="The exit code is the program's own, unless the start fails: then the program "
-        "isn't run.",
+        details="The exit code is the program's own. If the start fails, the program isn't run, "
+        "or is ended, and it is 78 (refused), 77 (bytes differ from the lock), 126 (the program "
+        "can't be run), 127 (there is none) or 75 (it may work later).",
         options=(
             *_OPTIONS,
             Option(
@@ -99,8 +100,8 @@ START_COMMANDS = {
             ),
         ),
         examples=(
-            "coral-runtime run --locked -- app.py --port 9001",
-            "coral-runtime run --locked -c runtime.yaml -- -m my_service",
+            "coral-runtime run --locked -- python app.py --port 9001",
+            "coral-runtime run --locked -c runtime.yaml -- uvicorn app:app",
         ),
         takes_program=True,
     ),

@@ -7,21 +7,21 @@ import sys
 
 from coral_lock import canonical_json
 from coral_lock.cli.messages import say, say_findings, say_warning
-from coral_lock.errors import InputError, UsageError
+from coral_lock.errors import CoralLockError, InputError, UsageError, exit_code_of_run
+from coral_lock.finding import ERROR, Finding, sorted_findings
 from coral_lock.safe_read import read_regular_file
 from coral_lock.start.locked import start_locked
-from coral_lock.start.report import ACTIVATED, REFUSED, STARTED, VERIFIED
+from coral_lock.start.report import ACTIVATED, REFUSED, STARTED, VERIFIED, ActivationReport
 from coral_lock.start.stdout_guard import StdoutGuard
 from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from coral_lock.cli.grammar import Arguments
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.start.program import Program
-    from coral_lock.start.report import ActivationReport
 
 _MAX_REPORT_BYTES = 16 << 20
 
@@ -43,8 +43,17 @@ def init(arguments: Arguments) -> int:
 def run(arguments: Arguments) -> int | Program:
     """Run `coral-runtime run`: start, and return the program, ready to run in this process.
 
-    The exit code is returned instead where the start didn't succeed.
+    The exit code is returned instead where the start didn't succeed. An error that ends it
+    before there is a report stands in a report of its own, for whoever asked for one.
     """
+    try:
+        return _run(arguments)
+    except CoralLockError as error:
+        _report_refusal(arguments.last("report"), error)
+        raise
+
+
+def _run(arguments: Arguments) -> int | Program:
     if not arguments.flag("locked"):
         raise UsageError(
             "`run` starts from a lock only", hint="write `coral-runtime run --locked -- PROGRAM`"
@@ -53,9 +62,9 @@ def run(arguments: Arguments) -> int | Program:
 
     program = prepare_program(arguments.program)
     guard = StdoutGuard()
-    later = None if arguments.flag("eager") else _later(arguments)
+    later = None if arguments.flag("eager") else _later(arguments, program.findings)
     try:
-        report = start(arguments, later)
+        report = start(arguments, program.findings, later)
     finally:
         guard.release()
     if report.outcome not in (STARTED, VERIFIED):
@@ -63,7 +72,7 @@ def run(arguments: Arguments) -> int | Program:
     return program
 
 
-def _later(arguments: Arguments) -> Callable[[ActivationReport], None]:
+def _later(arguments: Arguments, findings: Sequence[Finding]) -> Callable[[ActivationReport], None]:
     """Return what is done once the program has imported the host.
 
     The program isn't to go on with a host that isn't what the lock says, whatever it
@@ -71,23 +80,59 @@ def _later(arguments: Arguments) -> Callable[[ActivationReport], None]:
     """
 
     def conclude(report: ActivationReport) -> None:
-        _conclude(arguments, report)
+        _conclude(arguments, report, findings)
         if report.outcome != STARTED:
             for stream in (sys.stdout, sys.stderr):
                 if stream is not None:
                     stream.flush()
-            os._exit(report.exit_code)
+            os._exit(exit_code_of_run(report.exit_code))
 
     return conclude
 
 
+def _report_refusal(path: str | None, error: CoralLockError) -> None:
+    """Write the report of a start that never came to look at the machine."""
+    if path is None:
+        return
+    report = ActivationReport(
+        outcome=REFUSED,
+        lock=None,
+        platform="",
+        plugins=(),
+        patches_enabled={},
+        findings=tuple(
+            Finding(
+                code="not-started",
+                severity=ERROR,
+                subject="start",
+                summary=each.message,
+                expected=each.expected,
+                found=each.found,
+                where=each.where,
+                hint=each.hint,
+            )
+            for each in (*getattr(error, "problems", ()), error)
+        ),
+        log_messages=("The start was refused before the machine was looked at",),
+    )
+    try:
+        _prepare_report(path)
+        _write_report(path, canonical_json.write(report.to_dict()))
+    except (CoralLockError, OSError):
+        # What ended the start is told next, and often it is the report that can't be written.
+        return
+
+
 def start(
-    arguments: Arguments, later: Callable[[ActivationReport], None] | None = None
+    arguments: Arguments,
+    findings: Sequence[Finding] = (),
+    later: Callable[[ActivationReport], None] | None = None,
 ) -> ActivationReport:
     """Start as the command line says, write the report where it says, and tell the user.
 
     Args:
         arguments: the command line.
+        findings: what is known already, for the report.
         later: see `start_locked`.
     """
     _refuse_without_lock(arguments)
@@ -108,16 +153,19 @@ def start(
         from coral_lock.start.live import start_live
 
         report = start_live(descriptor)
-    _conclude(arguments, report)
-    return report
+    return _conclude(arguments, report, findings)
 
 
-def _conclude(arguments: Arguments, report: ActivationReport) -> None:
+def _conclude(
+    arguments: Arguments, report: ActivationReport, findings: Sequence[Finding]
+) -> ActivationReport:
     """Write the report where the command line says, and tell the user."""
+    report = report.replace(findings=sorted_findings((*report.findings, *findings)))
     report_path = arguments.last("report")
     if report_path is not None:
         _write_report(report_path, canonical_json.write(report.to_dict()))
     _tell(report)
+    return report
 
 
 def _refuse_without_lock(arguments: Arguments) -> None:

@@ -18,9 +18,7 @@ def _command(command: StartCommand) -> click.Command:
     examples = "\n".join(f"  {example}" for example in command.examples)
     parameters: list[click.Parameter] = [_parameter(option) for option in command.options]
     if command.takes_program:
-        parameters.append(
-            click.Argument(["program"], nargs=-1, metavar="-- (PROGRAM | -m MODULE) [ARGS]...")
-        )
+        parameters.append(click.Argument(["program"], nargs=-1, metavar="-- PROGRAM [ARGS]..."))
     return click.Command(
         command.name,
         params=parameters,

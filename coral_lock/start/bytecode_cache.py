@@ -6,6 +6,7 @@ interpreter; one in a directory that only this user can write to isn't forged.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -26,7 +27,7 @@ def default_state_directory() -> str:
     return os.path.join(base, "coral-lock")
 
 
-def use_private_cache(state_directory: str, key: str) -> str | None:
+def use_private_cache(state_directory: str, key: str) -> OSError | None:
     """Make this interpreter read and write bytecode in a cache of its own from now on.
 
     Args:
@@ -34,14 +35,14 @@ def use_private_cache(state_directory: str, key: str) -> str | None:
         key: names the cache: the digest of the lock whose plugins it serves.
 
     Returns:
-        None, or why there is no cache and every start will compile: the directory can't
-        be written.
+        None, or why there is no cache and every start will compile: its directory can't be
+        written, as `strerror` says.
 
     Raises:
         InputError: others can write to the cache or to the state directory.
     """
     cache = os.path.join(os.path.abspath(state_directory), "bytecode", key)
-    reason = None
+    failure = None
     try:
         os.makedirs(os.path.dirname(os.path.dirname(cache)), mode=0o700, exist_ok=True)
         for directory in (os.path.dirname(cache), cache):
@@ -49,12 +50,12 @@ def use_private_cache(state_directory: str, key: str) -> str | None:
                 os.makedirs(directory, mode=0o700, exist_ok=True)
                 _remove_old_caches(os.path.dirname(cache), keep=key)
         if not os.access(cache, os.W_OK):
-            reason = f"`{cache}` can't be written"
+            failure = OSError(errno.EACCES, f"`{cache}` can't be written")
     except OSError as error:
-        reason = f"`{cache}` can't be made: {error.strerror}"
-    if reason is not None:
+        failure = OSError(error.errno, f"`{cache}` can't be made: {error.strerror}")
+    if failure is not None:
         use_no_cache()
-        return reason
+        return failure
     for directory in (state_directory, os.path.dirname(cache), cache):
         _refuse_shared(directory)
     sys.dont_write_bytecode = False

@@ -137,16 +137,16 @@ def _prepare_bytecode(integrity: str, state_directory: str | None, key: str) -> 
     if integrity != PLUGINS:
         use_no_cache()
         return (f"Integrity {integrity}: every module is compiled from its source",)
-    reason = use_private_cache(state_directory or default_state_directory(), key)
-    if reason is None:
+    failure = use_private_cache(state_directory or default_state_directory(), key)
+    if failure is None:
         return ()
     if state_directory is not None:
         raise InputError(
-            f"the state directory can't hold a bytecode cache: {reason}",
+            f"the state directory can't hold a bytecode cache: {failure.strerror}",
             where=state_directory,
             hint="name a directory that this user can write to",
-        )
-    return (f"No bytecode cache, so plugins are compiled at every start: {reason}",)
+        ) from failure
+    return (f"No bytecode cache, so plugins are compiled at every start: {failure.strerror}",)
 
 
 def _messages_about(lock: Lock, coverage: Coverage, verified: VerifiedLock) -> list[str]:

@@ -452,7 +452,7 @@ def test_a_host_that_does_not_follow_the_lock_fails_the_start(
     assert outcome.json()["outcome"] == "failed"
     machine.write("ask.py", "import coral_inference\nprint('still here')\n")
     refused = machine.coral("run", "--locked", "--report", "report.json", "--", "ask.py")
-    assert (refused.code, refused.stdout) == (1, "")
+    assert (refused.code, refused.stdout) == (78, "")
     assert json.loads((machine.directory / "report.json").read_text())["outcome"] == "failed"
 
 
@@ -473,7 +473,7 @@ def test_a_host_that_cannot_be_imported_fails_the_start(device: MakeDevice, tmp_
         "try:\n    import coral_inference\nexcept BaseException:\n    pass\nprint('still here')\n",
     )
     refused = machine.coral("run", "--locked", "--", "swallow.py")
-    assert (refused.code, refused.stdout) == (1, "")
+    assert (refused.code, refused.stdout) == (78, "")
 
 
 @pytest.mark.parametrize("plugin", ["fails-raise", "fails-exit-activate", "fails-import"])
@@ -484,6 +484,6 @@ def test_a_plugin_that_fails_in_the_host_ends_run_with_the_reason(
     machine.locked()
     machine.write("ask.py", "import coral_inference\nprint('still here')\n")
     outcome = machine.coral("run", "--locked", "--", "ask.py")
-    assert (outcome.code, outcome.stdout) == (1, "")
+    assert (outcome.code, outcome.stdout) == (78, "")
     assert f"error[activation-failed]: `patches:{plugin.replace('-', '_')}`" in outcome.stderr
     assert outcome.stderr.endswith("start failed on onnx: 1 of 2 plugins active\n")

@@ -335,7 +335,7 @@ def test_output_is_utf8_in_any_locale(device: MakeDevice) -> None:
 
 def test_a_program_that_is_not_there_is_told_before_anything_runs(machine: Device) -> None:
     machine.locked()
-    outcome = machine.coral("run", "--locked", "--", "-m", "nosuchmodule").require(2)
+    outcome = machine.coral("run", "--locked", "--", "-m", "nosuchmodule").require(127)
     assert "error: there is no module `nosuchmodule`" in outcome.stderr
     assert "started" not in outcome.stderr
 

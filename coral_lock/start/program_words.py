@@ -1,0 +1,366 @@
+"""What the words behind `run … --` mean: which program, and how Python would run it.
+
+They are the words that people type without `coral-runtime run --locked --` before them. What
+isn't a Python program of this environment is answered with the words to write instead.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from coral_lock.errors import ProgramError, ProgramNotFoundError, UsageError
+from coral_lock.installed.module_lookup import import_chain
+from coral_lock.record import Record
+from coral_lock.safe_read import open_regular_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from coral_lock.installed.module_lookup import FoundModule
+
+FILE = "file"
+ARCHIVE = "archive"
+MODULE = "module"
+CODE = "code"
+STDIN = "stdin"
+
+_FLAGS = "bBdEIOqRsuv" + ("P" if sys.version_info >= (3, 11) else "")
+_SOURCE_SUFFIXES = (".py", ".pyw")
+_HEAD_BYTES = 4096
+
+
+class ProgramWords(Record):
+    """A program as the command line names it.
+
+    Args:
+        kind: how Python runs it: `file`, `archive` (a directory or ZIP file with a
+            `__main__.py`), `module`, `code` or `stdin`.
+        target: its path, its module's name, or the code itself.
+        arguments: what follows it.
+        options: the options for the interpreter, each in one word: `-u`, `-Xdev`.
+    """
+
+    kind: str
+    target: str
+    arguments: tuple[str, ...]
+    options: tuple[str, ...] = ()
+
+
+def read_program_words(words: Sequence[str]) -> ProgramWords:
+    """Return what a program's words mean: `python app.py`, `app.py`, `-m MODULE`, `uvicorn` …
+
+    A name without a directory that isn't a file here is looked up beside the interpreter,
+    then on PATH. `python`, under any name that fits its version, is this interpreter.
+
+    Raises:
+        UsageError: no program is named.
+        ProgramNotFoundError: there is no such file or module.
+        ProgramError: it isn't a Python program of this environment.
+    """
+    if not words:
+        raise UsageError("no program to run", hint=f"write `{_command('python', 'app.py')}`")
+    if words[0].startswith("-"):
+        return _after_python(words)
+    if _names_python(os.path.basename(words[0])):
+        _require_this_interpreter(words)
+        return _after_python(words[1:])
+    path = _find(words[0])
+    if path is None:
+        raise _not_found(words)
+    kind = _kind_of(path, words)
+    options: tuple[str, ...] = ()
+    if kind == FILE and not path.endswith((*_SOURCE_SUFFIXES, ".pyc")):
+        options = _shebang_options(path, words)
+    return ProgramWords(kind=kind, target=path, arguments=tuple(words[1:]), options=options)
+
+
+def _after_python(words: Sequence[str]) -> ProgramWords:
+    options, rest = _split_options(words)
+    if not rest:
+        raise UsageError(
+            "`python` without a program is interactive, and `run` isn't",
+            hint=f"write `{_command('python', *options, 'app.py')}`",
+        )
+    kind = {"-c": CODE, "-m": MODULE, "-": STDIN}.get(rest[0], FILE)
+    if kind in (CODE, MODULE):
+        del rest[0]
+    target, arguments = rest[0], tuple(rest[1:])
+    if kind == MODULE:
+        _require_module(target, arguments)
+    elif kind == FILE:
+        if not os.path.exists(target):
+            raise _not_found(rest)
+        kind = _kind_of(target, rest)
+        if kind == FILE and not target.endswith((*_SOURCE_SUFFIXES, ".pyc")):
+            _refuse_other_language(target, rest)
+    return ProgramWords(kind=kind, target=target, arguments=arguments, options=options)
+
+
+def _split_options(words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Split the interpreter's options from what follows: a path, `-`, `-c CODE`, `-m MODULE`."""
+    rest = list(words)
+    options: list[str] = []
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        letters = rest.pop(0)[1:]
+        if letters == "-":
+            break
+        while letters:
+            letter, letters = letters[0], letters[1:]
+            if letter in _FLAGS:
+                options.append(f"-{letter}")
+                continue
+            if letter not in "cmWX":
+                name = f"--{letters}" if letter == "-" else f"-{letter}"
+                kept = [] if letter == "-" or not letters else [f"-{letters}"]
+                raise _unknown_option(name, [*options, *kept, *rest])
+            if not letters and not rest:
+                raise UsageError(f"the option `-{letter}` of `python` needs a value")
+            value, letters = letters or rest.pop(0), ""
+            if letter in "cm":
+                return tuple(options), [f"-{letter}", value, *rest]
+            options.append(f"-{letter}{value}")
+    return tuple(options), rest
+
+
+def _unknown_option(name: str, others: Sequence[str]) -> ProgramError:
+    return ProgramError(
+        "`python -S` leaves out everything that is installed, and every plugin with it"
+        if name == "-S"
+        else f"`run` can't pass the option `{name}` to `python`",
+        hint=f"write `{_command('python', *(others or ['app.py']))}`",
+    )
+
+
+def _names_python(name: str) -> bool:
+    version = name.removeprefix("python")
+    return version != name and (not version or version.replace(".", "").isdigit())
+
+
+def _require_this_interpreter(words: Sequence[str]) -> None:
+    """Refuse an interpreter that isn't the one of this process.
+
+    A bare name whose version fits is this one, whatever PATH says of it.
+    """
+    word = words[0]
+    version = os.path.basename(word).removeprefix("python")
+    own_version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if os.sep not in word:
+        if f"{own_version}.".startswith(f"{version}.") or not version:
+            return
+    elif not os.path.exists(word):
+        raise ProgramNotFoundError(
+            f"there is no interpreter `{word}`", hint=f"write `{_command('python', *words[1:])}`"
+        )
+    elif _is_this_interpreter(word):
+        return
+    raise ProgramError(
+        f"`{word}` is another interpreter than the one of this environment",
+        expected=f"{sys.executable}, Python {own_version}",
+        hint=f"write `{_command('python', *words[1:])}`, or use the `coral-runtime` of that one",
+    )
+
+
+def _is_this_interpreter(path: str) -> bool:
+    """Whether running `path` would give the environment of this process.
+
+    A virtual environment is known by the directory of the interpreter's link (PEP 405), any
+    other by the file behind it.
+    """
+    directory = os.path.dirname(path)
+    if sys.prefix != sys.base_prefix:
+        return os.path.realpath(directory) == os.path.realpath(os.path.dirname(sys.executable))
+    is_virtual = any(
+        os.path.exists(os.path.join(directory, level, "pyvenv.cfg")) for level in (".", os.pardir)
+    )
+    return not is_virtual and os.path.samefile(path, sys.executable)
+
+
+def _require_module(name: str, arguments: Sequence[str]) -> None:
+    """Refuse a module that can't be found, before anything is activated for it."""
+    found = _found_module(name)
+    if found is not None and found.search is not None and not _found_module(f"{name}.__main__"):
+        raise ProgramNotFoundError(
+            f"the package `{name}` has no module `__main__`, so it can't be run",
+            where=found.origin,
+            hint=f"name one of its modules: `{_command('python', '-m', f'{name}.MODULE')}`",
+        )
+    if found is None:
+        top = name.partition(".")[0]
+        raise ProgramNotFoundError(
+            f"there is no module `{name if _found_module(top) else top}`",
+            hint=f"write `{_command('python', name, *arguments)}`"
+            if os.path.exists(name)
+            else "name a Python file, or a module that is installed",
+        )
+
+
+def _found_module(name: str) -> FoundModule | None:
+    chain = import_chain(name, search=[working_directory(), *sys.path])
+    return chain[-1] if chain and chain[-1].name == name else None
+
+
+def working_directory() -> str:
+    """Return the working directory.
+
+    Raises:
+        UsageError: it has been removed.
+    """
+    try:
+        return os.getcwd()
+    except OSError as error:
+        raise UsageError(
+            f"the working directory can't be found: {error.strerror}",
+            hint="start from a directory that exists",
+        ) from None
+
+
+def _find(name: str) -> str | None:
+    if os.path.isfile(name):
+        return name
+    if os.sep not in name:
+        for directory in (
+            os.path.dirname(sys.executable),
+            *os.environ.get("PATH", "").split(os.pathsep),
+        ):
+            if directory and os.path.isfile(os.path.join(directory, name)):
+                return os.path.join(directory, name)
+    return name if os.path.exists(name) else None
+
+
+def _not_found(words: Sequence[str]) -> ProgramNotFoundError:
+    """Return the error about a program that isn't there, with what was probably meant."""
+    name, *arguments = words
+    if os.path.isfile(f"{name}.py"):
+        meant = ("python", f"{name}.py", *arguments)
+    elif os.sep not in name and _find(name):
+        meant = (name, *arguments)
+    elif name.replace(".", "_").isidentifier() and _found_module(name):
+        meant = ("python", "-m", name, *arguments)
+    else:
+        meant = ()
+    return ProgramNotFoundError(
+        f"there is no program `{name}`",
+        hint=f"write `{_command(*meant)}`"
+        if meant
+        else "name a Python file, a module with `-m MODULE`, or a script that is installed",
+    )
+
+
+def _kind_of(path: str, words: Sequence[str]) -> str:
+    """Tell a file from an archive, as Python does.
+
+    Raises:
+        ProgramError: it is a directory without a program, a binary, or can't be read.
+    """
+    if os.path.isdir(path):
+        if os.path.isfile(os.path.join(path, "__main__.py")):
+            return ARCHIVE
+        is_package = os.path.isfile(os.path.join(path, "__init__.py"))
+        raise ProgramError(
+            f"the directory `{path}` has no `__main__.py`, so it can't be run",
+            where=path,
+            hint="name one of its modules with `-m MODULE`" if is_package else "name a Python file",
+        )
+    head = _head(path)
+    if path.endswith((*_SOURCE_SUFFIXES, ".pyc")):
+        return FILE
+    import zipimport
+
+    try:
+        zipimport.zipimporter(path)
+    except zipimport.ZipImportError:
+        if b"\0" in head:
+            raise _not_python(path, "a binary", words) from None
+        return FILE
+    return ARCHIVE
+
+
+def _head(path: str) -> bytes:
+    try:
+        descriptor, _ = open_regular_file(path)
+        try:
+            return os.read(descriptor, _HEAD_BYTES)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise ProgramError(f"`{path}` can't be read: {error.strerror}", where=path) from None
+
+
+def _shebang_options(path: str, words: Sequence[str]) -> tuple[str, ...]:
+    """Return the options that a script's first line has for the interpreter.
+
+    Raises:
+        ProgramError: it isn't written for Python, or for another environment's.
+    """
+    command = _shebang(path)
+    if not command or not _names_python(os.path.basename(command[0])):
+        raise _not_python(path, f"a program for `{command[0]}`" if command else None, words)
+    interpreter, *options = command
+    if os.sep not in interpreter:
+        _require_this_interpreter([interpreter, path, *words[1:]])
+    elif not (os.path.exists(interpreter) and _is_this_interpreter(interpreter)):
+        raise ProgramError(
+            f"`{path}` is a script of another environment",
+            expected=f"a first line `#!{sys.executable}`",
+            found=f"#!{interpreter}",
+            hint="install it in this environment, or write "
+            f"`{_command('python', path, *words[1:])}`",
+        )
+    return _split_options(options)[0]
+
+
+def _refuse_other_language(path: str, words: Sequence[str]) -> None:
+    command = _shebang(path)
+    if command and not _names_python(os.path.basename(command[0])):
+        raise _not_python(path, f"a program for `{command[0]}`", words)
+
+
+def _shebang(path: str) -> list[str]:
+    """Return the interpreter that a file's first line names, and its options.
+
+    `/usr/bin/env` is looked through. Where the interpreter's path is too long for the kernel or
+    has spaces, installers write a line for `sh`, which Python takes for a string:
+    `'''exec' "/path to/python" "$0" "$@"`.
+    """
+    lines = _head(path).decode("utf-8", "replace").split("\n")
+    if not lines[0].startswith("#!"):
+        return []
+    command = lines[0][2:].split()
+    if lines[1:2] and lines[1].startswith("'''exec' "):
+        if "$(" in lines[1]:
+            # A script that can be moved looks for its interpreter beside itself.
+            return [os.path.join(os.path.dirname(path), "python")]
+        from shlex import split
+
+        return split(lines[1])[1:-2]
+    if command and os.path.basename(command[0]) == "env":
+        del command[0]
+        while command and (command[0].startswith("-") or "=" in command[0]):
+            del command[0]
+    return command
+
+
+def _not_python(path: str, what: str | None, words: Sequence[str]) -> ProgramError:
+    """Return the error about a program that isn't Python's, with what was probably meant."""
+    hint = f"write `{_command('python', path, *words[1:])}`"
+    if what is not None:
+        hint = "write `coral-runtime run --locked -- python …` in it, where it starts Python"
+        for index, word in enumerate(words[1:], 1):
+            if _names_python(os.path.basename(word)) or word.endswith(".py"):
+                from shlex import join
+
+                hint = f"write `{join(words[:index])} {_command(*words[index:])}`"
+                break
+    return ProgramError(
+        f"`{path}` isn't a Python program" + (f", but {what}" if what else ""),
+        where=path,
+        hint=hint,
+    )
+
+
+def _command(*words: str) -> str:
+    from shlex import join
+
+    return f"coral-runtime run --locked -- {join(words)}"
