@@ -48,8 +48,8 @@ class Gate:
         starting: what to start.
         origins: the file that each entry point's module must come from; a module that
             isn't named may come from anywhere.
-        done: is handed the report once the host has started or failed, before its import
-            ends. What it raises, the import raises.
+        done: is handed the report once a host has started or failed, before its import ends.
+            What it raises, the import raises.
         about_to_start: is called before the host is imported; what it raises, the import
             raises.
     """
@@ -140,7 +140,7 @@ class Gate:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self._finish(None, (_host_failed(error),))
+            self._done(self._finish(None, (_host_failed(error),)))
             raise
         context = current_context()
         self._activator.hand_over_services(getattr(context, "config", None))
@@ -151,7 +151,8 @@ class Gate:
             outcome.id: None if outcome.status == NOT_RUN else outcome.status == ACTIVATED
             for outcome in outcomes
         }
-        self._finish(state, tuple(state_findings(state, self._starting.config, active)))
+        findings = state_findings(state, self._starting.config, active)
+        self._done(self._finish(state, tuple(findings)))
 
     def _finish(
         self, state: HostState | None, findings: tuple[Finding, ...] = ()
@@ -174,7 +175,6 @@ class Gate:
                 *map(outcome_message, outcomes),
             ),
         )
-        self._done(self._report)
         return self._report
 
     def _refuse_running_host(self) -> ActivationReport:

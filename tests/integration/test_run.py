@@ -248,7 +248,7 @@ class TestHowAProgramEnds:
         words = {"file": ["ending.py"], "module": ["-m", "ending"], "code": ["-c", code]}[form]
         own, plain = _run(machine, "python", *words), _plain(machine, *words)
         assert (own.code, own.stdout) == (plain.code, plain.stdout)
-        said = own.stderr.partition("`coral_inference`\n")[2]
+        said = own.stderr.partition("active\n")[2]
         assert _normal(said) == _normal(plain.stderr)
 
     def test_a_traceback_starts_in_the_program(self, machine: Device) -> None:
