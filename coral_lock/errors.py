@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import errno
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from coral_lock.finding import Finding
+
 HOLDS = 0
 DOES_NOT_HOLD = 1
 BAD_INPUT = 2
@@ -159,6 +163,22 @@ class BrokenDistributionError(CoralLockError):
     ) -> None:
         super().__init__(message, where=where, hint=hint)
         self.code = code
+
+
+class ChangedFileError(CoralLockError, ImportError):
+    """A file isn't what was locked, so it isn't run; `finding` says which one."""
+
+    exit_code = INTEGRITY
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(
+            finding.summary,
+            expected=finding.expected,
+            found=finding.found,
+            where=finding.where,
+            hint=finding.hint,
+        )
+        self.finding = finding
 
 
 def exit_code_of_run(code: int, error: BaseException | None = None) -> int:

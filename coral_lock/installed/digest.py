@@ -67,10 +67,20 @@ def tree_digest(files: Iterable[tuple[str, str]]) -> str:
         `t1:` and the base64 of the SHA-256 over the lines `<hash>  <path>`, sorted by the
         UTF-8 bytes of the path.
     """
-    lines = sorted((path.encode("utf-8", "surrogateescape"), digest) for path, digest in files)
-    tree = hashlib.sha256()
-    for path, digest in lines:
-        tree.update(digest.encode("ascii") + b"  " + path + b"\n")
+    hashes = dict(files)
+    # Code points sort as their UTF-8 bytes do.
+    lines = "".join([f"{hashes[path]}  {path}\n" for path in sorted(hashes)])
+    try:
+        content = lines.encode("utf-8")
+    except UnicodeEncodeError:
+        # The halves of surrogate pairs, which stand for bytes that aren't UTF-8, don't.
+        encoded = sorted(
+            (path.encode("utf-8", "surrogateescape"), digest) for path, digest in hashes.items()
+        )
+        content = b"".join(
+            digest.encode("ascii") + b"  " + path + b"\n" for path, digest in encoded
+        )
+    tree = hashlib.sha256(content)
     return DIGEST_PREFIX + binascii.b2a_base64(tree.digest(), newline=False).decode("ascii")
 
 

@@ -1,0 +1,446 @@
+"""Finds modules where the lock says they are: first of all finders, and for each directory.
+
+What the standard library's directories hold comes from there. A name that belongs to a locked
+distribution comes from its listed files, or isn't there. Everything else is found as ever,
+but never before these.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    BuiltinImporter,
+    ExtensionFileLoader,
+    FileFinder,
+    FrozenImporter,
+    ModuleSpec,
+    PathFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import ModuleType
+
+    from coral_lock.finding import Finding
+    from coral_lock.imports.table import ImportIndex, ImportTable, RootFiles
+    from coral_lock.imports.verified import VerifiedFiles
+
+_DISTUTILS = "distutils"
+_FILE_LOADERS = (
+    (ExtensionFileLoader, EXTENSION_SUFFIXES),
+    (SourceFileLoader, SOURCE_SUFFIXES),
+    (SourcelessFileLoader, BYTECODE_SUFFIXES),
+)
+
+
+def install_imports(
+    index: ImportIndex,
+    supply: Callable[[], ImportTable],
+    *,
+    on_mismatch: Callable[[Finding], None],
+    bytecode_directory: str | None = None,
+    closed: bool = False,
+) -> LockedImports:
+    """Put this process's imports under the lock; what was imported before stays as it is.
+
+    Args:
+        index: what belongs to the lock.
+        supply: returns the proved lists; called once, before the first locked module is
+            looked up, and never in a process that imports none.
+        on_mismatch: is told of each file that isn't what was locked, before the import
+            fails: a program may swallow the error.
+        bytecode_directory: what `bytecode.prepare_cache` returned; None to compile always.
+        closed: whether distributions that nobody locked are invisible.
+    """
+    remove_imports()
+    imports = LockedImports(index, supply, on_mismatch, bytecode_directory, closed)
+    sys.meta_path.insert(0, imports)
+    sys.path_hooks.insert(0, imports.directory_finder)
+    sys.path_importer_cache.clear()
+    imports.after_import("pkgutil", imports.show_modules_to)
+    if closed:
+        from coral_lock.imports.closed import hide_unlocked
+
+        hide_unlocked(imports)
+    if "_ctypes" in sys.modules:
+        imports.watch_ctypes()
+    return imports
+
+
+def remove_imports() -> None:
+    """Give imports back to the directories; modules that were loaded stay."""
+    for finder in installed_imports():
+        sys.meta_path.remove(finder)
+        sys.path_hooks.remove(finder.directory_finder)
+        sys.path_importer_cache.clear()
+
+
+def installed_imports() -> tuple[LockedImports, ...]:
+    """Return the finder that holds imports under a lock in this process, or nothing."""
+    return tuple(finder for finder in sys.meta_path if isinstance(finder, LockedImports))
+
+
+class LockedImports:
+    """The finder (PEP 451) that goes before all others; also a path hook (PEP 302).
+
+    `findings` are the files that were refused so far.
+    """
+
+    is_coral_lock = True
+
+    def __init__(
+        self,
+        index: ImportIndex,
+        supply: Callable[[], ImportTable],
+        on_mismatch: Callable[[Finding], None],
+        bytecode_directory: str | None,
+        closed: bool,
+    ) -> None:
+        self.index = index
+        self.closed = closed
+        self.findings: list[Finding] = []
+        self.library = standard_library()
+        self._supply = supply
+        self._on_mismatch = on_mismatch
+        self._bytecode_directory = bytecode_directory
+        self._files: VerifiedFiles | None = None
+        self._places: dict[str, tuple[str, str] | None] = {}
+        self._after: dict[str, list[Callable[[ModuleType], None]]] = {}
+        self._closed_entries = closed_entries(self.library) if closed else frozenset()
+        self._watches_ctypes = False
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Return where a module comes from, None where others are to look for it.
+
+        Raises:
+            ModuleNotFoundError: it belongs to the standard library or to a locked
+                distribution, and isn't there.
+        """
+        if name == "_ctypes":
+            self.watch_ctypes()
+        spec = self._find_top_level(name) if path is None else self._find_listed(name, path)
+        if name in self._after:
+            spec = self._with_patches(name, spec or PathFinder.find_spec(name, path, target))
+        return spec
+
+    def _find_top_level(self, name: str) -> ModuleSpec | None:
+        spec = self._find_in_library(name)
+        if spec is not None or name not in self.index.names:
+            return spec
+        spec = self._find_listed(name, sys.path)
+        if spec is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return spec
+
+    def _find_in_library(self, name: str) -> ModuleSpec | None:
+        if name == _DISTUTILS:
+            # That of setuptools stands in for it, if setuptools wants it to.
+            for finder in sys.meta_path:
+                if finder is not self and finder is not PathFinder:
+                    spec = finder.find_spec(name, None)
+                    if spec is not None:
+                        return spec
+        spec = (
+            BuiltinImporter.find_spec(name)
+            or FrozenImporter.find_spec(name)
+            or PathFinder.find_spec(name, self.library)
+        )
+        if spec is not None and spec.loader is not None:
+            return spec
+        if name in sys.stdlib_module_names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return None
+
+    def _find_listed(self, name: str, path: Iterable[str]) -> ModuleSpec | None:
+        tail = name.rpartition(".")[2]
+        is_namespace = False
+        for entry in path:
+            found = self.place_of(entry)
+            if found is None or (not found[1] and tail not in self.index.names):
+                continue
+            root, directory = found
+            files = self.files().roots[root]
+            module = files.module(directory, tail)
+            if module is not None:
+                return self.files().spec(name, files, directory, entry, module)
+            is_namespace |= files.is_directory(f"{directory}/{tail}" if directory else tail)
+        if not is_namespace:
+            return None
+        return self.files().namespace_spec(name, self._portions(name, path), self._renewed)
+
+    def _portions(self, name: str, path: Iterable[str]) -> list[str]:
+        """Return the directories of a namespace package (PEP 420) that is partly locked.
+
+        Portions that nobody locked belong to it as ever. The `__init__` of a regular package
+        of that name, or a module, which elsewhere would go before it, isn't there.
+        """
+        tail = name.rpartition(".")[2]
+        portions = []
+        for entry in path:
+            place = os.path.join(entry or os.getcwd(), tail)
+            found = self.place_of(entry)
+            if found is not None:
+                root, directory = found
+                files = self.files().roots[root]
+                if files.is_directory(f"{directory}/{tail}" if directory else tail):
+                    portions.append(place)
+                    continue
+                if files.is_owned(directory):
+                    continue
+            if not self.is_closed(entry) and os.path.isdir(place):
+                portions.append(place)
+        return portions
+
+    def _renewed(self, name: str, path: Sequence[str]) -> ModuleSpec:
+        """Return a namespace package's portions when the path above it has changed."""
+        spec = ModuleSpec(name, None, is_package=True)
+        spec.submodule_search_locations = self._portions(name, path)
+        return spec
+
+    def place_of(self, entry: object) -> tuple[str, str] | None:
+        """Return the site root in which a path lies and the way from there, with `/`.
+
+        None stands for a path outside, and for one that can't hold a locked file.
+        """
+        if not isinstance(entry, str):
+            return None
+        if entry in self._places:
+            return self._places[entry]
+        found = self._below_root(os.path.abspath(entry))
+        if found is None and not entry.startswith(self.library[0] + os.sep):
+            found = self._below_root(os.path.realpath(entry))
+        if entry and os.path.isabs(entry):
+            self._places[entry] = found
+        return found
+
+    def _below_root(self, path: str) -> tuple[str, str] | None:
+        for root in self.index.roots:
+            if path == root:
+                return root, ""
+            if path.startswith(root + os.sep):
+                below = path[len(root) + 1 :].replace(os.sep, "/")
+                top = below.partition("/")[0]
+                return (root, below) if self._may_hold(top) else None
+        return None
+
+    def _may_hold(self, top: str) -> bool:
+        return not top.isidentifier() or top in self.index.names
+
+    def is_closed(self, entry: str) -> bool:
+        """Whether only listed files count in a directory of the path."""
+        return self.closed and (
+            entry in self._closed_entries or self._below_root(os.path.abspath(entry)) is not None
+        )
+
+    def files(self) -> VerifiedFiles:
+        """Return the listed files, which are asked for now if they weren't yet."""
+        if self._files is None:
+            from coral_lock.imports.verified import VerifiedFiles
+
+            self._files = VerifiedFiles(self, self._supply(), self._bytecode_directory)
+        return self._files
+
+    def report(self, finding: Finding) -> None:
+        """Remember a file that was refused, and tell whoever wants to know, each file once."""
+        if not any(finding.where == known.where for known in self.findings):
+            self.findings.append(finding)
+            self._on_mismatch(finding)
+
+    def invalidate_caches(self) -> None:
+        """Forget which directories lie where (called by `importlib.invalidate_caches`)."""
+        self._places.clear()
+
+    def directory_finder(self, entry: str) -> LockedDirectory:
+        """Return the finder of one directory of the path, if it holds locked files.
+
+        Raises:
+            ImportError: it doesn't, so other path hooks are to say what finds modules there.
+        """
+        found = self.place_of(entry)
+        if found is None and not self.is_closed(entry):
+            raise ImportError("no locked directory", path=entry)
+        return LockedDirectory(entry, self, found)
+
+    def after_import(self, name: str, patch: Callable[[ModuleType], None]) -> None:
+        """Call `patch` with a module as soon as it has been executed, or now if it was."""
+        module = sys.modules.get(name)
+        if module is not None and not getattr(module.__spec__, "_initializing", False):
+            patch(module)
+        self._after.setdefault(name, []).append(patch)
+
+    def _with_patches(self, name: str, spec: ModuleSpec | None) -> ModuleSpec | None:
+        loader = spec.loader if spec is not None else None
+        if loader is None or isinstance(loader, type):
+            return spec
+        execute = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            execute(module)
+            for patch in self._after[name]:
+                patch(module)
+
+        loader.exec_module = exec_module  # type: ignore[method-assign]
+        return spec
+
+    def show_modules_to(self, pkgutil: ModuleType) -> None:
+        """Let `pkgutil.iter_modules` list what this finds."""
+        list_modules = pkgutil.iter_importer_modules
+        list_directory = list_modules.dispatch(FileFinder)
+
+        def iter_modules(finder: LockedDirectory, prefix: str = "") -> Iterator[tuple[str, bool]]:
+            yield from finder.iter_modules(prefix)
+            if not finder.is_exclusive:
+                yield from (
+                    (name, is_package)
+                    for name, is_package in list_directory(finder, prefix)
+                    if not finder.is_taken(name[len(prefix) :])
+                )
+
+        list_modules.register(LockedDirectory, iter_modules)
+
+    def watch_ctypes(self) -> None:
+        """Compare a listed library when `ctypes` is about to load it (PEP 578)."""
+        if self._watches_ctypes:
+            return
+        self._watches_ctypes = True
+
+        def hook(event: str, arguments: tuple[object, ...]) -> None:
+            if event == "ctypes.dlopen" and self in sys.meta_path:
+                self._check_library(arguments[0])
+
+        sys.addaudithook(hook)
+
+    def _check_library(self, name: object) -> None:
+        if isinstance(name, (str, bytes, os.PathLike)):
+            location = os.fsdecode(name)
+            listed = self.listed_file(location) if os.sep in location else None
+            if listed is not None and listed[1] in listed[0].hashes:
+                self.files().check_library(*listed, location)
+
+    def listed_file(self, location: str) -> tuple[RootFiles, str] | None:
+        """Return the site root of a file and its path there; None if it isn't in a locked place.
+
+        Whether it is listed is told by the root's `hashes`.
+        """
+        found = self.place_of(os.path.dirname(location))
+        if found is None:
+            return None
+        root, directory = found
+        name = os.path.basename(location)
+        return self.files().roots[root], f"{directory}/{name}" if directory else name
+
+
+class LockedDirectory(FileFinder):
+    """Finds modules in one directory of the path (a path entry finder, PEP 302).
+
+    Where the directory belongs to a package of the lock, only what is listed is there. A
+    site root, or a directory that distributions share, may hold other things as well.
+    `pkg_resources` takes it for the kind of finder that it knows.
+    """
+
+    def __init__(self, path: str, imports: LockedImports, place: tuple[str, str] | None) -> None:
+        super().__init__(path, *_FILE_LOADERS)
+        self._imports = imports
+        self._root = place[0] if place else None
+        self._directory = place[1] if place else ""
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether nothing is found here but what is listed."""
+        if self._imports.closed:
+            return True
+        return bool(self._directory) and self._listed().is_owned(self._directory)
+
+    def _listed(self) -> RootFiles:
+        assert self._root is not None
+        return self._imports.files().roots[self._root]
+
+    def find_spec(self, name: str, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return a module's spec, None if it isn't here."""
+        if self._root is not None:
+            spec = self._imports._find_listed(name, [self.path])
+            if spec is not None:
+                return spec
+        tail = name.rpartition(".")[2]
+        if self.is_taken(tail) or (self.is_exclusive and not self._is_visible(tail)):
+            return None
+        return super().find_spec(name, target)
+
+    def _is_visible(self, tail: str) -> bool:
+        """Whether a name is found as ever though the imports are closed."""
+        return not self._directory and (
+            tail in self._imports.index.unlisted or tail == __name__.partition(".")[0]
+        )
+
+    def is_taken(self, tail: str) -> bool:
+        """Whether a name belongs to locked files, here or in another site root."""
+        if not self._directory:
+            return tail in self._imports.index.names
+        files = self._listed()
+        return files.module(self._directory, tail) is not None or files.is_directory(
+            f"{self._directory}/{tail}"
+        )
+
+    def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
+        """Yield the names of the listed modules here, and whether they are packages."""
+        if self._root is None:
+            return
+        files = self._listed()
+        seen = {"__init__"}
+        for child in files.children(self._directory):
+            tail = child.partition(".")[0]
+            if tail in seen or not tail.isidentifier():
+                continue
+            seen.add(tail)
+            module = files.module(self._directory, tail)
+            if module is not None:
+                yield prefix + tail, module[2]
+
+
+def standard_library() -> list[str]:
+    """Return the directories of this interpreter's standard library.
+
+    `sys.path` isn't asked: a directory on PYTHONPATH may bear any name.
+    """
+    library = os.path.dirname(os.__file__)
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    candidates = (
+        os.path.join(library, "lib-dynload"),
+        os.path.join(sys.base_exec_prefix, sys.platlibdir, version, "lib-dynload"),
+        os.path.join(sys.base_prefix, "DLLs"),
+    )
+    found = [library]
+    found.extend(path for path in candidates if path not in found and os.path.isdir(path))
+    return found
+
+
+def closed_entries(library: Sequence[str]) -> frozenset[str]:
+    """Return the directories of the path in which distributions are installed.
+
+    Those are what `site` added behind the standard library, and any that holds metadata.
+    The others are the program's own.
+    """
+    is_behind, entries = False, []
+    for entry in sys.path:
+        if entry in library:
+            is_behind = True
+        elif is_behind or _holds_metadata(entry):
+            entries.append(entry)
+    return frozenset(entries)
+
+
+def _holds_metadata(directory: str) -> bool:
+    try:
+        names = os.listdir(directory or os.curdir)
+    except OSError:
+        return False
+    return any(name.endswith((".dist-info", ".egg-info")) for name in names)

@@ -1,0 +1,225 @@
+"""The files that imports may come from: proved lists, looked up by path."""
+
+from __future__ import annotations
+
+import marshal
+import os
+from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES, SOURCE_SUFFIXES
+
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+_FORMAT = 1
+EXTENSION = 0
+SOURCE = 1
+BYTECODE = 2
+MODULE_SUFFIXES = (
+    *((suffix, EXTENSION) for suffix in EXTENSION_SUFFIXES),
+    *((suffix, SOURCE) for suffix in SOURCE_SUFFIXES),
+    *((suffix, BYTECODE) for suffix in BYTECODE_SUFFIXES),
+)
+"""The endings of modules and their kinds, in the order in which the path finder tries them."""
+
+_ENDINGS = tuple(suffix for suffix, _ in MODULE_SUFFIXES)
+
+
+class ProvedList(Record):
+    """The files of a locked distribution under its site root.
+
+    Args:
+        name: the distribution.
+        root: the absolute path of its site root.
+        hashes: the SHA-256 of each file in hexadecimal, by path relative to the root.
+        requires: the distributions that it requires, of which it may load libraries.
+    """
+
+    name: str
+    root: str
+    hashes: Mapping[str, str]
+    requires: tuple[str, ...] = ()
+
+
+class ImportIndex(Record):
+    """What tells locked modules from others without the lists: enough for most processes.
+
+    Args:
+        roots: the site roots of the locked distributions.
+        names: the top-level names that belong to them, those of namespace packages too.
+        unlisted: the top-level names of locked distributions that have no proved list. They
+            are imported as ever, also where nothing unlocked is visible.
+        distributions: the names of all locked distributions.
+    """
+
+    roots: tuple[str, ...]
+    names: frozenset[str]
+    unlisted: frozenset[str] = frozenset()
+    distributions: frozenset[str] = frozenset()
+
+
+class RootFiles:
+    """The listed files of all distributions that share a site root.
+
+    Args:
+        root: its absolute path.
+        lists: their lists.
+    """
+
+    def __init__(self, root: str, lists: Sequence[ProvedList]) -> None:
+        self.root = root
+        self.lists = tuple(lists)
+        self.hashes = _merged(proved.hashes for proved in lists)
+        self._directories: set[str] | None = None
+        self._children: dict[str, list[str]] | None = None
+        self._owned: dict[str, bool] = {"": False}
+
+    def module(self, directory: str, tail: str) -> tuple[str, int, bool] | None:
+        """Return the module `tail` in a directory, as the path finder would choose it.
+
+        Returns:
+            Its file relative to the root, the file's kind, and whether it is a package.
+        """
+        stem = f"{directory}/{tail}" if directory else tail
+        hashes = self.hashes
+        for suffix, kind in MODULE_SUFFIXES:
+            path = f"{stem}/__init__{suffix}"
+            if path in hashes:
+                return path, kind, True
+        for suffix, kind in MODULE_SUFFIXES:
+            path = stem + suffix
+            if path in hashes:
+                return path, kind, False
+        return None
+
+    def is_directory(self, path: str) -> bool:
+        """Whether a listed file lies somewhere beneath that path."""
+        if self._directories is None:
+            self._directories = directories = {""}
+            for file in self.hashes:
+                parent = file.rpartition("/")[0]
+                while parent not in directories:
+                    directories.add(parent)
+                    parent = parent.rpartition("/")[0]
+        return path in self._directories
+
+    def is_owned(self, directory: str) -> bool:
+        """Whether a directory is, or lies in, a package that is listed with its `__init__`."""
+        owned = self._owned.get(directory)
+        if owned is None:
+            owned = any(f"{directory}/__init__{ending}" in self.hashes for ending in _ENDINGS)
+            owned = owned or self.is_owned(directory.rpartition("/")[0])
+            self._owned[directory] = owned
+        return owned
+
+    def children(self, directory: str) -> Sequence[str]:
+        """Return the names of the files and directories listed in a directory, sorted."""
+        if self._children is None:
+            children: dict[str, set[str]] = {}
+            for path in self.hashes:
+                parent, _, name = path.rpartition("/")
+                while name not in (names := children.setdefault(parent, set())):
+                    names.add(name)
+                    parent, _, name = parent.rpartition("/")
+                    if not name:
+                        break
+            self._children = {parent: sorted(names) for parent, names in children.items()}
+        return self._children.get(directory, ())
+
+
+class ImportTable:
+    """All that imports may load, by site root.
+
+    Args:
+        lists: the proved lists.
+    """
+
+    def __init__(self, lists: Iterable[ProvedList]) -> None:
+        self.lists = tuple(lists)
+        by_root: dict[str, list[ProvedList]] = {}
+        for proved in self.lists:
+            by_root.setdefault(proved.root, []).append(proved)
+        self.roots = {root: RootFiles(root, lists) for root, lists in by_root.items()}
+
+    def index(self, unlisted: Iterable[str] = (), distributions: Iterable[str] = ()) -> ImportIndex:
+        """Return what tells the table's modules from others.
+
+        Args:
+            unlisted: see `ImportIndex`.
+            distributions: locked distributions that have no list.
+        """
+        names: set[str] = set()
+        for proved in self.lists:
+            names.update(top_level_names(proved.hashes))
+        return ImportIndex(
+            roots=tuple(self.roots),
+            names=frozenset(names),
+            unlisted=frozenset(unlisted) - names,
+            distributions=frozenset(distributions).union(each.name for each in self.lists),
+        )
+
+    def dump(self) -> bytes:
+        """Return the table as bytes, from which `load_table` makes it again."""
+        lists = [(each.name, each.root, dict(each.hashes), each.requires) for each in self.lists]
+        return marshal.dumps((_FORMAT, lists))
+
+
+def load_table(content: bytes) -> ImportTable:
+    """Return the table that was dumped to `content`, which must be bytes that can be trusted.
+
+    Raises:
+        ValueError: another release dumped it.
+    """
+    version, lists = marshal.loads(content)
+    if version != _FORMAT:
+        raise ValueError(f"a table of format {version}, not {_FORMAT}")
+    return ImportTable(
+        ProvedList(name=name, root=root, hashes=hashes, requires=requires)
+        for name, root, hashes, requires in lists
+    )
+
+
+def top_level_names(paths: Iterable[str]) -> set[str]:
+    """Return the top-level modules and packages that the files of a distribution make up.
+
+    A directory without a module anywhere beneath it makes up none.
+    """
+    names: set[str] = set()
+    for path in paths:
+        if path.endswith(_ENDINGS):
+            top, is_deep, _ = path.partition("/")
+            if not is_deep:
+                top = next(top[: -len(ending)] for ending in _ENDINGS if top.endswith(ending))
+            if top not in names and top.isidentifier():
+                names.add(top)
+    return names
+
+
+def _merged(lists: Iterable[Mapping[str, str]]) -> dict[str, str | tuple[str, ...]]:
+    """Return what the files may be: the hash by path, or several where the lists differ.
+
+    Distributions that overwrite each other's files (opencv-python and opencv-contrib-python
+    do) are installed side by side: a file that several list is what one of them says.
+    """
+    allowed: dict[str, str | tuple[str, ...]] = {}
+    for hashes in lists:
+        shared = [] if allowed.keys().isdisjoint(hashes) else list(allowed.keys() & hashes)
+        earlier = {path: allowed[path] for path in shared}
+        allowed.update(hashes)
+        for path, known in earlier.items():
+            others = (known,) if isinstance(known, str) else known
+            if hashes[path] not in others:
+                allowed[path] = (*others, hashes[path])
+    return allowed
+
+
+def is_library(path: str) -> bool:
+    """Whether a file is a shared library: `*.so`, `*.so.*`, `*.dylib`, `*.dll` or `*.pyd`."""
+    name = path.rpartition("/")[2]
+    return name.endswith((".so", ".dylib", ".dll", ".pyd")) or ".so." in name
+
+
+def location_of(root: str, path: str) -> str:
+    """Return the absolute path of a listed file."""
+    return os.path.join(root, *path.split("/")) if os.sep != "/" else f"{root}/{path}"
