@@ -10,7 +10,8 @@ from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.errors import CoralLockError, InputError, UsageError, exit_code_of_run
 from coral_lock.finding import ERROR, Finding, sorted_findings
 from coral_lock.safe_read import read_regular_file
-from coral_lock.start.locked import start_locked
+from coral_lock.start.gate import Gate
+from coral_lock.start.locked import prepare_locked
 from coral_lock.start.report import ACTIVATED, REFUSED, STARTED, VERIFIED, ActivationReport
 from coral_lock.start.stdout_guard import StdoutGuard
 from coral_lock.wording import counted
@@ -133,22 +134,23 @@ def start(
     Args:
         arguments: the command line.
         findings: what is known already, for the report.
-        later: see `start_locked`.
+        later: leaves the start of a host to its first import, and is handed the report then.
     """
     _refuse_without_lock(arguments)
     report_path = arguments.last("report")
     if report_path is not None:
         _prepare_report(report_path)
     descriptor = _descriptor(arguments)
-    state_directory = arguments.last("state-dir")
     if arguments.flag("locked"):
-        report = start_locked(
+        prepared = prepare_locked(
             str(arguments.last("lock")),
             descriptor=descriptor,
             integrity=str(arguments.last("integrity")),
-            state_directory=state_directory,
-            later=later,
+            state_directory=arguments.last("state-dir"),
         )
+        report = prepared.refusal or Gate(
+            prepared.starting, prepared.origins, later or (lambda report: None)
+        ).open(is_eager=later is None)
     else:
         from coral_lock.start.live import start_live
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 
-from coral_lock.errors import InputError
+from coral_lock.errors import InputError, LockError
 from coral_lock.finding import has_errors, sorted_findings
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock
+from coral_lock.record import Record
 from coral_lock.start.bytecode_cache import (
     default_state_directory,
     use_no_cache,
@@ -25,13 +26,28 @@ from coral_lock.wording import later_version_warning, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
 
     from coral_lock.descriptor.model import Descriptor
+    from coral_lock.finding import Finding
     from coral_lock.lockfile.model import Lock
+    from coral_lock.plugin.config import RuntimeConfig
     from coral_lock.start.report import ActivationReport
     from coral_lock.verification.coverage import Coverage
     from coral_lock.verification.machine import MachineState
+
+
+class LockedStart(Record):
+    """A start whose machine has been compared with the lock; nothing has run yet.
+
+    `refusal` is the report where it doesn't match, else None. `origins` is the file of each
+    plugin's module, and `state_directory` where bytecode is kept.
+    """
+
+    starting: Starting
+    origins: Mapping[str, str] = {}
+    state_directory: str | None = None
+    refusal: ActivationReport | None = None
 
 
 def start_locked(
@@ -40,29 +56,56 @@ def start_locked(
     descriptor: Descriptor | None = None,
     integrity: str = PLUGINS,
     state_directory: str | None = None,
-    later: Callable[[ActivationReport], None] | None = None,
 ) -> ActivationReport:
     """Verify this machine against a lock and bring the runtime up in this process.
 
-    Nothing of a plugin is imported unless the whole machine matches. Of a lock with targets,
-    what counts is the part of the one that this machine is.
+    Args and Raises: see `prepare_locked`.
+    """
+    start = prepare_locked(
+        lock_path, descriptor=descriptor, integrity=integrity, state_directory=state_directory
+    )
+    if start.refusal is not None:
+        return start.refusal
+    return Gate(start.starting, start.origins).open(is_eager=True)
+
+
+def prepare_locked(
+    lock_path: str,
+    *,
+    descriptor: Descriptor | None = None,
+    config: RuntimeConfig | None = None,
+    integrity: str = PLUGINS,
+    state_directory: str | None = None,
+    sha256: str | None = None,
+) -> LockedStart:
+    """Verify this machine against a lock; nothing of a plugin is imported.
+
+    Of a lock with targets, what counts is the part of the one that this machine is.
 
     Args:
         lock_path: the lock.
         descriptor: what the command line and the environment ask for; it may not
             contradict the lock.
+        config: what plugins are handed, where that is settled already.
         integrity: `metadata`, `plugins` or `full`: whose bytes are hashed.
         state_directory: where the private bytecode cache lies.
-        later: leaves the start of a host to its first import, and is handed the report then;
-            what is returned now says `verified`.
+        sha256: of the lock's bytes in hexadecimal, where they are known.
 
     Raises:
-        LockError: the lock can't be read.
+        LockError: the lock can't be read, or isn't the one that is known.
         InputError: the bytecode cache can't be trusted.
     """
     content = read_lock_bytes(lock_path)
-    lock = read_lock(decode_lock(content, lock_path), lock_path)
     digest = hashlib.sha256(content).hexdigest()
+    if sha256 not in (None, digest):
+        raise LockError(
+            f"`{lock_path}` has changed since the program was started from it",
+            expected=f"sha256 {sha256}",
+            found=f"sha256 {digest}",
+            where=lock_path,
+            hint="start the program again",
+        )
+    lock = read_lock(decode_lock(content, lock_path), lock_path)
     coverage = covered_part(lock)
     verified = VerifiedLock(
         path=lock_path, sha256=digest, integrity=integrity, target=coverage.target
@@ -74,7 +117,9 @@ def start_locked(
     if coverage.part is None:
         return _refuse_uncovered(lock, coverage, verified, descriptor, messages)
     lock = coverage.part
-    config, contradictions = locked_config(lock, descriptor)
+    contradictions: tuple[Finding, ...] = ()
+    if config is None:
+        config, contradictions = locked_config(lock, descriptor)
     machine = observe(lock, integrity)
     starting = Starting(
         plugins=lock.activation_order(),
@@ -91,12 +136,16 @@ def start_locked(
         messages=messages,
     )
     if has_errors(starting.findings):
-        return refuse(starting, "The machine doesn't match the lock: nothing was activated")
+        return LockedStart(
+            starting=starting,
+            refusal=refuse(starting, "The machine doesn't match the lock: nothing was activated"),
+        )
     about_bytecode = _prepare_bytecode(integrity, state_directory, digest[:32])
-    starting = starting.replace(messages=(*messages, *about_bytecode))
-    if later is None:
-        return Gate(starting, _origins(machine)).open(is_eager=True)
-    return Gate(starting, _origins(machine), later).open(is_eager=False)
+    return LockedStart(
+        starting=starting.replace(messages=(*messages, *about_bytecode)),
+        origins=_origins(machine),
+        state_directory=state_directory,
+    )
 
 
 def _refuse_uncovered(
@@ -105,8 +154,8 @@ def _refuse_uncovered(
     verified: VerifiedLock,
     descriptor: Descriptor | None,
     messages: tuple[str, ...],
-) -> ActivationReport:
-    """Return the report of a machine that is none of the lock's targets.
+) -> LockedStart:
+    """Return the refusal of a machine that is none of the lock's targets.
 
     What it contradicts can't be told, as no part of the lock is for it. None of the lock's
     plugins is run.
@@ -120,7 +169,8 @@ def _refuse_uncovered(
         findings=(coverage.finding,),
         messages=messages,
     )
-    return refuse(starting, "The lock isn't for this machine: nothing was activated")
+    report = refuse(starting, "The lock isn't for this machine: nothing was activated")
+    return LockedStart(starting=starting, refusal=report)
 
 
 def _versions(lock: Lock) -> dict[str, str]:

@@ -200,7 +200,8 @@ def test_a_forged_bytecode_is_not_read(site: LockedSite) -> None:
 def test_bytecode_without_source_runs_where_it_is_listed(site: LockedSite, tmp_path: Path) -> None:
     source = tmp_path / "secret.py"
     source.write_text("NAME = 'secret'")
-    compiled = Path(py_compile.compile(str(source), str(tmp_path / "out.pyc"), doraise=True))
+    compiled = tmp_path / "out.pyc"
+    py_compile.compile(str(source), str(compiled), doraise=True)
     site.lock("secret", {"secret.pyc": compiled.read_bytes()})
     site.write("secret.py", EVIL)
     assert site.run("import secret; print(secret.NAME)") == "secret"
