@@ -3,11 +3,15 @@
 The functions do what the commands of the same names do; see `coral_lock.api`.
 """
 
-from coral_lock.api import StartError, diff, init, lock, verify
-from coral_lock.errors import CoralLockError
-from coral_lock.lockfile.text import read_lock, write_lock
-from coral_lock.plugin.config import RuntimeConfig
-from coral_lock.plugin.spec import BackendAdapter, PluginSpec
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from coral_lock.api import StartError, diff, init, lock, verify
+    from coral_lock.errors import CoralLockError
+    from coral_lock.lockfile.text import read_lock, write_lock
+    from coral_lock.plugin.config import RuntimeConfig
+    from coral_lock.plugin.spec import BackendAdapter, PluginSpec
 
 __all__ = [
     "BackendAdapter",
@@ -22,3 +26,27 @@ __all__ = [
     "verify",
     "write_lock",
 ]
+
+_HOMES = {
+    "BackendAdapter": "plugin.spec",
+    "CoralLockError": "errors",
+    "PluginSpec": "plugin.spec",
+    "RuntimeConfig": "plugin.config",
+    "read_lock": "lockfile.text",
+    "write_lock": "lockfile.text",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name when it is asked for (PEP 562).
+
+    Every Python process that a program under a lock starts imports this package, and most
+    need nothing of it: the imports would cost them more than all the rest.
+    """
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'api')}"), name)
+    globals()[name] = value
+    return value

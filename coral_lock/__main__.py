@@ -49,12 +49,12 @@ def _guarded(words: Sequence[str]) -> tuple[int | Program, Exception | None]:
     try:
         return _dispatch(words), None
     except CoralLockError as error:
-        from coral_lock.cli.messages import say_error
+        from coral_lock.messages import say_error
 
         say_error(error)
         return error.exit_code, error
     except KeyboardInterrupt as interrupt:
-        from coral_lock.cli.messages import say
+        from coral_lock.messages import say
 
         say(f"interrupted {interrupt}".rstrip())
         return INTERRUPTED, None
@@ -62,7 +62,7 @@ def _guarded(words: Sequence[str]) -> tuple[int | Program, Exception | None]:
         _abandon_stdout()
         return DOES_NOT_HOLD, error
     except OSError as error:
-        from coral_lock.cli.messages import say_error
+        from coral_lock.messages import say_error
 
         place = str(error.filename or "standard output")
         _abandon_stdout()
@@ -71,7 +71,7 @@ def _guarded(words: Sequence[str]) -> tuple[int | Program, Exception | None]:
     except Exception as error:
         if os.environ.get("CORAL_LOCK_DEBUG"):
             raise
-        from coral_lock.cli.messages import say_error
+        from coral_lock.messages import say_error
         from coral_lock.start.activation import describe_exception
 
         say_error(
@@ -92,11 +92,16 @@ def _dispatch(words: Sequence[str]) -> int | Program:
     if words and words[0] in ("init", "run"):
         own = words[1 : words.index("--")] if "--" in words else words[1:]
         if not {"-h", "--help"} & set(own):
-            from coral_lock.cli import start
             from coral_lock.cli.grammar import START_COMMANDS, parse
 
             arguments = parse(START_COMMANDS[words[0]], words[1:])
-            return start.init(arguments) if words[0] == "init" else start.run(arguments)
+            if words[0] == "init":
+                from coral_lock.cli.start import init
+
+                return init(arguments)
+            from coral_lock.cli.run import run
+
+            return run(arguments)
     from coral_lock.cli.application import run_application
 
     return run_application(words)

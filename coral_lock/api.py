@@ -158,11 +158,12 @@ def init(
     environment: Mapping[str, str] | None = None,
     integrity: str = "plugins",
     state_directory: str | PathLike[str] | None = None,
+    strict_children: bool = False,
 ) -> ActivationReport:
-    """Verify this machine against a lock and activate the lock's plugins in this process.
+    """Verify this machine against a lock and bring the runtime up in this process.
 
-    The interpreter keeps its private bytecode cache afterwards, and the host's own plugin
-    discovery stays switched off.
+    The host is imported, if there is one, and finds the locked plugins. From then on the
+    Python processes that this one starts are under the lock too.
 
     Args:
         config: the descriptor's file; it may not contradict the lock.
@@ -171,6 +172,8 @@ def init(
         environment: variables that override the file, e.g. `os.environ`; None for none.
         integrity: `metadata`, `plugins` or `full`: whose bytes are hashed.
         state_directory: where the private bytecode cache lies.
+        strict_children: whether what starts a process that can't be put under the lock
+            raises an error instead.
 
     Raises:
         StartError: the machine doesn't match, or a plugin failed; with the report.
@@ -186,13 +189,14 @@ def init(
 
         report = start_live(descriptor)
     else:
-        from coral_lock.start.locked import start_locked
+        from coral_lock.children.parent import start_program
 
-        report = start_locked(
+        report = start_program(
             str(_text(lock)),
             descriptor=descriptor,
             integrity=integrity,
             state_directory=_text(state_directory),
+            is_strict=strict_children,
         )
     if report.outcome != "started":
         raise StartError(report)

@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from coral_lock.errors import CoralLockError
+
 ERROR = "error"
 WARNING = "warning"
 
@@ -82,6 +84,7 @@ CODES: Mapping[str, str] = {
     "spec-unreadable": "What a plugin is can't be read from its source.",
     "spec-unstable": "A plugin's live spec differs from its source or its manifest.",
     "target-uncovered": "The lock covers no target like this machine.",
+    "uncovered-child": "A process that the program starts can't be put under the lock.",
     "unknown-plugin": "The descriptor names a plugin that no distribution offers.",
     "unlocked-file": "A file that no wheel put there lies in a locked distribution's directory.",
     "unlocked-module": "The descriptor names modules to import, which a locked start doesn't.",
@@ -120,6 +123,20 @@ class Finding(Record):
     def to_dict(self) -> dict[str, str | None]:
         """Return the finding as a JSON object; absent details are null."""
         return {field: getattr(self, field) for field in self._fields}
+
+
+def finding_of_error(error: CoralLockError) -> Finding:
+    """Return the finding that says why a start never came to look at the machine."""
+    return Finding(
+        code="not-started",
+        severity=ERROR,
+        subject="start",
+        summary=error.message,
+        expected=error.expected,
+        found=error.found,
+        where=error.where,
+        hint=error.hint,
+    )
 
 
 def sorted_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:

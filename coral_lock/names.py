@@ -11,6 +11,9 @@ ENTRY_POINT_GROUPS = {
 
 GROUPS = tuple(ENTRY_POINT_GROUPS)
 
+HOST_MODULE = "coral_inference"
+"""The package whose import starts the host."""
+
 CORE_DISTRIBUTION = "coral-inference"
 INFERENCE_DISTRIBUTIONS = ("inference", "inference-core", "inference-cpu", "inference-gpu")
 """The distributions under which the inference host is published."""

@@ -7,13 +7,13 @@ import stat
 
 import click
 
-from coral_lock.cli.messages import say, say_warning
 from coral_lock.cli.options import output_format_option
 from coral_lock.difference.locks import difference
 from coral_lock.difference.text import render_text, to_json
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.lockfile.file import decode_lock, load_lock, read_lock_stream
 from coral_lock.lockfile.text import read_lock
+from coral_lock.messages import say, say_warning
 from coral_lock.wording import later_version_warning
 
 TYPE_CHECKING = False

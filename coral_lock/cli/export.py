@@ -8,7 +8,6 @@ import sys
 
 import click
 
-from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.cli.options import lock_option
 from coral_lock.cli.progress import shown_progress
 from coral_lock.durable_write import write_durably
@@ -18,6 +17,7 @@ from coral_lock.export.pylock import pylock_text
 from coral_lock.export.requirements import requirements_text
 from coral_lock.finding import exit_code
 from coral_lock.lockfile.file import load_lock
+from coral_lock.messages import say, say_findings, say_warning
 from coral_lock.wheels.cache import WheelCache
 from coral_lock.wheels.wheelhouse import Wheelhouse
 from coral_lock.wording import counted, later_version_warning

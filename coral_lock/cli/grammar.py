@@ -98,6 +98,10 @@ START_COMMANDS = {
                 names=("--eager",),
                 help="Bring the host up before the program, not when the program imports it.",
             ),
+            Option(
+                names=("--strict-children",),
+                help="Let the program start no process that can't be put under the lock.",
+            ),
         ),
         examples=(
             "coral-runtime run --locked -- python app.py --port 9001",

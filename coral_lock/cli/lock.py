@@ -8,7 +8,6 @@ import sys
 
 import click
 
-from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.cli.options import config_options, load_config, no_exec_option, version_options
 from coral_lock.cli.place_options import place_of, place_options
 from coral_lock.cli.progress import shown_progress
@@ -29,6 +28,7 @@ from coral_lock.errors import (
 from coral_lock.finding import has_errors
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock, write_lock
+from coral_lock.messages import say, say_findings, say_warning
 from coral_lock.wording import counted, later_version_warning, size_of
 
 TYPE_CHECKING = False

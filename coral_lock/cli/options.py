@@ -6,8 +6,8 @@ import os
 
 import click
 
-from coral_lock.cli.messages import say_warning
 from coral_lock.descriptor.load import load_descriptor
+from coral_lock.messages import say_warning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

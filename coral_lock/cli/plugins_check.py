@@ -11,10 +11,10 @@ from coral_lock.author.check.report import check_subject
 from coral_lock.author.check.surroundings import Surroundings
 from coral_lock.author.check.targets import open_target
 from coral_lock.author.check.text import annotation_lines, summary_line, text_lines
-from coral_lock.cli.messages import printable, say
 from coral_lock.cli.place_options import places
 from coral_lock.cli.progress import terminal_reporter
 from coral_lock.derive.place import Place
+from coral_lock.messages import printable, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

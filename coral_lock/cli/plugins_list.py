@@ -8,7 +8,6 @@ import click
 
 from coral_lock import canonical_json
 from coral_lock.cli.listing import Listing, listing_document, listing_lines
-from coral_lock.cli.messages import printable, say, say_findings, say_warning
 from coral_lock.cli.options import (
     config_options,
     load_config,
@@ -22,6 +21,7 @@ from coral_lock.derive.locking import gathered_findings, survey_all
 from coral_lock.derive.opening import HostVersions, open_place
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import has_errors
+from coral_lock.messages import printable, say, say_findings, say_warning
 from coral_lock.names import GROUPS
 
 

@@ -7,8 +7,8 @@ import sys
 
 import click
 
-from coral_lock.cli.messages import printable, say
 from coral_lock.errors import HOLDS
+from coral_lock.messages import printable, say
 from coral_lock.names import GROUPS
 from coral_lock.wording import counted
 

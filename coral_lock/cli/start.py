@@ -1,14 +1,13 @@
-"""`init` and `run`: the two commands of a device, on a path that imports little."""
+"""`init`, and what `run` has in common with it: a path that imports little."""
 
 from __future__ import annotations
 
 import os
-import sys
 
 from coral_lock import canonical_json
-from coral_lock.cli.messages import say, say_findings, say_warning
-from coral_lock.errors import CoralLockError, InputError, UsageError, exit_code_of_run
-from coral_lock.finding import ERROR, Finding, sorted_findings
+from coral_lock.errors import InputError, UsageError
+from coral_lock.finding import sorted_findings
+from coral_lock.messages import say, say_findings, say_warning
 from coral_lock.safe_read import read_regular_file
 from coral_lock.start.gate import Gate
 from coral_lock.start.locked import prepare_locked
@@ -18,11 +17,12 @@ from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from coral_lock.cli.grammar import Arguments
     from coral_lock.descriptor.model import Descriptor
-    from coral_lock.start.program import Program
+    from coral_lock.finding import Finding
+    from coral_lock.start.locked import LockedStart
 
 _MAX_REPORT_BYTES = 16 << 20
 
@@ -41,132 +41,50 @@ def init(arguments: Arguments) -> int:
     return report.exit_code
 
 
-def run(arguments: Arguments) -> int | Program:
-    """Run `coral-runtime run`: start, and return the program, ready to run in this process.
-
-    The exit code is returned instead where the start didn't succeed. An error that ends it
-    before there is a report stands in a report of its own, for whoever asked for one.
-    """
-    try:
-        return _run(arguments)
-    except CoralLockError as error:
-        _report_refusal(arguments.last("report"), error)
-        raise
-
-
-def _run(arguments: Arguments) -> int | Program:
-    if not arguments.flag("locked"):
-        raise UsageError(
-            "`run` starts from a lock only", hint="write `coral-runtime run --locked -- PROGRAM`"
-        )
-    from coral_lock.start.program import prepare_program
-
-    program = prepare_program(arguments.program)
-    guard = StdoutGuard()
-    later = None if arguments.flag("eager") else _later(arguments, program.findings)
-    try:
-        report = start(arguments, program.findings, later)
-    finally:
-        guard.release()
-    if report.outcome not in (STARTED, VERIFIED):
-        return report.exit_code
-    return program
-
-
-def _later(arguments: Arguments, findings: Sequence[Finding]) -> Callable[[ActivationReport], None]:
-    """Return what is done once the program has imported the host.
-
-    The program isn't to go on with a host that isn't what the lock says, whatever it
-    catches: only `os._exit` is sure to end it.
-    """
-
-    def conclude(report: ActivationReport) -> None:
-        _conclude(arguments, report, findings)
-        if report.outcome != STARTED:
-            for stream in (sys.stdout, sys.stderr):
-                if stream is not None:
-                    stream.flush()
-            os._exit(exit_code_of_run(report.exit_code))
-
-    return conclude
-
-
-def _report_refusal(path: str | None, error: CoralLockError) -> None:
-    """Write the report of a start that never came to look at the machine."""
-    if path is None:
-        return
-    report = ActivationReport(
-        outcome=REFUSED,
-        lock=None,
-        platform="",
-        plugins=(),
-        patches_enabled={},
-        findings=tuple(
-            Finding(
-                code="not-started",
-                severity=ERROR,
-                subject="start",
-                summary=each.message,
-                expected=each.expected,
-                found=each.found,
-                where=each.where,
-                hint=each.hint,
-            )
-            for each in (*getattr(error, "problems", ()), error)
-        ),
-        log_messages=("The start was refused before the machine was looked at",),
-    )
-    try:
-        _prepare_report(path)
-        _write_report(path, canonical_json.write(report.to_dict()))
-    except (CoralLockError, OSError):
-        # What ended the start is told next, and often it is the report that can't be written.
-        return
-
-
-def start(
-    arguments: Arguments,
-    findings: Sequence[Finding] = (),
-    later: Callable[[ActivationReport], None] | None = None,
-) -> ActivationReport:
-    """Start as the command line says, write the report where it says, and tell the user.
-
-    Args:
-        arguments: the command line.
-        findings: what is known already, for the report.
-        later: leaves the start of a host to its first import, and is handed the report then.
-    """
+def start(arguments: Arguments) -> ActivationReport:
+    """Start as `init` says, write the report where it says, and tell the user."""
     _refuse_without_lock(arguments)
-    report_path = arguments.last("report")
-    if report_path is not None:
-        _prepare_report(report_path)
-    descriptor = _descriptor(arguments)
     if arguments.flag("locked"):
-        prepared = prepare_locked(
-            str(arguments.last("lock")),
-            descriptor=descriptor,
-            integrity=str(arguments.last("integrity")),
-            state_directory=arguments.last("state-dir"),
-        )
-        report = prepared.refusal or Gate(
-            prepared.starting, prepared.origins, later or (lambda report: None)
-        ).open(is_eager=later is None)
+        prepared = prepare(arguments)
+        report = prepared.refusal or Gate(prepared.starting, prepared.origins).open(is_eager=True)
     else:
         from coral_lock.start.live import start_live
 
-        report = start_live(descriptor)
-    return _conclude(arguments, report, findings)
+        prepare_report_of(arguments)
+        report = start_live(_descriptor(arguments))
+    return conclude(arguments, report, ())
 
 
-def _conclude(
-    arguments: Arguments, report: ActivationReport, findings: Sequence[Finding]
-) -> ActivationReport:
-    """Write the report where the command line says, and tell the user."""
-    report = report.replace(findings=sorted_findings((*report.findings, *findings)))
+def prepare(arguments: Arguments) -> LockedStart:
+    """Look at the machine as the command line says."""
+    prepare_report_of(arguments)
+    return prepare_locked(
+        str(arguments.last("lock")),
+        descriptor=_descriptor(arguments),
+        integrity=str(arguments.last("integrity")),
+        state_directory=arguments.last("state-dir"),
+    )
+
+
+def prepare_report_of(arguments: Arguments) -> None:
     report_path = arguments.last("report")
     if report_path is not None:
-        _write_report(report_path, canonical_json.write(report.to_dict()))
-    _tell(report)
+        prepare_report(report_path)
+
+
+def conclude(
+    arguments: Arguments,
+    report: ActivationReport,
+    findings: Sequence[Finding],
+    is_told: bool = False,
+) -> ActivationReport:
+    """Write the report where the command line says, and tell the user if that isn't done."""
+    report = report.replace(findings=sorted_findings(dict.fromkeys((*report.findings, *findings))))
+    report_path = arguments.last("report")
+    if report_path is not None:
+        write_report(report_path, canonical_json.write(report.to_dict()))
+    if not is_told:
+        _tell(report)
     return report
 
 
@@ -180,7 +98,7 @@ def _refuse_without_lock(arguments: Arguments) -> None:
             )
 
 
-def _prepare_report(path: str) -> None:
+def prepare_report(path: str) -> None:
     """See that a report can be written, before anything is activated.
 
     An earlier report is removed, so that a start that dies doesn't leave its success behind.
@@ -215,7 +133,7 @@ def _prepare_report(path: str) -> None:
         ) from None
 
 
-def _write_report(path: str, text: str) -> None:
+def write_report(path: str, text: str) -> None:
     """Write a report; a pipe or a device is written to and stays what it is."""
     if os.path.exists(path) and not os.path.isfile(path):
         with open(path, "wb", buffering=0) as file:

@@ -7,13 +7,13 @@ import sys
 import click
 
 from coral_lock import canonical_json
-from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.cli.options import lock_option, output_format_option
 from coral_lock.cli.place_options import places
 from coral_lock.derive.place import Place
 from coral_lock.derive.subjects import subject_of
 from coral_lock.finding import exit_code
 from coral_lock.lockfile.file import load_lock
+from coral_lock.messages import say, say_findings, say_warning
 from coral_lock.verification.machine import FULL, INTEGRITY_LEVELS
 from coral_lock.verification.verdict import verdict_on
 from coral_lock.wording import later_version_warning, size_of

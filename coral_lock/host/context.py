@@ -6,7 +6,7 @@ import sys
 
 from coral_lock.finding import ERROR, Finding
 from coral_lock.installed.module_lookup import import_chain
-from coral_lock.names import plugin_id
+from coral_lock.names import HOST_MODULE, plugin_id
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from coral_lock.plugin.config import RuntimeConfig
 
-HOST_MODULE = "coral_inference"
 _PLUGIN_MODULE = f"{HOST_MODULE}.runtime.plugins"
 _CONTEXT_MODULE = f"{HOST_MODULE}.runtime"
 

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import sys
 
+from coral_lock.host.entry_points import METADATA_MODULES, serve_entry_points
+from coral_lock.names import HOST_MODULE
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
-    from typing import Any
+    from typing import Any, Protocol
+
+    from coral_lock.host.entry_points import ServedEntryPoint
+    from coral_lock.lockfile.model import LockedPlugin
+
+    class Host(Protocol):
+        """What decides on the host: a gate."""
+
+        @property
+        def entry_points(self) -> tuple[ServedEntryPoint, ...]: ...
+
+        def execute_host(self, module: ModuleType, execute: Callable[[], None]) -> None: ...
 
 
 class ImportHooks:
@@ -34,8 +48,9 @@ class ImportHooks:
         self._before = before
 
     def install(self) -> None:
-        """Stand first among the finders from now on."""
-        sys.meta_path.insert(0, self)
+        """Stand first among the finders from now on, in place of earlier hooks."""
+        others = [finder for finder in sys.meta_path if not isinstance(finder, ImportHooks)]
+        sys.meta_path[:] = [self, *others]
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -55,6 +70,55 @@ class ImportHooks:
                     spec.loader = _Wrapped(spec.loader, self._wrap[name])  # type: ignore[assignment]
                 return spec
         return None
+
+
+def plugin_modules(plugins: Iterable[LockedPlugin]) -> tuple[str, ...]:
+    """Return the modules of the plugins' entry points, sorted."""
+    return tuple(sorted({plugin.entry_point.partition(":")[0] for plugin in plugins}))
+
+
+def install_hooks(
+    gate: Callable[[], Host],
+    modules: Iterable[str],
+    has_host: bool,
+    activate: Callable[[], None] | None = None,
+) -> None:
+    """Let entry points and the host be a gate's from now on.
+
+    Args:
+        gate: returns the gate; called when it is first needed.
+        modules: those of the locked entry points. They would import the host half-way: it
+            imports them in turn, and finds nothing in a module that is half imported. So it
+            is imported before them.
+        has_host: whether there is a host to be brought up.
+        activate: where there is none, is called before the first import of a plugin's module
+            or of what stands in for the host; None if the plugins are active already.
+    """
+
+    def serve(module: ModuleType) -> None:
+        serve_entry_points(module, lambda: gate().entry_points)
+
+    def execute_and_serve(module: ModuleType, execute: Callable[[], None]) -> None:
+        execute()
+        serve(module)
+
+    def import_host() -> None:
+        if HOST_MODULE not in sys.modules:
+            __import__(HOST_MODULE)
+
+    wrapped: dict[str, Callable[[ModuleType, Callable[[], None]], None]] = {}
+    for name in METADATA_MODULES:
+        if name in sys.modules:
+            serve(sys.modules[name])
+        else:
+            wrapped[name] = execute_and_serve
+    before: dict[str, Callable[[], None]] = {}
+    if has_host:
+        wrapped[HOST_MODULE] = lambda module, execute: gate().execute_host(module, execute)
+        before = {name: import_host for name in modules if name.partition(".")[0] != HOST_MODULE}
+    elif activate is not None:
+        before = dict.fromkeys((HOST_MODULE, *modules), activate)
+    ImportHooks(wrapped, before).install()
 
 
 class _Wrapped:

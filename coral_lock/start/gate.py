@@ -7,20 +7,18 @@ verified, and whoever imports the host first has it start under descriptor and l
 from __future__ import annotations
 
 import os
-import sys
 
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
 from coral_lock.host.context import (
-    HOST_MODULE,
     current_context,
     is_host_imported,
     is_host_installed,
     state_findings,
     state_of,
 )
-from coral_lock.host.entry_points import METADATA_MODULES, serve_entry_points
-from coral_lock.host.import_hooks import ImportHooks
+from coral_lock.host.import_hooks import install_hooks, plugin_modules
 from coral_lock.import_guard import lower_import_guard
+from coral_lock.names import HOST_MODULE
 from coral_lock.start.activation import Activator, describe_exception
 from coral_lock.start.report import (
     ACTIVATED,
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from coral_lock.host.context import HostState
+    from coral_lock.host.entry_points import ServedEntryPoint
     from coral_lock.start.starting import Starting
 
 
@@ -68,6 +67,16 @@ class Gate:
         self._entry_points = self._activator.entry_points(starting.plugins)
         self._report: ActivationReport | None = None
 
+    @property
+    def starting(self) -> Starting:
+        """What is started."""
+        return self._starting
+
+    @property
+    def entry_points(self) -> tuple[ServedEntryPoint, ...]:
+        """The locked entry points, in the order of activation."""
+        return self._entry_points
+
     def open(self, is_eager: bool) -> ActivationReport:
         """Start: at once, or at the first import of the host.
 
@@ -83,14 +92,18 @@ class Gate:
             return self._refuse_running_host()
         lower_import_guard()
         has_host = is_host_installed()
-        self._install_hooks(has_host)
+        install_hooks(lambda: self, plugin_modules(self._starting.plugins), has_host)
         if not has_host:
-            self._activator.activate_all(self._starting.plugins)
-            return self._finish(None)
+            return self.activate()
         if is_eager:
             return self.start_host()
         waiting = refuse(self._starting, "The host starts at its first import")
         return waiting.replace(outcome=VERIFIED)
+
+    def activate(self) -> ActivationReport:
+        """Activate the plugins here, where there is no host that does it."""
+        self._activator.activate_all(self._starting.plugins)
+        return self._finish(None)
 
     def start_host(self) -> ActivationReport:
         """Import the host, and return the report of its start."""
@@ -104,34 +117,8 @@ class Gate:
         assert self._report is not None
         return self._report
 
-    def _install_hooks(self, has_host: bool) -> None:
-        wrapped: dict[str, Callable[[ModuleType, Callable[[], None]], None]] = {}
-        for name in METADATA_MODULES:
-            if name in sys.modules:
-                serve_entry_points(sys.modules[name], lambda: self._entry_points)
-            else:
-                wrapped[name] = self._execute_and_serve
-        modules: set[str] = set()
-        if has_host:
-            wrapped[HOST_MODULE] = self._execute_host
-            modules = {
-                plugin.entry_point.partition(":")[0] for plugin in self._starting.plugins
-            } - {HOST_MODULE}
-        ImportHooks(wrapped, dict.fromkeys(sorted(modules), self._import_host_first)).install()
-
-    def _execute_and_serve(self, module: ModuleType, execute: Callable[[], None]) -> None:
-        execute()
-        serve_entry_points(module, lambda: self._entry_points)
-
-    def _import_host_first(self) -> None:
-        """Import the host before a plugin's own module, which would import it half-way.
-
-        The host imports the module in turn, and finds nothing in one that is half imported.
-        """
-        if HOST_MODULE not in sys.modules:
-            __import__(HOST_MODULE)
-
-    def _execute_host(self, module: ModuleType, execute: Callable[[], None]) -> None:
+    def execute_host(self, module: ModuleType, execute: Callable[[], None]) -> None:
+        """Let the host start while its module is executed, and compare what it then says."""
         self._about_to_start()
         os.environ.update(self._starting.config.host_environment())
         self._activator.begin_host()

@@ -15,7 +15,6 @@ from coral_lock.start.bytecode_cache import (
     use_no_cache,
     use_private_cache,
 )
-from coral_lock.start.gate import Gate
 from coral_lock.start.locked_config import locked_config, missing_variables
 from coral_lock.start.report import VerifiedLock
 from coral_lock.start.starting import Starting, refuse
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.finding import Finding
+    from coral_lock.imports.table import ImportTable
     from coral_lock.lockfile.model import Lock
     from coral_lock.plugin.config import RuntimeConfig
     from coral_lock.start.report import ActivationReport
@@ -41,32 +41,15 @@ class LockedStart(Record):
     """A start whose machine has been compared with the lock; nothing has run yet.
 
     `refusal` is the report where it doesn't match, else None. `origins` is the file of each
-    plugin's module, and `state_directory` where bytecode is kept.
+    plugin's module, `table` what imports may load, and `state_directory` where bytecode is
+    kept.
     """
 
     starting: Starting
     origins: Mapping[str, str] = {}
+    table: ImportTable | None = None
     state_directory: str | None = None
     refusal: ActivationReport | None = None
-
-
-def start_locked(
-    lock_path: str,
-    *,
-    descriptor: Descriptor | None = None,
-    integrity: str = PLUGINS,
-    state_directory: str | None = None,
-) -> ActivationReport:
-    """Verify this machine against a lock and bring the runtime up in this process.
-
-    Args and Raises: see `prepare_locked`.
-    """
-    start = prepare_locked(
-        lock_path, descriptor=descriptor, integrity=integrity, state_directory=state_directory
-    )
-    if start.refusal is not None:
-        return start.refusal
-    return Gate(start.starting, start.origins).open(is_eager=True)
 
 
 def prepare_locked(

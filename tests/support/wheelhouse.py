@@ -37,6 +37,8 @@ AUTHORS_TOOLS = (
     "build",
     "editables",
     "exceptiongroup",
+    "gunicorn",
+    "h11",
     "hatchling",
     "importlib-metadata<8",
     "iniconfig",
@@ -49,6 +51,7 @@ AUTHORS_TOOLS = (
     "tomli",
     "trove-classifiers",
     "typing-extensions",
+    "uvicorn",
     "zipp",
 )
 """What the author of a plugin builds and tests with, and what that requires."""

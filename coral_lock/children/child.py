@@ -1,0 +1,155 @@
+"""A child process under a lock: lazy, until it imports the host or what the lock names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import RLock
+
+from coral_lock.children.session import Marker, leave_marker, read_session
+from coral_lock.children.watch import watch_processes
+from coral_lock.host.import_hooks import install_hooks
+from coral_lock.imports.finder import install_imports
+from coral_lock.imports.table import ImportIndex, ImportTable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from coral_lock.finding import Finding
+    from coral_lock.start.gate import Gate
+    from coral_lock.start.locked import LockedStart
+    from coral_lock.start.report import ActivationReport
+
+EXIT_CODE = 3
+"""With which a child refuses: uvicorn and gunicorn don't respawn for ever what ends so."""
+
+
+class Child:
+    """This process, started by a program that runs under a lock.
+
+    Args:
+        variable: the value of the environment variable that names the session.
+
+    Raises:
+        InputError: the session can't be used.
+    """
+
+    def __init__(self, variable: str) -> None:
+        self._session, self._directory = read_session(variable)
+        self._lock = RLock()
+        self._start: LockedStart | None = None
+        self._gate: Gate | None = None
+
+    def install(self) -> None:
+        """Let imports and entry points be those of the lock from now on."""
+        session = self._session
+        index = ImportIndex(
+            roots=session.roots,
+            names=frozenset(session.names),
+            unlisted=frozenset(session.unlisted),
+            distributions=frozenset(session.distributions),
+        )
+        if session.roots:
+            install_imports(
+                index,
+                self._table,
+                on_mismatch=self._note_mismatch,
+                bytecode_directory=session.bytecode_directory,
+                closed=session.is_closed,
+            )
+        activate = None
+        if not session.has_host:
+            from coral_lock.plugin.shim import install_shim
+
+            install_shim()
+            activate = self._activate
+        install_hooks(self._opened, session.plugin_modules, session.has_host, activate)
+        watch_processes(self._note_process, session.is_strict)
+
+    def _table(self) -> ImportTable:
+        return self._verified().table or ImportTable(())
+
+    def _opened(self) -> Gate:
+        with self._lock:
+            if self._gate is None:
+                from coral_lock.start.gate import Gate
+
+                start = self._verified()
+                self._gate = Gate(start.starting, start.origins, self._conclude)
+            return self._gate
+
+    def _activate(self) -> None:
+        with self._lock:
+            if self._gate is None:
+                self._conclude(self._opened().activate())
+
+    def _verified(self) -> LockedStart:
+        """Read the lock and verify this machine, once."""
+        with self._lock:
+            if self._start is None:
+                self._start = self._verify()
+            return self._start
+
+    def _verify(self) -> LockedStart:
+        from coral_lock.errors import CoralLockError
+        from coral_lock.plugin.config import RuntimeConfig
+        from coral_lock.start.locked import prepare_locked
+
+        session = self._session
+        config = RuntimeConfig()
+        vars(config).update(session.config)
+        try:
+            start = prepare_locked(
+                session.lock_path,
+                config=config,
+                integrity=session.integrity,
+                state_directory=session.state_directory,
+                sha256=session.lock_sha256,
+            )
+        except CoralLockError as error:
+            from coral_lock.finding import finding_of_error
+            from coral_lock.messages import say_error
+
+            say_error(error)
+            self._refuse(error.exit_code, (finding_of_error(error),))
+        if start.refusal is not None:
+            self._conclude(start.refusal)
+        return start
+
+    def _conclude(self, report: ActivationReport) -> None:
+        """End this process if the start of its runtime didn't succeed."""
+        if report.outcome == "started":
+            return
+        from coral_lock.messages import say_findings
+
+        say_findings(report.findings)
+        self._refuse(report.exit_code, report.findings)
+
+    def _refuse(self, exit_code: int, findings: tuple[Finding, ...]) -> None:
+        from coral_lock.messages import say
+
+        leave_marker(self._directory, Marker(exit_code=exit_code, findings=findings))
+        say(f"start refused: the child process {os.getpid()} doesn't match the lock")
+        leave_process(EXIT_CODE)
+
+    def _note_mismatch(self, finding: Finding) -> None:
+        from coral_lock.errors import INTEGRITY
+        from coral_lock.messages import say_findings
+
+        say_findings((finding,))
+        leave_marker(self._directory, Marker(exit_code=INTEGRITY, findings=(finding,)))
+
+    def _note_process(self, finding: Finding) -> None:
+        from coral_lock.messages import say_findings
+
+        say_findings((finding,))
+        leave_marker(self._directory, Marker(exit_code=None, findings=(finding,)))
+
+
+def leave_process(exit_code: int) -> None:
+    """End this process whatever its program catches, and lose nothing that it has printed."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):
+            continue
+    os._exit(exit_code)

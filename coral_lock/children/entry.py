@@ -1,0 +1,40 @@
+"""Where a child process comes under the lock of the program that started it.
+
+`coral_lock.pth`, which is in the wheel, calls this at every start of Python whose environment
+has the variable; `coral_lock.start` does so from Python 3.15 on (PEP 829). An exception in
+either is printed and the program runs on, so whatever goes wrong here ends the process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from coral_lock.children.session import VARIABLE
+
+TYPE_CHECKING = False
+
+_HELPERS = (
+    "from multiprocessing.resource_tracker import main",
+    "from multiprocessing.semaphore_tracker import main",
+)
+"""Processes of `multiprocessing` itself, which import nothing of anybody else."""
+
+
+def enter() -> None:
+    """Put this process under the lock that the environment names, if it names one.
+
+    It costs about a millisecond: the lock is read, and the machine verified, when the first
+    locked package or the host is imported.
+    """
+    variable = os.environ.get(VARIABLE)
+    if not variable or any(word.startswith(_HELPERS) for word in sys.orig_argv):
+        return
+    try:
+        from coral_lock.children.child import Child
+
+        Child(variable).install()
+    except BaseException as error:
+        sys.stderr.write(f"coral-lock: this process isn't under its lock: {error!r}\n")
+        sys.stderr.flush()
+        os._exit(3)

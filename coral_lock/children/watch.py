@@ -1,0 +1,187 @@
+"""Noticing processes that can't be put under the lock: Python that won't read its `.pth`.
+
+What starts a process raises an audit event (PEP 578), but for the start methods of
+`multiprocessing`, whose processes inherit the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from coral_lock.children.session import VARIABLE
+from coral_lock.errors import CoralLockError
+from coral_lock.finding import ERROR, WARNING, Finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any
+
+_HEAD_BYTES = 256
+_WITH_VALUE = frozenset("cmWX")
+_MAX_SHOWN = 80
+
+
+class UncoveredChildError(CoralLockError, RuntimeError):
+    """A process wasn't started, since it can't be put under the lock."""
+
+
+def watch_processes(note: Callable[[Finding], None], is_strict: bool) -> None:
+    """Call `note` once for each kind of process that can't be covered.
+
+    Args:
+        note: is told of it.
+        is_strict: whether such a process isn't started: what starts it raises
+            `UncoveredChildError`.
+    """
+    known: set[str] = set()
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        read = _READERS.get(event)
+        if read is None:
+            return
+        for command, reason in read(arguments):
+            summary = f"`{command}` runs without the lock: {reason}"
+            finding = Finding(
+                code="uncovered-child",
+                severity=ERROR if is_strict else WARNING,
+                subject=os.path.basename(command.partition(" ")[0]) or "python",
+                summary=summary,
+                hint="start it with this environment's Python, without `-S`, and leave "
+                f"`{VARIABLE}` in its environment",
+            )
+            if summary not in known:
+                known.add(summary)
+                note(finding)
+            if is_strict:
+                raise UncoveredChildError(summary, hint=finding.hint)
+
+    sys.addaudithook(hook)
+
+
+def _popen(arguments: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
+    executable, words, _, environment = arguments
+    words = [words] if isinstance(words, (str, bytes, os.PathLike)) else list(words)
+    yield from _judge(executable or words[0], words, environment)
+
+
+def _posix_spawn(arguments: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
+    yield from _judge(arguments[0], list(arguments[1]), arguments[2])
+
+
+def _exec(arguments: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
+    yield from _judge(arguments[0], list(arguments[1]), arguments[2])
+
+
+def _system(arguments: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
+    words = os.fsdecode(arguments[0]).split()
+    if words:
+        yield from _judge(words[0], words, None)
+
+
+def _unset(arguments: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
+    if os.fsdecode(arguments[0]) == VARIABLE:
+        yield "python", f"the program has removed `{VARIABLE}` from its environment"
+
+
+_READERS: Mapping[str, Callable[[tuple[Any, ...]], Iterator[tuple[str, str]]]] = {
+    "os.exec": _exec,
+    "os.posix_spawn": _posix_spawn,
+    "os.system": _system,
+    "os.unsetenv": _unset,
+    "subprocess.Popen": _popen,
+}
+
+
+def _judge(
+    executable: Any, words: Sequence[Any], environment: Mapping[Any, Any] | None
+) -> Iterator[tuple[str, str]]:
+    """Yield the command and why it can't be covered, if it is Python and can't be."""
+    name = os.fsdecode(executable)
+    decoded = [os.fsdecode(word) for word in words]
+    interpreter = _interpreter_of(name)
+    if interpreter is None:
+        return
+    path, options = interpreter
+    command = " ".join([os.path.basename(decoded[0]), *decoded[1:]])
+    command = command if len(command) <= _MAX_SHOWN else command[: _MAX_SHOWN - 1] + "…"
+    is_script = not _is_python(name)
+    if _has_s([*options] if is_script else decoded[1:]):
+        yield command, "`-S` leaves out what puts a process under it"
+    elif not _is_ours(path):
+        yield command, f"`{path}` isn't this environment's interpreter"
+    elif not _is_covered(environment):
+        yield command, f"`{VARIABLE}` isn't in its environment"
+
+
+def _is_covered(environment: Mapping[Any, Any] | None) -> bool:
+    if environment is None:
+        return VARIABLE in os.environ
+    return VARIABLE in environment or os.fsencode(VARIABLE) in environment
+
+
+def _is_python(name: str) -> bool:
+    base = os.path.basename(name)
+    return base.rstrip("0123456789.").removesuffix("w") in ("python", "pypy", "pythond")
+
+
+def _interpreter_of(name: str) -> tuple[str, list[str]] | None:
+    """Return the interpreter that a program runs in, with its options; None for no Python."""
+    path = _find(name)
+    if _is_python(name):
+        return path or name, []
+    if path is None:
+        return None
+    try:
+        with open(path, "rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return None
+    if not head.startswith(b"#!"):
+        return None
+    words = os.fsdecode(head[2:].split(b"\n", 1)[0]).split()
+    if words and os.path.basename(words[0]) == "env":
+        words = [word for word in words[1:] if not word.startswith("-") and "=" not in word]
+    if not words or not _is_python(words[0]):
+        return None
+    return _find(words[0]) or words[0], words[1:]
+
+
+def _find(name: str) -> str | None:
+    if os.sep in name:
+        return name if os.path.isfile(name) else None
+    for directory in os.get_exec_path():
+        path = os.path.join(directory, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def _is_ours(path: str) -> bool:
+    """Whether an interpreter is that of this environment, under whichever of its names."""
+    if not sys.executable:
+        return False
+    return os.path.dirname(os.path.abspath(path)) == os.path.dirname(
+        os.path.abspath(sys.executable)
+    )
+
+
+def _has_s(words: Sequence[str]) -> bool:
+    """Whether `-S` is among an interpreter's options."""
+    skipped = False
+    for word in words:
+        if skipped:
+            skipped = False
+            continue
+        if len(word) < 2 or not word.startswith("-") or word.startswith("--"):
+            return False
+        for index, letter in enumerate(word[1:], 1):
+            if letter == "S":
+                return True
+            if letter in _WITH_VALUE:
+                if letter in "cm":
+                    return False
+                skipped = index == len(word) - 1
+                break
+    return False

@@ -1,0 +1,472 @@
+"""Every Python process that a program starts is under the program's lock."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeDevice
+from tests.support.device import Device
+from tests.support.handmade_wheels import make_wheel
+
+HOSTS = ("coral-inference==0.0.4", "inference==0.58.0")
+DESCRIPTOR = """\
+platform: rknn
+patches: {camera: false, frame_counter: false}
+services: {secret: swordfish}
+"""
+ANSWER = """\
+import json, os, sys
+
+
+def answer(_=None):
+    import coral_inference
+    from coral_inference.runtime import get_current_context, start
+    from importlib import metadata
+    context = get_current_context()
+    return [
+        context.state.platform,
+        sorted(context.state.plugins_loaded),
+        context.state.patches_enabled["camera"],
+        context.config.services,
+        start.STARTS,
+        sorted(e.name for e in metadata.entry_points(group="coral_inference.patches")),
+        "acme_object" in sys.modules,
+    ]
+"""
+EXPECTED = [
+    "rknn",
+    ["patches:camera_stabilizer"],
+    False,
+    {"secret": "swordfish"},
+    1,
+    ["camera_stabilizer"],
+    False,
+]
+WAYS = {
+    **{
+        method: "import multiprocessing as m\n"
+        f"print(json.dumps(m.get_context('{method}').Pool(1).map(answer, [0])[0]))"
+        for method in ("fork", "spawn", "forkserver")
+    },
+    "subprocess": "import subprocess\n"
+    "print(subprocess.run([sys.executable, '-c', ASK], stdout=-1, text=True, check=True).stdout)",
+    "isolated": "import subprocess\n"
+    "print(subprocess.run([sys.executable, '-I', '-c', ASK2], stdout=-1, text=True,\n"
+    "    check=True).stdout)",
+    "safe path, without variables": "import subprocess\n"
+    "print(subprocess.run([sys.executable, '-E', '-s', '-c', ASK2], stdout=-1, text=True,\n"
+    "    check=True).stdout)",
+    "grandchild": "import subprocess\n"
+    "print(subprocess.run([sys.executable, '-c', 'import subprocess, sys\\n'\n"
+    "    'print(subprocess.run([sys.executable, \"-c\", ' + repr(ASK) + '], stdout=-1,'\n"
+    "    'text=True, check=True).stdout)'], stdout=-1, text=True, check=True).stdout)",
+    "os.fork": "r, w = os.pipe()\nif os.fork() == 0:\n"
+    "    os.write(w, json.dumps(answer()).encode())\n    os._exit(0)\n"
+    "os.wait()\nprint(os.read(r, 65536).decode())",
+    "concurrent.futures": "from concurrent.futures import ProcessPoolExecutor as P\n"
+    "with P(1) as pool:\n    print(json.dumps(pool.submit(answer).result()))",
+    "os.system": "assert os.system(f'{sys.executable} -c \"{ASK}\"') == 0",
+}
+PROGRAM = """\
+import json, os, sys
+from answer import answer
+
+ASK = "import json, answer; print(json.dumps(answer.answer()))"
+ASK2 = f"import sys; sys.path.insert(0, {os.getcwd()!r}); " + ASK
+"""
+
+
+@pytest.fixture
+def machine(device: MakeDevice) -> Device:
+    machine = device("my-package==1.0.0", "acme-object", *HOSTS)
+    machine.write("runtime.yaml", DESCRIPTOR)
+    machine.locked("-c", "runtime.yaml")
+    machine.write("answer.py", ANSWER)
+    return machine
+
+
+def _run(machine: Device, *words: str) -> tuple[str, ...]:
+    return ("run", "--locked", "-c", "runtime.yaml", "--report", "report.json", "--", *words)
+
+
+def _program(body: str) -> str:
+    return PROGRAM + "if __name__ == '__main__':\n    " + body.replace("\n", "\n    ") + "\n"
+
+
+def _report(machine: Device) -> dict[str, object]:
+    loaded: dict[str, object] = json.loads((machine.directory / "report.json").read_text())
+    return loaded
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_child_has_the_host_that_the_lock_names(machine: Device, way: str) -> None:
+    machine.write("program.py", _program(WAYS[way]))
+    outcome = machine.coral(*_run(machine, "program.py")).require(0)
+    assert json.loads(outcome.stdout) == EXPECTED, outcome.stderr
+
+
+def test_a_child_of_a_program_that_embeds_us_has_it_too(machine: Device) -> None:
+    machine.write(
+        "program.py",
+        "import coral_lock\n" + _program("coral_lock.init('runtime.yaml')\n" + WAYS["spawn"]),
+    )
+    outcome = machine.run("python", "program.py").require(0)
+    assert json.loads(outcome.stdout) == EXPECTED
+
+
+def test_a_child_verifies_before_it_imports_the_host(machine: Device) -> None:
+    machine.write(
+        "program.py",
+        _program(
+            "import subprocess, time, my_package\n"
+            "with open(os.path.join(my_package.__path__[0], 'coral_plugins.py'), 'a') as file:\n"
+            "    file.write('print(\"evil\")\\n')\n"
+            "child = subprocess.run([sys.executable, '-c', ASK], capture_output=True, text=True)\n"
+            "print(child.returncode, repr(child.stdout))\n"
+            "print(child.stderr, file=sys.stderr)"
+        ),
+    )
+    outcome = machine.coral(*_run(machine, "program.py"))
+    assert outcome.stdout == "3 ''\n"
+    assert "error[digest-mismatch]: `my_package/coral_plugins.py` of `my-package`" in outcome.stderr
+    assert outcome.code == 77
+    assert "the program ended with 0, and not all of its processes match the lock" in (
+        outcome.stderr
+    )
+    report = _report(machine)
+    assert report["outcome"] == "failed"
+    assert "digest-mismatch" in str(report["findings"])
+
+
+def test_a_fork_verifies_again_however_long_after_its_parent(machine: Device) -> None:
+    machine.write(
+        "program.py",
+        _program(
+            "import my_package\n"
+            "if os.fork() == 0:\n"
+            "    path = os.path.join(my_package.__path__[0], 'coral_plugins.py')\n"
+            "    with open(path, 'a') as file:\n"
+            "        file.write('print(\"evil\")\\n')\n"
+            "    answer()\n"
+            "    os._exit(0)\n"
+            "print(os.waitstatus_to_exitcode(os.wait()[1]))"
+        ),
+    )
+    outcome = machine.coral(*_run(machine, "program.py"))
+    assert (outcome.stdout, outcome.code) == ("3\n", 77)
+
+
+def test_a_child_does_not_start_from_another_lock(machine: Device) -> None:
+    machine.write(
+        "program.py",
+        _program(
+            "import subprocess\n"
+            "text = open('coral.lock').read()\n"
+            "open('coral.lock', 'w').write(text.replace('Improve', 'Worsen'))\n"
+            "print(subprocess.run([sys.executable, '-c', ASK], stderr=-3).returncode)"
+        ),
+    )
+    outcome = machine.coral(*_run(machine, "program.py"))
+    assert (outcome.stdout, outcome.code) == ("3\n", 78)
+
+
+def test_a_child_that_imports_neither_host_nor_plugin_verifies_nothing(machine: Device) -> None:
+    machine.write(
+        "program.py",
+        _program(
+            "import subprocess\n"
+            "open('coral.lock', 'a').write('broken')\n"
+            "code = ('import asyncio, sys\\n'\n"
+            "    'print([name for name in sys.modules if \"verification\" in name])')\n"
+            "print(subprocess.run([sys.executable, '-c', code], stdout=-1, text=True).stdout)"
+        ),
+    )
+    assert machine.coral(*_run(machine, "program.py")).require(0).stdout == "[]\n\n"
+
+
+def test_the_environment_is_the_user_s(machine: Device) -> None:
+    machine.write(
+        "program.py",
+        _program(
+            "import subprocess\n"
+            "code = 'import sys; print(sys.pycache_prefix, sys.dont_write_bytecode)'\n"
+            "print(subprocess.run([sys.executable, '-c', code], stdout=-1, text=True).stdout)"
+        ),
+    )
+    assert machine.coral(*_run(machine, "program.py")).require(0).stdout == "None False\n\n"
+
+
+UNCOVERED = [
+    (
+        "subprocess.run([sys.executable, '-S', '-c', 'pass'])",
+        "-S -c pass` runs without the lock: `-S` leaves out what puts a process under it",
+    ),
+    (
+        "subprocess.run([sys.executable, '-IS', '-c', 'pass'])",
+        "-IS -c pass` runs without the lock: `-S` leaves out what puts a process under it",
+    ),
+    (
+        "subprocess.run([sys.executable, '-c', 'pass'], env={})",
+        "-c pass` runs without the lock: `CORAL_LOCK_RUN` isn't in its environment",
+    ),
+    (
+        "os.posix_spawn(sys.executable, ['python', '-c', 'pass'], {}); os.wait()",
+        "`python -c pass` runs without the lock: `CORAL_LOCK_RUN` isn't in its environment",
+    ),
+    (
+        "subprocess.run([os.path.realpath(sys.executable), '-c', 'pass'])",
+        "isn't this environment's interpreter",
+    ),
+    (
+        "del os.environ['CORAL_LOCK_RUN']; os.system(sys.executable + ' -c pass')",
+        "`python` runs without the lock: the program has removed `CORAL_LOCK_RUN` from its "
+        "environment",
+    ),
+    (
+        "os.execve(sys.executable, ['python', '-c', 'pass'], {})",
+        "`python -c pass` runs without the lock: `CORAL_LOCK_RUN` isn't in its environment",
+    ),
+]
+
+
+@pytest.mark.parametrize(("statement", "summary"), UNCOVERED)
+def test_a_child_that_cannot_be_covered_is_said(
+    machine: Device, statement: str, summary: str
+) -> None:
+    machine.write("program.py", f"import os, subprocess, sys\n{statement}\n")
+    outcome = machine.coral(*_run(machine, "program.py")).require(0)
+    assert f"{summary}\n" in outcome.stderr
+    assert "warning[uncovered-child]: " in outcome.stderr
+    if "execve" not in statement:
+        assert summary in str(_report(machine)["findings"])
+        assert _report(machine)["outcome"] == "verified"
+
+
+def test_a_child_of_a_child_that_cannot_be_covered_is_said(machine: Device) -> None:
+    machine.write(
+        "child.py", "import subprocess, sys\nsubprocess.run([sys.executable, '-S', '-c', '1'])\n"
+    )
+    machine.write(
+        "program.py", "import subprocess, sys\nsubprocess.run([sys.executable, 'child.py'])\n"
+    )
+    outcome = machine.coral(*_run(machine, "program.py")).require(0)
+    assert "warning[uncovered-child]: " in outcome.stderr
+    assert "uncovered-child" in str(_report(machine)["findings"])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "['true']",
+        "['sh', '-c', 'exit 0']",
+        "[sys.executable, '-c', 'pass']",
+        "['coral-runtime', '--version']",
+    ],
+)
+def test_what_is_covered_or_is_no_python_is_not_said(machine: Device, command: str) -> None:
+    machine.write(
+        "program.py",
+        "import os, subprocess, sys\n"
+        "os.environ['PATH'] = os.path.dirname(sys.executable) + ':' + os.environ['PATH']\n"
+        f"subprocess.run({command}, check=True)\n",
+    )
+    outcome = machine.coral(*_run(machine, "program.py")).require(0)
+    assert "uncovered" not in outcome.stderr
+    assert "findings': []" in str(_report(machine))
+
+
+def test_strict_children_starts_none_that_cannot_be_covered(machine: Device) -> None:
+    machine.write(
+        "program.py",
+        "import subprocess, sys\n"
+        "try:\n    subprocess.run([sys.executable, '-S', '-c', 'print(1)'])\n"
+        "except RuntimeError as error:\n    print('refused', error.hint)\n",
+    )
+    words = ("run", "--locked", "--strict-children", "-c", "runtime.yaml", "--", "program.py")
+    outcome = machine.coral(*words)
+    assert outcome.stdout == (
+        "refused start it with this environment's Python, without `-S`, and leave "
+        "`CORAL_LOCK_RUN` in its environment\n"
+    )
+    assert "error[uncovered-child]: " in outcome.stderr
+    assert outcome.code == 78
+
+
+def test_nothing_is_left_behind(machine: Device) -> None:
+    machine.write("program.py", _program(WAYS["spawn"]))
+    machine.coral(*_run(machine, "program.py")).require(0)
+    assert list((machine.state / "coral-lock" / "runs").iterdir()) == []
+    machine.write("killed.py", "import os\nos.kill(os.getpid(), 9)\n")
+    assert machine.coral(*_run(machine, "killed.py")).code == -9
+    (left,) = (machine.state / "coral-lock" / "runs").iterdir()
+    assert left.stat().st_mode & 0o777 == 0o700
+    assert (left / "session").stat().st_mode & 0o777 == 0o600
+    machine.coral(*_run(machine, "program.py")).require(0)
+    assert list((machine.state / "coral-lock" / "runs").iterdir()) == []
+
+
+def test_a_forged_session_is_refused(machine: Device) -> None:
+    machine.write(
+        "program.py",
+        "import os, subprocess, sys\n"
+        "path = os.environ['CORAL_LOCK_RUN'].partition(':')[2]\n"
+        "content = open(path, 'rb').read()\n"
+        "open(path, 'wb').write(content.replace(b'rknn', b'onnx'))\n"
+        "print(subprocess.run([sys.executable, '-c', 'print(1)'], stderr=-1).returncode)\n",
+    )
+    outcome = machine.coral(*_run(machine, "program.py"))
+    assert outcome.stdout == "3\n"
+
+
+def test_without_a_host_a_child_activates_at_the_first_import(device: MakeDevice) -> None:
+    machine = device("env-sensitive")
+    machine.write("runtime.yaml", "services: {webrtc: here}\n")
+    machine.locked("-c", "runtime.yaml", "--inference-version=0.58.0", "--core-version=0.0.4")
+    body = "import multiprocessing as m\nprint(m.get_context('spawn').Pool(1).map(answer, [0]))"
+    for first in (
+        "from env_sensitive import coral_plugins",
+        "import coral_inference.runtime.plugins",
+    ):
+        machine.write(
+            "answer.py",
+            f"def answer(_):\n    {first}\n    from env_sensitive.coral_plugins import SETTINGS\n"
+            "    return SETTINGS\n",
+        )
+        machine.write("program.py", _program(body))
+        outcome = machine.coral(*_run(machine, "program.py")).require(0)
+        assert outcome.stdout == "[{'webrtc': 'here'}]\n"
+
+
+APP = """\
+import json, os
+from answer import answer
+
+SEEN = answer()
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"].endswith("shutdown"):
+                return
+    body = json.dumps([os.getpid(), SEEN]).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+
+def wsgi(environ, start_response):
+    start_response("200 OK", [])
+    return [json.dumps([os.getpid(), SEEN]).encode()]
+"""
+SERVERS = {
+    "uvicorn": ["uvicorn", "app:app", "--workers", "2", "--port", "PORT"],
+    "uvicorn as module": ["-m", "uvicorn", "app:app", "--workers", "2", "--port", "PORT"],
+    "gunicorn": ["gunicorn", "app:wsgi", "-w", "2", "-b", "127.0.0.1:PORT"],
+    "gunicorn, preloaded": [
+        *("gunicorn", "app:wsgi", "-w", "2", "--preload", "-b", "127.0.0.1:PORT"),
+    ],
+}
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def _serving(machine: Device, words: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
+    with open(machine.directory / "server.log", "wb") as log:
+        process = subprocess.Popen(
+            [
+                str(machine.environment.bin / "coral-runtime"),
+                *_run(machine, *[word.replace("PORT", str(port)) for word in words]),
+            ],
+            cwd=machine.directory,
+            env=machine.variables(),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _ask(machine: Device, port: int) -> tuple[int, object]:
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), 5) as connection:
+                connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                answer = b""
+                while chunk := connection.recv(65536):
+                    answer += chunk
+            pid, seen = json.loads(answer.partition(b"\r\n\r\n")[2])
+            return int(pid), seen
+        except (OSError, ValueError):
+            if time.monotonic() > deadline:
+                raise AssertionError((machine.directory / "server.log").read_text()) from None
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_workers_of_a_server_are_under_the_lock(machine: Device, server: str) -> None:
+    machine.install(server.partition(" ")[0].rstrip(","))
+    machine.locked("-c", "runtime.yaml")
+    machine.write("app.py", APP)
+    port = _free_port()
+    with _serving(machine, SERVERS[server], port) as process:
+        pid, seen = _ask(machine, port)
+        assert seen == EXPECTED
+        assert pid != process.pid
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while (answer := _ask(machine, port))[0] == pid:
+            assert time.monotonic() < deadline
+        assert answer[1] == EXPECTED
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
+def test_workers_that_refuse_end_run_with_its_refusal(machine: Device, server: str) -> None:
+    machine.install(server)
+    machine.locked("-c", "runtime.yaml")
+    path = machine.site_packages / "my_package" / "coral_plugins.py"
+    machine.write(
+        "app.py", f"with open({str(path)!r}, 'a') as file:\n    file.write('# changed\\n')\n" + APP
+    )
+    with _serving(machine, SERVERS[server], _free_port()) as process:
+        assert process.wait(60) == 77, (machine.directory / "server.log").read_text()
+    assert "digest-mismatch" in str(_report(machine)["findings"])
+
+
+def test_a_host_module_that_runs_as_main_is_warned_of(device: MakeDevice, tmp_path: Path) -> None:
+    machine = device("my-package==1.0.0", "coral-inference==0.0.4")
+    wheel = make_wheel(
+        tmp_path,
+        "inference",
+        {"inference/__init__.py": "", "inference/app.py": "print(__name__)\n"},
+        version="0.58.0",
+    )
+    machine.install(str(wheel))
+    machine.locked()
+    outcome = machine.coral("run", "--locked", "--", "-m", "inference.app").require(0)
+    assert outcome.stdout == "__main__\n"
+    assert "warning[host-as-main]: " in outcome.stderr
