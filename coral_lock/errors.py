@@ -108,6 +108,10 @@ class ProgramNotFoundError(ProgramError):
     exit_code = RUN_NOT_FOUND
 
 
+class UncoveredChildError(CoralLockError, RuntimeError):
+    """A process wasn't started, since it can't be put under the lock."""
+
+
 class LockError(InputError):
     """`coral.lock` is missing, unreadable, malformed or of an unknown version."""
 

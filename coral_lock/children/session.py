@@ -14,8 +14,6 @@ import marshal
 import os
 import sys
 
-from coral_lock.errors import InputError
-from coral_lock.finding import Finding
 from coral_lock.record import Record
 from coral_lock.safe_read import read_regular_file
 
@@ -23,6 +21,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
+
+    from coral_lock.errors import InputError
+    from coral_lock.finding import Finding
 
 VARIABLE = "CORAL_LOCK_RUN"
 """Names the session to children: `<sha256>:<path>`."""
@@ -141,23 +142,24 @@ def read_session(variable: str) -> tuple[Session, str]:
     try:
         content = read_regular_file(path, _MAX_SESSION_BYTES)
     except OSError as error:
-        raise InputError(
-            f"the program that this process belongs to has ended: `{path}` can't be read: "
-            f"{error.strerror}",
-            where=f"${VARIABLE}",
-            hint=f"start it with `coral-runtime run --locked`, or unset `{VARIABLE}`",
+        raise _unusable(
+            f"the program that this process belongs to has ended: {error.strerror}", path
         ) from None
-    found = _sha256(content)
-    if found != digest:
-        raise InputError(
-            "the session isn't the one that the program has written",
-            expected=f"sha256 {digest}",
-            found=f"sha256 {found}",
-            where=path,
-            hint="start the program again with `coral-runtime run --locked`",
-        )
+    if _sha256(content) != digest:
+        raise _unusable("the session isn't the one that the program has written", path)
     _, fields = marshal.loads(content)
     return Session(**fields), os.path.dirname(path)
+
+
+def _unusable(message: str, path: str) -> InputError:
+    from coral_lock.errors import InputError
+
+    return InputError(
+        message,
+        where=path,
+        hint="start the program again with `coral-runtime run --locked`, or unset "
+        f"`{VARIABLE}` for what isn't part of it",
+    )
 
 
 def leave_marker(directory: str, marker: Marker) -> None:
@@ -174,6 +176,8 @@ def leave_marker(directory: str, marker: Marker) -> None:
 
 
 def _read_markers(directory: str) -> Iterator[Marker]:
+    from coral_lock.finding import Finding
+
     try:
         names = sorted(name for name in os.listdir(directory) if not name.endswith(".tmp"))
     except OSError:

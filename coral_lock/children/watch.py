@@ -10,21 +10,17 @@ import os
 import sys
 
 from coral_lock.children.session import VARIABLE
-from coral_lock.errors import CoralLockError
-from coral_lock.finding import ERROR, WARNING, Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from coral_lock.finding import Finding
+
 _HEAD_BYTES = 256
 _WITH_VALUE = frozenset("cmWX")
 _MAX_SHOWN = 80
-
-
-class UncoveredChildError(CoralLockError, RuntimeError):
-    """A process wasn't started, since it can't be put under the lock."""
 
 
 def watch_processes(note: Callable[[Finding], None], is_strict: bool) -> None:
@@ -42,6 +38,9 @@ def watch_processes(note: Callable[[Finding], None], is_strict: bool) -> None:
         if read is None:
             return
         for command, reason in read(arguments):
+            from coral_lock.errors import UncoveredChildError
+            from coral_lock.finding import ERROR, WARNING, Finding
+
             summary = f"`{command}` runs without the lock: {reason}"
             finding = Finding(
                 code="uncovered-child",

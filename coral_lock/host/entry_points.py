@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     Served = Callable[[], Sequence["ServedEntryPoint"]]
 
-METADATA_MODULES = ("importlib.metadata", "importlib_metadata", "pkg_resources")
-"""The modules through which programs ask for entry points."""
-
 _GROUPS = frozenset(ENTRY_POINT_GROUPS.values())
 
 
@@ -43,7 +40,7 @@ def serve_entry_points(module: Any, served: Served) -> None:
     replaced here.
 
     Args:
-        module: one of `METADATA_MODULES`.
+        module: `importlib.metadata`, `importlib_metadata` or `pkg_resources`.
         served: returns what there is, in the order of activation; called at each question.
     """
     if module.__name__ == "pkg_resources":

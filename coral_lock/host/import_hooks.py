@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from coral_lock.host.entry_points import METADATA_MODULES, serve_entry_points
 from coral_lock.names import HOST_MODULE
 
 TYPE_CHECKING = False
@@ -25,6 +24,10 @@ if TYPE_CHECKING:
         def entry_points(self) -> tuple[ServedEntryPoint, ...]: ...
 
         def execute_host(self, module: ModuleType, execute: Callable[[], None]) -> None: ...
+
+
+_METADATA_MODULES = ("importlib.metadata", "importlib_metadata", "pkg_resources")
+"""The modules through which programs ask for entry points."""
 
 
 class ImportHooks:
@@ -96,6 +99,8 @@ def install_hooks(
     """
 
     def serve(module: ModuleType) -> None:
+        from coral_lock.host.entry_points import serve_entry_points
+
         serve_entry_points(module, lambda: gate().entry_points)
 
     def execute_and_serve(module: ModuleType, execute: Callable[[], None]) -> None:
@@ -107,7 +112,7 @@ def install_hooks(
             __import__(HOST_MODULE)
 
     wrapped: dict[str, Callable[[ModuleType, Callable[[], None]], None]] = {}
-    for name in METADATA_MODULES:
+    for name in _METADATA_MODULES:
         if name in sys.modules:
             serve(sys.modules[name])
         else:
