@@ -308,7 +308,7 @@ class TestTheImage:
 
     def test_a_program_runs_on_a_read_only_root(self, image: Path) -> None:
         (image / "etc/coral/app.py").write_text(
-            "import os, sys\n"
+            "import coral_inference, os, sys\n"
             "try:\n    open('written', 'w')\nexcept OSError as error:\n    print(error.strerror)\n"
             "print('my_package' in sys.modules, os.getuid())\nsys.exit(5)\n"
         )
