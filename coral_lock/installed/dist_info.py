@@ -293,13 +293,37 @@ def parse_entry_points(text: str, where: str) -> tuple[EntryPoint, ...]:
 
 def is_editable(location: Location) -> bool:
     """Whether the distribution is an editable install (`direct_url.json`, PEP 610)."""
+    return _editable_url(location) is not None
+
+
+def project_directory(location: Location) -> str | None:
+    """Return the directory of the project that an editable install was made from (PEP 610).
+
+    It is None where the distribution is no editable install, or doesn't tell.
+    """
+    try:
+        url = _editable_url(location)
+    except BrokenDistributionError:
+        return None
+    if url is None or not url.startswith("file://"):
+        return None
+    from urllib.parse import unquote, urlsplit
+
+    path = unquote(urlsplit(url).path)
+    return None if "\0" in path else os.path.realpath(path)
+
+
+def _editable_url(location: Location) -> str | None:
+    """Return the URL of an editable install, empty where none is stated; None for others."""
     text = read_text(location, "direct_url.json")
     if text is None or "editable" not in text:
-        return False
+        return None
     import json
 
     try:
         document = json.loads(text)
-        return document["dir_info"]["editable"] is True
+        if document["dir_info"]["editable"] is not True:
+            return None
+        return str(document.get("url", ""))
     except (ValueError, KeyError, TypeError, RecursionError):
-        return False
+        return None

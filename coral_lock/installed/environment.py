@@ -21,7 +21,7 @@ from coral_lock.installed.files import (
     unclaimed,
 )
 from coral_lock.installed.foreign_lookup import DirectoryFinder
-from coral_lock.installed.module_lookup import find_in_process, module_origin
+from coral_lock.installed.module_lookup import find_in_process, import_chain, module_origin
 from coral_lock.installed.site_scan import scan_path
 from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.names import normalized_name
@@ -250,13 +250,24 @@ def _read_editable(path: str, entry_points: Sequence[EntryPoint], find: Find) ->
     Only what lies in the packages of its entry points is the distribution's own.
     """
     own = {entry_point.value.partition(":")[0].partition(".")[0] for entry_point in entry_points}
-    top = path.partition("/")[0].removesuffix(".py")
+    directories = path.split("/")[:-1]
+    top = directories[0] if directories else path.removesuffix(".py")
     if top not in own:
         return None
-    origin = module_origin(top, find=find)
-    if origin is None:
+    if not directories:
+        origin = module_origin(top, find=find)
+        return _read_if_there(origin) if origin and origin.endswith(f"{top}.py") else None
+    chain = import_chain(".".join(directories), find=find)
+    packages = [package for package in chain if package.search is not None]
+    if not packages:
         return None
-    if "/" in path:
-        root = os.path.dirname(os.path.dirname(origin))
-        return read_regular_file(os.path.join(root, path), MAX_SOURCE_BYTES)
-    return read_regular_file(origin, MAX_SOURCE_BYTES) if origin.endswith(f"{top}.py") else None
+    rest = path.split("/")[len(packages) :]
+    contents = (_read_if_there(os.path.join(place, *rest)) for place in packages[-1].search or ())
+    return next((content for content in contents if content is not None), None)
+
+
+def _read_if_there(path: str) -> bytes | None:
+    try:
+        return read_regular_file(path, MAX_SOURCE_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return None

@@ -11,6 +11,7 @@ import sys
 from coral_lock.errors import BrokenDistributionError, UsageError
 from coral_lock.installed.dist_info import (
     is_editable,
+    project_directory,
     read_entry_points,
     read_metadata,
     read_wheel_tag,
@@ -258,15 +259,18 @@ def _host_modules(lock: Lock, scan: Scan, find: Find) -> dict[str, HostModule]:
             modules[role] = HostModule(
                 module=module,
                 place=place,
-                is_own=(
-                    len(locations) == 1
-                    and os.path.abspath(place).startswith(
-                        os.path.join(locations[0].root, module) + os.sep
-                    )
-                )
-                or place == "",
+                is_own=place == ""
+                or (len(locations) == 1 and _is_of(locations[0], module, os.path.abspath(place))),
             )
     return modules
+
+
+def _is_of(location: Location, module: str, place: str) -> bool:
+    """Whether a file lies in a distribution's package, or in the project it is edited in."""
+    if place.startswith(os.path.join(location.root, module) + os.sep):
+        return True
+    project = project_directory(location)
+    return project is not None and os.path.realpath(place).startswith(project + os.sep)
 
 
 def _unlocked(lock: Lock, scan: Scan) -> tuple[UnlockedDistribution, ...]:
