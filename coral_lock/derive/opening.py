@@ -44,6 +44,7 @@ class Opened(Record):
         findings: what is wrong with the place itself.
         choice: which versions were chosen, where there were several to choose from.
         notes: what a user may want to know and that changes nothing.
+        knows_machine: whether requirements can be evaluated for the machine that is meant.
     """
 
     targets: tuple[Target, ...]
@@ -53,6 +54,7 @@ class Opened(Record):
     findings: tuple[Finding, ...] = ()
     choice: Choice | None = None
     notes: tuple[str, ...] = ()
+    knows_machine: bool = True
 
 
 class HostVersions(Record):
@@ -141,7 +143,12 @@ def _open_directories(
     targets = wanted.chosen()
     if len(targets) != 1 and not needs_target:
         inventory = EnvironmentInventory(path, this_environment(), is_image=True)
-        return Opened(targets=(), inventories={WITHOUT_TARGET: inventory}, no_probe=_NEVER_RUN)
+        return Opened(
+            targets=(),
+            inventories={WITHOUT_TARGET: inventory},
+            no_probe=_NEVER_RUN,
+            knows_machine=False,
+        )
     if len(targets) != 1:
         names = ", ".join(target.name for target in targets)
         raise UsageError(

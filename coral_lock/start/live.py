@@ -41,6 +41,7 @@ def start_live(
         descriptor,
         probe=interpreter_probe(sys.path),
         reporter=reporter,
+        is_installed=True,
     )
     selected = {
         plugin.id: plugin for plugin in locked_plugins(surveyed.selection.decisions, descriptor)
