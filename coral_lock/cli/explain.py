@@ -46,6 +46,7 @@ _LABEL_WIDTH = 14
 def explain(
     identifier: str,
     config: str | None,
+    no_config: bool,
     settings: tuple[str, ...],
     no_env: bool,
     lock: str,
@@ -70,7 +71,7 @@ def explain(
       coral-runtime explain numpy
     """
     place = place_of(python, wheels, site_packages, target)
-    descriptor = load_config(config, settings, no_env)
+    descriptor = load_config(config, no_config, settings, no_env)
     locked = _load(lock)
     told = HostVersions(core=core_version, inference=inference_version)
     opened = open_place(

@@ -43,7 +43,12 @@ class StartCommand(Record):
 
 
 _OPTIONS = (
-    Option(names=("-c", "--config"), metavar="FILE", help="The descriptor, YAML or JSON."),
+    Option(
+        names=("-c", "--config"),
+        metavar="FILE",
+        help="The descriptor, YAML or JSON. [default: runtime.yaml, if any]",
+    ),
+    Option(names=("--no-config",), help="Don't use the runtime.yaml of this directory."),
     Option(
         names=("--set",),
         metavar="KEY=VALUE",

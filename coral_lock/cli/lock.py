@@ -73,6 +73,7 @@ _MAX_SHOWN_CHANGES = 12
 )
 def lock(
     config: str | None,
+    no_config: bool,
     settings: tuple[str, ...],
     no_env: bool,
     output: str,
@@ -109,9 +110,7 @@ def lock(
     """
     _refuse_senseless_upgrade(upgrade, upgrade_plugin, wheels)
     place = place_of(python, wheels, site_packages, target)
-    descriptor = load_config(config, settings, no_env)
-    if config is None and os.path.exists("runtime.yaml"):
-        say_warning("`runtime.yaml` lies here and isn't used; name it with `-c runtime.yaml`")
+    descriptor = load_config(config, no_config, settings, no_env)
     current = _read_current(output, check)
     is_kept = bool(wheels) and not upgrade
     told = HostVersions(core=core_version, inference=inference_version)

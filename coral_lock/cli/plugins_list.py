@@ -34,6 +34,7 @@ from coral_lock.names import GROUPS
 @output_format_option
 def list_plugins(
     config: str | None,
+    no_config: bool,
     settings: tuple[str, ...],
     no_env: bool,
     group: str | None,
@@ -59,7 +60,7 @@ def list_plugins(
       coral-runtime plugins list --output-format json
     """
     place = place_of(python, wheels, site_packages, target)
-    descriptor = load_config(config, settings, no_env)
+    descriptor = load_config(config, no_config, settings, no_env)
     told = HostVersions(core=core_version, inference=inference_version)
     opened = open_place(
         place,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from coral_lock import canonical_json
+from coral_lock.cli.descriptor_path import descriptor_path
 from coral_lock.cli.messages import say, say_findings, say_warning
 from coral_lock.errors import InputError, UsageError
 from coral_lock.safe_read import read_regular_file
@@ -142,7 +143,7 @@ def _write_report(path: str, text: str) -> None:
 
 def _descriptor(arguments: Arguments) -> Descriptor | None:
     """Return what the command line and the environment ask for; None if that is nothing."""
-    path = arguments.last("config")
+    path = descriptor_path(arguments.last("config"), arguments.flag("no-config"))
     settings = arguments.all("set")
     environment = None if arguments.flag("no-env") else os.environ
     if (
