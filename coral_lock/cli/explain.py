@@ -20,7 +20,8 @@ from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.explanation import Explainer
 from coral_lock.derive.keeping import kept_versions
 from coral_lock.derive.locking import gathered_findings, survey_all
-from coral_lock.derive.opening import HostVersions, open_place
+from coral_lock.derive.opening import open_place
+from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import ERROR
 from coral_lock.lockfile.file import load_lock

@@ -57,6 +57,16 @@ _OPTIONS = (
     ),
     Option(names=("--no-env",), help="Ignore the CORAL_* environment variables."),
     Option(
+        names=("--core-version",),
+        metavar="V",
+        help="The version of coral-inference, where it isn't installed.",
+    ),
+    Option(
+        names=("--inference-version",),
+        metavar="V",
+        help="The version of the inference host, where it isn't installed.",
+    ),
+    Option(
         names=("--locked",),
         help="Verify this machine against the lock first, and activate only what it names.",
     ),

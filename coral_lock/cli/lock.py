@@ -15,7 +15,8 @@ from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.freshness import Freshness, freshness_of
 from coral_lock.derive.keeping import kept_versions
 from coral_lock.derive.locking import derive
-from coral_lock.derive.opening import HostVersions, open_place
+from coral_lock.derive.opening import open_place
+from coral_lock.descriptor.model import HostVersions
 from coral_lock.difference.text import render_text
 from coral_lock.durable_write import write_durably
 from coral_lock.errors import (

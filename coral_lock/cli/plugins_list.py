@@ -19,7 +19,8 @@ from coral_lock.cli.options import (
 from coral_lock.cli.place_options import place_and_target_options, place_of
 from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.locking import gathered_findings, survey_all
-from coral_lock.derive.opening import HostVersions, open_place
+from coral_lock.derive.opening import open_place
+from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import has_errors
 from coral_lock.names import GROUPS

@@ -17,7 +17,7 @@ from coral_lock.wording import counted
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.cli.grammar import Arguments
-    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.descriptor.model import Descriptor, HostVersions
     from coral_lock.start.program import Program
     from coral_lock.start.report import ActivationReport
 
@@ -66,19 +66,20 @@ def start(arguments: Arguments) -> ActivationReport:
     report_path = arguments.last("report")
     if report_path is not None:
         _prepare_report(report_path)
-    descriptor = _descriptor(arguments)
+    told = _told(arguments)
+    descriptor = _descriptor(arguments, told)
     state_directory = arguments.last("state-dir")
     if arguments.flag("locked"):
         report = start_locked(
             str(arguments.last("lock")),
-            descriptor=descriptor,
+            descriptor=descriptor.with_told(told) if descriptor and told else descriptor,
             integrity=str(arguments.last("integrity")),
             state_directory=state_directory,
         )
     else:
         from coral_lock.start.live import start_live
 
-        report = start_live(descriptor)
+        report = start_live(descriptor, told=told)
     if report_path is not None:
         _write_report(report_path, canonical_json.write(report.to_dict()))
     _tell(report)
@@ -141,13 +142,24 @@ def _write_report(path: str, text: str) -> None:
     write_durably(path, text)
 
 
-def _descriptor(arguments: Arguments) -> Descriptor | None:
+def _told(arguments: Arguments) -> HostVersions | None:
+    """Return the versions of hosts that the command line tells; None if it tells none."""
+    core, inference = arguments.last("core-version"), arguments.last("inference-version")
+    if core is None and inference is None:
+        return None
+    from coral_lock.descriptor.model import HostVersions
+
+    return HostVersions(core=core, inference=inference)
+
+
+def _descriptor(arguments: Arguments, told: HostVersions | None) -> Descriptor | None:
     """Return what the command line and the environment ask for; None if that is nothing."""
     path = descriptor_path(arguments.last("config"), arguments.flag("no-config"))
     settings = arguments.all("set")
     environment = None if arguments.flag("no-env") else os.environ
     if (
         path is None
+        and told is None
         and not settings
         and not (environment and any(name.startswith("CORAL_") for name in environment))
     ):

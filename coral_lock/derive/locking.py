@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from coral_lock.derive.opening import HostVersions, Opened
-    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.derive.opening import Opened
+    from coral_lock.descriptor.model import Descriptor, HostVersions
     from coral_lock.lockfile.model import Lock
     from coral_lock.reporter import Reporter
     from coral_lock.resolve.resolution import Survey

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from coral_lock.derive.place import targets_of
-from coral_lock.document.versions import is_version
 from coral_lock.errors import InputError, UsageError
 from coral_lock.finding import ERROR, Finding
 from coral_lock.installed.environment import EnvironmentInventory
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from coral_lock.choose.choice import Choice
     from coral_lock.derive.place import Place, WantedTargets
-    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.descriptor.model import Descriptor, HostVersions
     from coral_lock.inventory import Inventory
     from coral_lock.resolve.discovery import Probe
     from coral_lock.targets.machine import Machine
@@ -55,26 +54,6 @@ class Opened(Record):
     choice: Choice | None = None
     notes: tuple[str, ...] = ()
     knows_machine: bool = True
-
-
-class HostVersions(Record):
-    """The versions of hosts that the command line tells.
-
-    Raises:
-        UsageError: one isn't a version (PEP 440).
-    """
-
-    core: str | None = None
-    inference: str | None = None
-
-    def _check(self) -> None:
-        for flag, version in (("--core", self.core), ("--inference", self.inference)):
-            if version is not None and not is_version(version):
-                raise UsageError(
-                    f"`{flag}-version` tells no version",
-                    expected="a version (PEP 440), like `0.0.4`",
-                    found=f"`{version}`",
-                )
 
 
 def open_place(

@@ -8,7 +8,12 @@ from coral_lock.document.keys import dotted
 from coral_lock.document.mistakes import Mistakes, nearest
 from coral_lock.document.node import INVALID, Node
 from coral_lock.errors import InputError, ProblemsError
-from coral_lock.manifest.model import MANIFEST_VERSION, Manifest, ManifestPlugin
+from coral_lock.manifest.model import (
+    MANIFEST_VERSION,
+    MAX_MANIFEST_BYTES,
+    Manifest,
+    ManifestPlugin,
+)
 from coral_lock.names import GROUPS, is_object_reference
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.facts import FactsError, facts_from_fields
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
 
     Path: TypeAlias = tuple[str | int, ...]
 
-MAX_MANIFEST_BYTES = 256 * 1024
 
 TOP_KEYS = ("manifest_version", "plugins")
 PLUGIN_KEYS = (
