@@ -76,6 +76,7 @@ CODES: Mapping[str, str] = {
     "spec-unreadable": "What a plugin is can't be read from its source.",
     "spec-unstable": "A plugin's live spec differs from its source or its manifest.",
     "target-uncovered": "The lock covers no target like this machine.",
+    "unknown-group": "A distribution declares entry points in a group that nobody knows.",
     "unknown-plugin": "The descriptor names a plugin that no distribution offers.",
     "unlocked-file": "A file that no wheel put there lies in a locked distribution's directory.",
     "unlocked-module": "The descriptor names modules to import, which a locked start doesn't.",

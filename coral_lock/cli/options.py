@@ -9,6 +9,8 @@ import click
 from coral_lock.cli.descriptor_path import descriptor_path
 from coral_lock.cli.messages import say_warning
 from coral_lock.descriptor.load import load_descriptor
+from coral_lock.errors import UsageError
+from coral_lock.names import GROUPS, nearest_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from coral_lock.descriptor.model import Descriptor
 
     Command = TypeVar("Command", bound=Callable[..., Any])
+    Choice = click.Choice[str]
+else:
+    # click 8.1 knows no type parameter.
+    Choice = click.Choice
 
 
 def config_options(command: Command) -> Command:
@@ -96,6 +102,28 @@ def output_format_option(command: Command) -> Command:
         show_default=True,
         help="How the outcome is printed.",
     )(command)
+
+
+class GroupType(Choice):
+    """A plugin group by its short name; another one is answered with the nearest."""
+
+    def __init__(self) -> None:
+        super().__init__(GROUPS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the group.
+
+        Raises:
+            UsageError: there is no such group.
+        """
+        if value in GROUPS:
+            return str(value)
+        near = nearest_group(str(value))
+        raise UsageError(
+            f"there is no group `{value}`",
+            expected=f"one of {', '.join(GROUPS)}",
+            hint=f"did you mean `{near}`?" if near else None,
+        )
 
 
 def no_exec_option(command: Command) -> Command:

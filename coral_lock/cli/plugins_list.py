@@ -7,9 +7,10 @@ import sys
 import click
 
 from coral_lock import canonical_json
-from coral_lock.cli.listing import Listing, listing_document, listing_lines
+from coral_lock.cli.listing import Listing, left_out_lines, listing_document, listing_lines
 from coral_lock.cli.messages import printable, say, say_findings, say_warning
 from coral_lock.cli.options import (
+    GroupType,
     config_options,
     load_config,
     no_exec_option,
@@ -23,12 +24,11 @@ from coral_lock.derive.opening import open_place
 from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import has_errors
-from coral_lock.names import GROUPS
 
 
 @click.command("list")
 @config_options
-@click.option("--group", type=click.Choice(GROUPS), help="Only the plugins of this group.")
+@click.option("--group", type=GroupType(), help="Only the plugins of this group.")
 @place_and_target_options
 @no_exec_option
 @version_options
@@ -89,6 +89,8 @@ def list_plugins(
             sys.stdout.write(f"{printable(line)}\n")
         sys.stdout.flush()
         say_findings(findings)
+        for line in (line for listing in listings for line in left_out_lines(listing)):
+            say(line)
     if not any(listing.decisions() for listing in listings):
         what = "no wheel offers a plugin" if wheels else "no plugin is installed"
         say(what + (f" in the group `{group}`" if group else ""))

@@ -181,3 +181,6 @@ def _tell(report: ActivationReport) -> None:
     active = sum(outcome.status == ACTIVATED for outcome in report.plugins)
     verb = "started" if report.outcome == STARTED else "start failed"
     say(f"{verb} on {report.platform}: {active} of {counted(len(report.plugins), 'plugin')} active")
+    for outcome in report.plugins:
+        if outcome.status != ACTIVATED:
+            say(f"  {outcome.id} isn't active: {outcome.reason}")

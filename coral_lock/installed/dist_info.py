@@ -10,7 +10,7 @@ import os
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.inventory import EntryPoint
-from coral_lock.names import ENTRY_POINT_GROUPS, is_object_reference
+from coral_lock.names import ENTRY_POINT_GROUPS, ENTRY_POINT_PREFIX, is_object_reference
 from coral_lock.record import Record
 from coral_lock.safe_read import read_regular_file
 
@@ -241,10 +241,31 @@ def read_entry_points(location: Location) -> tuple[EntryPoint, ...]:
         BrokenDistributionError: `entry_points.txt` can't be read, or one of the groups
             holds a line that isn't `name = module:attribute`, or a name twice.
     """
-    text = read_text(location, "entry_points.txt")
-    if text is None or "coral_inference." not in text:
-        return ()
+    text = read_entry_points_text(location)
     return parse_entry_points(text, os.path.join(location.path, "entry_points.txt"))
+
+
+def read_entry_points_text(location: Location) -> str:
+    """Return the text of `entry_points.txt`; an empty one where it names no group of the host.
+
+    Raises:
+        BrokenDistributionError: it can't be read.
+    """
+    text = read_text(location, "entry_points.txt") or ""
+    return text if ENTRY_POINT_PREFIX in text else ""
+
+
+def unknown_groups(text: str) -> tuple[str, ...]:
+    """Return the groups in the text of an `entry_points.txt` that only look like the host's."""
+    groups = {
+        line.strip("[]").strip()
+        for line in map(str.strip, text.splitlines())
+        if line.startswith("[") and line.endswith("]")
+    }
+    known = ENTRY_POINT_GROUPS.values()
+    return tuple(
+        sorted(each for each in groups if each.startswith(ENTRY_POINT_PREFIX) and each not in known)
+    )
 
 
 def parse_entry_points(text: str, where: str) -> tuple[EntryPoint, ...]:

@@ -8,9 +8,11 @@ import sys
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
 from coral_lock.installed.dist_info import (
     is_editable,
-    read_entry_points,
+    parse_entry_points,
+    read_entry_points_text,
     read_metadata,
     read_wheel_tag,
+    unknown_groups,
 )
 from coral_lock.installed.files import (
     claimed_paths,
@@ -70,11 +72,15 @@ class EnvironmentInventory:
         self._claims: dict[str, frozenset[str]] | None = None
 
     def plugin_distributions(self) -> tuple[FoundDistribution, ...]:
-        """Return the distributions that declare plugins, sorted by name."""
+        """Return the distributions that declare plugins, or seem to, sorted by name."""
         found = []
         for name in self._scan.names_that_may_declare_plugins():
             distribution = self._look_up(name)
-            if isinstance(distribution, BrokenDistribution) or distribution.entry_points:
+            if (
+                isinstance(distribution, BrokenDistribution)
+                or distribution.entry_points
+                or distribution.unknown_groups
+            ):
                 found.append(distribution)
         return tuple(found)
 
@@ -231,11 +237,13 @@ def _read_distribution(name: str, locations: Sequence[Location]) -> FoundDistrib
                 where=location.path,
                 hint="remove the directory, or reinstall the distribution",
             )
+        text = read_entry_points_text(location)
         return Distribution(
             name=name,
             version=metadata.version,
             requires=metadata.requires,
-            entry_points=read_entry_points(location),
+            entry_points=parse_entry_points(text, os.path.join(location.path, "entry_points.txt")),
+            unknown_groups=unknown_groups(text),
             location=location.path,
             editable=is_editable(location),
             requires_python=metadata.requires_python,

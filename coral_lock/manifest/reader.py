@@ -14,7 +14,7 @@ from coral_lock.manifest.model import (
     Manifest,
     ManifestPlugin,
 )
-from coral_lock.names import GROUPS, is_object_reference
+from coral_lock.names import GROUPS, is_object_reference, nearest_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.facts import FactsError, facts_from_fields
 from coral_lock.plugin.terms import EnvironmentVariable, PluginTerms, Relation
@@ -167,6 +167,7 @@ class _ManifestReader:
                     f"`{dotted(place)}` isn't named by a plugin id",
                     expected=expect.A_PLUGIN_ID,
                     found=identifier,
+                    hint=_likely_id(identifier),
                 )
                 continue
             reason = expect.text(
@@ -277,3 +278,8 @@ def _is_reason(text: str) -> bool:
 
 def _is_variable(text: str) -> bool:
     return text.isascii() and text.isidentifier()
+
+
+def _likely_id(identifier: str) -> str | None:
+    near = nearest_id(identifier)
+    return f"did you mean `{near}`?" if near else None

@@ -75,6 +75,15 @@ WARNING = (
 )
 
 
+def left_out(selected: int, total: int, target: str = "") -> str:
+    """What the list says in the end where `patches:future` is left out."""
+    of_target = f" for the target `{target}`" if target else ""
+    return (
+        f"{selected} of {total} plugins selected{of_target}\n"
+        f"  patches:future of future is off: {FUTURE['why off']}\n"
+    )
+
+
 def unfitting(place: str, target: str = "") -> str:
     """What is told of the plugin that has a wheel for another machine alone."""
     return (
@@ -90,7 +99,7 @@ def test_wheels_for_this_interpreter(work: WorkingDirectory) -> None:
     words = ("plugins", "list", "--no-config", "--wheels=house", "--core-version=0.0.4")
     outcome = work.coral(*words).require(0)
     assert outcome.stdout == entry("future", mark="off", **FUTURE) + entry("zoom", "2.0")
-    assert outcome.stderr == unfitting("this interpreter") + WARNING
+    assert outcome.stderr == unfitting("this interpreter") + WARNING + left_out(1, 2)
 
 
 def test_wheels_for_targets_as_text(work: WorkingDirectory) -> None:
@@ -100,7 +109,7 @@ def test_wheels_for_targets_as_text(work: WorkingDirectory) -> None:
     assert outcome.stdout == (
         f"target field\n{entry('crop')}{future}{zoom}target gate\n{future}{zoom}"
     )
-    assert outcome.stderr == WARNING
+    assert outcome.stderr == WARNING + left_out(2, 3, "field") + left_out(1, 2, "gate")
     alone = work.coral(*words, "--target=gate").require(0)
     assert alone.stdout == f"target gate\n{future}{zoom}"
     described = "--target=python=3.10,platform=manylinux_2_31_aarch64"
@@ -184,6 +193,7 @@ def test_a_doubtful_platform_is_warned_of(work: WorkingDirectory) -> None:
         "warning: wheels for Linux don't call an architecture `x86`; did you mean `linux_i686`?\n"
         + unfitting("any target", " the target `py3.11-linux_x86`")
         + WARNING
+        + left_out(1, 2, "py3.11-linux_x86")
     )
 
 

@@ -27,6 +27,7 @@ from coral_lock.author.project import (
     source_directory,
     source_path,
     source_reader,
+    unknown_group,
 )
 from coral_lock.derive.place import Place
 from coral_lock.descriptor.load import load_descriptor
@@ -36,6 +37,7 @@ from coral_lock.installed.dist_info import (
     parse_entry_points,
     read_record,
     read_text,
+    unknown_groups,
 )
 from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name
@@ -237,6 +239,8 @@ def _entry_points(location: Location, target: str) -> tuple[DeclaredEntryPoint, 
         found = parse_entry_points(text, shown)
     except BrokenDistributionError as error:
         raise InputError(error.message, where=error.where, hint=error.hint) from None
+    for group in unknown_groups(text):
+        raise unknown_group(group, shown)
     if not found:
         groups = ", ".join(f"`{group}`" for group in ENTRY_POINT_GROUPS.values())
         raise InputError(
