@@ -77,9 +77,10 @@ def lock(
     """
     from coral_lock.derive.keeping import kept_versions
     from coral_lock.derive.locking import derive
-    from coral_lock.derive.opening import HostVersions, open_place
+    from coral_lock.derive.opening import open_place
     from coral_lock.derive.place import Place
     from coral_lock.descriptor.load import load_descriptor
+    from coral_lock.descriptor.model import HostVersions
     from coral_lock.reporter import Reporter as SilentReporter
 
     descriptor = load_descriptor(_text(config), settings=settings, environment=environment)
@@ -159,6 +160,8 @@ def init(
     integrity: str = "plugins",
     state_directory: str | PathLike[str] | None = None,
     strict_children: bool = False,
+    core_version: str | None = None,
+    inference_version: str | None = None,
 ) -> ActivationReport:
     """Verify this machine against a lock and bring the runtime up in this process.
 
@@ -174,26 +177,34 @@ def init(
         state_directory: where the private bytecode cache lies.
         strict_children: whether what starts a process that can't be put under the lock
             raises an error instead.
+        core_version: the version of `coral-inference` where it isn't there; it may not
+            contradict the lock.
+        inference_version: the version of `inference`, likewise.
 
     Raises:
         StartError: the machine doesn't match, or a plugin failed; with the report.
         CoralLockError: the lock or the descriptor can't be used.
     """
-    descriptor = None
-    if config is not None or settings or environment:
+    descriptor, told = None, None
+    is_told = core_version is not None or inference_version is not None
+    if config is not None or settings or environment or is_told:
         from coral_lock.descriptor.load import load_descriptor
 
         descriptor = load_descriptor(_text(config), settings=settings, environment=environment)
+    if is_told:
+        from coral_lock.descriptor.model import HostVersions
+
+        told = HostVersions(core=core_version, inference=inference_version)
     if lock is None:
         from coral_lock.start.live import start_live
 
-        report = start_live(descriptor)
+        report = start_live(descriptor, told=told)
     else:
         from coral_lock.children.parent import start_program
 
         report = start_program(
             str(_text(lock)),
-            descriptor=descriptor,
+            descriptor=descriptor.with_told(told) if descriptor and told else descriptor,
             integrity=integrity,
             state_directory=_text(state_directory),
             is_strict=strict_children,

@@ -85,6 +85,7 @@ CODES: Mapping[str, str] = {
     "spec-unstable": "A plugin's live spec differs from its source or its manifest.",
     "target-uncovered": "The lock covers no target like this machine.",
     "uncovered-child": "A process that the program starts can't be put under the lock.",
+    "unknown-group": "A distribution declares entry points in a group that nobody knows.",
     "unknown-plugin": "The descriptor names a plugin that no distribution offers.",
     "unlocked-file": "A file that no wheel put there lies in a locked distribution's directory.",
     "unlocked-module": "The descriptor names modules to import, which a locked start doesn't.",

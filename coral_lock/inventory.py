@@ -32,6 +32,8 @@ class Distribution(Record):
         location: where it is, for messages; it never enters a lock.
         editable: whether it is an editable install.
         requires_python: the specifier of its METADATA, None where it states none.
+        unknown_groups: the entry point groups that it declares under the host's prefix and
+            that nobody knows, sorted; told of what is installed only.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Distribution(Record):
     location: str
     editable: bool = False
     requires_python: str | None = None
+    unknown_groups: tuple[str, ...] = ()
 
 
 class BrokenDistribution(Record):

@@ -53,6 +53,29 @@ def split_plugin_id(identifier: str) -> tuple[str, str]:
     return group, name
 
 
+ENTRY_POINT_PREFIX = "coral_inference."
+"""What the entry point groups of the host begin with."""
+
+_LONGEST_GROUP = 100
+
+
+def nearest_group(group: str) -> str | None:
+    """Return the group that is meant by a misspelt one, or by an entry point group; or None."""
+    short = group.removeprefix(ENTRY_POINT_PREFIX)
+    if short in GROUPS or len(short) > _LONGEST_GROUP:
+        return short if short in GROUPS else None
+    from difflib import get_close_matches
+
+    return next(iter(get_close_matches(short.lower(), GROUPS, 1)), None)
+
+
+def nearest_id(identifier: str) -> str | None:
+    """Return the plugin id that is meant by one of a misspelt group, or None."""
+    group, separator, name = identifier.partition(":")
+    near = nearest_group(group) if separator and is_plugin_name(name) else None
+    return None if near in (None, group) else f"{near}:{name}"
+
+
 _BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Characters that count as printable and show nothing."""
 

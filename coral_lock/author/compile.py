@@ -19,8 +19,8 @@ from coral_lock.author.project import (
 from coral_lock.author.pyproject import PYPROJECT, read_pyproject
 from coral_lock.durable_write import write_durably
 from coral_lock.errors import DOES_NOT_HOLD, InputError, ProblemsError
-from coral_lock.manifest.model import MANIFEST_NAME, Manifest
-from coral_lock.manifest.reader import MAX_MANIFEST_BYTES, read_manifest
+from coral_lock.manifest.model import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
+from coral_lock.manifest.reader import read_manifest
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import FactsError
 from coral_lock.plugin.terms import PluginTerms

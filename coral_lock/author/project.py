@@ -6,11 +6,16 @@ import os
 
 from coral_lock.author.layout import POETRY, backend_family, source_directories
 from coral_lock.author.pyproject import display_path, read_pyproject
-from coral_lock.document.mistakes import Mistakes, nearest
+from coral_lock.document.mistakes import Mistakes
 from coral_lock.document.node import shortened
 from coral_lock.errors import InputError, ProblemsError
 from coral_lock.inventory import EntryPoint
-from coral_lock.names import ENTRY_POINT_GROUPS, is_object_reference, normalized_name
+from coral_lock.names import (
+    ENTRY_POINT_GROUPS,
+    is_object_reference,
+    nearest_group,
+    normalized_name,
+)
 from coral_lock.record import Record
 from coral_lock.safe_read import read_regular_file
 
@@ -161,13 +166,8 @@ def _entry_point(
         mistakes.add(place, f"`{shortened(name)}` isn't a table of entry points")
         return None
     if group not in _GROUPS:
-        similar = nearest(group, _GROUPS)
-        mistakes.add(
-            place,
-            f"`{shortened(group)}` is no group of plugins",
-            expected=" or ".join(f"`{known}`" for known in _GROUPS),
-            hint=f"did you mean `{similar}`?" if similar else None,
-        )
+        error = unknown_group(group, str(place))
+        mistakes.add(place, error.message, expected=error.expected, hint=error.hint)
         return None
     # Extras behind the reference are deprecated and mean nothing to a plugin.
     reference = value.partition("[")[0].strip() if isinstance(value, str) else ""
@@ -183,6 +183,17 @@ def _entry_point(
         entry_point=EntryPoint(group=_GROUPS[group], name=name, value=reference),
         line=place.line,
         column=place.column,
+    )
+
+
+def unknown_group(group: str, where: str) -> InputError:
+    """Return the error for an entry point group that only looks like one of the host's."""
+    near = nearest_group(group)
+    return InputError(
+        f"`{shortened(group)}` is no group of plugins",
+        expected=" or ".join(f"`{known}`" for known in _GROUPS),
+        where=where,
+        hint=f"did you mean `{ENTRY_POINT_GROUPS[near]}`?" if near else None,
     )
 
 

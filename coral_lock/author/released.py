@@ -11,8 +11,8 @@ from coral_lock.errors import (
     InputError,
 )
 from coral_lock.inventory import BrokenDistribution
-from coral_lock.manifest.model import Manifest, manifest_paths
-from coral_lock.manifest.reader import MAX_MANIFEST_BYTES, read_manifest
+from coral_lock.manifest.model import MAX_MANIFEST_BYTES, Manifest, manifest_paths
+from coral_lock.manifest.reader import read_manifest
 from coral_lock.names import normalized_name
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.metadata import read_distribution

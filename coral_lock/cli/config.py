@@ -6,6 +6,7 @@ import os
 
 import click
 
+from coral_lock.cli.descriptor_path import descriptor_path
 from coral_lock.cli.options import config_options
 from coral_lock.descriptor.document import to_mapping
 from coral_lock.descriptor.load import load_descriptor
@@ -26,7 +27,7 @@ def config() -> None:
 
 @config.command()
 @config_options
-def validate(config: str | None, settings: tuple[str, ...], no_env: bool) -> None:
+def validate(config: str | None, no_config: bool, settings: tuple[str, ...], no_env: bool) -> None:
     """Print the merged descriptor, and where each value came from, as JSON.
 
     The file, the CORAL_* environment variables and --set are merged in this order, the
@@ -42,7 +43,9 @@ def validate(config: str | None, settings: tuple[str, ...], no_env: bool) -> Non
     import json
 
     descriptor = load_descriptor(
-        config, settings=settings, environment=None if no_env else os.environ
+        descriptor_path(config, no_config),
+        settings=settings,
+        environment=None if no_env else os.environ,
     )
     document = to_mapping(descriptor)
     document["services"] = masked(document["services"])

@@ -19,12 +19,13 @@ from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.explanation import Explainer
 from coral_lock.derive.keeping import kept_versions
 from coral_lock.derive.locking import gathered_findings, survey_all
-from coral_lock.derive.opening import HostVersions, open_place
-from coral_lock.errors import DOES_NOT_HOLD, HOLDS
+from coral_lock.derive.opening import open_place
+from coral_lock.descriptor.model import HostVersions
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
 from coral_lock.finding import ERROR
 from coral_lock.lockfile.file import load_lock
 from coral_lock.messages import printable, say, say_findings, say_warning
-from coral_lock.names import normalized_name
+from coral_lock.names import GROUPS, nearest_id, normalized_name
 from coral_lock.resolve.selection import nearest_plugin
 from coral_lock.wording import later_version_warning
 
@@ -46,6 +47,7 @@ _LABEL_WIDTH = 14
 def explain(
     identifier: str,
     config: str | None,
+    no_config: bool,
     settings: tuple[str, ...],
     no_env: bool,
     lock: str,
@@ -69,8 +71,9 @@ def explain(
       coral-runtime explain patches:denoise -c runtime.yaml --wheels wheelhouse
       coral-runtime explain numpy
     """
+    _refuse_unknown_group(identifier)
     place = place_of(python, wheels, site_packages, target)
-    descriptor = load_config(config, settings, no_env)
+    descriptor = load_config(config, no_config, settings, no_env)
     locked = _load(lock)
     told = HostVersions(core=core_version, inference=inference_version)
     opened = open_place(
@@ -102,6 +105,17 @@ def explain(
     subjects = {identifier, *explanation.distributions}
     say_findings(finding for finding in findings if finding.subject in subjects)
     return HOLDS if explanation.is_locked else DOES_NOT_HOLD
+
+
+def _refuse_unknown_group(identifier: str) -> None:
+    group, separator, _ = identifier.partition(":")
+    if separator and group not in GROUPS:
+        near = nearest_id(identifier)
+        raise UsageError(
+            f"there is no group `{group}`",
+            expected=f"one of {', '.join(GROUPS)}",
+            hint=f"did you mean `{near}`?" if near else None,
+        )
 
 
 def _load(path: str) -> Lock | None:

@@ -43,7 +43,12 @@ class StartCommand(Record):
 
 
 _OPTIONS = (
-    Option(names=("-c", "--config"), metavar="FILE", help="The descriptor, YAML or JSON."),
+    Option(
+        names=("-c", "--config"),
+        metavar="FILE",
+        help="The descriptor, YAML or JSON. [default: runtime.yaml, if any]",
+    ),
+    Option(names=("--no-config",), help="Don't use the runtime.yaml of this directory."),
     Option(
         names=("--set",),
         metavar="KEY=VALUE",
@@ -51,6 +56,16 @@ _OPTIONS = (
         help="Override a key of the descriptor, e.g. patches.camera=false. May be repeated.",
     ),
     Option(names=("--no-env",), help="Ignore the CORAL_* environment variables."),
+    Option(
+        names=("--core-version",),
+        metavar="V",
+        help="The version of coral-inference, where it isn't installed.",
+    ),
+    Option(
+        names=("--inference-version",),
+        metavar="V",
+        help="The version of the inference host, where it isn't installed.",
+    ),
     Option(
         names=("--locked",),
         help="Verify this machine against the lock first, and activate only what it names.",

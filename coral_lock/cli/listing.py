@@ -7,6 +7,7 @@ from coral_lock.lockfile.mapping import host_package_to_mapping, sorted_data
 from coral_lock.plugin.overrides import leaves
 from coral_lock.plugin.terms import terms_to_mapping
 from coral_lock.record import Record
+from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,8 +49,8 @@ def listing_lines(listing: Listing) -> Iterator[str]:
         yield f"target {listing.target}"
     for decision in listing.decisions():
         plugin, facts = decision.plugin, decision.plugin.facts
-        mark = "broken" if decision.problem else "selected" if decision.is_selected else "off"
-        yield f"{plugin.id}  {plugin.distribution.name} {plugin.distribution.version}  {mark}"
+        provider = f"{plugin.distribution.name} {plugin.distribution.version}"
+        yield f"{plugin.id}  {provider}  {_mark(decision)}"
         if facts and facts.description:
             yield f"    {facts.description}"
         yield f"    entry point   {plugin.entry_point.name} = {plugin.entry_point.value}"
@@ -63,6 +64,23 @@ def listing_lines(listing: Listing) -> Iterator[str]:
         if decision.reason:
             yield f"    why off       {decision.reason}"
         yield f"    learnt by     {plugin.evidence or 'nothing: its spec is unknown'}"
+
+
+def _mark(decision: Decision) -> str:
+    return "broken" if decision.problem else "selected" if decision.is_selected else "off"
+
+
+def left_out_lines(listing: Listing) -> Iterator[str]:
+    """Yield how many of the plugins are selected, and why the others aren't; nothing if all are."""
+    decisions = listing.decisions()
+    left_out = [decision for decision in decisions if not decision.is_selected]
+    if left_out:
+        of_target = f" for the target `{listing.target}`" if listing.target else ""
+        number = len(decisions) - len(left_out)
+        yield f"{number} of {counted(len(decisions), 'plugin')} selected{of_target}"
+    for decision in left_out:
+        plugin, mark = decision.plugin, _mark(decision)
+        yield f"  {plugin.id} of {plugin.distribution.name} is {mark}: {decision.reason}"
 
 
 def _terms_lines(terms: PluginTerms) -> Iterator[str]:

@@ -14,7 +14,8 @@ from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.freshness import Freshness, freshness_of
 from coral_lock.derive.keeping import kept_versions
 from coral_lock.derive.locking import derive
-from coral_lock.derive.opening import HostVersions, open_place
+from coral_lock.derive.opening import open_place
+from coral_lock.descriptor.model import HostVersions
 from coral_lock.difference.text import render_text
 from coral_lock.durable_write import write_durably
 from coral_lock.errors import (
@@ -73,6 +74,7 @@ _MAX_SHOWN_CHANGES = 12
 )
 def lock(
     config: str | None,
+    no_config: bool,
     settings: tuple[str, ...],
     no_env: bool,
     output: str,
@@ -109,9 +111,7 @@ def lock(
     """
     _refuse_senseless_upgrade(upgrade, upgrade_plugin, wheels)
     place = place_of(python, wheels, site_packages, target)
-    descriptor = load_config(config, settings, no_env)
-    if config is None and os.path.exists("runtime.yaml"):
-        say_warning("`runtime.yaml` lies here and isn't used; name it with `-c runtime.yaml`")
+    descriptor = load_config(config, no_config, settings, no_env)
     current = _read_current(output, check)
     is_kept = bool(wheels) and not upgrade
     told = HostVersions(core=core_version, inference=inference_version)

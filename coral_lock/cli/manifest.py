@@ -123,7 +123,8 @@ def validate(file: str) -> int:
     Examples:
       coral-runtime manifest validate src/my_package/coral_plugin.yaml
     """
-    from coral_lock.manifest.reader import MAX_MANIFEST_BYTES, read_manifest
+    from coral_lock.manifest.model import MAX_MANIFEST_BYTES
+    from coral_lock.manifest.reader import read_manifest
     from coral_lock.safe_read import read_regular_file
 
     try:

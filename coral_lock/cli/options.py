@@ -6,8 +6,11 @@ import os
 
 import click
 
+from coral_lock.cli.descriptor_path import descriptor_path
 from coral_lock.descriptor.load import load_descriptor
+from coral_lock.errors import UsageError
 from coral_lock.messages import say_warning
+from coral_lock.names import GROUPS, nearest_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,13 +20,18 @@ if TYPE_CHECKING:
     from coral_lock.descriptor.model import Descriptor
 
     Command = TypeVar("Command", bound=Callable[..., Any])
+    Choice = click.Choice[str]
+else:
+    # click 8.1 knows no type parameter.
+    Choice = click.Choice
 
 
 def config_options(command: Command) -> Command:
     """Add the options that say where a descriptor comes from.
 
-    The command gets `config` (a path or None), `settings` (the `--set` arguments) and
-    `no_env` (whether the environment is left out).
+    The command gets `config` (a path or None), `no_config` (whether the `runtime.yaml` of the
+    working directory is left out), `settings` (the `--set` arguments) and `no_env` (whether
+    the environment is left out).
     """
     command = click.option(
         "--no-env", is_flag=True, help="Ignore the CORAL_* environment variables."
@@ -35,19 +43,39 @@ def config_options(command: Command) -> Command:
         multiple=True,
         help="Override a key of the descriptor, e.g. patches.camera=false. May be repeated.",
     )(command)
-    return click.option("-c", "--config", metavar="FILE", help="The descriptor, YAML or JSON.")(
-        command
-    )
+    return config_file_options("The descriptor, YAML or JSON.")(command)
 
 
-def load_config(config: str | None, settings: tuple[str, ...], no_env: bool) -> Descriptor:
+def config_file_options(description: str) -> Callable[[Command], Command]:
+    """Return what adds `--config` and `--no-config`, of which `descriptor_path` makes a path.
+
+    Args:
+        description: what the file is, a sentence.
+    """
+
+    def add(command: Command) -> Command:
+        command = click.option(
+            "--no-config", is_flag=True, help="Don't use the runtime.yaml of this directory."
+        )(command)
+        return click.option(
+            "-c", "--config", metavar="FILE", help=f"{description} [default: runtime.yaml, if any]"
+        )(command)
+
+    return add
+
+
+def load_config(
+    config: str | None, no_config: bool, settings: tuple[str, ...], no_env: bool
+) -> Descriptor:
     """Return the descriptor that `config_options` name, and warn of what is odd about it.
 
     Raises:
         CoralLockError: it can't be used.
     """
     descriptor = load_descriptor(
-        config, settings=settings, environment=None if no_env else os.environ
+        descriptor_path(config, no_config),
+        settings=settings,
+        environment=None if no_env else os.environ,
     )
     for warning in descriptor.warnings:
         say_warning(warning)
@@ -74,6 +102,28 @@ def output_format_option(command: Command) -> Command:
         show_default=True,
         help="How the outcome is printed.",
     )(command)
+
+
+class GroupType(Choice):
+    """A plugin group by its short name; another one is answered with the nearest."""
+
+    def __init__(self) -> None:
+        super().__init__(GROUPS)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the group.
+
+        Raises:
+            UsageError: there is no such group.
+        """
+        if value in GROUPS:
+            return str(value)
+        near = nearest_group(str(value))
+        raise UsageError(
+            f"there is no group `{value}`",
+            expected=f"one of {', '.join(GROUPS)}",
+            hint=f"did you mean `{near}`?" if near else None,
+        )
 
 
 def no_exec_option(command: Command) -> Command:

@@ -11,6 +11,8 @@ from coral_lock.author.check.report import check_subject
 from coral_lock.author.check.surroundings import Surroundings
 from coral_lock.author.check.targets import open_target
 from coral_lock.author.check.text import annotation_lines, summary_line, text_lines
+from coral_lock.cli.descriptor_path import DEFAULT_DESCRIPTOR, descriptor_path
+from coral_lock.cli.options import config_file_options
 from coral_lock.cli.place_options import places
 from coral_lock.cli.progress import terminal_reporter
 from coral_lock.derive.place import Place
@@ -30,7 +32,7 @@ TEXT, JSON, GITHUB = "text", "json", "github"
     is_flag=True,
     help="Import and activate the plugins, too, each in fresh interpreters.",
 )
-@click.option("-c", "--config", metavar="FILE", help="A sample configuration to check with.")
+@config_file_options("A sample configuration to check with.")
 @places
 @click.option(
     "--output-format",
@@ -43,6 +45,7 @@ def check_plugins(
     target: str,
     run: bool,
     config: str | None,
+    no_config: bool,
     python: str | None,
     wheels: tuple[str, ...],
     site_packages: tuple[str, ...],
@@ -65,7 +68,9 @@ def check_plugins(
     surroundings = Surroundings(Place(python=python, wheels=wheels, site_packages=site_packages))
     if run:
         surroundings.refuse_running()
-    with open_target(target, config, surroundings) as subject:
+    sample = descriptor_path(config, no_config)
+    left_out = DEFAULT_DESCRIPTOR if no_config else None
+    with open_target(target, sample, surroundings, left_out) as subject:
         report = check_subject(subject, run=run, reporter=terminal_reporter())
     sys.stdout.write(_rendered(report, output_format))
     sys.stdout.flush()

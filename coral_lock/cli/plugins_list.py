@@ -7,8 +7,9 @@ import sys
 import click
 
 from coral_lock import canonical_json
-from coral_lock.cli.listing import Listing, listing_document, listing_lines
+from coral_lock.cli.listing import Listing, left_out_lines, listing_document, listing_lines
 from coral_lock.cli.options import (
+    GroupType,
     config_options,
     load_config,
     no_exec_option,
@@ -18,22 +19,23 @@ from coral_lock.cli.options import (
 from coral_lock.cli.place_options import place_and_target_options, place_of
 from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.locking import gathered_findings, survey_all
-from coral_lock.derive.opening import HostVersions, open_place
+from coral_lock.derive.opening import open_place
+from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import has_errors
 from coral_lock.messages import printable, say, say_findings, say_warning
-from coral_lock.names import GROUPS
 
 
 @click.command("list")
 @config_options
-@click.option("--group", type=click.Choice(GROUPS), help="Only the plugins of this group.")
+@click.option("--group", type=GroupType(), help="Only the plugins of this group.")
 @place_and_target_options
 @no_exec_option
 @version_options
 @output_format_option
 def list_plugins(
     config: str | None,
+    no_config: bool,
     settings: tuple[str, ...],
     no_env: bool,
     group: str | None,
@@ -59,7 +61,7 @@ def list_plugins(
       coral-runtime plugins list --output-format json
     """
     place = place_of(python, wheels, site_packages, target)
-    descriptor = load_config(config, settings, no_env)
+    descriptor = load_config(config, no_config, settings, no_env)
     told = HostVersions(core=core_version, inference=inference_version)
     opened = open_place(
         place,
@@ -87,6 +89,8 @@ def list_plugins(
             sys.stdout.write(f"{printable(line)}\n")
         sys.stdout.flush()
         say_findings(findings)
+        for line in (line for listing in listings for line in left_out_lines(listing)):
+            say(line)
     if not any(listing.decisions() for listing in listings):
         what = "no wheel offers a plugin" if wheels else "no plugin is installed"
         say(what + (f" in the group `{group}`" if group else ""))

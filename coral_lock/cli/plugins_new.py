@@ -7,9 +7,9 @@ import sys
 
 import click
 
+from coral_lock.cli.options import GroupType
 from coral_lock.errors import HOLDS
 from coral_lock.messages import printable, say
-from coral_lock.names import GROUPS
 from coral_lock.wording import counted
 
 
@@ -17,7 +17,7 @@ from coral_lock.wording import counted
 @click.argument("name", metavar="NAME")
 @click.option(
     "--group",
-    type=click.Choice(GROUPS),
+    type=GroupType(),
     default="patches",
     show_default=True,
     help="What the plugin is.",

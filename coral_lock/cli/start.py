@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from coral_lock import canonical_json
+from coral_lock.cli.descriptor_path import descriptor_path
 from coral_lock.errors import InputError, UsageError
 from coral_lock.finding import sorted_findings
 from coral_lock.messages import say, say_findings, say_warning
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from coral_lock.cli.grammar import Arguments
-    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.descriptor.model import Descriptor, HostVersions
     from coral_lock.finding import Finding
     from coral_lock.start.locked import LockedStart
+    from coral_lock.start.report import ActivationReport
 
 _MAX_REPORT_BYTES = 16 << 20
 
@@ -51,16 +53,19 @@ def start(arguments: Arguments) -> ActivationReport:
         from coral_lock.start.live import start_live
 
         prepare_report_of(arguments)
-        report = start_live(_descriptor(arguments))
+        told = _told(arguments)
+        report = start_live(_descriptor(arguments, told), told=told)
     return conclude(arguments, report, ())
 
 
 def prepare(arguments: Arguments) -> LockedStart:
     """Look at the machine as the command line says."""
     prepare_report_of(arguments)
+    told = _told(arguments)
+    descriptor = _descriptor(arguments, told)
     return prepare_locked(
         str(arguments.last("lock")),
-        descriptor=_descriptor(arguments),
+        descriptor=descriptor.with_told(told) if descriptor and told else descriptor,
         integrity=str(arguments.last("integrity")),
         state_directory=arguments.last("state-dir"),
     )
@@ -144,13 +149,24 @@ def write_report(path: str, text: str) -> None:
     write_durably(path, text)
 
 
-def _descriptor(arguments: Arguments) -> Descriptor | None:
+def _told(arguments: Arguments) -> HostVersions | None:
+    """Return the versions of hosts that the command line tells; None if it tells none."""
+    core, inference = arguments.last("core-version"), arguments.last("inference-version")
+    if core is None and inference is None:
+        return None
+    from coral_lock.descriptor.model import HostVersions
+
+    return HostVersions(core=core, inference=inference)
+
+
+def _descriptor(arguments: Arguments, told: HostVersions | None) -> Descriptor | None:
     """Return what the command line and the environment ask for; None if that is nothing."""
-    path = arguments.last("config")
+    path = descriptor_path(arguments.last("config"), arguments.flag("no-config"))
     settings = arguments.all("set")
     environment = None if arguments.flag("no-env") else os.environ
     if (
         path is None
+        and told is None
         and not settings
         and not (environment and any(name.startswith("CORAL_") for name in environment))
     ):
@@ -178,3 +194,6 @@ def _tell(report: ActivationReport) -> None:
     active = sum(outcome.status == ACTIVATED for outcome in report.plugins)
     verb = "started" if report.outcome == STARTED else "start failed"
     say(f"{verb} on {report.platform}: {active} of {counted(len(report.plugins), 'plugin')} active")
+    for outcome in report.plugins:
+        if outcome.status != ACTIVATED:
+            say(f"  {outcome.id} isn't active: {outcome.reason}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coral_lock.errors import UsageError
 from coral_lock.lockfile.target_rules import base_id
-from coral_lock.names import normalized_name
+from coral_lock.names import nearest_id, normalized_name
 from coral_lock.resolve.selection import nearest_plugin
 
 TYPE_CHECKING = False
@@ -42,7 +42,7 @@ def kept_versions(lock: Lock | None, upgraded: Sequence[str]) -> dict[str, str]:
 
 
 def _unknown(identifier: str, known: Collection[str]) -> UsageError:
-    near = _nearest(identifier, known)
+    near = _nearest(identifier, known) or nearest_id(identifier)
     return UsageError(
         f"the lock has no plugin and no distribution `{identifier}` to upgrade",
         expected="the id of one of its plugins, or the name of a distribution"

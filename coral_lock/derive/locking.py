@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from coral_lock.derive.opening import HostVersions, Opened
-    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.derive.opening import Opened
+    from coral_lock.descriptor.model import Descriptor, HostVersions
     from coral_lock.lockfile.model import Lock
     from coral_lock.reporter import Reporter
     from coral_lock.resolve.resolution import Survey
@@ -42,7 +42,10 @@ class Derivation(Record):
 def survey_all(
     opened: Opened, descriptor: Descriptor, told: HostVersions, reporter: Reporter
 ) -> dict[str, Survey]:
-    """Find the plugins of each target and decide on each, by the target's name."""
+    """Find the plugins of each target and decide on each, by the target's name.
+
+    What they require is followed, unless something is wrong with the place itself.
+    """
     surveys = {
         name: survey(
             opened.inventories[name],
@@ -52,6 +55,8 @@ def survey_all(
             core_version=told.core,
             inference_version=told.inference,
             reporter=reporter,
+            is_installed=opened.choice is None,
+            follows_requirements=opened.knows_machine and not has_errors(opened.findings),
         )
         for name in sorted(opened.inventories)
     }
@@ -122,6 +127,7 @@ def _resolve(
         inference_version=told.inference,
         allow_editable=allow_editable,
         reporter=reporter,
+        is_installed=opened.choice is None,
     )
     if resolution.lock is None:
         return resolution

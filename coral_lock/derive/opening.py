@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from coral_lock.derive.place import targets_of
-from coral_lock.document.versions import is_version
 from coral_lock.errors import InputError, UsageError
 from coral_lock.finding import ERROR, Finding
 from coral_lock.installed.environment import EnvironmentInventory
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from coral_lock.choose.choice import Choice
     from coral_lock.derive.place import Place, WantedTargets
-    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.descriptor.model import Descriptor, HostVersions
     from coral_lock.inventory import Inventory
     from coral_lock.resolve.discovery import Probe
     from coral_lock.targets.machine import Machine
@@ -44,6 +43,7 @@ class Opened(Record):
         findings: what is wrong with the place itself.
         choice: which versions were chosen, where there were several to choose from.
         notes: what a user may want to know and that changes nothing.
+        knows_machine: whether requirements can be evaluated for the machine that is meant.
     """
 
     targets: tuple[Target, ...]
@@ -53,26 +53,7 @@ class Opened(Record):
     findings: tuple[Finding, ...] = ()
     choice: Choice | None = None
     notes: tuple[str, ...] = ()
-
-
-class HostVersions(Record):
-    """The versions of hosts that the command line tells.
-
-    Raises:
-        UsageError: one isn't a version (PEP 440).
-    """
-
-    core: str | None = None
-    inference: str | None = None
-
-    def _check(self) -> None:
-        for flag, version in (("--core", self.core), ("--inference", self.inference)):
-            if version is not None and not is_version(version):
-                raise UsageError(
-                    f"`{flag}-version` tells no version",
-                    expected="a version (PEP 440), like `0.0.4`",
-                    found=f"`{version}`",
-                )
+    knows_machine: bool = True
 
 
 def open_place(
@@ -141,7 +122,12 @@ def _open_directories(
     targets = wanted.chosen()
     if len(targets) != 1 and not needs_target:
         inventory = EnvironmentInventory(path, this_environment(), is_image=True)
-        return Opened(targets=(), inventories={WITHOUT_TARGET: inventory}, no_probe=_NEVER_RUN)
+        return Opened(
+            targets=(),
+            inventories={WITHOUT_TARGET: inventory},
+            no_probe=_NEVER_RUN,
+            knows_machine=False,
+        )
     if len(targets) != 1:
         names = ", ".join(target.name for target in targets)
         raise UsageError(

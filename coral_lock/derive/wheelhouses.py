@@ -17,8 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from coral_lock.derive.opening import HostVersions
-    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.descriptor.model import Descriptor, HostVersions
     from coral_lock.errors import BrokenDistributionError
     from coral_lock.inventory import FoundDistribution
     from coral_lock.targets.model import Target

@@ -47,7 +47,11 @@ def _switch(request: PluginRequest) -> Any:
         "after": list(request.after),
         "distribution": request.distribution,
     }
-    given = {field: value for field, value in details.items() if value}
+    given = {
+        field: value
+        for field, value in details.items()
+        if value or field in request.explicit_defaults
+    }
     return {"enabled": request.enabled, **given} if given else request.enabled
 
 

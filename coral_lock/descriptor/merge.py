@@ -82,6 +82,11 @@ def _descriptor(
                 optional=value(False, group, name, "optional"),
                 after=value((), group, name, "after"),
                 distribution=value(None, group, name, "distribution"),
+                explicit_defaults=tuple(
+                    field
+                    for field in ("optional", "after")
+                    if (group, name, field) in values and not values[group, name, field].value
+                ),
                 where=mention.where,
             )
             for (group, name), mention in mentions.items()

@@ -32,7 +32,9 @@ class PluginRequest(Record):
 
     `after` holds plugin ids, sorted and each once; `distribution` is a normalized name, or
     None where the descriptor leaves it open; `where` is the place that decided `enabled`:
-    `runtime.yaml:4:3`, `CORAL_ENABLE_CAMERA` or `--set patches.x=true`.
+    `runtime.yaml:4:3`, `CORAL_ENABLE_CAMERA` or `--set patches.x=true`. `explicit_defaults`
+    are the fields that the descriptor says though they change nothing: `optional: false`, or
+    an empty `after`.
 
     Raises:
         ValueError: `after` isn't sorted, or holds an id twice.
@@ -44,11 +46,41 @@ class PluginRequest(Record):
     optional: bool = False
     after: tuple[str, ...] = ()
     distribution: str | None = None
+    explicit_defaults: tuple[str, ...] = ()
     where: str
 
     def _check(self) -> None:
         if list(self.after) != sorted(set(self.after)):
             raise ValueError("`after` is sorted, and holds each id once")
+
+
+class HostVersions(Record):
+    """The versions of hosts that the command line tells, which win over the descriptor's.
+
+    Raises:
+        UsageError: one isn't a version (PEP 440).
+    """
+
+    core: str | None = None
+    inference: str | None = None
+
+    def _check(self) -> None:
+        for flag, version in (("--core", self.core), ("--inference", self.inference)):
+            if version is not None:
+                _require_version(f"{flag}-version", version)
+
+
+def _require_version(flag: str, version: str) -> None:
+    # A start that is told none doesn't pay for this.
+    from coral_lock.document.versions import is_version
+    from coral_lock.errors import UsageError
+
+    if not is_version(version):
+        raise UsageError(
+            f"`{flag}` tells no version",
+            expected="a version (PEP 440), like `0.0.4`",
+            found=f"`{version}`",
+        )
 
 
 class Descriptor(Record):
@@ -107,6 +139,19 @@ class Descriptor(Record):
         else:
             is_loaded, key = self.built_in_patches.get("plugins", True), "patches.plugins"
         return None if is_loaded else (key, f"the host loads no {group}: `{key}` is false")
+
+    def with_told(self, told: HostVersions) -> Descriptor:
+        """Return the descriptor in which the versions that the command line tells count."""
+        origins = dict(self.origins)
+        for role in HOST_KEYS:
+            version = getattr(told, role)
+            if version is not None:
+                origins[f"host.{role}"] = f"--{role}-version {version}"
+        return self.replace(
+            host_core=told.core or self.host_core,
+            host_inference=told.inference or self.host_inference,
+            origins=origins,
+        )
 
     def runtime_config(self, overrides: Mapping[str, Any] | None = None) -> RuntimeConfig:
         """Return the configuration that plugins are handed.

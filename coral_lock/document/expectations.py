@@ -5,7 +5,7 @@ from __future__ import annotations
 from coral_lock.document.keys import dotted
 from coral_lock.document.mistakes import nearest
 from coral_lock.document.node import INVALID, kind, shown
-from coral_lock.names import is_plugin_name, normalized_name, split_plugin_id
+from coral_lock.names import is_plugin_name, nearest_id, normalized_name, split_plugin_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def text(
     expected: str,
     *,
     known: tuple[str, ...] = (),
+    likely: Callable[[str], str | None] | None = None,
 ) -> str | None:
     """Return the text that `node` holds, None after a mistake.
 
@@ -96,13 +97,14 @@ def text(
         is_right: whether a text will do.
         expected: what will do, in words.
         known: texts of which a wrong one may be a misspelling.
+        likely: tells what is meant by a wrong one, in place of `known`.
     """
     if isinstance(node.value, str) and is_right(node.value):
         return node.value
     if node.value is not INVALID:
         hint = None
         if isinstance(node.value, str):
-            similar = nearest(node.value, known)
+            similar = likely(node.value) if likely else nearest(node.value, known)
             hint = f"did you mean `{similar}`?" if similar else None
         elif node.text:
             # Unquoted, 1.10 is the number 1.1 and null is nothing at all.
@@ -147,7 +149,7 @@ def modules(node: Node, path: Path, mistakes: Mistakes) -> tuple[str, ...]:
 
 def plugin_ids(node: Node, path: Path, mistakes: Mistakes) -> tuple[str, ...]:
     """Return the plugin ids in the list that `node` is, without those that are mistakes."""
-    return _texts(node, path, mistakes, is_plugin_id, A_PLUGIN_ID)
+    return _texts(node, path, mistakes, is_plugin_id, A_PLUGIN_ID, nearest_id)
 
 
 def wrong_value(
@@ -185,10 +187,11 @@ def _texts(
     mistakes: Mistakes,
     is_right: Callable[[str], bool],
     expected: str,
+    likely: Callable[[str], str | None] | None = None,
 ) -> tuple[str, ...]:
     texts: dict[str, None] = {}
     for index, item in enumerate(items(node, path, mistakes)):
-        checked = text(item, (*path, index), mistakes, is_right, expected)
+        checked = text(item, (*path, index), mistakes, is_right, expected, likely=likely)
         if checked is not None and checked in texts:
             mistakes.add(
                 item.place,

@@ -1,24 +1,56 @@
-"""Whether a text is a version, told without `packaging`: descriptors are read at every start."""
+"""Versions as PEP 440 writes them, without `packaging`: descriptors are read at every start."""
 
 from __future__ import annotations
 
 LONGEST_VERSION = 100
 
 _PATTERN = (
-    r"v?([0-9]+!)?[0-9]+(\.[0-9]+)*"
-    r"([-_.]?(a|alpha|b|beta|c|rc|pre|preview)[-_.]?[0-9]*)?"
-    r"(-[0-9]+|[-_.]?(post|rev|r)[-_.]?[0-9]*)?"
-    r"([-_.]?dev[-_.]?[0-9]*)?"
-    r"(\+[a-z0-9]+([-_.][a-z0-9]+)*)?"
+    r"v?(?:(?P<epoch>[0-9]+)!)?(?P<release>[0-9]+(?:\.[0-9]+)*)"
+    r"(?:[-_.]?(?P<pre>a|alpha|b|beta|c|rc|pre|preview)[-_.]?(?P<pre_number>[0-9]*))?"
+    r"(?:-(?P<post_number>[0-9]+)|[-_.]?(?P<post>post|rev|r)[-_.]?(?P<post_name_number>[0-9]*))?"
+    r"(?:[-_.]?(?P<dev>dev)[-_.]?(?P<dev_number>[0-9]*))?"
+    r"(?:\+(?P<local>[a-z0-9]+(?:[-_.][a-z0-9]+)*))?"
 )
 """Epoch, release, pre-release, post-release, developmental release and local label."""
+
+_PRE_RELEASES = {"alpha": "a", "beta": "b", "c": "rc", "pre": "rc", "preview": "rc"}
+"""The normal form of the other spellings of a pre-release."""
 
 
 def is_version(text: str) -> bool:
     """Whether `text` is a version in any of the spellings that PEP 440 allows, without spaces."""
+    return _parts(text) is not None
+
+
+def is_same_version(first: str, second: str) -> bool:
+    """Whether two texts are one version (PEP 440), like `v0.58` and `0.58.0`.
+
+    What isn't a version is the same as the same text alone.
+    """
+    return first == second or ((parts := _parts(first)) is not None and parts == _parts(second))
+
+
+def _parts(text: str) -> tuple[object, ...] | None:
+    """Return the parts of a version in their normal form, None where it isn't one."""
     if not text.isascii() or len(text) > LONGEST_VERSION:
-        return False
+        return None
     # A descriptor that names no version doesn't pay for `re`.
     import re
 
-    return re.fullmatch(_PATTERN, text.lower()) is not None
+    match = re.fullmatch(_PATTERN, text.lower())
+    if match is None:
+        return None
+    release = [int(part) for part in match["release"].split(".")]
+    while release and not release[-1]:
+        release.pop()
+    post = match["post_number"] or (match["post_name_number"] or "0" if match["post"] else None)
+    local = re.split("[-_.]", match["local"]) if match["local"] else []
+    return (
+        int(match["epoch"] or 0),
+        tuple(release),
+        match["pre"]
+        and (_PRE_RELEASES.get(match["pre"], match["pre"]), int(match["pre_number"] or 0)),
+        None if post is None else int(post),
+        int(match["dev_number"] or 0) if match["dev"] else None,
+        tuple(int(part) if part.isdigit() else part for part in local),
+    )

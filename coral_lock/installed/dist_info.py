@@ -10,7 +10,7 @@ import os
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.inventory import EntryPoint
-from coral_lock.names import ENTRY_POINT_GROUPS, is_object_reference
+from coral_lock.names import ENTRY_POINT_GROUPS, ENTRY_POINT_PREFIX, is_object_reference
 from coral_lock.record import Record
 from coral_lock.safe_read import read_regular_file
 
@@ -241,10 +241,31 @@ def read_entry_points(location: Location) -> tuple[EntryPoint, ...]:
         BrokenDistributionError: `entry_points.txt` can't be read, or one of the groups
             holds a line that isn't `name = module:attribute`, or a name twice.
     """
-    text = read_text(location, "entry_points.txt")
-    if text is None or "coral_inference." not in text:
-        return ()
+    text = read_entry_points_text(location)
     return parse_entry_points(text, os.path.join(location.path, "entry_points.txt"))
+
+
+def read_entry_points_text(location: Location) -> str:
+    """Return the text of `entry_points.txt`; an empty one where it names no group of the host.
+
+    Raises:
+        BrokenDistributionError: it can't be read.
+    """
+    text = read_text(location, "entry_points.txt") or ""
+    return text if ENTRY_POINT_PREFIX in text else ""
+
+
+def unknown_groups(text: str) -> tuple[str, ...]:
+    """Return the groups in the text of an `entry_points.txt` that only look like the host's."""
+    groups = {
+        line.strip("[]").strip()
+        for line in map(str.strip, text.splitlines())
+        if line.startswith("[") and line.endswith("]")
+    }
+    known = ENTRY_POINT_GROUPS.values()
+    return tuple(
+        sorted(each for each in groups if each.startswith(ENTRY_POINT_PREFIX) and each not in known)
+    )
 
 
 def parse_entry_points(text: str, where: str) -> tuple[EntryPoint, ...]:
@@ -293,13 +314,37 @@ def parse_entry_points(text: str, where: str) -> tuple[EntryPoint, ...]:
 
 def is_editable(location: Location) -> bool:
     """Whether the distribution is an editable install (`direct_url.json`, PEP 610)."""
+    return _editable_url(location) is not None
+
+
+def project_directory(location: Location) -> str | None:
+    """Return the directory of the project that an editable install was made from (PEP 610).
+
+    It is None where the distribution is no editable install, or doesn't tell.
+    """
+    try:
+        url = _editable_url(location)
+    except BrokenDistributionError:
+        return None
+    if url is None or not url.startswith("file://"):
+        return None
+    from urllib.parse import unquote, urlsplit
+
+    path = unquote(urlsplit(url).path)
+    return None if "\0" in path else os.path.realpath(path)
+
+
+def _editable_url(location: Location) -> str | None:
+    """Return the URL of an editable install, empty where none is stated; None for others."""
     text = read_text(location, "direct_url.json")
     if text is None or "editable" not in text:
-        return False
+        return None
     import json
 
     try:
         document = json.loads(text)
-        return document["dir_info"]["editable"] is True
+        if document["dir_info"]["editable"] is not True:
+            return None
+        return str(document.get("url", ""))
     except (ValueError, KeyError, TypeError, RecursionError):
-        return False
+        return None

@@ -8,9 +8,11 @@ import sys
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
 from coral_lock.installed.dist_info import (
     is_editable,
-    read_entry_points,
+    parse_entry_points,
+    read_entry_points_text,
     read_metadata,
     read_wheel_tag,
+    unknown_groups,
 )
 from coral_lock.installed.files import (
     claimed_paths,
@@ -21,7 +23,7 @@ from coral_lock.installed.files import (
     unclaimed,
 )
 from coral_lock.installed.foreign_lookup import DirectoryFinder
-from coral_lock.installed.module_lookup import find_in_process, module_origin
+from coral_lock.installed.module_lookup import find_in_process, import_chain, module_origin
 from coral_lock.installed.site_scan import scan_path
 from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.names import normalized_name
@@ -70,11 +72,15 @@ class EnvironmentInventory:
         self._claims: dict[str, frozenset[str]] | None = None
 
     def plugin_distributions(self) -> tuple[FoundDistribution, ...]:
-        """Return the distributions that declare plugins, sorted by name."""
+        """Return the distributions that declare plugins, or seem to, sorted by name."""
         found = []
         for name in self._scan.names_that_may_declare_plugins():
             distribution = self._look_up(name)
-            if isinstance(distribution, BrokenDistribution) or distribution.entry_points:
+            if (
+                isinstance(distribution, BrokenDistribution)
+                or distribution.entry_points
+                or distribution.unknown_groups
+            ):
                 found.append(distribution)
         return tuple(found)
 
@@ -231,11 +237,13 @@ def _read_distribution(name: str, locations: Sequence[Location]) -> FoundDistrib
                 where=location.path,
                 hint="remove the directory, or reinstall the distribution",
             )
+        text = read_entry_points_text(location)
         return Distribution(
             name=name,
             version=metadata.version,
             requires=metadata.requires,
-            entry_points=read_entry_points(location),
+            entry_points=parse_entry_points(text, os.path.join(location.path, "entry_points.txt")),
+            unknown_groups=unknown_groups(text),
             location=location.path,
             editable=is_editable(location),
             requires_python=metadata.requires_python,
@@ -250,13 +258,24 @@ def _read_editable(path: str, entry_points: Sequence[EntryPoint], find: Find) ->
     Only what lies in the packages of its entry points is the distribution's own.
     """
     own = {entry_point.value.partition(":")[0].partition(".")[0] for entry_point in entry_points}
-    top = path.partition("/")[0].removesuffix(".py")
+    directories = path.split("/")[:-1]
+    top = directories[0] if directories else path.removesuffix(".py")
     if top not in own:
         return None
-    origin = module_origin(top, find=find)
-    if origin is None:
+    if not directories:
+        origin = module_origin(top, find=find)
+        return _read_if_there(origin) if origin and origin.endswith(f"{top}.py") else None
+    chain = import_chain(".".join(directories), find=find)
+    packages = [package for package in chain if package.search is not None]
+    if not packages:
         return None
-    if "/" in path:
-        root = os.path.dirname(os.path.dirname(origin))
-        return read_regular_file(os.path.join(root, path), MAX_SOURCE_BYTES)
-    return read_regular_file(origin, MAX_SOURCE_BYTES) if origin.endswith(f"{top}.py") else None
+    rest = path.split("/")[len(packages) :]
+    contents = (_read_if_there(os.path.join(place, *rest)) for place in packages[-1].search or ())
+    return next((content for content in contents if content is not None), None)
+
+
+def _read_if_there(path: str) -> bytes | None:
+    try:
+        return read_regular_file(path, MAX_SOURCE_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return None

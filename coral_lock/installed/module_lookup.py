@@ -109,13 +109,22 @@ def _found(name: str, spec: ModuleSpec, search: Sequence[str] | None) -> FoundMo
 
 
 def _namespace_places(name: str, search: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the portions of a namespace package.
+    """Return the portions of a namespace package (PEP 420).
 
-    Its own search locations can't be asked: they want the parent to be imported.
+    Its own search locations can't be asked: they want the parent to be imported. An entry
+    that is no directory belongs to a path hook, which an editable install may bring along.
     """
     tail = name.rpartition(".")[2]
-    places = (os.path.join(entry, tail) for entry in (sys.path if search is None else search))
-    return tuple(place for place in places if os.path.isdir(place))
+    places: list[str] = []
+    for entry in sys.path if search is None else search:
+        place = os.path.join(entry, tail)
+        if os.path.isdir(place):
+            places.append(place)
+        elif not os.path.isdir(entry):
+            finder = sys.path_importer_cache.get(entry)
+            spec = finder.find_spec(name) if finder is not None else None
+            places.extend((spec and spec.submodule_search_locations) or ())
+    return tuple(places)
 
 
 def is_source_of(module: str, path: str) -> bool:

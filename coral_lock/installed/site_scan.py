@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from coral_lock.installed.dist_info import Location
+from coral_lock.installed.dist_info import Location, project_directory
 from coral_lock.names import normalized_name
 
 TYPE_CHECKING = False
@@ -45,12 +45,14 @@ class Scan:
     def locations(self, name: str) -> tuple[Location, ...]:
         """Return where a distribution lies, in the order of the path and of directory names.
 
-        More than one place means that it is installed more than once.
+        More than one place means that it is installed more than once. The `egg-info` that
+        setuptools leaves beside the sources of an editable install is no place of its own.
         """
-        return tuple(
+        copies = tuple(
             Location(root=root, directory=directory)
             for root, directory in self._copies.get(name, ())
         )
+        return copies if len(copies) < 2 else _without_sources(copies)
 
     def names_that_may_declare_plugins(self) -> tuple[str, ...]:
         """Return the distributions whose `entry_points.txt` mentions plugin groups, sorted.
@@ -84,6 +86,22 @@ def scan_path(path: Sequence[str]) -> Scan:
             for root in unique_directories(path)
         }
     )
+
+
+def _without_sources(copies: Sequence[Location]) -> tuple[Location, ...]:
+    """Leave out each `egg-info` in the project that another copy is an editable install of."""
+    projects = [
+        (copy.root, project) for copy in copies if (project := project_directory(copy)) is not None
+    ]
+
+    def is_beside_sources(copy: Location) -> bool:
+        place = os.path.join(os.path.realpath(copy.root), "")
+        return copy.directory.endswith(".egg-info") and any(
+            copy.root != root and place.startswith(os.path.join(project, ""))
+            for root, project in projects
+        )
+
+    return tuple(copy for copy in copies if not is_beside_sources(copy))
 
 
 def _name_of(directory: str) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MANIFEST_NAME = "coral_plugin.yaml"
 MANIFEST_VERSION = 1
+MAX_MANIFEST_BYTES = 256 * 1024
 
 
 class ManifestPlugin(Record):

@@ -8,8 +8,13 @@ from coral_lock.document.keys import dotted
 from coral_lock.document.mistakes import Mistakes, nearest
 from coral_lock.document.node import INVALID, Node
 from coral_lock.errors import InputError, ProblemsError
-from coral_lock.manifest.model import MANIFEST_VERSION, Manifest, ManifestPlugin
-from coral_lock.names import GROUPS, is_object_reference
+from coral_lock.manifest.model import (
+    MANIFEST_VERSION,
+    MAX_MANIFEST_BYTES,
+    Manifest,
+    ManifestPlugin,
+)
+from coral_lock.names import GROUPS, is_object_reference, nearest_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.facts import FactsError, facts_from_fields
 from coral_lock.plugin.terms import EnvironmentVariable, PluginTerms, Relation
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
 
     Path: TypeAlias = tuple[str | int, ...]
 
-MAX_MANIFEST_BYTES = 256 * 1024
 
 TOP_KEYS = ("manifest_version", "plugins")
 PLUGIN_KEYS = (
@@ -163,6 +167,7 @@ class _ManifestReader:
                     f"`{dotted(place)}` isn't named by a plugin id",
                     expected=expect.A_PLUGIN_ID,
                     found=identifier,
+                    hint=_likely_id(identifier),
                 )
                 continue
             reason = expect.text(
@@ -273,3 +278,8 @@ def _is_reason(text: str) -> bool:
 
 def _is_variable(text: str) -> bool:
     return text.isascii() and text.isidentifier()
+
+
+def _likely_id(identifier: str) -> str | None:
+    near = nearest_id(identifier)
+    return f"did you mean `{near}`?" if near else None

@@ -66,13 +66,19 @@ class _Specs:
         self._step = "starting the interpreter"
 
     def prepare(self, standard_library: list[str]) -> None:
-        """Let `site` do what it does at every start, then lay the path and the shim."""
+        """Let `site` do what it does at every start, then lay the path and the shim.
+
+        An entry that `site` adds and that isn't there belongs to the path hook of an
+        editable install, so it stays.
+        """
         import site
 
         from coral_lock.plugin.shim import install_shim
 
+        before = list(sys.path)
         site.main()
-        sys.path[:] = [*standard_library, *self._path]
+        hooked = [each for each in sys.path if each not in before and not os.path.exists(each)]
+        sys.path[:] = [*standard_library, *self._path, *hooked]
         install_shim()
 
     def learn(self) -> list[dict[str, object]]:

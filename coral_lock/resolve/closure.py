@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from coral_lock.inventory import Distribution, Inventory
 
 
+NOTHING = "nothing"
 NOT_PEP_508 = "a requirement that isn't PEP 508"
 
 _LONGEST_REQUIREMENT = 4000
@@ -33,19 +34,25 @@ class Unmet(Record):
     requirement: str
     found: str
 
+    @property
+    def is_there(self) -> bool:
+        """Whether what is required is there, in a version that isn't what is required."""
+        return self.found not in (NOTHING, NOT_PEP_508)
+
 
 class Closure(Record):
     """What some distributions need.
 
     Args:
-        edges: for each distribution of the closure the names it requires, sorted.
+        edges: for each distribution of the closure the names that it requires and that are
+            there, in whichever version, sorted.
         unmet: the requirements that aren't met, sorted.
         broken: the distributions of the closure that can't be used as they are.
     """
 
     edges: Mapping[str, tuple[str, ...]]
-    unmet: tuple[Unmet, ...]
-    broken: tuple[BrokenDistribution, ...]
+    unmet: tuple[Unmet, ...] = ()
+    broken: tuple[BrokenDistribution, ...] = ()
 
     def reached_from(self, name: str) -> frozenset[str]:
         """Return the distributions that one of the closure needs, and itself."""
@@ -62,14 +69,15 @@ def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str
     """Follow the requirements of distributions, evaluated for the inventory's environment.
 
     Markers and extras are PEP 508's; versions are compared as PEP 440 says, and a
-    pre-release that is installed counts.
+    pre-release that is installed counts. What is there in a version that doesn't meet a
+    requirement belongs to the closure all the same, as it is what will be imported.
 
     Args:
         roots: normalized names to start from, all of them in the inventory.
         inventory: where the required ones are.
         provided: versions of distributions that count as present without being there.
     """
-    environment = inventory.marker_environment()
+    environment: Mapping[str, str] | None = None
     waiting = [(root, "") for root in sorted(roots)]
     seen = set(waiting)
     edges: dict[str, set[str]] = {}
@@ -84,6 +92,10 @@ def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str
         if distribution is None:
             continue
         edges.setdefault(name, set())
+        if not distribution.requires:
+            continue
+        if environment is None:
+            environment = inventory.marker_environment()
         requirements, malformed = requirements_of(distribution, extra, environment)
         unmet.update((name, text[:200], NOT_PEP_508) for text in malformed)
         for requirement in requirements:
@@ -91,7 +103,7 @@ def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str
             found = _find(required, requirement, inventory, provided)
             if found is not None:
                 unmet.add((name, str(requirement), found))
-            elif inventory.find(required) is not None:
+            if inventory.find(required) is not None:
                 edges[name].add(required)
                 for key in [(required, ""), *((required, other) for other in requirement.extras)]:
                     if key not in seen:
@@ -163,7 +175,7 @@ def _find(
         return None
     version = distribution.version if distribution else provided.get(name)
     if version is None:
-        return "nothing"
+        return NOTHING
     try:
         is_met = requirement.specifier.contains(version, prereleases=True)
     except ValueError:

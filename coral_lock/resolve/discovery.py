@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from coral_lock.errors import UnreadableSourceError
-from coral_lock.finding import ERROR, Finding
+from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.inventory import BrokenDistribution
-from coral_lock.names import plugin_id
+from coral_lock.names import ENTRY_POINT_GROUPS, nearest_group, plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.facts import MANIFEST, PROBE, STATIC, FactsError
 from coral_lock.plugin.terms import NO_TERMS
@@ -85,8 +85,29 @@ def discover(
         for entry_point in distribution.entry_points:
             plugins.extend(learner.learn(entry_point, distribution, manifests))
         findings.extend(manifests.undeclared())
+        findings.extend(_of_unknown_groups(distribution))
     plugins.sort(key=lambda plugin: (plugin.id, plugin.distribution.name, plugin.entry_point.name))
     return Discovery(plugins=tuple(plugins), broken=tuple(broken), findings=tuple(findings))
+
+
+def _of_unknown_groups(distribution: Distribution) -> Iterator[Finding]:
+    """Yield a finding for each group that nobody knows: an error where it must be a misspelling."""
+    for group in distribution.unknown_groups:
+        near = nearest_group(group)
+        yield Finding(
+            code="unknown-group",
+            severity=ERROR if near else WARNING,
+            subject=distribution.name,
+            summary=f"`{distribution.name}` declares entry points in the group `{group}`, of which "
+            "nobody loads plugins",
+            expected=" or ".join(f"`{known}`" for known in ENTRY_POINT_GROUPS.values()),
+            found=group,
+            where=distribution.location,
+            hint=f"did you mean `{ENTRY_POINT_GROUPS[near]}`? Correct it in the project of "
+            f"`{distribution.name}` and reinstall, or uninstall it"
+            if near
+            else None,
+        )
 
 
 class _Learner:

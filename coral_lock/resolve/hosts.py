@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coral_lock.document.versions import is_same_version
 from coral_lock.finding import ERROR, Finding
 from coral_lock.inventory import BrokenDistribution
 from coral_lock.lockfile.model import Host, HostPackage
@@ -111,7 +112,7 @@ def _find(
         )
     if not found:
         return HostPackage(distribution=names[0], version=told.version) if told else None
-    if told is not None and not _is_same_version(told.version, found[0].version):
+    if told is not None and not is_same_version(told.version, found[0].version):
         findings.append(
             Finding(
                 code="host-drift",
@@ -125,18 +126,6 @@ def _find(
             )
         )
     return HostPackage(distribution=found[0].name, version=found[0].version)
-
-
-def _is_same_version(told: str, found: str) -> bool:
-    """Whether two texts are one version (PEP 440), like 0.58 and 0.58.0."""
-    if told == found:
-        return True
-    from packaging.version import InvalidVersion, Version
-
-    try:
-        return Version(told) == Version(found)
-    except InvalidVersion:
-        return False
 
 
 def broken_finding(broken: BrokenDistribution) -> Finding:

@@ -36,10 +36,14 @@ _MAX_NAMED = 4
 
 
 class Survey(Record):
-    """What there is and what is decided about it, before anything is hashed."""
+    """What there is and what is decided about it, before anything is hashed.
+
+    `needed` is what the selected plugins' distributions need.
+    """
 
     host: Host
     selection: Selection
+    needed: Closure
     findings: tuple[Finding, ...]
 
 
@@ -59,6 +63,8 @@ def survey(
     core_version: str | None = None,
     inference_version: str | None = None,
     reporter: Reporter | None = None,
+    is_installed: bool = False,
+    follows_requirements: bool = True,
 ) -> Survey:
     """Find the plugins of an inventory and decide on each.
 
@@ -70,6 +76,11 @@ def survey(
         core_version: the version of the core host where the inventory has none.
         inference_version: the version of the inference host, likewise.
         reporter: is told of progress.
+        is_installed: whether the inventory is what is installed. Then what a plugin requires
+            and is there in another version is a warning: it is what will be imported. Else
+            it is an error, as other wheels can be had.
+        follows_requirements: whether what the selected plugins need is looked at: that takes
+            an inventory that knows its machine.
     """
     host, host_findings = find_host(inventory, core_version, inference_version, descriptor)
     discovery = discover(inventory, probe, reporter or Reporter(), no_probe)
@@ -78,18 +89,30 @@ def survey(
         # What is broken may be what would offer it.
         certain = tuple(each for each in selection.findings if not is_unoffered(each))
         selection = selection.replace(findings=certain)
+    plugins = selection.selected() if follows_requirements else ()
+    roots = {plugin.distribution.name for plugin in plugins}
+    needed = closure_of(roots, inventory, _provided(host))
     return Survey(
         host=host,
         selection=selection,
+        needed=needed,
         findings=sorted_findings(
             {
                 *host_findings,
-                *(broken_finding(broken) for broken in discovery.broken),
+                *(broken_finding(broken) for broken in (*discovery.broken, *needed.broken)),
                 *discovery.findings,
                 *selection.findings,
+                *(
+                    _need_finding(unmet, plugins, needed, is_installed=is_installed)
+                    for unmet in needed.unmet
+                ),
             }
         ),
     )
+
+
+def _provided(host: Host) -> dict[str, str]:
+    return {package.distribution: package.version for package in host.packages()}
 
 
 def resolve(
@@ -102,6 +125,7 @@ def resolve(
     inference_version: str | None = None,
     allow_editable: bool = False,
     reporter: Reporter | None = None,
+    is_installed: bool = False,
 ) -> Resolution:
     """Derive the lock of a descriptor and an inventory.
 
@@ -117,10 +141,14 @@ def resolve(
         core_version=core_version,
         inference_version=inference_version,
         reporter=reporter,
+        is_installed=is_installed,
     )
     findings = list(surveyed.findings)
-    plugins = surveyed.selection.selected()
-    edges, needed = _closure(plugins, surveyed.host, inventory, findings)
+    edges = {
+        **_closure_of_host(surveyed, inventory, findings).edges,
+        **surveyed.needed.edges,
+    }
+    needed = frozenset(surveyed.needed.edges)
     distributions = _distributions(edges, needed, inventory, allow_editable, findings, reporter)
     reporter.finished()
     if has_errors(findings):
@@ -139,33 +167,27 @@ def resolve(
     return Resolution(lock=lock, findings=sorted_findings(findings))
 
 
-def _closure(
-    plugins: Sequence[DiscoveredPlugin],
-    host: Host,
-    inventory: Inventory,
-    findings: list[Finding],
-) -> tuple[Mapping[str, tuple[str, ...]], frozenset[str]]:
-    """Return the edges of all that plugins and host need, and what the plugins need of it.
-
-    What is unmet is noted.
-    """
-    provided = {package.distribution: package.version for package in host.packages()}
-    roots = {plugin.distribution.name for plugin in plugins}
-    of_plugins = closure_of(roots, inventory, provided)
-    installed_hosts = [name for name in provided if inventory.find(name) is not None]
-    of_host = closure_of(installed_hosts, inventory, provided)
-    for unmet in of_plugins.unmet:
-        advice = _way_out(unmet, plugins, of_plugins)
-        findings.append(_unmet_finding(unmet, ERROR, advice))
-    for unmet in of_host.unmet:
-        if unmet not in of_plugins.unmet:
+def _closure_of_host(surveyed: Survey, inventory: Inventory, findings: list[Finding]) -> Closure:
+    """Return what the hosts need; what is wrong with that and not with the plugins is noted."""
+    provided = _provided(surveyed.host)
+    installed = [name for name in provided if inventory.find(name) is not None]
+    closure = closure_of(installed, inventory, provided)
+    for unmet in closure.unmet:
+        if unmet not in surveyed.needed.unmet:
             advice = f"add what meets it, so that `{unmet.distribution}` works as it should"
             findings.append(_unmet_finding(unmet, WARNING, advice))
-    for broken in (*of_plugins.broken, *of_host.broken):
+    for broken in closure.broken:
         finding = broken_finding(broken)
         if finding not in findings:
             findings.append(finding)
-    return {**of_host.edges, **of_plugins.edges}, frozenset(of_plugins.edges)
+    return closure
+
+
+def _need_finding(
+    unmet: Unmet, plugins: Sequence[DiscoveredPlugin], needed: Closure, *, is_installed: bool
+) -> Finding:
+    severity = WARNING if is_installed and unmet.is_there else ERROR
+    return _unmet_finding(unmet, severity, _way_out(unmet, plugins, needed))
 
 
 def _unmet_finding(unmet: Unmet, severity: str, hint: str) -> Finding:

@@ -19,19 +19,23 @@ from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coral_lock.descriptor.model import Descriptor
+    from coral_lock.descriptor.model import Descriptor, HostVersions
     from coral_lock.reporter import Reporter
     from coral_lock.start.report import ActivationReport
 
 
 def start_live(
-    descriptor: Descriptor | None = None, reporter: Reporter | None = None
+    descriptor: Descriptor | None = None,
+    reporter: Reporter | None = None,
+    *,
+    told: HostVersions | None = None,
 ) -> ActivationReport:
     """Select plugins among what is installed and bring the runtime up with them.
 
     Args:
         descriptor: what this runtime should run; None stands for the defaults.
         reporter: is told of progress.
+        told: the versions of hosts that aren't installed.
 
     Raises:
         CycleError: the `after` of some plugins can't be met.
@@ -41,7 +45,10 @@ def start_live(
         EnvironmentInventory(),
         descriptor,
         probe=interpreter_probe(sys.path),
+        core_version=told.core if told else None,
+        inference_version=told.inference if told else None,
         reporter=reporter,
+        is_installed=True,
     )
     selected = {
         plugin.id: plugin for plugin in locked_plugins(surveyed.selection.decisions, descriptor)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 from coral_lock.finding import ERROR, WARNING, Finding
+from coral_lock.installed.module_lookup import import_chain
 from coral_lock.names import GROUPS, plugin_id
 from coral_lock.plugin.config import RuntimeConfig
 from coral_lock.plugin.overrides import combined
+from coral_lock.safe_read import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,7 +104,7 @@ def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
     locked = {plugin.id: plugin for plugin in lock.plugins}
     for request in descriptor.requests:
         identifier = plugin_id(request.group, request.name)
-        yield from _request_contradictions(identifier, request, locked.get(identifier))
+        yield from _request_contradictions(identifier, request, locked.get(identifier), origins)
     yield from _unrequested(lock, descriptor)
 
 
@@ -110,26 +114,31 @@ def _host_contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding
         ("host.inference", descriptor.host_inference, lock.host.inference),
     ):
         found = package.version if package else None
-        if pinned is not None and (found is None or _short(pinned) != _short(found)):
-            yield _contradiction(
-                key,
-                "another version of the host is asked for than the locked one",
-                descriptor.origins.get(key, key),
-                expected=found or "none",
-                found=pinned,
-            )
+        if pinned is None or (found is not None and _is_same_version(pinned, found)):
+            continue
+        yield _contradiction(
+            key,
+            "another version of the host is asked for than the locked one",
+            descriptor.origins.get(key, key),
+            expected=found or "none",
+            found=pinned,
+        )
 
 
-def _short(version: str) -> str:
-    """Return a version without zeros at its end, which mean nothing (PEP 440)."""
-    while version.endswith(".0"):
-        version = version[:-2]
-    return version
+def _is_same_version(pinned: str, found: str) -> bool:
+    from coral_lock.document.versions import is_same_version
+
+    return is_same_version(pinned, found)
 
 
 def _request_contradictions(
-    identifier: str, request: PluginRequest, plugin: LockedPlugin | None
+    identifier: str,
+    request: PluginRequest,
+    plugin: LockedPlugin | None,
+    origins: Mapping[str, str],
 ) -> Iterator[Finding]:
+    from coral_lock.document.keys import dotted
+
     if plugin is None:
         if request.enabled and not request.optional:
             yield _contradiction(
@@ -148,14 +157,40 @@ def _request_contradictions(
         ("after", request.after, plugin.after),
         ("distribution", request.distribution, plugin.distribution),
     ):
-        if asked and asked != held:
-            yield _contradiction(
-                identifier,
-                f"`{identifier}` is asked for with another `{field}` than the locked one",
-                request.where,
-                expected=_show(held),
-                found=_show(asked),
-            )
+        is_asked = asked or field in request.explicit_defaults
+        if not is_asked or asked == held or (field == "after" and _is_whole(request, plugin)):
+            continue
+        yield _contradiction(
+            identifier,
+            f"`{identifier}` is asked for with another `{field}` than the locked one",
+            origins.get(dotted((request.group, request.name, field)), request.where),
+            expected=_show(held),
+            found=_show(asked),
+        )
+
+
+def _is_whole(request: PluginRequest, plugin: LockedPlugin) -> bool:
+    """Whether what is locked beyond what is asked for can be what the manifest declares.
+
+    A lock holds both together. The manifest isn't parsed: an id that it doesn't even contain
+    can't be one that it declares.
+    """
+    if not set(request.after) <= set(plugin.after):
+        return False
+    declared = b"".join(_manifests(plugin.entry_point.partition(":")[0]))
+    return all(other.encode() in declared for other in set(plugin.after) - set(request.after))
+
+
+def _manifests(module: str) -> Iterator[bytes]:
+    """Yield the manifests in the packages of a module, none of which is imported."""
+    from coral_lock.manifest.model import MANIFEST_NAME, MAX_MANIFEST_BYTES
+
+    for package in import_chain(module):
+        for place in package.search or ():
+            try:
+                yield read_regular_file(os.path.join(place, MANIFEST_NAME), MAX_MANIFEST_BYTES)
+            except (OSError, ValueError):
+                continue
 
 
 def _unrequested(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:

@@ -175,6 +175,14 @@ def _distribution_findings(
             found=str(state.version),
             hint=f"install `{locked.name}=={locked.version}`; {_RELOCK}",
         )
+    for requirement in state.lacking:
+        yield finding(
+            "requirement-unmet",
+            f"`{locked.name}` requires `{requirement}`, found nothing",
+            expected=requirement,
+            found="nothing",
+            hint="add what meets it, then lock again and have the change reviewed",
+        )
     if not locked.digests:
         yield finding(
             "unpinned",

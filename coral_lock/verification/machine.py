@@ -11,6 +11,7 @@ import sys
 from coral_lock.errors import BrokenDistributionError, UsageError
 from coral_lock.installed.dist_info import (
     is_editable,
+    project_directory,
     read_entry_points,
     read_metadata,
     read_wheel_tag,
@@ -27,7 +28,7 @@ from coral_lock.installed.files import (
 )
 from coral_lock.installed.module_lookup import find_in_process, import_chain
 from coral_lock.installed.site_scan import scan_path
-from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS
+from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, normalized_name
 from coral_lock.record import Record
 from coral_lock.verification.targets import Targets
 
@@ -48,18 +49,23 @@ PLUGINS = "plugins"
 FULL = "full"
 INTEGRITY_LEVELS = (METADATA, PLUGINS, FULL)
 
+_NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
 
 class InstalledState(Record):
     """What is seen of one distribution that the lock names.
 
     `locations` is empty where it isn't installed. `broken` is why its metadata can't be
-    used. `tag`, `files` and `strays` are None where the bytes weren't asked for.
+    used. `lacking` are its requirements of which nothing is installed, where no digest
+    pins its METADATA. `tag`, `files` and `strays` are None where the bytes weren't asked for.
     """
 
     locations: tuple[str, ...] = ()
     version: str | None = None
+    requires: tuple[str, ...] = ()
     editable: bool = False
     entry_points: tuple[EntryPoint, ...] = ()
+    lacking: tuple[str, ...] = ()
     tag: str | None = None
     files: FilesDigest | None = None
     strays: tuple[str, ...] | None = None
@@ -128,6 +134,8 @@ def observe(lock: Lock, integrity: str, subject: Subject | None = None) -> Machi
     for distribution in lock.distributions:
         name = distribution.name
         states[name] = _look_at(scan.locations(name), name in plugin_distributions)
+        if not distribution.digests and name in plugin_distributions:
+            states[name] = _with_lacking(states[name], scan, lock)
         if name in to_list and _is_usable(states[name]):
             location = scan.locations(name)[0]
             _list(location, name, name in hashed, states, listed)
@@ -162,14 +170,31 @@ def _look_at(locations: Sequence[Location], provides_plugins: bool) -> Installed
         return InstalledState(locations=places)
     (location,) = locations
     try:
+        metadata = read_metadata(location)
         return InstalledState(
             locations=places,
-            version=read_metadata(location).version,
+            version=metadata.version,
+            requires=metadata.requires,
             editable=is_editable(location),
             entry_points=read_entry_points(location) if provides_plugins else (),
         )
     except BrokenDistributionError as error:
         return InstalledState(locations=places, broken=error)
+
+
+def _with_lacking(state: InstalledState, scan: Scan, lock: Lock) -> InstalledState:
+    """Add the requirements of which nothing is installed and the lock was told nothing.
+
+    One with a marker (PEP 508) is left out: to evaluate it takes more than a start may import.
+    """
+    told = {package.distribution for package in lock.host.packages()}
+    lacking = []
+    for text in state.requires:
+        rest = text.lstrip(_NAME_CHARACTERS)
+        name = normalized_name(text.removesuffix(rest))
+        if name and ";" not in text and name not in scan and name not in told:
+            lacking.append(text)
+    return state.replace(lacking=tuple(lacking))
 
 
 def _list(
@@ -258,15 +283,18 @@ def _host_modules(lock: Lock, scan: Scan, find: Find) -> dict[str, HostModule]:
             modules[role] = HostModule(
                 module=module,
                 place=place,
-                is_own=(
-                    len(locations) == 1
-                    and os.path.abspath(place).startswith(
-                        os.path.join(locations[0].root, module) + os.sep
-                    )
-                )
-                or place == "",
+                is_own=place == ""
+                or (len(locations) == 1 and _is_of(locations[0], module, os.path.abspath(place))),
             )
     return modules
+
+
+def _is_of(location: Location, module: str, place: str) -> bool:
+    """Whether a file lies in a distribution's package, or in the project it is edited in."""
+    if place.startswith(os.path.join(location.root, module) + os.sep):
+        return True
+    project = project_directory(location)
+    return project is not None and os.path.realpath(place).startswith(project + os.sep)
 
 
 def _unlocked(lock: Lock, scan: Scan) -> tuple[UnlockedDistribution, ...]:

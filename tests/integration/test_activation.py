@@ -245,6 +245,91 @@ def test_asking_again_for_what_is_locked_does_not_contradict_it(device: MakeDevi
     machine.coral("init", "--locked", "--set", "host.core=0.0.5.dev1").require(0)
 
 
+@pytest.mark.parametrize(
+    ("setting", "field", "expected", "found"),
+    [
+        ("optional=false", "optional", "true", "false"),
+        ("after=[]", "after", "patches:tone_mapping", "none"),
+        ("after=['patches:other']", "after", "patches:tone_mapping", "patches:other"),
+    ],
+)
+def test_taking_back_what_is_locked_contradicts_it(
+    device: MakeDevice, setting: str, field: str, expected: str, found: str
+) -> None:
+    machine = device("my-package==1.0.0", "after-plugin", *HOSTS)
+    descriptor = machine.write(
+        "descriptor.yaml",
+        'patches: {camera_stabilizer: {optional: true, after: ["patches:tone_mapping"]}}\n',
+    )
+    machine.locked("-c", descriptor)
+    words = ("--set", f"patches.camera_stabilizer.{setting}")
+    for config in ((), ("-c", str(descriptor))):
+        refused = machine.coral("init", "--locked", *config, *words).require(1)
+        (finding,) = refused.json()["findings"]
+        assert (finding["code"], finding["summary"]) == (
+            "contradicts-lock",
+            f"`patches:camera_stabilizer` is asked for with another `{field}` than the locked one",
+        )
+        assert (finding["expected"], finding["found"], finding["where"]) == (
+            expected,
+            found,
+            f"--set patches.camera_stabilizer.{setting}",
+        )
+
+
+def test_saying_what_holds_anyway_does_not_contradict_the_lock(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    for setting in ("optional=false", "after=[]"):
+        words = ("--set", f"patches.camera_stabilizer.{setting}")
+        machine.coral("lock", "--check", *words).require(0)
+        machine.coral("init", "--locked", *words).require(0)
+
+
+@pytest.mark.parametrize("role", ["core", "inference"])
+def test_the_versions_of_hosts_are_compared_with_the_lock(device: MakeDevice, role: str) -> None:
+    machine = device("my-package==1.0.0", *OLD_CORE)
+    machine.locked()
+    version = {"core": "0.0.4", "inference": "0.58.0"}[role]
+    for spelling in (version, f"v{version}", f"{version}.0", f"0!{version}"):
+        machine.coral("init", "--locked", f"--{role}-version", spelling).require(0)
+        machine.coral("init", "--locked", "--set", f"host.{role}={spelling}").require(0)
+    for words, where in (
+        ((f"--{role}-version", "0.0.3"), f"--{role}-version 0.0.3"),
+        (("--set", f"host.{role}=0.0.3"), f"--set host.{role}=0.0.3"),
+        ((f"--{role}-version", f"{version}rc1"), f"--{role}-version {version}rc1"),
+    ):
+        (finding,) = machine.coral("init", "--locked", *words).require(1).json()["findings"]
+        assert (finding["code"], finding["subject"]) == ("contradicts-lock", f"host.{role}")
+        assert (finding["expected"], finding["where"]) == (version, where)
+
+
+def test_a_flag_goes_before_the_descriptor_s_host(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *OLD_CORE)
+    machine.locked()
+    words = ("init", "--locked", "--set", "host.core=0.0.3")
+    machine.coral(*words).require(1)
+    machine.coral(*words, "--core-version", "0.0.4").require(0)
+
+
+def test_a_start_is_told_the_versions_of_hosts(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0")
+    refused = machine.coral("init").require(1)
+    assert "  hint: tell its version with `--core-version V`" in refused.stderr
+    told = ("--core-version=0.0.4", "--inference-version=0.58.0")
+    for words in (("init", *told), ("lock", *told), ("init", "--locked", *told)):
+        machine.coral(*words).require(0)
+    machine.write("app.py", "print('ran')\n")
+    assert machine.coral("run", "--locked", *told, "--", "app.py").require(0).stdout == "ran\n"
+    for program in ((), ("--", "app.py")):
+        words = ("run" if program else "init", "--locked", "--core-version", "latest", *program)
+        assert machine.coral(*words).require(2).stderr == (
+            "error: `--core-version` tells no version\n"
+            "  expected: a version (PEP 440), like `0.0.4`\n"
+            "  found: `latest`\n"
+        )
+
+
 def test_a_misspelt_variable_is_pointed_out(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
     machine.locked()

@@ -69,3 +69,19 @@ def test_the_classes_are_those_of_the_shim(device: MakeDevice) -> None:
         "from coral_inference.runtime.backends import BackendAdapter\n"
         "print(PluginSpec is coral_lock.PluginSpec, BackendAdapter is coral_lock.BackendAdapter)\n",
     ) == ["True True"]
+
+
+def test_a_start_is_told_the_versions_of_hosts(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0")
+    machine.locked("--core-version=0.0.4", "--inference-version=0.58.0")
+    assert _run(
+        machine,
+        "import coral_lock\n"
+        "told = {'core_version': 'v0.0.4', 'inference_version': '0.58'}\n"
+        "print(coral_lock.init(**told).outcome)\n"
+        "print(coral_lock.init(lock=None, **told).outcome)\n"
+        "try:\n"
+        "    coral_lock.init(core_version='0.0.3')\n"
+        "except coral_lock.StartError as error:\n"
+        "    print(error.exit_code, error.report.findings[0].code)\n",
+    ) == ["started", "started", "1 contradicts-lock"]

@@ -350,7 +350,7 @@ def test_a_description_is_compared_with_the_part_of_its_name(fleet: WorkingDirec
 
 
 def test_a_lock_for_other_targets_is_not_compared(fleet: WorkingDirectory) -> None:
-    outcome = fleet.coral("explain", "patches:zoom", "--wheels=house", CORE)
+    outcome = fleet.coral("explain", "patches:zoom", "--no-config", "--wheels=house", CORE)
     assert outcome.require(0).stderr == ""
 
 

@@ -386,10 +386,3 @@ def test_the_fixture_descriptors_lock(device: MakeDevice) -> None:
     machine.locked("-c", descriptors / "runtime_cli.yaml")
     report = machine.coral("init", "--locked", "-c", descriptors / "runtime_cli.yaml").require(0)
     assert report.json()["state"]["patches_enabled"]["metric_sink"] is False
-
-
-def test_a_descriptor_that_lies_here_unused_is_pointed_out(machine: Device) -> None:
-    machine.write("runtime.yaml", "platform: rknn\n")
-    assert "warning: `runtime.yaml` lies here and isn't used" in (
-        machine.coral("lock").require(0).stderr
-    )

@@ -256,7 +256,7 @@ def test_targets_that_were_added_or_moved_make_a_lock_stale(machine: Device) -> 
 
 
 def test_a_lock_without_targets_and_a_descriptor_with_some(machine: Device) -> None:
-    machine.locked("--core-version=0.0.4", INFERENCE)
+    machine.locked("--no-config", "--core-version=0.0.4", INFERENCE)
     outcome = machine.coral("lock", "-c", "runtime.yaml", "--check").require(1)
     assert outcome.stdout == (
         "lock\n"

@@ -132,6 +132,28 @@ def test_after_orders_only_what_is_there(machine: Device, tmp_path: Path) -> Non
     machine.coral("init", "--locked").require(0)
 
 
+def test_a_start_compares_what_the_descriptor_asked_for_alone(
+    machine: Device, tmp_path: Path
+) -> None:
+    """A lock holds the descriptor's `after` together with the manifest's."""
+    add_plugin(machine, tmp_path, "last", after=["patches:first"])
+    add_plugin(machine, tmp_path, "first")
+    add_plugin(machine, tmp_path, "second")
+    asked = machine.write("asked.yaml", 'patches: {last: {after: ["patches:second"]}}\n')
+    nothing = machine.write("nothing.yaml", "patches: {last: {after: []}}\n")
+    machine.locked("-c", asked)
+    assert _plugins(machine)["patches:last"]["after"] == ["patches:first", "patches:second"]
+    machine.coral("init", "--locked", "-c", asked).require(0)
+    for words in (("-c", str(nothing)), ("-c", str(asked), "--set", "patches.last.after=[]")):
+        (finding,) = machine.coral("init", "--locked", *words).require(1).json()["findings"]
+        assert (finding["code"], finding["found"]) == ("contradicts-lock", "none")
+
+    machine.locked("-c", nothing)
+    assert _plugins(machine)["patches:last"]["after"] == ["patches:first"]
+    machine.coral("init", "--locked", "-c", nothing).require(0)
+    machine.coral("init", "--locked", "-c", asked).require(1)
+
+
 def test_conflicts_are_an_error_until_one_is_switched_off(machine: Device, tmp_path: Path) -> None:
     add_plugin(machine, tmp_path, "mono")
     add_plugin(machine, tmp_path, "stereo", conflicts={"patches:mono": "both own the camera"})

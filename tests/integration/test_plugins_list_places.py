@@ -75,6 +75,15 @@ WARNING = (
 )
 
 
+def left_out(selected: int, total: int, target: str = "") -> str:
+    """What the list says in the end where `patches:future` is left out."""
+    of_target = f" for the target `{target}`" if target else ""
+    return (
+        f"{selected} of {total} plugins selected{of_target}\n"
+        f"  patches:future of future is off: {FUTURE['why off']}\n"
+    )
+
+
 def unfitting(place: str, target: str = "") -> str:
     """What is told of the plugin that has a wheel for another machine alone."""
     return (
@@ -87,10 +96,10 @@ def unfitting(place: str, target: str = "") -> str:
 
 
 def test_wheels_for_this_interpreter(work: WorkingDirectory) -> None:
-    words = ("plugins", "list", "--wheels=house", "--core-version=0.0.4")
+    words = ("plugins", "list", "--no-config", "--wheels=house", "--core-version=0.0.4")
     outcome = work.coral(*words).require(0)
     assert outcome.stdout == entry("future", mark="off", **FUTURE) + entry("zoom", "2.0")
-    assert outcome.stderr == unfitting("this interpreter") + WARNING
+    assert outcome.stderr == unfitting("this interpreter") + WARNING + left_out(1, 2)
 
 
 def test_wheels_for_targets_as_text(work: WorkingDirectory) -> None:
@@ -100,7 +109,7 @@ def test_wheels_for_targets_as_text(work: WorkingDirectory) -> None:
     assert outcome.stdout == (
         f"target field\n{entry('crop')}{future}{zoom}target gate\n{future}{zoom}"
     )
-    assert outcome.stderr == WARNING
+    assert outcome.stderr == WARNING + left_out(2, 3, "field") + left_out(1, 2, "gate")
     alone = work.coral(*words, "--target=gate").require(0)
     assert alone.stdout == f"target gate\n{future}{zoom}"
     described = "--target=python=3.10,platform=manylinux_2_31_aarch64"
@@ -148,7 +157,7 @@ def test_without_targets_the_json_is_that_of_an_environment(work: WorkingDirecto
     words = ("plugins", "list", "--wheels=house", "--output-format=json")
     document = work.coral(*words, "--no-env", "-c", "empty.yaml").require(2)
     assert document.stdout == ""
-    flat = work.coral(*words, "--core-version=0.0.4").require(0).json()
+    flat = work.coral(*words, "--no-config", "--core-version=0.0.4").require(0).json()
     assert sorted(flat) == ["findings", "host", "platform", "plugins"]
     assert plugins_of(flat) == [("patches:future", "1.0", False), ("patches:zoom", "2.0", True)]
 
@@ -163,7 +172,7 @@ def test_only_one_group(work: WorkingDirectory) -> None:
 def test_wheels_without_plugins(work: WorkingDirectory) -> None:
     (work.directory / "libraries").mkdir()
     make_library(work.directory / "libraries", "lens")
-    outcome = work.coral("plugins", "list", "--wheels=libraries").require(0)
+    outcome = work.coral("plugins", "list", "--no-config", "--wheels=libraries").require(0)
     assert (outcome.stdout, outcome.stderr) == ("", "no wheel offers a plugin\n")
 
 
@@ -171,7 +180,7 @@ def test_a_broken_wheel_is_told_and_hides_nothing(work: WorkingDirectory) -> Non
     hostile = make_plugin(work.directory / "house", "evil")
     with zipfile.ZipFile(hostile, "a") as archive:
         archive.writestr("evil\\..\\x.py", "")
-    words = ("plugins", "list", "--wheels=house", "--core-version=0.0.4")
+    words = ("plugins", "list", "--no-config", "--wheels=house", "--core-version=0.0.4")
     outcome = work.coral(*words).require(1)
     assert outcome.stdout == entry("future", mark="off", **FUTURE) + entry("zoom", "2.0")
     assert outcome.stderr.startswith("error[wheel-malformed]: the member ")
@@ -180,10 +189,11 @@ def test_a_broken_wheel_is_told_and_hides_nothing(work: WorkingDirectory) -> Non
 
 def test_a_doubtful_platform_is_warned_of(work: WorkingDirectory) -> None:
     words = ("plugins", "list", "--wheels=house", "--target=python=3.11,platform=linux_x86")
-    assert work.coral(*words, "--core-version=0.0.4").require(0).stderr == (
+    assert work.coral(*words, "--no-config", "--core-version=0.0.4").require(0).stderr == (
         "warning: wheels for Linux don't call an architecture `x86`; did you mean `linux_i686`?\n"
         + unfitting("any target", " the target `py3.11-linux_x86`")
         + WARNING
+        + left_out(1, 2, "py3.11-linux_x86")
     )
 
 
@@ -197,7 +207,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> E
 
 
 def test_another_environment(work: WorkingDirectory, environment: Environment) -> None:
-    words = ("plugins", "list", "--python", environment.root, INFERENCE)
+    words = ("plugins", "list", "--no-config", "--python", environment.root, INFERENCE)
     outcome = work.coral(*words).require(0)
     assert outcome.stdout.startswith(CAMERA)
     assert "patches:frame_compositor  dynamic-spec 1.0.0  selected\n" in outcome.stdout
@@ -209,7 +219,7 @@ def test_another_environment(work: WorkingDirectory, environment: Environment) -
 
 def test_an_environment_that_is_no_target(work: WorkingDirectory, environment: Environment) -> None:
     target = "--target=python=3.9,platform=linux_riscv64"
-    words = ("plugins", "list", "--python", environment.root, target)
+    words = ("plugins", "list", "--no-config", "--python", environment.root, target)
     outcome = work.coral(*words).require(1)
     assert outcome.stdout == ""
     assert outcome.stderr.startswith("error[target-uncovered]: none of the targets is a machine ")
@@ -236,7 +246,7 @@ def test_an_environment_is_one_of_the_descriptors_targets(
 @pytest.mark.parametrize(
     ("words", "heading"),
     [
-        ((), ""),
+        (("--no-config",), ""),
         (("-c", "runtime.yaml"), ""),
         ((f"--target=name=edge,python={THIS.python},platform=linux_aarch64",), "target edge\n"),
     ],

@@ -27,6 +27,7 @@ from coral_lock.author.project import (
     source_directory,
     source_path,
     source_reader,
+    unknown_group,
 )
 from coral_lock.derive.place import Place
 from coral_lock.descriptor.load import load_descriptor
@@ -36,6 +37,7 @@ from coral_lock.installed.dist_info import (
     parse_entry_points,
     read_record,
     read_text,
+    unknown_groups,
 )
 from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name
@@ -44,7 +46,7 @@ from coral_lock.safe_read import NotRegularFileError, read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from coral_lock.author.project import Project
     from coral_lock.installed.environment import EnvironmentInventory
@@ -57,7 +59,10 @@ _SAMPLE_PATTERNS = ("runtime*.yaml", "runtime*.yml", "runtime*.json")
 
 @contextmanager
 def open_target(
-    target: str, config: str | None = None, surroundings: Surroundings | None = None
+    target: str,
+    config: str | None = None,
+    surroundings: Surroundings | None = None,
+    left_out: str | None = None,
 ) -> Iterator[Subject]:
     """Give the subject that `target` names; a wheel stays unpacked as long as it is used.
 
@@ -66,6 +71,7 @@ def open_target(
         config: a further sample configuration, or None.
         surroundings: where distributions are found by their names, and other plugins; this
             environment by default.
+        left_out: a sample configuration of the project that isn't looked at, or None.
 
     Raises:
         InputError: there is no such thing, or it can't be checked.
@@ -84,7 +90,7 @@ def open_target(
             subject = _wheel(wheel, directory, samples)
             yield subject.replace(others=surroundings.plugins)
     elif is_project:
-        yield _project(target, samples).replace(others=surroundings.plugins)
+        yield _project(target, samples, left_out).replace(others=surroundings.plugins)
     else:
         yield _installed(target, samples, surroundings)
 
@@ -114,7 +120,8 @@ def load_sample(path: str, *, must_exist: bool = False) -> Sample:
         return Sample(path=path, problems=(error,))
 
 
-def _project(target: str, samples: tuple[Sample, ...]) -> Subject:
+def _project(target: str, samples: tuple[Sample, ...], left_out: str | None) -> Subject:
+    known = [*(sample.path for sample in samples), *([] if left_out is None else [left_out])]
     project = read_project(target)
     file = display_path(os.path.join(project.root, "pyproject.toml"))
     entry_points = tuple(
@@ -137,7 +144,7 @@ def _project(target: str, samples: tuple[Sample, ...]) -> Subject:
         read_source=source_reader(project),
         shown=shown,
         obstacle=lambda site_path: _obstacle(project, site_path),
-        samples=(*samples, *_samples_of(project.root)),
+        samples=(*samples, *_samples_of(project.root, {os.path.realpath(each) for each in known})),
         import_path=_source_roots(project),
     )
 
@@ -166,7 +173,7 @@ def _obstacle(project: Project, site_path: str) -> InputError | None:
     )
 
 
-def _samples_of(root: str) -> Iterator[Sample]:
+def _samples_of(root: str, known: Collection[str]) -> Iterator[Sample]:
     for directory in _SAMPLE_DIRECTORIES:
         paths = [
             path
@@ -174,7 +181,7 @@ def _samples_of(root: str) -> Iterator[Sample]:
             for path in glob(os.path.join(escape(os.path.join(root, directory)), pattern))
         ]
         for path in sorted(paths):
-            if os.path.isfile(path):
+            if os.path.isfile(path) and os.path.realpath(path) not in known:
                 yield load_sample(display_path(path))
 
 
@@ -232,6 +239,8 @@ def _entry_points(location: Location, target: str) -> tuple[DeclaredEntryPoint, 
         found = parse_entry_points(text, shown)
     except BrokenDistributionError as error:
         raise InputError(error.message, where=error.where, hint=error.hint) from None
+    for group in unknown_groups(text):
+        raise unknown_group(group, shown)
     if not found:
         groups = ", ".join(f"`{group}`" for group in ENTRY_POINT_GROUPS.values())
         raise InputError(

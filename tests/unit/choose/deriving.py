@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from coral_lock.choose.choice import Choice, choose
 from coral_lock.derive.locking import Derivation, derive
-from coral_lock.derive.opening import HostVersions, Opened
-from coral_lock.descriptor.model import Descriptor
+from coral_lock.derive.opening import Opened
+from coral_lock.descriptor.model import Descriptor, HostVersions
 from coral_lock.finding import Finding
 from coral_lock.reporter import Reporter
 from coral_lock.targets.model import Target

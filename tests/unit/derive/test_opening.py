@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coral_lock.derive.opening import HostVersions
+from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import UsageError
 from tests.support.refusals import told
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import InvalidVersion, Version
 
-from coral_lock.document.versions import is_version
+from coral_lock.document.versions import is_same_version, is_version
 from coral_lock.schema_files import schema_text
 
 SCHEMA = jsonschema.Draft202012Validator(json.loads(schema_text("descriptor"))["$defs"]["version"])
@@ -54,3 +54,39 @@ def test_a_version(text: str) -> None:
 def test_no_version(text: str) -> None:
     assert not is_version(text)
     assert not SCHEMA.is_valid(text)
+
+
+def _is_same_for_packaging(first: str, second: str) -> bool:
+    if not (_is_one_for_packaging(first) and _is_one_for_packaging(second)):
+        return first == second
+    return Version(first) == Version(second)
+
+
+_VERSIONS = st.from_regex(
+    r"v?([01]!)?0?1(\.0){0,2}(\.?2)?([-_.]?(a|alpha|c|rc|pre)[-_.]?[01]?)?"
+    r"(-1|[-_.]?(post|r)[-_.]?[01]?)?([-_.]?dev[-_.]?[01]?)?(\+(a|01|1)([-_.](b|2))?)?",
+    fullmatch=True,
+)
+
+
+@given(_VERSIONS | st.sampled_from(["", "x"]), _VERSIONS | st.sampled_from(["", "x"]))
+def test_two_versions_are_the_same_where_packaging_says_so(first: str, second: str) -> None:
+    assert is_same_version(first, second) == _is_same_for_packaging(first, second)
+
+
+@pytest.mark.parametrize(
+    "spellings",
+    [
+        ("0.0.4", "v0.0.4", "0.0.4.0", "0!0.0.4", "00.0.04"),
+        ("1.0rc1", "1.0-RC.1", "v1c1", "1.preview_1", "1.0.0-pre1"),
+        ("1.0.post2", "1-2", "1.0-r2", "1rev2"),
+        ("1.dev0", "1.0.DEV", "1_dev"),
+        ("1+acme.7", "1.0+Acme-07"),
+    ],
+)
+def test_the_spellings_of_a_version(spellings: tuple[str, ...]) -> None:
+    for first in spellings:
+        for second in spellings:
+            assert is_same_version(first, second)
+            assert _is_same_for_packaging(first, second)
+        assert not is_same_version(first, "1.2.3")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coral_lock.errors import CoralLockError
-from coral_lock.manifest.model import ManifestPlugin, manifest_paths
-from coral_lock.manifest.reader import MAX_MANIFEST_BYTES, read_manifest
+from coral_lock.manifest.model import MAX_MANIFEST_BYTES, ManifestPlugin, manifest_paths
+from coral_lock.manifest.reader import read_manifest
 from coral_lock.plugin.facts import PluginFacts
 from coral_lock.plugin.terms import EnvironmentVariable, PluginTerms, Relation
 from tests.unit.descriptor.wording import told
