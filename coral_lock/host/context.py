@@ -42,18 +42,20 @@ class HostState(Record):
 def is_host_installed() -> bool:
     """Whether a host that loads plugins would be imported; nothing of it is run.
 
-    A core without `coral_inference.runtime.plugins` loads none.
+    A core without `coral_inference.runtime.plugins` loads none, and what stands in for it
+    where there is none is no host.
     """
+    if HOST_MODULE in sys.modules and not is_host_imported():
+        return False
     chain = import_chain(_PLUGIN_MODULE)
     return bool(chain) and chain[-1].name == _PLUGIN_MODULE
 
 
 def is_host_imported() -> bool:
     """Whether the host runs already."""
-    spec = getattr(sys.modules.get(HOST_MODULE), "__spec__", None)
-    return HOST_MODULE in sys.modules and not getattr(
-        getattr(spec, "loader", None), "is_coral_lock", False
-    )
+    module = sys.modules.get(HOST_MODULE)
+    loader = getattr(getattr(module, "__spec__", None), "loader", None)
+    return module is not None and not getattr(loader, "is_coral_lock", False)
 
 
 def current_context() -> object | None:
