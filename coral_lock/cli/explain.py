@@ -23,8 +23,9 @@ from coral_lock.derive.opening import HostVersions, open_place
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import ERROR
 from coral_lock.lockfile.file import load_lock
-from coral_lock.messages import printable, say, say_findings, say_warning
+from coral_lock.messages import say, say_findings, say_warning
 from coral_lock.names import normalized_name
+from coral_lock.printable import printable
 from coral_lock.resolve.selection import nearest_plugin
 from coral_lock.wording import later_version_warning
 

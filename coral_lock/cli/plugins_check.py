@@ -14,7 +14,8 @@ from coral_lock.author.check.text import annotation_lines, summary_line, text_li
 from coral_lock.cli.place_options import places
 from coral_lock.cli.progress import terminal_reporter
 from coral_lock.derive.place import Place
-from coral_lock.messages import printable, say
+from coral_lock.messages import say
+from coral_lock.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

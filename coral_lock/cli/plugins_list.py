@@ -21,8 +21,9 @@ from coral_lock.derive.locking import gathered_findings, survey_all
 from coral_lock.derive.opening import HostVersions, open_place
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import has_errors
-from coral_lock.messages import printable, say, say_findings, say_warning
+from coral_lock.messages import say, say_findings, say_warning
 from coral_lock.names import GROUPS
+from coral_lock.printable import printable
 
 
 @click.command("list")

@@ -8,8 +8,9 @@ import sys
 import click
 
 from coral_lock.errors import HOLDS
-from coral_lock.messages import printable, say
+from coral_lock.messages import say
 from coral_lock.names import GROUPS
+from coral_lock.printable import printable
 from coral_lock.wording import counted
 
 

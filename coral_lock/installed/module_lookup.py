@@ -116,13 +116,3 @@ def _namespace_places(name: str, search: Sequence[str] | None) -> tuple[str, ...
     tail = name.rpartition(".")[2]
     places = (os.path.join(entry, tail) for entry in (sys.path if search is None else search))
     return tuple(place for place in places if os.path.isdir(place))
-
-
-def is_source_of(module: str, path: str) -> bool:
-    """Whether the file at `path`, relative to a site root, can hold that module."""
-    stem = module.replace(".", "/")
-    if not path.startswith(stem):
-        return False
-    rest = path[len(stem) :]
-    rest = rest.removeprefix("/__init__")
-    return rest.startswith(".") and rest.endswith((".py", ".so", ".pyd")) and "/" not in rest
