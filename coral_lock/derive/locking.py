@@ -51,6 +51,7 @@ def survey_all(
             no_probe=opened.no_probe,
             core_version=told.core,
             inference_version=told.inference,
+            evidence=opened.evidence,
             reporter=reporter,
         )
         for name in sorted(opened.inventories)
@@ -121,6 +122,7 @@ def _resolve(
         core_version=told.core,
         inference_version=told.inference,
         allow_editable=allow_editable,
+        evidence=opened.evidence,
         reporter=reporter,
     )
     if resolution.lock is None:
