@@ -101,11 +101,16 @@ CODES: Mapping[str, str] = {
 """Every code and what it means; the documentation lists them from here."""
 
 
+_LONG = 500
+"""How long a value is of which it is looked whether it has to be cut."""
+
+
 class Finding(Record):
     """One deviation.
 
     `subject` is a plugin id or a distribution's normalized name, `where` a file or a
-    dotted path, and `hint` the command or edit that helps.
+    dotted path, and `hint` the command or edit that helps. What is longer than a message
+    may be is cut.
     """
 
     code: str
@@ -120,6 +125,13 @@ class Finding(Record):
     def _check(self) -> None:
         if self.code not in CODES:
             raise ValueError(f"unknown finding code `{self.code}`")
+        for field in ("subject", "summary", "expected", "found", "where", "hint"):
+            value = getattr(self, field)
+            if value is not None and len(value) > _LONG:
+                # A start that finds nothing unusual doesn't import it.
+                from coral_lock.printable import fitted
+
+                object.__setattr__(self, field, fitted(value))
 
     def to_dict(self) -> dict[str, str | None]:
         """Return the finding as a JSON object; absent details are null."""

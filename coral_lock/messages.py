@@ -7,6 +7,7 @@ import sys
 
 from coral_lock.errors import CoralLockError, ProblemsError
 from coral_lock.finding import ERROR
+from coral_lock.printable import fitted, printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,20 +23,10 @@ def say(text: str) -> None:
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(printable(text) + "\n")
+        sys.stderr.write(printable(fitted(text)) + "\n")
         sys.stderr.flush()
     except (OSError, ValueError):
         return
-
-
-def printable(text: str) -> str:
-    """Return `text` with every control character made visible, the line feed too."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
 
 
 def _label(word: str, suffix: str = "") -> str:

@@ -26,7 +26,8 @@ from coral_lock.plugin.facts import FactsError
 from coral_lock.plugin.terms import PluginTerms
 from coral_lock.record import Record
 from coral_lock.safe_read import read_regular_file
-from coral_lock.static.evaluation import NotEvaluableError, evaluate
+from coral_lock.static.evaluation import evaluate
+from coral_lock.static.source import NotEvaluableError, Sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class _Compiler:
     def __init__(self, pyproject: Pyproject, project: Project) -> None:
         self._pyproject = pyproject
         self._project = project
+        self._sources = Sources(source_reader(project))
         self._warnings: list[str] = []
         self._problems: list[CoralLockError] = []
 
@@ -177,7 +179,7 @@ class _Compiler:
         """Yield the derived fields of the plugins of an entry point."""
         entry_point = declared.entry_point
         try:
-            specs = evaluate(entry_point, source_reader(self._project))
+            specs = evaluate(entry_point, self._sources)
         except FactsError as error:
             self._problem(declared, f"what `{entry_point.value}` yields can't be right: {error}")
             return

@@ -7,7 +7,6 @@ import os
 from coral_lock.author.layout import POETRY, backend_family, source_directories
 from coral_lock.author.pyproject import display_path, read_pyproject
 from coral_lock.document.mistakes import Mistakes
-from coral_lock.document.node import shortened
 from coral_lock.errors import InputError, ProblemsError
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import (
@@ -16,6 +15,7 @@ from coral_lock.names import (
     nearest_group,
     normalized_name,
 )
+from coral_lock.printable import shortened
 from coral_lock.record import Record
 from coral_lock.safe_read import read_regular_file
 

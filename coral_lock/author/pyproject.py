@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from coral_lock.document.node import Place, shortened
+from coral_lock.document.node import Place
 from coral_lock.errors import InputError
+from coral_lock.printable import shortened
 from coral_lock.safe_read import read_regular_file
 
 TYPE_CHECKING = False
@@ -110,7 +111,7 @@ def parse_toml(text: str, source: str) -> TOMLDocument:
         raise InputError("the document is nested too deep", where=source) from None
     except (TOMLKitError, ValueError, TypeError, LookupError, AttributeError) as error:
         # tomlkit lets through what its own code stumbles over in some broken documents.
-        raise InputError(f"not TOML: {shortened(str(error), 200)}", where=source) from None
+        raise InputError(f"not TOML: {shortened(str(error))}", where=source) from None
     return document
 
 

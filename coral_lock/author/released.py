@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from coral_lock.budget import Allowance
 from coral_lock.errors import (
     DOES_NOT_HOLD,
     BrokenDistributionError,
@@ -80,6 +81,7 @@ def _joined(
     read: Callable[[str], bytes | None],
 ) -> Manifest:
     """Return the plugins of every manifest that the entry points lead to."""
+    read = Allowance().reading(read)
     modules = dict.fromkeys(point.value.partition(":")[0] for point in entry_points)
     if not modules:
         raise _nothing(f"{subject} declares no plugin", where, None)

@@ -14,6 +14,7 @@ from coral_lock.choose.unfit import UnfitPlugins
 from coral_lock.choose.verdicts import Verdicts
 from coral_lock.finding import sorted_findings
 from coral_lock.record import Record
+from coral_lock.resolve.evidence import Evidence
 from coral_lock.resolve.hosts import broken_finding
 
 TYPE_CHECKING = False
@@ -70,6 +71,7 @@ def choose(
     inference_version: str | None,
     kept: Mapping[str, str],
     read_unfitting: ReadWheel = _unread,
+    evidence: Evidence | None = None,
 ) -> Choice:
     """Choose one version of each distribution, the same for all targets.
 
@@ -84,13 +86,14 @@ def choose(
         inference_version: the version of the inference host that is told, or None.
         kept: versions to prefer while they fit, by the distribution's name.
         read_unfitting: reads a wheel that fits no target, to learn which plugins it offers.
+        evidence: what was learnt of distributions before in this run; more is added.
     """
     releases = Releases(sources, kept)
     hosts = HostVersions(releases, core_version, inference_version)
     parts = Parts(
         releases=releases,
         requirements=Requirements(releases, hosts.provided()),
-        offers=Offers(releases, descriptor),
+        offers=Offers(releases, descriptor, evidence or Evidence()),
         hosts=hosts,
     )
     planned = plan_without_the_impossible(parts)

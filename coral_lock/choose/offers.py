@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from coral_lock.descriptor.model import Descriptor, PluginRequest
     from coral_lock.lockfile.model import Host
     from coral_lock.resolve.discovery import DiscoveredPlugin
+    from coral_lock.resolve.evidence import Evidence
     from coral_lock.resolve.selection import Decision
 
 
@@ -27,9 +28,11 @@ class Offers:
     Args:
         releases: what there is.
         descriptor: what is wanted.
+        evidence: what was learnt of distributions before in this run.
     """
 
-    def __init__(self, releases: Releases, descriptor: Descriptor) -> None:
+    def __init__(self, releases: Releases, descriptor: Descriptor, evidence: Evidence) -> None:
+        self._evidence = evidence
         self._releases = releases
         self._descriptor = descriptor
         self._declared: dict[tuple[str, str, str], tuple[DiscoveredPlugin, ...]] = {}
@@ -57,7 +60,8 @@ class Offers:
                 self._declared[key] = ()
             else:
                 inventory = self._releases.sources[target].chosen({name: version})
-                self._declared[key] = discover(inventory, None, Reporter()).plugins
+                found = discover(inventory, None, Reporter(), evidence=self._evidence)
+                self._declared[key] = found.plugins
         return self._declared[key]
 
     def judged(self, name: str, version: str, target: str, host: Host) -> tuple[Decision, ...]:

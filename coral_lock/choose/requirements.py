@@ -5,7 +5,7 @@ from __future__ import annotations
 from coral_lock.choose.demand import Demand
 from coral_lock.inventory import BrokenDistribution
 from coral_lock.names import normalized_name
-from coral_lock.resolve.closure import NOT_PEP_508, requirements_of
+from coral_lock.resolve.closure import NOT_PEP_508, RequirementsOf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Requirements:
         self._environments = {
             target: dict(source.marker_environment()) for target, source in releases.sources.items()
         }
+        self._required_by: dict[tuple[str, str, str], RequirementsOf] = {}
         self._demands: dict[tuple[str, str, str, str], tuple[Demand, ...]] = {}
         self._allowed: dict[tuple[str, str], frozenset[str]] = {}
 
@@ -55,8 +56,10 @@ class Requirements:
         distribution = self._releases.distribution(name, version, target)
         if distribution is None or isinstance(distribution, BrokenDistribution):
             return ()
-        environment = self._environments[target]
-        requirements, malformed = requirements_of(distribution, extra, environment)
+        key = (name, version, target)
+        if key not in self._required_by:
+            self._required_by[key] = RequirementsOf(distribution, self._environments[target])
+        required = self._required_by[key]
         demands = [
             Demand(
                 name=name,
@@ -64,9 +67,9 @@ class Requirements:
                 allowed=frozenset(),
                 text=f"{text[:_MAX_SHOWN]} ({NOT_PEP_508})",
             )
-            for text in malformed
+            for text in (() if extra else required.malformed)
         ]
-        for requirement in requirements:
+        for requirement in required.of(extra):
             demand = self._demand(requirement, target)
             if demand is not None:
                 demands.append(demand)

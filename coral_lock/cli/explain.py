@@ -24,8 +24,9 @@ from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
 from coral_lock.finding import ERROR
 from coral_lock.lockfile.file import load_lock
-from coral_lock.messages import printable, say, say_findings, say_warning
+from coral_lock.messages import say, say_findings, say_warning
 from coral_lock.names import GROUPS, nearest_id, normalized_name
+from coral_lock.printable import printable
 from coral_lock.resolve.selection import nearest_plugin
 from coral_lock.wording import later_version_warning
 

@@ -9,7 +9,8 @@ import sys
 import click
 
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError
-from coral_lock.messages import printable, say, say_warning
+from coral_lock.messages import say, say_warning
+from coral_lock.printable import printable
 from coral_lock.schema_files import schema_text
 from coral_lock.wording import counted
 

@@ -16,7 +16,8 @@ from coral_lock.cli.options import config_file_options
 from coral_lock.cli.place_options import places
 from coral_lock.cli.progress import terminal_reporter
 from coral_lock.derive.place import Place
-from coral_lock.messages import printable, say
+from coral_lock.messages import say
+from coral_lock.printable import printable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from coral_lock.derive.opening import open_place
 from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import has_errors
-from coral_lock.messages import printable, say, say_findings, say_warning
+from coral_lock.messages import say, say_findings, say_warning
+from coral_lock.printable import printable
 
 
 @click.command("list")

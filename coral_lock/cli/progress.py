@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from coral_lock.messages import printable
+from coral_lock.printable import printable
 from coral_lock.reporter import Reporter
 
 TYPE_CHECKING = False

@@ -54,6 +54,7 @@ def survey_all(
             no_probe=opened.no_probe,
             core_version=told.core,
             inference_version=told.inference,
+            evidence=opened.evidence,
             reporter=reporter,
             is_installed=opened.choice is None,
             follows_requirements=opened.knows_machine and not has_errors(opened.findings),
@@ -126,6 +127,7 @@ def _resolve(
         core_version=told.core,
         inference_version=told.inference,
         allow_editable=allow_editable,
+        evidence=opened.evidence,
         reporter=reporter,
         is_installed=opened.choice is None,
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from coral_lock.descriptor.model import Descriptor, HostVersions
     from coral_lock.inventory import Inventory
     from coral_lock.resolve.discovery import Probe
+    from coral_lock.resolve.evidence import Evidence
     from coral_lock.targets.machine import Machine
     from coral_lock.targets.model import Target
 
@@ -42,6 +43,7 @@ class Opened(Record):
         no_probe: why nothing is run, where nothing is.
         findings: what is wrong with the place itself.
         choice: which versions were chosen, where there were several to choose from.
+        evidence: what was learnt of distributions to choose among them.
         notes: what a user may want to know and that changes nothing.
         knows_machine: whether requirements can be evaluated for the machine that is meant.
     """
@@ -52,6 +54,7 @@ class Opened(Record):
     no_probe: str = NO_EXEC
     findings: tuple[Finding, ...] = ()
     choice: Choice | None = None
+    evidence: Evidence | None = None
     notes: tuple[str, ...] = ()
     knows_machine: bool = True
 

@@ -7,6 +7,7 @@ import os
 from coral_lock.choose.choice import choose
 from coral_lock.derive.opening import WITHOUT_TARGET, Opened
 from coral_lock.finding import ERROR, Finding, sorted_findings
+from coral_lock.resolve.evidence import Evidence
 from coral_lock.targets.environment import environment_of, this_environment
 from coral_lock.targets.spelling import doubt_of_platform
 from coral_lock.wheels.cache import WheelCache
@@ -49,6 +50,7 @@ def open_wheelhouse(
     views = {
         name: WheelhouseView(wheelhouse, environment) for name, environment in environments.items()
     }
+    evidence = Evidence()
     choice = choose(
         views,
         descriptor,
@@ -56,6 +58,7 @@ def open_wheelhouse(
         inference_version=told.inference or descriptor.host_inference,
         kept=kept,
         read_unfitting=_reader(wheelhouse),
+        evidence=evidence,
     )
     broken = (_unnamed(error) for error in wheelhouse.broken)
     return Opened(
@@ -64,6 +67,7 @@ def open_wheelhouse(
         no_probe=_NEVER_RUN,
         findings=sorted_findings({*broken, *choice.findings}),
         choice=choice,
+        evidence=evidence,
         notes=tuple(_notes([each for each in targets if each not in descriptor.targets], cache)),
     )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from coral_lock.document.keys import dotted, split_setting
 from coral_lock.document.mistakes import Mistakes
-from coral_lock.document.node import INVALID, MAX_DEPTH, Node, Place, shortened
+from coral_lock.document.node import INVALID, MAX_DEPTH, Node, Place
 from coral_lock.document.node_builder import NodeBuilder
 from coral_lock.errors import InputError
+from coral_lock.printable import shortened
 
 _MAY_BE_SHOWN = frozenset(
     {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from coral_lock.document.node import shortened
 from coral_lock.errors import InputError
+from coral_lock.printable import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

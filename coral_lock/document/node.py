@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.canonical_json import quote
+from coral_lock.printable import shortened
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
@@ -76,10 +77,5 @@ _LONGEST_SHOWN = 60
 def shown(node: Node) -> str:
     """Return the value of `node` for a message as it was written, cut short when it is long."""
     if isinstance(node.value, str):
-        return quote(shortened(node.value))
-    return shortened(node.text) if node.text else kind(node)
-
-
-def shortened(text: str, limit: int = _LONGEST_SHOWN) -> str:
-    """Return `text`, cut at `limit` characters so that a message stays readable."""
-    return text if len(text) <= limit else f"{text[:limit]}…"
+        return quote(shortened(node.value, _LONGEST_SHOWN))
+    return shortened(node.text, _LONGEST_SHOWN) if node.text else kind(node)

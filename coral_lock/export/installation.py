@@ -8,6 +8,7 @@ from coral_lock.export.locked_wheels import find_locked_wheels
 from coral_lock.export.model import Installation, Pin, marker_of
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
 from coral_lock.lockfile.parts import part_of
+from coral_lock.printable import shortened
 from coral_lock.targets.wheel_tags import fits
 from coral_lock.verification.coverage import named_target
 
@@ -179,7 +180,7 @@ def _odd_versions(lock: Lock, distributions: Sequence[LockedDistribution]) -> It
                 subject=name,
                 summary=f"the lock's version of `{name}` isn't one that installers understand",
                 expected="a version (PEP 440)",
-                found=quote(version[:_LONGEST_SHOWN]),
+                found=quote(shortened(version, _LONGEST_SHOWN)),
                 hint="find out who wrote the lock, and lock again",
             )
 

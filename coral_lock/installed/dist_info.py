@@ -13,17 +13,30 @@ from coral_lock.inventory import EntryPoint
 from coral_lock.names import ENTRY_POINT_GROUPS, ENTRY_POINT_PREFIX, is_object_reference
 from coral_lock.record import Record
 from coral_lock.safe_read import read_regular_file
+from coral_lock.targets.model import MAX_TAGS, tag_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 MAX_ENTRY_POINTS = 1000
 """How many plugins' entry points a distribution may declare."""
 
 _LONGEST_REFERENCE = 500
 MAX_METADATA_BYTES = 8 << 20
-MAX_RECORD_BYTES = 64 << 20
+"""How large METADATA may be, with the description that is its body."""
+
+MAX_ENTRY_POINTS_BYTES = 1 << 20
+MAX_WHEEL_BYTES = 1 << 16
+MAX_RECORD_BYTES = 32 << 20
+MAX_RECORD_ROWS = 200_000
+MAX_REQUIREMENTS = 10_000
+_MAX_HEADER = 1 << 20
+_MAX_DIRECT_URL_BYTES = 1 << 16
+_LONGEST_PATH = 4096
+_MAX_PARTS = 100
+_PLAIN_PATH = 255
+"""How long a path may be without a look at its parts."""
 
 
 class Location(Record):
@@ -86,33 +99,47 @@ def parse_metadata(text: str, where: str) -> Metadata:
     Raises:
         BrokenDistributionError: it lacks name or version.
     """
+    header = _header(text)
+    if len(header) > _MAX_HEADER:
+        raise _broken_metadata(f"METADATA has more than {_MAX_HEADER >> 20} MiB of fields", where)
     fields: dict[str, list[str]] = {}
-    for field, value in header_fields(text):
+    for field, value in header_fields(header):
         fields.setdefault(field, []).append(value)
     name, version = fields.get("name", [""])[0], fields.get("version", [""])[0]
     if not name or not version or not (name + version).isprintable():
-        raise BrokenDistributionError(
-            "METADATA states no name and version",
-            code="plugin-broken",
-            where=where,
-            hint="reinstall the distribution",
+        raise _broken_metadata("METADATA states no name and version", where)
+    requires = fields.get("requires-dist", [])
+    if len(requires) > MAX_REQUIREMENTS:
+        raise _broken_metadata(
+            f"METADATA states more than {MAX_REQUIREMENTS:,} requirements", where
         )
     return Metadata(
         name=name,
         version=version,
-        requires=tuple(sorted(set(fields.get("requires-dist", [])))),
+        requires=tuple(sorted(set(requires))),
         requires_python=fields.get("requires-python", [None])[0] or None,
     )
+
+
+def _broken_metadata(message: str, where: str) -> BrokenDistributionError:
+    return BrokenDistributionError(
+        message, code="plugin-broken", where=where, hint="reinstall the distribution"
+    )
+
+
+def _header(text: str) -> str:
+    """Return a text up to the first empty line, with plain line ends."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "" if text.startswith("\n") else text.partition("\n\n")[0]
 
 
 def header_fields(text: str) -> Iterator[tuple[str, str]]:
     """Yield the header fields up to the first empty line, continuation lines joined."""
     field, parts = "", [""]
-    if "\r" in text:
-        text = text.replace("\r\n", "\n").replace("\r", "\n")
-    for line in text.split("\n"):
+    for line in _header(text).split("\n"):
         if not line:
-            break
+            continue
         if line[0] in " \t":
             parts.append(line.strip())
             continue
@@ -130,7 +157,7 @@ def read_wheel_tag(location: Location) -> str:
     Raises:
         BrokenDistributionError: there is no WHEEL, or no well-formed tag in it.
     """
-    return parse_wheel_tag(read_text(location, "WHEEL") or "", location.path)
+    return parse_wheel_tag(read_text(location, "WHEEL", MAX_WHEEL_BYTES) or "", location.path)
 
 
 def parse_wheel_tag(text: str, where: str) -> str:
@@ -143,14 +170,20 @@ def parse_wheel_tag(text: str, where: str) -> str:
     """
     tags = [value.split("-") for field, value in header_fields(text) if field == "tag"]
     columns = [{one for part in parts for one in part.split(".")} for parts in zip(*tags)]
+    tag = "-".join(".".join(sorted(column)) for column in columns)
+    problem = None
     if not columns or any(len(tag) != 3 for tag in tags) or any("" in each for each in columns):
+        problem = "the distribution wasn't installed from a wheel: WHEEL states no tag"
+    elif tag_count(tag) > MAX_TAGS:
+        problem = f"WHEEL states more than {MAX_TAGS:,} tags"
+    if problem:
         raise BrokenDistributionError(
-            "the distribution wasn't installed from a wheel: WHEEL states no tag",
+            problem,
             code="unusable-record",
             where=where,
             hint="reinstall it from a wheel with pip or uv",
         )
-    return "-".join(".".join(sorted(column)) for column in columns)
+    return tag
 
 
 def read_record(location: Location) -> dict[str, tuple[str, int | None]]:
@@ -164,15 +197,20 @@ def read_record(location: Location) -> dict[str, tuple[str, int | None]]:
         BrokenDistributionError: there is no RECORD, it lists nothing, or it lists a path
             that leaves the site root and comes back.
     """
-    text = read_text(location, "RECORD", MAX_RECORD_BYTES)
+    text = read_text(location, "RECORD", MAX_RECORD_BYTES) or ""
+    if text.count("\n") > MAX_RECORD_ROWS:
+        raise _unusable_record(f"RECORD lists more than {MAX_RECORD_ROWS:,} files", location)
     rows: dict[str, tuple[str, int | None]] = {}
-    for path, digest, size in _record_rows(text or "", location):
+    for path, digest, size in _record_rows(text, location):
         if path.startswith(("/", "\\")) or (".." in path and ".." in path.split("/")):
             _refuse_disguised(path, location)
             continue
         if "./" in path or "//" in path or path.endswith("/"):
             path = "/".join(part for part in path.split("/") if part not in ("", "."))
         rows[path] = (digest, int(size) if _is_size(size) else None)
+    problem = _endless_path(rows)
+    if problem:
+        raise _unusable_record(problem, location)
     if f"{location.directory}/METADATA" not in rows:
         raise BrokenDistributionError(
             "RECORD is absent or doesn't list the distribution's own files",
@@ -181,6 +219,25 @@ def read_record(location: Location) -> dict[str, tuple[str, int | None]]:
             hint="reinstall the distribution from a wheel with pip or uv",
         )
     return {path: rows[path] for path in sorted(rows)}
+
+
+def _endless_path(paths: Collection[str]) -> str | None:
+    """Return why one of RECORD's paths is no file's, or None."""
+    longest = max(map(len, paths), default=0)
+    if longest > _LONGEST_PATH:
+        return f"RECORD lists a path of more than {_LONGEST_PATH:,} characters"
+    if longest > _PLAIN_PATH and any(path.count("/") >= _MAX_PARTS for path in paths):
+        return f"RECORD lists a path of more than {_MAX_PARTS} parts"
+    return None
+
+
+def _unusable_record(message: str, location: Location) -> BrokenDistributionError:
+    return BrokenDistributionError(
+        message,
+        code="unusable-record",
+        where=os.path.join(location.path, "RECORD"),
+        hint="reinstall the distribution from a wheel you trust",
+    )
 
 
 def _is_size(text: str) -> bool:
@@ -209,12 +266,7 @@ def _quoted_record_rows(text: str, location: Location) -> Iterator[tuple[str, st
                 path, digest, size = (*row, "", "")[:3]
                 yield path, digest, size
     except csv.Error as error:
-        raise BrokenDistributionError(
-            f"RECORD can't be read: {error}",
-            code="unusable-record",
-            where=os.path.join(location.path, "RECORD"),
-            hint="reinstall the distribution from a wheel you trust",
-        ) from None
+        raise _unusable_record(f"RECORD can't be read: {error}", location) from None
 
 
 def _refuse_disguised(path: str, location: Location) -> None:
@@ -223,11 +275,9 @@ def _refuse_disguised(path: str, location: Location) -> None:
     if os.path.commonpath((target, os.path.abspath(location.root))) == os.path.abspath(
         location.root
     ):
-        raise BrokenDistributionError(
-            f"RECORD lists a file of the site directory by a roundabout path: `{path}`",
-            code="unusable-record",
-            where=os.path.join(location.path, "RECORD"),
-            hint="reinstall the distribution from a wheel you trust",
+        shown = path[:_PLAIN_PATH]
+        raise _unusable_record(
+            f"RECORD lists a file of the site directory by a roundabout path: `{shown}`", location
         )
 
 
@@ -251,7 +301,7 @@ def read_entry_points_text(location: Location) -> str:
     Raises:
         BrokenDistributionError: it can't be read.
     """
-    text = read_text(location, "entry_points.txt") or ""
+    text = read_text(location, "entry_points.txt", MAX_ENTRY_POINTS_BYTES) or ""
     return text if ENTRY_POINT_PREFIX in text else ""
 
 
@@ -336,7 +386,7 @@ def project_directory(location: Location) -> str | None:
 
 def _editable_url(location: Location) -> str | None:
     """Return the URL of an editable install, empty where none is stated; None for others."""
-    text = read_text(location, "direct_url.json")
+    text = read_text(location, "direct_url.json", _MAX_DIRECT_URL_BYTES)
     if text is None or "editable" not in text:
         return None
     import json

@@ -17,7 +17,7 @@ from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from coral_lock.installed.dist_info import Location
 
@@ -81,8 +81,7 @@ def refuse_links(location: Location, files: InstalledFiles) -> None:
         BrokenDistributionError: a file, or a directory above it in the site root, is a link.
     """
     paths = {*files.recorded, f"{location.directory}/RECORD"}
-    places = paths.union(*map(_parents, paths))
-    for place in sorted(places):
+    for place in sorted(_with_parents(paths)):
         if os.path.islink(files.locate(place)):
             raise BrokenDistributionError(
                 f"`{place}` is a link, and where it leads on the machine can't be told",
@@ -141,13 +140,11 @@ def find_strays(files: InstalledFiles) -> tuple[str, ...]:
     """
     known = files.recorded
     own = {path.rpartition("/")[0] for path in known} - {""}
-    tops = [
-        directory
-        for directory in sorted(own)
-        if not any(parent in own for parent in _parents(directory))
-    ]
+    outside = {"": True}
     strays: list[str] = []
-    for top in tops:
+    for top in sorted(own):
+        if not _is_outside(top.rpartition("/")[0], own, outside):
+            continue
         for path in _walk(files.root, top):
             if path not in known and not is_added_by_installers(path):
                 strays.append(path)
@@ -156,9 +153,25 @@ def find_strays(files: InstalledFiles) -> tuple[str, ...]:
     return tuple(sorted(strays))
 
 
-def _parents(directory: str) -> Iterator[str]:
-    while directory := directory.rpartition("/")[0]:
-        yield directory
+def _with_parents(paths: Iterable[str]) -> set[str]:
+    """Return paths and all directories above them."""
+    found: set[str] = set()
+    for path in paths:
+        while path and path not in found:
+            found.add(path)
+            path = path.rpartition("/")[0]
+    return found
+
+
+def _is_outside(directory: str, own: Collection[str], known: dict[str, bool]) -> bool:
+    """Whether a directory is neither one of a distribution's own nor in one; `known` grows."""
+    above: list[str] = []
+    while directory not in known and directory not in own:
+        above.append(directory)
+        directory = directory.rpartition("/")[0]
+    is_outside = directory not in own and known[directory]
+    known.update(dict.fromkeys(above, is_outside))
+    return is_outside
 
 
 def _walk(root: str, top: str) -> Iterator[str]:

@@ -125,13 +125,3 @@ def _namespace_places(name: str, search: Sequence[str] | None) -> tuple[str, ...
             spec = finder.find_spec(name) if finder is not None else None
             places.extend((spec and spec.submodule_search_locations) or ())
     return tuple(places)
-
-
-def is_source_of(module: str, path: str) -> bool:
-    """Whether the file at `path`, relative to a site root, can hold that module."""
-    stem = module.replace(".", "/")
-    if not path.startswith(stem):
-        return False
-    rest = path[len(stem) :]
-    rest = rest.removeprefix("/__init__")
-    return rest.startswith(".") and rest.endswith((".py", ".so", ".pyd")) and "/" not in rest

@@ -16,6 +16,7 @@ from coral_lock.names import (
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.overrides import OVERRIDE_SECTIONS
 from coral_lock.record import Record
+from coral_lock.targets.model import MAX_TAGS, tag_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -258,6 +259,11 @@ def _check_distribution(distribution: LockedDistribution, distributions: Iterabl
     _require_unicode(distribution.version, f"{place}.version")
     for tag, digest in distribution.digests.items():
         _require_unicode(tag, f"{place}.digests")
+        if tag_count(tag) > MAX_TAGS:
+            raise InvalidLockError(
+                f"a wheel tag stands for at most {MAX_TAGS} tags",
+                path=join_path(f"{place}.digests", tag),
+            )
         if not is_digest(digest):
             raise InvalidLockError(
                 f"a digest is `t1:` and 44 characters of base64, not `{digest}`",

@@ -8,7 +8,9 @@ from coral_lock.names import GROUPS, split_plugin_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
+
+_MAX_NAMED = 20
 
 
 class CycleError(InvalidLockError):
@@ -33,28 +35,51 @@ def activation_order(after: Mapping[str, Collection[str]]) -> tuple[str, ...]:
     Raises:
         CycleError: plugins wait for each other, or for one of a later group.
     """
+    groups: dict[str, list[str]] = {group: [] for group in GROUPS}
+    for identifier in sorted(after):
+        groups[split_plugin_id(identifier)[0]].append(identifier)
     order: list[str] = []
-    for group in GROUPS:
+    for group, identifiers in groups.items():
         waiting = {
             identifier: {other for other in after[identifier] if other in after}
-            for identifier in sorted(after)
-            if split_plugin_id(identifier)[0] == group
+            for identifier in identifiers
         }
         _refuse_later_groups(waiting, group)
-        done = set(order)
-        while waiting:
-            ready = [identifier for identifier, others in waiting.items() if others <= done]
-            if not ready:
-                cycle = _find_cycle(waiting)
-                raise CycleError(
-                    "plugins wait for each other: "
-                    + " → ".join(f"`{identifier}`" for identifier in (*cycle, cycle[0])),
-                    cycle,
-                )
-            order.append(ready[0])
-            done.add(ready[0])
-            del waiting[ready[0]]
+        # Those of an earlier group are done.
+        waiting = {
+            identifier: {other for other in others if other in waiting}
+            for identifier, others in waiting.items()
+        }
+        order.extend(_ordered(waiting) if any(waiting.values()) else identifiers)
     return tuple(order)
+
+
+def _ordered(waiting: dict[str, set[str]]) -> Iterator[str]:
+    """Yield ids so that each comes behind those that it waits for, else sorted; `waiting` is used
+    up, and holds nothing but ids that are keys."""
+    # A start whose plugins have no order doesn't pay for it.
+    from heapq import heapify, heappop, heappush
+
+    followers: dict[str, list[str]] = {}
+    for identifier, others in waiting.items():
+        for other in others:
+            followers.setdefault(other, []).append(identifier)
+    ready = [identifier for identifier, others in waiting.items() if not others]
+    heapify(ready)
+    while ready:
+        first = heappop(ready)
+        yield first
+        del waiting[first]
+        for follower in followers.get(first, ()):
+            waiting[follower].discard(first)
+            if not waiting[follower]:
+                heappush(ready, follower)
+    if waiting:
+        cycle = _find_cycle(waiting)
+        shown = [f"`{identifier}`" for identifier in (*cycle, cycle[0])]
+        if len(shown) > _MAX_NAMED:
+            shown[_MAX_NAMED - 1 : -1] = ["…"]
+        raise CycleError(f"plugins wait for each other: {' → '.join(shown)}", cycle)
 
 
 def _refuse_later_groups(waiting: Mapping[str, Collection[str]], group: str) -> None:
@@ -70,11 +95,11 @@ def _refuse_later_groups(waiting: Mapping[str, Collection[str]], group: str) -> 
 
 def _find_cycle(waiting: Mapping[str, Collection[str]]) -> tuple[str, ...]:
     """Return a cycle, starting from its smallest id; each id waits for the next."""
-    path: list[str] = []
+    path: dict[str, None] = {}
     current = min(waiting)
     while current not in path:
-        path.append(current)
-        current = min(other for other in waiting[current] if other in waiting)
-    cycle = path[path.index(current) :]
+        path[current] = None
+        current = min(waiting[current])
+    cycle = list(path)[list(path).index(current) :]
     start = cycle.index(min(cycle))
     return tuple(cycle[start:] + cycle[:start])

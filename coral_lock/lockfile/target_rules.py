@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coral_lock.canonical_json import join_path
 from coral_lock.errors import InvalidLockError
-from coral_lock.targets.model import MAX_TARGETS
+from coral_lock.targets.model import MAX_TARGETS, tag_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     Entry: TypeAlias = LockedPlugin | ExcludedPlugin | LockedDistribution
 
+_MAX_TAG_CHECKS = 1_000_000
+"""How often a wheel tag is held against a target: a real lock of ten targets comes to 100,000."""
+
 
 def check_targets(lock: Lock) -> None:
     """Hold that entries name targets as they are, and find there what they refer to.
@@ -34,10 +37,11 @@ def check_targets(lock: Lock) -> None:
     if len(names) > MAX_TARGETS:
         raise InvalidLockError(f"a lock has at most {MAX_TARGETS} targets", path="targets")
     _check_python(lock, names)
+    known = frozenset(names)
     for field, key in (("plugins", "id"), ("excluded", "id"), ("distributions", "name")):
         for entry in getattr(lock, field):
             place = join_path(field, getattr(entry, key))
-            _check_names(entry.targets, names, f"{place}.targets")
+            _check_names(entry.targets, known, f"{place}.targets")
     for distribution in lock.distributions:
         _check_target_requires(distribution, distribution.targets or names)
     _check_digests(lock)
@@ -55,7 +59,7 @@ def _check_python(lock: Lock, names: Sequence[str]) -> None:
         raise InvalidLockError("without targets the host says the version of Python", path="host")
 
 
-def _check_names(chosen: Sequence[str], names: Sequence[str], place: str) -> None:
+def _check_names(chosen: Sequence[str], names: frozenset[str], place: str) -> None:
     """Hold that the targets of an entry are some of the lock's; for all it names none."""
     if not chosen:
         return
@@ -102,15 +106,18 @@ def _check_digests(lock: Lock) -> None:
     # A start with a lock without targets doesn't pay for it.
     from coral_lock.targets.wheel_tags import fits
 
+    checks = 0
     for distribution in lock.distributions:
         if not distribution.digests:
             continue
         place = join_path("distributions", distribution.name) + ".digests"
+        own_targets = frozenset(distribution.targets)
         needing = [
-            target
-            for target in lock.targets
-            if not distribution.targets or target.name in distribution.targets
+            target for target in lock.targets if not own_targets or target.name in own_targets
         ]
+        checks += sum(map(tag_count, distribution.digests)) * len(needing)
+        if checks > _MAX_TAG_CHECKS:
+            raise InvalidLockError("the lock has too many wheel tags for its targets", path=place)
         useless = set(distribution.digests)
         for target in needing:
             fitting = {tag for tag in distribution.digests if fits(tag, target)}
@@ -127,8 +134,9 @@ def _check_digests(lock: Lock) -> None:
 
 
 def _check_keys(values: Mapping[str, object], targets: Iterable[str], place: str) -> None:
+    known = frozenset(targets)
     for target in values:
-        if target not in targets:
+        if target not in known:
             raise InvalidLockError(
                 f"`{target}` isn't a target that this is for", path=join_path(place, target)
             )
@@ -199,37 +207,37 @@ def _share_a_target(one: Entry, other: Entry) -> bool:
 def _check_references(lock: Lock, names: Sequence[str]) -> None:
     """Hold that what an entry refers to is there for each of its targets."""
     distributions = {distribution.name: distribution for distribution in lock.distributions}
-    known: dict[str, list[Entry]] = {}
+    every = frozenset(names)
+    known: dict[str, set[str]] = {}
     for plugin in lock.plugins:
-        known.setdefault(plugin.id, []).append(plugin)
+        known.setdefault(plugin.id, set()).update(plugin.targets or names)
     for excluded in lock.excluded:
-        known.setdefault(base_id(excluded), []).append(excluded)
+        known.setdefault(base_id(excluded), set()).update(excluded.targets or names)
+    targets_of = {name: frozenset(each.targets) for name, each in distributions.items()}
+
+    def require_locked(name: str, targets: frozenset[str], place: str) -> None:
+        missing = targets - targets_of[name] if targets_of[name] else None
+        if missing:
+            raise InvalidLockError(
+                f"`{name}` isn't locked for the target `{min(missing)}`", path=place
+            )
+
     for plugin in lock.plugins:
         place = join_path("plugins", plugin.id)
-        provider = distributions[plugin.distribution]
-        _require_locked(provider, plugin.targets or names, f"{place}.distribution")
+        own = frozenset(plugin.targets) or every
+        require_locked(plugin.distribution, own, f"{place}.distribution")
         for index, identifier in enumerate(plugin.after):
-            if not any(_share_a_target(plugin, other) for other in known[identifier]):
+            if own.isdisjoint(known[identifier]):
                 raise InvalidLockError(
                     f"`{identifier}` is a plugin of other targets only",
                     path=join_path(f"{place}.after", index),
                 )
     for distribution in lock.distributions:
         place = join_path("distributions", distribution.name)
+        own = targets_of[distribution.name] or every
         for name in distribution.requires:
-            targets = distribution.targets or names
-            _require_locked(distributions[name], targets, f"{place}.requires")
+            require_locked(name, own, f"{place}.requires")
         for target, required in distribution.target_requires.items():
+            path = join_path(f"{place}.target_requires", target)
             for name in required:
-                path = join_path(f"{place}.target_requires", target)
-                _require_locked(distributions[name], (target,), path)
-
-
-def _require_locked(distribution: LockedDistribution, targets: Iterable[str], place: str) -> None:
-    if not distribution.targets:
-        return
-    for target in targets:
-        if target not in distribution.targets:
-            raise InvalidLockError(
-                f"`{distribution.name}` isn't locked for the target `{target}`", path=place
-            )
+                require_locked(name, frozenset((target,)), path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from coral_lock.errors import InputError
+from coral_lock.printable import printable, shortened
 from coral_lock.probe.interpreter_answer import AnswerError, facts_of_answer
 from coral_lock.probe.isolated_run import run_isolated
 from coral_lock.probe.pth_files import with_pth_entries
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 TIME_LIMIT = 10.0
 OLDEST = (3, 10)
-_MAX_SHOWN = 200
 _CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "interpreter_child.py")
 _VERSION_PROGRAM = "import sys; print('%d.%d.%d' % tuple(sys.version_info[:3]))"
 _PLACES = (("bin", "python"), ("bin", "python3"), ("Scripts", "python.exe"))
@@ -169,8 +169,7 @@ def _first_line(output: str) -> str:
     lines = [line for line in output.splitlines() if line.strip()]
     if not lines:
         return "nothing"
-    line = "".join(c if c.isprintable() else "?" for c in lines[0].strip()[: _MAX_SHOWN + 1])
-    return line if len(line) <= _MAX_SHOWN else f"{line[:_MAX_SHOWN]}…"
+    return printable(shortened(lines[0].strip()))
 
 
 def _interpreter(facts: InterpreterFacts) -> Interpreter:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
+from coral_lock.errors import InputError
 from coral_lock.inventory import BrokenDistribution
 from coral_lock.names import normalized_name
 from coral_lock.record import Record
@@ -22,6 +24,12 @@ NOT_PEP_508 = "a requirement that isn't PEP 508"
 
 _LONGEST_REQUIREMENT = 4000
 """How many characters a requirement may have; longer ones would keep a parser busy."""
+
+_LONGEST_KEPT = 300
+_MAX_EVALUATED = 1 << 26
+"""How many characters of markers are evaluated for a distribution; some seconds."""
+
+_EXTRA = re.compile(r'\bextra == "([^"]*)"')
 
 
 class Unmet(Record):
@@ -83,6 +91,7 @@ def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str
     edges: dict[str, set[str]] = {}
     unmet: set[tuple[str, str, str]] = set()
     broken: dict[str, BrokenDistribution] = {}
+    required_by: dict[str, RequirementsOf] = {}
     while waiting:
         name, extra = waiting.pop()
         distribution = inventory.find(name)
@@ -96,9 +105,11 @@ def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str
             continue
         if environment is None:
             environment = inventory.marker_environment()
-        requirements, malformed = requirements_of(distribution, extra, environment)
-        unmet.update((name, text[:200], NOT_PEP_508) for text in malformed)
-        for requirement in requirements:
+        if name not in required_by:
+            required_by[name] = RequirementsOf(distribution, environment)
+            malformed = required_by[name].malformed
+            unmet.update((name, text[:200], NOT_PEP_508) for text in malformed)
+        for requirement in required_by[name].of(extra):
             required = normalized_name(requirement.name)
             found = _find(required, requirement, inventory, provided)
             if found is not None:
@@ -119,48 +130,95 @@ def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str
     )
 
 
-def requirements_of(
-    distribution: Distribution, extra: str, environment: Mapping[str, str]
-) -> tuple[tuple[Requirement, ...], tuple[str, ...]]:
-    """Return the requirements that hold for an extra, and those that aren't PEP 508.
+class RequirementsOf:
+    """What a distribution requires in an environment, evaluated once for each extra.
 
     Args:
         distribution: whose `Requires-Dist` it is.
-        extra: the extra, or an empty string for none.
         environment: the marker environment, without `extra`.
+
+    Attributes:
+        malformed: the requirements that aren't PEP 508.
     """
-    if not distribution.requires:
-        return (), ()
-    from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+
+    def __init__(self, distribution: Distribution, environment: Mapping[str, str]) -> None:
+        self._name = distribution.name
+        self._environment = environment
+        self._left = _MAX_EVALUATED
+        self._of_all: list[Requirement] = []
+        self._of_extra: dict[str, list[Requirement]] = {}
+        self._undecided: list[Requirement] = []
+        malformed = []
+        for text in distribution.requires:
+            requirement = _parsed(text)
+            if requirement is None or not self._take_in(requirement):
+                malformed.append(text)
+        self.malformed = tuple(malformed)
+
+    def of(self, extra: str) -> tuple[Requirement, ...]:
+        """Return what is required without an extra, or what an extra adds to that.
+
+        Args:
+            extra: the extra, or an empty string for none.
+
+        Raises:
+            InputError: the requirements for extras are more than is evaluated.
+        """
+        if not extra:
+            return tuple(self._of_all)
+        candidates = (*self._of_extra.get(normalized_name(extra), ()), *self._undecided)
+        return tuple(requirement for requirement in candidates if self._holds(requirement, extra))
+
+    def _take_in(self, requirement: Requirement) -> bool:
+        """File a requirement under the extras that it is for; return whether it means anything."""
+        holds = self._holds(requirement, "")
+        if holds is None:
+            return False
+        if holds:
+            self._of_all.append(requirement)
+        marker = str(requirement.marker or "")
+        if "extra" not in marker:
+            return True
+        extras = set(map(normalized_name, _EXTRA.findall(marker)))
+        if "extra" in _EXTRA.sub("", marker):
+            self._undecided.append(requirement)
+        else:
+            for extra in extras:
+                self._of_extra.setdefault(extra, []).append(requirement)
+        return True
+
+    def _holds(self, requirement: Requirement, extra: str) -> bool | None:
+        """Whether a requirement holds; None where its marker means nothing."""
+        if requirement.marker is None:
+            return True
+        from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+
+        self._left -= len(str(requirement.marker))
+        if self._left < 0:
+            raise InputError(
+                f"`{self._name}` states more requirements for extras than are evaluated",
+                hint=f"do without `{self._name}`, or report it to its authors",
+            )
+        try:
+            return requirement.marker.evaluate({**self._environment, "extra": extra})
+        except (UndefinedComparison, UndefinedEnvironmentName, RecursionError, ValueError):
+            return None
+
+
+def _parsed(text: str) -> Requirement | None:
+    """Return a requirement, or None where it isn't PEP 508."""
+    if len(text) > _LONGEST_REQUIREMENT:
+        return None
     from packaging.requirements import InvalidRequirement
 
-    requirements = []
-    malformed = []
-    for text in distribution.requires:
-        if len(text) > _LONGEST_REQUIREMENT:
-            malformed.append(text)
-            continue
-        try:
-            requirement = _parsed(text)
-            holds = requirement.marker is None or requirement.marker.evaluate(
-                {**environment, "extra": extra}
-            )
-        except (
-            InvalidRequirement,
-            UndefinedComparison,
-            UndefinedEnvironmentName,
-            RecursionError,
-            ValueError,
-        ):
-            malformed.append(text)
-            continue
-        if holds:
-            requirements.append(requirement)
-    return tuple(requirements), tuple(malformed)
+    try:
+        return _kept(text) if len(text) < _LONGEST_KEPT else _kept.__wrapped__(text)
+    except (InvalidRequirement, RecursionError, ValueError):
+        return None
 
 
 @lru_cache(maxsize=1 << 16)
-def _parsed(text: str) -> Requirement:
+def _kept(text: str) -> Requirement:
     from packaging.requirements import Requirement
 
     return Requirement(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coral_lock.budget import OverBudgetError
 from coral_lock.errors import UnreadableSourceError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.inventory import BrokenDistribution
@@ -11,8 +12,8 @@ from coral_lock.plugin.facts import MANIFEST, PROBE, STATIC, FactsError
 from coral_lock.plugin.terms import NO_TERMS
 from coral_lock.probe.run import ProbeError
 from coral_lock.record import Record
-from coral_lock.resolve.manifests import DistributionManifests, ManifestError
-from coral_lock.static.evaluation import NotEvaluableError, evaluate
+from coral_lock.resolve.evidence import Evidence, ManifestError
+from coral_lock.static.source import NotEvaluableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from coral_lock.plugin.facts import PluginFacts
     from coral_lock.plugin.terms import PluginTerms
     from coral_lock.reporter import Reporter
+    from coral_lock.resolve.evidence import DistributionEvidence
 
     Probe = Callable[[EntryPoint], tuple[PluginFacts, ...]]
 
@@ -60,7 +62,11 @@ class Discovery(Record):
 
 
 def discover(
-    inventory: Inventory, probe: Probe | None, reporter: Reporter, no_probe: str = NO_EXEC
+    inventory: Inventory,
+    probe: Probe | None,
+    reporter: Reporter,
+    no_probe: str = NO_EXEC,
+    evidence: Evidence | None = None,
 ) -> Discovery:
     """Return the plugins of an inventory.
 
@@ -72,8 +78,13 @@ def discover(
         probe: learns the specs of an entry point in a fresh interpreter; None forbids it.
         reporter: is told of the probes, as they take long.
         no_probe: why there is no probe, where there is none.
+        evidence: what was learnt of distributions before in this run.
+
+    Raises:
+        RunOverBudgetError: learning about all distributions costs too much.
     """
-    learner = _Learner(inventory, probe, reporter, no_probe)
+    learner = _Learner(probe, reporter, no_probe)
+    evidence = evidence or Evidence()
     plugins: list[DiscoveredPlugin] = []
     broken: list[BrokenDistribution] = []
     findings: list[Finding] = []
@@ -81,10 +92,11 @@ def discover(
         if isinstance(distribution, BrokenDistribution):
             broken.append(distribution)
             continue
-        manifests = DistributionManifests(distribution, inventory)
+        told = evidence.of(distribution, inventory)
         for entry_point in distribution.entry_points:
-            plugins.extend(learner.learn(entry_point, distribution, manifests))
-        findings.extend(manifests.undeclared())
+            plugins.extend(learner.learn(entry_point, distribution, told))
+        told.forget_sources()
+        findings.extend(told.undeclared())
         findings.extend(_of_unknown_groups(distribution))
     plugins.sort(key=lambda plugin: (plugin.id, plugin.distribution.name, plugin.entry_point.name))
     return Discovery(plugins=tuple(plugins), broken=tuple(broken), findings=tuple(findings))
@@ -113,10 +125,7 @@ def _of_unknown_groups(distribution: Distribution) -> Iterator[Finding]:
 class _Learner:
     """Learns what entry points yield, from the first evidence that there is."""
 
-    def __init__(
-        self, inventory: Inventory, probe: Probe | None, reporter: Reporter, no_probe: str
-    ) -> None:
-        self._inventory = inventory
+    def __init__(self, probe: Probe | None, reporter: Reporter, no_probe: str) -> None:
         self._probe = probe
         self._reporter = reporter
         self._no_probe = no_probe
@@ -125,35 +134,36 @@ class _Learner:
         self,
         entry_point: EntryPoint,
         distribution: Distribution,
-        manifests: DistributionManifests,
+        evidence: DistributionEvidence,
     ) -> Iterator[DiscoveredPlugin]:
         """Yield the plugins of an entry point, or one that says why they can't be learnt."""
         try:
-            declared = manifests.of(entry_point)
+            declared = evidence.declared(entry_point)
             if declared:
                 for plugin in declared:
                     yield _discovered(
                         entry_point, distribution, plugin.facts, MANIFEST, terms=plugin.terms
                     )
                 return
-            specs, evidence = self._evaluated_or_probed(entry_point, distribution)
+            specs, kind = self._evaluated_or_probed(entry_point, evidence)
         except (FactsError, ManifestError, ProbeError) as error:
             yield _unknown(entry_point, distribution, error)
             return
         for facts in specs:
-            yield _discovered(entry_point, distribution, facts, evidence)
+            yield _discovered(entry_point, distribution, facts, kind)
 
     def _evaluated_or_probed(
-        self, entry_point: EntryPoint, distribution: Distribution
+        self, entry_point: EntryPoint, evidence: DistributionEvidence
     ) -> tuple[Sequence[PluginFacts], str]:
         try:
-            specs = evaluate(
-                entry_point, lambda path: self._inventory.read_source(distribution.name, path)
-            )
-            return specs, STATIC
+            return evidence.evaluated(entry_point), STATIC
         except (NotEvaluableError, UnreadableSourceError) as error:
             if self._probe is None:
                 raise ProbeError(f"{error}, and {self._no_probe}") from None
+        try:
+            evidence.allowance.probe()
+        except OverBudgetError as error:
+            raise ProbeError(str(error)) from None
         self._reporter.probing(entry_point.value)
         return self._probe(entry_point), PROBE
 

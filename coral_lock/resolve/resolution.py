@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from coral_lock.inventory import Inventory
     from coral_lock.resolve.closure import Closure, Unmet
     from coral_lock.resolve.discovery import DiscoveredPlugin, Probe
+    from coral_lock.resolve.evidence import Evidence
     from coral_lock.resolve.selection import Decision
 
 
@@ -62,6 +63,7 @@ def survey(
     no_probe: str = NO_EXEC,
     core_version: str | None = None,
     inference_version: str | None = None,
+    evidence: Evidence | None = None,
     reporter: Reporter | None = None,
     is_installed: bool = False,
     follows_requirements: bool = True,
@@ -75,6 +77,7 @@ def survey(
         no_probe: why it is forbidden, where it is.
         core_version: the version of the core host where the inventory has none.
         inference_version: the version of the inference host, likewise.
+        evidence: what was learnt of distributions before in this run.
         reporter: is told of progress.
         is_installed: whether the inventory is what is installed. Then what a plugin requires
             and is there in another version is a warning: it is what will be imported. Else
@@ -83,7 +86,7 @@ def survey(
             an inventory that knows its machine.
     """
     host, host_findings = find_host(inventory, core_version, inference_version, descriptor)
-    discovery = discover(inventory, probe, reporter or Reporter(), no_probe)
+    discovery = discover(inventory, probe, reporter or Reporter(), no_probe, evidence)
     selection = select(discovery.plugins, descriptor, host, inventory)
     if discovery.broken:
         # What is broken may be what would offer it.
@@ -124,6 +127,7 @@ def resolve(
     core_version: str | None = None,
     inference_version: str | None = None,
     allow_editable: bool = False,
+    evidence: Evidence | None = None,
     reporter: Reporter | None = None,
     is_installed: bool = False,
 ) -> Resolution:
@@ -140,6 +144,7 @@ def resolve(
         no_probe=no_probe,
         core_version=core_version,
         inference_version=inference_version,
+        evidence=evidence,
         reporter=reporter,
         is_installed=is_installed,
     )

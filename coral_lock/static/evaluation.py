@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import _ast
 
+from coral_lock.budget import OverBudgetError
 from coral_lock.names import is_object_reference
 from coral_lock.plugin.facts import facts_from_fields
 from coral_lock.plugin.live_spec import ACTIVATE, SpecError, classify_signature
@@ -17,7 +18,7 @@ from coral_lock.static.factory import check_definition, result_of_body
 from coral_lock.static.hazards import Reliance, check_hazards
 from coral_lock.static.names import Frame, Names, require_no_special_names
 from coral_lock.static.scope import CLASS, FUNCTION, IMPORT, VALUE, start_of
-from coral_lock.static.source import NotEvaluableError, Sources
+from coral_lock.static.source import NotEvaluableError
 from coral_lock.static.values import (
     CALLABLES,
     NOT_CALLABLE,
@@ -38,12 +39,13 @@ from coral_lock.static.values import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from coral_lock.inventory import EntryPoint
     from coral_lock.plugin.facts import PluginFacts
     from coral_lock.static.scope import FunctionNode, Position
+    from coral_lock.static.source import Sources
 
 __all__ = ["NotEvaluableError", "evaluate"]
 
@@ -52,29 +54,29 @@ _MAX_STEPS = 20_000
 _MAX_SPECS = 1000
 _MAX_NESTING = 4
 _MAX_TEXT = 100_000
+_TEXT_OF_A_STEP = 64
 _MAX_NUMBER = 1 << 63
 _PLAIN_CONVERSIONS = (-1, ord("s"))
 
 
-def evaluate(
-    entry_point: EntryPoint, read_source: Callable[[str], bytes | None]
-) -> tuple[PluginFacts, ...]:
+def evaluate(entry_point: EntryPoint, sources: Sources) -> tuple[PluginFacts, ...]:
     """Return the facts of the specs that an entry point yields, in the order it yields them.
 
     Args:
         entry_point: the entry point.
-        read_source: takes a path relative to the site root, with slashes
-            (`my_package/coral_plugins.py`), and returns the content of that file if it is
-            the distribution's own, else None.
+        sources: the modules of its distribution.
 
     Raises:
-        NotEvaluableError: the facts aren't certain from the sources alone.
+        NotEvaluableError: the facts aren't certain from the sources alone, or finding out
+            costs too much.
         FactsError: the facts are certain, and wrong.
     """
     try:
-        fields = _Evaluation(Sources(read_source)).fields_of(entry_point)
+        fields = _Evaluation(sources).fields_of(entry_point)
     except RecursionError:
         raise NotEvaluableError("the source is nested too deep", "", 0) from None
+    except OverBudgetError as error:
+        raise NotEvaluableError(str(error), "", 0) from None
     return tuple(map(facts_from_fields, fields))
 
 
@@ -88,6 +90,7 @@ class _Evaluation:
         self._depth = 0
         self._steps = 0
         self._running: list[FunctionNode] = []
+        self._kinds: dict[int, str] = {}
 
     def fields_of(self, entry_point: EntryPoint) -> list[dict[str, Any]]:
         """Return the fields of each spec, once it is certain that nothing changes them."""
@@ -106,7 +109,7 @@ class _Evaluation:
         if not fields:
             module.refuse("it yields no spec")
         self._names.check_typing_guards()
-        check_hazards(self._names.touched.values(), self._reliance)
+        check_hazards(self._names.touched, self._reliance)
         return fields
 
     def _expand(
@@ -131,6 +134,12 @@ class _Evaluation:
             frame.module.refuse("it is neither a spec nor a function nor a list of them")
 
     def _kind(self, function: Function) -> str:
+        key = id(function.node)
+        if key not in self._kinds:
+            self._kinds[key] = self._classify(function)
+        return self._kinds[key]
+
+    def _classify(self, function: Function) -> str:
         node = function.node
         frame = Frame(function.module)
         check_definition(frame, node, self._expression)
@@ -156,7 +165,7 @@ class _Evaluation:
         assert frame.scope is not None
         require_no_special_names(frame)
         self._names.check_guards_of(frame, frame.scope)
-        self._reliance.factories.append((module, node))
+        self._reliance.factories[id(node)] = (module, node)
         self._running.append(node)
         try:
             return result_of_body(frame, node, self._expression)
@@ -166,6 +175,7 @@ class _Evaluation:
     def _expression(self, node: _ast.expr, frame: Frame) -> Value:
         self._depth += 1
         self._steps += 1
+        frame.module.step(1)
         try:
             if self._depth > _MAX_DEPTH or self._steps > _MAX_STEPS:
                 frame.module.refuse("the expression is too large", node)
@@ -219,8 +229,10 @@ class _Evaluation:
             ):
                 frame.module.refuse("something else than text is joined to text", whole)
             texts.append(str(content))
-        if sum(map(len, texts)) > _MAX_TEXT:
+        length = sum(map(len, texts))
+        if length > _MAX_TEXT:
             frame.module.refuse("the text is too long", whole)
+        frame.module.step(length // _TEXT_OF_A_STEP)
         return Constant("".join(texts))
 
     def _call_expression(self, node: _ast.Call, frame: Frame) -> Value:

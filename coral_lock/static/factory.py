@@ -106,6 +106,21 @@ class _Body:
         self._refuse_exits(statement)
         return None
 
+    def _find_exit(self, statement: _ast.stmt) -> _ast.AST | None:
+        """Return the first part of a statement that may end or suspend the function."""
+        stack: list[_ast.AST] = [statement]
+        found: list[_ast.AST] = []
+        visited = 0
+        while stack:
+            node = stack.pop()
+            visited += 1
+            if isinstance(node, _EXITS):
+                found.append(node)
+            elif not isinstance(node, _INNER):
+                stack.extend(children(node))
+        self._frame.module.step(visited)
+        return min(found, key=start_of) if found else None
+
     def _return(self, statement: _ast.Return) -> Value | None:
         value = statement.value
         if self.is_generator:
@@ -131,7 +146,7 @@ class _Body:
     def _condition(self, statement: _ast.If) -> Value | None:
         if is_typing_guard(statement.test) or is_main_guard(statement.test):
             return self.block(statement.orelse)
-        if _find_exit(statement) is None:
+        if self._find_exit(statement) is None:
             return None
         if self.is_generator or not statement.orelse:
             self._refuse_exits(statement)
@@ -144,23 +159,10 @@ class _Body:
         return first
 
     def _refuse_exits(self, statement: _ast.stmt) -> None:
-        found = _find_exit(statement)
+        found = self._find_exit(statement)
         if found is None:
             return
         word = _EXIT_WORDS[type(found)]
         if found is statement:
             self._frame.module.refuse(f"the factory may end with {word}", found)
         self._frame.module.refuse(f"{word} stands under a condition or in an expression", found)
-
-
-def _find_exit(statement: _ast.stmt) -> _ast.AST | None:
-    """Return the first part of a statement that may end or suspend the function."""
-    stack: list[_ast.AST] = [statement]
-    found: list[_ast.AST] = []
-    while stack:
-        node = stack.pop()
-        if isinstance(node, _EXITS):
-            found.append(node)
-        elif not isinstance(node, _INNER):
-            stack.extend(children(node))
-    return min(found, key=start_of) if found else None

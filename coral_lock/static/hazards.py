@@ -18,7 +18,7 @@ from coral_lock.static.scope import children, is_main_guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from coral_lock.static.scope import FunctionNode
     from coral_lock.static.source import SourceModule
@@ -50,7 +50,7 @@ class Reliance:
         functions: the names of the functions that it took for factories.
         consumed: the ids of the nodes that it read itself.
         deferred: the ids of the nodes that are only given to a spec.
-        factories: the functions that it evaluated.
+        factories: the functions that it evaluated and their modules, by the nodes' ids.
         classes: the module-level names of the classes of specs, each with its module.
     """
 
@@ -62,7 +62,7 @@ class Reliance:
         self.functions: set[str] = set()
         self.consumed: set[int] = set()
         self.deferred: set[int] = set()
-        self.factories: list[tuple[SourceModule, FunctionNode]] = []
+        self.factories: dict[int, tuple[SourceModule, FunctionNode]] = {}
         self.classes: set[tuple[str, str]] = set()
 
 
@@ -73,22 +73,80 @@ def check_hazards(modules: Iterable[SourceModule], reliance: Reliance) -> None:
         NotEvaluableError: something that runs before the spec is known could have
             changed what the evaluation relied on.
     """
-    walks = [_Walk(module, reliance) for module in modules]
-    for walk in walks:
+    exchange = _Exchange()
+    object_names = frozenset(name for name, _ in reliance.objects)
+    exported = frozenset(name for name, owner in reliance.objects if owner is None)
+    walks = {
+        module.name: _Walk(module, reliance, object_names, exported, exchange) for module in modules
+    }
+    for module, function in reliance.factories.values():
+        if module.name in walks:
+            walks[module.name].begin_with(function)
+    for walk in walks.values():
         walk.run()
-    # What one module gets hold of in another may run there, and so on.
-    while any(walk.take_in(other) for walk in walks for other in walks if walk is not other):
-        pass
+    exchange.settle(tuple(walks.values()))
+
+
+class _Exchange:
+    """What modules get hold of in each other, by name: it may run there, and so on.
+
+    Each name is handed on when it becomes known, so that the modules aren't compared pair
+    by pair.
+    """
+
+    def __init__(self) -> None:
+        self._takers: dict[str, list[_Walk]] = {}
+        self._holders: dict[str, list[_Walk]] = {}
+        self._news: list[tuple[str, _Walk]] = []
+        self.defers = True
+
+    def take(self, name: str, walk: _Walk) -> None:
+        """Note that a module gets hold of what has that name in others."""
+        takers = self._takers.setdefault(name, [])
+        # Two are enough: each module then has another that takes the name.
+        if walk not in takers and len(takers) < 2:
+            takers.append(walk)
+            self._news.extend(
+                (name, holder) for holder in self._holders.get(name, ()) if holder is not walk
+            )
+
+    def hold(self, name: str, walk: _Walk) -> None:
+        """Note that a module has something of that name that runs once another takes it."""
+        holders = self._holders.setdefault(name, [])
+        if walk not in holders[-1:]:
+            holders.append(walk)
+        if any(taker is not walk for taker in self._takers.get(name, ())):
+            self._news.append((name, walk))
+
+    def settle(self, walks: Sequence[_Walk]) -> None:
+        """Let each module run what others take of it, until nothing is new."""
+        told = True
+        while self._news or told is not self.defers:
+            if told is not self.defers:
+                told = self.defers
+                for walk in walks:
+                    walk.undefer()
+            news, self._news = self._news, []
+            for name, walk in news:
+                walk.mention(name)
 
 
 class _Walk:
     """Walks over what runs of one module."""
 
-    def __init__(self, module: SourceModule, reliance: Reliance) -> None:
+    def __init__(
+        self,
+        module: SourceModule,
+        reliance: Reliance,
+        object_names: frozenset[str],
+        exported: frozenset[str],
+        exchange: _Exchange,
+    ) -> None:
         self._module = module
         self._reliance = reliance
-        self._object_names = {name for name, _ in reliance.objects}
-        self._exported = {name for name, owner in reliance.objects if owner is None}
+        self._object_names = object_names
+        self._exported = exported
+        self._exchange = exchange
         self._stack: list[tuple[_ast.AST, FunctionNode | None, str]] = []
         self._waiting: dict[str, list[tuple[FunctionNode, FunctionNode, str]]] = {}
         self._mentioned: set[str] = set()
@@ -97,31 +155,31 @@ class _Walk:
         self._held: dict[str, list[_ast.expr]] = {}
         self._skipped: list[_ast.AST] = []
         self._defers = True
-        self._taken_from_modules: set[str] = set()
+        self._stack.append((self._module.tree, None, ""))
+
+    def begin_with(self, function: FunctionNode) -> None:
+        """Take in the body of a factory, too."""
+        self._enter(function, function, "")
 
     def run(self) -> None:
-        self._stack.append((self._module.tree, None, ""))
-        for module, function in self._reliance.factories:
-            if module is self._module:
-                self._enter(function, function, "")
-        self._walk()
-
-    def take_in(self, other: _Walk) -> bool:
-        """Take in what another module gets hold of in this one; return whether it was news."""
-        names = other._taken_from_modules & (self._waiting.keys() | self._held.keys())
-        is_news = bool(names) or (self._defers and not other._defers)
-        for name in names:
-            self._mention(name)
-        if not other._defers:
-            self._undefer()
-        self._walk()
-        return is_news
-
-    def _walk(self) -> None:
+        """Visit what runs, and what that gets hold of in this module."""
+        visited = 0
         while self._stack:
             node, owner, class_name = self._stack.pop()
             if not isinstance(node, _LEAVES):
+                visited += 1
                 self._visit(node, owner, class_name)
+        self._module.step(visited)
+
+    def mention(self, name: str) -> None:
+        """Take in what another module gets hold of."""
+        self._mention(name)
+        self.run()
+
+    def undefer(self) -> None:
+        """Take in what specs were given, as another module may get at the specs."""
+        self._undefer()
+        self.run()
 
     def _push(self, nodes: Iterable[_ast.AST], owner: FunctionNode | None, name: str = "") -> None:
         """Add nodes to be visited next, in their order, so that the first culprit is named."""
@@ -171,11 +229,12 @@ class _Walk:
         self._push((*node.decorator_list, node.args, *annotations), owner)
         key = class_name or node.name
         root = owner or node
-        is_evaluated = any(node is function for _, function in self._reliance.factories)
+        is_evaluated = id(node) in self._reliance.factories
         if key in self._mentioned or (node.decorator_list and not is_evaluated):
             self._enter(node, root, class_name)
         else:
             self._waiting.setdefault(key, []).append((node, root, class_name))
+            self._exchange.hold(key, self)
 
     def _class(self, node: _ast.ClassDef, owner: FunctionNode | None, class_name: str) -> None:
         """Take in a class's body; its methods may run as soon as others get hold of the class."""
@@ -218,7 +277,7 @@ class _Walk:
         if name == "path" and _last_identifier(node.value) == "sys":
             self._module.refuse("`sys.path` may redirect imports", node)
         if isinstance(node.ctx, _ast.Load):
-            self._taken_from_modules.add(name)
+            self._exchange.take(name, self)
             if name in self._reliance.functions and id(node) not in self._reliance.consumed:
                 self._undefer()
             if name in SPEC_FIELDS:
@@ -264,6 +323,7 @@ class _Walk:
         if value is None or len(targets) > 1 or not isinstance(target, _ast.Name):
             return list(children(node))
         held = self._held.setdefault(target.id, [])
+        self._exchange.hold(target.id, self)
         runs: list[_ast.AST] = [node.annotation] if isinstance(node, _ast.AnnAssign) else []
         items = value.elts if isinstance(value, (_ast.List, _ast.Tuple)) else [value]
         for item in items:
@@ -294,7 +354,7 @@ class _Walk:
 
     def _undefer(self) -> None:
         """Take in all that specs were given, as somebody else may get at the specs."""
-        self._defers = False
+        self._defers = self._exchange.defers = False
         self._push(self._skipped, None)
         self._skipped = []
 
@@ -313,7 +373,7 @@ class _Walk:
             module = source or alias.name
             if module in _MODULES:
                 self._module.refuse(f"`{module}` can change what a name stands for", node)
-            self._taken_from_modules.add(alias.name)
+            self._exchange.take(alias.name, self)
             path = f"{source}.{alias.name}" if source else alias.name
             if path == self._module.name:
                 self._module.refuse("the module imports itself", node)

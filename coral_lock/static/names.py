@@ -11,7 +11,6 @@ from coral_lock.static.scope import (
     IMPORT,
     REBINDING,
     VALUE,
-    function_scope,
     start_of,
 )
 from coral_lock.static.values import (
@@ -61,7 +60,7 @@ class Frame:
     ) -> None:
         self.module = module
         self.function = function
-        self.scope: Scope | None = None if function is None else function_scope(function)
+        self.scope: Scope | None = None if function is None else module.function_scope(function)
         self.limit = limit
 
     def local_bindings(self, name: str) -> list[Binding]:
@@ -90,7 +89,8 @@ class Names:
         self._evaluate = evaluate
         self._reliance = reliance
         self._depth = 0
-        self.touched: dict[str, SourceModule] = {}
+        self._touched: set[str] = set()
+        self.touched: list[SourceModule] = []
 
     def touch(self, module: SourceModule) -> None:
         """Take note that names of a module are relied on.
@@ -98,21 +98,20 @@ class Names:
         Raises:
             NotEvaluableError: the module binds a name that changes how modules work.
         """
-        if module.name in self.touched:
+        if module.name in self._touched:
             return
         for name in _SPECIAL_NAMES:
             if name in module.scope.bindings:
                 node = module.scope.bindings[name][0].node
                 module.refuse(f"`{name}` changes what the module's names stand for", node)
-        self.touched[module.name] = module
+        self._touched.add(module.name)
+        self.touched.append(module)
 
     def check_typing_guards(self) -> None:
         """Raise `NotEvaluableError` where something else poses as `TYPE_CHECKING`."""
-        checked = 0
-        while checked < len(self.touched):
-            module = tuple(self.touched.values())[checked]
+        # More are touched on the way.
+        for module in self.touched:
             self.check_guards_of(Frame(module), module.scope)
-            checked += 1
 
     def check_guards_of(self, frame: Frame, scope: Scope) -> None:
         """Raise `NotEvaluableError` where something else poses as `TYPE_CHECKING` in a scope."""
@@ -164,6 +163,7 @@ class Names:
         bindings = module.scope.bindings.get(name, [])
         if not bindings:
             module.refuse(f"`{name}` isn't defined in `{module.name}`", node)
+        module.step(1 + len(module.scope.star_imports) * len(bindings))
         for star_import in module.scope.star_imports:
             if any(binding.end <= start_of(star_import) for binding in bindings):
                 module.refuse(f"`import *` may rebind `{name}`", star_import)
@@ -184,6 +184,7 @@ class Names:
         self, name: str, bindings: list[Binding], frame: Frame, until: Position | None
     ) -> Value:
         refuse = frame.module.refuse
+        frame.module.step(len(bindings))
         live = [binding for binding in bindings if not binding.typing_only]
         if not live:
             refuse(f"`{name}` is defined for type checkers only", bindings[0].node)

@@ -295,4 +295,7 @@ class _Collector:
         """Take in all but the targets, which are names of the comprehension's own."""
         for generator in node.generators:
             self._push((generator.iter, *generator.ifs), branch)
-        self._push((child for child in children(node) if child not in node.generators), branch)
+        self._push(
+            (child for child in children(node) if not isinstance(child, _ast.comprehension)),
+            branch,
+        )

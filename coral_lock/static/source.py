@@ -11,16 +11,23 @@ import _imp
 import sys
 import warnings
 
-from coral_lock.static.scope import Scope, module_scope
+from coral_lock.budget import Allowance
+from coral_lock.static.scope import Scope, function_scope, module_scope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
-MAX_SOURCE = 1 << 20 if sys.version_info >= (3, 11) else 1 << 17
-"""The largest source that is parsed. Python 3.10 builds the tree without a limit of depth,
-and needs a source of twice the older limit to overflow its stack."""
+    from coral_lock.static.scope import FunctionNode
+
+MAX_SOURCE = 1 << 18 if sys.version_info >= (3, 11) else 1 << 17
+"""The largest source that is parsed, as a byte of it can become a kilobyte of syntax tree.
+Python 3.10 builds the tree without a limit of depth, and needs a source of twice its limit
+to overflow its stack."""
+
+_LOOKUP_STEPS = 10
+_MODULE_STEPS = 100
 
 _REDIRECTIONS = (b"__path__", b"sys.modules", b"meta_path", b"path_hooks")
 
@@ -51,16 +58,30 @@ class NotEvaluableError(Exception):
 
 
 class SourceModule:
-    """A module of the distribution: its dotted name, its file and its syntax tree."""
+    """A module of the distribution: its dotted name, its file and its syntax tree.
 
-    __slots__ = ("is_package", "name", "path", "scope", "tree")
+    `step` counts what looking at it costs.
+    """
 
-    def __init__(self, name: str, path: str, tree: _ast.Module) -> None:
+    __slots__ = ("_function_scopes", "is_package", "name", "path", "scope", "step", "tree")
+
+    def __init__(
+        self, name: str, path: str, tree: _ast.Module, step: Callable[[int], None]
+    ) -> None:
         self.name = name
         self.path = path
         self.is_package = path.endswith("/__init__.py")
         self.tree = tree
         self.scope: Scope = module_scope(tree)
+        self.step = step
+        self._function_scopes: dict[int, Scope] = {}
+
+    def function_scope(self, function: FunctionNode) -> Scope:
+        """Return the scope of one of the module's functions."""
+        key = id(function)
+        if key not in self._function_scopes:
+            self._function_scopes[key] = function_scope(function)
+        return self._function_scopes[key]
 
     def absolute(self, node: _ast.ImportFrom) -> str:
         """Return the dotted name of the module that a `from` import names (PEP 328).
@@ -87,13 +108,19 @@ class Sources:
     """The modules of one distribution, each read and parsed once.
 
     Args:
-        read_source: takes a path relative to the site root, with slashes, and returns the
-            content of that file of the distribution, or None.
+        read_source: takes a path relative to the site root, with slashes
+            (`my_package/coral_plugins.py`), and returns the content of that file if it is
+            the distribution's own, else None.
+        allowance: what reading and evaluating them may cost.
     """
 
-    def __init__(self, read_source: Callable[[str], bytes | None]) -> None:
-        self._read = read_source
-        self._modules: dict[str, SourceModule | None] = {}
+    def __init__(
+        self, read_source: Callable[[str], bytes | None], allowance: Allowance | None = None
+    ) -> None:
+        self._allowance = allowance or Allowance()
+        self._read_source = self._allowance.reading(read_source)
+        self._contents: dict[str, bytes | None] = {}
+        self._modules: dict[str, SourceModule | NotEvaluableError | None] = {}
 
     def module(self, name: str) -> SourceModule | None:
         """Return the module of that dotted name, or None if the distribution has no source of it.
@@ -101,10 +128,18 @@ class Sources:
         Raises:
             NotEvaluableError: it isn't certain which file is imported, or its source
                 can't be parsed.
+            OverBudgetError: the distribution has too much source.
         """
         if name not in self._modules:
-            self._modules[name] = self._load(name)
-        return self._modules[name]
+            self._allowance.step(_LOOKUP_STEPS)
+            try:
+                self._modules[name] = self._load(name)
+            except NotEvaluableError as error:
+                self._modules[name] = error
+        module = self._modules[name]
+        if isinstance(module, NotEvaluableError):
+            raise module
+        return module
 
     def required_module(self, name: str) -> SourceModule:
         """Return the module of that dotted name.
@@ -137,7 +172,13 @@ class Sources:
         if self._compiled(base) or self._compiled(f"{base}/__init__"):
             raise NotEvaluableError(f"a compiled `{name}` lies beside its source", path, 0)
         self._check_parents(name)
-        return SourceModule(name, path, parse(source, path))
+        self._allowance.step(_MODULE_STEPS)
+        return SourceModule(name, path, parse(source, path), self._allowance.step)
+
+    def _read(self, path: str) -> bytes | None:
+        if path not in self._contents:
+            self._contents[path] = self._read_source(path)
+        return self._contents[path]
 
     def _compiled(self, path: str) -> bool:
         return any(

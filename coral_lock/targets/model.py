@@ -5,6 +5,8 @@ from __future__ import annotations
 from coral_lock.record import Record
 
 MAX_TARGETS = 100
+MAX_TAGS = 1000
+"""How many tags a compressed tag set may stand for; those of real wheels stand for a few dozen."""
 """How many targets a descriptor or a lock may have."""
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
@@ -72,3 +74,11 @@ def _is_word(text: str) -> bool:
 
 def _is_number(text: str) -> bool:
     return len(text) < 3 and text.isascii() and text.isdigit() and text == str(int(text))
+
+
+def tag_count(compressed: str) -> int:
+    """Return how many tags a compressed tag set (PEP 425) stands for, 2 for `py2.py3-none-any`."""
+    count = 1
+    for part in compressed.split("-"):
+        count *= part.count(".") + 1
+    return count

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coral_lock.canonical_json import quote
 from coral_lock.errors import UsageError
+from coral_lock.printable import shortened
 from coral_lock.targets.model import Target, is_platform_tag, is_python_version, is_target_name
 from coral_lock.targets.spelling import likely_platform
 
@@ -108,4 +109,4 @@ def _error(
 
 
 def _shown(text: str) -> str:
-    return quote(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…")
+    return quote(shortened(text, _LONGEST_SHOWN))

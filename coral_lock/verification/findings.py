@@ -31,8 +31,12 @@ def findings_of(lock: Lock, machine: MachineState) -> tuple[Finding, ...]:
         findings.extend(_distribution_findings(distribution, state, distribution.name in hosts))
     for name in sorted(machine.root_targets):
         findings.extend(_root_findings(name, machine.root_targets[name]))
+    declared: dict[tuple[str, str], frozenset[str]] = {}
     for plugin in lock.plugins:
-        findings.extend(_plugin_findings(plugin, machine))
+        key = (plugin.distribution, plugin.group)
+        if key not in declared:
+            declared[key] = _declared(*key, machine)
+        findings.extend(_plugin_findings(plugin, machine, declared[key]))
     for unlocked in machine.unlocked:
         findings.append(
             Finding(
@@ -276,13 +280,18 @@ def _changed_files(
         )
 
 
-def _plugin_findings(plugin: LockedPlugin, machine: MachineState) -> Iterator[Finding]:
+def _declared(distribution: str, group: str, machine: MachineState) -> frozenset[str]:
+    entry_points = machine.distributions[distribution].entry_points
+    return frozenset(each.value for each in entry_points if each.group == group)
+
+
+def _plugin_findings(
+    plugin: LockedPlugin, machine: MachineState, declared: frozenset[str]
+) -> Iterator[Finding]:
+    """Yield what is wrong with a plugin; `declared` are the entry points of its group."""
     state = machine.distributions[plugin.distribution]
     if len(state.locations) != 1 or state.broken:
         return
-    declared = {
-        entry_point.value for entry_point in state.entry_points if entry_point.group == plugin.group
-    }
     if plugin.entry_point not in declared:
         yield Finding(
             code="entry-point-drift",
@@ -290,13 +299,18 @@ def _plugin_findings(plugin: LockedPlugin, machine: MachineState) -> Iterator[Fi
             subject=plugin.id,
             summary=f"`{plugin.distribution}` declares no such entry point",
             expected=plugin.entry_point,
-            found=", ".join(sorted(declared)) or "none in this group",
+            found=_named(declared) or "none in this group",
             where=join_path("plugins", plugin.id) + ".entry_point",
             hint=_RELOCK,
         )
     target = machine.entry_targets.get(plugin.id)
     if target is not None and not target.is_own:
         yield _entry_finding(plugin, target)
+
+
+def _named(names: frozenset[str]) -> str:
+    more = f", and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(sorted(names)[:_MAX_NAMED]) + more
 
 
 def _root_findings(name: str, targets: Iterable[TargetState]) -> Iterator[Finding]:

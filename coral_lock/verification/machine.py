@@ -34,7 +34,7 @@ from coral_lock.verification.targets import Targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.module_lookup import Find
@@ -253,15 +253,32 @@ def _settle_strays(
     """
     if not any(state.strays for state in states.values()):
         return
-    claims = {name: claimed_paths(scan.locations(name)) for name in scan.names()}
+    strays = {path for state in states.values() for path in state.strays or ()}
+    verified: dict[str, list[str]] = {}
+    stated: dict[str, list[str]] = {}
+    for name in scan.names():
+        claims = verified if name in hashed else stated
+        for path in strays.intersection(claimed_paths(scan.locations(name))):
+            # Two are enough to tell whether another than the one that is looked at claims it.
+            names = claims.setdefault(path, [])
+            if len(names) < 2:
+                names.append(name)
     for name, state in sorted(states.items()):
         if state.strays:
-            others = [other for other in claims if other != name]
-            verified = {path for other in others if other in hashed for path in claims[other]}
-            stated = {path for other in others if other not in hashed for path in claims[other]}
             states[name] = state.replace(
-                strays=unclaimed(state.strays, listed[name], verified, stated)
+                strays=unclaimed(
+                    state.strays,
+                    listed[name],
+                    _claimed_by_others(name, state.strays, verified),
+                    _claimed_by_others(name, state.strays, stated),
+                )
             )
+
+
+def _claimed_by_others(
+    name: str, paths: Iterable[str], claims: Mapping[str, Sequence[str]]
+) -> set[str]:
+    return {path for path in paths if any(other != name for other in claims.get(path, ()))}
 
 
 def _host_modules(lock: Lock, scan: Scan, find: Find) -> dict[str, HostModule]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from coral_lock.installed.module_lookup import find_in_process, import_chain, is_source_of
+from coral_lock.installed.module_lookup import find_in_process, import_chain
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
@@ -45,6 +45,8 @@ class Targets:
         self._listed = listed
         self._find = find
         self._known: Known = {}
+        self._sources: dict[str, dict[str, list[str]]] = {}
+        self._locked: dict[str, bool] = {}
         self._states: dict[tuple[str, str], TargetState] = {}
 
     def of_entry_points(self, lock: Lock) -> dict[str, TargetState]:
@@ -70,13 +72,16 @@ class Targets:
     def _state(self, module: str, distribution: str) -> TargetState:
         key = (distribution, module)
         if key not in self._states:
-            self._states[key] = self._look_up(module, self._listed[distribution])
+            self._states[key] = self._look_up(module, distribution)
         return self._states[key]
 
-    def _look_up(self, module: str, files: InstalledFiles) -> TargetState:
+    def _look_up(self, module: str, distribution: str) -> TargetState:
+        files = self._listed[distribution]
         chain = import_chain(module, self._known, find=self._find)
         origin = chain[-1].origin if chain and chain[-1].name == module else None
-        own_files = sorted(path for path in files.recorded if is_source_of(module, path))
+        if distribution not in self._sources:
+            self._sources[distribution] = _sources(files.recorded)
+        own_files = sorted(self._sources[distribution].get(module.replace(".", "/"), ()))
         return TargetState(
             module=module,
             origin=origin,
@@ -91,7 +96,11 @@ class Targets:
             origin = parent.origin
             if origin is None or _is_among(origin, own.recorded, own):
                 continue
-            if not any(_is_among(origin, each.recorded, each) for each in self._listed.values()):
+            if origin not in self._locked:
+                self._locked[origin] = any(
+                    _is_among(origin, each.recorded, each) for each in self._listed.values()
+                )
+            if not self._locked[origin]:
                 return origin
         return None
 
@@ -101,6 +110,19 @@ def _is_among(origin: str, paths: Collection[str], files: InstalledFiles) -> boo
     root = os.path.join(os.path.normpath(files.root), "")
     place = os.path.abspath(origin)
     return place.startswith(root) and place[len(root) :].replace(os.sep, "/") in paths
+
+
+def _sources(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Return the files that can hold each module, by its name with `/` for each dot."""
+    sources: dict[str, list[str]] = {}
+    for path in paths:
+        if path.endswith(_IMPORTABLE):
+            directory, _, file = path.rpartition("/")
+            stem = file.partition(".")[0]
+            sources.setdefault(f"{directory}/{stem}" if directory else stem, []).append(path)
+            if stem == "__init__" and directory:
+                sources.setdefault(directory, []).append(path)
+    return sources
 
 
 def _roots(paths: Iterable[str]) -> set[str]:

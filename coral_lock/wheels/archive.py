@@ -9,10 +9,11 @@ import zlib
 from typing import NamedTuple
 
 from coral_lock.installed.dist_info import MAX_METADATA_BYTES
+from coral_lock.printable import quoted
 from coral_lock.record import Record
 from coral_lock.wheels.layout import lay_out
 from coral_lock.wheels.local_headers import read_entries
-from coral_lock.wheels.refusal import malformed, malformed_member, quoted
+from coral_lock.wheels.refusal import malformed, malformed_member
 from coral_lock.wheels.source import WheelSource
 from coral_lock.wheels.wheel_name import parse_wheel_name
 

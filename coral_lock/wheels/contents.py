@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 
 from coral_lock.installed.digest import is_digested, tree_digest
+from coral_lock.printable import quoted
 from coral_lock.record import Record
 from coral_lock.wheels.metadata import read_wheel_tag
 from coral_lock.wheels.record_file import new_hash, read_record, recorded
-from coral_lock.wheels.refusal import false_record, quoted
+from coral_lock.wheels.refusal import false_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

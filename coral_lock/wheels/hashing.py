@@ -58,6 +58,7 @@ class WheelHashes:
         self._contents: dict[str, WheelContents | BrokenDistributionError] = {}
         self._known_contents: dict[str, WheelContents] = {}
         self._structures: dict[str, Structure] = {}
+        self._last: tuple[str, Structure | None] = ("", None)
         self._room = MAX_KEPT_FILES
 
     def distribution(self, wheel: HouseWheel) -> Distribution:
@@ -81,7 +82,7 @@ class WheelHashes:
         Raises:
             BrokenDistributionError: as `WheelArchive` and its `read`.
         """
-        structure = self._structures.get(path)
+        structure = self._structure(path)
         if structure is not None and site_path not in structure.by_site_path:
             return None
         with self._opened(path) as archive:
@@ -148,11 +149,19 @@ class WheelHashes:
             self._room += len(archive.members)
         return known.contents
 
+    def _structure(self, path: str) -> Structure | None:
+        last_path, last = self._last
+        return last if last_path == path else self._structures.get(path)
+
     @contextmanager
     def _opened(self, path: str) -> Iterator[WheelArchive]:
-        """Open a wheel, and keep its structure until its contents were read, if there is room."""
-        with WheelArchive(path, self._structures.get(path)) as archive:
+        """Open a wheel, and keep its structure until its contents were read, if there is room.
+
+        That of the last one is kept in any case, as many files of one are read in a row.
+        """
+        with WheelArchive(path, self._structure(path)) as archive:
             self._refuse_other(path, archive.structure.identity)
+            self._last = (path, archive.structure)
             if path not in self._structures and self._take_room(len(archive.members)):
                 self._structures[path] = archive.structure
             yield archive

@@ -13,8 +13,9 @@ from itertools import pairwise
 from packaging.version import InvalidVersion, Version
 
 from coral_lock.names import normalized_name
+from coral_lock.printable import quoted
 from coral_lock.record import Record
-from coral_lock.wheels.refusal import malformed, malformed_member, quoted
+from coral_lock.wheels.refusal import malformed, malformed_member
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _DOUBTFUL = ("//", "/./", "/../", "\\", ":")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SITE_DIRECTORIES = frozenset({"site-packages", "dist-packages"})
 _LIBRARIES = frozenset({"lib", "lib64"})
+_LONGEST_PLAIN = 60
+_LONGEST_PATH, _LONGEST_PART, _MAX_PARTS = 4096, 255, 100
 _BELOW = "\0"
 """Stands for `/` where paths are sorted: what lies in a directory comes right behind it."""
 
@@ -64,6 +67,10 @@ def lay_out(entries: Sequence[Entry], wheel: HouseWheel) -> Layout:
             what = unsound_name(name)
             if what:
                 raise malformed_member(wheel.path, name, what)
+    for name in names:
+        # Few are so long that it takes a closer look.
+        if len(name) > _LONGEST_PLAIN and _is_endless(name):
+            raise malformed_member(wheel.path, name, "has a longer path than files have")
     dist_info = _dist_info(names, wheel)
     data = dist_info.removesuffix(DIST_INFO) + DATA
     site_paths: dict[str, str | None] = {}
@@ -82,6 +89,14 @@ def lay_out(entries: Sequence[Entry], wheel: HouseWheel) -> Layout:
         places.append(site_path or name)
     _refuse_collisions(names, places, wheel)
     return Layout(dist_info=dist_info, site_paths=site_paths)
+
+
+def _is_endless(name: str) -> bool:
+    """Whether no file system takes a path: for its length, that of a part, or its depth."""
+    parts = name.encode("utf-8", "surrogateescape").split(b"/")
+    return (
+        len(name) > _LONGEST_PATH or len(parts) > _MAX_PARTS or max(map(len, parts)) > _LONGEST_PART
+    )
 
 
 def _are_plainly_sound(names: Sequence[str]) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.installed.dist_info import (
+    MAX_ENTRY_POINTS_BYTES,
+    MAX_WHEEL_BYTES,
     header_fields,
     parse_entry_points,
     parse_metadata,
@@ -91,8 +93,9 @@ def read_facts(archive: WheelArchive) -> WheelFacts:
         raise malformed(archive.path, f"the wheel has no `{place}`")
     try:
         metadata = parse_metadata(text, archive.path)
-    except BrokenDistributionError:
-        raise malformed_member(archive.path, place, "states no name and version") from None
+    except BrokenDistributionError as error:
+        what = error.message.removeprefix("METADATA ")
+        raise malformed_member(archive.path, place, what) from None
     if normalized_name(metadata.name) != archive.name or not is_version(
         metadata.version, archive.version
     ):
@@ -102,7 +105,7 @@ def read_facts(archive: WheelArchive) -> WheelFacts:
             f"is that of `{metadata.name}` {metadata.version}, and the file name says "
             f"`{archive.name}` {archive.version}",
         )
-    entry_points = archive.read_text("entry_points.txt")
+    entry_points = archive.read_text("entry_points.txt", MAX_ENTRY_POINTS_BYTES)
     return WheelFacts(
         dist_info=archive.dist_info,
         name=metadata.name,
@@ -125,7 +128,7 @@ def read_wheel_tag(archive: WheelArchive) -> str:
             format, or states no well-formed tag (code `wheel-malformed`).
     """
     place = f"{archive.dist_info}/WHEEL"
-    text = archive.read_text("WHEEL")
+    text = archive.read_text("WHEEL", MAX_WHEEL_BYTES)
     if text is None:
         raise malformed(archive.path, f"the wheel has no `{place}`")
     version = next((value for field, value in header_fields(text) if field == "wheel-version"), "")
@@ -133,5 +136,6 @@ def read_wheel_tag(archive: WheelArchive) -> str:
         raise malformed_member(archive.path, place, "states no version of the format that is known")
     try:
         return parse_wheel_tag(text, archive.path)
-    except BrokenDistributionError:
-        raise malformed_member(archive.path, place, "states no tag") from None
+    except BrokenDistributionError as error:
+        what = error.message.rpartition("WHEEL ")[2]
+        raise malformed_member(archive.path, place, what) from None

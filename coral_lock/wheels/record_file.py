@@ -11,7 +11,8 @@ import hashlib
 import io
 from binascii import b2a_base64
 
-from coral_lock.wheels.refusal import false_record, quoted
+from coral_lock.printable import quoted
+from coral_lock.wheels.refusal import false_record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from coral_lock.wheels.archive import WheelArchive
 
 MAX_RECORD_BYTES = 12 << 20
+_MAX_OTHERS = 1000
+"""How many files that the wheel doesn't have are read, to name the first of them."""
+
 ALGORITHMS = ("sha256", "sha384", "sha512")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
@@ -39,7 +43,7 @@ def read_record(archive: WheelArchive) -> Mapping[str, RecordEntry]:
     text = archive.read_text("RECORD", MAX_RECORD_BYTES)
     if text is None:
         raise false_record(archive.path, f"the wheel has no {quoted(itself)}")
-    entries = _parsed(text, archive.path)
+    entries = _parsed(text, archive.path, len(archive.members) + _MAX_OTHERS)
     rows: dict[str, RecordEntry] = {}
     for member in archive.members:
         name = member.name
@@ -62,7 +66,7 @@ def read_record(archive: WheelArchive) -> Mapping[str, RecordEntry]:
     return rows
 
 
-def _parsed(text: str, path: str) -> dict[str, RecordEntry]:
+def _parsed(text: str, path: str, most: int) -> dict[str, RecordEntry]:
     # Its import takes as long as opening thirty wheels, and only a wheel that nobody knows
     # yet is read to its RECORD.
     from installer.records import InvalidRecordEntry, RecordEntry, parse_record_file
@@ -73,6 +77,8 @@ def _parsed(text: str, path: str) -> dict[str, RecordEntry]:
             entry = RecordEntry.from_elements(*elements)
             if entry.path in entries:
                 raise false_record(path, f"RECORD lists {quoted(entry.path)} twice")
+            if len(entries) == most:
+                raise false_record(path, "RECORD lists many more files than the wheel has")
             entries[entry.path] = entry
     except InvalidRecordEntry as error:
         shown = quoted(",".join(error.elements))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from coral_lock.errors import BrokenDistributionError
+from coral_lock.printable import quoted
 
 HINT = "build the wheel again with a sound build back end, or take it from a source you trust"
-
-_MAX_SHOWN = 200
 
 
 class MalformedMemberError(BrokenDistributionError):
@@ -32,20 +31,6 @@ def malformed_member(path: str, name: str, what: str) -> MalformedMemberError:
 def false_record(path: str, message: str) -> BrokenDistributionError:
     """Return the refusal of a wheel whose RECORD doesn't state its files as they are."""
     return BrokenDistributionError(message, code="false-record", where=path, hint=HINT)
-
-
-def quoted(name: str) -> str:
-    """Return a name in backticks, on one line and of a bounded length."""
-    if len(name) > _MAX_SHOWN:
-        name = f"{name[:_MAX_SHOWN]}…"
-    if not name.isprintable():
-        name = "".join(
-            character
-            if character.isprintable()
-            else character.encode("unicode_escape").decode("ascii")
-            for character in name
-        )
-    return f"`{name}`"
 
 
 def printed(name: bytes) -> str:

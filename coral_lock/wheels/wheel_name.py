@@ -14,8 +14,9 @@ from packaging.version import Version
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.names import is_normalized_name
+from coral_lock.printable import quoted
 from coral_lock.record import Record
-from coral_lock.wheels.refusal import quoted
+from coral_lock.targets.model import MAX_TAGS, tag_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     BuildNumber: TypeAlias = tuple[()] | tuple[int, str]
-
-MAX_TAGS = 1000
-"""How many tags a compressed tag set may stand for; those of real wheels stand for a few dozen."""
 
 
 class HouseWheel(Record):
@@ -64,7 +62,8 @@ def parse_wheel_name(path: str) -> HouseWheel:
     file_name = os.path.basename(path)
     try:
         tags = "-".join(file_name.removesuffix(".whl").rsplit("-", 3)[1:]).lower()
-        _refuse_many_tags(tags)
+        if tag_count(tags) > MAX_TAGS:
+            raise InvalidWheelFilename
         name, version, build, _ = parse_wheel_filename(file_name)
         if not file_name.isascii() or not is_normalized_name(name):
             raise InvalidWheelFilename
@@ -78,14 +77,6 @@ def parse_wheel_name(path: str) -> HouseWheel:
             "`<name>-<version>-<python>-<abi>-<platform>.whl`",
         ) from None
     return HouseWheel(path=path, name=name, version=version, build=build, tags=tags)
-
-
-def _refuse_many_tags(compressed: str) -> None:
-    count = 1
-    for part in compressed.split("-"):
-        count *= part.count(".") + 1
-    if count > MAX_TAGS:
-        raise InvalidWheelFilename
 
 
 def single_tags(compressed: str) -> Iterator[str]:

@@ -18,13 +18,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from coral_lock.inventory import FoundDistribution
+    from coral_lock.inventory import Distribution, FoundDistribution
     from coral_lock.wheels.cache import WheelCache
     from coral_lock.wheels.contents import WheelContents
     from coral_lock.wheels.hashing import WheelFile
     from coral_lock.wheels.wheel_name import HouseWheel
 
 MAX_WHEELS = 200_000
+MAX_REQUIREMENTS_LENGTH = 64 << 20
+"""How many characters of requirements the wheels of a run may state together."""
+
 _CHUNK_BYTES = 1 << 20
 
 
@@ -57,6 +60,7 @@ class Wheelhouse:
             )
         self._hashes = WheelHashes(cache)
         self._found: dict[str, FoundDistribution] = {}
+        self._requirements = 0
         self._wheels: dict[str, dict[Version, list[HouseWheel]]] = {}
         broken: list[BrokenDistributionError] = []
         for wheel in _parsed(places, broken):
@@ -79,9 +83,15 @@ class Wheelhouse:
             return ()
 
     def distribution(self, wheel: HouseWheel) -> FoundDistribution:
-        """Return what a wheel says of itself, or why it can't be used; it is read once."""
+        """Return what a wheel says of itself, or why it can't be used; it is read once.
+
+        Raises:
+            InputError: all wheels that were read state more requirements than is kept.
+        """
         if wheel.path not in self._found:
-            self._found[wheel.path] = self._read(wheel)
+            found = self._found[wheel.path] = self._read(wheel)
+            if not isinstance(found, BrokenDistribution):
+                self._count_requirements(found)
         return self._found[wheel.path]
 
     def file(self, wheel: HouseWheel) -> WheelFile:
@@ -130,6 +140,15 @@ class Wheelhouse:
     def save(self) -> None:
         """Keep for later runs which wheel has which SHA-256, if there is a cache."""
         self._hashes.save()
+
+    def _count_requirements(self, distribution: Distribution) -> None:
+        self._requirements += sum(map(len, distribution.requires))
+        if self._requirements > MAX_REQUIREMENTS_LENGTH:
+            raise InputError(
+                f"the wheels state more than {MAX_REQUIREMENTS_LENGTH >> 20} MiB of requirements",
+                where=distribution.location,
+                hint="make a wheelhouse of what may be locked",
+            )
 
     def _read(self, wheel: HouseWheel) -> FoundDistribution:
         try:

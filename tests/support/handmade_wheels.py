@@ -19,19 +19,29 @@ def make_wheel(
     version: str = "1.0",
     tag: str = "py3-none-any",
     build: str = "",
+    metadata_lines: str = "",
+    wheel_lines: str = "",
+    compressed: bool = False,
 ) -> Path:
-    """Write a wheel by hand, as no build back end would make it."""
+    """Write a wheel by hand, as no build back end would make it.
+
+    `metadata_lines` and `wheel_lines` are further lines of METADATA and WHEEL, and
+    `entry_point` is that of the distribution's own name, or all lines of the patches.
+    """
     stem = f"{name.replace('-', '_')}-{version}"
     dist_info = f"{stem}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     members = {
         **files,
-        f"{dist_info}/METADATA": metadata + (f"Requires-Dist: {requires}\n" if requires else ""),
-        f"{dist_info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
+        f"{dist_info}/METADATA": metadata
+        + (f"Requires-Dist: {requires}\n" if requires else "")
+        + metadata_lines,
+        f"{dist_info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n"
+        + wheel_lines,
     }
     if entry_point:
-        members[f"{dist_info}/entry_points.txt"] = (
-            f"[coral_inference.patches]\n{name} = {entry_point}\n"
+        members[f"{dist_info}/entry_points.txt"] = "[coral_inference.patches]\n" + (
+            entry_point if "=" in entry_point else f"{name} = {entry_point}\n"
         )
     rows = []
     for path, text in members.items():
@@ -40,7 +50,8 @@ def make_wheel(
         rows.append(f"{path},sha256={digest},{len(content)}\n")
     members[f"{dist_info}/RECORD"] = "".join(rows) + f"{dist_info}/RECORD,,\n"
     wheel = directory / f"{stem}{build and '-'}{build}-{tag}.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
+    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(wheel, "w", method) as archive:
         for path, text in members.items():
             archive.writestr(path, text)
     return wheel

@@ -25,7 +25,7 @@ from coral_lock.plugin.live_spec import SpecError, live_specs
 from coral_lock.plugin.shim import install_shim
 from coral_lock.probe.run import ProbeError, probe
 from coral_lock.static.evaluation import NotEvaluableError, evaluate
-from coral_lock.static.source import MAX_SOURCE
+from coral_lock.static.source import MAX_SOURCE, Sources
 from tests.support.wheels import FIXTURES
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "factories"
@@ -72,27 +72,27 @@ def cases(choose: Callable[[Case], object]) -> list[Any]:
     return [pytest.param(case, id=case.name) for case in CASES if choose(case)]
 
 
-def reader(root: Path) -> Callable[[str], bytes | None]:
+def reader(root: Path) -> Sources:
     def read(path: str) -> bytes | None:
         file = root / path
         return file.read_bytes() if file.is_file() else None
 
-    return read
+    return Sources(read)
 
 
-def sources(**files: str | bytes) -> Callable[[str], bytes | None]:
+def sources(**files: str | bytes) -> Sources:
     contents = {
         name.replace("__", "/") + ".py": text if isinstance(text, bytes) else text.encode()
         for name, text in files.items()
     }
-    return contents.get
+    return Sources(contents.get)
 
 
 def point(value: str) -> EntryPoint:
     return EntryPoint(group="patches", name=ENTRY_POINT_NAME, value=value)
 
 
-def refusal(value: str, read: Callable[[str], bytes | None]) -> str:
+def refusal(value: str, read: Sources) -> str:
     with pytest.raises(NotEvaluableError) as caught:
         evaluate(point(value), read)
     return str(caught.value)
@@ -230,9 +230,7 @@ def register():
         ),
     ],
 )
-def test_hostile_or_broken_input(
-    value: str, read: Callable[[str], bytes | None], expected: str
-) -> None:
+def test_hostile_or_broken_input(value: str, read: Sources, expected: str) -> None:
     assert expected in refusal(value, read)
 
 
@@ -241,9 +239,9 @@ def test_compiled_modules() -> None:
 
     suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
     files = {f"a/b{suffix}": b"", "a/__init__.py": b""}
-    assert refusal("a.b:c", files.get) == "a/b: `a.b` is compiled, it has no source"
+    assert refusal("a.b:c", Sources(files.get)) == "a/b: `a.b` is compiled, it has no source"
     files["a/b.py"] = b"c = 1"
-    assert refusal("a.b:c", files.get) == "a/b.py: a compiled `a.b` lies beside its source"
+    assert refusal("a.b:c", Sources(files.get)) == "a/b.py: a compiled `a.b` lies beside its source"
 
 
 def test_a_distribution_with_a_runtime_of_its_own() -> None:
@@ -432,4 +430,4 @@ def test_damaged_sources_never_crash(data: st.DataObject) -> None:
     damaged = text[:start] + other[offset : offset + end - start] + text[end:]
     for name in ("register", "plugin"):
         with contextlib.suppress(NotEvaluableError, FactsError):
-            evaluate(point(f"a:{name}"), {"a.py": damaged}.get)
+            evaluate(point(f"a:{name}"), Sources({"a.py": damaged}.get))

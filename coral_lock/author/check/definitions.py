@@ -6,6 +6,7 @@ import _ast
 import _imp
 import sys
 
+from coral_lock.budget import Allowance, OverBudgetError
 from coral_lock.document.mistakes import nearest
 from coral_lock.record import Record
 from coral_lock.static.scope import CLASS, IMPORT
@@ -56,7 +57,8 @@ class Definitions:
     """
 
     def __init__(self, read_source: Callable[[str], bytes | None]) -> None:
-        self._read = read_source
+        self._allowance = Allowance()
+        self._read = self._allowance.reading(read_source)
         self._modules: dict[str, SourceModule | Resolution] = {}
         self._sources: dict[str, bytes] = {}
 
@@ -73,7 +75,10 @@ class Definitions:
         if isinstance(found, Resolution):
             return found
         name, _, rest = attribute.partition(".")
-        resolution, binding = self._name(found, name, 0)
+        try:
+            resolution, binding = self._name(found, name, 0)
+        except OverBudgetError as error:
+            return Resolution(status=UNPROVEN, reason=error.message)
         if rest and resolution.status == PROVEN:
             return self._member(resolution, binding, attribute)
         return resolution
@@ -85,7 +90,10 @@ class Definitions:
 
     def _module(self, name: str) -> SourceModule | Resolution:
         if name not in self._modules:
-            self._modules[name] = self._load(name)
+            try:
+                self._modules[name] = self._load(name)
+            except OverBudgetError as error:
+                return Resolution(status=UNPROVEN, reason=error.message)
         return self._modules[name]
 
     def _load(self, name: str) -> SourceModule | Resolution:
@@ -95,7 +103,7 @@ class Definitions:
                 continue
             self._sources[path] = source
             try:
-                return SourceModule(name, path, parse(source, path))
+                return SourceModule(name, path, parse(source, path), self._allowance.step)
             except NotEvaluableError as error:
                 status = ABSENT if error.line else UNPROVEN
                 return Resolution(
@@ -116,6 +124,7 @@ class Definitions:
         self, module: SourceModule, name: str, steps: int
     ) -> tuple[Resolution, Binding | None]:
         """Return whether a module binds a name, and by what."""
+        self._allowance.step(len(module.scope.bindings.get(name, ())) + 1)
         live = [
             binding
             for binding in module.scope.bindings.get(name, ())

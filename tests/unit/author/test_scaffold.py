@@ -21,6 +21,7 @@ from coral_lock.names import GROUPS
 from coral_lock.plugin.facts import PluginFacts
 from coral_lock.schema_files import schema_text
 from coral_lock.static.evaluation import evaluate
+from coral_lock.static.source import Sources
 
 PATHS = [
     ".github/workflows/ci.yml",
@@ -118,7 +119,7 @@ def test_the_manifest_says_what_the_source_says(group: str) -> None:
         return files[f"src/{path}"].encode() if f"src/{path}" in files else None
 
     entry_point = EntryPoint(group=group, name="acme_glow", value=declared.entry_point)
-    assert evaluate(entry_point, read_source) == (declared.facts,)
+    assert evaluate(entry_point, Sources(read_source)) == (declared.facts,)
     assert (
         f'"coral_inference.{group}"]\nacme_glow = "{declared.entry_point}"'
         in (files["pyproject.toml"])

@@ -1,10 +1,14 @@
-"""The manifests that a distribution ships, found from its entry points alone."""
+"""What distributions say of their plugins, in manifests and sources, each learnt once."""
 
 from __future__ import annotations
 
-from coral_lock.errors import InputError, ProblemsError
+from coral_lock.budget import Budget
+from coral_lock.errors import InputError, ProblemsError, UnreadableSourceError
 from coral_lock.finding import WARNING, Finding
 from coral_lock.manifest.model import manifest_paths
+from coral_lock.plugin.facts import FactsError
+from coral_lock.static.evaluation import evaluate
+from coral_lock.static.source import NotEvaluableError, Sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,6 +16,7 @@ if TYPE_CHECKING:
 
     from coral_lock.inventory import Distribution, EntryPoint, Inventory
     from coral_lock.manifest.model import Manifest, ManifestPlugin
+    from coral_lock.plugin.facts import PluginFacts
 
 
 class ManifestError(Exception):
@@ -22,20 +27,70 @@ class ManifestError(Exception):
         self.where = where
 
 
-class DistributionManifests:
-    """The manifests of one distribution, each read once.
+class Evidence:
+    """What the distributions of a run say of their plugins, each learnt once.
 
-    Args:
-        distribution: whose they are.
-        inventory: reads its files.
+    A wheel can be that of several targets, and is looked at to choose it and to lock it.
     """
 
-    def __init__(self, distribution: Distribution, inventory: Inventory) -> None:
-        self._distribution = distribution
-        self._inventory = inventory
-        self._read: dict[str, Manifest | ManifestError | None] = {}
+    def __init__(self) -> None:
+        self._budget = Budget()
+        self._known: dict[Distribution, DistributionEvidence] = {}
 
-    def of(self, entry_point: EntryPoint) -> tuple[ManifestPlugin, ...]:
+    def of(self, distribution: Distribution, inventory: Inventory) -> DistributionEvidence:
+        """Return what a distribution says, which an inventory has."""
+        if distribution not in self._known:
+            told = DistributionEvidence(distribution, inventory, self._budget)
+            self._known[distribution] = told
+        return self._known[distribution]
+
+
+class DistributionEvidence:
+    """What one distribution says of its plugins: each file is read once.
+
+    Args:
+        distribution: whose plugins they are.
+        inventory: reads its files.
+        budget: that of the run.
+    """
+
+    def __init__(self, distribution: Distribution, inventory: Inventory, budget: Budget) -> None:
+        self._distribution = distribution
+        self.allowance = budget.of(distribution.location)
+        """What learning about the distribution may cost."""
+        self._read_source = lambda path: inventory.read_source(distribution.name, path)
+        self._sources: Sources | None = None
+        self._read: dict[str, Manifest | ManifestError | None] = {}
+        self._evaluated: dict[EntryPoint, tuple[PluginFacts, ...] | Exception] = {}
+
+    def evaluated(self, entry_point: EntryPoint) -> tuple[PluginFacts, ...]:
+        """Return the facts of an entry point's specs, evaluated from the sources.
+
+        Raises:
+            NotEvaluableError: they aren't certain.
+            FactsError: they are certain, and wrong.
+            UnreadableSourceError: a source can't be read.
+        """
+        if entry_point not in self._evaluated:
+            self._evaluated[entry_point] = self._evaluate(entry_point)
+        facts = self._evaluated[entry_point]
+        if isinstance(facts, Exception):
+            raise facts
+        return facts
+
+    def _evaluate(self, entry_point: EntryPoint) -> tuple[PluginFacts, ...] | Exception:
+        if self._sources is None:
+            self._sources = Sources(self._read_source, self.allowance)
+        try:
+            return evaluate(entry_point, self._sources)
+        except (NotEvaluableError, FactsError, UnreadableSourceError) as error:
+            return error
+
+    def forget_sources(self) -> None:
+        """Free the syntax trees; what was learnt of the entry points is kept."""
+        self._sources = None
+
+    def declared(self, entry_point: EntryPoint) -> tuple[ManifestPlugin, ...]:
         """Return what the manifest says of an entry point; nothing where there is none.
 
         Raises:
@@ -83,7 +138,7 @@ class DistributionManifests:
 
     def _load(self, path: str) -> Manifest | ManifestError | None:
         try:
-            content = self._inventory.read_source(self._distribution.name, path)
+            content = self.allowance.reading(self._read_source)(path)
             if content is None:
                 return None
             from coral_lock.manifest.reader import read_manifest

@@ -1,0 +1,159 @@
+"""Sources that would take for ever to evaluate: refused after a number of steps, or linear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+
+from coral_lock import budget
+from coral_lock.budget import Budget, OverBudgetError, RunOverBudgetError
+from coral_lock.inventory import Distribution, EntryPoint
+from coral_lock.plugin.facts import PluginFacts
+from coral_lock.reporter import Reporter
+from coral_lock.resolve.discovery import discover
+from coral_lock.static.evaluation import evaluate
+from coral_lock.static.source import NotEvaluableError, Sources
+from tests.support.operations import assert_linear
+
+HEAD = "from coral_inference.runtime.plugins import PluginSpec\n"
+SPEC = "PluginSpec('n', lambda config: True)"
+ENTRY_POINT = EntryPoint(group="patches", name="n", value="p.a:register")
+TOO_MANY_STEPS = "the distribution's sources take more than 2,000,000 steps to evaluate"
+
+
+def _outcome(files: Mapping[str, str]) -> int | str:
+    """Return how many specs the entry point yields, or why that isn't certain."""
+    contents = {"p/__init__.py": "", **files}
+    sources = Sources(lambda path: contents[path].encode() if path in contents else None)
+    try:
+        return len(evaluate(ENTRY_POINT, sources))
+    except NotEvaluableError as error:
+        return str(error)
+
+
+def test_imports_that_double_with_each_module() -> None:
+    files = {"p/a.py": "from .m0 import x\nregister = x\n", "p/m40.py": "import os as x\n"}
+    for number in range(40):
+        line = f"from .m{number + 1} import x\n"
+        files[f"p/m{number}.py"] = f"try:\n {line}except ImportError:\n {line}"
+    assert _outcome(files) == TOO_MANY_STEPS
+
+
+def test_a_large_factory_that_is_called_many_times() -> None:
+    body = " a\n" * 20_000
+    text = f"{HEAD}def f():\n{body} return {SPEC}\nregister = [{'f(), ' * 900}]\n"
+    assert _outcome({"p/a.py": text}) == TOO_MANY_STEPS
+
+
+def test_texts_that_would_fill_the_memory() -> None:
+    """Each has 99,000 characters, of which the source has one."""
+    text = f"t = '{'x' * 99_000}'\nregister = [{'t + t2, ' * 3000}]\n"
+    assert _outcome({"p/a.py": f"t2 = 'y'\n{text}"}) == TOO_MANY_STEPS
+
+
+def _modules(count: int) -> None:
+    """Evaluate as many modules that get hold of each other."""
+    files = {
+        f"p/m{number}.py": f"x = 'n{number}'\ndef f{number}():\n g{number}.f{number + 1}\n"
+        for number in range(count)
+    }
+    specs = "".join(f"PluginSpec(m{number}.x, lambda c: True), " for number in range(count))
+    imports = "".join(f"from . import m{number}\n" for number in range(count))
+    files["p/a.py"] = f"{HEAD}{imports}y = [a.f0]\nregister = [{specs}]\n"
+    assert _outcome(files) == count
+
+
+def _parents(count: int) -> None:
+    files = {
+        "p/__init__.py": "#" * 1000,
+        "p/a.py": HEAD
+        + "".join(f"from .m{number} import x as x{number}\n" for number in range(count))
+        + f"register = [{''.join(f'PluginSpec(x{n}, lambda c: True), ' for n in range(count))}]\n",
+        **{f"p/m{number}.py": "x = 'n'\n" for number in range(count)},
+    }
+    assert _outcome(files) == count
+
+
+@pytest.mark.parametrize("work", [_modules, _parents])
+def test_what_takes_linear_time(work: Callable[[int], None]) -> None:
+    assert_linear(work, 250, 3_000_000)
+
+
+class _Inventory:
+    """Distributions of dynamic plugins, with as many entry points each."""
+
+    def __init__(self, *counts: int) -> None:
+        self._counts = counts
+
+    def plugin_distributions(self) -> tuple[Distribution, ...]:
+        return tuple(
+            Distribution(
+                name=f"acme{index}",
+                version="1",
+                requires=(),
+                entry_points=tuple(
+                    EntryPoint(group="patches", name=f"p{number}", value="p.a:register")
+                    for number in range(count)
+                ),
+                location=f"/site/acme{index}",
+            )
+            for index, count in enumerate(self._counts)
+        )
+
+    def read_source(self, name: str, path: str) -> bytes | None:
+        return b"register = what()\n" if path == "p/a.py" else None
+
+
+def test_probes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "MAX_PROBES", 3)
+    monkeypatch.setattr(budget, "RUN_FACTOR", 2)
+    probed = []
+
+    def probe(entry_point: EntryPoint) -> tuple[PluginFacts, ...]:
+        probed.append(entry_point.name)
+        return (PluginFacts(name=entry_point.name),)
+
+    found = discover(_Inventory(4, 3), probe, Reporter())  # type: ignore[arg-type]
+    assert probed == ["p0", "p1", "p2", "p0", "p1", "p2"]
+    (unknown,) = [plugin.problem for plugin in found.plugins if plugin.problem]
+    assert unknown.summary == (
+        "`patches:p3` of `acme0` can't be understood: the distribution has more than 3 entry "
+        "points to probe"
+    )
+    with pytest.raises(RunOverBudgetError) as refused:
+        discover(_Inventory(3, 3, 1), probe, Reporter())  # type: ignore[arg-type]
+    assert refused.value.message == (
+        "the plugins of all distributions together have more than 6 entry points to probe"
+    )
+    assert refused.value.where == "/site/acme2"
+
+
+def test_steps_are_counted_for_the_run_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "MAX_STEPS", 100)
+    monkeypatch.setattr(budget, "RUN_FACTOR", 2)
+    run = Budget()
+    run.of("one").step(100)
+    two = run.of("two")
+    two.step(100)
+    with pytest.raises(OverBudgetError):
+        two.step()
+    with pytest.raises(RunOverBudgetError) as refused:
+        run.of("three").step()
+    assert str(refused.value) == (
+        "the plugins of all distributions together take more than 200 steps to evaluate (three)"
+    )
+
+
+def test_what_is_refused_once_is_not_tried_again() -> None:
+    read = []
+
+    def source(path: str) -> bytes | None:
+        read.append(path)
+        return b"(" if path == "p/a.py" else None
+
+    sources = Sources(source)
+    for _ in range(3):
+        with pytest.raises(NotEvaluableError):
+            evaluate(ENTRY_POINT, sources)
+    assert read.count("p/a.py") == 1
