@@ -40,6 +40,12 @@ if TYPE_CHECKING:
     from coral_lock.start.starting import Starting
 
 
+_DEPTH = "CORAL_LOCK_DEPTH"
+"""Set while the host starts: in how many processes, each started by the one before, it does."""
+
+_MAX_DEPTH = "4"
+
+
 class Gate:
     """A start that is verified, and under way as soon as the gate is open.
 
@@ -122,13 +128,21 @@ class Gate:
         self._about_to_start()
         os.environ.update(self._starting.config.host_environment())
         self._activator.begin_host()
+        depth = os.environ.get(_DEPTH, "0")
         try:
+            if depth >= _MAX_DEPTH:
+                raise RecursionError(
+                    "plugins start processes in which the same plugins are activated again"
+                )
+            os.environ[_DEPTH] = str(int(depth) + 1)
             execute()
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             self._done(self._finish(None, (_host_failed(error),)))
             raise
+        finally:
+            os.environ.pop(_DEPTH, None)
         context = current_context()
         self._activator.hand_over_services(getattr(context, "config", None))
         self._activator.end_host()

@@ -19,7 +19,7 @@ from typing import Any
 
 from tests.bench.digest_speed import DigestSpeed, measure_digests
 from tests.bench.processes import ProgramFailedError, measure
-from tests.bench.programs import measure_in_process, programs
+from tests.bench.programs import measure_children, measure_in_process, programs
 from tests.bench.subject import LOADERS, Subject, has_loader_cache, make_subjects, variables
 from tests.bench.synthetic_site import PLUGIN_COUNT, Site
 from tests.bench.tables import digest_table, site_table, target_table, wheelhouse_table
@@ -62,7 +62,8 @@ def _bench(root: Path, runs: int, json_file: Path | None, has_wheelhouse: bool) 
     digests = measure_digests(
         subjects[0].environment, root / "files", rounds=min(runs, 15), variables=environment
     )
-    outcome = list(targets(by_site, in_process, digests))
+    child = measure_children(subjects[0], runs=runs, variables=environment)
+    outcome = list(targets(by_site, in_process, digests, child))
     wheelhouse = None
     if has_wheelhouse:
         wheelhouse = measure_wheelhouse(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 
 from tests.bench.processes import Program, output_of
 from tests.bench.subject import Subject
@@ -71,6 +72,19 @@ def programs(subject: Subject, variables: Mapping[str, str]) -> list[Program]:
             prepare=lambda: written.unlink(missing_ok=True),
         ),
     ]
+
+
+def measure_children(subject: Subject, *, runs: int, variables: Mapping[str, str]) -> float:
+    """Return the median of the milliseconds that a child which imports nothing pays."""
+    program = Program(
+        name="children",
+        words=(
+            *(str(subject.environment.bin / "coral-runtime"), "run", "--locked", "--"),
+            *("python", str(MEASURED / "start_children.py"), str(runs)),
+        ),
+        directory=subject.directory,
+    )
+    return median(map(float, output_of(program, variables).split()))
 
 
 def measure_in_process(

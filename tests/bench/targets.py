@@ -29,6 +29,7 @@ _LISTING_RATIO = {False: 3.0, True: 2.0}
 _FLAT_RATIO = 1.25
 _PEAK_MIB = 30.0
 _IN_PROCESS_MILLISECONDS = 10.0
+_CHILD_MILLISECONDS = 5.0
 _DIGEST_RATIO = 0.9
 _WHEELS_RATIO = 0.9
 _CHECK_RATIO = 0.1
@@ -59,6 +60,7 @@ def targets(
     by_site: Mapping[Site, Measurements],
     in_process: Mapping[Site, Sequence[float]],
     digests: Sequence[DigestSpeed],
+    child_milliseconds: float,
 ) -> Iterator[Target]:
     """Yield the targets of the design with what was measured."""
     for site, measurements in by_site.items():
@@ -69,6 +71,12 @@ def targets(
         measured=_own_time(by_site[largest]) / _own_time(by_site[smallest]),
         bound=_FLAT_RATIO,
         unit=" ×",
+    )
+    yield Target(
+        name="a child process that imports neither host nor plugin, to one without us",
+        measured=child_milliseconds,
+        bound=_CHILD_MILLISECONDS,
+        unit=" ms",
     )
     for site, milliseconds in in_process.items():
         yield Target(

@@ -347,6 +347,42 @@ def test_without_a_host_a_child_activates_at_the_first_import(device: MakeDevice
         assert outcome.stdout == "[{'webrtc': 'here'}]\n"
 
 
+STARTS_PYTHON = """
+import subprocess, sys
+from coral_inference.runtime.plugins import PluginSpec
+
+
+def activate(config):
+    done = subprocess.run([sys.executable, "-c", {code!r}], stdout=-1, text=True)
+    return done.stdout == {said!r}
+
+
+spec = PluginSpec(name="starter", activate=activate)
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "exit_code"),
+    [
+        ("print(1)", "1\n", 0),
+        ("import starter; print(1)", "1\n", 78),
+        ("import coral_inference; print(1)", "1\n", 78),
+    ],
+)
+def test_a_plugin_that_starts_python_does_not_recurse_for_ever(
+    device: MakeDevice, tmp_path: Path, code: str, said: str, exit_code: int
+) -> None:
+    machine = device(*HOSTS)
+    source = STARTS_PYTHON.format(code=code, said=said)
+    wheel = make_wheel(tmp_path, "starter", {"starter.py": source}, entry_point="starter:spec")
+    machine.install(str(wheel))
+    machine.locked()
+    outcome = machine.coral("run", "--locked", "--", "-c", "import coral_inference")
+    assert outcome.code == exit_code, outcome.stderr
+    nested = "RecursionError: plugins start processes in which the same plugins are activated again"
+    assert (nested in outcome.stderr) is bool(exit_code)
+
+
 APP = """\
 import json, os
 from answer import answer
