@@ -107,29 +107,16 @@ class Child:
             )
         except CoralLockError as error:
             from coral_lock.finding import finding_of_error
-            from coral_lock.messages import say_error
 
-            say_error(error)
-            self._refuse(error.exit_code, (finding_of_error(error),))
+            refuse(self._directory, error.exit_code, (finding_of_error(error),))
         if start.refusal is not None:
             self._conclude(start.refusal)
         return start
 
     def _conclude(self, report: ActivationReport) -> None:
         """End this process if the start of its runtime didn't succeed."""
-        if report.outcome == "started":
-            return
-        from coral_lock.messages import say_findings
-
-        say_findings(report.findings)
-        self._refuse(report.exit_code, report.findings)
-
-    def _refuse(self, exit_code: int, findings: tuple[Finding, ...]) -> None:
-        from coral_lock.messages import say
-
-        leave_marker(self._directory, Marker(exit_code=exit_code, findings=findings))
-        say(f"start refused: the child process {os.getpid()} doesn't match the lock")
-        leave_process(EXIT_CODE)
+        if report.outcome != "started":
+            refuse(self._directory, report.exit_code, report.findings)
 
     def _note_mismatch(self, finding: Finding) -> None:
         from coral_lock.errors import INTEGRITY
@@ -143,6 +130,23 @@ class Child:
 
         say_findings((finding,))
         leave_marker(self._directory, Marker(exit_code=None, findings=(finding,)))
+
+
+def refuse(directory: str | None, exit_code: int, findings: tuple[Finding, ...]) -> None:
+    """End this process since it doesn't match the lock, and let `run` know.
+
+    Args:
+        directory: that of the session, if there is one.
+        exit_code: what any other command would end with: 1, 2 or 3.
+        findings: why.
+    """
+    from coral_lock.messages import say, say_findings
+
+    say_findings(findings)
+    say(f"start refused: the child process {os.getpid()} doesn't match the lock")
+    if directory is not None:
+        leave_marker(directory, Marker(exit_code=exit_code, findings=findings))
+    leave_process(EXIT_CODE)
 
 
 def leave_process(exit_code: int) -> None:

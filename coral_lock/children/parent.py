@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 
-from coral_lock.children.child import EXIT_CODE, leave_process
+from coral_lock.children.child import refuse
 from coral_lock.children.session import VARIABLE, Marker, Session, leave_marker, open_session
 from coral_lock.children.watch import watch_processes
 from coral_lock.errors import CoralLockError
@@ -13,7 +13,7 @@ from coral_lock.finding import ERROR, WARNING, Finding, exit_code, finding_of_er
 from coral_lock.host.context import is_host_installed
 from coral_lock.host.import_hooks import plugin_modules
 from coral_lock.imports.bytecode import default_state_directory
-from coral_lock.messages import say, say_findings
+from coral_lock.messages import say_findings
 from coral_lock.start.gate import Gate
 from coral_lock.start.locked import prepare_locked
 from coral_lock.start.report import STARTED
@@ -82,7 +82,8 @@ class Cover:
         if os.getpid() == self._process:
             self._findings.append(finding)
         else:
-            self._leave(Marker(exit_code=None, findings=(finding,)))
+            if self._session is not None:
+                leave_marker(self._session.directory, Marker(exit_code=None, findings=(finding,)))
 
     def about_to_start_host(self) -> None:
         """Verify the machine again in a fork, which may be made long after this process."""
@@ -99,17 +100,17 @@ class Cover:
                 sha256=lock.sha256,
             )
         except CoralLockError as error:
-            self._refuse(error.exit_code, (finding_of_error(error),))
+            refuse(self._directory, error.exit_code, (finding_of_error(error),))
         else:
             if again.refusal is not None:
-                self._refuse(again.refusal.exit_code, again.refusal.findings)
+                refuse(self._directory, again.refusal.exit_code, again.refusal.findings)
 
     def host_has_started(self, report: ActivationReport) -> None:
         """Conclude the start of this process; end a fork whose start didn't succeed."""
         if os.getpid() == self._process:
             self._conclude(report)
         elif report.outcome != STARTED:
-            self._refuse(report.exit_code, report.findings)
+            refuse(self._directory, report.exit_code, report.findings)
 
     def close(self) -> None:
         """Forget the session, unless a fork of this process goes on with it."""
@@ -155,15 +156,9 @@ class Cover:
             is_strict=self._is_strict,
         )
 
-    def _refuse(self, code: int, findings: tuple[Finding, ...]) -> None:
-        say_findings(findings)
-        self._leave(Marker(exit_code=code, findings=findings))
-        say(f"start refused: the child process {os.getpid()} doesn't match the lock")
-        leave_process(EXIT_CODE)
-
-    def _leave(self, marker: Marker) -> None:
-        if self._session is not None:
-            leave_marker(self._session.directory, marker)
+    @property
+    def _directory(self) -> str | None:
+        return self._session.directory if self._session else None
 
 
 def start_program(
