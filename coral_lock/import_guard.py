@@ -4,6 +4,10 @@ Many modules of the standard library try optional ones (`msvcrt`, `_winapi`, …
 platform lacks, and a file of that name in a plugin's wheel would run then. While the guard
 is up, top-level imports find the standard library and what this project depends on, and
 nothing else.
+
+Before `main` runs, the interpreter has already put the directory of the command's script, or with
+`-m` the working directory, before everything else on `sys.path`, and the script imports from
+there. `coral_lock.pth`, which is read before that happens, therefore calls `guard_entry`.
 """
 
 from __future__ import annotations
@@ -41,11 +45,17 @@ PathFinder = next(
 
 
 class ImportGuard:
-    """A finder (PEP 451) that stands before the path and refuses foreign modules."""
+    """A finder (PEP 451) that stands before the path.
+
+    Args:
+        refuses_others: whether modules that are neither the standard library's nor ours are
+            refused; otherwise it only sees to it that the standard library's come from there.
+    """
 
     is_coral_lock = True
 
-    def __init__(self) -> None:
+    def __init__(self, *, refuses_others: bool) -> None:
+        self.refuses_others = refuses_others
         library = os.path.dirname(os.__file__)
         self._path = [
             entry
@@ -59,15 +69,32 @@ class ImportGuard:
         if path is not None or name in _OWN_MODULES:
             return None
         spec: ModuleSpec | None = PathFinder.find_spec(name, self._path)
-        if spec is None:
+        if spec is None and self.refuses_others:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return spec
 
 
 def raise_import_guard() -> None:
     """Let this process import the standard library and its own dependencies only."""
+    lower_import_guard()
+    sys.meta_path.insert(sys.meta_path.index(PathFinder), ImportGuard(refuses_others=True))
+
+
+def guard_entry() -> None:
+    """Let a process that is about to run our command import it from nowhere else.
+
+    That this module is imported suffices for what is ours: the package is there then. Another
+    program that is also called `coral-runtime` may import whatever it needs. The line in
+    `coral_lock.pth` asks the same question first, so that nothing is imported for others;
+    `coral_lock.start` (PEP 829) can't.
+    """
+    words = sys.argv[:1] or [""]
+    if words == ["-m"]:
+        words = sys.orig_argv[-len(sys.argv) :]
+    if not words[0].endswith(("coral-runtime", "coral_lock")):
+        return
     if not any(isinstance(finder, ImportGuard) for finder in sys.meta_path):
-        sys.meta_path.insert(sys.meta_path.index(PathFinder), ImportGuard())
+        sys.meta_path.insert(sys.meta_path.index(PathFinder), ImportGuard(refuses_others=False))
 
 
 def lower_import_guard() -> None:

@@ -85,6 +85,12 @@ def test_every_block_says_its_language(page: Path) -> None:
     assert len(fences) == 2 * len(_blocks(page)), "a fence is indented or isn't closed"
 
 
+def test_examples_start_the_script() -> None:
+    """`python -m coral_lock` would look for it in the working directory first."""
+    blocks = [block.text for page in all_pages() for block in _blocks(page)]
+    assert [text for text in blocks if "-m coral_lock" in text] == []
+
+
 @pytest.mark.parametrize("block", _chosen("python"))
 def test_python_examples_are_run(block: Block) -> None:
     """Those that are written to files run in a session, or are imported by the tool there."""
