@@ -119,7 +119,7 @@ def verify(
     Args:
         lock: the lock or its file. Of a lock with targets, what counts is the part of the
             one that the machine is.
-        integrity: `metadata`, `plugins` or `full`: whose bytes are hashed.
+        integrity: `metadata`, `imports` or `full`: whose files are hashed.
         path: directories, looked at as if they were this interpreter's `sys.path`.
         python: another interpreter's file, or the directory of a virtual environment.
         site_packages: directories with installed distributions, e.g. of an image.
@@ -157,8 +157,9 @@ def init(
     lock: str | PathLike[str] | None = "coral.lock",
     settings: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
-    integrity: str = "plugins",
+    integrity: str = "imports",
     state_directory: str | PathLike[str] | None = None,
+    closed: bool = False,
     strict_children: bool = False,
     core_version: str | None = None,
     inference_version: str | None = None,
@@ -166,15 +167,17 @@ def init(
     """Verify this machine against a lock and bring the runtime up in this process.
 
     The host is imported, if there is one, and finds the locked plugins. From then on the
-    Python processes that this one starts are under the lock too.
+    Python processes that this one starts are under the lock too, and a file that isn't what
+    was locked can't be imported.
 
     Args:
         config: the descriptor's file; it may not contradict the lock.
         lock: the lock's file; None resolves what is installed now, without a lock.
         settings: `KEY=VALUE` overrides, as `--set` takes them.
         environment: variables that override the file, e.g. `os.environ`; None for none.
-        integrity: `metadata`, `plugins` or `full`: whose bytes are hashed.
+        integrity: `metadata`, `imports` or `full`: what is proved and hashed first.
         state_directory: where the private bytecode cache lies.
+        closed: whether distributions that the lock doesn't name are invisible.
         strict_children: whether what starts a process that can't be put under the lock
             raises an error instead.
         core_version: the version of `coral-inference` where it isn't there; it may not
@@ -207,6 +210,7 @@ def init(
             descriptor=descriptor.with_told(told) if descriptor and told else descriptor,
             integrity=integrity,
             state_directory=_text(state_directory),
+            closed=closed,
             is_strict=strict_children,
         )
     if report.outcome != "started":

@@ -76,6 +76,7 @@ CODES: Mapping[str, str] = {
     "python-drift": "The interpreter's version differs from the lock.",
     "required-plugin-missing": "A plugin requires another one that isn't selected.",
     "requirement-unmet": "A requirement of a distribution isn't met by what is there.",
+    "requires-drift": "A locked distribution requires other distributions than the lock says.",
     "reserved-name": "A plugin's name means something else in a descriptor.",
     "sample-invalid": "A sample configuration is wrong.",
     "spec-drift": "A plugin's live spec differs from the lock.",

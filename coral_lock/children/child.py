@@ -74,7 +74,7 @@ class Child:
                 from coral_lock.start.gate import Gate
 
                 start = self._verified()
-                self._gate = Gate(start.starting, start.origins, self._conclude)
+                self._gate = Gate(start.starting, self._conclude)
             return self._gate
 
     def _activate(self) -> None:
@@ -103,6 +103,7 @@ class Child:
                 config=config,
                 integrity=session.integrity,
                 state_directory=session.state_directory,
+                closed=session.is_closed,
                 sha256=session.lock_sha256,
             )
         except CoralLockError as error:

@@ -9,6 +9,7 @@ ended. The session lives as long as a process of the program holds its lock file
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import marshal
 import os
@@ -111,10 +112,14 @@ def open_session(session: Session, parent: str) -> OpenSession:
         parent: the state directory, which only this user can write to.
 
     Raises:
-        OSError: nothing can be written there.
+        OSError: nothing can be written there, or others can write there too.
     """
     base = os.path.join(parent, _DIRECTORY)
-    os.makedirs(base, mode=0o700, exist_ok=True)
+    for directory in (parent, base):
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        status = os.stat(directory)
+        if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022:
+            raise PermissionError(errno.EPERM, "others can write to it", directory)
     for name in sorted(os.listdir(base)):
         _remove_if_ended(os.path.join(base, name))
     directory = os.path.join(base, f"{os.getpid()}-{os.urandom(8).hex()}")

@@ -74,15 +74,20 @@ _OPTIONS = (
     Option(
         names=("--integrity",),
         metavar="LEVEL",
-        choices=("metadata", "plugins", "full"),
-        default="plugins",
-        help="Whose bytes are hashed: nobody's, the plugins' distributions', or all.",
+        choices=("metadata", "imports", "full"),
+        default="imports",
+        help="What is hashed before anything runs: nothing, the plugins' distributions (the "
+        "others as they are imported), or all.",
     ),
     Option(names=("--report",), metavar="FILE", help="Also write the activation report to FILE."),
     Option(
         names=("--state-dir",),
         metavar="DIR",
         help="Where the private bytecode cache lies. [default: ~/.local/state/coral-lock]",
+    ),
+    Option(
+        names=("--closed",),
+        help="Hide distributions that the lock doesn't name: nothing of them can be imported.",
     ),
 )
 

@@ -6,7 +6,7 @@ from coral_lock import canonical_json
 from coral_lock.children.child import leave_process
 from coral_lock.children.parent import Cover
 from coral_lock.cli.start import conclude, prepare, prepare_report, write_report
-from coral_lock.errors import CoralLockError, UsageError, exit_code_of_run
+from coral_lock.errors import HOLDS, CoralLockError, UsageError, exit_code_of_run
 from coral_lock.finding import finding_of_error
 from coral_lock.messages import say
 from coral_lock.start.gate import Gate
@@ -78,30 +78,44 @@ class _Running:
         if prepared.refusal is not None:
             return self._conclude(prepared.refusal)
         cover = self._cover = Cover(
-            prepared, self._host_has_started, self._arguments.flag("strict-children")
+            prepared,
+            self._host_has_started,
+            self._file_refused,
+            is_strict=self._arguments.flag("strict-children"),
         )
         cover.install()
+        prepared.lock_imports(cover.refuse_file)
         gate = Gate(
             prepared.starting,
-            prepared.origins,
             done=(lambda report: None) if is_eager else cover.host_has_started,
             about_to_start=cover.about_to_start_host,
         )
-        return self._conclude(gate.open(is_eager))
+        report = self._conclude(gate.open(is_eager))
+        cover.begin()
+        return report
 
     def exit_code_after(self, program_exit: int) -> int | None:
         """Return the code to end with in place of the program's, None to leave it."""
-        if self._cover is None or self._report is None:
+        code = self._settle()
+        if not code:
             return None
+        say(f"the program ended with {program_exit}, and not all of its processes match the lock")
+        return exit_code_of_run(code)
+
+    def _settle(self) -> int:
+        """Add what was found since the start to the report; return the exit code for it."""
+        if self._cover is None or self._report is None:
+            return HOLDS
         code, findings = self._cover.outcome()
         if findings:
             self._findings = (*self._findings, *findings)
             report = self._report.replace(outcome=FAILED) if code else self._report
             self._report = conclude(self._arguments, report, self._findings, is_told=True)
-        if not code:
-            return None
-        say(f"the program ended with {program_exit}, and not all of its processes match the lock")
-        return exit_code_of_run(code)
+        return code
+
+    def _file_refused(self) -> None:
+        """End a program that has just begun and imports what isn't what was locked."""
+        leave_process(exit_code_of_run(self._settle()))
 
     def _conclude(self, report: ActivationReport) -> ActivationReport:
         self._report = conclude(self._arguments, report, self._findings)

@@ -48,7 +48,9 @@ def start(arguments: Arguments) -> ActivationReport:
     _refuse_without_lock(arguments)
     if arguments.flag("locked"):
         prepared = prepare(arguments)
-        report = prepared.refusal or Gate(prepared.starting, prepared.origins).open(is_eager=True)
+        if prepared.refusal is None:
+            prepared.lock_imports(lambda finding: None)
+        report = prepared.refusal or Gate(prepared.starting).open(is_eager=True)
     else:
         from coral_lock.start.live import start_live
 
@@ -68,6 +70,7 @@ def prepare(arguments: Arguments) -> LockedStart:
         descriptor=descriptor.with_told(told) if descriptor and told else descriptor,
         integrity=str(arguments.last("integrity")),
         state_directory=arguments.last("state-dir"),
+        closed=arguments.flag("closed"),
     )
 
 
@@ -95,7 +98,7 @@ def conclude(
 
 def _refuse_without_lock(arguments: Arguments) -> None:
     """Refuse options that a start without a lock would silently ignore."""
-    for key in ("lock", "integrity", "state-dir"):
+    for key in ("lock", "integrity", "state-dir", "closed"):
         if key in arguments.given and not arguments.flag("locked"):
             raise UsageError(
                 f"`--{key}` needs `--locked`: without it, no lock is read",

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     type=click.Choice(INTEGRITY_LEVELS),
     default=FULL,
     show_default=True,
-    help="Whose bytes are hashed: nobody's, the plugins' distributions', or all.",
+    help="Whose files are hashed: nobody's, the plugins' distributions', or all.",
 )
 @places
 @click.option("--target", metavar="NAME", help="Insist on a target of the lock.")
@@ -60,7 +60,7 @@ def verify(
       coral-runtime verify
       coral-runtime verify --site-packages rootfs/usr/lib/python3.10/site-packages
       coral-runtime verify --wheels wheelhouse
-      coral-runtime verify --lock /etc/coral/coral.lock --integrity plugins
+      coral-runtime verify --lock /etc/coral/coral.lock --integrity imports
       coral-runtime verify --output-format json
     """
     loaded = load_lock(lock)

@@ -93,6 +93,11 @@ class RootFiles:
                 return path, kind, False
         return None
 
+    def accepts(self, path: str, digest: str) -> bool:
+        """Whether a listed file may have that SHA-256."""
+        allowed = self.hashes[path]
+        return digest == allowed or (not isinstance(allowed, str) and digest in allowed)
+
     def is_directory(self, path: str) -> bool:
         """Whether a listed file lies somewhere beneath that path."""
         if self._directories is None:

@@ -110,8 +110,7 @@ class VerifiedFiles:
         except OSError as error:
             raise self._refusal(files, path, location, None, error.strerror) from None
         digest = hashlib.sha256(content).hexdigest()
-        allowed = files.hashes[path]
-        if digest != allowed and (isinstance(allowed, str) or digest not in allowed):
+        if not files.accepts(path, digest):
             raise self._refusal(files, path, location, digest)
         return content, digest
 
@@ -165,13 +164,10 @@ class VerifiedFiles:
         refusals = []
         found: dict[str, str] = {}
         for path, location in paths:
-            allowed = files.hashes[path]
             digest = hashes.get(location)
             if digest is None and location in self._seen and location not in unseen:
                 continue
-            if digest is None or (
-                digest != allowed and (isinstance(allowed, str) or digest not in allowed)
-            ):
+            if digest is None or not files.accepts(path, digest):
                 self._seen.pop(location, None)
                 refusals.append(self._refusal(files, path, location, digest))
             else:

@@ -19,6 +19,7 @@ from coral_lock.installed.files import (
     digest_files,
     find_strays,
     list_files,
+    overwritten,
     refuse_links,
     unclaimed,
 )
@@ -120,30 +121,49 @@ class EnvironmentInventory:
         """Yield the digest of each distribution's files under its wheel tag.
 
         An editable install has none, as its bytes aren't fixed. An error says that a file
-        is missing, unlisted or unreadable.
+        is missing, unlisted or unreadable. Where two of the distributions overwrite each
+        other's files, each has the digest of what its own RECORD states.
         """
+        listed = {}
+        for name in names:
+            try:
+                if not self._is_editable(name):
+                    listed[name] = self._list_files(name)
+            except BrokenDistributionError:
+                continue
+        twins = overwritten(listed.values())
         for index, name in enumerate(names):
             reporter.hashing(name, index, len(names))
             try:
-                yield name, self._digests(name)
+                if self._is_editable(name):
+                    yield name, {}
+                else:
+                    yield name, self._digests(name, twins, listed)
             except BrokenDistributionError as error:
                 yield name, error
 
-    def _digests(self, name: str) -> Mapping[str, str]:
+    def _is_editable(self, name: str) -> bool:
         distribution = self._look_up(name)
         if isinstance(distribution, BrokenDistribution):
             raise distribution.error
-        if distribution.editable:
-            return {}
+        return distribution.editable
+
+    def _digests(
+        self,
+        name: str,
+        twins: Mapping[str, frozenset[str]],
+        listed: Mapping[str, InstalledFiles],
+    ) -> Mapping[str, str]:
         files = self._list_files(name)
-        self._refuse_strays(name, files)
-        (outcome,) = digest_files([files])
+        location = self._scan.locations(name)[0]
+        self._refuse_strays(name, files, listed)
+        (outcome,) = digest_files([files], twins)
         if outcome.missing:
             raise BrokenDistributionError(
                 f"`{outcome.missing[0]}` is listed in the RECORD of `{name}` and can't be read"
                 + _and_more(outcome.missing),
                 code="file-missing",
-                where=distribution.location,
+                where=location.path,
                 hint=f"reinstall `{name}`",
             )
         if outcome.changed:
@@ -154,7 +174,7 @@ class EnvironmentInventory:
                 where=files.locate(outcome.changed[0]),
                 hint=f"reinstall `{name}` from a wheel you trust",
             )
-        return {read_wheel_tag(self._scan.locations(name)[0]): outcome.digest}
+        return {read_wheel_tag(location): outcome.digest}
 
     def stated_files(self, name: str) -> Mapping[str, str]:
         """Return what RECORD states of the files that the digest covers."""
@@ -194,7 +214,9 @@ class EnvironmentInventory:
             self._files[name] = files
         return self._files[name]
 
-    def _refuse_strays(self, name: str, files: InstalledFiles) -> None:
+    def _refuse_strays(
+        self, name: str, files: InstalledFiles, listed: Mapping[str, InstalledFiles]
+    ) -> None:
         strays = find_strays(files)
         if not strays:
             return
@@ -203,7 +225,8 @@ class EnvironmentInventory:
                 other: claimed_paths(self._scan.locations(other)) for other in self._scan.names()
             }
         others = {path for other, paths in self._claims.items() if other != name for path in paths}
-        strays = unclaimed(strays, files, (), others)
+        locked = {path for other in listed if other != name for path in listed[other].recorded}
+        strays = unclaimed(strays, files, locked, others)
         if strays:
             raise BrokenDistributionError(
                 f"`{strays[0]}` lies in a directory of `{name}`, whose RECORD doesn't list it"

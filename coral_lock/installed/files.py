@@ -17,7 +17,7 @@ from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from coral_lock.installed.dist_info import Location
 
@@ -49,13 +49,47 @@ class FilesDigest(Record):
 
     Args:
         digest: the `t1` digest of the files that are there.
-        missing: the recorded files that can't be read, sorted.
-        changed: the files whose bytes differ from what RECORD states, sorted.
+        missing: the listed files that can't be read, sorted.
+        changed: the files whose bytes differ from what is listed, sorted.
+        hashes: the SHA-256 of each file that is there, in hexadecimal. One that another
+            distribution has overwritten counts as listed here, and so it does in `digest`.
     """
 
     digest: str
     missing: tuple[str, ...]
     changed: tuple[str, ...]
+    hashes: Mapping[str, str]
+
+
+def compared(
+    listed: Mapping[str, str],
+    found: Mapping[str, str | None],
+    accepts: Callable[[str, str], bool],
+) -> FilesDigest:
+    """Compare hashes of files with a list that is proved.
+
+    Args:
+        listed: the list: SHA-256 by path.
+        found: the hash of each of its files, None for one that can't be read.
+        accepts: whether a file may have that hash, by this list or another.
+    """
+    hashes: dict[str, str] = {}
+    missing, changed = [], []
+    for path, expected in listed.items():
+        digest = found[path]
+        if digest is None:
+            missing.append(path)
+        elif digest == expected or accepts(path, digest):
+            hashes[path] = expected
+        else:
+            changed.append(path)
+            hashes[path] = digest
+    return FilesDigest(
+        digest=tree_digest(hashes.items()),
+        missing=tuple(sorted(missing)),
+        changed=tuple(sorted(changed)),
+        hashes=hashes,
+    )
 
 
 def list_files(location: Location) -> InstalledFiles:
@@ -91,33 +125,84 @@ def refuse_links(location: Location, files: InstalledFiles) -> None:
             )
 
 
-def digest_files(several: Sequence[InstalledFiles]) -> tuple[FilesDigest, ...]:
+def overwritten(several: Iterable[InstalledFiles]) -> dict[str, frozenset[str]]:
+    """Return the files that several distributions put in one place, and differently.
+
+    Which of them is there depends on the order of installation: opencv-python and
+    opencv-contrib-python, which real hosts install side by side, overwrite each other.
+
+    Returns:
+        By absolute path, all that their RECORDs state.
+    """
+    stated: dict[str, str] = {}
+    different: dict[str, set[str]] = {}
+    for files in several:
+        for path, digest in files.recorded.items():
+            place = files.locate(path)
+            if stated.setdefault(place, digest) != digest:
+                different.setdefault(place, {stated[place]}).add(digest)
+    return {place: frozenset(digests) for place, digests in different.items()}
+
+
+def digest_files(
+    several: Sequence[InstalledFiles], twins: Mapping[str, frozenset[str]] | None = None
+) -> tuple[FilesDigest, ...]:
     """Hash the files of distributions and compare them with what their RECORDs state.
 
     The files of all are hashed together, so that threads can share the work.
+
+    Args:
+        several: the distributions' files.
+        twins: what `overwritten` returned. A file that another distribution has put in
+            place of a distribution's own counts for the digest as its own RECORD states it.
     """
-    hashes = hash_files(
-        {files.locate(path): files.sizes.get(path) for files in several for path in files.recorded}
-    )
-    return tuple(_digest(files, hashes) for files in several)
+    twins = twins or {}
+    sizes = {
+        files.locate(path): files.sizes.get(path) for files in several for path in files.recorded
+    }
+    hashes = hash_files({place: None if place in twins else size for place, size in sizes.items()})
+    return tuple(_digest(files, hashes, twins) for files in several)
 
 
-def _digest(files: InstalledFiles, hashes: Mapping[str, str]) -> FilesDigest:
+def _digest(
+    files: InstalledFiles, hashes: Mapping[str, str], twins: Mapping[str, frozenset[str]]
+) -> FilesDigest:
     found: dict[str, str] = {}
     missing: list[str] = []
-    for path in files.recorded:
-        digest = hashes.get(files.locate(path))
+    changed: list[str] = []
+    for path, stated in files.recorded.items():
+        place = files.locate(path)
+        digest = hashes.get(place)
         if digest is None:
             missing.append(path)
-        else:
-            found[path] = digest
+            continue
+        found[path] = digest
+        if not _states(stated, digest):
+            own = stated_hash(stated)
+            if own and any(_states(other, digest) for other in twins.get(place, ()) if other):
+                found[path] = own
+            else:
+                changed.append(path)
     return FilesDigest(
         digest=tree_digest(found.items()),
         missing=tuple(missing),
-        changed=tuple(
-            path for path, digest in found.items() if not _states(files.recorded[path], digest)
-        ),
+        changed=tuple(changed),
+        hashes=found,
     )
+
+
+def stated_hash(recorded: str) -> str | None:
+    """Return the SHA-256 that a row of RECORD states, in hexadecimal; None for another hash."""
+    from binascii import a2b_base64
+
+    if not recorded.startswith("sha256="):
+        return None
+    text = recorded[7:].rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        digest = a2b_base64(text + "=" * (-len(text) % 4))
+    except ValueError:
+        return None
+    return digest.hex() if len(digest) == 32 else None
 
 
 def _states(recorded: str, digest: str) -> bool:

@@ -1,4 +1,4 @@
-"""Distributions that put different files in one place, so that nobody can pin their bytes."""
+"""Distributions that put different files in one place."""
 
 from __future__ import annotations
 
@@ -20,9 +20,11 @@ def overlapping(
 ) -> tuple[tuple[Finding, ...], frozenset[str]]:
     """Return where distributions overwrite each other's files, and which aren't pinned for it.
 
-    Which of the files is there depends on the order of installation. So it is an error
-    where a plugin needs one of the two. Where only the host does it is a warning, like
-    everything that is wrong among the host's own requirements, and neither is pinned.
+    Where two have a file in one place, both are pinned: what is there has to be what one of
+    the two lists. Which one depends on the order of installation, so it is a warning. Places
+    that only some file systems tell apart, a file where the other needs a directory, and the
+    other's own metadata can't be told like that. They are an error where a plugin needs one
+    of the two, and a warning without which neither is pinned where only the host does.
 
     Args:
         names: the distributions to lock.
@@ -35,14 +37,19 @@ def overlapping(
     findings = []
     unpinned: set[str] = set()
     for pair in sorted(pairs):
-        is_error = not set(needed).isdisjoint(pair)
-        findings.append(_finding(pairs[pair], is_error))
-        if not is_error:
+        unsettled = [each for each in pairs[pair] if not _is_settled(each)]
+        is_error = bool(unsettled) and not set(needed).isdisjoint(pair)
+        findings.append(_finding(unsettled or pairs[pair], bool(unsettled), is_error))
+        if unsettled and not is_error:
             unpinned.update(pair)
     return tuple(findings), frozenset(unpinned)
 
 
-def _finding(found: list[Overlap], is_error: bool) -> Finding:
+def _is_settled(overlap: Overlap) -> bool:
+    return overlap.path == overlap.second_path and ".dist-info/" not in overlap.path
+
+
+def _finding(found: list[Overlap], is_unsettled: bool, is_error: bool) -> Finding:
     first, second = found[0].first, found[0].second
     paths = ", ".join(map(_named, found[:_MAX_NAMED]))
     more = len(found) - _MAX_NAMED
@@ -56,9 +63,13 @@ def _finding(found: list[Overlap], is_error: bool) -> Finding:
         expected="each file in one distribution",
         found=f"{at_least}{len(found)} in both",
         where=found[0].path,
-        hint="do without one of the two, or have them mended: which file is there depends on "
-        "the order in which they are installed"
-        + ("" if is_error else ", so that neither is locked with a digest"),
+        hint="install only one of the two, or report it upstream: "
+        + (
+            "the last one installed wins, and a start accepts what either of them lists"
+            if not is_unsettled
+            else "which file is there depends on the order in which they are installed"
+            + ("" if is_error else ", so that neither is locked with a digest")
+        ),
     )
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from time import perf_counter
 
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.host.entry_points import ServedEntryPoint
-from coral_lock.installed.module_lookup import module_origin
 from coral_lock.names import ENTRY_POINT_GROUPS
 from coral_lock.plugin.config import SILENT_HOST
 from coral_lock.plugin.facts import FactsError, facts_of_spec
@@ -66,19 +64,15 @@ class Activator:
 
     Args:
         config: what each plugin is handed, where the host doesn't bring a config of its own.
-        origins: the file from which each entry point's module must come, by module; a
-            module that isn't named may come from anywhere.
         versions: the version of each plugin's distribution, by name; for the report.
     """
 
     def __init__(
         self,
         config: RuntimeConfig,
-        origins: Mapping[str, str],
         versions: Mapping[str, str],
     ) -> None:
         self._config = config
-        self._origins = origins
         self._versions = versions
         self._specs: dict[str, tuple[Any, ...] | BaseException] = {}
         self._outcomes: dict[str, PluginOutcome] = {}
@@ -262,14 +256,6 @@ class Activator:
 
     def _load(self, entry_point: str) -> object:
         module_name, _, attribute_path = entry_point.partition(":")
-        expected = self._origins.get(module_name)
-        if expected is not None:
-            origin = module_origin(module_name)
-            if origin is None or os.path.abspath(origin) != expected:
-                raise _Refusal(
-                    f"`{module_name}` would be imported from {origin or 'nowhere'}, "
-                    f"not from {expected}"
-                )
         __import__(module_name)
         target: object = sys.modules[module_name]
         for attribute in attribute_path.split("."):

@@ -18,6 +18,7 @@ from coral_lock.host.context import (
 )
 from coral_lock.host.import_hooks import install_hooks, plugin_modules
 from coral_lock.import_guard import lower_import_guard
+from coral_lock.imports.finder import installed_imports
 from coral_lock.names import HOST_MODULE
 from coral_lock.start.activation import Activator, describe_exception
 from coral_lock.start.report import (
@@ -32,7 +33,7 @@ from coral_lock.start.starting import outcome_message, refuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import ModuleType
 
     from coral_lock.host.context import HostState
@@ -51,8 +52,6 @@ class Gate:
 
     Args:
         starting: what to start.
-        origins: the file that each entry point's module must come from; a module that
-            isn't named may come from anywhere.
         done: is handed the report once a host has started or failed, before its import ends.
             What it raises, the import raises.
         about_to_start: is called before the host is imported; what it raises, the import
@@ -62,14 +61,13 @@ class Gate:
     def __init__(
         self,
         starting: Starting,
-        origins: Mapping[str, str],
         done: Callable[[ActivationReport], None] = lambda report: None,
         about_to_start: Callable[[], None] = lambda: None,
     ) -> None:
         self._starting = starting
         self._done = done
         self._about_to_start = about_to_start
-        self._activator = Activator(starting.config, origins, starting.versions)
+        self._activator = Activator(starting.config, starting.versions)
         self._entry_points = self._activator.entry_points(starting.plugins)
         self._report: ActivationReport | None = None
 
@@ -159,7 +157,8 @@ class Gate:
         self, state: HostState | None, findings: tuple[Finding, ...] = ()
     ) -> ActivationReport:
         outcomes, failures = self._activator.outcomes(self._starting.plugins)
-        findings = (*findings, *failures)
+        refused = (each for imports in installed_imports() for each in imports.findings)
+        findings = (*findings, *failures, *refused)
         self._report = ActivationReport(
             outcome=FAILED if has_errors(findings) else STARTED,
             lock=self._starting.lock,

@@ -76,4 +76,4 @@ def start_live(
     )
     if has_errors(findings):
         return refuse(starting, "The selection has errors: nothing was activated")
-    return Gate(starting, {}).open(is_eager=True)
+    return Gate(starting).open(is_eager=True)

@@ -5,51 +5,73 @@ from __future__ import annotations
 import hashlib
 import os
 
-from coral_lock.errors import InputError, LockError
+from coral_lock.errors import InputError, LockError, UsageError
 from coral_lock.finding import has_errors, sorted_findings
+from coral_lock.imports.bytecode import default_state_directory, prepare_cache
+from coral_lock.imports.finder import install_imports
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock
 from coral_lock.record import Record
-from coral_lock.start.bytecode_cache import (
-    default_state_directory,
-    use_no_cache,
-    use_private_cache,
-)
 from coral_lock.start.locked_config import locked_config, missing_variables
 from coral_lock.start.report import VerifiedLock
 from coral_lock.start.starting import Starting, refuse
 from coral_lock.verification.coverage import covered_part
 from coral_lock.verification.findings import findings_of
-from coral_lock.verification.machine import PLUGINS, observe
+from coral_lock.verification.machine import IMPORTS, METADATA, observe
 from coral_lock.wording import later_version_warning, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
 
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.finding import Finding
-    from coral_lock.imports.table import ImportTable
+    from coral_lock.imports.table import ImportIndex, ImportTable
     from coral_lock.lockfile.model import Lock
     from coral_lock.plugin.config import RuntimeConfig
     from coral_lock.start.report import ActivationReport
     from coral_lock.verification.coverage import Coverage
-    from coral_lock.verification.machine import MachineState
 
 
 class LockedStart(Record):
     """A start whose machine has been compared with the lock; nothing has run yet.
 
-    `refusal` is the report where it doesn't match, else None. `origins` is the file of each
-    plugin's module, `table` what imports may load, and `state_directory` where bytecode is
-    kept.
+    `refusal` is the report where it doesn't match, else None. `table` holds the files that
+    imports may come from, None where nothing is proved; `unlisted` are the top-level names
+    of locked distributions without a list, and `closed` says whether only what is locked is
+    visible. Bytecode is kept in `bytecode_directory`, in the `state_directory` that was
+    asked for.
     """
 
     starting: Starting
-    origins: Mapping[str, str] = {}
     table: ImportTable | None = None
+    unlisted: frozenset[str] = frozenset()
+    closed: bool = False
     state_directory: str | None = None
+    bytecode_directory: str | None = None
     refusal: ActivationReport | None = None
+
+    def index(self) -> ImportIndex | None:
+        """Return what tells locked modules from others; None where nothing is proved."""
+        if self.table is None:
+            return None
+        return self.table.index(self.unlisted, self.starting.versions)
+
+    def lock_imports(self, on_mismatch: Callable[[Finding], None]) -> None:
+        """Let this process import from now on what is listed, if anything is proved.
+
+        Args:
+            on_mismatch: is told of each file that isn't what was locked.
+        """
+        index, table = self.index(), self.table
+        if index is not None and table is not None:
+            install_imports(
+                index,
+                lambda: table,
+                on_mismatch=on_mismatch,
+                bytecode_directory=self.bytecode_directory,
+                closed=self.closed,
+            )
 
 
 def prepare_locked(
@@ -57,8 +79,9 @@ def prepare_locked(
     *,
     descriptor: Descriptor | None = None,
     config: RuntimeConfig | None = None,
-    integrity: str = PLUGINS,
+    integrity: str = IMPORTS,
     state_directory: str | None = None,
+    closed: bool = False,
     sha256: str | None = None,
 ) -> LockedStart:
     """Verify this machine against a lock; nothing of a plugin is imported.
@@ -70,14 +93,21 @@ def prepare_locked(
         descriptor: what the command line and the environment ask for; it may not
             contradict the lock.
         config: what plugins are handed, where that is settled already.
-        integrity: `metadata`, `plugins` or `full`: whose bytes are hashed.
-        state_directory: where the private bytecode cache lies.
+        integrity: `metadata`, `imports` or `full`: what is proved and hashed first.
+        state_directory: where bytecode is kept.
+        closed: whether distributions that the lock doesn't name are invisible.
         sha256: of the lock's bytes in hexadecimal, where they are known.
 
     Raises:
         LockError: the lock can't be read, or isn't the one that is known.
         InputError: the bytecode cache can't be trusted.
+        UsageError: nothing is proved, and only what is locked is to be visible.
     """
+    if closed and integrity == METADATA:
+        raise UsageError(
+            "`--closed` needs proved lists of files, and `--integrity metadata` proves none",
+            hint="leave one of them out",
+        )
     content = read_lock_bytes(lock_path)
     digest = hashlib.sha256(content).hexdigest()
     if sha256 not in (None, digest):
@@ -103,7 +133,7 @@ def prepare_locked(
     contradictions: tuple[Finding, ...] = ()
     if config is None:
         config, contradictions = locked_config(lock, descriptor)
-    machine = observe(lock, integrity)
+    machine = observe(lock, integrity, is_start=True)
     starting = Starting(
         plugins=lock.activation_order(),
         versions=_versions(lock),
@@ -123,11 +153,16 @@ def prepare_locked(
             starting=starting,
             refusal=refuse(starting, "The machine doesn't match the lock: nothing was activated"),
         )
-    about_bytecode = _prepare_bytecode(integrity, state_directory, digest[:32])
+    if integrity == METADATA:
+        return LockedStart(starting=starting, state_directory=state_directory)
+    directory, about_bytecode = _prepare_bytecode(state_directory)
     return LockedStart(
         starting=starting.replace(messages=(*messages, *about_bytecode)),
-        origins=_origins(machine),
+        table=machine.table,
+        unlisted=machine.unlisted,
+        closed=closed,
         state_directory=state_directory,
+        bytecode_directory=directory,
     )
 
 
@@ -160,26 +195,23 @@ def _versions(lock: Lock) -> dict[str, str]:
     return {distribution.name: distribution.version for distribution in lock.distributions}
 
 
-def _prepare_bytecode(integrity: str, state_directory: str | None, key: str) -> tuple[str, ...]:
-    """Decide where bytecode comes from; return what to log about it.
+def _prepare_bytecode(state_directory: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Return where bytecode is kept, and what to log about it.
 
     Raises:
-        InputError: the cache can't be trusted, or the directory that was asked for can't
-            hold one.
+        InputError: the directory can't be trusted, or the one that was asked for can't be
+            used.
     """
-    if integrity != PLUGINS:
-        use_no_cache()
-        return (f"Integrity {integrity}: every module is compiled from its source",)
-    failure = use_private_cache(state_directory or default_state_directory(), key)
-    if failure is None:
-        return ()
+    directory, problem = prepare_cache(state_directory or default_state_directory())
+    if problem is None:
+        return directory, ()
     if state_directory is not None:
         raise InputError(
-            f"the state directory can't hold a bytecode cache: {failure.strerror}",
+            f"the state directory can't hold a bytecode cache: {problem}",
             where=state_directory,
             hint="name a directory that this user can write to",
-        ) from failure
-    return (f"No bytecode cache, so plugins are compiled at every start: {failure.strerror}",)
+        )
+    return None, (f"No bytecode cache, so modules are compiled at every start: {problem}",)
 
 
 def _messages_about(lock: Lock, coverage: Coverage, verified: VerifiedLock) -> list[str]:
@@ -188,11 +220,3 @@ def _messages_about(lock: Lock, coverage: Coverage, verified: VerifiedLock) -> l
     messages = [f"Lock {verified.path}: {size}, integrity {verified.integrity}{target}"]
     warning = later_version_warning(lock, verified.path)
     return [*messages, warning] if warning else messages
-
-
-def _origins(machine: MachineState) -> dict[str, str]:
-    return {
-        target.module: os.path.abspath(target.origin)
-        for target in machine.entry_targets.values()
-        if target.origin is not None and target.is_own
-    }

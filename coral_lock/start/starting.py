@@ -69,17 +69,11 @@ def refuse(starting: Starting, message: str) -> ActivationReport:
     )
 
 
-def activate(starting: Starting, origins: Mapping[str, str]) -> ActivationReport:
-    """Activate the plugins in this process, without the host, and report on each.
-
-    Args:
-        starting: what to start.
-        origins: the file that each entry point's module must come from; a module that
-            isn't named may come from anywhere.
-    """
+def activate(starting: Starting) -> ActivationReport:
+    """Activate the plugins in this process, without the host, and report on each."""
     lower_import_guard()
     silence_host(os.environ)
-    activator = Activator(starting.config, origins, starting.versions)
+    activator = Activator(starting.config, starting.versions)
     outcomes, failures = activator.activate_all(starting.plugins)
     return ActivationReport(
         outcome=FAILED if has_errors(failures) else STARTED,

@@ -27,14 +27,12 @@ def main() -> int:
     from coral_lock.finding import Finding
     from coral_lock.lockfile.model import LockedPlugin
     from coral_lock.plugin.config import RuntimeConfig
-    from coral_lock.start.bytecode_cache import use_private_cache
     from coral_lock.start.starting import Starting, activate
     from coral_lock.start.stdout_guard import StdoutGuard
 
     guard = StdoutGuard()
     config = RuntimeConfig()
     vars(config).update(request["config"])
-    use_private_cache(request["state_directory"], request["cache_key"])
     starting = Starting(
         plugins=tuple(LockedPlugin(**_with_tuples(fields)) for fields in request["plugins"]),
         versions=request["versions"],
@@ -43,7 +41,7 @@ def main() -> int:
         findings=tuple(Finding(**fields) for fields in request["findings"]),
         messages=(),
     )
-    report = activate(starting, {})
+    report = activate(starting)
     guard.write_document(canonical_json.write(report.to_dict()))
     return report.exit_code
 

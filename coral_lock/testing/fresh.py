@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 _CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
 
 
-def activate_freshly(
-    starting: Starting, state_directory: str, cache_key: str, time_limit: float
-) -> Activation:
+def activate_freshly(starting: Starting, time_limit: float) -> Activation:
     """Activate plugins in a fresh interpreter, which prints as `coral-runtime init` does.
 
     Where it ends without a report, or takes too long, each plugin has failed, with that as
@@ -31,8 +29,6 @@ def activate_freshly(
 
     Args:
         starting: what to activate; its configuration is plain data.
-        state_directory: where the private bytecode cache lies.
-        cache_key: names the cache.
         time_limit: the seconds that it may take.
 
     Raises:
@@ -40,8 +36,6 @@ def activate_freshly(
     """
     request = {
         "path": [os.path.abspath(entry) for entry in sys.path],
-        "state_directory": state_directory,
-        "cache_key": cache_key,
         "config": _plain(vars(starting.config)),
         "plugins": [_fields(plugin) for plugin in starting.plugins],
         "versions": dict(starting.versions),

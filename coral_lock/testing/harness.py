@@ -7,7 +7,6 @@ from coral_lock.finding import ERROR, has_errors
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import GROUPS, is_object_reference
 from coral_lock.plugin.config import RuntimeConfig
-from coral_lock.start.bytecode_cache import use_private_cache
 from coral_lock.start.report import NOT_RUN, PluginOutcome
 from coral_lock.start.starting import activate, refuse
 from coral_lock.testing.candidates import entry_point_candidates, installed_candidates
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from coral_lock.testing.process_state import ProcessState
 
 TIME_LIMIT = 60.0
-CACHE_KEY = "test"
 
 
 class ActivationHarness:
@@ -28,21 +26,19 @@ class ActivationHarness:
 
     What a plugin is, is learnt without running it, as `coral-runtime lock` does: from its
     manifest, its source, or a probe. Then its live spec must equal that, and `activate` is
-    called. The host's own discovery is off, and bytecode comes from a private cache.
-    Nothing is verified by digests, so an editable install can be tested.
+    called. The host's own discovery is off. Nothing is verified by digests, so an editable
+    install can be tested.
 
     In process, these are put back at the end of the test: environment variables,
-    `sys.path`, `sys.meta_path`, the bytecode settings, and `sys.modules` without the
-    plugins' own modules that were imported since. Other modules stay imported, and what
-    plugins change in them stays changed: where that matters, use a fresh interpreter.
+    `sys.path`, `sys.meta_path`, and `sys.modules` without the plugins' own modules that
+    were imported since. Other modules stay imported, and what plugins change in them stays
+    changed: where that matters, use a fresh interpreter.
 
     Args:
-        state_directory: where the private bytecode cache lies.
         state: remembers what is to be put back.
     """
 
-    def __init__(self, state_directory: str, state: ProcessState) -> None:
-        self._state_directory = state_directory
+    def __init__(self, state: ProcessState) -> None:
         self._state = state
 
     def __call__(
@@ -90,15 +86,12 @@ class ActivationHarness:
         if fresh:
             from coral_lock.testing.fresh import activate_freshly
 
-            return activate_freshly(
-                candidates.starting, self._state_directory, CACHE_KEY, time_limit
-            )
+            return activate_freshly(candidates.starting, time_limit)
         return self._activate_here(candidates.starting)
 
     def _activate_here(self, starting: Starting) -> Activation:
         self._state.note_modules(plugin.entry_point for plugin in starting.plugins)
-        use_private_cache(self._state_directory, CACHE_KEY)
-        return Activation(report=activate(starting, {}))
+        return Activation(report=activate(starting))
 
 
 def _entry_point(value: str, group: str, name: str | None) -> EntryPoint:

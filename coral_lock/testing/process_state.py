@@ -15,17 +15,16 @@ if TYPE_CHECKING:
 class ProcessState:
     """What an activation changes in a process, as it was at construction.
 
-    That is the environment variables, `sys.path`, `sys.meta_path`, where bytecode is
-    cached, and which of a plugin's own modules are imported. Other modules that a plugin
-    imports stay, since many extension modules can't be imported twice; and what it changes
-    in them, such as in the host, can't be known.
+    That is the environment variables, `sys.path`, `sys.meta_path`, and which of a plugin's
+    own modules are imported. Other modules that a plugin imports stay, since many extension
+    modules can't be imported twice; and what it changes in them, such as in the host, can't
+    be known.
     """
 
     def __init__(self) -> None:
         self._environment = dict(os.environ)
         self._path = list(sys.path)
         self._meta_path = list(sys.meta_path)
-        self._bytecode = (sys.pycache_prefix, sys.dont_write_bytecode)
         self._modules = frozenset(sys.modules)
         self._packages: set[str] = set()
 
@@ -39,7 +38,6 @@ class ProcessState:
         os.environ.update(self._environment)
         sys.path[:] = self._path
         sys.meta_path[:] = self._meta_path
-        sys.pycache_prefix, sys.dont_write_bytecode = self._bytecode
         for name in [name for name in sys.modules if name not in self._modules]:
             if name.partition(".")[0] in self._packages or _is_stand_in(name):
                 _forget(name)

@@ -42,7 +42,7 @@ def coral_host(
 
 
 @pytest.fixture
-def coral_activation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ActivationHarness]:
+def coral_activation() -> Iterator[ActivationHarness]:
     """Activate plugins as `coral-runtime init --locked` does, and look at the report.
 
     `coral_activation("patches:camera_stabilizer")` names plugins that are installed;
@@ -54,5 +54,5 @@ def coral_activation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Activ
     from coral_lock.testing.process_state import ProcessState
 
     state = ProcessState()
-    yield ActivationHarness(str(tmp_path_factory.mktemp("coral_activation")), state)
+    yield ActivationHarness(state)
     state.restore()

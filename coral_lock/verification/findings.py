@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coral_lock.canonical_json import join_path
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+from coral_lock.names import normalized_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +27,15 @@ def findings_of(lock: Lock, machine: MachineState) -> tuple[Finding, ...]:
     findings.extend(_host_findings(lock, machine))
     findings.extend(_host_module_findings(lock, machine))
     hosts = {package.distribution for package in lock.host.packages()}
+    names = frozenset(machine.distributions)
+    must_be_pinned = () if machine.integrity == "metadata" else lock.plugin_distributions()
     for distribution in lock.distributions:
-        state = machine.distributions[distribution.name]
-        findings.extend(_distribution_findings(distribution, state, distribution.name in hosts))
+        name = distribution.name
+        state = machine.distributions[name]
+        findings.extend(
+            _distribution_findings(distribution, state, name in hosts, name in must_be_pinned)
+        )
+        findings.extend(_requires_findings(distribution, state, names))
     for name in sorted(machine.root_targets):
         findings.extend(_root_findings(name, machine.root_targets[name]))
     declared: dict[tuple[str, str], frozenset[str]] = {}
@@ -135,15 +142,15 @@ def _is_host(package: HostPackage | None, states: list[tuple[str, InstalledState
 
 
 def _distribution_findings(
-    locked: LockedDistribution, state: InstalledState, is_host: bool
+    locked: LockedDistribution, state: InstalledState, is_host: bool, must_be_pinned: bool
 ) -> Iterator[Finding]:
     place = join_path("distributions", locked.name)
     reinstall = _REINSTALL.format(name=locked.name, version=locked.version)
 
     def finding(code: str, summary: str, **details: str) -> Finding:
-        severity = WARNING if code == "unpinned" else ERROR
-        values = {"where": place, "hint": reinstall, **details}
-        return Finding(code=code, severity=severity, subject=locked.name, summary=summary, **values)
+        severity = WARNING if code == "unpinned" and not must_be_pinned else ERROR
+        values = {"where": place, "hint": reinstall, "severity": severity, **details}
+        return Finding(code=code, subject=locked.name, summary=summary, **values)
 
     if not state.locations:
         if not is_host:
@@ -191,7 +198,8 @@ def _distribution_findings(
         yield finding(
             "unpinned",
             f"the lock holds no digest of `{locked.name}`, so its bytes weren't verified",
-            hint="lock it from a wheel, and without another distribution that overwrites its files",
+            hint="lock it from a wheel"
+            + ("; `--integrity metadata` starts without it" if must_be_pinned else ""),
         )
     elif state.editable:
         yield finding(
@@ -207,36 +215,107 @@ def _distribution_findings(
 def _byte_findings(
     locked: LockedDistribution, state: InstalledState, finding: Finder
 ) -> Iterator[Finding]:
-    if state.files is None or state.tag is None:
-        return
-    for path in (state.strays or ())[:_MAX_NAMED]:
+    for path in state.strays[:_MAX_NAMED]:
         yield finding(
             "unlocked-file",
-            f"`{path}` lies in a directory of `{locked.name}`, whose wheel has no such file",
+            f"unexpected file in a directory of `{locked.name}`: `{path}`",
             where=path,
-            hint="remove the file, and find out who put it there",
+            hint="remove the file, and find out where it comes from",
         )
+    for path in state.claimed[:_MAX_NAMED]:
+        yield finding(
+            "unlocked-file",
+            f"a distribution that isn't locked has a file in a directory of `{locked.name}`: "
+            f"`{path}`",
+            severity=WARNING,
+            where=path,
+            hint="lock that distribution too, or start with `--closed`",
+        )
+    if state.files is None:
+        return
     for path in state.files.missing[:_MAX_NAMED]:
         yield finding(
             "file-missing", f"`{path}` of `{locked.name}` is missing or unreadable", where=path
         )
+    if state.is_proved:
+        for path in state.files.changed[:_MAX_NAMED]:
+            yield finding(
+                "digest-mismatch",
+                f"`{path}` of `{locked.name}` isn't the file that was locked",
+                expected=" or ".join(sorted(set(locked.digests.values()))),
+                found=state.files.digest,
+                where=path,
+            )
+        yield from _more_changed(locked, state.files, finding)
+        return
     if state.files.missing:
         return
     if state.version != locked.version:
         yield from _contradicting_files(locked, state.files, finding)
         return
-    expected = locked.digests.get(state.tag)
+    expected = locked.digests.get(str(state.tag))
     if expected is None:
         yield finding(
             "platform-drift",
             f"the lock covers no wheel of `{locked.name}` like the one installed",
             expected=", ".join(sorted(locked.digests)),
-            found=state.tag,
+            found=str(state.tag),
             hint="install a wheel that the lock covers, or lock for this machine",
         )
         yield from _contradicting_files(locked, state.files, finding)
     elif state.files.digest != expected:
         yield from _changed_files(locked, state, expected, finding)
+
+
+def _more_changed(
+    locked: LockedDistribution, files: FilesDigest, finding: Finder
+) -> Iterator[Finding]:
+    rest = len(files.changed) - _MAX_NAMED
+    if rest > 0:
+        yield finding(
+            "digest-mismatch",
+            f"{rest} more files of `{locked.name}` aren't what was locked",
+            found=files.digest,
+        )
+
+
+def _requires_findings(
+    locked: LockedDistribution, state: InstalledState, names: frozenset[str]
+) -> Iterator[Finding]:
+    """Compare the names that a distribution requires with its METADATA.
+
+    Markers aren't evaluated here: a requirement with one may be locked or not.
+    """
+    if state.version != locked.version:
+        return
+    stated = [split_requirement(each) for each in state.requires]
+    possible = {name for name, _ in stated}
+    needed = {name for name, is_conditional in stated if not is_conditional and name in names}
+    needed.discard(locked.name)
+    extra = sorted(set(locked.requires) - possible)
+    lacking = sorted(needed - set(locked.requires))
+    if extra or lacking:
+        yield Finding(
+            code="requires-drift",
+            severity=ERROR,
+            subject=locked.name,
+            summary=f"`{locked.name}` requires other distributions than the lock says",
+            expected=", ".join(locked.requires) or "none",
+            found="; ".join(
+                [f"`{name}` isn't required" for name in extra[:_MAX_NAMED]]
+                + [f"`{name}` is required too" for name in lacking[:_MAX_NAMED]]
+            ),
+            where=join_path("distributions", locked.name) + ".requires",
+            hint=_RELOCK,
+        )
+
+
+def split_requirement(requirement: str) -> tuple[str, bool]:
+    """Return the normalized name of a PEP 508 requirement, and whether it has a marker."""
+    end = 0
+    while end < len(requirement) and (requirement[end].isalnum() or requirement[end] in "-_."):
+        end += 1
+    return normalized_name(requirement[:end]), ";" in requirement
 
 
 def _contradicting_files(
@@ -268,13 +347,11 @@ def _changed_files(
             found=state.files.digest,
             where=path,
         )
-    if not changed or len(changed) > _MAX_NAMED:
-        rest = len(changed) - _MAX_NAMED
+    yield from _more_changed(locked, state.files, finding)
+    if not changed:
         yield finding(
             "digest-mismatch",
-            f"`{locked.name}` isn't what was locked, and its RECORD hides which file changed"
-            if not changed
-            else f"{rest} more files of `{locked.name}` aren't what was locked",
+            f"`{locked.name}` isn't what was locked, and its RECORD hides which file changed",
             expected=expected,
             found=state.files.digest,
         )

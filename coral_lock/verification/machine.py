@@ -9,17 +9,20 @@ import os
 import sys
 
 from coral_lock.errors import BrokenDistributionError, UsageError
+from coral_lock.imports.table import ImportTable, ProvedList, top_level_names
+from coral_lock.installed.digest import hash_files
 from coral_lock.installed.dist_info import (
+    MAX_RECORD_BYTES,
     is_editable,
     project_directory,
     read_entry_points,
     read_metadata,
+    read_text,
     read_wheel_tag,
 )
 from coral_lock.installed.files import (
-    FilesDigest,
-    InstalledFiles,
     claimed_paths,
+    compared,
     digest_files,
     find_strays,
     list_files,
@@ -27,27 +30,29 @@ from coral_lock.installed.files import (
     unclaimed,
 )
 from coral_lock.installed.module_lookup import find_in_process, import_chain
+from coral_lock.installed.proof import proved_hashes
 from coral_lock.installed.site_scan import scan_path
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, normalized_name
 from coral_lock.record import Record
-from coral_lock.verification.targets import Targets
+from coral_lock.verification.targets import Targets, listed_targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from coral_lock.installed.dist_info import Location
+    from coral_lock.installed.files import FilesDigest, InstalledFiles
     from coral_lock.installed.module_lookup import Find
     from coral_lock.installed.site_scan import Scan
     from coral_lock.inventory import EntryPoint
-    from coral_lock.lockfile.model import Lock
+    from coral_lock.lockfile.model import Lock, LockedDistribution
     from coral_lock.verification.subject import Subject
     from coral_lock.verification.targets import TargetState
 
 METADATA = "metadata"
-PLUGINS = "plugins"
+IMPORTS = "imports"
 FULL = "full"
-INTEGRITY_LEVELS = (METADATA, PLUGINS, FULL)
+INTEGRITY_LEVELS = (METADATA, IMPORTS, FULL)
 
 _NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
@@ -56,8 +61,11 @@ class InstalledState(Record):
     """What is seen of one distribution that the lock names.
 
     `locations` is empty where it isn't installed. `broken` is why its metadata can't be
-    used. `lacking` are its requirements of which nothing is installed, where no digest
-    pins its METADATA. `tag`, `files` and `strays` are None where the bytes weren't asked for.
+    used; `requires` are the `Requires-Dist` values of METADATA, and `lacking` those of
+    which nothing is installed, where no digest pins METADATA. `is_proved` says that the
+    list of its files has the digest of the lock. `files` is None where no file was hashed,
+    `tag` where nobody needs it. `strays` are unlisted files in its directories; of those,
+    `claimed` are what the RECORD of a distribution lists that nobody proved.
     """
 
     locations: tuple[str, ...] = ()
@@ -66,9 +74,11 @@ class InstalledState(Record):
     editable: bool = False
     entry_points: tuple[EntryPoint, ...] = ()
     lacking: tuple[str, ...] = ()
+    is_proved: bool = False
     tag: str | None = None
     files: FilesDigest | None = None
-    strays: tuple[str, ...] | None = None
+    strays: tuple[str, ...] = ()
+    claimed: tuple[str, ...] = ()
     broken: BrokenDistributionError | None = None
 
 
@@ -92,26 +102,36 @@ class MachineState(Record):
 
     `entry_targets` holds, by plugin id, what its entry point's module would be, and
     `root_targets`, by distribution, what its topmost modules would be. `host_modules` are
-    by role, `core` or `inference`, for those that can be imported at all.
+    by role, `core` or `inference`, for those that can be imported at all. `table` holds the
+    proved lists; `unlisted` are top-level names of distributions without one.
     """
 
     python: str
+    integrity: str
     distributions: Mapping[str, InstalledState]
     hosts: Mapping[str, InstalledState]
     host_modules: Mapping[str, HostModule]
     entry_targets: Mapping[str, TargetState]
     root_targets: Mapping[str, tuple[TargetState, ...]]
     unlocked: tuple[UnlockedDistribution, ...]
+    table: ImportTable
+    unlisted: frozenset[str]
 
 
-def observe(lock: Lock, integrity: str, subject: Subject | None = None) -> MachineState:
+def observe(
+    lock: Lock, integrity: str, subject: Subject | None = None, *, is_start: bool = False
+) -> MachineState:
     """Look at what is installed.
 
     Args:
         lock: what to look for; the part of a lock with targets that is for the machine.
-        integrity: `metadata` reads no file of a distribution but its metadata, `plugins`
-            hashes those that provide plugins, `full` hashes all that are locked.
+        integrity: `metadata` reads no file of a distribution but its metadata. `imports`
+            proves the lists of files of all distributions, by their RECORDs where those
+            have the lock's digest, else by hashing; and hashes the files of those that
+            provide plugins. `full` hashes all files.
         subject: where to look, in this process's own environment by default.
+        is_start: whether imports will come out of the proved lists, so that what lies
+            about besides doesn't matter.
 
     Raises:
         UsageError: there is no such integrity level.
@@ -123,45 +143,178 @@ def observe(lock: Lock, integrity: str, subject: Subject | None = None) -> Machi
     scan = scan_path(sys.path if subject is None else subject.path)
     find = find_in_process if subject is None else subject.find
     plugin_distributions = set(lock.plugin_distributions())
-    hashed = {
-        METADATA: set[str](),
-        PLUGINS: plugin_distributions,
-        FULL: {distribution.name for distribution in lock.distributions},
-    }[integrity]
-    states: dict[str, InstalledState] = {}
-    listed: dict[str, InstalledFiles] = {}
-    to_list = plugin_distributions | hashed
+    look = _Look(scan, is_image=subject is not None and subject.is_image)
     for distribution in lock.distributions:
         name = distribution.name
-        states[name] = _look_at(scan.locations(name), name in plugin_distributions)
+        look.at(name, name in plugin_distributions)
         if not distribution.digests and name in plugin_distributions:
-            states[name] = _with_lacking(states[name], scan, lock)
-        if name in to_list and _is_usable(states[name]):
-            location = scan.locations(name)[0]
-            _list(location, name, name in hashed, states, listed)
-            if subject is not None and subject.is_image and name in listed:
-                _refuse_links(location, name, states, listed)
-    _hash([name for name in listed if name in hashed], states, listed)
-    _settle_strays(states, listed, scan, hashed)
-    targets = Targets(listed, find)
+            look.states[name] = _with_lacking(look.states[name], scan, lock)
+    if integrity == METADATA:
+        look.list_files(plugin_distributions)
+    else:
+        look.prove(lock.distributions)
+        look.hash(plugin_distributions if integrity == IMPORTS else look.listed_names())
+    is_by_list = is_start and integrity != METADATA
+    if not is_by_list:
+        look.find_strays()
+    table = ImportTable(look.lists.values())
+    targets = Targets({} if is_by_list else look.files, find)
     hosts = {
-        name: states.get(name) or _look_at(scan.locations(name), False)
+        name: look.states.get(name) or _look_at(scan.locations(name), False)
         for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS)
         if name in scan
     }
     return MachineState(
         python=subject.python if subject else f"{sys.version_info[0]}.{sys.version_info[1]}",
-        distributions=states,
+        integrity=integrity,
+        distributions=look.states,
         hosts=hosts,
-        host_modules=_host_modules(lock, scan, find),
-        entry_targets=targets.of_entry_points(lock),
+        host_modules=_host_modules(lock, scan, find, look.lists if is_by_list else ()),
+        entry_targets=listed_targets(lock, table) if is_by_list else targets.of_entry_points(lock),
         root_targets=targets.of_roots(),
         unlocked=_unlocked(lock, scan),
+        table=table,
+        unlisted=_unlisted_names(lock, look) if is_start else frozenset(),
     )
 
 
-def _is_usable(state: InstalledState) -> bool:
-    return len(state.locations) == 1 and state.broken is None and not state.editable
+class _Look:
+    """What is seen so far.
+
+    `states` are by distribution; `files` are those of which each file is looked at, and
+    `lists` what is proved.
+    """
+
+    def __init__(self, scan: Scan, is_image: bool) -> None:
+        self.states: dict[str, InstalledState] = {}
+        self.files: dict[str, InstalledFiles] = {}
+        self.lists: dict[str, ProvedList] = {}
+        self._scan = scan
+        self._is_image = is_image
+
+    def at(self, name: str, provides_plugins: bool) -> None:
+        self.states[name] = _look_at(self._scan.locations(name), provides_plugins)
+
+    def is_usable(self, name: str) -> bool:
+        state = self.states[name]
+        return len(state.locations) == 1 and state.broken is None and not state.editable
+
+    def listed_names(self) -> Collection[str]:
+        """Return the distributions of which there is any list of files, proved or not."""
+        return {*self.lists, *self.files}
+
+    def list_files(self, names: Iterable[str]) -> None:
+        """List the files of distributions as their RECORDs do."""
+        for name in sorted(names):
+            if self.is_usable(name) and name not in self.files:
+                location = self._scan.locations(name)[0]
+                try:
+                    files = list_files(location)
+                    if self._is_image:
+                        refuse_links(location, files)
+                    self.files[name] = files
+                except BrokenDistributionError as error:
+                    self.states[name] = self.states[name].replace(broken=error)
+
+    def prove(self, distributions: Iterable[LockedDistribution]) -> None:
+        """Prove the lists of files that RECORDs prove, and list what the others state."""
+        for distribution in distributions:
+            name = distribution.name
+            if not distribution.digests or not self.is_usable(name):
+                continue
+            location = self._scan.locations(name)[0]
+            try:
+                record = read_text(location, "RECORD", MAX_RECORD_BYTES) or ""
+            except BrokenDistributionError as error:
+                self.states[name] = self.states[name].replace(broken=error)
+                continue
+            hashes = proved_hashes(record, distribution.digests.values())
+            if hashes is None:
+                self.list_files([name])
+            else:
+                self._add_list(distribution, location.root, hashes)
+            if self._is_image:
+                self.list_files([name])
+        self._prove_by_hashing({each.name: each for each in distributions})
+
+    def _prove_by_hashing(self, locked: Mapping[str, LockedDistribution]) -> None:
+        """Hash the files of those that no RECORD proves; their hashes may have the digest."""
+        names = [name for name in self.files if name not in self.lists]
+        for name, digest in zip(names, digest_files([self.files[name] for name in names])):
+            location = self._scan.locations(name)[0]
+            try:
+                tag = read_wheel_tag(location)
+            except BrokenDistributionError as error:
+                self.states[name] = self.states[name].replace(broken=error)
+                continue
+            self.states[name] = self.states[name].replace(tag=tag, files=digest)
+            if locked[name].digests.get(tag) == digest.digest and not digest.missing:
+                self._add_list(locked[name], location.root, digest.hashes)
+
+    def _add_list(
+        self, distribution: LockedDistribution, root: str, hashes: Mapping[str, str]
+    ) -> None:
+        name = distribution.name
+        self.states[name] = self.states[name].replace(is_proved=True)
+        self.lists[name] = ProvedList(
+            name=name, root=root, hashes=hashes, requires=distribution.requires
+        )
+
+    def hash(self, names: Iterable[str]) -> None:
+        """Hash the files of proved distributions, and compare them with the lists.
+
+        A file that several list is what one of them says.
+        """
+        names = [name for name in sorted(names) if name in self.lists]
+        self.list_files(names)
+        names = [name for name in names if name in self.files and not self.states[name].files]
+        found = hash_files(
+            {
+                self.files[name].locate(path): self.files[name].sizes.get(path)
+                for name in names
+                for path in self.lists[name].hashes
+            }
+        )
+        roots = ImportTable(self.lists.values()).roots
+        for name in names:
+            proved = self.lists[name]
+            files = self.files[name]
+            hashes = {path: found.get(files.locate(path)) for path in proved.hashes}
+            self.states[name] = self.states[name].replace(
+                files=compared(proved.hashes, hashes, roots[proved.root].accepts)
+            )
+
+    def find_strays(self) -> None:
+        """Find what lies in the directories of distributions whose files were hashed.
+
+        What other proved lists claim is no stray. The RECORDs of the others are read only
+        where there is one, so that this stays independent of how much is installed.
+        """
+        found = {
+            name: find_strays(self.files[name])
+            for name, state in sorted(self.states.items())
+            if state.files is not None and name in self.files and state.broken is None
+        }
+        proved: dict[str, set[str]] = {}
+        for each in self.lists.values():
+            proved.setdefault(each.root, set()).update(each.hashes)
+        stated: set[str] | None = None
+        for name, paths in found.items():
+            files = self.files[name]
+            strays = [path for path in paths if path not in proved.get(files.root, ())]
+            if strays and stated is None:
+                stated = {
+                    path
+                    for other in self._scan.names()
+                    if other not in self.lists
+                    for path in claimed_paths(self._scan.locations(other))
+                }
+            if strays:
+                unclaimed_strays = unclaimed(strays, files, (), stated or ())
+                self.states[name] = self.states[name].replace(
+                    strays=unclaimed_strays,
+                    claimed=tuple(path for path in strays if path not in unclaimed_strays),
+                )
 
 
 def _look_at(locations: Sequence[Location], provides_plugins: bool) -> InstalledState:
@@ -197,92 +350,27 @@ def _with_lacking(state: InstalledState, scan: Scan, lock: Lock) -> InstalledSta
     return state.replace(lacking=tuple(lacking))
 
 
-def _list(
-    location: Location,
-    name: str,
-    is_hashed: bool,
-    states: dict[str, InstalledState],
-    listed: dict[str, InstalledFiles],
-) -> None:
-    """Add to `listed` the files of a distribution, and to its state the tag and the strays."""
-    try:
-        files = listed[name] = list_files(location)
-        if is_hashed:
-            states[name] = states[name].replace(
-                tag=read_wheel_tag(location), strays=find_strays(files)
-            )
-    except BrokenDistributionError as error:
-        states[name] = states[name].replace(broken=error)
+def _unlisted_names(lock: Lock, look: _Look) -> frozenset[str]:
+    """Return the top-level names of locked distributions that have no proved list.
 
-
-def _refuse_links(
-    location: Location,
-    name: str,
-    states: dict[str, InstalledState],
-    listed: dict[str, InstalledFiles],
-) -> None:
-    try:
-        refuse_links(location, listed[name])
-    except BrokenDistributionError as error:
-        states[name] = states[name].replace(broken=error)
-        del listed[name]
-
-
-def _hash(
-    names: Sequence[str],
-    states: dict[str, InstalledState],
-    listed: Mapping[str, InstalledFiles],
-) -> None:
-    """Add to the states of distributions what hashing their files gives."""
-    for name, digest in zip(names, digest_files([listed[name] for name in names])):
-        states[name] = states[name].replace(files=digest)
-
-
-def _settle_strays(
-    states: dict[str, InstalledState],
-    listed: Mapping[str, InstalledFiles],
-    scan: Scan,
-    hashed: Collection[str],
-) -> None:
-    """Take out of the strays what other distributions put there rightly.
-
-    Only the RECORD of a distribution whose bytes are verified too is taken at its word.
-
-    The other RECORDs are read only where there is a stray, so that a start stays
-    independent of how much is installed.
+    Those of an editable install can't be told but by its entry points.
     """
-    if not any(state.strays for state in states.values()):
-        return
-    strays = {path for state in states.values() for path in state.strays or ()}
-    verified: dict[str, list[str]] = {}
-    stated: dict[str, list[str]] = {}
-    for name in scan.names():
-        claims = verified if name in hashed else stated
-        for path in strays.intersection(claimed_paths(scan.locations(name))):
-            # Two are enough to tell whether another than the one that is looked at claims it.
-            names = claims.setdefault(path, [])
-            if len(names) < 2:
-                names.append(name)
-    for name, state in sorted(states.items()):
-        if state.strays:
-            states[name] = state.replace(
-                strays=unclaimed(
-                    state.strays,
-                    listed[name],
-                    _claimed_by_others(name, state.strays, verified),
-                    _claimed_by_others(name, state.strays, stated),
-                )
-            )
+    names = {
+        plugin.entry_point.partition(":")[0].partition(".")[0]
+        for plugin in lock.plugins
+        if plugin.distribution not in look.lists
+    }
+    look.list_files(each.name for each in lock.distributions if each.name not in look.lists)
+    for name, files in look.files.items():
+        if name not in look.lists:
+            names |= top_level_names(files.recorded)
+    return frozenset(names)
 
 
-def _claimed_by_others(
-    name: str, paths: Iterable[str], claims: Mapping[str, Sequence[str]]
-) -> set[str]:
-    return {path for path in paths if any(other != name for other in claims.get(path, ()))}
-
-
-def _host_modules(lock: Lock, scan: Scan, find: Find) -> dict[str, HostModule]:
-    """Look where the hosts' own modules would be imported from.
+def _host_modules(
+    lock: Lock, scan: Scan, find: Find, by_list: Collection[str]
+) -> dict[str, HostModule]:
+    """Look where the hosts' own modules would be imported from, but for those by a list.
 
     A host that was locked with its bytes and is absent now is left out: that is drift.
     """
@@ -292,6 +380,8 @@ def _host_modules(lock: Lock, scan: Scan, find: Find) -> dict[str, HostModule]:
         ("core", lock.host.core, "coral_inference"),
         ("inference", lock.host.inference, "inference"),
     ):
+        if package is not None and package.distribution in by_list:
+            continue
         chain = import_chain(module, find=find)
         locations = scan.locations(package.distribution) if package else ()
         is_absent = package is not None and package.distribution in locked and not locations

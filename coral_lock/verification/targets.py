@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from coral_lock.imports.table import RootFiles, location_of
 from coral_lock.installed.module_lookup import find_in_process, import_chain
 from coral_lock.record import Record
 
@@ -11,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
+    from coral_lock.imports.table import ImportTable
     from coral_lock.installed.files import InstalledFiles
     from coral_lock.installed.module_lookup import Find, FoundModule, Known
     from coral_lock.lockfile.model import Lock
@@ -103,6 +105,30 @@ class Targets:
             if not self._locked[origin]:
                 return origin
         return None
+
+
+def listed_targets(lock: Lock, table: ImportTable) -> dict[str, TargetState]:
+    """Return, by plugin id, what the module of its entry point is by the proved lists.
+
+    Plugins of distributions without a proved list are left out.
+    """
+    lists = {proved.name: proved for proved in table.lists}
+    states = {}
+    for plugin in lock.plugins:
+        proved = lists.get(plugin.distribution)
+        if proved is None:
+            continue
+        module = plugin.entry_point.partition(":")[0]
+        directory, _, tail = module.replace(".", "/").rpartition("/")
+        found = table.roots[proved.root].module(directory, tail)
+        own = RootFiles(proved.root, [proved]).module(directory, tail)
+        states[plugin.id] = TargetState(
+            module=module,
+            origin=location_of(proved.root, found[0]) if found else None,
+            own_file=own[0] if own else None,
+            is_own=own is not None and own == found,
+        )
+    return states
 
 
 def _is_among(origin: str, paths: Collection[str], files: InstalledFiles) -> bool:

@@ -36,7 +36,7 @@ def verdict_on(
 
     Args:
         lock: the whole lock.
-        integrity: `metadata`, `plugins` or `full`: whose bytes are hashed.
+        integrity: `metadata`, `imports` or `full`: whose files are hashed.
         subject: what to look at, this process's own environment by default.
         target: the name of the lock's target that the machine has to be; by default the
             one that it is.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import marshal
 import subprocess
 from typing import Any
 
@@ -426,31 +425,37 @@ def test_a_locked_start_imports_little(device: MakeDevice) -> None:
     assert not imported & foreign
 
 
-def test_full_integrity_reads_no_bytecode_at_all(device: MakeDevice) -> None:
+def test_bytecode_is_found_by_its_source_whatever_the_lock(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
-    machine.coral("init", "--locked").require(0)
-    (cached,) = machine.state.rglob("coral_plugins.cpython-*.pyc")
-    forged = compile("raise SystemExit('forged code ran')", "forged", "exec")
-    cached.write_bytes(cached.read_bytes()[:16] + marshal.dumps(forged))
-    machine.coral("init", "--locked", "--integrity", "full").require(0)
-    assert machine.coral("init", "--locked").require(1)
-
-
-def test_the_caches_of_earlier_locks_are_removed(device: MakeDevice) -> None:
-    machine = device("my-package==1.0.0", *HOSTS)
-    for number in range(5):
+    caches = []
+    for number in range(2):
         machine.locked("--set", f"platform=p{number}")
         machine.coral("init", "--locked").require(0)
-    assert len(list((machine.state / "coral-lock" / "bytecode").iterdir())) == 3
+        caches.append(sorted(path.name for path in (machine.state / "coral-lock").rglob("*")))
+    assert caches[0] == caches[1]
+    source = (machine.site_packages / "my_package" / "coral_plugins.py").read_bytes()
+    assert any(name.startswith(hashlib.sha256(source).hexdigest()) for name in caches[0])
+
+
+def test_the_user_s_settings_of_bytecode_stay(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    show = machine.write(
+        "show.py",
+        "import sys, my_package\nprint(sys.pycache_prefix, sys.dont_write_bytecode)\n",
+    )
+    outcome = machine.coral("run", "--locked", "--", "python", show).require(0)
+    assert outcome.stdout.splitlines()[-1] == "None False"
+    env = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": "/nowhere"}
+    outcome = machine.coral("run", "--locked", "--", "python", show, env=env).require(0)
+    assert outcome.stdout.splitlines()[-1] == "/nowhere True"
 
 
 def test_a_cache_that_others_can_write_to_is_refused(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
     machine.locked()
     machine.coral("init", "--locked").require(0)
-    (cache,) = (machine.state / "coral-lock" / "bytecode").iterdir()
-    cache.chmod(0o777)
+    (machine.state / "coral-lock" / "bytecode").chmod(0o777)
     outcome = machine.coral("init", "--locked").require(2)
     assert "error: others can write to the bytecode cache, so it can't be trusted" in (
         outcome.stderr
@@ -527,7 +532,7 @@ def test_the_report_says_which_lock_and_which_versions(device: MakeDevice) -> No
     assert report["lock"] == {
         "path": "coral.lock",
         "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "integrity": "plugins",
+        "integrity": "imports",
         "target": None,
     }
     (plugin,) = report["plugins"]

@@ -315,6 +315,25 @@ def test_nothing_is_left_behind(machine: Device) -> None:
     assert list((machine.state / "coral-lock" / "runs").iterdir()) == []
 
 
+def test_a_state_directory_that_others_can_write_to_holds_no_session(
+    machine: Device, tmp_path: Path
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    forged = tmp_path / "tmp" / f"coral-lock-{os.getuid()}"
+    forged.mkdir()
+    forged.chmod(0o777)
+    env = {"XDG_STATE_HOME": "/proc/none", "TMPDIR": str(tmp_path / "tmp")}
+    outcome = machine.coral(*_run(machine, "-c", "print('ran')"), env=env).require(0)
+    assert outcome.stdout == "ran\n"
+    assert "warning[uncovered-child]: what the program starts runs without the lock" in (
+        outcome.stderr
+    )
+    assert f"`{forged}`: others can write to it" in outcome.stderr
+    assert list(forged.iterdir()) == []
+    forged.chmod(0o700)
+    assert "uncovered" not in machine.coral(*_run(machine, "-c", "1"), env=env).require(0).stderr
+
+
 def test_a_forged_session_is_refused(machine: Device) -> None:
     machine.write(
         "program.py",

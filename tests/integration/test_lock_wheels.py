@@ -504,46 +504,50 @@ def test_a_hostile_wheel_is_named_with_its_member(work: WorkingDirectory, house:
 
 
 OVERLAP = (
-    "[file-overlap]: `a-lib` and `{other}` put different files in one place: `shared/x.py`\n"
+    "{severity}[file-overlap]: `a-lib` and `{other}` put different files in one place: {places}\n"
     "  expected: each file in one distribution\n"
     "  found: 1 in both\n"
     "  where: shared/x.py\n"
-    "  hint: do without one of the two, or have them mended: which file is there depends on the "
-    "order in which they are installed{rest}\n"
+    "  hint: install only one of the two, or report it upstream: {why}\n"
 )
+EITHER = "the last one installed wins, and a start accepts what either of them lists"
+ORDER = "which file is there depends on the order in which they are installed"
 
 
-def test_overlapping_wheels_of_plugins_are_an_error(work: WorkingDirectory, house: Path) -> None:
-    for name in ("a-lib", "b-lib"):
-        make_wheel(house, name, {"shared/x.py": name})
-    make_plugin(house, "zoom", requires="a-lib")
-    make_plugin(house, "crop", requires="b-lib")
-    outcome = work.coral("lock", "--wheels", "house").require(1)
-    assert outcome.stderr == (
-        "error"
-        + OVERLAP.format(other="b-lib", rest="")
-        + "no lock can be made; `coral.lock` wasn't "
-        "touched\n"
-    )
-    assert not work.lock_path.exists()
-
-
-def test_overlapping_wheels_of_the_host_alone_are_a_warning(
-    work: WorkingDirectory, house: Path
+@pytest.mark.parametrize("requires", ["a-lib", ""])
+def test_wheels_with_different_files_in_one_place_are_pinned(
+    work: WorkingDirectory, house: Path, requires: str
 ) -> None:
     make_wheel(house, "a-lib", {"shared/x.py": "1"})
     core = {"shared/x.py": "2"}
     make_wheel(house, "coral-inference", core, requires="a-lib", version="0.0.4")
-    make_plugin(house, "zoom")
+    make_plugin(house, "zoom", requires=requires)
     outcome = work.coral("lock", "--wheels", "house").require(0)
     assert outcome.stderr == (
-        "warning"
-        + OVERLAP.format(other="coral-inference", rest=", so that neither is locked with a digest")
+        OVERLAP.format(
+            severity="warning", other="coral-inference", places="`shared/x.py`", why=EITHER
+        )
         + "wrote coral.lock: 1 plugin, 3 distributions\n"
     )
     distributions = json.loads(work.lock_path.read_text())["distributions"]
-    pinned = {name: bool(each["digests"]) for name, each in distributions.items()}
-    assert pinned == {"a-lib": False, "coral-inference": False, "zoom": True}
+    assert all(each["digests"] for each in distributions.values())
+
+
+def test_wheels_that_cannot_be_installed_together_are_an_error(
+    work: WorkingDirectory, house: Path
+) -> None:
+    make_wheel(house, "a-lib", {"shared/x.py": "1"})
+    make_wheel(house, "b-lib", {"Shared/x.py": "1"})
+    make_plugin(house, "zoom", requires="a-lib")
+    make_plugin(house, "crop", requires="b-lib")
+    outcome = work.coral("lock", "--wheels", "house").require(1)
+    assert outcome.stderr == (
+        OVERLAP.format(
+            severity="error", other="b-lib", places="`shared/x.py` and `Shared/x.py`", why=ORDER
+        )
+        + "no lock can be made; `coral.lock` wasn't touched\n"
+    )
+    assert not work.lock_path.exists()
 
 
 DYNAMIC = """

@@ -70,7 +70,7 @@ def test_a_device_starts_from_its_own_part(locked: Device) -> None:
         "patches:frame_counter": True,
     }
     assert report["log_messages"][0] == (
-        "Lock coral.lock: 2 plugins, 3 distributions, integrity plugins, target here"
+        "Lock coral.lock: 2 plugins, 3 distributions, integrity imports, target here"
     )
     assert [f["code"] for f in report["findings"]] == ["host-unverified"]
     assert verified(locked) == [
@@ -101,7 +101,7 @@ def test_what_is_for_other_targets_is_neither_wanted_nor_run(locked: Device) -> 
     report = locked.coral("init", "--locked").require(0).json()
     assert report["state"]["plugins_loaded"] == {"patches:camera_stabilizer": True}
     assert report["log_messages"][0] == (
-        "Lock coral.lock: 1 plugin, 2 distributions, integrity plugins, target here"
+        "Lock coral.lock: 1 plugin, 2 distributions, integrity imports, target here"
     )
 
 
@@ -131,7 +131,7 @@ def test_a_machine_that_no_target_covers_runs_nothing(locked: Device) -> None:
     ]
     assert report["state"]["plugins_loaded"] == {}
     assert report["log_messages"] == [
-        "Lock coral.lock: 2 plugins, 3 distributions, 2 targets, integrity plugins",
+        "Lock coral.lock: 2 plugins, 3 distributions, 2 targets, integrity imports",
         "The lock isn't for this machine: nothing was activated",
     ]
     assert "error[target-uncovered]: the lock covers no machine like this one" in outcome.stderr
@@ -236,7 +236,7 @@ def test_a_lock_without_targets_is_as_before(locked: Device, tmp_path: Path) -> 
     report = locked.coral("init", "--locked").require(0).json()
     assert report["lock"]["target"] is None
     assert report["log_messages"][0] == (
-        "Lock coral.lock: 2 plugins, 3 distributions, integrity plugins"
+        "Lock coral.lock: 2 plugins, 3 distributions, integrity imports"
     )
     lock = load_lock(str(locked.lock_path))
     elsewhere = lock.replace(host=lock.host.replace(python="3.9"))

@@ -123,45 +123,20 @@ DEVIATIONS: list[tuple[Callable[[Device], None], int, str, str]] = [
     (
         _remove_from_record,
         3,
-        "unlocked-file",
-        f"`{SOURCE}` lies in a directory of `my-package`, whose wheel has no such file",
-    ),
-    (
-        _add_file,
-        3,
-        "unlocked-file",
-        "`my_package/extra.py` lies in a directory of `my-package`, whose wheel has no such file",
-    ),
-    (
-        _add_linked_directory,
-        3,
-        "unlocked-file",
-        "`my_package/link` lies in a directory of `my-package`, whose wheel has no such file",
-    ),
-    (
-        _add_file_to_dist_info,
-        3,
-        "unlocked-file",
-        "`my_package-1.0.0.dist-info/notes.txt` lies in a directory of `my-package`, "
-        "whose wheel has no such file",
-    ),
-    (
-        _shadow_by_package,
-        3,
-        "module-shadowed",
-        "another file than the locked one would be imported as `my_package.coral_plugins`",
+        "digest-mismatch",
+        "`my-package` isn't what was locked, and its RECORD hides which file changed",
     ),
     (
         _edit_source_and_version,
         3,
         "digest-mismatch",
-        f"`{SOURCE}` of `my-package` isn't the file that its RECORD states",
+        f"`{SOURCE}` of `my-package` isn't the file that was locked",
     ),
     (
         _edit_source_and_tag,
         3,
         "digest-mismatch",
-        f"`{SOURCE}` of `my-package` isn't the file that its RECORD states",
+        f"`{SOURCE}` of `my-package` isn't the file that was locked",
     ),
     (
         _remove_record,
@@ -186,6 +161,51 @@ DEVIATIONS: list[tuple[Callable[[Device], None], int, str, str]] = [
         "`my-package`: `RECORD` can't be read: not a regular file",
     ),
 ]
+
+
+STRAYS: list[tuple[Callable[[Device], None], int, str, str]] = [
+    (
+        _add_file,
+        3,
+        "unlocked-file",
+        "unexpected file in a directory of `my-package`: `my_package/extra.py`",
+    ),
+    (
+        _add_linked_directory,
+        3,
+        "unlocked-file",
+        "unexpected file in a directory of `my-package`: `my_package/link`",
+    ),
+    (
+        _add_file_to_dist_info,
+        3,
+        "unlocked-file",
+        "unexpected file in a directory of `my-package`: `my_package-1.0.0.dist-info/notes.txt`",
+    ),
+    (
+        _shadow_by_package,
+        3,
+        "module-shadowed",
+        "another file than the locked one would be imported as `my_package.coral_plugins`",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("deviate", "code", "slug", "summary"),
+    STRAYS,
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_nobody_locked_is_reported_and_does_not_run(
+    device: MakeDevice, deviate: Callable[[Device], None], code: int, slug: str, summary: str
+) -> None:
+    machine = device(*PLUGINS)
+    machine.locked("--core-version=0.0.4", "--inference-version=0.58.0")
+    deviate(machine)
+    verified = machine.coral("verify", "--output-format", "json").require(code).json()
+    assert (slug, summary) in [(f["code"], f["summary"]) for f in verified["findings"]]
+    report = machine.coral("init", "--locked").require(0).json()
+    assert [f["code"] for f in report["findings"]] == ["host-unverified"] * 2
 
 
 @pytest.mark.parametrize(
@@ -294,7 +314,10 @@ def test_an_editable_install_is_locked_only_when_allowed(hosted: Device, tmp_pat
     assert hosted.lock_path.read_text() == before
     text = hosted.locked("--allow-editable")
     assert json.loads(text)["distributions"]["my-package"]["digests"] == {}
-    report = hosted.coral("init", "--locked").require(0).json()
+    for level in ("imports", "full"):
+        report = hosted.coral("init", "--locked", "--integrity", level).require(1).json()
+        assert [(f["code"], f["severity"]) for f in report["findings"]] == [("unpinned", "error")]
+    report = hosted.coral("init", "--locked", "--integrity", "metadata").require(0).json()
     assert [(f["code"], f["severity"]) for f in report["findings"]] == [("unpinned", "warning")]
     assert report["state"]["plugins_loaded"] == {"patches:camera_stabilizer": True}
 
@@ -304,7 +327,7 @@ def test_integrity_levels_differ_in_whose_bytes_are_hashed(device: MakeDevice) -
     machine.locked()
     (machine.site_packages / "markupsafe" / "_native.py").write_text("raise SystemExit\n")
     assert machine.coral("verify", "--integrity", "metadata").require(0)
-    assert machine.coral("verify", "--integrity", "plugins").require(0)
+    assert machine.coral("verify", "--integrity", "imports").require(0)
     full = machine.coral("verify", "--integrity", "full").require(3)
     assert "error[digest-mismatch]: `markupsafe/_native.py` of `markupsafe`" in full.stderr
     assert machine.coral("init", "--locked", "--integrity", "full").require(3)
@@ -315,8 +338,11 @@ def test_a_module_earlier_on_the_path_shadows(hosted: Device, tmp_path: Path) ->
     shadow.mkdir(parents=True)
     (shadow / "__init__.py").write_text("raise SystemExit('shadow ran')")
     (shadow / "coral_plugins.py").write_text("raise SystemExit('shadow ran')")
-    outcome = hosted.coral("init", "--locked", env={"PYTHONPATH": str(shadow.parent)}).require(3)
+    env = {"PYTHONPATH": str(shadow.parent)}
+    outcome = hosted.coral("verify", "--output-format", "json", env=env).require(3)
     assert {f["code"] for f in outcome.json()["findings"]} == {"module-shadowed"}
+    hosted.coral("init", "--locked", "--integrity", "metadata", env=env).require(3)
+    assert hosted.coral("init", "--locked", env=env).require(0).json()["findings"] == []
 
 
 def test_a_forged_pycache_never_runs(hosted: Device) -> None:

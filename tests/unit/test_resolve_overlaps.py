@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from coral_lock.errors import BrokenDistributionError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.reporter import Reporter
 from coral_lock.resolve.overlaps import overlapping
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.inventory import WheelhouseInventory
@@ -17,10 +19,9 @@ from coral_lock.wheels.view import WheelhouseView
 from coral_lock.wheels.wheelhouse import Wheelhouse
 from tests.support.handmade_wheels import make_wheel
 
-HINT = (
-    "do without one of the two, or have them mended: which file is there depends on the order in "
-    "which they are installed"
-)
+HINT = "install only one of the two, or report it upstream: "
+EITHER = "the last one installed wins, and a start accepts what either of them lists"
+ORDER = "which file is there depends on the order in which they are installed"
 
 
 def inventory_of(directory: Path, files: Mapping[str, Mapping[str, str]]) -> WheelhouseInventory:
@@ -30,7 +31,9 @@ def inventory_of(directory: Path, files: Mapping[str, Mapping[str, str]]) -> Whe
     return view.chosen(dict.fromkeys(files, "1.0"))
 
 
-def finding(summary: str, *, severity: str = ERROR, found: str, where: str) -> Finding:
+def finding(
+    summary: str, *, severity: str = WARNING, why: str = EITHER, found: str, where: str
+) -> Finding:
     return Finding(
         code="file-overlap",
         severity=severity,
@@ -39,24 +42,48 @@ def finding(summary: str, *, severity: str = ERROR, found: str, where: str) -> F
         expected="each file in one distribution",
         found=found,
         where=where,
-        hint=HINT if severity == ERROR else f"{HINT}, so that neither is locked with a digest",
+        hint=HINT + why,
     )
 
 
-@pytest.mark.parametrize(
-    ("needed", "severity"), [((), WARNING), (("c",), WARNING), (("b",), ERROR), (("a", "c"), ERROR)]
-)
-def test_only_what_plugins_need_is_an_error(
-    tmp_path: Path, needed: tuple[str, ...], severity: str
+@pytest.mark.parametrize("needed", [(), ("b",), ("a", "c")])
+def test_two_files_in_one_place_are_a_warning_and_both_pinned(
+    tmp_path: Path, needed: tuple[str, ...]
 ) -> None:
     files = {"a": {"x.py": "1"}, "b": {"x.py": "2"}, "c": {"c.py": ""}}
     findings, unpinned = overlapping("abc", needed, inventory_of(tmp_path, files))
     assert findings == (
         finding(
-            "`a` and `b` put different files in one place: `x.py`",
+            "`a` and `b` put different files in one place: `x.py`", found="1 in both", where="x.py"
+        ),
+    )
+    assert unpinned == frozenset()
+
+
+UNSETTLED = {
+    "case": ("x/y.py", "X/y.py"),
+    "directory": ("x", "x/y.py"),
+}
+
+
+@pytest.mark.parametrize("name", UNSETTLED)
+@pytest.mark.parametrize(
+    ("needed", "severity"), [((), WARNING), (("c",), WARNING), (("b",), ERROR), (("a", "c"), ERROR)]
+)
+def test_what_no_list_settles_is_an_error_for_plugins(
+    tmp_path: Path, needed: tuple[str, ...], severity: str, name: str
+) -> None:
+    one, other = UNSETTLED[name]
+    files = {"a": {one: "1"}, "b": {other: "2"}, "c": {"c.py": ""}}
+    findings, unpinned = overlapping("abc", needed, inventory_of(tmp_path, files))
+    assert findings == (
+        finding(
+            "`a` and `b` put different files in one place: "
+            + (f"`{one}`" if one == other else f"`{one}` and `{other}`"),
             severity=severity,
+            why=ORDER + ("" if severity == ERROR else ", so that neither is locked with a digest"),
             found="1 in both",
-            where="x.py",
+            where=one,
         ),
     )
     assert unpinned == (frozenset() if severity == ERROR else {"a", "b"})
@@ -85,20 +112,6 @@ def test_what_is_told_is_bounded(tmp_path: Path, number: int, more: str, found: 
     )
 
 
-@pytest.mark.parametrize(
-    ("one", "other"), [("x/y.py", "X/y.py"), ("x", "x/y.py")], ids=["case", "directory"]
-)
-def test_both_spellings_are_told(tmp_path: Path, one: str, other: str) -> None:
-    inventory = inventory_of(tmp_path, {"a": {one: "1"}, "b": {other: "2"}})
-    assert overlapping("ab", "b", inventory)[0] == (
-        finding(
-            f"`a` and `b` put different files in one place: `{one}` and `{other}`",
-            found="1 in both",
-            where=one,
-        ),
-    )
-
-
 def test_several_pairs_are_sorted(tmp_path: Path) -> None:
     inventory = inventory_of(tmp_path, {name: {"x.py": name} for name in "cab"})
     found, unpinned = overlapping("abc", "a", inventory)
@@ -107,8 +120,8 @@ def test_several_pairs_are_sorted(tmp_path: Path) -> None:
         "`a` and `c` p",
         "`b` and `c` p",
     ]
-    assert [each.severity for each in found] == [ERROR, ERROR, WARNING]
-    assert unpinned == {"b", "c"}
+    assert {each.severity for each in found} == {WARNING}
+    assert unpinned == frozenset()
 
 
 def test_an_environment_is_told_by_its_records(tmp_path: Path) -> None:
@@ -122,4 +135,45 @@ def test_an_environment_is_told_by_its_records(tmp_path: Path) -> None:
     assert [each.summary for each in findings] == [
         "`a` and `b` put different files in one place: `x.py`"
     ]
-    assert unpinned == {"a", "b"}
+    assert unpinned == frozenset()
+
+
+def test_twins_have_the_digests_of_their_wheels_in_whatever_order(tmp_path: Path) -> None:
+    """An environment and a wheelhouse agree, though one twin's file is gone."""
+    files = {"a": {"x.py": "1", "a.py": ""}, "b": {"x.py": "2", "b.py": ""}}
+    house = dict(inventory_of(tmp_path, files).digests("ab", Reporter()))
+    for order in ("ab", "ba"):
+        site = tmp_path / order
+        site.mkdir()
+        for name in order:
+            with zipfile.ZipFile(next(tmp_path.glob(f"{name}-*.whl"))) as wheel:
+                wheel.extractall(site)
+        assert dict(EnvironmentInventory([str(site)]).digests("ab", Reporter())) == house
+        (site / "x.py").write_text("3")
+        for _, outcome in EnvironmentInventory([str(site)]).digests("ab", Reporter()):
+            assert isinstance(outcome, BrokenDistributionError)
+            assert outcome.message.startswith("`x.py` isn't the file that the RECORD of")
+
+
+def test_a_file_of_a_twin_that_is_not_locked_is_none_of_a_distribution(tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    site.mkdir()
+    for name in "ab":
+        with zipfile.ZipFile(make_wheel(tmp_path, name, {"x.py": name})) as wheel:
+            wheel.extractall(site)
+    ((_, outcome),) = EnvironmentInventory([str(site)]).digests("a", Reporter())
+    assert isinstance(outcome, BrokenDistributionError)
+
+
+def test_another_distribution_s_metadata_is_not_settled(tmp_path: Path) -> None:
+    """No wheel may hold it, but a RECORD may list it."""
+    site = tmp_path / "site"
+    site.mkdir()
+    path = "a-1.0.dist-info/METADATA"
+    for name in "ab":
+        with zipfile.ZipFile(make_wheel(tmp_path, name, {})) as wheel:
+            wheel.extractall(site)
+    with (site / "b-1.0.dist-info" / "RECORD").open("a") as record:
+        record.write(f"{path},sha256={'A' * 43},1\n")
+    (found,), unpinned = overlapping("ab", "b", EnvironmentInventory([str(site)]))
+    assert (found.severity, found.where, unpinned) == (ERROR, path, frozenset())

@@ -131,7 +131,7 @@ def test_the_activation_report() -> None:
     statuses = (ACTIVATED, FAILED, REFUSED, UNSUPPORTED, NOT_RUN)
     report = ActivationReport(
         outcome=STARTED,
-        lock=VerifiedLock(path="coral.lock", sha256="0" * 64, integrity="plugins"),
+        lock=VerifiedLock(path="coral.lock", sha256="0" * 64, integrity="imports"),
         platform="rknn",
         plugins=tuple(
             PluginOutcome(

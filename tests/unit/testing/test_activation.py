@@ -308,13 +308,6 @@ def test_a_spec_that_must_be_probed(site: Path, coral_activation: ActivationHarn
     coral_activation(entry_point=entry_point).assert_activated("patches:glow-worm")
 
 
-def test_where_bytecode_goes(site: Path, coral_activation: ActivationHarness) -> None:
-    entry_point = write_package(site, "acme_bytes", module_text())
-    coral_activation(entry_point=entry_point).assert_activated(GLOW)
-    coral_activation(entry_point=entry_point, fresh=True).assert_activated(GLOW)
-    assert list(site.rglob("*.pyc")) == []
-
-
 def test_the_host_s_own_discovery_is_off(site: Path, coral_activation: ActivationHarness) -> None:
     body = "import os\nreturn os.environ['CORAL_ENABLE_PLUGINS'] == '0'"
     entry_point = write_package(site, "acme_quiet", module_text(body))
