@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         "run": "coral_lock.cli.start_help:run",
     },
 )
-@click.version_option(package_name="coral-lock", message="coral-runtime %(version)s")
+@click.version_option(package_name="coral-lock", message="coral-runtime of coral-lock %(version)s")
 def application() -> None:
     """Load plugins of Coral Runtime strictly from a reviewed, reproducible lock.
 

@@ -43,7 +43,7 @@ class Place(Record):
             raise UsageError(
                 f"{' and '.join(f'`{flag}`' for flag in named)} can't go together",
                 expected="one of them",
-                hint="leave all but one out; a wheelhouse's Python is named by `--target`",
+                hint="leave all but one out",
             )
 
 

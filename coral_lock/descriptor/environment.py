@@ -39,10 +39,12 @@ _FLAGS = {
     "1": True,
     "true": True,
     "yes": True,
+    "y": True,
     "on": True,
     "0": False,
     "false": False,
     "no": False,
+    "n": False,
     "off": False,
 }
 

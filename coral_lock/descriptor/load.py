@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coral_lock.descriptor.environment import read_environment
 from coral_lock.descriptor.merge import merged_descriptor
-from coral_lock.descriptor.sections import read_sections
+from coral_lock.descriptor.sections import add_contradiction, read_sections
 from coral_lock.descriptor.settings import read_setting
 from coral_lock.document.mistakes import Mistakes
 from coral_lock.errors import InputError, ProblemsError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from coral_lock.descriptor.model import Descriptor
-    from coral_lock.descriptor.sections import Settings
+    from coral_lock.descriptor.sections import Setting, Settings
     from coral_lock.document.node import Node
 
 MAX_DESCRIPTOR_BYTES = 1024 * 1024
@@ -59,11 +59,15 @@ def load_descriptor(
             read_sections(root, mistakes) for root in read_environment(environment, mistakes)
         ]
         _gather(mistakes, problems, warnings)
+    said: dict[tuple[str, ...], Setting] = {}
     for setting in settings:
         mistakes = Mistakes()
-        root_of_setting = read_setting(setting, mistakes)
-        if root_of_setting is not None:
-            sources.append(read_sections(root_of_setting, mistakes))
+        read = read_setting(setting, mistakes)
+        if read is not None:
+            sources.append(read_sections(read.root, mistakes, read.synonym))
+            for keys, value in sources[-1].values.items():
+                add_contradiction(said.get(keys, value), value, read.root.place, mistakes)
+                said[keys] = value
         _gather(mistakes, problems, warnings)
     _raise_for(problems)
     return merged_descriptor(sources, tuple(warnings))

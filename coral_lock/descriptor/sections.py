@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.descriptor.model import DISCOVER_CHOICES, HOST_KEYS, SWITCH_FIELDS
+from coral_lock.descriptor.synonyms import BACKEND_MODULES, FLAT_KEYS
 from coral_lock.document import expectations as expect
 from coral_lock.document.keys import dotted
 from coral_lock.document.mistakes import nearest
@@ -39,10 +40,11 @@ _VERY_ALIKE = 0.8
 
 
 class Setting(Record):
-    """A value and where it came from."""
+    """A value, where it came from, and the key by which it was said."""
 
     value: Any
     where: str
+    key: str
 
 
 class Mention(Record):
@@ -65,14 +67,43 @@ class Settings:
         self.services: Node | None = None
 
 
-def read_sections(root: Node, mistakes: Mistakes) -> Settings:
-    """Return what the descriptor `root` says; what it says wrongly goes to `mistakes`."""
-    return _Sections(mistakes).read(root)
+def read_sections(root: Node, mistakes: Mistakes, synonym: str = "") -> Settings:
+    """Return what the descriptor `root` says; what it says wrongly goes to `mistakes`.
+
+    `synonym` is the key by which its only value was said, where that is another one.
+    """
+    return _Sections(mistakes, synonym).read(root)
+
+
+def add_contradiction(first: Setting, second: Setting, place: Place, mistakes: Mistakes) -> None:
+    """Put on record that two keys that mean the same have two values, if they have.
+
+    Args:
+        first: what the one says.
+        second: what the other says.
+        place: where that is.
+        mistakes: where the mistake goes.
+    """
+    if first.value != second.value and first.key != second.key:
+        mistakes.add(
+            place,
+            f"`{second.key}` contradicts `{first.key}`, which means the same",
+            expected=f"{_value_in_words(first.value)}, as at {first.where}",
+            found=_value_in_words(second.value),
+            hint="remove one of them",
+        )
+
+
+def _value_in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"[{', '.join(value)}]" if isinstance(value, tuple) else str(value)
 
 
 class _Sections:
-    def __init__(self, mistakes: Mistakes) -> None:
+    def __init__(self, mistakes: Mistakes, synonym: str) -> None:
         self._mistakes = mistakes
+        self._synonym = synonym
         self._settings = Settings()
 
     def read(self, root: Node) -> Settings:
@@ -89,11 +120,23 @@ class _Sections:
         }
         for key, node in expect.mapping(root, (), self._mistakes).items():
             reader = readers.get(key)
-            if reader is None:
-                expect.unknown_key(node, (key,), self._mistakes, SECTIONS)
-            else:
+            if reader is not None:
                 reader(node)
+            elif key in FLAT_KEYS:
+                self._flat(key, node)
+            else:
+                expect.unknown_key(node, (key,), self._mistakes, SECTIONS, also=FLAT_KEYS)
         return self._settings
+
+    def _flat(self, key: str, node: Node) -> None:
+        """Read one of the runtime's own keys."""
+        path, named = FLAT_KEYS[key], (key,)
+        value: object
+        if path == BACKEND_MODULES:
+            value = expect.modules(node, named, self._mistakes)
+        else:
+            value = expect.flag(node, named, self._mistakes)
+        self._set(path, node, value, key)
 
     def _platform(self, node: Node) -> None:
         self._set(("platform",), node, expect.name(node, ("platform",), self._mistakes))
@@ -200,6 +243,10 @@ class _Sections:
         else:
             expect.unknown_key(node, path, self._mistakes, SWITCH_FIELDS)
 
-    def _set(self, path: Path, node: Node, value: object) -> None:
-        if node.value is not INVALID:
-            self._settings.values[path] = Setting(value=value, where=str(node.origin))
+    def _set(self, path: Path, node: Node, value: object, key: str = "") -> None:
+        if node.value is INVALID:
+            return
+        key = key or self._synonym or dotted(path)
+        said = Setting(value=value, where=str(node.origin), key=key)
+        first = self._settings.values.setdefault(path, said)
+        add_contradiction(first, said, node.origin, self._mistakes)

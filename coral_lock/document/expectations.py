@@ -6,6 +6,7 @@ from coral_lock.document.keys import dotted
 from coral_lock.document.mistakes import nearest
 from coral_lock.document.node import INVALID, kind, shown
 from coral_lock.names import is_plugin_name, nearest_id, normalized_name, split_plugin_id
+from coral_lock.printable import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,12 +70,21 @@ def mapping(node: Node, path: Path, mistakes: Mistakes) -> dict[str, Node]:
     return {}
 
 
-def items(node: Node, path: Path, mistakes: Mistakes) -> tuple[Node, ...]:
-    """Return the items of the list that `node` is, none after a mistake."""
+def items(
+    node: Node, path: Path, mistakes: Mistakes, *, are_names: bool = False
+) -> tuple[Node, ...]:
+    """Return the items of the list that `node` is, none after a mistake.
+
+    Where they are names, a text is likely to be several that are separated by commas.
+    """
     if isinstance(node.value, tuple):
         return node.value
     if node.value is not INVALID:
-        wrong_value(node, path, mistakes, "a list")
+        hint = None
+        if are_names and isinstance(node.value, str) and node.value.strip():
+            names = ", ".join(name.strip() for name in node.value.split(","))
+            hint = f"write it as a list: `[{shortened(names)}]`"
+        wrong_value(node, path, mistakes, "a list", hint=hint)
     return ()
 
 
@@ -170,9 +180,19 @@ def wrong_value(
     )
 
 
-def unknown_key(node: Node, path: Path, mistakes: Mistakes, known: Iterable[str]) -> None:
-    """Put on record that none of the `known` keys leads to `node`."""
-    similar = nearest(str(path[-1]), known)
+def unknown_key(
+    node: Node,
+    path: Path,
+    mistakes: Mistakes,
+    known: Iterable[str],
+    *,
+    also: Iterable[str] = (),
+) -> None:
+    """Put on record that none of the `known` keys leads to `node`.
+
+    The hint may name one of those that there are `also`, the list of what there is doesn't.
+    """
+    similar = nearest(str(path[-1]), (*known, *also))
     mistakes.add(
         node.origin,
         f"unknown key `{dotted(path)}`",
@@ -190,7 +210,7 @@ def _texts(
     likely: Callable[[str], str | None] | None = None,
 ) -> tuple[str, ...]:
     texts: dict[str, None] = {}
-    for index, item in enumerate(items(node, path, mistakes)):
+    for index, item in enumerate(items(node, path, mistakes, are_names=likely is None)):
         checked = text(item, (*path, index), mistakes, is_right, expected, likely=likely)
         if checked is not None and checked in texts:
             mistakes.add(

@@ -13,6 +13,7 @@ import coral_lock
 from coral_lock.cli.application import application
 from coral_lock.cli.grammar import START_COMMANDS
 from coral_lock.descriptor.environment import FLAG_VARIABLES, LIST_VARIABLES, TEXT_VARIABLES
+from coral_lock.descriptor.synonyms import FLAT_KEYS
 from coral_lock.finding import CODES, INTEGRITY_CODES
 from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig
 from tests.docs.pages import all_pages, blocks_of, english_pages, page_name
@@ -136,6 +137,8 @@ def test_the_descriptor_s_page_names_every_variable_and_host_patch() -> None:
     assert [name for name in names if name not in text] == []
     for name, path in {**TEXT_VARIABLES, **FLAG_VARIABLES, **LIST_VARIABLES}.items():
         assert f"| `{name}` | `{'.'.join(path)}`" in text
+    for name, path in FLAT_KEYS.items():
+        assert f"| `{name}` | `{'.'.join(path)}` |" in text
 
 
 def test_the_changelog_knows_this_version() -> None:

@@ -201,13 +201,13 @@ PLACES: dict[str, tuple[tuple[str, ...], str]] = {
         ("--wheels=house", "--python=venv"),
         "error: `--python` and `--wheels` can't go together\n"
         "  expected: one of them\n"
-        "  hint: leave all but one out; a wheelhouse's Python is named by `--target`\n",
+        "  hint: leave all but one out\n",
     ),
     "three kinds": (
         ("--wheels=house", "--python=venv", "--site-packages=site"),
         "error: `--python` and `--wheels` and `--site-packages` can't go together\n"
         "  expected: one of them\n"
-        "  hint: leave all but one out; a wheelhouse's Python is named by `--target`\n",
+        "  hint: leave all but one out\n",
     ),
     "a missing directory": (
         ("--wheels=absent",),

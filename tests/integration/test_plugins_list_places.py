@@ -269,5 +269,5 @@ def test_places_that_contradict_each_other(work: WorkingDirectory) -> None:
     assert work.coral(*words).require(2).stderr == (
         "error: `--wheels` and `--site-packages` can't go together\n"
         "  expected: one of them\n"
-        "  hint: leave all but one out; a wheelhouse's Python is named by `--target`\n"
+        "  hint: leave all but one out\n"
     )

@@ -16,6 +16,7 @@ from tests.support.environments import (
     install_with_pip,
     install_with_uv,
 )
+from tests.support.hints import wrong_hints
 
 TIMEOUT_SECONDS = 120
 
@@ -81,8 +82,10 @@ class Device:
     def coral(
         self, *words: str | Path, env: Mapping[str, str] | None = None, cwd: Path | None = None
     ) -> Outcome:
-        """Run `coral-runtime`."""
-        return self.run("coral-runtime", *words, env=env, cwd=cwd)
+        """Run `coral-runtime`; no hint that it gives may name what it doesn't have."""
+        outcome = self.run("coral-runtime", *words, env=env, cwd=cwd)
+        assert wrong_hints(list(map(str, words)), outcome.stderr) == []
+        return outcome
 
     def install(self, *names: str, installer: str = "uv", no_deps: bool = False) -> None:
         install = {"uv": install_with_uv, "pip": install_with_pip}[installer]

@@ -14,6 +14,7 @@ from unittest.mock import patch
 from coral_lock.__main__ import main
 from tests.support.device import Outcome
 from tests.support.environments import clean_environment
+from tests.support.hints import wrong_hints
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,7 +32,7 @@ class WorkingDirectory:
         return self.directory / "cache"
 
     def coral(self, *words: str | Path, env: Mapping[str, str] | None = None) -> Outcome:
-        """Run `coral-runtime` in this process."""
+        """Run `coral-runtime` in this process; its hints may only name what it has."""
         arguments = list(map(str, words))
         variables = clean_environment({"XDG_CACHE_HOME": str(self.cache), **(env or {})})
         stdout, stderr = io.StringIO(), io.StringIO()
@@ -42,6 +43,7 @@ class WorkingDirectory:
             stack.enter_context(contextlib.redirect_stdout(stdout))
             stack.enter_context(contextlib.redirect_stderr(stderr))
             code = main(arguments)
+        assert wrong_hints(arguments, stderr.getvalue()) == []
         return Outcome(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
 
     def write(self, name: str, text: str) -> Path:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from coral_lock.descriptor.document import leaves, to_mapping
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.descriptor.model import Descriptor
+from coral_lock.descriptor.synonyms import BACKEND_MODULES, FLAT_KEYS
 from coral_lock.document.keys import dotted
 from coral_lock.errors import BAD_INPUT, CoralLockError, InputError, ProblemsError
 from coral_lock.plugin.config import BUILT_IN_PATCHES
@@ -80,7 +81,7 @@ def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {**first, **second}
 
 
-DOCUMENTS = st.fixed_dictionaries(
+_OWN_KEYS = st.fixed_dictionaries(
     {},
     optional={
         "platform": _PLUGIN_NAMES,
@@ -105,6 +106,28 @@ DOCUMENTS = st.fixed_dictionaries(
         "services": st.dictionaries(_TEXT, _FREE, max_size=3),
     },
 )
+_FLAT_KEYS = st.fixed_dictionaries(
+    {},
+    optional={
+        key: st.lists(_MODULES, unique=True, max_size=2)
+        if path == BACKEND_MODULES
+        else st.booleans()
+        for key, path in FLAT_KEYS.items()
+    },
+)
+
+
+def _flattened(own: dict[str, Any], flat: dict[str, Any]) -> dict[str, Any]:
+    """Join a document with the runtime's own keys, which say what it says, if it says it."""
+    agreeing = {
+        key: own.get(FLAT_KEYS[key][0], {}).get(FLAT_KEYS[key][1], value)
+        for key, value in flat.items()
+    }
+    # Where one list stands in two places, PyYAML writes an alias.
+    return {**own, **copy.deepcopy(agreeing)}
+
+
+DOCUMENTS = st.builds(_flattened, _OWN_KEYS, st.just({}) | _FLAT_KEYS)
 
 # Values that are right in one place and wrong in another, so that a changed document is
 # sometimes still valid.
@@ -128,7 +151,7 @@ _KEYS = st.sampled_from(
         "platform", "plaform", "patches", "camera", "x", "enabled", "after", "distribution",
         "modules", "auto_discover", "discover", "optional", "services", "extra_patches",
         "workflows", "backends", "plugins", "targets", "host", "core", "inference", "name",
-        "python",
+        "python", "enable_camera_patch", "backend_entry_modules",
     ]
 )  # fmt: skip
 
@@ -206,8 +229,21 @@ def _have_one_name_each(document: Any) -> bool:
     return len(set(names)) == len(names)
 
 
+def _do_not_contradict(document: Any) -> bool:
+    """Whether no two keys that mean the same differ, which JSON Schema can't say."""
+    if not isinstance(document, dict):
+        return True
+    for key, (section, name) in FLAT_KEYS.items():
+        members = document.get(section)
+        if key in document and isinstance(members, dict) and name in members:
+            first, second = document[key], members[name]
+            if type(first) is not type(second) or first != second:
+                return False
+    return True
+
+
 @in_one_directory
-@given(changed_documents().filter(_have_one_name_each))
+@given(changed_documents().filter(_have_one_name_each).filter(_do_not_contradict))
 def test_the_reader_accepts_what_the_schema_accepts(tmp_path: Path, document: Any) -> None:
     assert _is_accepted(document, tmp_path) == VALIDATOR.is_valid(document)
 

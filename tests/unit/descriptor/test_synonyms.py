@@ -1,0 +1,198 @@
+"""The runtime's own keys: each means ours, and may not contradict it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from coral_lock.descriptor.document import to_mapping
+from coral_lock.descriptor.load import load_descriptor
+from coral_lock.descriptor.model import Descriptor
+from coral_lock.descriptor.synonyms import FLAT_KEYS
+from coral_lock.document.keys import dotted
+from coral_lock.plugin.config import BUILT_IN_PATCHES
+
+from .wording import mistakes_of, setting_mistakes
+
+KEYS = [
+    ("enable_stream_manager_patch", "patches.stream_manager"),
+    ("enable_camera_patch", "patches.camera"),
+    ("enable_sink_patch", "patches.sink"),
+    ("enable_webrtc", "patches.webrtc"),
+    ("enable_plugins", "patches.plugins"),
+    ("enable_buffer_sink_patch", "patches.buffer_sink"),
+    ("enable_metric_sink_patch", "patches.metric_sink"),
+    ("enable_video_sink_patch", "patches.video_sink"),
+    ("auto_patch_rknn", "backends.auto_patch_rknn"),
+    ("auto_discover_backends", "backends.auto_discover"),
+]
+"""Every switch that the runtime knows, and our key for it."""
+
+
+def _load(tmp_path: Path, text: str, *settings: str) -> Descriptor:
+    path = tmp_path / "runtime.yaml"
+    path.write_text(text)
+    return load_descriptor(str(path), settings=settings)
+
+
+def _document(*settings: str) -> object:
+    return to_mapping(load_descriptor(None, settings=settings))
+
+
+def test_every_flat_key_is_known() -> None:
+    assert {key: dotted(path) for key, path in FLAT_KEYS.items()} == {
+        **dict(KEYS),
+        "backend_entry_modules": "backends.modules",
+    }
+
+
+@pytest.mark.parametrize(("flat", "own"), KEYS)
+def test_a_flat_switch(tmp_path: Path, flat: str, own: str) -> None:
+    section, name = own.split(".")
+    descriptor = _load(tmp_path, f"{flat}: false\n")
+    assert to_mapping(descriptor) == to_mapping(_load(tmp_path, f"{section}: {{{name}: false}}\n"))
+    descriptor = _load(tmp_path, f"{flat}: false\n")
+    assert descriptor.origins[own] == f"{tmp_path / 'runtime.yaml'}:1:1"
+    assert getattr(descriptor.runtime_config(), flat) is False
+
+
+def test_flat_modules(tmp_path: Path) -> None:
+    descriptor = _load(tmp_path, "backend_entry_modules: [b.c, a]\nextra_patches: [x]\n")
+    assert descriptor.backend_modules == ("b.c", "a")
+    assert descriptor.extra_patches == ("x",)
+
+
+@pytest.mark.parametrize(("flat", "own"), KEYS)
+def test_the_same_said_twice_is_no_contradiction(tmp_path: Path, flat: str, own: str) -> None:
+    section, name = own.split(".")
+    for value in ("true", "false"):
+        for text in (
+            f"{flat}: {value}\n{section}: {{{name}: {value}}}\n",
+            f"{section}: {{{name}: {value}}}\n{flat}: {value}\n",
+        ):
+            assert to_mapping(_load(tmp_path, text)) == _document(f"{own}={value}")
+
+
+@pytest.mark.parametrize(("flat", "own"), KEYS)
+def test_a_contradiction_names_both_places(tmp_path: Path, flat: str, own: str) -> None:
+    section, name = own.split(".")
+    assert mistakes_of(f"{flat}: false\n{section}:\n  {name}: true\n", tmp_path) == [
+        f"`{own}` contradicts `{flat}`, which means the same | where: runtime.yaml:3:3 | "
+        "expected: false, as at runtime.yaml:1:1 | found: true | "
+        "hint: remove one of them"
+    ]
+    assert mistakes_of(f"{section}:\n  {name}: true\n{flat}: false\n", tmp_path) == [
+        f"`{flat}` contradicts `{own}`, which means the same | where: runtime.yaml:3:1 | "
+        "expected: true, as at runtime.yaml:2:3 | found: false | "
+        "hint: remove one of them"
+    ]
+
+
+def test_modules_that_contradict_each_other(tmp_path: Path) -> None:
+    assert mistakes_of("backend_entry_modules: [a]\nbackends: {modules: [a, b]}\n", tmp_path) == [
+        "`backends.modules` contradicts `backend_entry_modules`, which means the same | "
+        "where: runtime.yaml:2:12 | expected: [a], as at runtime.yaml:1:1 | "
+        "found: [a, b] | hint: remove one of them"
+    ]
+
+
+def test_a_later_source_wins_as_ever(tmp_path: Path) -> None:
+    text = "enable_camera_patch: false\nauto_discover_backends: false\n"
+    path = tmp_path / "runtime.yaml"
+    path.write_text(text)
+    descriptor = load_descriptor(
+        str(path),
+        environment={"CORAL_AUTO_DISCOVER_BACKENDS": "y", "CORAL_ENABLE_SINK": "n"},
+        settings=["patches.camera=true"],
+    )
+    assert descriptor.auto_discover_backends
+    assert descriptor.built_in_patches["camera"]
+    assert not descriptor.built_in_patches["sink"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "own"),
+    [
+        *((f"patch.{name}=false", f"patches.{name}=false") for name in BUILT_IN_PATCHES),
+        *((f"{flat}=false", f"{own}=false") for flat, own in KEYS),
+        ("Enable-Camera-Patch=false", "patches.camera=false"),
+        ("patch.Buffer-Sink=false", "patches.buffer_sink=false"),
+        ("patch.camera_stabilizer=true", "patches.camera_stabilizer=true"),
+        ("patch.x.optional=true", "patches.x.optional=true"),
+        ('patch."odd.name"=true', 'patches."odd.name"=true'),
+        ("backends.auto=false", "backends.auto_discover=false"),
+        ("backends.module=a.b", "backends.modules=[a.b]"),
+        ("backends.modules=a.b, c", "backends.modules=[a.b, c]"),
+        ("backend_entry_modules=a,b,", "backends.modules=[a, b]"),
+        ("backends.modules=", "backends.modules=[]"),
+        ("extra_patches=x,y", "extra_patches=[x, y]"),
+    ],
+)
+def test_a_setting(setting: str, own: str) -> None:
+    assert _document(setting) == _document(own)
+    descriptor = load_descriptor(None, settings=[setting])
+    assert f"--set {setting}" in descriptor.origins.values()
+
+
+def test_what_only_looks_like_a_synonym_is_a_plugin() -> None:
+    descriptor = load_descriptor(
+        None, settings=["backends.auto.enabled=true", "patches.patch=true"]
+    )
+    assert descriptor.request("backends", "auto") is not None
+    assert descriptor.request("patches", "patch") is not None
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("patch.camera=false", "patches.camera=true"),
+        ("patches.camera=true", "patch.camera=false"),
+        ("enable_camera_patch=true", "patch.camera=false"),
+        ("patch.camera_stabilizer=true", "patches.camera_stabilizer=false"),
+    ],
+)
+def test_settings_that_contradict_each_other(first: str, second: str) -> None:
+    (before, now), (had, has) = zip(first.split("="), second.split("="))
+    named = [
+        f"{key}.enabled" if key == "patches.camera_stabilizer" else key for key in (before, now)
+    ]
+    assert setting_mistakes(first, second) == [
+        f"`{named[1]}` contradicts `{named[0]}`, which means the same | where: --set {second} | "
+        f"expected: {had}, as at --set {first} | found: {has} | "
+        "hint: remove one of them"
+    ]
+
+
+def test_the_same_key_may_be_set_again() -> None:
+    for key in ("patch.camera", "patches.camera", "enable_camera_patch"):
+        descriptor = load_descriptor(None, settings=[f"{key}=false", f"{key}=true"])
+        assert descriptor.built_in_patches["camera"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "enable_camera_patch: 0\n",
+            "`enable_camera_patch` has a wrong value | where: runtime.yaml:1:22 | "
+            "expected: true or false | found: 0 | hint: write `false` instead of `0`",
+        ),
+        (
+            "enable_camera_pach: true\n",
+            "unknown key `enable_camera_pach` | where: runtime.yaml:1:1 | "
+            "hint: did you mean `enable_camera_patch`?",
+        ),
+        (
+            "backend_entry_modules: a.b,c\n",
+            "`backend_entry_modules` has a wrong value | where: runtime.yaml:1:24 | "
+            'expected: a list | found: "a.b,c" | hint: write it as a list: `[a.b, c]`',
+        ),
+        (
+            "patch: {camera: true}\n",
+            "unknown key `patch` | where: runtime.yaml:1:1 | hint: did you mean `patches`?",
+        ),
+    ],
+)
+def test_a_mistake(tmp_path: Path, text: str, expected: str) -> None:
+    assert mistakes_of(text, tmp_path) == [expected]
