@@ -1,15 +1,13 @@
 """The program that `probe` runs in a fresh interpreter; it isn't imported by anything.
 
-Its arguments are the descriptor to answer on, the seconds after which it ends itself, and
-the request as JSON. It imports the entry point and answers with the specs or with the
-reason why there are none, in one line of JSON.
+Its arguments are the descriptor to answer on and the request as JSON. It imports the entry
+point and answers with the specs or with the reason why there are none, in one line of JSON.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 
 TYPE_CHECKING = False
@@ -24,10 +22,8 @@ _MAX_REASON = 600
 
 def main() -> None:
     """Answer the request of the command line, then end without running exit handlers."""
-    descriptor, seconds = int(sys.argv[1]), int(sys.argv[2])
-    request = json.loads(sys.argv[3])
-    # Should the asking process die, nobody else would end this one.
-    signal.alarm(seconds)
+    descriptor = int(sys.argv[1])
+    request = json.loads(sys.argv[2])
     os.set_inheritable(descriptor, False)
     sys.argv[1:] = []
     answer = _answer(request)

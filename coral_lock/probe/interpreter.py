@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 
+from coral_lock.child_process import bare_environment, run_child
 from coral_lock.errors import InputError
 from coral_lock.printable import printable, shortened
 from coral_lock.probe.interpreter_answer import AnswerError, facts_of_answer
-from coral_lock.probe.isolated_run import run_isolated
 from coral_lock.probe.pth_files import with_pth_entries
 from coral_lock.record import Record
 from coral_lock.targets.environment import TargetEnvironment, environment_of
@@ -120,7 +120,9 @@ def _ask(executable: str, arguments: Sequence[str], path: str, time_limit: float
         InputError: it can't be started, or doesn't end in time.
     """
     try:
-        printed = run_isolated((executable, *arguments), time_limit)
+        end = run_child(
+            (executable, *arguments), time_limit=time_limit, environment=bare_environment()
+        )
     except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or str(error)
         raise InputError(
@@ -128,14 +130,15 @@ def _ask(executable: str, arguments: Sequence[str], path: str, time_limit: float
             where=executable,
             hint="name the file of a Python interpreter that this user may run",
         ) from None
-    if printed.timed_out:
+    printed = end.output.decode("utf-8", "replace")
+    if end.excess:
         raise InputError(
             f"`{path}` didn't answer within {time_limit:g} s",
-            found=_first_line(printed.text),
+            found=_first_line(printed),
             where=executable,
             hint=f"see whether `{executable} -I -S -c pass` ends",
         )
-    return printed.text
+    return printed
 
 
 def _version(executable: str, path: str, time_limit: float) -> tuple[int, int, int] | None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
 import sys
 
+from coral_lock.child_process import run_child
 from coral_lock.finding import ERROR, Finding
 from coral_lock.start.report import FAILED, ActivationReport, PluginOutcome, VerifiedLock
 from coral_lock.testing.outcome import Activation
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from coral_lock.start.starting import Starting
 
+_MAX_OUTPUT = 1 << 26
 _CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
 
 
@@ -41,26 +41,21 @@ def activate_freshly(starting: Starting, time_limit: float) -> Activation:
         "versions": dict(starting.versions),
         "findings": [_fields(finding) for finding in starting.findings],
     }
-    process = subprocess.Popen(
+    end = run_child(
         (sys.executable, "-I", _CHILD),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
+        time_limit=time_limit,
+        environment=os.environ,
+        directory=os.getcwd(),
+        memory_limit=None,
+        content=json.dumps(request).encode(),
+        most_output=_MAX_OUTPUT,
+        errors_apart=True,
     )
-    ending = None
-    try:
-        output, errors = process.communicate(json.dumps(request).encode(), timeout=time_limit)
-    except subprocess.TimeoutExpired:
-        ending = f"the interpreter took longer than {time_limit:g} s"
-        output, errors = _end(process)
-    except BaseException:
-        _end(process)
-        raise
-    stdout, stderr = output.decode("utf-8", "replace"), errors.decode("utf-8", "replace")
+    ending = f"the interpreter took longer than {time_limit:g} s" if end.excess else None
+    stdout, stderr = end.output.decode("utf-8", "replace"), end.errors.decode("utf-8", "replace")
     report = None if ending else _read_report(stdout)
     if report is None:
-        report = _without_report(starting, ending or _manner(process.returncode))
+        report = _without_report(starting, ending or _manner(end.exit_code))
     return Activation(report=report, stdout=stdout, stderr=stderr)
 
 
@@ -78,15 +73,6 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 def _fields(record: Any) -> dict[str, Any]:
     return {field: getattr(record, field) for field in record._fields}
-
-
-def _end(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    """Kill the interpreter with all that it started, and return what it has printed."""
-    if hasattr(os, "killpg"):
-        os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    return process.communicate()
 
 
 def _manner(exit_code: int) -> str:

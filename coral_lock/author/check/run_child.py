@@ -1,9 +1,8 @@
 """The program that `run` starts in a fresh interpreter; it isn't imported by anything.
 
-Its arguments are the descriptor to answer on, the seconds after which it ends itself, and
-the request as JSON. It imports an entry point, activates one of its plugins if it is told
-to, and answers step by step, one JSON object a line, so that what is known before a plugin
-ends the process isn't lost.
+Its arguments are the descriptor to answer on and the request as JSON. It imports an entry
+point, activates one of its plugins if it is told to, and answers step by step, one JSON
+object a line, so that what is known before a plugin ends the process isn't lost.
 """
 
 from __future__ import annotations
@@ -27,10 +26,8 @@ _HOST_INTERFACE = ("coral_inference.runtime.plugins", "coral_inference.runtime.b
 
 def main() -> None:
     """Answer the request of the command line, then end without running exit handlers."""
-    descriptor, seconds = int(sys.argv[1]), int(sys.argv[2])
-    request = json.loads(sys.argv[3])
-    # Should the asking process die, nobody else would end this one.
-    signal.alarm(seconds)
+    descriptor = int(sys.argv[1])
+    request = json.loads(sys.argv[2])
     os.set_inheritable(descriptor, False)
     sys.argv[1:] = []
     trial = _Trial(request, descriptor)

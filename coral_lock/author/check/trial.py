@@ -1,28 +1,23 @@
-"""Running a plugin in a fresh interpreter with a time limit, and judging what it answers.
-
-It runs the author's own code: it is no sandbox. But the code may hang, die, print, or
-leave processes behind, so it gets a session of its own that is killed at the end.
-"""
+"""Running a plugin in a fresh interpreter within bounds, and judging what it answers."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import subprocess
 import sys
 import tempfile
-import time
-from contextlib import suppress
 
+from coral_lock.child_process import ANSWER, TIME, bare_environment, run_child
 from coral_lock.record import Record
 from coral_lock.start.activation import silence_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import IO, Any
+    from typing import Any
 
+    from coral_lock.child_process import ChildEnd
     from coral_lock.inventory import EntryPoint
 
 TIME_LIMIT = 10.0
@@ -31,9 +26,7 @@ MAX_ANSWER = 1 << 20
 MAX_SHOWN = 2000
 TOOK_LONGER = "took longer than"
 PRINTED = "printed more than"
-_POLL = 0.01
 _CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run_child.py")
-_DROPPED = ("CORAL_", "PYTHON")
 
 
 class Trial(Record):
@@ -103,65 +96,33 @@ def run_trial(
     with (
         tempfile.TemporaryDirectory(prefix="coral-check-") as directory,
         tempfile.TemporaryFile() as output,
-        tempfile.TemporaryFile() as answer,
     ):
-        ending = _run(request, directory, output, answer, time_limit)
+        end = run_child(
+            (sys.executable, "-I", "-B", "-S", _CHILD, ANSWER, json.dumps(request)),
+            time_limit=time_limit,
+            environment=_variables(),
+            directory=directory,
+            output=output,
+            most_output=MAX_OUTPUT,
+            most_answer=MAX_ANSWER,
+        )
+        output.seek(0)
         return Trial(
-            answer=_joined(_content(answer, MAX_ANSWER)),
-            ending=ending,
-            output=_content(output, MAX_OUTPUT),
+            answer=_joined(end.answer),
+            ending=_ending(end, time_limit),
+            output=output.read(MAX_OUTPUT),
         )
 
 
-def _run(
-    request: Mapping[str, Any],
-    directory: str,
-    output: IO[bytes],
-    answer: IO[bytes],
-    time_limit: float,
-) -> str | None:
-    """Run the child until it ends or has to be ended; return how, or None if it was done."""
-    descriptor = answer.fileno()
-    arguments = (str(descriptor), str(int(time_limit) + 5), json.dumps(request))
-    process = subprocess.Popen(
-        (sys.executable, "-I", "-B", "-S", _CHILD, *arguments),
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=output,
-        env=_variables(),
-        cwd=directory,
-        pass_fds=(descriptor,),
-        start_new_session=True,
-    )
-    deadline = time.monotonic() + time_limit
-    try:
-        while not _has_ended(process):
-            if time.monotonic() > deadline:
-                return f"{TOOK_LONGER} {time_limit:g} s"
-            if os.fstat(output.fileno()).st_size > MAX_OUTPUT:
-                return f"{PRINTED} {MAX_OUTPUT >> 20} MiB"
-            time.sleep(_POLL)
-    finally:
-        _kill(process)
-    if process.returncode < 0:
-        return f"was killed by {_signal_name(-process.returncode)}"
-    return f"ended the process with exit code {process.returncode}" if process.returncode else None
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of the process's session."""
-    # As the process isn't reaped yet, its number can't belong to others.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def _has_ended(process: subprocess.Popen[bytes]) -> bool:
-    """Whether the process has ended; where possible it stays unreaped."""
-    if not hasattr(os, "waitid"):
-        return process.poll() is not None
-    options = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    return os.waitid(os.P_PID, process.pid, options) is not None
+def _ending(end: ChildEnd, time_limit: float) -> str | None:
+    """Return how a run ended before it was done, or None if it was."""
+    if end.excess == TIME:
+        return f"{TOOK_LONGER} {time_limit:g} s"
+    if end.excess:
+        return f"{PRINTED} {MAX_OUTPUT >> 20} MiB"
+    if end.exit_code < 0:
+        return f"was killed by {_signal_name(-end.exit_code)}"
+    return f"ended the process with exit code {end.exit_code}" if end.exit_code else None
 
 
 def _signal_name(number: int) -> str:
@@ -172,14 +133,9 @@ def _signal_name(number: int) -> str:
 
 
 def _variables() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_DROPPED)}
-    silence_host(kept)
-    return kept
-
-
-def _content(file: IO[bytes], limit: int) -> bytes:
-    file.seek(0)
-    return file.read(limit)
+    variables = bare_environment()
+    silence_host(variables)
+    return variables
 
 
 def _joined(content: bytes) -> dict[str, Any]:
