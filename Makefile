@@ -35,7 +35,7 @@ demo: wheelhouse
 	@sh fixtures/demo.sh $(abspath $(VENV)) $(abspath $(WHEELHOUSE))
 
 test: wheelhouse
-	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(PYTEST_OPTIONS)
 
 check: lint types imports test
 
