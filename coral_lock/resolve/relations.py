@@ -122,8 +122,8 @@ def activated_after(
         plugin: the plugin, whose manifest may name some. What it requires comes first too,
             unless that is of a later group.
         asked: what the descriptor asks for.
-        known: the ids that may stand in the lock; what the manifest names besides is
-            passed over, as an order concerns only what is there.
+        known: the ids that may stand in the lock; what is named besides is passed over, as an
+            order concerns only what is there.
     """
     group = GROUPS.index(plugin.entry_point.group)
     declared = set(plugin.terms.after)
@@ -132,4 +132,4 @@ def activated_after(
         for relation in plugin.terms.requires
         if GROUPS.index(relation.id.partition(":")[0]) <= group
     )
-    return tuple(sorted({*asked, *(declared & set(known))}))
+    return tuple(sorted({*asked, *declared}.intersection(known)))

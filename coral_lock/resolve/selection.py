@@ -238,12 +238,11 @@ def _unknown_requests(
         for other in request.after:
             if other not in by_id:
                 yield _unknown(
-                    identifier,
+                    other,
                     f"`{identifier}` comes after `{other}`, which no distribution offers",
                     request.where,
                     by_id,
-                    ERROR,
-                    sought=other,
+                    ERROR if request.enabled and not request.optional else WARNING,
                 )
 
 
@@ -279,9 +278,8 @@ def _unknown(
     where: str,
     by_id: Mapping[str, object],
     severity: str,
-    sought: str | None = None,
 ) -> Finding:
-    near = nearest_plugin(sought or identifier, by_id)
+    near = nearest_plugin(identifier, by_id)
     return Finding(
         code="unknown-plugin",
         severity=severity,

@@ -6,6 +6,7 @@ import os
 
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.installed.module_lookup import import_chain
+from coral_lock.lockfile.target_rules import base_id
 from coral_lock.names import GROUPS, plugin_id
 from coral_lock.plugin.config import RuntimeConfig
 from coral_lock.plugin.overrides import combined
@@ -13,7 +14,7 @@ from coral_lock.safe_read import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from coral_lock.descriptor.model import Descriptor, PluginRequest
     from coral_lock.lockfile.model import Lock, LockedPlugin
@@ -102,9 +103,11 @@ def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
             hint="package it with an entry point in `coral_inference.backends` and lock it",
         )
     locked = {plugin.id: plugin for plugin in lock.plugins}
+    known = {*locked, *map(base_id, lock.excluded)}
     for request in descriptor.requests:
         identifier = plugin_id(request.group, request.name)
-        yield from _request_contradictions(identifier, request, locked.get(identifier), origins)
+        plugin = locked.get(identifier)
+        yield from _request_contradictions(identifier, request, plugin, known, origins)
     yield from _unrequested(lock, descriptor)
 
 
@@ -135,6 +138,7 @@ def _request_contradictions(
     identifier: str,
     request: PluginRequest,
     plugin: LockedPlugin | None,
+    known: Collection[str],
     origins: Mapping[str, str],
 ) -> Iterator[Finding]:
     from coral_lock.document.keys import dotted
@@ -158,7 +162,9 @@ def _request_contradictions(
         ("distribution", request.distribution, plugin.distribution),
     ):
         is_asked = asked or field in request.explicit_defaults
-        if not is_asked or asked == held or (field == "after" and _is_whole(request, plugin)):
+        if not is_asked or asked == held:
+            continue
+        if field == "after" and _is_whole(request, plugin, known):
             continue
         yield _contradiction(
             identifier,
@@ -169,16 +175,20 @@ def _request_contradictions(
         )
 
 
-def _is_whole(request: PluginRequest, plugin: LockedPlugin) -> bool:
+def _is_whole(request: PluginRequest, plugin: LockedPlugin, known: Collection[str]) -> bool:
     """Whether what is locked beyond what is asked for can be what the manifest declares.
 
-    A lock holds both together. The manifest isn't parsed: an id that it doesn't even contain
-    can't be one that it declares.
+    A lock holds both together, and of what an optional plugin is to come after only what
+    was there, as the `known` ids are. The manifest isn't parsed: an id that it doesn't even
+    contain can't be one that it declares.
     """
-    if not set(request.after) <= set(plugin.after):
+    asked, locked = set(request.after), set(plugin.after)
+    if request.optional:
+        asked.intersection_update(known)
+    if not asked <= locked:
         return False
     declared = b"".join(_manifests(plugin.entry_point.partition(":")[0]))
-    return all(other.encode() in declared for other in set(plugin.after) - set(request.after))
+    return all(other.encode() in declared for other in locked - asked)
 
 
 def _manifests(module: str) -> Iterator[bytes]:

@@ -567,3 +567,17 @@ def test_a_supports_that_answers_with_no_bool_fails(
     outcome = machine.coral("init").require(1)
     assert _outcomes(outcome) == {"backends:rknn_npu": ("failed", reason)}
     assert "was never awaited" not in outcome.stderr
+
+
+def test_an_optional_plugin_starts_without_what_it_would_come_after(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.write(
+        "runtime.yaml",
+        "patches: {camera_stabilizer: {optional: true, after: ['patches:gone']}}\n",
+    )
+    machine.locked("-c", "runtime.yaml")
+    report = machine.coral("init", "--locked", "-c", "runtime.yaml").require(0).json()
+    assert report["state"]["plugins_loaded"] == {"patches:camera_stabilizer": True}
+    machine.write("runtime.yaml", "patches: {camera_stabilizer: {after: ['patches:gone']}}\n")
+    outcome = machine.coral("init", "--locked", "-c", "runtime.yaml").require(1)
+    assert "error[contradicts-lock]" in outcome.stderr

@@ -92,3 +92,40 @@ def test_a_lock_says_for_which_python_a_plugin_is(work: WorkingDirectory) -> Non
     assert lock["plugins"]["patches:zoom"]["targets"] == ["new"]
     assert "targets" not in lock["plugins"]["patches:crop"]
     assert lock["distributions"]["lens"]["targets"] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("request_text", "severity"),
+    [
+        ("{optional: true, after: ['patches:gone']}", "warning"),
+        ("{enabled: false, after: ['patches:gone']}", "warning"),
+        ("{after: ['patches:gone']}", "error"),
+    ],
+)
+@pytest.mark.parametrize("place", ["wheels", "environment"])
+def test_an_order_behind_what_is_not_there(
+    work: WorkingDirectory, request_text: str, severity: str, place: str
+) -> None:
+    house = work.directory / "house"
+    work.write("runtime.yaml", f"patches: {{zoom: {request_text}, crop: true}}\n")
+    make_plugin(house, "zoom")
+    make_plugin(house, "crop")
+    words: tuple[str | Path, ...] = ("--wheels", "house")
+    if place == "environment":
+        environment = create_environment(work.directory / "environment")
+        install_with_uv(environment, "crop", "zoom", wheelhouse=house, no_deps=True)
+        words = ("--python", environment.python)
+    outcome = work.coral("lock", "-c", "runtime.yaml", *words).require(severity == "error")
+    assert outcome.stderr.startswith(
+        f"{severity}[unknown-plugin]: `patches:zoom` comes after `patches:gone`, which no "
+        "distribution offers\n"
+        "  where: runtime.yaml:1:11\n"
+        "  hint: add it, or see what there is with `coral-runtime plugins list`\n"
+    )
+    if severity == "warning":
+        document = json.loads(work.lock_path.read_text())
+        is_left_out = "enabled" in request_text
+        assert list(document["excluded"]) == ["patches:zoom"] * is_left_out
+        if not is_left_out:
+            assert document["plugins"]["patches:zoom"]["after"] == []
+        work.coral("lock", "--check", "-c", "runtime.yaml", *words).require(0)
