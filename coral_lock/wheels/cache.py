@@ -45,7 +45,7 @@ class KnownWheel(Record):
 
 
 class WheelCache:
-    """A cache in the directory `coral-lock/wheels/v2`, made with mode 0700 if absent.
+    """A cache in the directory `coral-lock/wheels/v3`, made with mode 0700 if absent.
 
     Args:
         base: the directory in which it lies, `default_cache_base()` by default.

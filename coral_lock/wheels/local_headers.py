@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 from coral_lock.wheels.extra_field import SATURATED, resolve_sizes
 from coral_lock.wheels.refusal import malformed, malformed_member, printed
-from coral_lock.wheels.structure import DEFLATED, HAS_DESCRIPTOR, read_headers
+from coral_lock.wheels.structure import DEFLATED, HAS_DESCRIPTOR, read_headers, too_new
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.wheels.source import WheelSource
     from coral_lock.wheels.structure import Header
 
-_LOCAL = Struct("<4s2xHH4xLLLHH")
+_LOCAL = Struct("<4sBxHH4xLLLHH")
 _SIGNATURE = b"PK\x03\x04"
 _DESCRIPTOR_SIGNATURE = b"PK\x07\x08"
 _DESCRIPTORS = (Struct("<LLL"), Struct("<LQQ"))
@@ -114,7 +114,12 @@ def _data_start(source: WheelSource, header: Header) -> int:
 
 def _disagreement(header: Header, local: bytes, extra: bytes) -> str | None:
     """Return what a member's own header says otherwise than the directory, or None."""
-    _, flags, method, checksum, packed_size, size, name_length, _ = _LOCAL.unpack_from(local)
+    _, version, flags, method, checksum, packed_size, size, name_length, _ = _LOCAL.unpack_from(
+        local
+    )
+    # pip goes by the directory's version, uv by both.
+    if what := too_new(version):
+        return what
     if name_length != len(header.name):
         return "has another name in its place"
     try:

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 MAX_UNPACKED_BYTES = 8 << 30
 STORED, DEFLATED = 0, 8
 HAS_DESCRIPTOR = 0x8
+MAX_FORMAT_VERSION = 63
+"""The latest version of the format that `zipfile`, pip and uv read, in tenths."""
 
-_HEADER = Struct("<4s4xHH4xLLLHHHH2xLL")
+_HEADER = Struct("<4s2xBxHH4xLLLHHHH2xLL")
 _SIGNATURE = b"PK\x01\x02"
 _ENCRYPTED, _UTF8, _DEFLATE_LEVEL = 0x1, 0x800, 0x6
 _USUAL_FLAGS = (0, _UTF8)
@@ -84,7 +86,7 @@ def _read_header(source: WheelSource, content: bytes, position: int) -> tuple[He
     if name_start > len(content):
         raise malformed(source.path, "the wheel's list of files is shorter than it should be")
     (
-        signature, flags, method, checksum, packed_size, size,
+        signature, version, flags, method, checksum, packed_size, size,
         name_length, extra_length, comment_length, disk, attributes, offset,
     ) = _HEADER.unpack_from(content, position)  # fmt: skip
     name_end = name_start + name_length
@@ -104,20 +106,34 @@ def _read_header(source: WheelSource, content: bytes, position: int) -> tuple[He
     is_usual = (
         (method == DEFLATED or size == packed_size)
         and flags in _USUAL_FLAGS
+        and version <= MAX_FORMAT_VERSION
         and attributes >> _KIND_SHIFT in _USUAL_KINDS
         and name[-1:] != b"/"
         and not (method & ~DEFLATED or comment_length or disk)
         and name.isascii()
     )
-    what = None if is_usual else _fault(header, attributes, comment_length or disk)
+    what = None if is_usual else _fault(header, version, attributes, comment_length or disk)
     if what:
         raise malformed_member(source.path, printed(name), what)
     return header, end
 
 
-def _fault(header: Header, attributes: int, oddity: int) -> str | None:
+def too_new(version: int) -> str | None:
+    """Return what is wrong with the version of the format that a header says is needed, or None.
+
+    The version is the header's low byte; the other one means nothing (APPNOTE, section 4.4.3).
+    """
+    if version <= MAX_FORMAT_VERSION:
+        return None
+    latest = MAX_FORMAT_VERSION / 10
+    return f"needs version {version / 10} of the ZIP format; installers read up to {latest}"
+
+
+def _fault(header: Header, version: int, attributes: int, oddity: int) -> str | None:
     """Return what a wheel's member can't be, or None."""
     name, flags = header.name, header.flags
+    if what := too_new(version):
+        return what
     if flags & _ENCRYPTED:
         return "is encrypted"
     if flags & ~_KNOWN_FLAGS or oddity:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.environments import create_environment, install_with_uv
 from tests.support.handmade_wheels import make_wheel
 from tests.support.in_process import WorkingDirectory
 from tests.support.plugin_wheels import make_plugin
@@ -173,3 +174,56 @@ def test_a_lone_carriage_return_ends_a_line_of_metadata(
     )
     outcome = work.coral("lock", "--wheels", "house").require(1)
     assert "`acme` requires `hidden`, found nothing" in outcome.stderr
+
+
+TOO_NEW = "the member `acme.py` needs version 6.4 of the ZIP format; installers read up to 6.3"
+
+
+def _needing_version(wheel: Path, header: bytes, version: int) -> Path:
+    """Let the first member of a wheel say that it needs a version of the format, in tenths."""
+    content = bytearray(wheel.read_bytes())
+    content[content.index(header) + HEADERS[header]] = version
+    wheel.write_bytes(content)
+    return wheel
+
+
+HEADERS = {b"PK\1\2": 6, b"PK\3\4": 4}
+"""Where the central directory's header and a member's own one state the version."""
+
+
+def test_a_wheel_of_a_later_zip_version_is_refused_everywhere(
+    work: WorkingDirectory, house: Path
+) -> None:
+    wheel = make_plugin(house, "acme")
+    work.locked("--wheels", "house")
+    _needing_version(wheel, b"PK\1\2", 64)
+    outcome = work.coral("lock", "--wheels", "house").require(1)
+    assert f"error[wheel-malformed]: {TOO_NEW}\n" in outcome.stderr
+    for words in (("verify",), ("export", "--format", "requirements")):
+        outcome = work.coral(*words, "--wheels", "house").require(3)
+        assert (
+            f"the wheel of `acme` 1.0 isn't the one that was locked: {TOO_NEW}\n"
+        ) in outcome.stderr
+    outcome = work.coral("plugins", "check", "house/acme-1.0-py3-none-any.whl").require(2)
+    assert (outcome.stdout, outcome.stderr) == (
+        "",
+        f"error: {TOO_NEW}\n"
+        "  where: house/acme-1.0-py3-none-any.whl\n"
+        "  hint: build the wheel again with a sound build back end, or take it from a source you "
+        "trust\n",
+    )
+
+
+@pytest.mark.parametrize("version", [63, 64])
+@pytest.mark.parametrize("header", HEADERS, ids=["directory", "member"])
+def test_what_uv_does_not_install_is_not_locked(
+    work: WorkingDirectory, house: Path, header: bytes, version: int
+) -> None:
+    environment = create_environment(work.directory / "environment")
+    wheel = _needing_version(make_plugin(house, "acme"), header, version)
+    if version > 63:
+        with pytest.raises(RuntimeError, match=r"zip file version > 6\.3"):
+            install_with_uv(environment, wheel, wheelhouse=house)
+    else:
+        install_with_uv(environment, wheel, wheelhouse=house)
+    work.coral("lock", "--wheels", "house").require(int(version > 63))

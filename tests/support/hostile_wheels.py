@@ -23,8 +23,8 @@ class ZipMember:
     """A member of a ZIP file.
 
     `listed` and `local` replace what the directory and the member's own header state: the
-    fields `flags`, `method`, `checksum`, `packed_size`, `size` and, listed alone, `offset`,
-    `disk`.
+    fields `version` (needed to unpack it), `flags`, `method`, `checksum`, `packed_size`, `size`
+    and, listed alone, `offset`, `disk`.
     """
 
     name: bytes
@@ -51,6 +51,7 @@ class ZipMember:
     @property
     def fields(self) -> dict[str, int]:
         return {
+            "version": 20,
             "flags": self.flags,
             "method": self.method,
             "checksum": zlib.crc32(self.content),
@@ -106,7 +107,7 @@ def zip_bytes(
 def _local_header(fields: Mapping[str, int], name: bytes, extra: bytes) -> bytes:
     return (
         struct.pack(
-            "<4s5H3L2H", b"PK\3\4", 20, fields["flags"], fields["method"], 0, 33,
+            "<4s5H3L2H", b"PK\3\4", fields["version"], fields["flags"], fields["method"], 0, 33,
             fields["checksum"], fields["packed_size"], fields["size"], len(name), len(extra),
         )
         + name
@@ -117,10 +118,10 @@ def _local_header(fields: Mapping[str, int], name: bytes, extra: bytes) -> bytes
 def _listed_header(fields: Mapping[str, int], member: ZipMember) -> bytes:
     return (
         struct.pack(
-            "<4s6H3L5H2L", b"PK\1\2", 0x314, 20, fields["flags"], fields["method"], 0, 33,
-            fields["checksum"], fields["packed_size"], fields["size"], len(member.name),
-            len(member.extra), len(member.comment), fields["disk"], 0, member.mode << 16,
-            fields["offset"],
+            "<4s6H3L5H2L", b"PK\1\2", 0x314, fields["version"], fields["flags"],
+            fields["method"], 0, 33, fields["checksum"], fields["packed_size"], fields["size"],
+            len(member.name), len(member.extra), len(member.comment), fields["disk"], 0,
+            member.mode << 16, fields["offset"],
         )
         + member.name
         + member.extra

@@ -58,7 +58,8 @@ def open_wheel(path: str, directory: str) -> OpenedWheel:
     put anywhere.
 
     Raises:
-        InputError: it can't be read, isn't a zip file, or is larger than the bounds.
+        InputError: it can't be read, isn't a zip file, needs a later version of the format
+            than installers read, or is larger than the bounds.
     """
     if not os.path.exists(path):
         raise InputError("there is no wheel", where=path)
@@ -67,7 +68,7 @@ def open_wheel(path: str, directory: str) -> OpenedWheel:
             find_directory(source)
             refused = _refused_member(source)
             with os.fdopen(os.dup(source.descriptor), "rb") as file:
-                opened = zipfile.ZipFile(file)
+                opened = _opened(file, refused)
                 members = opened.infolist()
                 _refuse_excess(members, path)
                 return _Unpacking(opened, os.path.basename(path), directory).run(members, refused)
@@ -95,6 +96,16 @@ def _refused_member(source: WheelSource) -> MalformedMemberError | None:
         # What is wrong with the file name or the dist-info directories is told elsewhere.
         return None
     return None
+
+
+def _opened(file: IO[bytes], refused: MalformedMemberError | None) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except NotImplementedError:
+        # A member needs a later version of the format: a lock refuses such a wheel, too.
+        if refused is None:
+            raise
+        raise refused from None
 
 
 def _refuse_excess(members: list[zipfile.ZipInfo], path: str) -> None:

@@ -278,6 +278,11 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
             "the member `acme/plugins.py` is stored in another way than the list says",
         ),
         (
+            zip_bytes(with_changed("acme/plugins.py", local={"version": 64})),
+            "the member `acme/plugins.py` needs version 6.4 of the ZIP format; installers read up "
+            "to 6.3",
+        ),
+        (
             zip_bytes(with_more(text("acme-1.0.data/stdlib/x", ""))),
             "the member `acme-1.0.data/stdlib/x` lies in a `.data` directory where nobody knows "
             "where it belongs",

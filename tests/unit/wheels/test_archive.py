@@ -180,6 +180,12 @@ SOUND_VARIANTS = {
         )
     ),
     "no mode": zip_bytes(with_changed(PLUGINS, mode=0)),
+    "latest version": zip_bytes(
+        with_changed(PLUGINS, listed={"version": 63}, local={"version": 63})
+    ),
+    "high byte of the version": zip_bytes(
+        with_changed(PLUGINS, listed={"version": 0x314}, local={"version": 0x314})
+    ),
     "UTF-8": zip_bytes(with_more(ZipMember(name="acme/é.py".encode(), flags=0x800))),
     "names that begin alike": zip_bytes(
         with_more(text("acme/data.py", ""), text("acme/data/x", ""), text("acme/data-x/x", ""))
@@ -278,6 +284,7 @@ def _more(**fields: object) -> bytes:
 ANOTHER_SIZE = "has another size or checksum in its place than in the list"
 NO_FEATURE = "uses a feature of ZIP files that wheels don't"
 NO_DESCRIPTOR = "isn't followed by a true data descriptor"
+TOO_NEW = "needs version 6.4 of the ZIP format; installers read up to 6.3"
 
 
 @pytest.mark.parametrize(
@@ -291,6 +298,10 @@ NO_DESCRIPTOR = "isn't followed by a true data descriptor"
         (_changed(flags=0x20), NO_FEATURE),
         (_changed(comment=b"x"), NO_FEATURE),
         (_changed(listed={"disk": 1}), NO_FEATURE),
+        (_changed(listed={"version": 64}), TOO_NEW),
+        (_changed(local={"version": 64}), TOO_NEW),
+        (_changed(listed={"version": 255}, local={"version": 255}),
+         "needs version 25.5 of the ZIP format; installers read up to 6.3"),
         (_changed(method=14), "is compressed in a way that wheels aren't"),
         (_changed(method=0, packed=b"x"), "isn't compressed, and has two sizes"),
         (_changed(local_name=b"acme/another.py"), "has another name in its place"),

@@ -43,7 +43,7 @@ KNOWN = KnownWheel(facts=FACTS, contents=CONTENTS)
 
 
 def directory_of(base: Path) -> Path:
-    return base / "coral-lock" / "wheels" / "v2"
+    return base / "coral-lock" / "wheels" / "v3"
 
 
 def digest_of(directory: Path, cache: WheelCache | None) -> object:
