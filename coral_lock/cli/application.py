@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 
 import click
 
-from coral_lock.cli.lazy_group import LazyGroup
+from coral_lock.cli.command_group import CommandGroup
+from coral_lock.cli.grammar import no_such
 from coral_lock.errors import UsageError
 
 TYPE_CHECKING = False
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     commands_at={
         "plugins": "coral_lock.cli.plugins:plugins",
@@ -62,15 +64,14 @@ def run_application(words: Sequence[str]) -> int:
     _prepare_stdout()
     try:
         result = application.main(list(words), prog_name="coral-runtime", standalone_mode=False)
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
-        return 2
     except click.UsageError as error:
-        context = error.ctx
-        raise UsageError(
-            _sentence(error.format_message()),
-            hint=f"see `{context.command_path if context else 'coral-runtime'} --help`",
-        ) from None
+        context = _context_of(words)
+        message = _sentence(error.format_message())
+        if isinstance(error, click.NoSuchOption):
+            options = context.command.get_params(context)
+            known = [name for option in options for name in option.opts if name.startswith("-")]
+            message = no_such("option", error.option_name, known)
+        raise UsageError(message, hint=f"see `{context.command_path} --help`") from None
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
@@ -87,7 +88,19 @@ def _prepare_stdout() -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
+def _context_of(words: Sequence[str]) -> click.Context:
+    """Return the context of the command that words name; not every error of click has one."""
+    context = click.Context(application, info_name="coral-runtime", **application.context_settings)
+    for word in words:
+        group = context.command
+        command = group.get_command(context, word) if isinstance(group, click.Group) else None
+        if command is None:
+            break
+        context = click.Context(command, context, word)
+    return context
+
+
 def _sentence(message: str) -> str:
     """Return one of click's messages in the form of ours."""
-    message = " ".join(message.split()).rstrip(".")
+    message = re.sub(r"'([^']*)'", r"`\1`", " ".join(message.split())).rstrip(".")
     return message[:1].lower() + message[1:] if message[1:2].islower() else message

@@ -6,6 +6,7 @@ import os
 
 import click
 
+from coral_lock.cli.command_group import CommandGroup
 from coral_lock.cli.descriptor_path import descriptor_path
 from coral_lock.cli.options import config_options
 from coral_lock.descriptor.document import to_mapping
@@ -14,7 +15,7 @@ from coral_lock.descriptor.masking import masked
 from coral_lock.schema_files import schema_text
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def config() -> None:
     """Check descriptors, and show what they come to.
 

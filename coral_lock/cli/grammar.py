@@ -12,7 +12,7 @@ from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class Option(Record):
@@ -214,13 +214,15 @@ def _unknown(
             f"unexpected argument `{word}`"
             + (": the program stands behind `--`" if command.takes_program else ""),
         )
+    return _usage(command, no_such("option", name, by_name))
+
+
+def no_such(what: str, name: str, known: Iterable[str]) -> str:
+    """Return what is said of an option or a command that isn't known."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name, by_name, 1)
-    return _usage(
-        command,
-        f"no such option: `{name}`" + (f"; did you mean `{near[0]}`?" if near else ""),
-    )
+    near = get_close_matches(name, known, 1)
+    return f"no such {what}: `{name}`" + (f"; did you mean `{near[0]}`?" if near else "")
 
 
 def _usage(command: StartCommand, message: str) -> UsageError:

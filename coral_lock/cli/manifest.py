@@ -8,6 +8,7 @@ import sys
 
 import click
 
+from coral_lock.cli.command_group import CommandGroup
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError
 from coral_lock.messages import say, say_warning
 from coral_lock.printable import printable
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from coral_lock.author.compile import Compilation, FileChange
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def manifest() -> None:
     """Compile, check and show manifests: what plugins are, without running them.
 

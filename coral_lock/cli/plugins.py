@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from coral_lock.cli.lazy_group import LazyGroup
+from coral_lock.cli.command_group import CommandGroup
 
 
 @click.group(
-    cls=LazyGroup,
+    cls=CommandGroup,
     commands_at={
         "list": "coral_lock.cli.plugins_list:list_plugins",
         "check": "coral_lock.cli.plugins_check:check_plugins",

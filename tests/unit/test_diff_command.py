@@ -7,10 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from coral_lock.cli.application import run_application
-from coral_lock.cli.diff import diff
 from coral_lock.errors import LockError
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
@@ -33,27 +31,22 @@ def new(tmp_path: Path) -> str:
     return written(tmp_path / "new.lock", sample_lock().replace(platform="名前"))
 
 
-def test_data_goes_to_stdout(old: str, new: str) -> None:
-    result = CliRunner().invoke(diff, [old, new])
-    assert (result.stdout, result.stderr, result.exit_code) == (
-        "lock\n  ~ the platform changed: rknn → 名前\n",
-        "",
-        0,
-    )
+def test_data_goes_to_stdout(old: str, new: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_application(["diff", old, new]) == 0
+    assert capsys.readouterr() == ("lock\n  ~ the platform changed: rknn → 名前\n", "")
 
 
-def test_targets(tmp_path: Path) -> None:
+def test_targets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lock = lock_of_targets()
     jetson, server = lock.targets
     old = written(tmp_path / "old.lock", lock)
     moved = written(
         tmp_path / "moved.lock", lock.replace(targets=(jetson.replace(python="3.12"), server))
     )
-    result = CliRunner().invoke(diff, [old, moved])
-    assert (result.stdout, result.stderr, result.exit_code) == (
+    assert run_application(["diff", old, moved]) == 0
+    assert capsys.readouterr() == (
         "lock\n  ~ the target `jetson` has another Python: 3.10 → 3.12\n",
         "",
-        0,
     )
 
 
@@ -63,15 +56,19 @@ def test_an_exit_code_for_scripts(old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(("format_", "stdout"), [("text", ""), ("json", '{\n  "changes": []\n}\n')])
-def test_no_changes_are_said_on_stderr(old: str, format_: str, stdout: str) -> None:
-    result = CliRunner().invoke(diff, [old, old, "--output-format", format_])
-    assert (result.stdout, result.stderr, result.exit_code) == (stdout, "no changes\n", 0)
+def test_no_changes_are_said_on_stderr(
+    old: str, format_: str, stdout: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_application(["diff", old, old, "--output-format", format_]) == 0
+    assert capsys.readouterr() == (stdout, "no changes\n")
 
 
-def test_a_later_minor_version_is_warned_of(old: str, tmp_path: Path) -> None:
+def test_a_later_minor_version_is_warned_of(
+    old: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     later = written(tmp_path / "later.lock", sample_lock().replace(lock_version="1.4"))
-    result = CliRunner().invoke(diff, [old, later])
-    assert result.stderr == (
+    run_application(["diff", old, later])
+    assert capsys.readouterr().err == (
         f"warning: `{later}` has the later format version 1.4: "
         "fields that format version 1.0 doesn't have are passed over\n"
     )
@@ -79,9 +76,9 @@ def test_a_later_minor_version_is_warned_of(old: str, tmp_path: Path) -> None:
 
 def test_a_missing_lock(old: str, tmp_path: Path) -> None:
     path = str(tmp_path / "absent.lock")
-    result = CliRunner().invoke(diff, [path, old])
-    assert isinstance(result.exception, LockError)
-    assert (result.exception.message, result.exception.where, result.exception.hint) == (
+    with pytest.raises(LockError) as refused:
+        run_application(["diff", path, old])
+    assert (refused.value.message, refused.value.where, refused.value.hint) == (
         "there is no lock",
         path,
         "write one with `coral-runtime lock`, or name the one that there is",
@@ -108,5 +105,6 @@ def test_a_lock_may_come_through_a_pipe(old: str, new: str, tmp_path: Path) -> N
     assert from_stdin.stdout.decode() == "lock\n  ~ the platform changed: rknn → 名前\n"
 
 
-def test_the_help_has_examples() -> None:
-    assert "Examples:\n    git show main:coral.lock" in CliRunner().invoke(diff, ["--help"]).stdout
+def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_application(["diff", "--help"]) == 0
+    assert "Examples:\n    git show main:coral.lock" in capsys.readouterr().out

@@ -140,9 +140,9 @@ def test_commands_clear_what_they_showed(monkeypatch: pytest.MonkeyPatch, tmp_pa
     for words, shown, last in (
         (("lock", "--wheels=."), (empty, full), "wrote coral.lock: 1 plugin, 1 distribution\n"),
         (
-            ("export", "--format=pylock", "--wheels=.", "-o", "pylock.toml"),
+            ("export", "--format=requirements", "--wheels=.", "-o", "pinned.txt"),
             (full,),
-            "wrote pylock.toml: 1 distribution\n",
+            "wrote pinned.txt: 1 distribution\n",
         ),
     ):
         terminal = watched(monkeypatch)

@@ -62,7 +62,7 @@ def open_wheel(path: str, directory: str) -> OpenedWheel:
             than installers read, or is larger than the bounds.
     """
     if not os.path.exists(path):
-        raise InputError("there is no wheel", where=path)
+        raise InputError("there is no wheel", where=path, hint="name a wheel file that exists")
     try:
         with contextlib.closing(WheelSource(path)) as source:
             find_directory(source)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from coral_lock.cli.config import config
+from coral_lock.cli.application import application
 from coral_lock.errors import CoralLockError, ProblemsError
 from coral_lock.schema_files import schema_text
 
@@ -17,8 +17,8 @@ def test_validate_prints_the_merged_descriptor(tmp_path: Path) -> None:
     path = tmp_path / "runtime.yaml"
     path.write_text("platform: rknn\nservices: {db: {password: hunter2, url: 'http://u:p@h'}}\n")
     result = CliRunner().invoke(
-        config,
-        ["validate", "-c", str(path), "--set", "patches.x.optional=true"],
+        application,
+        ["config", "validate", "-c", str(path), "--set", "patches.x.optional=true"],
         env={"CORAL_ENABLE_CAMERA": "off", "CORAL_ENABLE_CAMRA": "1"},
         catch_exceptions=False,
     )
@@ -40,15 +40,15 @@ def test_validate_prints_the_merged_descriptor(tmp_path: Path) -> None:
 def test_no_secret_is_printed_wherever_it_came_from(tmp_path: Path) -> None:
     path = tmp_path / "runtime.json"
     path.write_text('{"services": {"db": {"password": "hunter2"}}}')
-    arguments = ["validate", "-c", str(path), "--set", "services.mqtt.token=hunter3"]
-    result = CliRunner().invoke(config, arguments, catch_exceptions=False)
+    arguments = ["config", "validate", "-c", str(path), "--set", "services.mqtt.token=hunter3"]
+    result = CliRunner().invoke(application, arguments, catch_exceptions=False)
     assert result.exit_code == 0
     assert "hunter" not in result.output
 
 
 def test_no_env_leaves_the_environment_out() -> None:
     result = CliRunner().invoke(
-        config, ["validate", "--no-env"], env={"CORAL_RUNTIME_PLATFORM": "rknn"}
+        application, ["config", "validate", "--no-env"], env={"CORAL_RUNTIME_PLATFORM": "rknn"}
     )
     assert json.loads(result.stdout)["descriptor"]["platform"] == "onnx"
 
@@ -56,15 +56,15 @@ def test_no_env_leaves_the_environment_out() -> None:
 def test_mistakes_are_raised_for_the_top_level_to_print() -> None:
     with pytest.raises(ProblemsError) as caught:
         CliRunner().invoke(
-            config,
-            ["validate", "--no-env", "--set", "a=1", "--set", "b=2"],
+            application,
+            ["config", "validate", "--no-env", "--set", "a=1", "--set", "b=2"],
             catch_exceptions=False,
         )
     assert caught.value.message == "the descriptor has 2 mistakes"
 
 
 def test_schema_prints_the_schema() -> None:
-    result = CliRunner().invoke(config, ["schema"])
+    result = CliRunner().invoke(application, ["config", "schema"])
     assert result.exit_code == 0
     assert result.stdout == schema_text("descriptor")
 
@@ -76,5 +76,5 @@ def test_an_unknown_schema() -> None:
 
 @pytest.mark.parametrize("command", [[], ["validate"], ["schema"]])
 def test_every_help_has_examples(command: list[str]) -> None:
-    result = CliRunner().invoke(config, [*command, "--help"])
+    result = CliRunner().invoke(application, ["config", *command, "--help"])
     assert "Examples:\n    coral-runtime config " in result.stdout
