@@ -7,11 +7,12 @@ READY := $(VENV)/.ready
 WHEELHOUSE := .cache/wheelhouse
 PYTEST_OPTIONS ?=
 
-.PHONY: help setup wheelhouse demo test check lint types imports format bench clean
+.PHONY: help setup wheelhouse demo test lowest check lint types imports format bench clean
 
 help:
 	@echo "make demo    walk through the whole story on real wheels and environments"
 	@echo "make test    run the tests"
+	@echo "make lowest  run the tests that reach a dependency with the oldest versions of it"
 	@echo "make check   run all that CI runs: linter, types, import directions, tests"
 	@echo "make bench   measure start-up and memory against other plugin loaders"
 	@echo "make format  format the code"
@@ -37,7 +38,11 @@ demo: wheelhouse
 test: wheelhouse
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(PYTEST_OPTIONS)
 
-check: lint types imports test
+# In environments of their own, with the lowest versions that are declared, and those of the host.
+lowest: $(READY)
+	$(BIN)/python -m tests.lowest $(PYTEST_OPTIONS)
+
+check: lint types imports test lowest
 
 lint: $(READY)
 	$(BIN)/ruff check .

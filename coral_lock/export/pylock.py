@@ -61,7 +61,7 @@ def _require_packaging() -> None:
             "the `packaging` that is installed can't write a pylock.toml",
             expected=f"packaging {_FIRST_WITH_PYLOCK} or newer",
             found=f"packaging {packaging.__version__}",
-            hint=f"run `pip install 'packaging>={_FIRST_WITH_PYLOCK}'`, or export with "
+            hint="install `coral-lock[export]` into an environment of its own, or export with "
             "`--format requirements`",
         )
 
@@ -88,7 +88,8 @@ def _written(pylock: Pylock) -> str:
             wheels.append(fields)
         table["wheels"] = wheels
         packages.append(table)
-    document["packages"] = packages
+    # Older versions of tomlkit write nothing for an array of tables that is empty.
+    document["packages"] = packages or []
     return tomlkit.dumps(document)
 
 

@@ -201,7 +201,14 @@ class RequirementsOf:
             )
         try:
             return requirement.marker.evaluate({**self._environment, "extra": extra})
-        except (UndefinedComparison, UndefinedEnvironmentName, RecursionError, ValueError):
+        except (
+            UndefinedComparison,
+            UndefinedEnvironmentName,
+            # What older versions of `packaging` make of a marker without a variable.
+            KeyError,
+            RecursionError,
+            ValueError,
+        ):
             return None
 
 

@@ -116,7 +116,9 @@ def _platform_tags(tag: str) -> Iterator[str]:
     if platform.system == MACOS:
         from packaging.tags import mac_platforms
 
-        yield from mac_platforms(platform.version, platform.machine)
+        for supported in mac_platforms(platform.version, platform.machine):
+            # Older versions of `packaging` call `fat32` what distutils called `fat3`.
+            yield supported.replace("_fat32", "_fat3")
     elif platform.system == LINUX:
         machines = (platform.machine, *_NARROWER.get(platform.machine, ()))
         for machine in machines:

@@ -458,7 +458,8 @@ def test_an_older_packaging_has_no_pylock(
         "error: the `packaging` that is installed can't write a pylock.toml\n"
         "  expected: packaging 26.0 or newer\n"
         "  found: packaging 25.0\n"
-        "  hint: run `pip install 'packaging>=26.0'`, or export with `--format requirements`\n"
+        "  hint: install `coral-lock[export]` into an environment of its own, or export with "
+        "`--format requirements`\n"
     )
     export(work, "requirements")
 
