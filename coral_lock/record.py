@@ -85,8 +85,21 @@ class Record(metaclass=RecordType):
         return self._values() == other._values()
 
     def __hash__(self) -> int:
-        return hash((type(self), self._values()))
+        values = self._values()
+        try:
+            return hash((type(self), values))
+        except TypeError:
+            return hash((type(self), _frozen(values)))
 
     def __repr__(self) -> str:
         fields = ", ".join(f"{field}={getattr(self, field)!r}" for field in self._fields)
         return f"{type(self).__name__}({fields})"
+
+
+def _frozen(value: object) -> object:
+    """Return what equals where a value does, and can be hashed: records may hold plain data."""
+    if isinstance(value, dict):
+        return frozenset((key, _frozen(item)) for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_frozen, value))
+    return value

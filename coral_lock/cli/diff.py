@@ -10,7 +10,7 @@ import click
 from coral_lock.cli.options import output_format_option
 from coral_lock.difference.locks import difference
 from coral_lock.difference.text import render_text, to_json
-from coral_lock.errors import DOES_NOT_HOLD, HOLDS
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
 from coral_lock.lockfile.file import decode_lock, load_lock, read_lock_stream
 from coral_lock.lockfile.text import read_lock
 from coral_lock.messages import say, say_warning
@@ -42,6 +42,12 @@ def diff(old: str, new: str, output_format: str, exit_code: bool) -> int:
       coral-runtime diff main.lock coral.lock --output-format json
       coral-runtime diff main.lock coral.lock --exit-code
     """
+    if old == new == "-":
+        raise UsageError(
+            "both locks can't come from standard input",
+            expected="a file for one of them",
+            hint="`git show main:coral.lock | coral-runtime diff - coral.lock`",
+        )
     changes = difference(_load(old), _load(new))
     text = to_json(changes) if output_format == "json" else render_text(changes)
     click.echo(text.encode("utf-8", "backslashreplace"), nl=False)

@@ -100,7 +100,7 @@ def derive(
     }
     lock = None
     if not has_errors(findings):
-        lock, conflicts = _joined(opened, parts)
+        lock, conflicts = _joined(opened, parts, descriptor)
         findings.update(conflicts)
     return Derivation(
         opened=opened,
@@ -160,13 +160,15 @@ def _unfitting(lock: Lock, targets: Sequence[Target]) -> Iterator[Finding]:
                     )
 
 
-def _joined(opened: Opened, parts: Mapping[str, Lock]) -> tuple[Lock | None, tuple[Finding, ...]]:
+def _joined(
+    opened: Opened, parts: Mapping[str, Lock], descriptor: Descriptor
+) -> tuple[Lock | None, tuple[Finding, ...]]:
     """Return the whole lock; None where parts are missing, or can't go together."""
     if WITHOUT_TARGET in parts:
         return parts[WITHOUT_TARGET], ()
     if len(parts) < len(opened.targets):
         return None, ()
-    return combine(parts, opened.targets)
+    return combine(parts, opened.targets, descriptor)
 
 
 def gathered_findings(

@@ -5,18 +5,23 @@ from __future__ import annotations
 from coral_lock.errors import InvalidLockError
 from coral_lock.finding import ERROR, Finding, sorted_findings
 from coral_lock.lockfile.model import ExcludedPlugin, Lock, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.order import CycleError
 from coral_lock.lockfile.target_rules import base_id, offering_distributions
 from coral_lock.resolve.agreement import conflicts
+from coral_lock.resolve.relations import cycle_finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from coral_lock.descriptor.model import Descriptor
     from coral_lock.targets.model import Target
+
+_APART = "the targets can't be in one lock: "
 
 
 def combine(
-    parts: Mapping[str, Lock], targets: tuple[Target, ...]
+    parts: Mapping[str, Lock], targets: tuple[Target, ...], descriptor: Descriptor | None = None
 ) -> tuple[Lock | None, tuple[Finding, ...]]:
     """Return the lock of several targets, or everything that keeps them out of one lock.
 
@@ -28,6 +33,7 @@ def combine(
         parts: the lock of each target by the target's name: it has no targets itself, and
             its host has the target's Python.
         targets: the targets, each of which has its part.
+        descriptor: what this runtime should run, to tell where it asks for something.
     """
     ordered = {name: parts[name] for name in sorted(target.name for target in targets)}
     findings = sorted_findings(conflicts(ordered))
@@ -43,18 +49,22 @@ def combine(
             excluded=_excluded(ordered),
             distributions=_distributions(ordered),
         )
+    except CycleError as error:
+        entry_points = {
+            plugin.id: plugin.entry_point for part in parts.values() for plugin in part.plugins
+        }
+        return None, (cycle_finding(error, descriptor, entry_points, _APART),)
     except InvalidLockError as error:
         return None, (_invalid_lock_finding(error),)
     return lock, ()
 
 
 def _invalid_lock_finding(error: InvalidLockError) -> Finding:
-    """Return the finding for what only the whole lock shows: `after` may have a cycle there."""
     return Finding(
         code="conflict",
         severity=ERROR,
         subject=error.path,
-        summary=f"the targets can't be in one lock: {error.message}",
+        summary=f"{_APART}{error.message}",
         where=error.path,
         hint=error.hint,
     )

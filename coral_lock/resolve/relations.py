@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from coral_lock.document.keys import dotted
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.names import GROUPS
 from coral_lock.plugin.overrides import contradictions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from coral_lock.descriptor.model import Descriptor, PluginRequest
+    from coral_lock.lockfile.order import CycleError
     from coral_lock.plugin.terms import Relation
     from coral_lock.resolve.discovery import DiscoveredPlugin
     from coral_lock.resolve.selection import Decision
@@ -111,6 +113,44 @@ def override_conflicts(
                 found="two",
                 hint=f"say in the descriptor what `{key}` is to be",
             )
+
+
+def cycle_finding(
+    error: CycleError,
+    descriptor: Descriptor | None,
+    entry_points: Mapping[str, str],
+    context: str = "",
+) -> Finding:
+    """Return the finding for an order that can't be met.
+
+    It stands where the descriptor asks for a step of it; where it asks for none, the
+    manifests do, and it stands at the first plugin.
+
+    Args:
+        error: names the plugins, each of which waits for the next.
+        descriptor: what this runtime should run.
+        entry_points: the plugins' entry points, by id.
+        context: what the order is that of, before the message.
+    """
+    where = None
+    for identifier, following in zip(error.cycle, (*error.cycle[1:], error.cycle[0])):
+        group, _, name = identifier.partition(":")
+        request = descriptor.request(group, name) if descriptor else None
+        if descriptor and request and following in request.after:
+            key = dotted((group, name, "after"))
+            where = descriptor.origins.get(key, request.where)
+            break
+    return Finding(
+        code="conflict",
+        severity=ERROR,
+        subject=error.cycle[0],
+        summary=f"{context}{error.message}",
+        where=where or entry_points[error.cycle[0]],
+        hint=error.hint
+        if where
+        else "have their authors correct `after` and `requires` in the manifests, or switch one "
+        "of them off",
+    )
 
 
 def activated_after(

@@ -12,18 +12,19 @@ from coral_lock.lockfile.model import (
     LockedDistribution,
     LockedPlugin,
 )
+from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.record import Record
 from coral_lock.reporter import Reporter
 from coral_lock.resolve.closure import NOT_PEP_508, closure_of
 from coral_lock.resolve.discovery import NO_EXEC, discover
 from coral_lock.resolve.hosts import broken_finding, find_host
 from coral_lock.resolve.overlaps import overlapping
-from coral_lock.resolve.relations import activated_after
+from coral_lock.resolve.relations import activated_after, cycle_finding
 from coral_lock.resolve.selection import Selection, is_unoffered, select
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.inventory import Inventory
@@ -105,6 +106,7 @@ def survey(
                 *(broken_finding(broken) for broken in (*discovery.broken, *needed.broken)),
                 *discovery.findings,
                 *selection.findings,
+                *_order_findings(selection.decisions, descriptor),
                 *(
                     _need_finding(unmet, plugins, needed, is_installed=is_installed)
                     for unmet in needed.unmet
@@ -112,6 +114,16 @@ def survey(
             }
         ),
     )
+
+
+def _order_findings(decisions: Sequence[Decision], descriptor: Descriptor) -> Iterator[Finding]:
+    """Yield why the plugins can't be put in an order."""
+    plugins = locked_plugins(decisions, descriptor)
+    try:
+        activation_order({plugin.id: plugin.after for plugin in plugins})
+    except CycleError as error:
+        entry_points = {plugin.id: plugin.entry_point for plugin in plugins}
+        yield cycle_finding(error, descriptor, entry_points)
 
 
 def _provided(host: Host) -> dict[str, str]:

@@ -36,9 +36,6 @@ def start_live(
         descriptor: what this runtime should run; None stands for the defaults.
         reporter: is told of progress.
         told: the versions of hosts that aren't installed.
-
-    Raises:
-        CycleError: the `after` of some plugins can't be met.
     """
     descriptor = descriptor or load_descriptor(None)
     surveyed = survey(
@@ -56,7 +53,10 @@ def start_live(
     findings = sorted_findings(
         (*surveyed.findings, *missing_variables(selected.values(), os.environ))
     )
-    order = activation_order({key: plugin.after for key, plugin in selected.items()})
+    if has_errors(findings):
+        order = tuple(sorted(selected))
+    else:
+        order = activation_order({key: plugin.after for key, plugin in selected.items()})
     plugins = [selected[key] for key in order]
     starting = Starting(
         plugins=tuple(plugins),

@@ -581,3 +581,16 @@ def test_an_optional_plugin_starts_without_what_it_would_come_after(device: Make
     machine.write("runtime.yaml", "patches: {camera_stabilizer: {after: ['patches:gone']}}\n")
     outcome = machine.coral("init", "--locked", "-c", "runtime.yaml").require(1)
     assert "error[contradicts-lock]" in outcome.stderr
+
+
+def test_a_circle_is_refused_without_a_lock_as_well(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", "acme-object", *HOSTS)
+    machine.write(
+        "runtime.yaml",
+        "patches:\n  frame_counter: {after: ['patches:camera_stabilizer']}\n"
+        "  camera_stabilizer: {after: ['patches:frame_counter']}\n",
+    )
+    outcome = machine.coral("init", "-c", "runtime.yaml").require(1)
+    assert outcome.json()["outcome"] == "refused"
+    assert "error[conflict]: plugins wait for each other: " in outcome.stderr
+    assert "  where: runtime.yaml:3:" in outcome.stderr

@@ -129,3 +129,50 @@ def test_an_order_behind_what_is_not_there(
         if not is_left_out:
             assert document["plugins"]["patches:zoom"]["after"] == []
         work.coral("lock", "--check", "-c", "runtime.yaml", *words).require(0)
+
+
+CIRCLE = (
+    "conflict]: plugins wait for each other: `patches:crop` → `patches:zoom` → `patches:crop`\n"
+)
+
+
+@pytest.mark.parametrize("words", [("--wheels", "house"), ("--wheels", "house", "--check")])
+def test_a_circle_stands_where_the_descriptor_asks_for_it(
+    work: WorkingDirectory, words: tuple[str, ...]
+) -> None:
+    house = work.directory / "house"
+    make_plugin(house, "zoom")
+    make_plugin(house, "crop")
+    work.locked("--wheels", "house")
+    work.write(
+        "runtime.yaml",
+        "patches:\n  zoom: {after: ['patches:crop']}\n  crop:\n    after: ['patches:zoom']\n",
+    )
+    outcome = work.coral("lock", "-c", "runtime.yaml", *words).require(1)
+    assert outcome.stderr.startswith(
+        f"error[{CIRCLE}"
+        "  where: runtime.yaml:4:5\n"
+        "  hint: remove one of these ids from `after` in the descriptor\n"
+    )
+    setting = "patches.crop.after=['patches:zoom']"
+    outcome = work.coral("lock", "-c", "runtime.yaml", *words, "--set", setting).require(1)
+    assert f"error[{CIRCLE}  where: --set {setting}\n" in outcome.stderr
+
+
+def test_a_circle_of_manifests_stands_at_a_plugin(work: WorkingDirectory) -> None:
+    house = work.directory / "house"
+    for name, other in (("crop", "zoom"), ("zoom", "crop")):
+        manifest = (
+            "manifest_version: 1\nplugins:\n"
+            f"  - {{group: patches, name: {name}, entry_point: '{name}:spec', "
+            f"after: ['patches:{other}']}}\n"
+        )
+        files = {f"{name}/__init__.py": "", f"{name}/coral_plugin.yaml": manifest}
+        make_wheel(house, name, files, entry_point=f"{name}:spec")
+    outcome = work.coral("lock", "--wheels", "house").require(1)
+    assert outcome.stderr.startswith(
+        f"error[{CIRCLE}"
+        "  where: crop:spec\n"
+        "  hint: have their authors correct `after` and `requires` in the manifests, or switch "
+        "one of them off\n"
+    )

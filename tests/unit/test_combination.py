@@ -262,8 +262,9 @@ def test_a_common_order_of_activation_is_needed() -> None:
     assert lock is None
     assert (finding.code, finding.subject, finding.summary, finding.hint) == (
         "conflict",
-        'plugins["patches:a"].after',
+        "patches:a",
         "the targets can't be in one lock: "
         "plugins wait for each other: `patches:a` → `patches:b` → `patches:a`",
-        "remove one of these ids from `after` in the descriptor",
+        "have their authors correct `after` and `requires` in the manifests, or switch one of "
+        "them off",
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from coral_lock.__main__ import main
 from coral_lock.cli.application import run_application
 from coral_lock.errors import LockError
 from coral_lock.lockfile.model import Lock
@@ -103,6 +104,16 @@ def test_a_lock_may_come_through_a_pipe(old: str, new: str, tmp_path: Path) -> N
         cwd=REPOSITORY,
     )
     assert from_stdin.stdout.decode() == "lock\n  ~ the platform changed: rknn → 名前\n"
+
+
+def test_standard_input_holds_one_lock(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "-", "-"]) == 2
+    assert capsys.readouterr() == (
+        "",
+        "error: both locks can't come from standard input\n"
+        "  expected: a file for one of them\n"
+        "  hint: `git show main:coral.lock | coral-runtime diff - coral.lock`\n",
+    )
 
 
 def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from coral_lock.lockfile.text import read_lock, write_lock
 from coral_lock.record import Record
+from tests.support.locks import sample_lock
 
 
 class Point(Record):
@@ -64,6 +66,17 @@ def test_records_are_equal_by_type_and_value() -> None:
     assert Point(x=1) != Point(x=2)
     assert Point(x=1) != NamedPoint(x=1, name="a")
     assert Point(x=1) != (1, 0)
+
+
+def test_records_of_plain_data_can_be_hashed() -> None:
+    lock = sample_lock()
+    same = read_lock(write_lock(lock))
+    assert len({lock, same}) == 1
+    assert {hash(each) for each in lock.distributions} == {hash(e) for e in same.distributions}
+    one = NamedPoint(x=1, name={"a": [1, {"b": 2}], "c": ()})  # type: ignore[arg-type]
+    other = NamedPoint(x=1, name={"c": (), "a": [1, {"b": 2}]})  # type: ignore[arg-type]
+    assert one == other
+    assert hash(one) == hash(other)
 
 
 def test_replace_checks_the_copy_and_leaves_the_original() -> None:
