@@ -229,7 +229,7 @@ def _byte_findings(
             f"`{path}`",
             severity=WARNING,
             where=path,
-            hint="lock that distribution too, or start with `--closed`",
+            hint="lock that distribution too, or start with `coral-runtime init --locked --closed`",
         )
     if state.files is None:
         return
