@@ -13,6 +13,7 @@ from coral_lock.imports.table import ImportTable, ProvedList, top_level_names
 from coral_lock.installed.digest import hash_files
 from coral_lock.installed.dist_info import (
     MAX_RECORD_BYTES,
+    MAX_RECORD_ROWS,
     is_editable,
     project_directory,
     read_entry_points,
@@ -174,7 +175,7 @@ def observe(
         root_targets=targets.of_roots(),
         unlocked=_unlocked(lock, scan),
         table=table,
-        unlisted=_unlisted_names(lock, look) if is_start else frozenset(),
+        unlisted=_unlisted_names(lock, scan) if is_by_list else frozenset(),
     )
 
 
@@ -228,7 +229,8 @@ class _Look:
             except BrokenDistributionError as error:
                 self.states[name] = self.states[name].replace(broken=error)
                 continue
-            hashes = proved_hashes(record, distribution.digests.values())
+            is_readable = record.count("\n") <= MAX_RECORD_ROWS
+            hashes = proved_hashes(record, distribution.digests.values()) if is_readable else None
             if hashes is None:
                 self.list_files([name])
             else:
@@ -350,20 +352,19 @@ def _with_lacking(state: InstalledState, scan: Scan, lock: Lock) -> InstalledSta
     return state.replace(lacking=tuple(lacking))
 
 
-def _unlisted_names(lock: Lock, look: _Look) -> frozenset[str]:
-    """Return the top-level names of locked distributions that have no proved list.
+def _unlisted_names(lock: Lock, scan: Scan) -> frozenset[str]:
+    """Return the top-level names of locked distributions that have no digest.
 
     Those of an editable install can't be told but by its entry points.
     """
+    unpinned = {each.name for each in lock.distributions if not each.digests}
     names = {
         plugin.entry_point.partition(":")[0].partition(".")[0]
         for plugin in lock.plugins
-        if plugin.distribution not in look.lists
+        if plugin.distribution in unpinned
     }
-    look.list_files(each.name for each in lock.distributions if each.name not in look.lists)
-    for name, files in look.files.items():
-        if name not in look.lists:
-            names |= top_level_names(files.recorded)
+    for name in unpinned:
+        names |= top_level_names(claimed_paths(scan.locations(name)))
     return frozenset(names)
 
 

@@ -18,6 +18,7 @@ from tests.support.environments import (
 from tests.support.wheelhouse import REPOSITORY, fill_wheelhouse
 
 LOADERS = ("stevedore", "pluggy")
+WHEELHOUSE = REPOSITORY / ".cache" / "wheelhouse"
 LOADER_WHEELS = REPOSITORY / ".cache" / "bench-wheels"
 
 
@@ -39,13 +40,12 @@ def make_subjects(
 ) -> list[Subject]:
     """Build the environments below `root`, bytecode compiled."""
     progress("building wheels")
-    wheelhouse = REPOSITORY / ".cache" / "wheelhouse"
-    fill_wheelhouse(wheelhouse)
+    fill_wheelhouse(WHEELHOUSE)
     loader_wheels = _loader_wheels()
     subjects = []
     for number, site in enumerate(sites):
         progress(f"making an environment of {site}")
-        subjects.append(_make_subject(root / str(number), site, wheelhouse, loader_wheels))
+        subjects.append(_make_subject(root / str(number), site, loader_wheels))
     return subjects
 
 
@@ -74,13 +74,17 @@ def _loader_wheels() -> tuple[Path, ...]:
     return tuple(max(LOADER_WHEELS.glob(f"{name}-*.whl")) for name in LOADERS)
 
 
-def _make_subject(
-    root: Path, site: Site, wheelhouse: Path, loader_wheels: tuple[Path, ...]
-) -> Subject:
+def install_subject(place: Path, *wheels: Path) -> Environment:
+    """Make an environment with coral-lock in it."""
+    environment = create_environment(place)
+    install_with_uv(environment, "coral-lock", *wheels, wheelhouse=WHEELHOUSE)
+    return environment
+
+
+def _make_subject(root: Path, site: Site, loader_wheels: tuple[Path, ...]) -> Subject:
     directory = root / "work"
     directory.mkdir(parents=True)
-    environment = create_environment(root / "environment")
-    install_with_uv(environment, "coral-lock", *loader_wheels, wheelhouse=wheelhouse)
+    environment = install_subject(root / "environment", *loader_wheels)
     directory_of_site = environment.site_packages
     count = site.size - len(list(directory_of_site.glob("*.dist-info")))
     plugin_files = write_site(directory_of_site, count, site.has_manifests)

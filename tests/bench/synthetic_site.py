@@ -74,7 +74,7 @@ class SyntheticDistribution:
 
     name: str
     version: str
-    files: Mapping[str, str]
+    files: Mapping[str, str | bytes]
     requires: Sequence[str] = ()
     entry_points: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -87,7 +87,7 @@ def write_site(root: Path, count: int, has_manifests: bool) -> tuple[str, ...]:
     plugins = tuple(_plugins(has_manifests))
     distributions = (*_hosts(), *plugins)
     for distribution in (*distributions, *_libraries(count - len(distributions))):
-        _write(root, distribution)
+        write_distribution(root, distribution)
     return tuple(
         str(root / path)
         for plugin in plugins
@@ -156,16 +156,17 @@ def _module(name: str) -> str:
     )
 
 
-def _write(root: Path, distribution: SyntheticDistribution) -> None:
+def write_distribution(root: Path, distribution: SyntheticDistribution) -> None:
+    """Write a distribution's files into a site directory, and its metadata."""
     dist_info = _dist_info(distribution)
-    files = {**distribution.files, **_dist_info_files(distribution)}
+    files: dict[str, str | bytes] = {**distribution.files, **_dist_info_files(distribution)}
     files[f"{dist_info}/INSTALLER"] = "uv"
     record = "".join(f"{path},{_record_hash(text)}\n" for path, text in sorted(files.items()))
     files[f"{dist_info}/RECORD"] = f"{record}{dist_info}/RECORD,,\n"
     for path, text in files.items():
         target = root / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(text.encode())
+        target.write_bytes(text.encode() if isinstance(text, str) else text)
 
 
 def _dist_info(distribution: SyntheticDistribution) -> str:
@@ -202,7 +203,7 @@ def _metadata(distribution: SyntheticDistribution) -> str:
     return "\n".join(head) + "\n\n" + line * _DESCRIPTION_LINES
 
 
-def _record_hash(text: str) -> str:
-    content = text.encode()
+def _record_hash(text: str | bytes) -> str:
+    content = text.encode() if isinstance(text, str) else text
     digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
     return f"sha256={digest},{len(content)}"

@@ -12,7 +12,7 @@ from pathlib import Path
 def make_wheel(
     directory: Path,
     name: str,
-    files: Mapping[str, str],
+    files: Mapping[str, str | bytes],
     *,
     entry_point: str = "",
     requires: str = "",
@@ -31,7 +31,7 @@ def make_wheel(
     stem = f"{name.replace('-', '_')}-{version}"
     dist_info = f"{stem}.dist-info"
     metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-    members = {
+    members: dict[str, str | bytes] = {
         **files,
         f"{dist_info}/METADATA": metadata
         + (f"Requires-Dist: {requires}\n" if requires else "")
@@ -45,7 +45,7 @@ def make_wheel(
         )
     rows = []
     for path, text in members.items():
-        content = text.encode()
+        content = text.encode() if isinstance(text, str) else text
         digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
         rows.append(f"{path},sha256={digest},{len(content)}\n")
     members[f"{dist_info}/RECORD"] = "".join(rows) + f"{dist_info}/RECORD,,\n"
