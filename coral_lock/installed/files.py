@@ -98,7 +98,7 @@ def list_files(location: Location) -> InstalledFiles:
     Raises:
         BrokenDistributionError: RECORD can't be used.
     """
-    rows = read_record(location)
+    rows, _ = read_record(location)
     return InstalledFiles(
         root=location.root,
         recorded={path: digest for path, (digest, _) in rows.items() if is_digested(path)},
@@ -275,7 +275,7 @@ def _walk(root: str, top: str) -> Iterator[str]:
         for entry in entries:
             path = f"{directory}/{entry.name}"
             if not entry.is_dir(follow_symlinks=False):
-                if not (is_cache and ".pyc" in entry.name):
+                if not (is_cache and _is_bytecode(entry.name)):
                     yield path
             elif path.count("/") >= _MAX_DEPTH or is_cache:
                 yield path
@@ -283,12 +283,21 @@ def _walk(root: str, top: str) -> Iterator[str]:
                 waiting.append(path)
 
 
+def _is_bytecode(name: str) -> bool:
+    """Whether a file is named as Python names bytecode, or the file that is to become it.
+
+    One without the interpreter's tag, `name.pyc`, could be imported itself (PEP 3147).
+    """
+    stem, suffix, _ = name.partition(".pyc")
+    return bool(suffix) and "." in stem
+
+
 def claimed_paths(locations: Sequence[Location]) -> frozenset[str]:
     """Return the paths that the RECORDs of a distribution list; none for one that is broken."""
     paths: set[str] = set()
     for location in locations:
         try:
-            paths.update(read_record(location))
+            paths.update(read_record(location)[0])
         except BrokenDistributionError:
             continue
     return frozenset(paths)

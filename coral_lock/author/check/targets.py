@@ -301,12 +301,12 @@ def _installed_files(
     if distribution.editable:
         return None, ()
     try:
-        files = tuple(read_record(location))
+        rows, _ = read_record(location)
     except BrokenDistributionError as error:
         return None, (error,)
     ((_, outcome),) = inventory.digests((distribution.name,), Reporter())
     problems = (outcome,) if isinstance(outcome, BrokenDistributionError) else ()
-    return Layout(files=files), problems
+    return Layout(files=tuple(rows)), problems
 
 
 def search_path(subject: Subject) -> tuple[str, ...]:
