@@ -92,7 +92,7 @@ CODES: Mapping[str, str] = {
     "unlocked-module": "The descriptor names modules to import, which a locked start doesn't.",
     "unlocked-plugin": "An installed distribution offers plugins that the lock doesn't name.",
     "unpinned": "The lock holds no digest for a distribution.",
-    "unpinned-file": "A distribution puts files where a lock's digest doesn't cover them.",
+    "unpinned-file": "The scripts, headers and data of a distribution can't be pinned or verified.",
     "unusable-record": "A distribution's RECORD doesn't list what is installed.",
     "version-drift": "A distribution's version differs from the lock.",
     "wheel-malformed": "A wheel isn't what the format asks for.",

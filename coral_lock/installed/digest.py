@@ -113,6 +113,16 @@ def tree_digest(files: Iterable[tuple[str, str]], prefix: str = DIGEST_PREFIX) -
     return prefix + binascii.b2a_base64(tree.digest(), newline=False).decode("ascii")
 
 
+def is_stated(recorded: str, digest: str) -> bool:
+    """Whether a hash of RECORD is this SHA-256; one that states none can't contradict it."""
+    if digest == OVERSIZED:
+        return False
+    if not recorded.startswith("sha256="):
+        return True
+    encoded = binascii.b2a_base64(bytes.fromhex(digest), newline=False).decode("ascii")
+    return recorded[7:].rstrip("=") == encoded.rstrip("=").replace("+", "-").replace("/", "_")
+
+
 def hash_file(path: str) -> str:
     """Return the SHA-256 of a regular file's bytes in hexadecimal.
 

@@ -385,6 +385,27 @@ def parse_entry_points(text: str, where: str) -> tuple[EntryPoint, ...]:
     return tuple(found[key] for key in sorted(found))
 
 
+def read_commands(location: Location) -> frozenset[str]:
+    """Return the commands for which installers generate a script.
+
+    Raises:
+        BrokenDistributionError: `entry_points.txt` can't be read.
+    """
+    return command_names(read_text(location, "entry_points.txt") or "")
+
+
+def command_names(text: str) -> frozenset[str]:
+    """Return the console and GUI scripts that the text of an `entry_points.txt` declares."""
+    names: set[str] = set()
+    is_wanted = False
+    for line in map(str.strip, text.splitlines() if "_scripts" in text else ()):
+        if line.startswith("[") and line.endswith("]"):
+            is_wanted = line.strip("[]").strip() in ("console_scripts", "gui_scripts")
+        elif is_wanted and "=" in line and not line.startswith("#"):
+            names.add(line.partition("=")[0].strip())
+    return frozenset(names)
+
+
 def is_editable(location: Location) -> bool:
     """Whether the distribution is an editable install (`direct_url.json`, PEP 610)."""
     return _editable_url(location) is not None

@@ -119,8 +119,10 @@ def _distribution_conflicts(found: Mapping[str, LockedDistribution]) -> Iterator
             hint="install it from a wheel",
         )
     for tag in sorted({tag for each in found.values() for tag in each.digests}):
-        digests = _disagreement(
-            {target: each.digests[tag] for target, each in found.items() if tag in each.digests}
+        those = {target: each for target, each in found.items() if tag in each.digests}
+        digests = _disagreement({target: each.digests[tag] for target, each in those.items()})
+        digests = digests or _disagreement(
+            {target: (each.data_digests or {}).get(tag) for target, each in those.items()}
         )
         if digests:
             yield Finding(

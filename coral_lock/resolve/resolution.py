@@ -18,6 +18,7 @@ from coral_lock.reporter import Reporter
 from coral_lock.resolve.closure import NOT_PEP_508, closure_of
 from coral_lock.resolve.discovery import NO_EXEC, discover
 from coral_lock.resolve.hosts import broken_finding, find_host
+from coral_lock.resolve.outside import pinned_outside
 from coral_lock.resolve.overlaps import overlapping
 from coral_lock.resolve.relations import activated_after, cycle_finding
 from coral_lock.resolve.selection import Selection, is_unoffered, select
@@ -253,6 +254,7 @@ def _distributions(
     outcomes = dict(inventory.digests(names, reporter))
     overlaps, unpinned = overlapping(names, needed, inventory)
     findings.extend(overlaps)
+    data_digests = pinned_outside(wanted, outcomes, needed, inventory, findings)
     for distribution in wanted:
         name = distribution.name
         digests = {} if name in unpinned else outcomes[name]
@@ -262,7 +264,11 @@ def _distributions(
             continue
         locked.append(
             LockedDistribution(
-                name=name, version=distribution.version, digests=digests, requires=edges[name]
+                name=name,
+                version=distribution.version,
+                digests=digests,
+                data_digests=data_digests[name] if digests else None,
+                requires=edges[name],
             )
         )
     return tuple(locked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from coral_lock.canonical_json import join_path
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.names import normalized_name
+from coral_lock.verification.data_findings import data_findings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -210,6 +211,7 @@ def _distribution_findings(
         )
     else:
         yield from _byte_findings(locked, state, finding)
+        yield from data_findings(locked, state)
 
 
 def _byte_findings(

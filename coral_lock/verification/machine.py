@@ -15,6 +15,7 @@ from coral_lock.installed.dist_info import (
     MAX_RECORD_BYTES,
     is_editable,
     project_directory,
+    read_commands,
     read_entry_points,
     read_metadata,
     read_text,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.files import FilesDigest, InstalledFiles
     from coral_lock.installed.module_lookup import Find
+    from coral_lock.installed.outside import OutsideFiles
     from coral_lock.installed.site_scan import Scan
     from coral_lock.inventory import EntryPoint
     from coral_lock.lockfile.model import Lock, LockedDistribution
@@ -64,8 +66,9 @@ class InstalledState(Record):
     used; `requires` are the `Requires-Dist` values of METADATA, and `lacking` those of
     which nothing is installed, where no digest pins METADATA. `is_proved` says that the
     list of its files has the digest of the lock. `files` is None where no file was hashed,
-    `tag` where nobody needs it. `strays` are unlisted files in its directories; of those,
-    `claimed` are what the RECORD of a distribution lists that nobody proved.
+    `outside` where no script, header or data file was, `tag` where nobody needs it.
+    `strays` are unlisted files in its directories; of those, `claimed` are what the RECORD
+    of a distribution lists that nobody proved.
     """
 
     locations: tuple[str, ...] = ()
@@ -77,6 +80,7 @@ class InstalledState(Record):
     is_proved: bool = False
     tag: str | None = None
     files: FilesDigest | None = None
+    outside: OutsideFiles | None = None
     strays: tuple[str, ...] = ()
     claimed: tuple[str, ...] = ()
     broken: BrokenDistributionError | None = None
@@ -154,6 +158,7 @@ def observe(
     else:
         look.prove(lock.distributions)
         look.hash(plugin_distributions if integrity == IMPORTS else look.listed_names())
+        look.hash_outside(lock.distributions)
     is_by_list = is_start and integrity != METADATA
     if not is_by_list:
         look.find_strays()
@@ -283,6 +288,27 @@ class _Look:
             self.states[name] = self.states[name].replace(
                 files=compared(proved.hashes, hashes, roots[proved.root].accepts)
             )
+
+    def hash_outside(self, distributions: Iterable[LockedDistribution]) -> None:
+        """Hash the scripts, headers and data of those whose other files were hashed."""
+        for distribution in distributions:
+            name = distribution.name
+            state, files = self.states[name], self.files.get(name)
+            if files is None or state.files is None:
+                continue
+            if not files.outside and distribution.data_digests is None:
+                continue
+            # Few distributions have such files, so that most starts don't pay for the import.
+            from coral_lock.installed.outside import read_outside
+
+            location = self._scan.locations(name)[0]
+            try:
+                self.states[name] = state.replace(
+                    tag=state.tag or read_wheel_tag(location),
+                    outside=read_outside(location, files.outside, read_commands(location), name),
+                )
+            except BrokenDistributionError as error:
+                self.states[name] = state.replace(broken=error)
 
     def find_strays(self) -> None:
         """Find what lies in the directories of distributions whose files were hashed.

@@ -91,9 +91,14 @@ def test_what_nobody_lists_is_a_stray(machine: Device, tmp_path: Path, name: str
     machine.locked()
     (machine.site_packages / "acme/__pycache__").mkdir(exist_ok=True)
     (machine.site_packages / "acme/__pycache__" / name).write_text(EVIL)
-    for words in (("verify",), ("init", "--locked")):
-        refused = machine.coral(*words).require(3)
-        assert f"error[unlocked-file]: `acme/__pycache__/{name}` " in refused.stderr
+    assert (
+        "error[unlocked-file]: unexpected file in a directory of `acme`: "
+        f"`acme/__pycache__/{name}`\n"
+    ) in machine.coral("verify").require(3).stderr
+    program = machine.write("program.py", "import acme\nimport acme.__pycache__.impl\n")
+    refused = machine.coral("run", "--locked", "--", program)
+    assert "No module named 'acme.__pycache__'" in refused.stderr
+    assert "EVIL" not in refused.stderr
 
 
 @pytest.mark.parametrize("installer", ["pip", "uv"])

@@ -200,7 +200,8 @@ def applied(changes: tuple[Change, ...], lock: Lock) -> Lock:
             _at(document, change.place).remove(change.before)
         elif change.after is None and (
             change.place == ("host", "python")
-            or (parents and parents[0] != "host" and (len(parents) == 1 or "digests" in parents))
+            or (parents and parents[0] != "host" and len(parents) == 1)
+            or not {"digests", "data_digests"}.isdisjoint(change.place[2:])
         ):
             del _at(document, tuple(parents))[key]
         else:

@@ -31,7 +31,8 @@ def make_plugin_with(
     `DATA` in a path stands for the wheel's `.data` directory, `INFO` for its dist-info.
     """
     members = {f"{name}/__init__.py": _SPEC.format(name=name), **_placed(files, name)}
-    return make_wheel(directory, name, members, entry_point=f"{name}:spec", requires=requires)
+    entry_point = "" if "INFO/entry_points.txt" in files else f"{name}:spec"
+    return make_wheel(directory, name, members, entry_point=entry_point, requires=requires)
 
 
 def make_library_with(directory: Path, files: Mapping[str, str], *, name: str = "helper") -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from binascii import b2a_base64
 
-from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+from coral_lock.finding import ERROR, Finding, sorted_findings
 from coral_lock.names import normalized_name
 
 TYPE_CHECKING = False
@@ -77,16 +77,6 @@ def _layout_findings(subject: Subject, layout: Layout) -> Iterator[Finding]:
             summary="the distribution puts files where they aren't its own alone: " + _named(paths),
             where=paths[0],
             hint="move them into the distribution's own package, or leave them out of the wheel",
-        )
-    if layout.outside:
-        yield Finding(
-            code="unpinned-file",
-            severity=WARNING,
-            subject=subject.name,
-            summary="scripts, headers and data outside of the packages aren't covered by a "
-            "lock's digest: " + _named(layout.outside),
-            where=layout.outside[0],
-            hint="ship what the plugin needs inside of its package",
         )
 
 
