@@ -23,6 +23,7 @@ def distribution_changes(old: Lock, new: Lock) -> Iterator[Change]:
             yield from _version_changes(before, after)
             yield from _digest_changes(before, after)
             yield from _data_digest_changes(before, after)
+            yield from _acceptance_changes(before, after)
             yield from _requirement_changes(before, after)
             yield from _targets_changes(before, after)
         elif after:
@@ -167,6 +168,22 @@ def _data_digest_changes(old: LockedDistribution, new: LockedDistribution) -> It
 
 def _sorted(digests: Mapping[str, str] | None) -> dict[str, Value] | None:
     return None if digests is None else dict(sorted(digests.items()))
+
+
+def _acceptance_changes(old: LockedDistribution, new: LockedDistribution) -> Iterator[Change]:
+    for code in sorted(set(old.accepted) ^ set(new.accepted)):
+        is_added = code in new.accepted
+        yield Change(
+            code="acceptance-added" if is_added else "acceptance-removed",
+            subject=new.name,
+            summary=f"{literal(code)} of {literal(new.name)} is "
+            + ("accepted" if is_added else "no longer accepted"),
+            place=("distributions", new.name, "accepted"),
+            distribution=new.name,
+            before=None if is_added else code,
+            after=code if is_added else None,
+            is_alarming=is_added,
+        )
 
 
 def _requirement_changes(old: LockedDistribution, new: LockedDistribution) -> Iterator[Change]:

@@ -231,6 +231,21 @@ def read_record(location: Location) -> tuple[Rows, Rows]:
     return _sorted(rows), _sorted(outside)
 
 
+def listed_outside(record: str, location: Location) -> Rows:
+    """Return only what the text of a RECORD lists outside of the site root.
+
+    Raises:
+        BrokenDistributionError: it lists more than 200,000 such files.
+    """
+    lines = [line for line in record.split("\n") if "../" in line or line[:1] in ("/", "\\")]
+    if len(lines) > MAX_RECORD_ROWS:
+        raise _unusable_record(f"RECORD lists more than {MAX_RECORD_ROWS:,} files", location)
+    return {
+        path: (digest, int(size) if _is_size(size) else None)
+        for path, digest, size in _record_rows("\n".join(lines), location)
+    }
+
+
 def _sorted(rows: Rows) -> Rows:
     return {path: rows[path] for path in sorted(rows)}
 

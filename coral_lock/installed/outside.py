@@ -155,10 +155,14 @@ def _places(root: str, rows: Rows, name: str) -> Iterator[tuple[str, str, tuple[
     What is installed with `--target` isn't where RECORD says, but in that directory.
     """
     prefix = _prefix_of(root)
+    up = "" if prefix is None else os.path.relpath(prefix, root).replace(os.sep, "/") + "/"
     for listed, row in rows.items():
-        if "__pycache__" in listed.split("/"):
+        if "__pycache__" in listed and "__pycache__" in listed.split("/"):
             continue
-        if prefix is None:
+        rest = listed.removeprefix(up)
+        if prefix is not None and rest != listed and "./" not in rest and "//" not in rest:
+            relative, place = rest, os.path.join(prefix, rest)
+        elif prefix is None:
             relative = "/".join(part for part in listed.split("/") if part not in ("", ".."))
             place = os.path.join(root, relative)
         else:

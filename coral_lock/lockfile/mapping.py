@@ -112,6 +112,8 @@ def distribution_to_mapping(distribution: LockedDistribution) -> dict[str, Value
     }
     if distribution.data_digests is not None:
         mapping["data_digests"] = dict(sorted(distribution.data_digests.items()))
+    if distribution.accepted:
+        mapping["accepted"] = list(distribution.accepted)
     mapping["requires"] = list(distribution.requires)
     if distribution.target_requires:
         mapping["target_requires"] = {
@@ -254,6 +256,7 @@ def _distribution(name: str, fields: _Fields) -> LockedDistribution:
         version=fields.text("version"),
         digests={tag: digests.text(tag) for tag in digests.names()},
         data_digests=_data_digests(fields),
+        accepted=fields.texts("accepted") if fields.has("accepted") else (),
         requires=fields.texts("requires"),
         target_requires=_target_requires(fields),
         targets=fields.texts("targets") if fields.has("targets") else (),

@@ -16,6 +16,7 @@ from coral_lock.names import (
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.overrides import OVERRIDE_SECTIONS
 from coral_lock.record import Record
+from coral_lock.reserved import ACCEPTABLE
 from coral_lock.targets.model import MAX_TAGS, tag_count
 
 TYPE_CHECKING = False
@@ -118,7 +119,8 @@ class LockedDistribution(Record):
 
     No digest at all stands for an editable install, whose bytes aren't fixed.
     `data_digests` are those of its scripts, headers and data, by the wheel tags that have
-    any; None if none has, and empty where other distributions overwrite them. `targets`
+    any; None if none has, and empty where other distributions overwrite them. `accepted`
+    are the codes of the findings that the descriptor accepts from it, sorted. `targets`
     are the targets that need it; none stands for all. `requires` holds for each of those,
     and `target_requires` are the names, by target, that only some of them require.
     """
@@ -127,6 +129,7 @@ class LockedDistribution(Record):
     version: str
     digests: Mapping[str, str]
     data_digests: Mapping[str, str] | None = None
+    accepted: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     target_requires: Mapping[str, tuple[str, ...]] = {}
     targets: tuple[str, ...] = ()
@@ -273,6 +276,13 @@ def _check_distribution(distribution: LockedDistribution, distributions: Iterabl
         if tag not in distribution.digests:
             raise InvalidLockError("there is no digest for this wheel tag", path=path)
         _require_digest("d1:", digest, path)
+    if list(distribution.accepted) != sorted(set(distribution.accepted)):
+        raise InvalidLockError("must be sorted and unique", path=f"{place}.accepted")
+    for code in distribution.accepted:
+        if code not in ACCEPTABLE:
+            raise InvalidLockError(
+                f"`{code}` isn't a finding that can be accepted", path=f"{place}.accepted"
+            )
     if list(distribution.requires) != sorted(set(distribution.requires)):
         raise InvalidLockError(
             "the names are sorted and each stands once", path=f"{place}.requires"

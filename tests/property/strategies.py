@@ -18,6 +18,7 @@ from coral_lock.lockfile.model import (
 )
 from coral_lock.names import GROUPS, INFERENCE_DISTRIBUTIONS, is_plugin_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
+from coral_lock.reserved import ACCEPTABLE
 from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import fits
 
@@ -180,6 +181,7 @@ def distributions(
         version=draw(versions),
         digests=own_digests,
         data_digests=draw(data_digests_of(sorted(own_digests))),
+        accepted=tuple(draw(subsets(ACCEPTABLE))),
         requires=tuple(sorted(shared)),
         target_requires={
             target: tuple(sorted(names - shared))

@@ -194,9 +194,9 @@ def applied(changes: tuple[Change, ...], lock: Lock) -> Lock:
         if change.moved_from is not None:
             del _at(document, change.moved_from[:-1])[change.moved_from[-1]]
         *parents, key = change.place
-        if change.code == "requirement-added":
+        if change.code in ("requirement-added", "acceptance-added"):
             _at(document, tuple(parents)).setdefault(key, []).append(change.after)
-        elif change.code == "requirement-removed":
+        elif change.code in ("requirement-removed", "acceptance-removed"):
             _at(document, change.place).remove(change.before)
         elif change.after is None and (
             change.place == ("host", "python")
@@ -208,6 +208,7 @@ def applied(changes: tuple[Change, ...], lock: Lock) -> Lock:
             _at(document, tuple(parents))[key] = change.after
     for distribution in document["distributions"].values():
         distribution["requires"].sort()
+        distribution["accepted"] = sorted(distribution.get("accepted", ()))
         further = distribution.get("target_requires", {})
         distribution["target_requires"] = {
             target: sorted(names) for target, names in further.items() if names

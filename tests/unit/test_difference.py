@@ -298,6 +298,16 @@ CASES: list[tuple[Lock, Lock, str]] = [
     ),
     (
         sample_lock(),
+        with_distribution("numpy", accepted=("pth-file",)),
+        "numpy\n  ! `pth-file` of `numpy` is accepted\n",
+    ),
+    (
+        with_distribution("numpy", accepted=("foreign-file", "pth-file")),
+        with_distribution("numpy", accepted=("pth-file",)),
+        "numpy\n  - `foreign-file` of `numpy` is no longer accepted\n",
+    ),
+    (
+        sample_lock(),
         with_distribution("my-package", requires=("rknn-backend",)),
         "my-package\n  - `my-package` no longer requires `numpy`\n"
         "  + `my-package` requires `rknn-backend` too\n",

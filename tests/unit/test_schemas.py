@@ -51,7 +51,8 @@ def test_objects_have_exactly_their_fields(name: str) -> None:
         # What a manifest brings along and what is for some targets is left out where it is
         # empty; the host says the version of Python where no targets do.
         optional = {"default_config_overrides", "env", "patches", "services"}
-        optional |= {"targets", "target_requires", "target_reasons", "data_digests"}
+        optional |= {"targets", "target_requires", "target_reasons"}
+        optional |= {"accepted", "data_digests"}
         optional |= {"python"} if "core" in each["properties"] else set()
         assert each.get("required", []) == [
             name for name in each["properties"] if name not in optional

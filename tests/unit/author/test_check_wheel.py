@@ -98,11 +98,13 @@ def _with(path: str, text: str = "") -> Members:
     [
         (
             _with("acme.pth", "import acme"),
-            ("pth-file", "a `.pth` file runs at every start of Python, locked or not", "acme.pth"),
+            ("pth-file", "`acme` ships `acme.pth`, which runs at every start of Python, locked or "
+             "not", "acme.pth"),
         ),
         (
             _with("acme-1.0.data/purelib/acme.pth", "import acme"),
-            ("pth-file", "a `.pth` file runs at every start of Python, locked or not", "acme.pth"),
+            ("pth-file", "`acme` ships `acme.pth`, which runs at every start of Python, locked or "
+             "not", "acme.pth"),
         ),
         (
             _with("tests/test_acme.py"),
@@ -111,13 +113,13 @@ def _with(path: str, text: str = "") -> Members:
         ),
         (
             _with("coral_inference/runtime/extra.py"),
-            ("foreign-file", "the distribution puts files where they aren't its own alone: "
-             "`coral_inference/runtime/extra.py`", "coral_inference/runtime/extra.py"),
+            ("foreign-file", "`acme` ships modules whose names belong to `coral-inference`: "
+             "`coral_inference`", "coral_inference"),
         ),
         (
             _with("sitecustomize.py"),
-            ("foreign-file", "the distribution puts files where they aren't its own alone: "
-             "`sitecustomize.py`", "sitecustomize.py"),
+            ("pth-file", "`acme` ships `sitecustomize.py`, which runs at every start of Python, "
+             "locked or not", "sitecustomize.py"),
         ),
         (
             _with("LICENSE"),
@@ -126,8 +128,8 @@ def _with(path: str, text: str = "") -> Members:
         ),
         (
             _with("json/__init__.py"),
-            ("foreign-file", "the distribution puts files where they aren't its own alone: "
-             "`json/__init__.py`", "json/__init__.py"),
+            ("foreign-file", "`acme` ships modules whose names belong to the standard library: "
+             "`json`", "json"),
         ),
         (
             _with("acme/sub/coral_plugin.yaml"),

@@ -1,19 +1,21 @@
-"""Pinning scripts, headers and data, as far as it can be told what they are."""
+"""Where distributions put files: scripts, headers and data, and names that aren't theirs."""
 
 from __future__ import annotations
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.finding import WARNING, Finding
-from coral_lock.installed.outside import data_digest
+from coral_lock.installed.outside import SCRIPTS, data_digest
 from coral_lock.inventory import BrokenDistribution
+from coral_lock.reserved import placed, reserved_findings
 from coral_lock.resolve.hosts import broken_finding
 from coral_lock.resolve.overlaps import overlapping_outside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from coral_lock.inventory import Distribution, Inventory
+    from coral_lock.lockfile.model import LockedDistribution
 
 
 def pinned_outside(
@@ -55,6 +57,35 @@ def pinned_outside(
         else:
             pinned[name] = {tag: data_digest(hashes) for tag in tags}
     return pinned
+
+
+def misplaced(
+    distributions: Sequence[LockedDistribution],
+    providers: Collection[str],
+    accepted: Mapping[str, Collection[str]],
+    inventory: Inventory,
+) -> Iterator[Finding]:
+    """Yield what distributions take that isn't theirs, unless it is accepted from them.
+
+    Args:
+        distributions: what is locked.
+        providers: the names of those that provide plugins.
+        accepted: by distribution, the codes of the findings that the descriptor accepts.
+        inventory: where the files are.
+    """
+    for distribution in distributions:
+        name = distribution.name
+        outside = inventory.outside(name)
+        files = placed(
+            inventory.stated_files(name),
+            (*outside.stated, *(SCRIPTS + command for command in outside.commands)),
+        )
+        yield from reserved_findings(
+            name,
+            files,
+            provides_plugins=name in providers,
+            accepted=accepted.get(name, ()),
+        )
 
 
 def _absent_finding(distribution: Distribution, number: int) -> Finding:
