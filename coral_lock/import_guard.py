@@ -15,29 +15,13 @@ from __future__ import annotations
 import os
 import sys
 
+from coral_lock.names import OWN_MODULES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
-
-_OWN_MODULES = frozenset(
-    {
-        "_ruamel_yaml",
-        "_yaml",
-        "click",
-        "colorama",
-        "coral_lock",
-        "installer",
-        "packaging",
-        "resolvelib",
-        "ruamel",
-        "tomlkit",
-        "typing_extensions",
-        "yaml",
-    }
-)
-"""The top-level modules of this project and of its dependencies."""
 
 PathFinder = next(
     finder for finder in sys.meta_path if getattr(finder, "__name__", "") == "PathFinder"
@@ -66,7 +50,7 @@ class ImportGuard:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if path is not None or name in _OWN_MODULES:
+        if path is not None or name in OWN_MODULES:
             return None
         spec: ModuleSpec | None = PathFinder.find_spec(name, self._path)
         if spec is None and self.refuses_others:

@@ -54,6 +54,19 @@ class BrokenDistribution(Record):
     error: BrokenDistributionError
 
 
+class Outside(Record):
+    """What a distribution puts outside of the site root.
+
+    Args:
+        stated: the hash that its RECORD states of each script, header and data file, by the
+            path as `installed.outside` has it. Those of one inventory are written alike.
+        commands: the console and GUI scripts that installers generate besides, sorted.
+    """
+
+    stated: Mapping[str, str]
+    commands: tuple[str, ...]
+
+
 class Release(Record):
     """A version of a distribution that has a wheel for some target.
 
@@ -101,6 +114,19 @@ if TYPE_CHECKING:
 
             Those of one inventory are written alike. There are none where the distribution
             is an editable install or can't be used.
+            """
+
+        def outside(self, name: str) -> Outside:
+            """Return what a distribution puts outside of the site root.
+
+            There is nothing where it is an editable install or can't be used.
+            """
+
+        def outside_hashes(self, name: str) -> Mapping[str, str] | None:
+            """Return the SHA-256 of these files, by path; None where none of them is there.
+
+            Raises:
+                BrokenDistributionError: one is absent or isn't what RECORD states.
             """
 
         def python_version(self) -> str:

@@ -18,6 +18,20 @@ CORE_DISTRIBUTION = "coral-inference"
 INFERENCE_DISTRIBUTIONS = ("inference", "inference-core", "inference-cpu", "inference-gpu")
 """The distributions under which the inference host is published."""
 
+OWN_MODULES = {
+    "_yaml": "pyyaml",
+    "click": "click",
+    "colorama": "colorama",
+    "coral_lock": "coral-lock",
+    "installer": "installer",
+    "packaging": "packaging",
+    "resolvelib": "resolvelib",
+    "tomlkit": "tomlkit",
+    "typing_extensions": "typing-extensions",
+    "yaml": "pyyaml",
+}
+"""The top-level modules of this project and of what it depends on, and whose each is."""
+
 
 def normalized_name(name: str) -> str:
     """Return a distribution's name as PEP 503 normalizes it: `Foo.Bar_baz` is `foo-bar-baz`."""

@@ -36,6 +36,9 @@ def to_mapping(descriptor: Descriptor) -> dict[str, Any]:
             **switches["backends"],
         },
         "plugins": {"discover": descriptor.discover},
+        "distributions": {
+            name: {"accept": list(codes)} for name, codes in descriptor.accepted.items()
+        },
         "extra_patches": list(descriptor.extra_patches),
         "services": dict(descriptor.services),
     }

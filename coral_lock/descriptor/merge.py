@@ -73,6 +73,11 @@ def _descriptor(
         auto_patch_rknn=value(True, "backends", "auto_patch_rknn"),
         backend_modules=value((), "backends", "modules"),
         extra_patches=value((), "extra_patches"),
+        accepted={
+            path[1]: setting.value
+            for path, setting in sorted(values.items())
+            if path[0] == "distributions" and setting.value
+        },
         built_in_patches={name: value(True, "patches", name) for name in BUILT_IN_PATCHES},
         requests=tuple(
             PluginRequest(

@@ -86,8 +86,10 @@ def _require_version(flag: str, version: str) -> None:
 class Descriptor(Record):
     """A whole descriptor, its defaults filled in.
 
-    `targets` are sorted by name. `host_core` and `host_inference` are the versions (PEP 440)
-    of hosts that may not be there to be asked, None where the descriptor doesn't tell them.
+    `accepted` are, by the normalized names of distributions, the codes of the findings that are
+    accepted from them, sorted. `targets` are sorted by name. `host_core` and `host_inference`
+    are the versions (PEP 440) of hosts that may not be there to be asked, None where the
+    descriptor doesn't tell them.
     `built_in_patches` holds every patch of the host itself. `requests` are sorted by group
     and name. `origins` tells for each value, by its dotted key, where it came from:
     a place in the file, an environment variable, a `--set`, or `default`.
@@ -105,6 +107,7 @@ class Descriptor(Record):
     auto_patch_rknn: bool = True
     backend_modules: tuple[str, ...] = ()
     extra_patches: tuple[str, ...] = ()
+    accepted: Mapping[str, tuple[str, ...]] = {}
     built_in_patches: Mapping[str, bool]
     requests: tuple[PluginRequest, ...]
     services: Mapping[str, Any]

@@ -7,17 +7,18 @@ from coral_lock.descriptor.synonyms import BACKEND_MODULES, FLAT_KEYS
 from coral_lock.document import expectations as expect
 from coral_lock.document.keys import dotted
 from coral_lock.document.mistakes import nearest
-from coral_lock.document.node import INVALID
+from coral_lock.document.node import INVALID, Node
 from coral_lock.names import is_plugin_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.record import Record
+from coral_lock.reserved import ACCEPTABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from coral_lock.document.mistakes import Mistakes
-    from coral_lock.document.node import Node, Place
+    from coral_lock.document.node import Place
 
     Path: TypeAlias = tuple[str, ...]
 
@@ -29,6 +30,7 @@ SECTIONS = (
     "workflows",
     "backends",
     "plugins",
+    "distributions",
     "extra_patches",
     "services",
 )
@@ -115,6 +117,7 @@ class _Sections:
             "workflows": self._workflows,
             "backends": self._backends,
             "plugins": self._plugins,
+            "distributions": self._distributions,
             "extra_patches": self._extra_patches,
             "services": self._services,
         }
@@ -202,6 +205,20 @@ class _Sections:
                 expect.unknown_key(member, path, self._mistakes, ("discover",))
                 continue
             self._set(path, member, expect.choice(member, path, self._mistakes, DISCOVER_CHOICES))
+
+    def _distributions(self, node: Node) -> None:
+        for key, member in expect.mapping(node, ("distributions",), self._mistakes).items():
+            name = expect.distribution(
+                Node(value=key, place=member.origin), ("distributions", key), self._mistakes
+            )
+            fields = expect.mapping(member, ("distributions", key), self._mistakes)
+            for field, value in fields.items():
+                path = ("distributions", key, field)
+                if field != "accept":
+                    expect.unknown_key(value, path, self._mistakes, ("accept",))
+                elif name is not None:
+                    codes = expect.choices(value, path, self._mistakes, ACCEPTABLE)
+                    self._set(("distributions", name, field), value, tuple(sorted(codes)))
 
     def _extra_patches(self, node: Node) -> None:
         path = ("extra_patches",)

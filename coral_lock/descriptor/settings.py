@@ -20,6 +20,7 @@ _MAY_BE_SHOWN = frozenset(
         "workflows",
         "backends",
         "plugins",
+        "distributions",
         "extra_patches",
     }
 )

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from coral_lock.canonical_json import Value
 
 CHANGES: Mapping[str, str] = {
+    "acceptance-added": "A finding about a distribution is accepted.",
+    "acceptance-removed": "A finding about a distribution is no longer accepted.",
     "after-changed": "A plugin is activated after other plugins than before.",
     "attribute-changed": "A plugin's entry point names another attribute of the same module.",
     "core-requirement-changed": "A plugin requires another version of the core.",

@@ -7,8 +7,9 @@ from coral_lock.lockfile.mapping import distribution_to_mapping
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from coral_lock.canonical_json import Value
     from coral_lock.lockfile.model import Lock, LockedDistribution
 
 
@@ -21,6 +22,8 @@ def distribution_changes(old: Lock, new: Lock) -> Iterator[Change]:
         if before and after:
             yield from _version_changes(before, after)
             yield from _digest_changes(before, after)
+            yield from _data_digest_changes(before, after)
+            yield from _acceptance_changes(before, after)
             yield from _requirement_changes(before, after)
             yield from _targets_changes(before, after)
         elif after:
@@ -123,6 +126,63 @@ def _digest_changes(old: LockedDistribution, new: LockedDistribution) -> Iterato
             before=before,
             after=after,
             is_alarming=is_alarming,
+        )
+
+
+def _data_digest_changes(old: LockedDistribution, new: LockedDistribution) -> Iterator[Change]:
+    """Yield what changed about scripts, headers and data.
+
+    Under the same version it is as alarming as other modules are.
+    """
+    before, after = _sorted(old.data_digests), _sorted(new.data_digests)
+    name = literal(new.name)
+    steps: list[tuple[tuple[str, ...], Value, Value, str]]
+    if before and after:
+        tags = [tag for tag in sorted({*before, *after}) if before.get(tag) != after.get(tag)]
+        steps = [((tag,), before.get(tag), after.get(tag), f" for {literal(tag)}") for tag in tags]
+    else:
+        steps = [((), before, after, "")] if before != after else []
+    for step, was, now, for_tag in steps:
+        if now == {}:
+            code, summary = "unpinned", f"scripts, headers and data of {name} aren't pinned"
+        elif not was:
+            code, summary = "digest-added", f"{name} has scripts, headers or data{for_tag} now"
+        elif now is None:
+            code = "digest-removed"
+            summary = f"{name} has no scripts, headers and data{for_tag} any more"
+        else:
+            code = "digest-changed"
+            summary = f"the digest of the scripts, headers and data of {name}{for_tag} changed"
+        is_same = old.version == new.version and not old.digests.keys().isdisjoint(new.digests)
+        yield Change(
+            code=code,
+            subject=new.name,
+            summary=f"{summary}, under the same version" if is_same else summary,
+            place=("distributions", new.name, "data_digests", *step),
+            distribution=new.name,
+            before=was,
+            after=now,
+            is_alarming=is_same or now == {},
+        )
+
+
+def _sorted(digests: Mapping[str, str] | None) -> dict[str, Value] | None:
+    return None if digests is None else dict(sorted(digests.items()))
+
+
+def _acceptance_changes(old: LockedDistribution, new: LockedDistribution) -> Iterator[Change]:
+    for code in sorted(set(old.accepted) ^ set(new.accepted)):
+        is_added = code in new.accepted
+        yield Change(
+            code="acceptance-added" if is_added else "acceptance-removed",
+            subject=new.name,
+            summary=f"{literal(code)} of {literal(new.name)} is "
+            + ("accepted" if is_added else "no longer accepted"),
+            place=("distributions", new.name, "accepted"),
+            distribution=new.name,
+            before=None if is_added else code,
+            after=code if is_added else None,
+            is_alarming=is_added,
         )
 
 

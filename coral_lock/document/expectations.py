@@ -162,6 +162,14 @@ def plugin_ids(node: Node, path: Path, mistakes: Mistakes) -> tuple[str, ...]:
     return _texts(node, path, mistakes, is_plugin_id, A_PLUGIN_ID, nearest_id)
 
 
+def choices(
+    node: Node, path: Path, mistakes: Mistakes, choices: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return which of the `choices` are in the list that `node` is."""
+    expected = " or ".join(f"`{known}`" for known in choices)
+    return _texts(node, path, mistakes, choices.__contains__, expected, known=choices)
+
+
 def wrong_value(
     node: Node,
     path: Path,
@@ -208,10 +216,13 @@ def _texts(
     is_right: Callable[[str], bool],
     expected: str,
     likely: Callable[[str], str | None] | None = None,
+    *,
+    known: tuple[str, ...] = (),
 ) -> tuple[str, ...]:
     texts: dict[str, None] = {}
     for index, item in enumerate(items(node, path, mistakes, are_names=likely is None)):
-        checked = text(item, (*path, index), mistakes, is_right, expected, likely=likely)
+        place = (*path, index)
+        checked = text(item, place, mistakes, is_right, expected, known=known, likely=likely)
         if checked is not None and checked in texts:
             mistakes.add(
                 item.place,

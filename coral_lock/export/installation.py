@@ -7,7 +7,7 @@ from coral_lock.document.versions import is_version
 from coral_lock.export.locked_wheels import find_locked_wheels
 from coral_lock.export.model import Installation, Pin, marker_of
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
-from coral_lock.lockfile.parts import part_of
+from coral_lock.lockfile.parts import part_of, with_tags
 from coral_lock.printable import shortened
 from coral_lock.targets.wheel_tags import fits
 from coral_lock.verification.coverage import named_target
@@ -97,8 +97,7 @@ def _for_target(distribution: LockedDistribution, target: Target) -> LockedDistr
     )
     if not ranked:
         return distribution
-    best = ranked[0][1]
-    return distribution.replace(digests={best: distribution.digests[best]})
+    return with_tags(distribution, {ranked[0][1]})
 
 
 def _markers(lock: Lock) -> tuple[dict[str, str], tuple[Finding, ...]]:

@@ -8,6 +8,7 @@ from coral_lock.canonical_json import join_path
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.export.model import LockedWheel
 from coral_lock.finding import ERROR, WARNING, Finding
+from coral_lock.installed.outside import data_digest
 from coral_lock.record import Record
 from coral_lock.wheels.hashing import in_threads
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from coral_lock.reporter import Reporter
     from coral_lock.wheels.wheel_name import HouseWheel
     from coral_lock.wheels.wheelhouse import Wheelhouse
+
+
+_WHO_CHANGED_IT = "take the wheel from where the locked one came from, and find out who changed it"
 
 
 class FoundWheels(Record):
@@ -73,6 +77,7 @@ class _Hashed(Record):
     path: str
     tag: str = ""
     digest: str = ""
+    data_digest: str | None = None
     wheel: LockedWheel | None = None
     error: BrokenDistributionError | None = None
 
@@ -106,6 +111,7 @@ def _hashed(wheel: HouseWheel, wheelhouse: Wheelhouse) -> _Hashed:
         path=wheel.path,
         tag=contents.tag,
         digest=contents.digest,
+        data_digest=data_digest(contents.outside) if contents.outside else None,
         wheel=LockedWheel(
             path=file.path, file_name=file.file_name, size=file.size, sha256=file.sha256
         ),
@@ -117,10 +123,13 @@ def _of_tag(
 ) -> LockedWheel | Finding:
     """Return the wheel of a tag that has the locked digest, or what there is instead."""
     of_tag = [outcome for outcome in outcomes if outcome.tag == tag]
+    alike = [each for each in of_tag if each.digest == distribution.digests[tag]]
+    is_open = distribution.data_digests == {}
+    data = (distribution.data_digests or {}).get(tag)
     matching = [
         outcome.wheel
-        for outcome in of_tag
-        if outcome.wheel is not None and outcome.digest == distribution.digests[tag]
+        for outcome in alike
+        if outcome.wheel is not None and (is_open or outcome.data_digest == data)
     ]
     if len({wheel.sha256 for wheel in matching}) > 1:
         return _ambiguous(distribution, matching)
@@ -128,6 +137,18 @@ def _of_tag(
         return matching[0]
     place = join_path(join_path("distributions", distribution.name) + ".digests", tag)
     subject = f"`{distribution.name}` {distribution.version}"
+    if alike:
+        return Finding(
+            code="digest-mismatch",
+            severity=ERROR,
+            subject=distribution.name,
+            summary=f"the wheel of {subject} has other scripts, headers or data than the one that "
+            "was locked",
+            expected=data or "none",
+            found=alike[0].data_digest or "none",
+            where=alike[0].path,
+            hint=_WHO_CHANGED_IT,
+        )
     if of_tag:
         return Finding(
             code="digest-mismatch",
@@ -137,7 +158,7 @@ def _of_tag(
             expected=distribution.digests[tag],
             found=of_tag[0].digest,
             where=of_tag[0].path,
-            hint="take the wheel from where the locked one came from, and find out who changed it",
+            hint=_WHO_CHANGED_IT,
         )
     broken = [outcome.error for outcome in outcomes if outcome.error is not None]
     if broken:
@@ -148,7 +169,7 @@ def _of_tag(
             summary=f"the wheel of {subject} isn't the one that was locked: {broken[0].message}",
             expected=distribution.digests[tag],
             where=broken[0].where,
-            hint="take the wheel from where the locked one came from, and find out who changed it",
+            hint=_WHO_CHANGED_IT,
         )
     return Finding(
         code="distribution-missing",
@@ -168,7 +189,7 @@ def _ambiguous(distribution: LockedDistribution, wheels: Sequence[LockedWheel]) 
         severity=ERROR,
         subject=distribution.name,
         summary=f"several wheels of `{distribution.name}` {distribution.version} have the locked "
-        "digest and differ in what it doesn't cover: scripts, headers or data",
+        "digests and aren't the same file",
         expected="one wheel",
         found=", ".join(wheel.file_name for wheel in wheels),
         where=wheels[0].path,

@@ -10,7 +10,7 @@ from coral_lock.safe_read import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 DIGEST_PREFIX = "t1:"
 OVERSIZED = "0" * 64
@@ -56,16 +56,45 @@ def is_digested(path: str) -> bool:
     return not is_added_by_installers(path)
 
 
-def tree_digest(files: Iterable[tuple[str, str]]) -> str:
+def foreign_bytecode(paths: Collection[str]) -> list[str]:
+    """Return the paths in a `__pycache__` that aren't the bytecode of one of these paths.
+
+    The digest covers no bytecode, as Python makes it anew from the source (PEP 3147). What
+    else is in such a directory can be imported, like any other file.
+    """
+    return [
+        path
+        for path in paths
+        if "__pycache__" in path
+        and "__pycache__" in path.split("/")
+        and _source_of(path) not in paths
+    ]
+
+
+def _source_of(bytecode: str) -> str | None:
+    """Return the source that a path of the form `<dir>/__pycache__/<name>.<tag>.pyc` is for."""
+    directory, _, name = bytecode.rpartition("/")
+    parent, _, cache = directory.rpartition("/")
+    stem, _, suffix = name.rpartition(".")
+    stem, dot, tag = stem.partition(".opt-")[0].rpartition(".")
+    if cache != "__pycache__" or "__pycache__" in parent or suffix != "pyc":
+        return None
+    if not (stem and dot and tag):
+        return None
+    return f"{parent}/{stem}.py" if parent else f"{stem}.py"
+
+
+def tree_digest(files: Iterable[tuple[str, str]], prefix: str = DIGEST_PREFIX) -> str:
     """Return the `t1` digest of files.
 
     Args:
         files: each file's path relative to the site root, with `/`, and the SHA-256 of
             its bytes in hexadecimal, in any order.
+        prefix: what the digest of files elsewhere is told from it by.
 
     Returns:
-        `t1:` and the base64 of the SHA-256 over the lines `<hash>  <path>`, sorted by the
-        UTF-8 bytes of the path.
+        The prefix and the base64 of the SHA-256 over the lines `<hash>  <path>`, sorted by
+        the UTF-8 bytes of the path.
     """
     hashes = dict(files)
     # Code points sort as their UTF-8 bytes do.
@@ -81,7 +110,17 @@ def tree_digest(files: Iterable[tuple[str, str]]) -> str:
             digest.encode("ascii") + b"  " + path + b"\n" for path, digest in encoded
         )
     tree = hashlib.sha256(content)
-    return DIGEST_PREFIX + binascii.b2a_base64(tree.digest(), newline=False).decode("ascii")
+    return prefix + binascii.b2a_base64(tree.digest(), newline=False).decode("ascii")
+
+
+def is_stated(recorded: str, digest: str) -> bool:
+    """Whether a hash of RECORD is this SHA-256; one that states none can't contradict it."""
+    if digest == OVERSIZED:
+        return False
+    if not recorded.startswith("sha256="):
+        return True
+    encoded = binascii.b2a_base64(bytes.fromhex(digest), newline=False).decode("ascii")
+    return recorded[7:].rstrip("=") == encoded.rstrip("=").replace("+", "-").replace("/", "_")
 
 
 def hash_file(path: str) -> str:

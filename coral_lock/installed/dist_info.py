@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from coral_lock.errors import BrokenDistributionError
+from coral_lock.installed.digest import foreign_bytecode
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import ENTRY_POINT_GROUPS, ENTRY_POINT_PREFIX, is_object_reference
 from coral_lock.record import Record
@@ -17,7 +18,9 @@ from coral_lock.targets.model import MAX_TAGS, tag_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    Rows = dict[str, tuple[str, int | None]]
 
 MAX_ENTRY_POINTS = 1000
 """How many plugins' entry points a distribution may declare."""
@@ -186,29 +189,34 @@ def parse_wheel_tag(text: str, where: str) -> str:
     return tag
 
 
-def read_record(location: Location) -> dict[str, tuple[str, int | None]]:
-    """Return what RECORD lists under the site root, sorted by path.
+def read_record(location: Location) -> tuple[Rows, Rows]:
+    """Return what RECORD lists under the site root, and what it lists elsewhere.
 
     Returns:
         By path relative to the site root, with `/`, the hash and the size in bytes that
-        RECORD states and nobody checked. They are bare tuples, as a start reads hundreds.
+        RECORD states and nobody checked, sorted by path. They are bare tuples, as a start
+        reads hundreds. What is elsewhere are scripts, headers and data.
 
     Raises:
-        BrokenDistributionError: there is no RECORD, it lists nothing, or it lists a path
-            that leaves the site root and comes back.
+        BrokenDistributionError: there is no RECORD, it lists nothing, it lists a path that
+            leaves the site root and comes back, or a file in a `__pycache__` that isn't the
+            bytecode of a listed source.
     """
     text = read_text(location, "RECORD", MAX_RECORD_BYTES) or ""
     if text.count("\n") > MAX_RECORD_ROWS:
         raise _unusable_record(f"RECORD lists more than {MAX_RECORD_ROWS:,} files", location)
-    rows: dict[str, tuple[str, int | None]] = {}
+    rows: Rows = {}
+    outside: Rows = {}
     for path, digest, size in _record_rows(text, location):
+        row = (digest, int(size) if _is_size(size) else None)
         if path.startswith(("/", "\\")) or (".." in path and ".." in path.split("/")):
             _refuse_disguised(path, location)
+            outside[path] = row
             continue
         if "./" in path or "//" in path or path.endswith("/"):
             path = "/".join(part for part in path.split("/") if part not in ("", "."))
-        rows[path] = (digest, int(size) if _is_size(size) else None)
-    problem = _endless_path(rows)
+        rows[path] = row
+    problem = _endless_path(rows) or _endless_path(outside)
     if problem:
         raise _unusable_record(problem, location)
     if f"{location.directory}/METADATA" not in rows:
@@ -218,7 +226,37 @@ def read_record(location: Location) -> dict[str, tuple[str, int | None]]:
             where=os.path.join(location.path, "RECORD"),
             hint="reinstall the distribution from a wheel with pip or uv",
         )
+    for listed in (rows, outside):
+        _refuse_foreign_bytecode(foreign_bytecode(listed), location)
+    return _sorted(rows), _sorted(outside)
+
+
+def listed_outside(record: str, location: Location) -> Rows:
+    """Return only what the text of a RECORD lists outside of the site root.
+
+    Raises:
+        BrokenDistributionError: it lists more than 200,000 such files.
+    """
+    lines = [line for line in record.split("\n") if "../" in line or line[:1] in ("/", "\\")]
+    if len(lines) > MAX_RECORD_ROWS:
+        raise _unusable_record(f"RECORD lists more than {MAX_RECORD_ROWS:,} files", location)
+    return {
+        path: (digest, int(size) if _is_size(size) else None)
+        for path, digest, size in _record_rows("\n".join(lines), location)
+    }
+
+
+def _sorted(rows: Rows) -> Rows:
     return {path: rows[path] for path in sorted(rows)}
+
+
+def _refuse_foreign_bytecode(paths: Sequence[str], location: Location) -> None:
+    if paths:
+        raise _unusable_record(
+            f"RECORD lists `{min(paths)}`, which is in `__pycache__` and isn't the bytecode of "
+            "a listed source",
+            location,
+        )
 
 
 def _endless_path(paths: Collection[str]) -> str | None:
@@ -360,6 +398,27 @@ def parse_entry_points(text: str, where: str) -> tuple[EntryPoint, ...]:
             )
         found[group, name] = EntryPoint(group=group, name=name, value=value)
     return tuple(found[key] for key in sorted(found))
+
+
+def read_commands(location: Location) -> frozenset[str]:
+    """Return the commands for which installers generate a script.
+
+    Raises:
+        BrokenDistributionError: `entry_points.txt` can't be read.
+    """
+    return command_names(read_text(location, "entry_points.txt") or "")
+
+
+def command_names(text: str) -> frozenset[str]:
+    """Return the console and GUI scripts that the text of an `entry_points.txt` declares."""
+    names: set[str] = set()
+    is_wanted = False
+    for line in map(str.strip, text.splitlines() if "_scripts" in text else ()):
+        if line.startswith("[") and line.endswith("]"):
+            is_wanted = line.strip("[]").strip() in ("console_scripts", "gui_scripts")
+        elif is_wanted and "=" in line and not line.startswith("#"):
+            names.add(line.partition("=")[0].strip())
+    return frozenset(names)
 
 
 def is_editable(location: Location) -> bool:

@@ -9,6 +9,7 @@ from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
 from coral_lock.installed.dist_info import (
     is_editable,
     parse_entry_points,
+    read_commands,
     read_entry_points_text,
     read_metadata,
     read_wheel_tag,
@@ -25,8 +26,9 @@ from coral_lock.installed.files import (
 )
 from coral_lock.installed.foreign_lookup import DirectoryFinder
 from coral_lock.installed.module_lookup import find_in_process, import_chain, module_origin
+from coral_lock.installed.outside import is_generated, read_outside, stated_outside
 from coral_lock.installed.site_scan import scan_path
-from coral_lock.inventory import BrokenDistribution, Distribution
+from coral_lock.inventory import BrokenDistribution, Distribution, Outside
 from coral_lock.names import normalized_name
 from coral_lock.safe_read import read_regular_file
 
@@ -185,6 +187,53 @@ class EnvironmentInventory:
             return self._list_files(name).recorded
         except BrokenDistributionError:
             return {}
+
+    def outside(self, name: str) -> Outside:
+        """Return what RECORD states of the scripts, headers and data."""
+        distribution = self._look_up(name)
+        if isinstance(distribution, BrokenDistribution) or distribution.editable:
+            return Outside(stated={}, commands=())
+        try:
+            rows = self._list_files(name).outside
+            commands = self._commands(name)
+        except BrokenDistributionError:
+            return Outside(stated={}, commands=())
+        stated = stated_outside(self._scan.locations(name)[0], rows, name)
+        return Outside(
+            stated={
+                path: digest
+                for path, digest in stated.items()
+                if not is_generated(path, commands, name)
+            },
+            commands=tuple(sorted(commands)),
+        )
+
+    def outside_hashes(self, name: str) -> Mapping[str, str] | None:
+        """Return the hashes of the scripts, headers and data, by path; None if all are absent.
+
+        Raises:
+            BrokenDistributionError: one is absent or isn't what RECORD states.
+        """
+        location = self._scan.locations(name)[0]
+        rows = self._list_files(name).outside
+        found = read_outside(location, rows, self._commands(name), name)
+        if found.are_absent:
+            return None
+        for paths, code, what in (
+            (found.missing, "file-missing", "can't be read, and its RECORD lists it"),
+            (found.changed, "unusable-record", "isn't the file that its RECORD states"),
+        ):
+            if paths:
+                raise BrokenDistributionError(
+                    f"`{paths[0]}` of `{name}` {what}{_and_more(paths)}",
+                    code=code,
+                    where=location.path,
+                    hint=f"reinstall `{name}` from a wheel you trust",
+                )
+        return found.hashes
+
+    def _commands(self, name: str) -> frozenset[str]:
+        return read_commands(self._scan.locations(name)[0])
 
     def python_version(self) -> str:
         """Return the language version of the interpreter, `3.11`."""

@@ -6,10 +6,10 @@ import os
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.installed.digest import (
-    OVERSIZED,
     hash_files,
     is_added_by_installers,
     is_digested,
+    is_stated,
     tree_digest,
 )
 from coral_lock.installed.dist_info import read_record
@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from coral_lock.installed.dist_info import Location
+    from coral_lock.installed.dist_info import Location, Rows
 
 _MAX_STRAYS = 1000
 _MAX_DEPTH = 64
@@ -33,11 +33,13 @@ class InstalledFiles(Record):
         recorded: the paths that belong to the digest, sorted, each with the hash that
             RECORD states for it, which nobody checked.
         sizes: the sizes in bytes that RECORD states, likewise.
+        outside: what RECORD lists elsewhere, with hash and size.
     """
 
     root: str
     recorded: Mapping[str, str]
     sizes: Mapping[str, int]
+    outside: Rows
 
     def locate(self, path: str) -> str:
         """Return the absolute path of one of the files."""
@@ -98,11 +100,12 @@ def list_files(location: Location) -> InstalledFiles:
     Raises:
         BrokenDistributionError: RECORD can't be used.
     """
-    rows = read_record(location)
+    rows, outside = read_record(location)
     return InstalledFiles(
         root=location.root,
         recorded={path: digest for path, (digest, _) in rows.items() if is_digested(path)},
         sizes={path: size for path, (_, size) in rows.items() if size is not None},
+        outside=outside,
     )
 
 
@@ -114,7 +117,7 @@ def refuse_links(location: Location, files: InstalledFiles) -> None:
     Raises:
         BrokenDistributionError: a file, or a directory above it in the site root, is a link.
     """
-    paths = {*files.recorded, f"{location.directory}/RECORD"}
+    paths = {*files.recorded, *files.outside, f"{location.directory}/RECORD"}
     for place in sorted(_with_parents(paths)):
         if os.path.islink(files.locate(place)):
             raise BrokenDistributionError(
@@ -177,9 +180,9 @@ def _digest(
             missing.append(path)
             continue
         found[path] = digest
-        if not _states(stated, digest):
+        if not is_stated(stated, digest):
             own = stated_hash(stated)
-            if own and any(_states(other, digest) for other in twins.get(place, ()) if other):
+            if own and any(is_stated(other, digest) for other in twins.get(place, ()) if other):
                 found[path] = own
             else:
                 changed.append(path)
@@ -203,18 +206,6 @@ def stated_hash(recorded: str) -> str | None:
     except ValueError:
         return None
     return digest.hex() if len(digest) == 32 else None
-
-
-def _states(recorded: str, digest: str) -> bool:
-    """Whether a hash of RECORD is this SHA-256; one that states none can't contradict it."""
-    if digest == OVERSIZED:
-        return False
-    if not recorded.startswith("sha256="):
-        return True
-    from binascii import b2a_base64
-
-    encoded = b2a_base64(bytes.fromhex(digest), newline=False).decode("ascii")
-    return recorded[7:].rstrip("=") == encoded.rstrip("=").replace("+", "-").replace("/", "_")
 
 
 def find_strays(files: InstalledFiles) -> tuple[str, ...]:
@@ -275,7 +266,7 @@ def _walk(root: str, top: str) -> Iterator[str]:
         for entry in entries:
             path = f"{directory}/{entry.name}"
             if not entry.is_dir(follow_symlinks=False):
-                if not (is_cache and ".pyc" in entry.name):
+                if not (is_cache and _is_bytecode(entry.name)):
                     yield path
             elif path.count("/") >= _MAX_DEPTH or is_cache:
                 yield path
@@ -283,12 +274,21 @@ def _walk(root: str, top: str) -> Iterator[str]:
                 waiting.append(path)
 
 
+def _is_bytecode(name: str) -> bool:
+    """Whether a file is named as Python names bytecode, or the file that is to become it.
+
+    One without the interpreter's tag, `name.pyc`, could be imported itself (PEP 3147).
+    """
+    stem, suffix, _ = name.partition(".pyc")
+    return bool(suffix) and "." in stem
+
+
 def claimed_paths(locations: Sequence[Location]) -> frozenset[str]:
     """Return the paths that the RECORDs of a distribution list; none for one that is broken."""
     paths: set[str] = set()
     for location in locations:
         try:
-            paths.update(read_record(location))
+            paths.update(read_record(location)[0])
         except BrokenDistributionError:
             continue
     return frozenset(paths)

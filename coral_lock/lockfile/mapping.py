@@ -109,8 +109,12 @@ def distribution_to_mapping(distribution: LockedDistribution) -> dict[str, Value
     mapping: dict[str, Value] = {
         "version": distribution.version,
         "digests": dict(sorted(distribution.digests.items())),
-        "requires": list(distribution.requires),
     }
+    if distribution.data_digests is not None:
+        mapping["data_digests"] = dict(sorted(distribution.data_digests.items()))
+    if distribution.accepted:
+        mapping["accepted"] = list(distribution.accepted)
+    mapping["requires"] = list(distribution.requires)
     if distribution.target_requires:
         mapping["target_requires"] = {
             target: list(names) for target, names in sorted(distribution.target_requires.items())
@@ -251,12 +255,21 @@ def _distribution(name: str, fields: _Fields) -> LockedDistribution:
         name=name,
         version=fields.text("version"),
         digests={tag: digests.text(tag) for tag in digests.names()},
+        data_digests=_data_digests(fields),
+        accepted=fields.texts("accepted") if fields.has("accepted") else (),
         requires=fields.texts("requires"),
         target_requires=_target_requires(fields),
         targets=fields.texts("targets") if fields.has("targets") else (),
     )
     fields.refuse_others()
     return distribution
+
+
+def _data_digests(fields: _Fields) -> dict[str, str] | None:
+    if not fields.has("data_digests"):
+        return None
+    digests = fields.part("data_digests")
+    return {tag: digests.text(tag) for tag in digests.names()}
 
 
 def _target_reasons(fields: _Fields) -> dict[str, str]:

@@ -16,6 +16,7 @@ from coral_lock.names import (
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.overrides import OVERRIDE_SECTIONS
 from coral_lock.record import Record
+from coral_lock.reserved import ACCEPTABLE
 from coral_lock.targets.model import MAX_TAGS, tag_count
 
 TYPE_CHECKING = False
@@ -116,7 +117,10 @@ class ExcludedPlugin(Record):
 class LockedDistribution(Record):
     """A distribution, the digest of its files by wheel tag, and the names it requires.
 
-    No digest at all stands for an editable install, whose bytes aren't fixed. `targets`
+    No digest at all stands for an editable install, whose bytes aren't fixed.
+    `data_digests` are those of its scripts, headers and data, by the wheel tags that have
+    any; None if none has, and empty where other distributions overwrite them. `accepted`
+    are the codes of the findings that the descriptor accepts from it, sorted. `targets`
     are the targets that need it; none stands for all. `requires` holds for each of those,
     and `target_requires` are the names, by target, that only some of them require.
     """
@@ -124,6 +128,8 @@ class LockedDistribution(Record):
     name: str
     version: str
     digests: Mapping[str, str]
+    data_digests: Mapping[str, str] | None = None
+    accepted: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     target_requires: Mapping[str, tuple[str, ...]] = {}
     targets: tuple[str, ...] = ()
@@ -264,10 +270,18 @@ def _check_distribution(distribution: LockedDistribution, distributions: Iterabl
                 f"a wheel tag stands for at most {MAX_TAGS} tags",
                 path=join_path(f"{place}.digests", tag),
             )
-        if not is_digest(digest):
+        _require_digest("t1:", digest, join_path(f"{place}.digests", tag))
+    for tag, digest in (distribution.data_digests or {}).items():
+        path = join_path(f"{place}.data_digests", tag)
+        if tag not in distribution.digests:
+            raise InvalidLockError("there is no digest for this wheel tag", path=path)
+        _require_digest("d1:", digest, path)
+    if list(distribution.accepted) != sorted(set(distribution.accepted)):
+        raise InvalidLockError("must be sorted and unique", path=f"{place}.accepted")
+    for code in distribution.accepted:
+        if code not in ACCEPTABLE:
             raise InvalidLockError(
-                f"a digest is `t1:` and 44 characters of base64, not `{digest}`",
-                path=join_path(f"{place}.digests", tag),
+                f"`{code}` isn't a finding that can be accepted", path=f"{place}.accepted"
             )
     if list(distribution.requires) != sorted(set(distribution.requires)):
         raise InvalidLockError(
@@ -287,14 +301,21 @@ def _check_distribution(distribution: LockedDistribution, distributions: Iterabl
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
-def is_digest(value: str) -> bool:
-    """Whether `value` is a `t1` digest: `t1:` and the base64 of 32 bytes."""
+def is_digest(value: str, prefix: str = "t1:") -> bool:
+    """Whether `value` is a digest: its prefix, `t1:` or `d1:`, and the base64 of 32 bytes."""
     return (
         len(value) == 47
-        and value.startswith("t1:")
+        and value.startswith(prefix)
         and value.endswith("=")
         and _BASE64.issuperset(value[3:-1])
     )
+
+
+def _require_digest(prefix: str, value: str, place: str) -> None:
+    if not is_digest(value, prefix):
+        raise InvalidLockError(
+            f"a digest is `{prefix}` and 44 characters of base64, not `{value}`", path=place
+        )
 
 
 def _require_plugin_id(identifier: str, place: str) -> None:

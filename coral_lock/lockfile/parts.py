@@ -78,12 +78,24 @@ def _excluded_part(
 
 def _distribution_part(distribution: LockedDistribution, target: Target) -> LockedDistribution:
     own = distribution.target_requires.get(target.name, ())
+    digests = {tag: each for tag, each in distribution.digests.items() if fits(tag, target)}
     return distribution.replace(
-        digests={tag: each for tag, each in distribution.digests.items() if fits(tag, target)},
+        digests=digests,
+        data_digests=_data_digests_for(distribution, digests),
         targets=(),
         requires=tuple(sorted((*distribution.requires, *own))),
         target_requires={},
     )
+
+
+def _data_digests_for(
+    distribution: LockedDistribution, tags: Collection[str]
+) -> dict[str, str] | None:
+    """Return those of the scripts, headers and data of these wheels; None if they have none."""
+    everywhere = distribution.data_digests
+    if not everywhere:
+        return None if everywhere is None else {}
+    return {tag: digest for tag, digest in everywhere.items() if tag in tags} or None
 
 
 def narrowed_digests(part: Lock, derived: Lock) -> Lock:
@@ -92,22 +104,36 @@ def narrowed_digests(part: Lock, derived: Lock) -> Lock:
     A machine has one wheel of each distribution, and several may fit its target. Where the
     part has every wheel tag that the derived lock has for a distribution, those tags remain
     of it; elsewhere, and where the derived lock has no digest at all, the distribution is
-    left as it is, so that the two locks differ.
+    left as it is, so that the two locks differ. Scripts, headers and data that the part
+    doesn't pin may be pinned on a machine where no other distribution overwrites them.
 
     Args:
         part: what a lock says of the machine's target.
         derived: the lock that was derived on the machine.
     """
-    tags = {each.name: each.digests.keys() for each in derived.distributions}
+    known = {each.name: each for each in derived.distributions}
     return part.replace(
         distributions=tuple(
-            _narrowed(distribution, tags.get(distribution.name, ()))
+            _narrowed(distribution, known[distribution.name])
+            if distribution.name in known
+            else distribution
             for distribution in part.distributions
         )
     )
 
 
-def _narrowed(distribution: LockedDistribution, tags: Collection[str]) -> LockedDistribution:
+def _narrowed(distribution: LockedDistribution, derived: LockedDistribution) -> LockedDistribution:
+    narrowed = with_tags(distribution, derived.digests)
+    if narrowed.data_digests == {} and narrowed.digests.keys() == derived.digests.keys():
+        return narrowed.replace(data_digests=derived.data_digests)
+    return narrowed
+
+
+def with_tags(distribution: LockedDistribution, tags: Collection[str]) -> LockedDistribution:
+    """Return a distribution with the digests of these wheel tags only, if it has all of them."""
     if not tags or not distribution.digests.keys() >= set(tags):
         return distribution
-    return distribution.replace(digests={tag: distribution.digests[tag] for tag in sorted(tags)})
+    return distribution.replace(
+        digests={tag: distribution.digests[tag] for tag in sorted(tags)},
+        data_digests=_data_digests_for(distribution, tags),
+    )

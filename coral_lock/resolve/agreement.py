@@ -107,6 +107,17 @@ def _distribution_conflicts(found: Mapping[str, LockedDistribution]) -> Iterator
             hint=_ONE_VERSION,
         )
         return
+    accepted = _disagreement({target: list(each.accepted) for target, each in found.items()})
+    if accepted:
+        yield Finding(
+            code="conflict",
+            severity=ERROR,
+            subject=some.name,
+            summary=f"the targets accept different findings about {name}",
+            expected="the same for every target",
+            found=accepted,
+            hint="lock all targets with one descriptor",
+        )
     unpinned = [literal(target) for target, each in found.items() if not each.digests]
     if unpinned and len(unpinned) < len(found):
         yield Finding(
@@ -119,8 +130,10 @@ def _distribution_conflicts(found: Mapping[str, LockedDistribution]) -> Iterator
             hint="install it from a wheel",
         )
     for tag in sorted({tag for each in found.values() for tag in each.digests}):
-        digests = _disagreement(
-            {target: each.digests[tag] for target, each in found.items() if tag in each.digests}
+        those = {target: each for target, each in found.items() if tag in each.digests}
+        digests = _disagreement({target: each.digests[tag] for target, each in those.items()})
+        digests = digests or _disagreement(
+            {target: (each.data_digests or {}).get(tag) for target, each in those.items()}
         )
         if digests:
             yield Finding(

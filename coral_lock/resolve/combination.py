@@ -12,7 +12,7 @@ from coral_lock.resolve.relations import cycle_finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.targets.model import Target
@@ -136,7 +136,16 @@ def _distribution(
     }
     return every[0].replace(
         digests={tag: digest for each in every for tag, digest in each.digests.items()},
+        data_digests=_data_digests(every),
         requires=tuple(sorted(shared)),
         target_requires={target: names for target, names in further.items() if names},
         targets=targets,
     )
+
+
+def _data_digests(every: Sequence[LockedDistribution]) -> dict[str, str] | None:
+    """Return those of all targets; none where those of one can't be told."""
+    known = [each.data_digests for each in every if each.data_digests is not None]
+    if not known:
+        return None
+    return {tag: digest for each in known for tag, digest in each.items()} if all(known) else {}

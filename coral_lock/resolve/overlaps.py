@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from coral_lock.finding import ERROR, WARNING, Finding
+from coral_lock.installed.outside import HEADERS, SCRIPTS
 from coral_lock.wheels.overlaps import MAX_OVERLAPS, overlaps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from coral_lock.inventory import Inventory
     from coral_lock.wheels.overlaps import Overlap
 
 _MAX_NAMED = 5
+_LAST_WINS = "the last one installed wins, and a start accepts what either of them lists"
+_NOBODY_KNOWS = "which file is there depends on the order in which they are installed"
+_WITHOUT_DIGEST = ", so that neither is locked with a digest"
+_UNPINNED = ", so that the scripts, headers and data of neither are pinned"
 
 
 def overlapping(
@@ -31,15 +36,14 @@ def overlapping(
         needed: those that plugins need.
         inventory: what their RECORDs state.
     """
-    pairs: dict[tuple[str, str], list[Overlap]] = {}
-    for overlap in overlaps({name: inventory.stated_files(name) for name in names}):
-        pairs.setdefault((overlap.first, overlap.second), []).append(overlap)
     findings = []
     unpinned: set[str] = set()
+    pairs = _pairs({name: inventory.stated_files(name) for name in names})
     for pair in sorted(pairs):
         unsettled = [each for each in pairs[pair] if not _is_settled(each)]
         is_error = bool(unsettled) and not set(needed).isdisjoint(pair)
-        findings.append(_finding(unsettled or pairs[pair], bool(unsettled), is_error))
+        reason = _NOBODY_KNOWS + ("" if is_error else _WITHOUT_DIGEST) if unsettled else _LAST_WINS
+        findings.append(_finding(unsettled or pairs[pair], reason, is_error))
         if unsettled and not is_error:
             unpinned.update(pair)
     return tuple(findings), frozenset(unpinned)
@@ -49,7 +53,43 @@ def _is_settled(overlap: Overlap) -> bool:
     return overlap.path == overlap.second_path and ".dist-info/" not in overlap.path
 
 
-def _finding(found: list[Overlap], is_unsettled: bool, is_error: bool) -> Finding:
+def overlapping_outside(
+    stated: Mapping[str, Mapping[str, str]], needed: Collection[str]
+) -> tuple[tuple[Finding, ...], frozenset[str]]:
+    """Return the same for scripts and data; headers are in a directory of the distribution's own.
+
+    It is an error only where a script is overwritten and a plugin needs one of the two: many
+    a project puts its licence, say, where others do.
+
+    Args:
+        stated: by distribution what its RECORD states of these files, by path.
+        needed: the distributions that plugins need.
+    """
+    findings = []
+    unpinned: set[str] = set()
+    pairs = _pairs(
+        {
+            name: {path: each for path, each in files.items() if not path.startswith(HEADERS)}
+            for name, files in stated.items()
+        }
+    )
+    for pair, found in sorted(pairs.items()):
+        has_scripts = any(overlap.path.startswith(SCRIPTS) for overlap in found)
+        is_error = has_scripts and not set(needed).isdisjoint(pair)
+        findings.append(_finding(found, _NOBODY_KNOWS + ("" if is_error else _UNPINNED), is_error))
+        if not is_error:
+            unpinned.update(pair)
+    return tuple(findings), frozenset(unpinned)
+
+
+def _pairs(files: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], list[Overlap]]:
+    pairs: dict[tuple[str, str], list[Overlap]] = {}
+    for overlap in overlaps(files):
+        pairs.setdefault((overlap.first, overlap.second), []).append(overlap)
+    return pairs
+
+
+def _finding(found: list[Overlap], reason: str, is_error: bool) -> Finding:
     first, second = found[0].first, found[0].second
     paths = ", ".join(map(_named, found[:_MAX_NAMED]))
     more = len(found) - _MAX_NAMED
@@ -63,13 +103,7 @@ def _finding(found: list[Overlap], is_unsettled: bool, is_error: bool) -> Findin
         expected="each file in one distribution",
         found=f"{at_least}{len(found)} in both",
         where=found[0].path,
-        hint="install only one of the two, or report it upstream: "
-        + (
-            "the last one installed wins, and a start accepts what either of them lists"
-            if not is_unsettled
-            else "which file is there depends on the order in which they are installed"
-            + ("" if is_error else ", so that neither is locked with a digest")
-        ),
+        hint=f"install only one of the two, or report it upstream: {reason}",
     )
 
 

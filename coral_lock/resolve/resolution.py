@@ -19,6 +19,7 @@ from coral_lock.resolve.closure import NOT_PEP_508, closure_of
 from coral_lock.resolve.discovery import NO_EXEC, discover
 from coral_lock.resolve.hosts import broken_finding, find_host
 from coral_lock.resolve.overlaps import overlapping
+from coral_lock.resolve.placement import misplaced, pinned_outside
 from coral_lock.resolve.relations import activated_after, cycle_finding
 from coral_lock.resolve.selection import Selection, is_unoffered, select
 
@@ -168,6 +169,8 @@ def resolve(
     needed = frozenset(surveyed.needed.edges)
     distributions = _distributions(edges, needed, inventory, allow_editable, findings, reporter)
     reporter.finished()
+    providers = {plugin.distribution.name for plugin in surveyed.selection.selected()}
+    findings.extend(misplaced(distributions, providers, descriptor.accepted, inventory))
     if has_errors(findings):
         return Resolution(lock=None, findings=sorted_findings(findings))
     try:
@@ -176,7 +179,10 @@ def resolve(
             host=surveyed.host,
             plugins=locked_plugins(surveyed.selection.decisions, descriptor),
             excluded=_excluded(surveyed.selection.decisions),
-            distributions=distributions,
+            distributions=tuple(
+                each.replace(accepted=descriptor.accepted.get(each.name, ()))
+                for each in distributions
+            ),
         )
     except InvalidLockError as error:
         findings.append(_invalid_lock_finding(error))
@@ -253,6 +259,7 @@ def _distributions(
     outcomes = dict(inventory.digests(names, reporter))
     overlaps, unpinned = overlapping(names, needed, inventory)
     findings.extend(overlaps)
+    data_digests = pinned_outside(wanted, outcomes, needed, inventory, findings)
     for distribution in wanted:
         name = distribution.name
         digests = {} if name in unpinned else outcomes[name]
@@ -262,7 +269,11 @@ def _distributions(
             continue
         locked.append(
             LockedDistribution(
-                name=name, version=distribution.version, digests=digests, requires=edges[name]
+                name=name,
+                version=distribution.version,
+                digests=digests,
+                data_digests=data_digests[name] if digests else None,
+                requires=edges[name],
             )
         )
     return tuple(locked)

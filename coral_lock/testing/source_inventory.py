@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from coral_lock.installed.module_lookup import module_origin
-from coral_lock.inventory import Distribution
+from coral_lock.inventory import Distribution, Outside
 from coral_lock.safe_read import read_regular_file
 
 TYPE_CHECKING = False
@@ -74,6 +74,14 @@ class SourceInventory:
 
     def stated_files(self, name: str) -> Mapping[str, str]:
         return {} if name == UNDER_TEST else self._environment.stated_files(name)
+
+    def outside(self, name: str) -> Outside:
+        if name == UNDER_TEST:
+            return Outside(stated={}, commands=())
+        return self._environment.outside(name)
+
+    def outside_hashes(self, name: str) -> Mapping[str, str] | None:
+        return {} if name == UNDER_TEST else self._environment.outside_hashes(name)
 
     def python_version(self) -> str:
         return self._environment.python_version()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from coral_lock.canonical_json import join_path
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.names import normalized_name
+from coral_lock.reserved import reserved_findings
+from coral_lock.verification.data_findings import data_findings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ def findings_of(lock: Lock, machine: MachineState) -> tuple[Finding, ...]:
     findings.extend(_host_module_findings(lock, machine))
     hosts = {package.distribution for package in lock.host.packages()}
     names = frozenset(machine.distributions)
-    must_be_pinned = () if machine.integrity == "metadata" else lock.plugin_distributions()
+    providers = lock.plugin_distributions()
+    must_be_pinned = () if machine.integrity == "metadata" else providers
     for distribution in lock.distributions:
         name = distribution.name
         state = machine.distributions[name]
@@ -36,6 +39,15 @@ def findings_of(lock: Lock, machine: MachineState) -> tuple[Finding, ...]:
             _distribution_findings(distribution, state, name in hosts, name in must_be_pinned)
         )
         findings.extend(_requires_findings(distribution, state, names))
+        if state.placed is not None:
+            findings.extend(
+                reserved_findings(
+                    name,
+                    state.placed,
+                    provides_plugins=name in providers,
+                    accepted=distribution.accepted,
+                )
+            )
     for name in sorted(machine.root_targets):
         findings.extend(_root_findings(name, machine.root_targets[name]))
     declared: dict[tuple[str, str], frozenset[str]] = {}
@@ -210,6 +222,7 @@ def _distribution_findings(
         )
     else:
         yield from _byte_findings(locked, state, finding)
+        yield from data_findings(locked, state)
 
 
 def _byte_findings(

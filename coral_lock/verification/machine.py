@@ -15,7 +15,9 @@ from coral_lock.installed.dist_info import (
     MAX_RECORD_BYTES,
     MAX_RECORD_ROWS,
     is_editable,
+    listed_outside,
     project_directory,
+    read_commands,
     read_entry_points,
     read_metadata,
     read_text,
@@ -35,18 +37,21 @@ from coral_lock.installed.proof import proved_hashes
 from coral_lock.installed.site_scan import scan_path
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, normalized_name
 from coral_lock.record import Record
+from coral_lock.reserved import placed
 from coral_lock.verification.targets import Targets, listed_targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from coral_lock.installed.dist_info import Location
+    from coral_lock.installed.dist_info import Location, Rows
     from coral_lock.installed.files import FilesDigest, InstalledFiles
     from coral_lock.installed.module_lookup import Find
+    from coral_lock.installed.outside import OutsideFiles
     from coral_lock.installed.site_scan import Scan
     from coral_lock.inventory import EntryPoint
     from coral_lock.lockfile.model import Lock, LockedDistribution
+    from coral_lock.reserved import Placed
     from coral_lock.verification.subject import Subject
     from coral_lock.verification.targets import TargetState
 
@@ -64,9 +69,11 @@ class InstalledState(Record):
     `locations` is empty where it isn't installed. `broken` is why its metadata can't be
     used; `requires` are the `Requires-Dist` values of METADATA, and `lacking` those of
     which nothing is installed, where no digest pins METADATA. `is_proved` says that the
-    list of its files has the digest of the lock. `files` is None where no file was hashed,
-    `tag` where nobody needs it. `strays` are unlisted files in its directories; of those,
-    `claimed` are what the RECORD of a distribution lists that nobody proved.
+    list of its files has the digest of the lock. `placed` is where it puts files, None where
+    there is no list of them. `files` is None where no file was hashed,
+    `outside` where no script, header or data file was, `tag` where nobody needs it.
+    `strays` are unlisted files in its directories; of those, `claimed` are what the RECORD
+    of a distribution lists that nobody proved.
     """
 
     locations: tuple[str, ...] = ()
@@ -76,8 +83,10 @@ class InstalledState(Record):
     entry_points: tuple[EntryPoint, ...] = ()
     lacking: tuple[str, ...] = ()
     is_proved: bool = False
+    placed: Placed | None = None
     tag: str | None = None
     files: FilesDigest | None = None
+    outside: OutsideFiles | None = None
     strays: tuple[str, ...] = ()
     claimed: tuple[str, ...] = ()
     broken: BrokenDistributionError | None = None
@@ -155,6 +164,8 @@ def observe(
     else:
         look.prove(lock.distributions)
         look.hash(plugin_distributions if integrity == IMPORTS else look.listed_names())
+        look.hash_outside(lock.distributions)
+    look.place(plugin_distributions if is_start else look.listed_names())
     is_by_list = is_start and integrity != METADATA
     if not is_by_list:
         look.find_strays()
@@ -190,6 +201,7 @@ class _Look:
         self.states: dict[str, InstalledState] = {}
         self.files: dict[str, InstalledFiles] = {}
         self.lists: dict[str, ProvedList] = {}
+        self._outside: dict[str, Rows] = {}
         self._scan = scan
         self._is_image = is_image
 
@@ -226,6 +238,7 @@ class _Look:
             location = self._scan.locations(name)[0]
             try:
                 record = read_text(location, "RECORD", MAX_RECORD_BYTES) or ""
+                self._outside[name] = listed_outside(record, location)
             except BrokenDistributionError as error:
                 self.states[name] = self.states[name].replace(broken=error)
                 continue
@@ -285,6 +298,48 @@ class _Look:
             self.states[name] = self.states[name].replace(
                 files=compared(proved.hashes, hashes, roots[proved.root].accepts)
             )
+
+    def place(self, named: Collection[str]) -> None:
+        """Note where distributions put files: beside the site root, and for some in it.
+
+        Args:
+            named: those of which the names in the site root are looked at.
+        """
+        for name in sorted(self.listed_names()):
+            files = self.files.get(name)
+            rows = self._outside.get(name, {}) if files is None else files.outside
+            if not rows and name not in named:
+                continue
+            paths: Iterable[str] = ()
+            if name in named:
+                paths = self.lists[name].hashes if files is None else files.recorded
+            outside: Iterable[str] = ()
+            if rows:
+                from coral_lock.installed.outside import stated_outside
+
+                outside = stated_outside(self._scan.locations(name)[0], rows, name)
+            self.states[name] = self.states[name].replace(placed=placed(paths, outside))
+
+    def hash_outside(self, distributions: Iterable[LockedDistribution]) -> None:
+        """Hash the scripts, headers and data of those whose other files were hashed."""
+        for distribution in distributions:
+            name = distribution.name
+            state, files = self.states[name], self.files.get(name)
+            if files is None or state.files is None:
+                continue
+            if not files.outside and distribution.data_digests is None:
+                continue
+            # Few distributions have such files, so that most starts don't pay for the import.
+            from coral_lock.installed.outside import read_outside
+
+            location = self._scan.locations(name)[0]
+            try:
+                self.states[name] = state.replace(
+                    tag=state.tag or read_wheel_tag(location),
+                    outside=read_outside(location, files.outside, read_commands(location), name),
+                )
+            except BrokenDistributionError as error:
+                self.states[name] = state.replace(broken=error)
 
     def find_strays(self) -> None:
         """Find what lies in the directories of distributions whose files were hashed.

@@ -9,8 +9,9 @@ It has two levels, and may be deleted at any time; a command never fails for its
 
 An entry is UTF-8 text, one value a line: the wheel's SHA-256, its tag and its `t1` digest;
 the name of its dist-info directory; name, version and `Requires-Python` as METADATA states
-them; how many requirements, plugin entry points and files follow; these requirements; for
-each entry point `<group> <value> <name>`; for each file `<SHA-256>  <path>`, sorted by path.
+them; how many requirements, plugin entry points, files, files outside of the site root and
+commands follow; these requirements; for each entry point `<group> <value> <name>`; for each
+file `<SHA-256>  <path>`, sorted by path, and likewise outside; the names of the commands.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from coral_lock.wheels.metadata import WheelFacts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 MAX_ENTRY_BYTES = 32 << 20
 
@@ -35,6 +36,7 @@ _HEX = re.compile("[0-9a-f]*")
 _HASH_LENGTH = 64
 _PATH_START = _HASH_LENGTH + 2
 _FIXED_LINES = 8
+_COUNTS = 5
 
 
 class KnownWheel(Record):
@@ -45,7 +47,7 @@ class KnownWheel(Record):
 
 
 class WheelCache:
-    """A cache in the directory `coral-lock/wheels/v3`, made with mode 0700 if absent.
+    """A cache in the directory `coral-lock/wheels/v4`, made with mode 0700 if absent.
 
     Args:
         base: the directory in which it lies, `default_cache_base()` by default.
@@ -81,7 +83,13 @@ class WheelCache:
 
 def _write(known: KnownWheel, sha256: str) -> str:
     facts, contents = known.facts, known.contents
-    counts = (len(facts.requires), len(facts.entry_points), len(contents.files))
+    counts = (
+        len(facts.requires),
+        len(facts.entry_points),
+        len(contents.files),
+        len(contents.outside),
+        len(contents.commands),
+    )
     lines = [
         sha256,
         contents.tag,
@@ -94,6 +102,8 @@ def _write(known: KnownWheel, sha256: str) -> str:
         *facts.requires,
         *(f"{each.group} {each.value} {each.name}" for each in facts.entry_points),
         *(f"{digest}  {path}" for path, digest in sorted(contents.files.items())),
+        *(f"{digest}  {path}" for path, digest in sorted(contents.outside.items())),
+        *contents.commands,
     ]
     return "\n".join(lines) + "\n"
 
@@ -106,25 +116,33 @@ def _parse(text: str, sha256: str) -> KnownWheel | None:
     del lines[-1]
     _, tag, digest, dist_info, name, version, requires_python, stated = lines[:_FIXED_LINES]
     counts = [int(count) for count in stated.split(" ") if _is_count(count)]
-    if len(counts) != 3 or sum(counts) != len(lines) - _FIXED_LINES or not _is_digest(digest):
+    if len(counts) != _COUNTS or sum(counts) != len(lines) - _FIXED_LINES or not _is_digest(digest):
         return None
-    points_start = _FIXED_LINES + counts[0]
-    files_start = points_start + counts[1]
-    entry_points = _entry_points(lines[points_start:files_start])
-    files = _files(lines[files_start:])
-    if entry_points is None or files is None:
+    requires, points, site, other, commands = _parts(lines[_FIXED_LINES:], counts)
+    entry_points, files, outside = _entry_points(points), _files(site), _files(other)
+    if entry_points is None or files is None or outside is None:
         return None
     return KnownWheel(
         facts=WheelFacts(
             dist_info=dist_info,
             name=name,
             version=version,
-            requires=tuple(lines[_FIXED_LINES:points_start]),
+            requires=tuple(requires),
             entry_points=entry_points,
             requires_python=requires_python or None,
         ),
-        contents=WheelContents(tag=tag, digest=digest, files=files),
+        contents=WheelContents(
+            tag=tag, digest=digest, files=files, outside=outside, commands=tuple(commands)
+        ),
     )
+
+
+def _parts(lines: Sequence[str], counts: Sequence[int]) -> Iterator[Sequence[str]]:
+    """Yield as many of the lines as each count says."""
+    start = 0
+    for count in counts:
+        yield lines[start : start + count]
+        start += count
 
 
 def _entry_points(lines: Iterable[str]) -> tuple[EntryPoint, ...] | None:

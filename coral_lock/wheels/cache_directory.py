@@ -13,7 +13,7 @@ import stat
 
 from coral_lock.safe_read import read_regular_file
 
-_LEVELS = ("coral-lock", "wheels", "v3")
+_LEVELS = ("coral-lock", "wheels", "v4")
 """The last one stands for the form of what is kept, and for what makes a wheel sound."""
 
 
@@ -24,7 +24,7 @@ def default_cache_base() -> str:
 
 
 class CacheDirectory:
-    """The directory `coral-lock/wheels/v3`, made with mode 0700 if absent.
+    """The directory `coral-lock/wheels/v4`, made with mode 0700 if absent.
 
     Args:
         base: the directory in which it lies, `default_cache_base()` by default.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
-from coral_lock.inventory import BrokenDistribution
+from coral_lock.inventory import BrokenDistribution, Outside
 from coral_lock.reporter import Reporter
 from coral_lock.wheels.hashing import in_threads
 
@@ -88,6 +88,21 @@ class WheelhouseInventory:
         """Return the hashes of a wheel's files, which its RECORD states truly."""
         contents = self._contents(name)
         return {} if isinstance(contents, BrokenDistributionError) else contents.files
+
+    def outside(self, name: str) -> Outside:
+        """Return what a wheel puts outside of the site root."""
+        contents = self._contents(name)
+        if isinstance(contents, BrokenDistributionError):
+            return Outside(stated={}, commands=())
+        return Outside(stated=contents.outside, commands=contents.commands)
+
+    def outside_hashes(self, name: str) -> Mapping[str, str]:
+        """Return the hashes of the scripts, headers and data.
+
+        Raises:
+            BrokenDistributionError: the wheel can't be used.
+        """
+        return self._wheelhouse.contents(self._wheels[name]).outside
 
     def wheel(self, name: str) -> WheelFile:
         """Return a distribution's wheel as a file, with the SHA-256 of all of it.

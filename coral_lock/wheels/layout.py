@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from packaging.version import InvalidVersion, Version
 
+from coral_lock.installed.digest import foreign_bytecode
 from coral_lock.names import normalized_name
 from coral_lock.printable import quoted
 from coral_lock.record import Record
@@ -58,8 +59,9 @@ def lay_out(entries: Sequence[Entry], wheel: HouseWheel) -> Layout:
 
     Raises:
         BrokenDistributionError: a member has a name that leads elsewhere than it says, or
-            isn't portable; two members come to lie in one place; there isn't just one
-            dist-info directory, or it isn't that of the file name.
+            isn't portable; two members come to lie in one place, or one in a `__pycache__`
+            whose source isn't there; there isn't just one dist-info directory, or it isn't
+            that of the file name.
     """
     names = [entry.name for entry in entries]
     if not _are_plainly_sound(names):
@@ -88,6 +90,12 @@ def lay_out(entries: Sequence[Entry], wheel: HouseWheel) -> Layout:
             site_paths[name] = site_path
         places.append(site_path or name)
     _refuse_collisions(names, places, wheel)
+    for place in sorted(foreign_bytecode({place for place in places if not place.endswith("/")})):
+        raise malformed_member(
+            wheel.path,
+            names[places.index(place)],
+            "is in `__pycache__` and isn't the bytecode of a source in the wheel",
+        )
     return Layout(dist_info=dist_info, site_paths=site_paths)
 
 

@@ -583,7 +583,7 @@ def test_a_wheel_is_never_run(work: WorkingDirectory, house: Path, words: tuple[
 
 def cache_entries(work: WorkingDirectory) -> dict[str, Path]:
     """The entries of the cache, by the SHA-256 of their wheels."""
-    directory = work.cache / "coral-lock" / "wheels" / "v3"
+    directory = work.cache / "coral-lock" / "wheels" / "v4"
     return {path.name: path for path in directory.iterdir() if path.name != FILE_NAME}
 
 

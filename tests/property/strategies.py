@@ -18,6 +18,7 @@ from coral_lock.lockfile.model import (
 )
 from coral_lock.names import GROUPS, INFERENCE_DISTRIBUTIONS, is_plugin_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
+from coral_lock.reserved import ACCEPTABLE
 from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import fits
 
@@ -143,6 +144,15 @@ def fitting_digests(draw: st.DrawFn, needing: Sequence[Target]) -> dict[str, str
     return {tag: draw(digests) for tag in sorted(chosen)}
 
 
+def data_digests_of(tags: Sequence[str]) -> st.SearchStrategy[dict[str, str] | None]:
+    """Those of some of the wheels, none at all, or none that can be told."""
+    if not tags:
+        return st.none()
+    values = digests.map(lambda digest: f"d1:{digest.removeprefix('t1:')}")
+    pinned = st.dictionaries(st.sampled_from(tags), values, min_size=1)
+    return st.one_of(st.none(), st.just({}), pinned)
+
+
 @st.composite
 def distributions(
     draw: st.DrawFn,
@@ -161,14 +171,17 @@ def distributions(
         for names in edges.values():
             names.add(other)
     shared = set.intersection(*edges.values())
+    own_digests = draw(
+        fitting_digests([target for target in chosen if target.name in scope])
+        if chosen
+        else st.dictionaries(tags, digests, max_size=3)
+    )
     return LockedDistribution(
         name=name,
         version=draw(versions),
-        digests=draw(
-            fitting_digests([target for target in chosen if target.name in scope])
-            if chosen
-            else st.dictionaries(tags, digests, max_size=3)
-        ),
+        digests=own_digests,
+        data_digests=draw(data_digests_of(sorted(own_digests))),
+        accepted=tuple(draw(subsets(ACCEPTABLE))),
         requires=tuple(sorted(shared)),
         target_requires={
             target: tuple(sorted(names - shared))

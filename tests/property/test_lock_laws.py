@@ -194,19 +194,21 @@ def applied(changes: tuple[Change, ...], lock: Lock) -> Lock:
         if change.moved_from is not None:
             del _at(document, change.moved_from[:-1])[change.moved_from[-1]]
         *parents, key = change.place
-        if change.code == "requirement-added":
+        if change.code in ("requirement-added", "acceptance-added"):
             _at(document, tuple(parents)).setdefault(key, []).append(change.after)
-        elif change.code == "requirement-removed":
+        elif change.code in ("requirement-removed", "acceptance-removed"):
             _at(document, change.place).remove(change.before)
         elif change.after is None and (
             change.place == ("host", "python")
-            or (parents and parents[0] != "host" and (len(parents) == 1 or "digests" in parents))
+            or (parents and parents[0] != "host" and len(parents) == 1)
+            or not {"digests", "data_digests"}.isdisjoint(change.place[2:])
         ):
             del _at(document, tuple(parents))[key]
         else:
             _at(document, tuple(parents))[key] = change.after
     for distribution in document["distributions"].values():
         distribution["requires"].sort()
+        distribution["accepted"] = sorted(distribution.get("accepted", ()))
         further = distribution.get("target_requires", {})
         distribution["target_requires"] = {
             target: sorted(names) for target, names in further.items() if names

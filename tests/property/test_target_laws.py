@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from coral_lock.finding import ERROR
 from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.parts import narrowed_digests, part_of
+from coral_lock.lockfile.parts import narrowed_digests, part_of, with_tags
 from coral_lock.lockfile.target_rules import base_id, offering_distributions
 from coral_lock.lockfile.text import read_lock, write_lock
 from coral_lock.resolve.combination import combine
 from coral_lock.targets.model import Target
+from coral_lock.targets.wheel_tags import fits
 from tests.property.strategies import UNHURRIED, locks, targets
 
 locks_with_targets = locks(targets().filter(bool))
@@ -49,8 +50,7 @@ def machines_parts(draw: st.DrawFn, lock: Lock) -> dict[str, Lock]:
         for each in part.distributions:
             kept = draw(st.sets(st.sampled_from(sorted(each.digests)))) if each.digests else ()
             kept = kept or set(each.digests)
-            digests = {tag: each.digests[tag] for tag in kept}
-            distributions.append(each.replace(digests=digests))
+            distributions.append(with_tags(each, kept))
         parts[name] = part.replace(distributions=tuple(distributions))
     return parts
 
@@ -79,7 +79,21 @@ def assert_gives_back(combined: Lock, parts: Mapping[str, Lock]) -> None:
 
 def without_digests(lock: Lock) -> Lock:
     return lock.replace(
-        distributions=tuple(each.replace(digests={}) for each in lock.distributions)
+        distributions=tuple(
+            each.replace(digests={}, data_digests=None) for each in lock.distributions
+        )
+    )
+
+
+def with_fitting_digests(lock: Lock, target: Target) -> Lock:
+    """Return a lock whose digests are those of wheels that a target can have."""
+    return lock.replace(
+        distributions=tuple(
+            with_tags(each, [tag for tag in each.digests if fits(tag, target)])
+            if any(fits(tag, target) for tag in each.digests)
+            else each.replace(digests={}, data_digests=None)
+            for each in lock.distributions
+        )
     )
 
 
@@ -103,9 +117,10 @@ def test_any_two_parts_are_combined_or_it_is_said_what_keeps_them_apart(
         Target(name="one", python="3.10", platform="linux_aarch64"),
         Target(name="other", python="3.11.4", platform="linux_x86_64"),
     )
+    others = other.replace(host=one.host.replace(python="3.11"), platform=one.platform)
     parts = {
-        "one": one.replace(host=one.host.replace(python="3.10")),
-        "other": other.replace(host=one.host.replace(python="3.11"), platform=one.platform),
+        "one": with_fitting_digests(one.replace(host=one.host.replace(python="3.10")), both[0]),
+        "other": with_fitting_digests(others, both[1]),
     }
     combined, findings = combine(parts, both)
     event("apart" if findings else "together")

@@ -67,6 +67,7 @@ def with_new_distribution(digests: dict[str, str]) -> Lock:
     return lock.replace(distributions=(*lock.distributions, distribution))
 
 
+DATA = f"d1:{'E' * 43}="
 DIGESTS = {TAG: digest_of("B"), OTHER_TAG: digest_of("D")}
 
 CASES: list[tuple[Lock, Lock, str]] = [
@@ -277,6 +278,33 @@ CASES: list[tuple[Lock, Lock, str]] = [
         with_distribution("numpy", digests={}),
         sample_lock(),
         f"numpy\n  + `numpy` is pinned for `{TAG}` too\n      + {digest_of('B')}\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("numpy", data_digests={TAG: DATA}),
+        "numpy\n  ! `numpy` has scripts, headers or data now, under the same version\n"
+        f"      {TAG}: {DATA}\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("numpy", version="2.1", data_digests={TAG: DATA}),
+        "numpy\n  ~ `numpy` went up to a higher version: 2.0.0 → 2.1\n"
+        f"  + `numpy` has scripts, headers or data now\n      {TAG}: {DATA}\n",
+    ),
+    (
+        with_distribution("numpy", data_digests={TAG: DATA}),
+        with_distribution("numpy", data_digests={}),
+        "numpy\n  ! scripts, headers and data of `numpy` aren't pinned, under the same version\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("numpy", accepted=("pth-file",)),
+        "numpy\n  ! `pth-file` of `numpy` is accepted\n",
+    ),
+    (
+        with_distribution("numpy", accepted=("foreign-file", "pth-file")),
+        with_distribution("numpy", accepted=("pth-file",)),
+        "numpy\n  - `foreign-file` of `numpy` is no longer accepted\n",
     ),
     (
         sample_lock(),

@@ -9,7 +9,7 @@ import pytest
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.finding import ERROR, Finding
-from coral_lock.inventory import Distribution
+from coral_lock.inventory import Distribution, Outside
 from coral_lock.lockfile.model import Host, HostPackage
 from coral_lock.plugin.facts import PluginFacts
 from coral_lock.reporter import Reporter
@@ -46,6 +46,12 @@ class Shelf:
         return iter(())
 
     def stated_files(self, name: str) -> Mapping[str, str]:
+        return {}
+
+    def outside(self, name: str) -> Outside:
+        return Outside(stated={}, commands=())
+
+    def outside_hashes(self, name: str) -> Mapping[str, str]:
         return {}
 
     def python_version(self) -> str:

@@ -7,8 +7,16 @@ import pytest
 from coral_lock.errors import BAD_INPUT, InvalidLockError, LockError
 from coral_lock.lockfile.model import Host, LockedPlugin, is_digest
 from coral_lock.lockfile.text import read_lock, write_lock
-from tests.support.locks import digest_of, sample_lock
+from tests.support.locks import TAG, digest_of, sample_lock
 from tests.support.refusals import TEXT, Refusal, changed, refusal, told
+
+
+def with_data_digests(tag: str, digest: str) -> str:
+    """Return the text of the valid lock with a digest of scripts, headers and data."""
+    digests = f'        "{TAG}": "{digest_of("A")}"\n      }},\n'
+    added = f'      "data_digests": {{\n        "{tag}": "{digest}"\n      }},\n'
+    return changed(digests, digests + added)
+
 
 CASES = [
     (
@@ -50,6 +58,22 @@ CASES = [
         refusal(
             "a digest is `t1:` and 44 characters of base64, not `sha256:abc`",
             'coral.lock:47: distributions["my-package"].digests["py3-none-any"]',
+        ),
+    ),
+    (
+        "malformed digest of scripts",
+        with_data_digests(TAG, digest_of("A")),
+        refusal(
+            f"a digest is `d1:` and 44 characters of base64, not `{digest_of('A')}`",
+            'coral.lock:50: distributions["my-package"].data_digests["py3-none-any"]',
+        ),
+    ),
+    (
+        "digest of scripts of no wheel",
+        with_data_digests("cp311-cp311-any", f"d1:{'A' * 43}="),
+        refusal(
+            "there is no digest for this wheel tag",
+            'coral.lock:50: distributions["my-package"].data_digests["cp311-cp311-any"]',
         ),
     ),
     (

@@ -57,7 +57,8 @@ class Layout(Record):
 
     Args:
         files: the paths under the site root, with slashes.
-        outside: what goes elsewhere: scripts, headers, data.
+        outside: what goes elsewhere, as `installed.outside` has it, with the scripts that
+            installers generate.
     """
 
     files: tuple[str, ...]

@@ -35,10 +35,12 @@ from coral_lock.errors import BrokenDistributionError, InputError, ProblemsError
 from coral_lock.installed.dist_info import (
     Location,
     parse_entry_points,
+    read_commands,
     read_record,
     read_text,
     unknown_groups,
 )
+from coral_lock.installed.outside import SCRIPTS, wheel_path
 from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name
 from coral_lock.reporter import Reporter
@@ -48,6 +50,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from coral_lock.author.check.wheel_archive import OpenedWheel
     from coral_lock.author.project import Project
     from coral_lock.installed.environment import EnvironmentInventory
     from coral_lock.inventory import EntryPoint
@@ -222,9 +225,27 @@ def _wheel(target: str, directory: str, samples: tuple[Sample, ...]) -> Subject:
         read_source=read,
         samples=samples,
         import_path=(directory,),
-        layout=Layout(files=opened.files, outside=opened.outside),
+        layout=Layout(
+            files=opened.files, outside=_outside(opened, location, normalized_name(name))
+        ),
         archive=archive,
     )
+
+
+def _outside(opened: OpenedWheel, location: Location, name: str) -> tuple[str, ...]:
+    """Return where the members of the `.data` directory, and generated scripts, are installed."""
+    paths = [
+        wheel_path(scheme, path, name)
+        for scheme, slash, path in (
+            each.partition("/")[2].partition("/") for each in opened.outside
+        )
+        if slash
+    ]
+    try:
+        commands = read_commands(location)
+    except BrokenDistributionError:
+        commands = frozenset()
+    return (*paths, *(SCRIPTS + command for command in sorted(commands)))
 
 
 def _entry_points(location: Location, target: str) -> tuple[DeclaredEntryPoint, ...]:
@@ -301,12 +322,14 @@ def _installed_files(
     if distribution.editable:
         return None, ()
     try:
-        files = tuple(read_record(location))
+        rows, _ = read_record(location)
     except BrokenDistributionError as error:
         return None, (error,)
     ((_, outcome),) = inventory.digests((distribution.name,), Reporter())
     problems = (outcome,) if isinstance(outcome, BrokenDistributionError) else ()
-    return Layout(files=files), problems
+    outside = inventory.outside(distribution.name)
+    commands = (SCRIPTS + command for command in outside.commands)
+    return Layout(files=tuple(rows), outside=(*outside.stated, *commands)), problems
 
 
 def search_path(subject: Subject) -> tuple[str, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from binascii import b2a_base64
 
-from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+from coral_lock.finding import ERROR, Finding, sorted_findings
 from coral_lock.names import normalized_name
+from coral_lock.reserved import is_startup_file, owner_of, placed, reserved_findings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +21,9 @@ _LIBRARIES = (".libs", ".dylibs")
 
 _SHARED_NAMES = frozenset(
     {"build", "conftest", "dist", "doc", "docs", "example", "examples", "script", "scripts"}
-    | {"setup", "sitecustomize", "src", "test", "testing", "tests", "tools", "usercustomize"}
-    | {"coral_inference", "coral_lock", "inference"}
+    | {"setup", "src", "test", "testing", "tests", "tools"}
 )
-"""Names that every distribution would like to have, or that belong to others."""
+"""Names that every distribution would like to have."""
 
 _MAX_NAMED = 5
 
@@ -56,19 +55,14 @@ def check_wheel(subject: Subject) -> tuple[Finding, ...]:
 
 
 def _layout_findings(subject: Subject, layout: Layout) -> Iterator[Finding]:
+    files = placed(layout.files, layout.outside)
+    yield from reserved_findings(subject.name, files, provides_plugins=True)
     foreign: dict[str, list[str]] = {}
     for path in layout.files:
-        if path.endswith(".pth") and "/" not in path:
-            yield Finding(
-                code="pth-file",
-                severity=ERROR,
-                subject=subject.name,
-                summary="a `.pth` file runs at every start of Python, locked or not",
-                where=path,
-                hint="leave it out of the wheel, and do its work in `activate`",
-            )
-        elif not _is_own(path):
-            foreign.setdefault(path.partition("/")[0], []).append(path)
+        top = path.partition("/")[0]
+        is_told = is_startup_file(top) or owner_of(top, subject.name) is not None
+        if not is_told and not _is_own(path):
+            foreign.setdefault(top, []).append(path)
     for paths in foreign.values():
         yield Finding(
             code="foreign-file",
@@ -77,16 +71,6 @@ def _layout_findings(subject: Subject, layout: Layout) -> Iterator[Finding]:
             summary="the distribution puts files where they aren't its own alone: " + _named(paths),
             where=paths[0],
             hint="move them into the distribution's own package, or leave them out of the wheel",
-        )
-    if layout.outside:
-        yield Finding(
-            code="unpinned-file",
-            severity=WARNING,
-            subject=subject.name,
-            summary="scripts, headers and data outside of the packages aren't covered by a "
-            "lock's digest: " + _named(layout.outside),
-            where=layout.outside[0],
-            hint="ship what the plugin needs inside of its package",
         )
 
 
@@ -103,8 +87,7 @@ def _is_own(path: str) -> bool:
     if not separator and not top.endswith(_MODULE_SUFFIXES):
         return False
     name = top.partition(".")[0] if not separator else top
-    is_taken = name in _SHARED_NAMES or name in sys.stdlib_module_names
-    return name.isidentifier() and not is_taken
+    return name.isidentifier() and name not in _SHARED_NAMES
 
 
 def _malformed(subject: Subject, summary: str, where: str, **details: str) -> Finding:

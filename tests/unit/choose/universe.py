@@ -13,6 +13,7 @@ from coral_lock.inventory import (
     BrokenDistribution,
     Distribution,
     EntryPoint,
+    Outside,
     Release,
 )
 from coral_lock.plugin.config import BUILT_IN_PATCHES
@@ -226,6 +227,12 @@ class MemoryInventory:
             yield name, {"py3-none-any": "t1:" + "A" * 43 + "="}
 
     def stated_files(self, name: str) -> Mapping[str, str]:
+        return {}
+
+    def outside(self, name: str) -> Outside:
+        return Outside(stated={}, commands=())
+
+    def outside_hashes(self, name: str) -> Mapping[str, str]:
         return {}
 
     def python_version(self) -> str:

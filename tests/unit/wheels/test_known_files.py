@@ -292,7 +292,7 @@ def _hold_against_no_cache(
         elif step == "remove cache":
             shutil.rmtree(base / "coral-lock", ignore_errors=True)
         elif step == "damage cache":
-            for path in base.glob("coral-lock/wheels/v3/*"):
+            for path in base.glob("coral-lock/wheels/v4/*"):
                 path.write_bytes(path.read_bytes().replace(b"1", b"2"))
         if step == "forge":
             os.utime(wheel, ns=(status.st_atime_ns, status.st_mtime_ns))

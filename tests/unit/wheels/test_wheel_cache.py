@@ -38,12 +38,14 @@ CONTENTS = WheelContents(
     tag="py3-none-any",
     digest="t1:81efhXpW63h+giO28oddyDIuj0TQcNKWXbd3c87w9SE=",
     files={"acme/__init__.py": "1" * 64, "acme/Ünï  code.py": "2" * 64},
+    outside={"data/share/x": "3" * 64, "scripts/acme": "4" * 64},
+    commands=("acme", "acme tool"),
 )
 KNOWN = KnownWheel(facts=FACTS, contents=CONTENTS)
 
 
 def directory_of(base: Path) -> Path:
-    return base / "coral-lock" / "wheels" / "v3"
+    return base / "coral-lock" / "wheels" / "v4"
 
 
 def digest_of(directory: Path, cache: WheelCache | None) -> object:

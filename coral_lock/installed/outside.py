@@ -1,0 +1,270 @@
+"""Scripts, headers and data: what a distribution puts outside of the site root.
+
+`t1` doesn't cover them, as installers write some of them anew. Their own digest, `d1`, takes
+a file under a path that is the same in the wheel and wherever it is installed: `scripts/x`,
+`headers/x.h`, `data/share/x` (binary distribution format and sysconfig).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from coral_lock.installed.digest import OVERSIZED, is_stated, tree_digest
+from coral_lock.names import normalized_name
+from coral_lock.record import Record
+from coral_lock.safe_read import open_regular_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from coral_lock.installed.dist_info import Location, Rows
+
+DATA_DIGEST_PREFIX = "d1:"
+SCRIPTS, HEADERS, DATA = "scripts/", "headers/", "data/"
+
+_SCRIPT_DIRECTORIES = ("bin", "Scripts")
+_SITE_DIRECTORIES = ("site-packages", "dist-packages")
+_CHUNK_BYTES = 1 << 16
+_HEAD_BYTES = 1 << 12
+"""How much of a script is looked at for the line that names its interpreter."""
+
+_PLACEHOLDER = b"#!python"
+_SHELL = b"#!/bin/sh"
+_SHELL_START, _SHELL_END, _SHELL_REST = b"'''exec' ", b' "$0" "$@"', b"' '''"
+_BESIDE_ITSELF = b'"$(dirname -- "$(realpath -- "$0")")"/'
+
+
+class OutsideFiles(Record):
+    """The scripts, headers and data of an installed distribution.
+
+    The scripts that installers generate from entry points aren't among them.
+
+    Args:
+        hashes: the SHA-256 of each file that is there, in hexadecimal, by its path as the
+            digest has it; that of a script is taken of its normal form.
+        missing: the files that RECORD lists and that can't be read, sorted.
+        changed: the files whose bytes aren't what RECORD states, sorted.
+    """
+
+    hashes: Mapping[str, str]
+    missing: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """The `d1` digest of the files that are there."""
+        return data_digest(self.hashes)
+
+    @property
+    def are_absent(self) -> bool:
+        """Whether there are such files, and none of them is there: nobody can run them."""
+        return bool(self.missing) and not self.hashes
+
+
+def data_digest(hashes: Mapping[str, str]) -> str:
+    """Return the `d1` digest: that of `t1`, over files and paths as they are here."""
+    return tree_digest(hashes.items(), DATA_DIGEST_PREFIX)
+
+
+def outside_path(path: str, name: str) -> str:
+    """Return how the digest calls a file, the same from a wheel and from any environment.
+
+    Args:
+        path: where it is installed, relative to the environment's prefix.
+        name: the normalized name of the distribution.
+    """
+    top, _, rest = path.partition("/")
+    if top in _SCRIPT_DIRECTORIES and rest:
+        return SCRIPTS + rest
+    if top.lower() == "include":
+        parts = rest.split("/")
+        if parts[0] == "site":
+            del parts[0]
+        if parts and parts[0].startswith("python"):
+            del parts[0]
+        if len(parts) > 1 and normalized_name(parts[0]) == name:
+            return HEADERS + "/".join(parts[1:])
+    return DATA + path
+
+
+def wheel_path(scheme: str, path: str, name: str) -> str:
+    """Return the same for a file of a wheel's `.data` directory, by its scheme there."""
+    return outside_path(path, name) if scheme == "data" else f"{scheme}/{path}"
+
+
+def is_generated(path: str, commands: Iterable[str], name: str) -> bool:
+    """Whether installers generate this file from the entry points of a distribution.
+
+    Args:
+        path: the path as the digest has it.
+        commands: the names of its console and GUI scripts.
+        name: its normalized name; pip adds a command for the version of Python to its own.
+    """
+    if not path.startswith(SCRIPTS):
+        return False
+    command = path.removeprefix(SCRIPTS)
+    for suffix in (".exe", "-script.py", "-script.pyw", ".exe.manifest"):
+        command = command.removesuffix(suffix)
+    if name == "pip" and command.startswith("pip3."):
+        return command[len("pip3.") :].isdigit()
+    return command in commands
+
+
+def read_outside(
+    location: Location, rows: Rows, commands: Iterable[str], name: str
+) -> OutsideFiles:
+    """Hash what a distribution has put outside of the site root.
+
+    Args:
+        location: where its metadata are.
+        rows: what its RECORD lists there.
+        commands: the names of its console and GUI scripts.
+        name: its normalized name.
+    """
+    hashes: dict[str, str] = {}
+    missing: list[str] = []
+    changed: list[str] = []
+    for path, place, (stated, size) in _places(location.root, rows, name):
+        if is_generated(path, commands, name):
+            continue
+        try:
+            raw, normal = _hash(place, size, path.startswith(SCRIPTS))
+        except OSError:
+            missing.append(path)
+            continue
+        hashes[path] = normal
+        if not is_stated(stated, raw):
+            changed.append(path)
+    return OutsideFiles(
+        hashes={path: hashes[path] for path in sorted(hashes)},
+        missing=tuple(sorted(missing)),
+        changed=tuple(sorted(changed)),
+    )
+
+
+def stated_outside(location: Location, rows: Rows, name: str) -> dict[str, str]:
+    """Return the hash that RECORD states of each file, generated or not, by path."""
+    return {path: stated for path, _, (stated, _) in _places(location.root, rows, name)}
+
+
+def _places(root: str, rows: Rows, name: str) -> Iterator[tuple[str, str, tuple[str, int | None]]]:
+    """Yield for each file but bytecode its path as the digest has it, its place, and its row.
+
+    What is installed with `--target` isn't where RECORD says, but in that directory.
+    """
+    prefix = _prefix_of(root)
+    up = "" if prefix is None else os.path.relpath(prefix, root).replace(os.sep, "/") + "/"
+    for listed, row in rows.items():
+        if "__pycache__" in listed and "__pycache__" in listed.split("/"):
+            continue
+        rest = listed.removeprefix(up)
+        if prefix is not None and rest != listed and "./" not in rest and "//" not in rest:
+            relative, place = rest, os.path.join(prefix, rest)
+        elif prefix is None:
+            relative = "/".join(part for part in listed.split("/") if part not in ("", ".."))
+            place = os.path.join(root, relative)
+        else:
+            place = os.path.normpath(os.path.join(root, listed))
+            relative = os.path.relpath(place, prefix).replace(os.sep, "/")
+        yield outside_path(relative, name), place, row
+
+
+def _prefix_of(root: str) -> str | None:
+    """Return the prefix of the environment that a site directory belongs to, None if unknown."""
+    parent, own_name = os.path.split(os.path.abspath(root))
+    if own_name not in _SITE_DIRECTORIES:
+        return None
+    above, library = os.path.split(parent)
+    return os.path.dirname(above) if library.lower().startswith("python") else above
+
+
+def _hash(place: str, stated_size: int | None, is_script: bool) -> tuple[str, str]:
+    """Return the SHA-256 of a file's bytes, and that of its normal form.
+
+    Raises:
+        OSError: it can't be read, or isn't a regular file.
+    """
+    descriptor, size = open_regular_file(place)
+    try:
+        if stated_size is not None and size > stated_size:
+            return OVERSIZED, OVERSIZED
+        raw = hashlib.sha256()
+        chunks = hashed_chunks(_chunks(descriptor), raw)
+        normal = script_hash(chunks) if is_script else None
+        for _ in chunks:
+            pass
+        return raw.hexdigest(), normal or raw.hexdigest()
+    finally:
+        os.close(descriptor)
+
+
+def _chunks(descriptor: int) -> Iterator[bytes]:
+    while chunk := os.read(descriptor, _CHUNK_BYTES):
+        yield chunk
+
+
+def hashed_chunks(chunks: Iterable[bytes], *hashes: hashlib._Hash) -> Iterator[bytes]:
+    """Yield the chunks, each once the hash objects have taken it in."""
+    for chunk in chunks:
+        for each in hashes:
+            each.update(chunk)
+        yield chunk
+
+
+def script_hash(chunks: Iterable[bytes]) -> str:
+    """Return the SHA-256 of a script's normal form, in hexadecimal.
+
+    A first line that names a Python interpreter is `#!python` there, since installers put the
+    environment's own in its place. Which one it names isn't covered.
+    """
+    digest = hashlib.sha256()
+    head: bytes | None = b""
+    for chunk in chunks:
+        if head is None:
+            digest.update(chunk)
+            continue
+        head += chunk
+        if len(head) >= _HEAD_BYTES:
+            digest.update(_normal(head))
+            head = None
+    if head is not None:
+        digest.update(_normal(head))
+    return digest.hexdigest()
+
+
+def _normal(head: bytes) -> bytes:
+    """Return the start of a script with `#!python` for whatever names its interpreter.
+
+    Both pip and uv replace a whole line that begins with `#!python`. A path that can't stand
+    in one line uv gives to `/bin/sh`, in three lines that are a string to Python.
+    """
+    line, newline, rest = head.partition(b"\n")
+    line = line.rstrip(b"\r")
+    if not newline and len(head) >= _HEAD_BYTES:
+        return head
+    if line.startswith(_PLACEHOLDER) or (line.startswith(b"#!") and _is_python(line[2:].strip())):
+        return _PLACEHOLDER + b"\n" + rest
+    if line == _SHELL:
+        second, _, behind = rest.partition(b"\n")
+        third, _, behind = behind.partition(b"\n")
+        quoted = second[len(_SHELL_START) : -len(_SHELL_END)].removeprefix(_BESIDE_ITSELF)
+        if (
+            second == _SHELL_START + second[len(_SHELL_START) : -len(_SHELL_END)] + _SHELL_END
+            and third == _SHELL_REST
+            and quoted[:1] == quoted[-1:] == b"'"
+            and b"'" not in quoted[1:-1]
+            and _is_python(b"/" + quoted[1:-1])
+        ):
+            return _PLACEHOLDER + b"\n" + behind
+    return head
+
+
+def _is_python(path: bytes) -> bool:
+    """Whether this is the absolute path of an interpreter, without arguments."""
+    path = path.replace(b"\\", b"/")
+    if not (path.startswith(b"/") or path[1:3] == b":/"):
+        return False
+    name = path.rpartition(b"/")[2].removesuffix(b".exe")
+    return name.startswith(b"python") and not name[len(b"python") :].strip(b"0123456789.tw")

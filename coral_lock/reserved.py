@@ -1,0 +1,227 @@
+"""What a distribution can't put anywhere unasked: other people's names, and what runs first."""
+
+from __future__ import annotations
+
+import sys
+
+from coral_lock.finding import ERROR, WARNING, Finding
+from coral_lock.names import CORE_DISTRIBUTION, HOST_MODULE, INFERENCE_DISTRIBUTIONS, OWN_MODULES
+from coral_lock.printable import quoted
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+ACCEPTABLE = ("foreign-file", "pth-file")
+"""The findings that a descriptor can accept from a distribution."""
+
+_STANDARD_LIBRARY = "the standard library"
+_OURSELVES = "coral-lock"
+_HOST_OWNERS = {HOST_MODULE: (CORE_DISTRIBUTION,), "inference": INFERENCE_DISTRIBUTIONS}
+_IMPORTABLE = (".py", ".pyc", ".so", ".pyd")
+_STARTUP_SUFFIXES = (".pth", ".start")
+_STARTUP_MODULES = ("sitecustomize", "usercustomize")
+_COMMAND = "coral-runtime"
+_COMMAND_SUFFIXES = (".exe", "-script.py", ".py")
+_INTERPRETER_FILES = ("pybuilddir.txt", "pyvenv.cfg")
+_MAX_NAMED = 5
+
+
+class Placed(Record):
+    """Where a distribution puts files.
+
+    Args:
+        tops: the names of files and directories in the site root.
+        outside: the paths of scripts, headers and data, as `installed.outside` has them, those
+            that installers generate among them.
+    """
+
+    tops: frozenset[str]
+    outside: tuple[str, ...] = ()
+
+
+def placed(site_paths: Iterable[str], outside: Iterable[str] = ()) -> Placed:
+    """Return the same for the paths of files under the site root."""
+    return Placed(
+        tops=frozenset([path.partition("/")[0] for path in site_paths]), outside=tuple(outside)
+    )
+
+
+def is_startup_file(top: str) -> bool:
+    """Whether Python runs a file of this name in a site directory at every start.
+
+    `site` runs lines of `*.pth` and imports the two modules; from Python 3.15 on it also
+    calls what `*.start` files name (PEP 829).
+    """
+    return top.endswith(_STARTUP_SUFFIXES) or top.partition(".")[0] in _STARTUP_MODULES
+
+
+def owner_of(top: str, distribution: str) -> str | None:
+    """Return to whom else the module with this name in the site root belongs, or None."""
+    module = _module(top)
+    if module is None or is_startup_file(top):
+        return None
+    if module in OWN_MODULES:
+        owner = OWN_MODULES[module]
+        return None if owner == distribution else owner
+    if module in _HOST_OWNERS:
+        owners = _HOST_OWNERS[module]
+        return None if distribution in owners else owners[0]
+    return _STANDARD_LIBRARY if module in sys.stdlib_module_names else None
+
+
+def _module(name: str) -> str | None:
+    """Return the module that a file or a directory can be imported as, None if there is none."""
+    if name.endswith(_IMPORTABLE):
+        return name.partition(".")[0]
+    return None if "." in name else name
+
+
+def reserved_findings(
+    distribution: str, files: Placed, *, provides_plugins: bool, accepted: Collection[str] = ()
+) -> Iterator[Finding]:
+    """Yield what a distribution takes that isn't its own.
+
+    It is an error where it provides plugins, or would replace coral-lock or the interpreter,
+    and a warning elsewhere: libraries have reasons that a plugin doesn't.
+
+    Args:
+        distribution: its normalized name.
+        files: where it puts files.
+        provides_plugins: whether a plugin of the lock comes from it.
+        accepted: the codes of the findings that the descriptor accepts from it.
+    """
+    if distribution == _OURSELVES:
+        return
+
+    def finding(code: str, is_error: bool, summary: str, where: str, hint: str) -> Finding:
+        return Finding(
+            code=code,
+            severity=ERROR if is_error else WARNING,
+            subject=distribution,
+            summary=f"`{distribution}` {summary}",
+            where=where,
+            hint=hint,
+        )
+
+    startup = sorted(filter(is_startup_file, files.tops))
+    if startup and "pth-file" not in accepted:
+        yield finding(
+            "pth-file",
+            provides_plugins,
+            f"ships {_named(startup)}, which runs at every start of Python, locked or not",
+            startup[0],
+            _hint("do its work in `activate`", distribution, "pth-file", provides_plugins),
+        )
+    taken: dict[str, list[str]] = {}
+    for top in sorted(files.tops):
+        owner = owner_of(top, distribution)
+        if owner is not None:
+            taken.setdefault(owner, []).append(top)
+    for owner, tops in taken.items():
+        if owner == _OURSELVES:
+            yield _replaces(finding, "coral-lock itself", tops)
+        elif "foreign-file" not in accepted:
+            yield finding(
+                "foreign-file",
+                provides_plugins,
+                f"ships modules whose names belong to {_shown(owner)}: {_named(tops)}",
+                tops[0],
+                _hint("give them other names", distribution, "foreign-file", provides_plugins),
+            )
+    yield from _outside_findings(distribution, files.outside, finding)
+
+
+def _outside_findings(distribution: str, paths: Iterable[str], finding: Make) -> Iterator[Finding]:
+    replaced: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        what = _replaced(path)
+        # The core host has had a command of this name for longer.
+        if what and not (distribution == CORE_DISTRIBUTION and what == f"the command `{_COMMAND}`"):
+            replaced.setdefault(what, []).append(path)
+    for what, found in replaced.items():
+        yield _replaces(finding, what, found)
+    shadowing = [path for path in sorted(paths) if shadows(path)]
+    if shadowing:
+        yield finding(
+            "shadowing-script",
+            True,
+            f"puts {_named(shadowing)} beside the commands, which would import it instead of the "
+            "module of that name",
+            shadowing[0],
+            "give the script another name, or leave it out of the wheel",
+        )
+
+
+def _replaces(finding: Make, what: str, paths: Sequence[str]) -> Finding:
+    return finding(
+        "replaces-runtime",
+        True,
+        f"would replace {what}: {_named(paths)}",
+        paths[0],
+        "don't install it: whoever controls that file controls every check",
+    )
+
+
+def _replaced(path: str) -> str | None:
+    """Return what a script or a data file would replace, or None."""
+    scheme, _, rest = path.lower().partition("/")
+    directory, _, name = rest.rpartition("/")
+    if scheme == "scripts" and not directory:
+        command = name
+        for suffix in _COMMAND_SUFFIXES:
+            command = command.removesuffix(suffix)
+        if command == _COMMAND:
+            return f"the command `{_COMMAND}`"
+    is_beside_interpreter = not directory and scheme in ("scripts", "data")
+    is_interpreter = is_beside_interpreter and (
+        name in _INTERPRETER_FILES
+        or name.endswith("._pth")
+        or (name.startswith("python") and _is_version(name.removeprefix("python")))
+    )
+    is_library = scheme == "data" and directory in ("lib", "lib64") and name.startswith("libpython")
+    return "the interpreter or its configuration" if is_interpreter or is_library else None
+
+
+def _is_version(rest: str) -> bool:
+    """Whether this is what follows `python` in the name of an interpreter or its library."""
+    for suffix in (".exe", ".dll"):
+        rest = rest.removesuffix(suffix)
+    return not rest.strip("0123456789.tw")
+
+
+def shadows(path: str) -> bool:
+    """Whether commands beside this script would import it instead of a module that they need.
+
+    The directory of a script comes first on `sys.path`.
+    """
+    scheme, _, rest = path.partition("/")
+    top, slash, _ = rest.partition("/")
+    module = top if slash else _module(top) if top.endswith(_IMPORTABLE) else None
+    return scheme == "scripts" and (module in OWN_MODULES or module in sys.stdlib_module_names)
+
+
+def _shown(owner: str) -> str:
+    return owner if owner == _STANDARD_LIBRARY else f"`{owner}`"
+
+
+def _hint(remedy: str, distribution: str, code: str, provides_plugins: bool) -> str:
+    accept = (
+        f"accept it in the descriptor: `distributions: {{{distribution}: {{accept: [{code}]}}}}`"
+    )
+    return f"{remedy}, or {accept}" if provides_plugins else f"see what it does, and {accept}"
+
+
+def _named(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _MAX_NAMED} more" if len(paths) > _MAX_NAMED else ""
+    return ", ".join(map(quoted, paths[:_MAX_NAMED])) + more
+
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Make(Protocol):
+        def __call__(
+            self, code: str, is_error: bool, summary: str, where: str, hint: str
+        ) -> Finding: ...

@@ -1,0 +1,83 @@
+"""Are the scripts, headers and data of a distribution those that were locked?"""
+
+from __future__ import annotations
+
+from coral_lock.canonical_json import join_path
+from coral_lock.finding import ERROR, WARNING, Finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from coral_lock.lockfile.model import LockedDistribution
+    from coral_lock.verification.machine import InstalledState
+
+_MAX_NAMED = 20
+
+
+def data_findings(locked: LockedDistribution, state: InstalledState) -> Iterator[Finding]:
+    """Yield what differs, once the wheel that is installed is one that the lock covers.
+
+    Args:
+        locked: what the lock says, which holds a digest of the distribution's other files.
+        state: what is there, hashed.
+    """
+    name, tag, there = locked.name, state.tag, state.outside
+    if there is None or tag is None or tag not in locked.digests or state.version != locked.version:
+        return
+
+    def finding(code: str, summary: str, severity: str = ERROR, **details: str) -> Finding:
+        hint = f"install `{name}=={locked.version}` again, from a wheel you trust"
+        values = {"where": join_path("distributions", name), "hint": hint, **details}
+        return Finding(code=code, severity=severity, subject=name, summary=summary, **values)
+
+    if locked.data_digests == {}:
+        if there.hashes:
+            yield finding(
+                "unpinned-file",
+                f"the lock holds no digest of the scripts, headers and data of `{name}`, so they "
+                "weren't verified",
+                WARNING,
+                hint="lock it without the other distribution that overwrites them",
+            )
+        return
+    expected = (locked.data_digests or {}).get(tag)
+    if expected is None:
+        for path in (*there.hashes, *there.missing)[:_MAX_NAMED]:
+            yield finding(
+                "unlocked-file",
+                f"`{path}` of `{name}` isn't in the wheel that was locked",
+                where=path,
+                hint="remove the file and identify its source; if the lock is older than "
+                "`data_digests`, run `coral-runtime lock`",
+            )
+        return
+    if not (there.hashes or there.missing):
+        yield finding(
+            "digest-mismatch",
+            f"the scripts, headers and data of `{name}` aren't those that were locked: its "
+            "RECORD lists none",
+            expected=expected,
+            found="none",
+        )
+    elif there.are_absent:
+        yield finding(
+            "unpinned-file",
+            f"the scripts, headers and data of `{name}` aren't there, so they can't be verified",
+            WARNING,
+            expected=expected,
+            found="none",
+        )
+    else:
+        for path in there.missing[:_MAX_NAMED]:
+            yield finding(
+                "file-missing", f"`{path}` of `{name}` is missing or unreadable", where=path
+            )
+        if not there.missing and there.digest != expected:
+            digests = {"expected": expected, "found": there.digest}
+            for path in there.changed[:_MAX_NAMED]:
+                summary = f"`{path}` of `{name}` isn't the file that was locked"
+                yield finding("digest-mismatch", summary, where=path, **digests)
+            if not there.changed:
+                summary = f"`{name}` has other scripts, headers or data than the locked ones"
+                yield finding("digest-mismatch", summary, **digests)
