@@ -15,10 +15,11 @@ from coral_lock.errors import (
     exit_code_of_run,
 )
 from coral_lock.import_guard import leave_start_directory, raise_import_guard
+from coral_lock.messages import keep_stream, say, say_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from coral_lock.start.program import Program
 
@@ -33,45 +34,41 @@ def main(words: Sequence[str] | None = None) -> int:
         leave_start_directory(sys.argv[0])
         raise_import_guard()
         words = sys.argv[1:]
-    outcome, error = _guarded(words)
+    outcome, error = _guarded(lambda: _dispatch(words))
     if not isinstance(outcome, int):
         outcome.run()
         return HOLDS
     return exit_code_of_run(outcome, error) if list(words[:1]) == ["run"] else outcome
 
 
-def _guarded(words: Sequence[str]) -> tuple[int | Program, Exception | None]:
-    """Do what the words say.
+def _guarded(
+    action: Callable[[], int | Program],
+) -> tuple[int | Program, BaseException | None]:
+    """Do something, and tell what it raises.
 
     Returns:
         The exit code, or the program that `run` is to run; and the error that has been told.
     """
     try:
-        return _dispatch(words), None
+        return action(), None
     except CoralLockError as error:
-        from coral_lock.messages import say_error
-
         say_error(error)
         return error.exit_code, error
     except KeyboardInterrupt as interrupt:
-        from coral_lock.messages import say
-
         say(f"interrupted {interrupt}".rstrip())
         return INTERRUPTED, None
     except BrokenPipeError as error:
         _abandon_stdout()
         return DOES_NOT_HOLD, error
     except OSError as error:
-        from coral_lock.messages import say_error
-
         place = str(error.filename or "standard output")
         _abandon_stdout()
         say_error(InputError(f"the system refused: {error.strerror or error}", where=place))
         return BAD_INPUT, error
-    except Exception as error:
+    except BaseException as error:
+        # `SystemExit` too: nobody but a plugin raises it, and it would end us with its code.
         if os.environ.get("CORAL_LOCK_DEBUG"):
             raise
-        from coral_lock.messages import say_error
         from coral_lock.start.activation import describe_exception
 
         say_error(
@@ -81,6 +78,13 @@ def _guarded(words: Sequence[str]) -> tuple[int | Program, Exception | None]:
             )
         )
         return BAD_INPUT, error
+
+
+def _exit_code(action: Callable[[], int]) -> int:
+    """Do something; return its exit code, or that of the error that has been told."""
+    outcome, _ = _guarded(action)
+    assert isinstance(outcome, int)
+    return outcome
 
 
 def _abandon_stdout() -> None:
@@ -95,10 +99,12 @@ def _dispatch(words: Sequence[str]) -> int | Program:
             from coral_lock.cli.grammar import START_COMMANDS, parse
 
             arguments = parse(START_COMMANDS[words[0]], words[1:])
+            keep_stream()
             if words[0] == "init":
                 from coral_lock.cli.start import init
+                from coral_lock.start.apart import run_apart
 
-                return init(arguments)
+                return run_apart(lambda: _exit_code(lambda: init(arguments)))
             from coral_lock.cli.run import run
 
             return run(arguments)

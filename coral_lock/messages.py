@@ -12,33 +12,49 @@ from coral_lock.printable import fitted, printable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TextIO
 
     from coral_lock.finding import Finding
+
+_kept: TextIO | None = None
 
 _COLOURS = {"error": "31;1", "warning": "33;1", "hint": "36"}
 
 
+def keep_stream() -> None:
+    """Write to the present standard error from now on, whatever is put in its place later."""
+    global _kept
+    _kept = sys.stderr
+
+
 def say(text: str) -> None:
     """Write a line to standard error; nothing happens where there is none."""
-    if sys.stderr is None:
+    stream = _kept or sys.stderr
+    if stream is None:
         return
+    line = printable(fitted(text)) + "\n"
     try:
-        sys.stderr.write(printable(fitted(text)) + "\n")
-        sys.stderr.flush()
+        if getattr(stream, "closed", False):
+            os.write(2, line.encode("utf-8", "backslashreplace"))
+            return
+        stream.write(line)
+        stream.flush()
     except (OSError, ValueError):
         return
 
 
 def _label(word: str, suffix: str = "") -> str:
+    stream = _kept or sys.stderr
     is_coloured = (
-        sys.stderr is not None
-        and sys.stderr.isatty()
+        stream is not None
+        and not getattr(stream, "closed", False)
+        and stream.isatty()
         and not os.environ.get("NO_COLOR")
         and os.environ.get("TERM") != "dumb"
     )
     label = f"{word}{suffix}:"
-    if is_coloured and sys.stderr is not None:
-        sys.stderr.write(f"\033[{_COLOURS[word]}m{label}\033[0m ")
+    if is_coloured and stream is not None:
+        stream.write(f"\033[{_COLOURS[word]}m{label}\033[0m ")
         return ""
     return f"{label} "
 

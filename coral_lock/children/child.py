@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from _thread import RLock
 
 from coral_lock.children.session import Marker, leave_marker, read_session
@@ -11,6 +10,7 @@ from coral_lock.children.watch import watch_processes
 from coral_lock.host.import_hooks import install_hooks
 from coral_lock.imports.finder import install_imports
 from coral_lock.imports.table import ImportIndex, ImportTable
+from coral_lock.start.stdout_guard import leave_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,13 +148,3 @@ def refuse(directory: str | None, exit_code: int, findings: tuple[Finding, ...])
     if directory is not None:
         leave_marker(directory, Marker(exit_code=exit_code, findings=findings))
     leave_process(EXIT_CODE)
-
-
-def leave_process(exit_code: int) -> None:
-    """End this process whatever its program catches, and lose nothing that it has printed."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (AttributeError, OSError, ValueError):
-            continue
-    os._exit(exit_code)

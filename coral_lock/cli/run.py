@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from coral_lock import canonical_json
-from coral_lock.children.child import leave_process
 from coral_lock.children.parent import Cover
 from coral_lock.cli.start import conclude, prepare, prepare_report, write_report
 from coral_lock.errors import HOLDS, CoralLockError, UsageError, exit_code_of_run
@@ -12,7 +11,7 @@ from coral_lock.messages import say
 from coral_lock.start.gate import Gate
 from coral_lock.start.program import prepare_program
 from coral_lock.start.report import FAILED, REFUSED, STARTED, VERIFIED, ActivationReport
-from coral_lock.start.stdout_guard import StdoutGuard
+from coral_lock.start.stdout_guard import StdoutGuard, leave_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -33,13 +33,7 @@ def init(arguments: Arguments) -> int:
     """Run `coral-runtime init`: one JSON document on standard output; return the exit code."""
     guard = StdoutGuard()
     report = start(arguments)
-    document = canonical_json.write(report.to_dict())
-    try:
-        guard.write_document(document)
-    except BrokenPipeError:
-        pass
-    except OSError as error:
-        raise InputError(f"the report can't be written: {error.strerror}", where="stdout") from None
+    guard.write_document(canonical_json.write(report.to_dict()))
     return report.exit_code
 
 

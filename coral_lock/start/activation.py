@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from _thread import get_ident
 from time import perf_counter
 
 from coral_lock.finding import ERROR, WARNING, Finding
@@ -26,7 +28,8 @@ from coral_lock.start.report import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping, Sequence
-    from typing import Any
+    from types import TracebackType
+    from typing import Any, NoReturn
 
     from coral_lock.lockfile.model import LockedPlugin
     from coral_lock.plugin.config import RuntimeConfig
@@ -52,6 +55,36 @@ class _Refusal(Exception):
 
 class PluginUnavailable(Exception):
     """What the host is told of a plugin that can't be handed to it."""
+
+
+class _ProcessEnded(BaseException):
+    """A plugin called `os._exit`."""
+
+
+class _ExitGuard:
+    """From construction on, `os._exit` raises where it would end this process.
+
+    It goes on ending forks of it, and the process too where another thread calls it, or
+    whoever has kept it, later.
+    """
+
+    def __init__(self) -> None:
+        self._exit = os._exit
+        self._owner: object = (os.getpid(), get_ident())
+        self._put(self._raise)
+
+    def release(self) -> None:
+        """Let `os._exit` end this process again."""
+        self._owner = None
+        self._put(self._exit)
+
+    def _put(self, exit_: Callable[[int], NoReturn]) -> None:
+        os._exit = sys.modules[os.name]._exit = exit_  # type: ignore[assignment,attr-defined]
+
+    def _raise(self, status: int) -> NoReturn:
+        if self._owner == (os.getpid(), get_ident()):
+            raise _ProcessEnded(f"it called `os._exit({status!r:.80})`")
+        self._exit(status)
 
 
 class _Attempt(Record):
@@ -132,6 +165,7 @@ class Activator:
     ) -> _Attempt:
         """Attempt something, whatever it raises, and keep its outcome."""
         started = perf_counter()
+        exit_guard = _ExitGuard()
         try:
             outcome = attempt(plugin)
         except KeyboardInterrupt:
@@ -140,6 +174,8 @@ class Activator:
             outcome = _Attempt(status=REFUSED, reason=str(refusal))
         except BaseException as error:
             outcome = _Attempt(status=FAILED, reason=describe_exception(error))
+        finally:
+            exit_guard.release()
         self._outcomes[plugin.id] = self._outcome(
             plugin, outcome, round((perf_counter() - started) * 1e6)
         )
@@ -326,12 +362,9 @@ def _finding(plugin: LockedPlugin, outcome: PluginOutcome) -> Finding:
 
 def describe_exception(error: BaseException) -> str:
     """Return what a plugin raised in one line, with the last place in its own code."""
-    if isinstance(error, SystemExit):
-        description = f"it called `sys.exit({error.code!r:.80})`"
-    else:
-        message = _message_of(error)
-        description = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    traceback, place = error.__traceback__, ""
+    description = _describe(error)
+    traceback: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
+    place = ""
     while traceback is not None:
         code = traceback.tb_frame.f_code
         if not code.co_filename.startswith("<") and code.co_filename != __file__:
@@ -340,8 +373,16 @@ def describe_exception(error: BaseException) -> str:
     return description + place
 
 
-def _message_of(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
+    """Return what an exception says, which is code of the plugin again."""
+    # Its class may have a metaclass that answers by itself.
+    name = str(type.__dict__["__name__"].__get__(type(error)))
     try:
-        return " ".join(str(error).split())[:500]
-    except Exception:
-        return "its message can't be shown"
+        if isinstance(error, SystemExit):
+            return f"it called `sys.exit({error.code!r:.80})`"
+        if isinstance(error, _ProcessEnded):
+            return str(error)
+        message = " ".join(str(error).split())[:500]
+    except BaseException:
+        message = "its message can't be shown"
+    return f"{name}: {message}" if message else name

@@ -20,6 +20,7 @@ from coral_lock.start.program_words import (
     read_program_words,
     working_directory,
 )
+from coral_lock.start.stdout_guard import leave_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,12 +99,7 @@ class Ending:
         code = self._exit_code_after(self.program_exit)
         if code is None:
             return
-        for stream in (sys.stdout, sys.stderr):
-            try:
-                stream.flush()
-            except (AttributeError, OSError, ValueError):
-                continue
-        os._exit(code)
+        leave_process(code)
 
 
 def prepare_program(words: Sequence[str], exit_code_after: ExitCodeAfter | None = None) -> Program:
