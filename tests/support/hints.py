@@ -17,6 +17,8 @@ _SPAN = re.compile(r"`([^`]*)`")
 _OPTION = re.compile(r"-[a-zA-Z]|--[a-z…][a-z…-]*")
 _COMMAND = "coral-runtime"
 _ANYWHERE = frozenset({"--help", "--version"})
+_OF_PYTHON = frozenset({"-S", "-c", "-m"})
+"""What may be written behind the `--` of `run`, or left out there."""
 
 
 @cache
@@ -105,6 +107,7 @@ def wrong_hints(words: Sequence[str], stderr: str) -> list[str]:
     """Return the lines of a command's messages that name what it, or another one, doesn't have."""
     called = command_of(words)
     known = options_of_commands()[called] if called else _ANYWHERE
+    known |= _OF_PYTHON if called == "run" else frozenset()
     return [
         line
         for line in stderr.splitlines()

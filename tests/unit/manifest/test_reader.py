@@ -149,7 +149,7 @@ MISTAKES = [
         "[rknn, onnx]",
         "rknn",
         "`plugins[0].platforms` has a wrong value | where: m.yaml:10:16 | expected: a list | "
-        'found: "rknn"',
+        'found: "rknn" | hint: write it as a list: `[rknn]`',
     ),
     (
         "patches:camera_stabilizer",
