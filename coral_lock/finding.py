@@ -93,6 +93,7 @@ CODES: Mapping[str, str] = {
     "unlocked-file": "A file that no wheel put there lies in a locked distribution's directory.",
     "unlocked-module": "The descriptor names modules to import, which a locked start doesn't.",
     "unlocked-plugin": "An installed distribution offers plugins that the lock doesn't name.",
+    "unlocked-startup": "A file that nobody locked runs at every start of Python.",
     "unpinned": "The lock holds no digest for a distribution.",
     "unpinned-file": "The scripts, headers and data of a distribution can't be pinned or verified.",
     "unusable-record": "A distribution's RECORD doesn't list what is installed.",

@@ -54,7 +54,7 @@ def is_startup_file(top: str) -> bool:
     `site` runs lines of `*.pth` and imports the two modules; from Python 3.15 on it also
     calls what `*.start` files name (PEP 829).
     """
-    return top.endswith(_STARTUP_SUFFIXES) or top.partition(".")[0] in _STARTUP_MODULES
+    return top.endswith(_STARTUP_SUFFIXES) or _module(top) in _STARTUP_MODULES
 
 
 def owner_of(top: str, distribution: str) -> str | None:

@@ -18,7 +18,7 @@ from coral_lock.targets.model import MAX_TAGS, tag_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     Rows = dict[str, tuple[str, int | None]]
 
@@ -36,6 +36,9 @@ MAX_RECORD_ROWS = 200_000
 MAX_REQUIREMENTS = 10_000
 _MAX_HEADER = 1 << 20
 _MAX_DIRECT_URL_BYTES = 1 << 16
+_OUTSIDE_MARKS = ("../", "\n/", "\n\\")
+"""What is in each row of RECORD about a file outside of the site root."""
+
 _LONGEST_PATH = 4096
 _MAX_PARTS = 100
 _PLAIN_PATH = 255
@@ -237,13 +240,23 @@ def listed_outside(record: str, location: Location) -> Rows:
     Raises:
         BrokenDistributionError: it lists more than 200,000 such files.
     """
-    lines = [line for line in record.split("\n") if "../" in line or line[:1] in ("/", "\\")]
+    lines = list(_lines_with(_OUTSIDE_MARKS, f"\n{record}"))
     if len(lines) > MAX_RECORD_ROWS:
         raise _unusable_record(f"RECORD lists more than {MAX_RECORD_ROWS:,} files", location)
     return {
         path: (digest, int(size) if _is_size(size) else None)
         for path, digest, size in _record_rows("\n".join(lines), location)
     }
+
+
+def _lines_with(marks: Iterable[str], text: str) -> Iterator[str]:
+    """Yield the lines that hold one of the marks, without looking at each line."""
+    for mark in marks:
+        position = text.find(mark)
+        while position >= 0:
+            start, end = text.rfind("\n", 0, position + 1) + 1, text.find("\n", position + 1)
+            yield text[start : end if end >= 0 else None]
+            position = text.find(mark, end) if end >= 0 else -1
 
 
 def _sorted(rows: Rows) -> Rows:

@@ -7,12 +7,14 @@ import stat
 
 from coral_lock.installed.dist_info import Location, project_directory
 from coral_lock.names import normalized_name
+from coral_lock.reserved import is_startup_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _SUFFIXES = (".dist-info", ".egg-info")
+_STARTUP_MARKS = (".pth\n", ".start\n", "\nsitecustomize", "\nusercustomize")
 _PLUGIN_GROUPS = b"coral_inference."
 _MAX_QUICK_LOOK = 1 << 16
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
@@ -26,10 +28,17 @@ class Scan:
 
     Args:
         directories: for each site root the dist-info and egg-info directories in it, sorted.
+        startup_files: the root and the name of each file there that Python runs at every
+            start, sorted within each root.
     """
 
-    def __init__(self, directories: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        directories: Mapping[str, Sequence[str]],
+        startup_files: Sequence[tuple[str, str]] = (),
+    ) -> None:
         self._directories = directories
+        self.startup_files = startup_files
         self._copies: dict[str, list[tuple[str, str]]] = {}
         for root, entries in directories.items():
             for directory in entries:
@@ -74,18 +83,22 @@ def scan_path(path: Sequence[str]) -> Scan:
         path: directories, as `sys.path` holds them. Entries that aren't directories are
             passed over, and a directory that appears under two names counts once.
     """
-    return Scan(
-        {
-            root: sorted(
-                [
-                    entry
-                    for entry in os.listdir(root)
-                    if entry[-5:].lower() == "-info" and entry.lower().endswith(_SUFFIXES)
-                ]
-            )
-            for root in unique_directories(path)
-        }
-    )
+    directories: dict[str, list[str]] = {}
+    startup_files: list[tuple[str, str]] = []
+    for root in unique_directories(path):
+        entries = os.listdir(root)
+        directories[root] = sorted(
+            [
+                entry
+                for entry in entries
+                if entry[-5:].lower() == "-info" and entry.lower().endswith(_SUFFIXES)
+            ]
+        )
+        # A device looks at thousands of entries, few of which are any of these.
+        text = "\n".join(("", *entries, ""))
+        if any(mark in text for mark in _STARTUP_MARKS):
+            startup_files += [(root, name) for name in sorted(filter(is_startup_file, entries))]
+    return Scan(directories, startup_files)
 
 
 def _without_sources(copies: Sequence[Location]) -> tuple[Location, ...]:

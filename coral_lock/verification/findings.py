@@ -6,7 +6,7 @@ from coral_lock.canonical_json import join_path
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.names import normalized_name
 from coral_lock.reserved import reserved_findings
-from coral_lock.verification.data_findings import data_findings
+from coral_lock.verification.other_files import data_findings, startup_findings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +68,14 @@ def findings_of(lock: Lock, machine: MachineState) -> tuple[Finding, ...]:
                 "and have it reviewed",
             )
         )
+    told = {
+        path.split("/")[1]
+        for state in machine.distributions.values()
+        for path in (state.placed.outside if state.placed else ())
+        if path.startswith("scripts/")
+    }
+    scripts = {name: at for name, at in machine.shadowing_scripts.items() if name not in told}
+    findings.extend(startup_findings(machine.unlocked_startup, scripts))
     return sorted_findings(set(findings))
 
 

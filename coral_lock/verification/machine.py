@@ -9,7 +9,7 @@ import os
 import sys
 
 from coral_lock.errors import BrokenDistributionError, UsageError
-from coral_lock.imports.table import ImportTable, ProvedList, top_level_names
+from coral_lock.imports.table import ImportTable, ProvedList, location_of, top_level_names
 from coral_lock.installed.digest import hash_files
 from coral_lock.installed.dist_info import (
     MAX_RECORD_BYTES,
@@ -38,6 +38,12 @@ from coral_lock.installed.site_scan import scan_path
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, normalized_name
 from coral_lock.record import Record
 from coral_lock.reserved import placed
+from coral_lock.verification.startup import (
+    loaded_files,
+    may_own,
+    shadowing_scripts,
+    startup_files,
+)
 from coral_lock.verification.targets import Targets, listed_targets
 
 TYPE_CHECKING = False
@@ -52,6 +58,7 @@ if TYPE_CHECKING:
     from coral_lock.inventory import EntryPoint
     from coral_lock.lockfile.model import Lock, LockedDistribution
     from coral_lock.reserved import Placed
+    from coral_lock.verification.startup import StartupFile
     from coral_lock.verification.subject import Subject
     from coral_lock.verification.targets import TargetState
 
@@ -114,6 +121,8 @@ class MachineState(Record):
     `root_targets`, by distribution, what its topmost modules would be. `host_modules` are
     by role, `core` or `inference`, for those that can be imported at all. `table` holds the
     proved lists; `unlisted` are top-level names of distributions without one.
+    `unlocked_startup` are the files that Python runs at every start and that no locked
+    distribution has put there, `shadowing_scripts` what would shadow modules for commands.
     """
 
     python: str
@@ -126,6 +135,8 @@ class MachineState(Record):
     unlocked: tuple[UnlockedDistribution, ...]
     table: ImportTable
     unlisted: frozenset[str]
+    unlocked_startup: tuple[StartupFile, ...]
+    shadowing_scripts: Mapping[str, str]
 
 
 def observe(
@@ -138,7 +149,8 @@ def observe(
         integrity: `metadata` reads no file of a distribution but its metadata. `imports`
             proves the lists of files of all distributions, by their RECORDs where those
             have the lock's digest, else by hashing; and hashes the files of those that
-            provide plugins. `full` hashes all files.
+            provide plugins. `full` hashes all files. A file that runs at every start of
+            Python is hashed at each level.
         subject: where to look, in this process's own environment by default.
         is_start: whether imports will come out of the proved lists, so that what lies
             about besides doesn't matter.
@@ -159,12 +171,15 @@ def observe(
         look.at(name, name in plugin_distributions)
         if not distribution.digests and name in plugin_distributions:
             look.states[name] = _with_lacking(look.states[name], scan, lock)
+    startup = startup_files(scan, subject)
     if integrity == METADATA:
+        look.prove(look.owners_among(lock.distributions, startup))
         look.list_files(plugin_distributions)
     else:
         look.prove(lock.distributions)
         look.hash(plugin_distributions if integrity == IMPORTS else look.listed_names())
-        look.hash_outside(lock.distributions)
+    unlocked_startup = look.compare_startup(startup, is_running=subject is None)
+    look.hash_outside(lock.distributions)
     look.place(plugin_distributions if is_start else look.listed_names())
     is_by_list = is_start and integrity != METADATA
     if not is_by_list:
@@ -187,6 +202,8 @@ def observe(
         unlocked=_unlocked(lock, scan),
         table=table,
         unlisted=_unlisted_names(lock, scan) if is_by_list else frozenset(),
+        unlocked_startup=unlocked_startup,
+        shadowing_scripts=shadowing_scripts(subject),
     )
 
 
@@ -298,6 +315,49 @@ class _Look:
             self.states[name] = self.states[name].replace(
                 files=compared(proved.hashes, hashes, roots[proved.root].accepts)
             )
+
+    def owners_among(
+        self, distributions: Iterable[LockedDistribution], files: Sequence[StartupFile]
+    ) -> list[LockedDistribution]:
+        """Return those whose RECORDs mention files that Python runs at every start."""
+        return [
+            each
+            for each in distributions
+            if files and any(may_own(at, files) for at in self._scan.locations(each.name))
+        ]
+
+    def compare_startup(
+        self, files: Sequence[StartupFile], *, is_running: bool
+    ) -> tuple[StartupFile, ...]:
+        """Compare the files that Python runs at every start with the proved lists.
+
+        So are the modules that this process has loaded of the same distribution. Where one
+        differs, all files of the distribution are hashed.
+
+        Args:
+            files: what Python runs.
+            is_running: whether this very process has run them.
+
+        Returns:
+            Those that are in no list.
+        """
+        unlocked = []
+        for file in files:
+            owners = {
+                each.name: paths
+                for each in self.lists.values()
+                if each.root == file.root and (paths := file.paths_in(each.hashes))
+            }
+            if not owners:
+                unlocked.append(file)
+            for name, paths in owners.items():
+                listed = self.lists[name].hashes
+                loaded = loaded_files(file.root).intersection(listed) if is_running else ()
+                places = {location_of(file.root, path): path for path in (*paths, *loaded)}
+                found = hash_files(dict.fromkeys(places))
+                if any(found.get(place) != listed[path] for place, path in places.items()):
+                    self.hash([name])
+        return tuple(unlocked)
 
     def place(self, named: Collection[str]) -> None:
         """Note where distributions put files: beside the site root, and for some in it.

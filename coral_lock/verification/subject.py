@@ -31,6 +31,7 @@ class Subject(Record):
         python: its language version, `3.11`.
         find: tells which file an import in it would load.
         machine: the machine, None where nobody knows it.
+        executable: its interpreter's file, None where nothing of it is run.
         is_image: whether the files are another machine's, where links may lead elsewhere.
     """
 
@@ -38,6 +39,7 @@ class Subject(Record):
     python: str
     find: Find
     machine: Machine | None
+    executable: str | None = None
     is_image: bool = False
 
 
@@ -76,6 +78,7 @@ def interpreter_subject(interpreter: Interpreter) -> Subject:
         python=interpreter.machine.language_version,
         find=finder.find,
         machine=interpreter.machine,
+        executable=interpreter.executable,
     )
 
 

@@ -1,4 +1,4 @@
-"""Are the scripts, headers and data of a distribution those that were locked?"""
+"""Files besides packages: scripts, headers and data, and what runs or is found before them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from coral_lock.finding import ERROR, WARNING, Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from coral_lock.lockfile.model import LockedDistribution
     from coral_lock.verification.machine import InstalledState
+    from coral_lock.verification.startup import StartupFile
 
 _MAX_NAMED = 20
 
@@ -81,3 +82,34 @@ def data_findings(locked: LockedDistribution, state: InstalledState) -> Iterator
             if not there.changed:
                 summary = f"`{name}` has other scripts, headers or data than the locked ones"
                 yield finding("digest-mismatch", summary, **digests)
+
+
+def startup_findings(
+    unlocked: Sequence[StartupFile], scripts: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yield the files that no locked distribution is responsible for.
+
+    Args:
+        unlocked: those that Python runs at every start.
+        scripts: the places of those beside the commands, by name.
+    """
+    for file in unlocked[:_MAX_NAMED]:
+        yield Finding(
+            code="unlocked-startup",
+            severity=WARNING,
+            subject=file.name,
+            summary=f"`{file.name}` runs at every start of Python, before anything is checked, "
+            "and no locked distribution ships it",
+            where=file.place,
+            hint="remove it, or uninstall what it belongs to",
+        )
+    for name, place in sorted(scripts.items())[:_MAX_NAMED]:
+        yield Finding(
+            code="shadowing-script",
+            severity=ERROR,
+            subject=name,
+            summary=f"`{name}` is beside the commands, which would import it instead of the module "
+            "of that name",
+            where=place,
+            hint="remove it, or uninstall what it belongs to",
+        )

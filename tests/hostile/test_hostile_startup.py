@@ -1,0 +1,171 @@
+"""What Python runs at every start, before anything is checked: hashed first, or reported."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import MakeDevice
+from tests.support.device import Device
+from tests.support.hostile_plugins import EVIL, install, make_library_with, make_plugin_with
+
+STARTUP = {"evil.pth": "\n", "evil.start": "", "sitecustomize.py": "", "usercustomize/mod.py": ""}
+LEVELS = ("metadata", "imports", "full")
+HELPER = {"helper.pth": "import helper_hook\n", "helper_hook.py": "HOOK = True\n"}
+
+
+@pytest.fixture
+def machine(device: MakeDevice, tmp_path: Path) -> Device:
+    """A machine with a plugin, locked."""
+    made = device()
+    install(made, make_plugin_with(tmp_path, {}))
+    made.locked()
+    return made
+
+
+@pytest.fixture
+def hooked(device: MakeDevice, tmp_path: Path) -> Device:
+    """A machine whose plugin requires a library that runs at every start, locked."""
+    made = device()
+    wheels = (
+        make_plugin_with(tmp_path, {}, requires="helper"),
+        make_library_with(tmp_path, HELPER),
+    )
+    install(made, *wheels)
+    assert "warning[pth-file]: `helper` ships `helper.pth`" in made.coral("lock").require(0).stderr
+    return made
+
+
+def told(name: str) -> str:
+    return (
+        f"warning[unlocked-startup]: `{name}` runs at every start of Python, before anything is "
+        "checked, and no locked distribution ships it\n"
+    )
+
+
+def test_what_coral_lock_ships_itself_is_no_finding(machine: Device) -> None:
+    for name in ("coral_lock.pth", "coral_lock.start"):
+        assert (machine.site_packages / name).exists()
+    assert machine.coral("verify").require(0).stderr == (
+        "coral.lock holds: 1 plugin, 1 distribution, integrity full\n"
+    )
+    assert machine.coral("init", "--locked").require(0).json()["findings"] == []
+
+
+def test_a_file_that_nobody_locked_is_reported(machine: Device) -> None:
+    for path, text in STARTUP.items():
+        place = machine.site_packages / path
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text)
+    names = ["evil.pth", "evil.start", "sitecustomize.py", "usercustomize"]
+    for level in LEVELS:
+        for name in names:
+            verified = machine.coral("verify", "--integrity", level).require(0)
+            assert told(name) in verified.stderr
+    report = machine.coral("init", "--locked").require(0).json()
+    found = [each for each in report["findings"] if each["code"] == "unlocked-startup"]
+    assert [(each["subject"], each["where"]) for each in found] == [
+        (name, str(machine.site_packages / name)) for name in names
+    ]
+    outside = machine.coral("verify", "--site-packages", machine.site_packages).require(0)
+    assert told("evil.pth") in outside.stderr
+
+
+def test_only_what_python_runs_counts(machine: Device, tmp_path: Path) -> None:
+    directory = tmp_path / "path"
+    directory.mkdir()
+    (directory / "evil.pth").write_text("\n")
+    (machine.site_packages / "sitecustomize.txt").write_text("")
+    (machine.site_packages / "evil.pth.bak").write_text("")
+    (machine.site_packages / "lib").mkdir()
+    (machine.site_packages / "lib" / "evil.pth").write_text("\n")
+    variables = {"PYTHONPATH": str(directory)}
+    assert "unlocked-startup" not in machine.coral("verify", env=variables).require(0).stderr
+    (directory / "usercustomize.py").write_text("")
+    assert told("usercustomize.py") in machine.coral("verify", env=variables).require(0).stderr
+
+
+def test_what_an_unlocked_distribution_lists_is_reported(machine: Device, tmp_path: Path) -> None:
+    install(machine, make_library_with(tmp_path, HELPER))
+    assert told("helper.pth") in machine.coral("verify").require(0).stderr
+    assert told("helper.pth") in machine.coral("init", "--locked").require(0).stderr
+
+
+def test_what_is_locked_is_told_by_verify_alone(hooked: Device) -> None:
+    verified = hooked.coral("verify").require(0)
+    assert "unlocked-startup" not in verified.stderr
+    assert (
+        "warning[pth-file]: `helper` ships `helper.pth`, which runs at every start of Python, "
+        "locked or not\n"
+    ) in verified.stderr
+    for level in LEVELS:
+        report = hooked.coral("init", "--locked", "--integrity", level).require(0).json()
+        assert report["findings"] == []
+
+
+@pytest.mark.parametrize("path", HELPER)
+@pytest.mark.parametrize("has_true_record", [False, True])
+def test_what_is_locked_is_hashed_first_at_every_level(
+    hooked: Device, path: str, has_true_record: bool
+) -> None:
+    (hooked.site_packages / path).write_text(HELPER[path] + "EVIL = True\n")
+    if has_true_record:
+        record = hooked.site_packages / "helper-1.0.dist-info" / "RECORD"
+        rows = record.read_text().splitlines(keepends=True)
+        record.write_text("".join(f"{path},,\n" if row.startswith(path) else row for row in rows))
+    for level in LEVELS:
+        for words in (("verify",), ("init", "--locked")):
+            refused = hooked.coral(*words, "--integrity", level).require(3)
+            assert "error[digest-mismatch]: `helper" in refused.stderr
+
+
+def test_a_row_in_a_locked_record_locks_nothing(hooked: Device) -> None:
+    (hooked.site_packages / "evil.pth").write_text("import os\n")
+    with open(hooked.site_packages / "helper-1.0.dist-info" / "RECORD", "a") as record:
+        record.write("evil.pth,,\n")
+    for level in LEVELS:
+        refused = hooked.coral("init", "--locked", "--integrity", level).require(3)
+        assert "error[digest-mismatch]: `helper` isn't what was locked" in refused.stderr
+
+
+def test_what_is_accepted_is_hashed_all_the_same(hooked: Device) -> None:
+    accept = "--set=distributions.helper.accept=[pth-file]"
+    assert "pth-file" not in hooked.coral("lock", accept).require(0).stderr
+    assert "pth-file" not in hooked.coral("verify").require(0).stderr
+    (hooked.site_packages / "helper_hook.py").write_text("EVIL = True\n")
+    hooked.coral("init", "--locked", "--integrity", "metadata").require(3)
+
+
+def test_what_was_removed_is_missing(hooked: Device) -> None:
+    (hooked.site_packages / "helper.pth").unlink()
+    assert "error[file-missing]: `helper.pth` of `helper`" in (
+        hooked.coral("verify").require(3).stderr
+    )
+
+
+@pytest.mark.parametrize("name", ["hashlib.py", "__future__.py", "coral_lock.py", "click", "yaml"])
+def test_a_module_beside_the_commands(machine: Device, tmp_path: Path, name: str) -> None:
+    """Of a distribution that nobody locked, or of none at all."""
+    path = name if "." in name else f"{name}/__init__.py"
+    install(machine, make_library_with(tmp_path, {f"DATA/data/bin/{path}": EVIL}))
+    assert (machine.environment.bin / path).exists()
+    for words in (("verify",), ("init", "--locked")):
+        refused = machine.run("python", "-I", "-m", "coral_lock", *words).require(1)
+        assert (
+            f"error[shadowing-script]: `{name}` is beside the commands, which would import it "
+            "instead of the module of that name\n"
+            f"  where: {machine.environment.bin / name}\n"
+        ) in refused.stderr
+        assert "EVIL" not in refused.stderr
+
+
+def test_common_scripts_are_no_finding(machine: Device) -> None:
+    for name in ("jp.py", "json", "acme.so"):
+        (machine.environment.bin / name).write_text("")
+    os.mkdir(machine.environment.bin / "acme")
+    machine.coral("verify").require(0)
+    document = machine.coral("verify", "--output-format", "json").require(0)
+    assert json.loads(document.stdout)["findings"] == []
