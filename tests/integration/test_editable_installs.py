@@ -15,6 +15,9 @@ from tests.support.device import Device, make_device
 from tests.support.wheels import FIXTURES
 
 PLUGIN = "patches:camera_stabilizer"
+UNVERIFIED = ("init", "--locked", "--integrity", "metadata")
+"""A start that takes what no digest pins, as it is with editable installs."""
+
 GUIDE_MODULE = (FIXTURES / "plugins/my-package/my_package/coral_plugins.py").read_text()
 """The module of the guide, letter by letter."""
 
@@ -132,12 +135,16 @@ def test_one_copy_is_seen_listed_and_started(
     assert "error[editable-install]: `my-package` is an editable install" in refused.stderr
     machine.locked("--allow-editable")
     machine.coral("lock", "--allow-editable", "--check").require(0)
-    report = machine.coral("init", "--locked").require(0).json()
+    unpinned = machine.coral("init", "--locked").require(1)
+    assert "  hint: lock it from a wheel; `--integrity metadata` starts without it\n" in (
+        unpinned.stderr
+    )
+    report = machine.coral(*UNVERIFIED).require(0).json()
     assert report["state"]["plugins_loaded"] == {PLUGIN: True}
-    assert [(each["code"], each["subject"]) for each in report["findings"]] == [
-        ("unpinned", "my-package")
+    assert [(each["code"], each["severity"]) for each in report["findings"]] == [
+        ("unpinned", "warning")
     ]
-    machine.coral("verify").require(0)
+    machine.coral("verify", "--integrity", "metadata").require(0)
 
 
 @pytest.mark.parametrize("name", ["setuptools, src", "setuptools, flat"])
@@ -150,7 +157,7 @@ def test_the_project_on_the_path_is_no_second_copy(
     variables = {"PYTHONPATH": f"{project}:{project / KINDS[name].layout}"}
     machine.coral("plugins", "list", env=variables).require(0)
     machine.locked("--allow-editable")
-    machine.coral("init", "--locked", env=variables).require(0)
+    machine.coral(*UNVERIFIED, env=variables).require(0)
 
 
 def test_an_egg_info_elsewhere_is_a_second_copy(machine: Device, tmp_path: Path) -> None:
@@ -162,7 +169,7 @@ def test_an_egg_info_elsewhere_is_a_second_copy(machine: Device, tmp_path: Path)
     variables = {"PYTHONPATH": str(elsewhere)}
     listed = machine.coral("plugins", "list", env=variables).require(1)
     assert "error[duplicate-distribution]: `my-package` is installed 2 times: " in listed.stderr
-    report = machine.coral("init", "--locked", env=variables).require(1).json()
+    report = machine.coral(*UNVERIFIED, env=variables).require(1).json()
     assert "duplicate-distribution" in {each["code"] for each in report["findings"]}
 
 
@@ -233,7 +240,7 @@ def test_a_package_within_a_namespace(machine: Device, tmp_path: Path) -> None:
     listed = machine.coral("plugins", "list", "--output-format", "json").require(0).json()
     assert [(each["id"], each["evidence"]) for each in listed["plugins"]] == [(PLUGIN, "static")]
     machine.locked("--allow-editable")
-    report = machine.coral("init", "--locked").require(0).json()
+    report = machine.coral(*UNVERIFIED).require(0).json()
     assert report["state"]["plugins_loaded"] == {PLUGIN: True}
 
 
@@ -243,7 +250,7 @@ def test_a_host_that_is_an_editable_install(device: MakeDevice, tmp_path: Path) 
     shutil.copytree(FIXTURES / "hosts/coral-inference-0.0.4", project)
     _install(machine, project)
     machine.locked("--allow-editable")
-    report = machine.coral("init", "--locked").require(0).json()
+    report = machine.coral(*UNVERIFIED).require(0).json()
     assert report["state"]["plugins_loaded"] == {PLUGIN: True}
     assert [(each["code"], each["subject"]) for each in report["findings"]] == [
         ("unpinned", "coral-inference")

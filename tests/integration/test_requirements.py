@@ -125,7 +125,8 @@ def test_an_editable_plugin_that_came_to_require_more(machine: Device, house: Pa
         + "Requires-Dist: coral-inference\n"
         + 'Requires-Dist: missing; extra == "dev"\n'
     )
-    report = machine.coral("init", "--locked").require(1).json()
+    words = ("init", "--locked", "--integrity", "metadata")
+    report = machine.coral(*words).require(1).json()
     assert report["outcome"] == "refused"
     errors = [each for each in report["findings"] if each["severity"] == "error"]
     assert [(each["code"], each["summary"]) for each in errors] == [
