@@ -4,7 +4,49 @@ from __future__ import annotations
 
 import os
 
-from coral_lock.errors import WriteError
+from coral_lock.errors import InputError, WriteError
+from coral_lock.safe_read import read_regular_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAX_REPLACED_BYTES = 64 << 20
+
+
+def refuse_to_overwrite(
+    path: str, kind: str, is_ours: Callable[[str], bool], elsewhere: str
+) -> str | None:
+    """Refuse to replace a file that isn't what is about to be written there.
+
+    Args:
+        path: the file; there may be none, or one without content.
+        kind: what it has to be, with its article.
+        is_ours: whether a text is that. What isn't UTF-8 is handed to it escaped.
+        elsewhere: how to name another file, for the hint.
+
+    Returns:
+        The text that is there, or None where there is no file.
+
+    Raises:
+        InputError: it is something else, or can't be read.
+    """
+    try:
+        content = read_regular_file(path, _MAX_REPLACED_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(
+            f"`{path}` can't be overwritten: {error.strerror}", where=path, hint=elsewhere
+        ) from error
+    text = content.decode("utf-8", "surrogateescape")
+    if text and not is_ours(text):
+        raise InputError(
+            f"`{path}` isn't {kind}, so it isn't overwritten",
+            where=path,
+            hint=f"remove it first, or {elsewhere}",
+        )
+    return text
 
 
 def write_durably(path: str, text: str) -> None:

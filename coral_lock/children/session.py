@@ -120,9 +120,9 @@ def open_session(session: Session, parent: str) -> OpenSession:
         status = os.stat(directory)
         if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022:
             raise PermissionError(errno.EPERM, "others can write to it", directory)
-    for name in sorted(os.listdir(base)):
+    for name in sorted(filter(_is_name, os.listdir(base))):
         _remove_if_ended(os.path.join(base, name))
-    directory = os.path.join(base, f"{os.getpid()}-{os.urandom(8).hex()}")
+    directory = os.path.join(base, _new_name())
     os.mkdir(directory, 0o700)
     os.mkdir(os.path.join(directory, _MARKERS), 0o700)
     content = marshal.dumps((_FORMAT, {name: getattr(session, name) for name in session._fields}))
@@ -170,7 +170,7 @@ def _unusable(message: str, path: str) -> InputError:
 def leave_marker(directory: str, marker: Marker) -> None:
     """Leave a marker in a session's directory; where it is gone, nobody asks for it."""
     fields = [finding.to_dict() for finding in marker.findings]
-    name = os.path.join(directory, _MARKERS, f"{os.getpid()}-{os.urandom(8).hex()}")
+    name = os.path.join(directory, _MARKERS, _new_name())
     try:
         descriptor = os.open(f"{name}.tmp", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with open(descriptor, "wb") as file:
@@ -208,7 +208,7 @@ def _remove_if_ended(directory: str) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         markers = os.path.join(directory, _MARKERS)
-        for name in os.listdir(markers):
+        for name in filter(_is_name, os.listdir(markers)):
             os.unlink(os.path.join(markers, name))
         os.rmdir(markers)
         os.unlink(path)
@@ -217,6 +217,16 @@ def _remove_if_ended(directory: str) -> None:
         return
     finally:
         os.close(descriptor)
+
+
+def _new_name() -> str:
+    return f"{os.getpid()}-{os.urandom(8).hex()}"
+
+
+def _is_name(name: str) -> bool:
+    """Whether a name is one of those that sessions and markers get: nothing else is removed."""
+    process, _, rest = name.removesuffix(".tmp").partition("-")
+    return process.isdigit() and len(rest) == 16 and set(rest) <= set("0123456789abcdef")
 
 
 def _sha256(content: bytes) -> str:

@@ -10,11 +10,11 @@ import click
 
 from coral_lock.cli.options import lock_option
 from coral_lock.cli.progress import shown_progress
-from coral_lock.durable_write import write_durably
+from coral_lock.durable_write import refuse_to_overwrite, write_durably
 from coral_lock.errors import HOLDS, InputError
 from coral_lock.export.installation import installation_of
-from coral_lock.export.pylock import pylock_text
-from coral_lock.export.requirements import requirements_text
+from coral_lock.export.pylock import is_pylock_text, pylock_text
+from coral_lock.export.requirements import is_requirements_text, requirements_text
 from coral_lock.finding import exit_code
 from coral_lock.lockfile.file import load_lock
 from coral_lock.messages import say, say_findings, say_warning
@@ -88,9 +88,9 @@ def export(
 
 
 def _refuse_output(form: str, output: str, lock: str) -> None:
-    """Refuse to overwrite the lock, and a name by which no installer knows a pylock.toml.
+    """Refuse to overwrite what wasn't exported, and a name that no installer knows.
 
-    The names are those of PEP 751: `pylock.toml` and `pylock.<name>.toml`.
+    The names of a pylock.toml are those of PEP 751: `pylock.toml` and `pylock.<name>.toml`.
     """
     if os.path.realpath(output) == os.path.realpath(lock):
         raise InputError(
@@ -106,3 +106,9 @@ def _refuse_output(form: str, output: str, lock: str) -> None:
             found=f"`{name}`",
             hint="write to `pylock.toml`",
         )
+    kind, is_ours = (
+        ("a pylock.toml that was exported", is_pylock_text)
+        if form == PYLOCK
+        else ("a requirements file that was exported", is_requirements_text)
+    )
+    refuse_to_overwrite(output, kind, is_ours, "write elsewhere with `-o FILE`")

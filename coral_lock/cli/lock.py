@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import sys
 
@@ -17,7 +16,7 @@ from coral_lock.derive.locking import derive
 from coral_lock.derive.opening import open_place
 from coral_lock.descriptor.model import HostVersions
 from coral_lock.difference.text import render_text
-from coral_lock.durable_write import write_durably
+from coral_lock.durable_write import refuse_to_overwrite, write_durably
 from coral_lock.errors import (
     DOES_NOT_HOLD,
     HOLDS,
@@ -27,6 +26,7 @@ from coral_lock.errors import (
     UsageError,
 )
 from coral_lock.finding import has_errors
+from coral_lock.lockfile.diagnosis import is_damaged_lock
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock, write_lock
 from coral_lock.messages import say, say_findings, say_warning
@@ -162,19 +162,31 @@ def _read_current(output: str, check: bool) -> str | None:
 
     Raises:
         LockError: `--check` finds none, or one that can't be read.
+        LockVersionError: it is of a major version that can't be read.
         InputError: the file to write is something else than a lock.
     """
+    if check:
+        text = decode_lock(read_lock_bytes(output), output)
+        read_lock(text, output)
+        return text
+    return refuse_to_overwrite(
+        output, "a lock", lambda text: _is_lock(text, output), "write elsewhere with `-o FILE`"
+    )
+
+
+def _is_lock(text: str, output: str) -> bool:
+    """Whether a text is a lock, in whatever state: one that is damaged is written again.
+
+    Raises:
+        LockVersionError: it is of a major version that can't be read.
+    """
     try:
-        content = read_lock_bytes(output)
-        if check:
-            text = decode_lock(content, output)
-            read_lock(text, output)
-            return text
-        return content.decode("utf-8", "surrogateescape")
+        read_lock(text, output)
+    except LockVersionError:
+        raise
     except LockError:
-        if check or os.path.exists(output):
-            raise
-        return None
+        return is_damaged_lock(text)
+    return True
 
 
 def _lock_in(text: str | None, output: str) -> Lock | None:
@@ -254,35 +266,11 @@ def _fixing_command() -> str:
     return shlex.join(["coral-runtime", *words])
 
 
-def _refuse_later_lock(text: str, output: str) -> None:
-    """Refuse to overwrite a lock of a major version that nobody here can read.
-
-    One that can't be read for other reasons is written anew.
-
-    Raises:
-        LockVersionError: it is such a lock.
-    """
-    try:
-        read_lock(text, output)
-    except LockVersionError:
-        raise
-    except LockError:
-        return
-
-
 def _write(output: str, current: str | None, lock: Lock) -> int:
     text = write_lock(lock)
     if current == text:
         say(f"{output} is unchanged: {size_of(lock)}")
         return HOLDS
-    if current:
-        _refuse_later_lock(current, output)
-    if current and '"lock_version"' not in current:
-        raise InputError(
-            f"`{output}` isn't a lock, so it isn't overwritten",
-            where=output,
-            hint="remove it first, or write elsewhere with `-o FILE`",
-        )
     write_durably(output, text)
     say(f"wrote {output}: {size_of(lock)}")
     return HOLDS

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from coral_lock import canonical_json
 from coral_lock.children.parent import Cover
-from coral_lock.cli.start import conclude, prepare, prepare_report, write_report
+from coral_lock.cli.start import conclude, prepare, report_refusal_of
 from coral_lock.errors import HOLDS, CoralLockError, UsageError, exit_code_of_run
-from coral_lock.finding import finding_of_error
 from coral_lock.messages import say
 from coral_lock.start.gate import Gate
 from coral_lock.start.program import prepare_program
-from coral_lock.start.report import FAILED, REFUSED, STARTED, VERIFIED, ActivationReport
+from coral_lock.start.report import FAILED, STARTED, VERIFIED
 from coral_lock.start.stdout_guard import StdoutGuard, leave_process
 
 TYPE_CHECKING = False
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from coral_lock.cli.grammar import Arguments
     from coral_lock.finding import Finding
     from coral_lock.start.program import Program
+    from coral_lock.start.report import ActivationReport
 
 
 def run(arguments: Arguments) -> int | Program:
@@ -31,7 +30,7 @@ def run(arguments: Arguments) -> int | Program:
     try:
         return _run(arguments)
     except CoralLockError as error:
-        _report_refusal(arguments.last("report"), error)
+        report_refusal_of(arguments, error)
         raise
 
 
@@ -124,24 +123,3 @@ class _Running:
         """End the program if the host isn't what the lock says, whatever the program catches."""
         if self._conclude(report).outcome != STARTED:
             leave_process(exit_code_of_run(report.exit_code))
-
-
-def _report_refusal(path: str | None, error: CoralLockError) -> None:
-    """Write the report of a start that never came to look at the machine."""
-    if path is None:
-        return
-    report = ActivationReport(
-        outcome=REFUSED,
-        lock=None,
-        platform="",
-        plugins=(),
-        patches_enabled={},
-        findings=tuple(finding_of_error(each) for each in (*getattr(error, "problems", ()), error)),
-        log_messages=("The start was refused before the machine was looked at",),
-    )
-    try:
-        prepare_report(path)
-        write_report(path, canonical_json.write(report.to_dict()))
-    except (CoralLockError, OSError):
-        # What ended the start is told next, and often it is the report that can't be written.
-        return

@@ -6,10 +6,9 @@ import os
 
 from coral_lock import canonical_json
 from coral_lock.cli.descriptor_path import descriptor_path
-from coral_lock.errors import InputError, UsageError
+from coral_lock.errors import CoralLockError, InputError, UsageError
 from coral_lock.finding import sorted_findings
 from coral_lock.messages import say, say_findings, say_warning
-from coral_lock.safe_read import read_regular_file
 from coral_lock.start.gate import Gate
 from coral_lock.start.locked import prepare_locked
 from coral_lock.start.report import ACTIVATED, REFUSED, STARTED, VERIFIED, ActivationReport
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from coral_lock.start.locked import LockedStart
     from coral_lock.start.report import ActivationReport
 
-_MAX_REPORT_BYTES = 16 << 20
-
 
 def init(arguments: Arguments) -> int:
     """Run `coral-runtime init`: one JSON document on standard output; return the exit code."""
@@ -39,6 +36,14 @@ def init(arguments: Arguments) -> int:
 
 def start(arguments: Arguments) -> ActivationReport:
     """Start as `init` says, write the report where it says, and tell the user."""
+    try:
+        return _start(arguments)
+    except CoralLockError as error:
+        report_refusal_of(arguments, error)
+        raise
+
+
+def _start(arguments: Arguments) -> ActivationReport:
     _refuse_without_lock(arguments)
     if arguments.flag("locked"):
         prepared = prepare(arguments)
@@ -48,7 +53,7 @@ def start(arguments: Arguments) -> ActivationReport:
     else:
         from coral_lock.start.live import start_live
 
-        prepare_report_of(arguments)
+        _begin_report_of(arguments)
         told = _told(arguments)
         report = start_live(_descriptor(arguments, told), told=told)
     return conclude(arguments, report, ())
@@ -56,7 +61,7 @@ def start(arguments: Arguments) -> ActivationReport:
 
 def prepare(arguments: Arguments) -> LockedStart:
     """Look at the machine as the command line says."""
-    prepare_report_of(arguments)
+    _begin_report_of(arguments)
     told = _told(arguments)
     descriptor = _descriptor(arguments, told)
     return prepare_locked(
@@ -68,10 +73,22 @@ def prepare(arguments: Arguments) -> LockedStart:
     )
 
 
-def prepare_report_of(arguments: Arguments) -> None:
-    report_path = arguments.last("report")
-    if report_path is not None:
-        prepare_report(report_path)
+def _begin_report_of(arguments: Arguments) -> None:
+    """Try the file of the report, for whoever asked for one, before anything is imported."""
+    path = arguments.last("report")
+    if path is not None:
+        from coral_lock.start.report_file import begin_report
+
+        begin_report(path)
+
+
+def report_refusal_of(arguments: Arguments, error: CoralLockError) -> None:
+    """Write the report of a start that an error ended, for whoever asked for one."""
+    path = arguments.last("report")
+    if path is not None:
+        from coral_lock.start.report_file import report_refusal
+
+        report_refusal(path, error)
 
 
 def conclude(
@@ -82,9 +99,11 @@ def conclude(
 ) -> ActivationReport:
     """Write the report where the command line says, and tell the user if that isn't done."""
     report = report.replace(findings=sorted_findings(dict.fromkeys((*report.findings, *findings))))
-    report_path = arguments.last("report")
-    if report_path is not None:
-        write_report(report_path, canonical_json.write(report.to_dict()))
+    path = arguments.last("report")
+    if path is not None:
+        from coral_lock.start.report_file import write_report
+
+        write_report(path, report)
     if not is_told:
         _tell(report)
     return report
@@ -98,52 +117,6 @@ def _refuse_without_lock(arguments: Arguments) -> None:
                 f"`--{key}` needs `--locked`: without it, no lock is read",
                 hint="write `coral-runtime init --locked`",
             )
-
-
-def prepare_report(path: str) -> None:
-    """See that a report can be written, before anything is activated.
-
-    An earlier report is removed, so that a start that dies doesn't leave its success behind.
-
-    Raises:
-        InputError: the file is something else than a report, or its directory can't be
-            written.
-    """
-    if not os.path.exists(path):
-        directory = os.path.dirname(os.path.abspath(path))
-        if not os.access(directory, os.W_OK):
-            raise InputError(
-                f"the report `{path}` can't be written there",
-                where=directory,
-                hint="name a file in a directory that exists and that this user can write to",
-            )
-        return
-    if not os.path.isfile(path):
-        return
-    try:
-        content = read_regular_file(path, _MAX_REPORT_BYTES)
-        if content and b'"report_version"' not in content:
-            raise InputError(
-                f"`{path}` isn't a report, so it isn't overwritten",
-                where=path,
-                hint="remove it first, or name another file with `--report FILE`",
-            )
-        os.unlink(path)
-    except OSError as error:
-        raise InputError(
-            f"the earlier report can't be replaced: {error.strerror}", where=path
-        ) from None
-
-
-def write_report(path: str, text: str) -> None:
-    """Write a report; a pipe or a device is written to and stays what it is."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        with open(path, "wb", buffering=0) as file:
-            file.write(text.encode("utf-8"))
-        return
-    from coral_lock.durable_write import write_durably
-
-    write_durably(path, text)
 
 
 def _told(arguments: Arguments) -> HostVersions | None:

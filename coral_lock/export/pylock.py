@@ -50,6 +50,18 @@ def pylock_text(installation: Installation, directory: str) -> str:
     return _written(pylock)
 
 
+def is_pylock_text(text: str) -> bool:
+    """Whether a text is a `pylock.toml` that `pylock_text` returned, as it says itself."""
+    from tomlkit import parse
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document = parse(text)
+    except (TOMLKitError, ValueError, RecursionError):
+        return False
+    return document.get("created-by") == _CREATED_BY and "packages" in document
+
+
 def _require_packaging() -> None:
     """Hold that `packaging` is new enough: everything else here takes older ones, too."""
     from importlib.util import find_spec

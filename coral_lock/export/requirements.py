@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -9,6 +11,11 @@ if TYPE_CHECKING:
     from coral_lock.export.model import Installation, Pin
 
 _HEADING = "# Made from a coral.lock by `coral-runtime export`: export again, don't edit."
+_TOLD = "# {} isn't part of it: the lock was only told of it."
+_LINE = re.compile(
+    r"[^\s#-]\S*==\S+( ; .+)?( --hash=sha256:[0-9a-f]{64})+|"
+    + re.escape(_TOLD).replace(r"\{\}", ".+")
+)
 
 
 def requirements_text(installation: Installation) -> str:
@@ -20,10 +27,16 @@ def requirements_text(installation: Installation) -> str:
     return "".join(f"{line}\n" for line in _lines(installation))
 
 
+def is_requirements_text(text: str) -> bool:
+    """Whether a text is one that `requirements_text` returned, and nobody has added to it."""
+    heading, *lines = text.replace(" \\\n    ", " ").splitlines() or [""]
+    return heading == _HEADING and all(map(_LINE.fullmatch, lines))
+
+
 def _lines(installation: Installation) -> Iterator[str]:
     yield _HEADING
     for host in installation.told:
-        yield f"# {host} isn't part of it: the lock was only told of it."
+        yield _TOLD.format(host)
     for pin in installation.pins:
         yield from _pin_lines(pin)
 

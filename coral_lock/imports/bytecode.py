@@ -162,8 +162,9 @@ def _sweep_daily(cache: str) -> None:
             return
     except FileNotFoundError:
         pass
-    with open(marker, "wb"):
-        pass
+    # It is neither emptied nor followed: whoever names a state directory may have such a file.
+    descriptor = os.open(marker, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    os.close(descriptor)
     os.utime(marker)
     entries = []
     with os.scandir(cache) as found:

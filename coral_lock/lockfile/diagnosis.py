@@ -8,7 +8,13 @@ from coral_lock.canonical_json import DuplicateKeyError, NotCanonicalError
 from coral_lock.errors import LockError
 from coral_lock.lockfile.mapping import is_later_minor
 
+_LONGEST_START = 200
 _CONFLICT_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
+FIELDS = frozenset(
+    {"lock_version", "platform", "host", "targets", "plugins", "excluded", "distributions"}
+)
+"""What a lock has at its top."""
+
 _REWRITE = "write the lock again with `coral-runtime lock`"
 
 
@@ -78,6 +84,21 @@ def diagnose(text: str, name: str, error: NotCanonicalError) -> LockError:
         where=f"{name}:{error.line}",
         hint=_REWRITE,
     )
+
+
+def is_damaged_lock(text: str) -> bool:
+    """Whether a text that can't be read as a lock is one all the same.
+
+    JSON has to have what a lock has at its top, and nothing else. What isn't JSON, after a
+    merge or since it is cut off, has to begin as a lock does.
+    """
+    text = text.removeprefix("\ufeff")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        start = "".join(text[:_LONGEST_START].split())
+        return not start or start.startswith('{"lock_version":')
+    return isinstance(document, dict) and {"lock_version"} <= document.keys() <= FIELDS
 
 
 def _is_cut_off(text: str, error: json.JSONDecodeError) -> bool:

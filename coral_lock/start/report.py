@@ -24,6 +24,7 @@ NOT_RUN = "not-run"
 
 STARTED = "started"
 VERIFIED = "verified"
+UNFINISHED = "unfinished"
 
 
 class PluginOutcome(Record):
@@ -59,9 +60,10 @@ class ActivationReport(Record):
     """The outcome of `init`, whose JSON form is `schemas/activation-report.schema.json`.
 
     `outcome` is `started`, `failed` (a plugin failed, or the host isn't what it was asked to
-    be), `refused` (nothing ran) or `verified` (the host hasn't been imported yet). `lock` is
-    None for a start without one. `host` is what the host says of itself, None where none has
-    started: then `platform` and `patches_enabled` are what was asked for.
+    be), `refused` (nothing ran), `verified` (the host hasn't been imported yet) or, in a file
+    alone, `unfinished` (the start has begun). `lock` is None for a start without one. `host` is
+    what the host says of itself, None where none has started: then `platform` and
+    `patches_enabled` are what was asked for.
     """
 
     outcome: str

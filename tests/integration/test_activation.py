@@ -486,7 +486,11 @@ def test_an_earlier_report_does_not_outlive_a_failed_start(device: MakeDevice) -
     machine.coral("init", "--locked", "--report", "report.json").require(0)
     machine.lock_path.write_text("")
     machine.coral("init", "--locked", "--report", "report.json").require(2)
-    assert not (machine.directory / "report.json").exists()
+    report = json.loads((machine.directory / "report.json").read_text())
+    assert (report["outcome"], report["findings"][0]["summary"]) == (
+        "refused",
+        "the lock is empty",
+    )
 
 
 def test_a_closed_stdout_does_not_keep_a_device_from_starting(device: MakeDevice) -> None:

@@ -449,6 +449,39 @@ def test_a_file_is_written(work: WorkingDirectory, form: str, name: str) -> None
     assert text == export(work, form).replace('"house/', '"../house/')
 
 
+@pytest.mark.parametrize(
+    ("form", "name", "text", "kind"),
+    [
+        ("requirements", "requirements.txt", "click==8.1.8\n", "a requirements file"),
+        ("requirements", "notes.md", f"# Notes\n{HEADING}", "a requirements file"),
+        ("requirements", "own.txt", f"{HEADING}mine==1.0\n", "a requirements file"),
+        ("pylock", "pylock.toml", 'lock-version = "1.0"\ncreated-by = "pip"\npackages = []\n',
+         "a pylock.toml"),
+        ("pylock", "pylock.notes.toml", '# created-by = "coral-lock"\n', "a pylock.toml"),
+    ],
+)  # fmt: skip
+def test_what_was_not_exported_is_not_overwritten(
+    work: WorkingDirectory, form: str, name: str, text: str, kind: str
+) -> None:
+    path = work.write(name, text)
+    words = ("export", "--format", form, "--wheels=house", "-o", name)
+    assert work.coral(*words).require(2).stderr == (
+        f"error: `{name}` isn't {kind} that was exported, so it isn't overwritten\n"
+        f"  where: {name}\n"
+        "  hint: remove it first, or write elsewhere with `-o FILE`\n"
+    )
+    assert path.read_text() == text
+
+
+@pytest.mark.parametrize(
+    ("form", "name"), [("requirements", "requirements.txt"), ("pylock", "pylock.toml")]
+)
+def test_what_was_exported_is_overwritten(work: WorkingDirectory, form: str, name: str) -> None:
+    words = ("export", "--format", form, "--wheels=house", "-o", name)
+    for _ in range(2):
+        work.coral(*words).require(0)
+
+
 def test_an_older_packaging_has_no_pylock(
     work: WorkingDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

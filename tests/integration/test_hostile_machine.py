@@ -311,7 +311,7 @@ def test_a_report_to_a_device_leaves_the_device(machine: Device) -> None:
 def test_a_report_that_cannot_be_written_is_told_before_anything_runs(machine: Device) -> None:
     machine.locked()
     outcome = machine.coral("init", "--locked", "--report", "absent/report.json").require(2)
-    assert "error: the report `absent/report.json` can't be written there" in outcome.stderr
+    assert "error: `absent/report.json` can't be written: No such file" in outcome.stderr
     assert "started" not in outcome.stderr
 
 

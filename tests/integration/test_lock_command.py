@@ -107,11 +107,22 @@ def test_a_lock_of_another_major_version_is_not_overwritten(
     assert machine.lock_path.read_text() == text
 
 
-def test_a_file_that_is_no_lock_is_not_overwritten(machine: Device) -> None:
-    machine.write("README.md", "# mine\n")
-    outcome = machine.coral("lock", "-o", "README.md").require(2)
-    assert "error: `README.md` isn't a lock, so it isn't overwritten" in outcome.stderr
-    assert (machine.directory / "README.md").read_text() == "# mine\n"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# mine\n",
+        '# Notes\n\nA lock begins with "lock_version".\n',
+        '{\n  "lock_version": "1.0",\n  "mine": true\n}\n',
+    ],
+)
+def test_a_file_that_is_no_lock_is_not_overwritten(machine: Device, text: str) -> None:
+    path = machine.write("mine", text)
+    assert machine.coral("lock", "-o", "mine").require(2).stderr == (
+        "error: `mine` isn't a lock, so it isn't overwritten\n"
+        "  where: mine\n"
+        "  hint: remove it first, or write elsewhere with `-o FILE`\n"
+    )
+    assert path.read_text() == text
 
 
 def test_a_link_to_the_lock_stays_a_link(machine: Device) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.conftest import MakeDevice
 from tests.support.device import Device, Outcome, make_device
+from tests.support.reports import earlier_report
 
 FACTS = """\
 import json, sys
@@ -437,7 +438,7 @@ class TestWhatIsRefused:
         self, machine: Device, words: list[str], code: int, tmp_path: Path
     ) -> None:
         report = tmp_path / "report.json"
-        report.write_text('{"report_version": "1.0", "outcome": "started"}', encoding="utf-8")
+        report.write_text(earlier_report(), encoding="utf-8")
         outcome = machine.coral("run", "--report", str(report), *words).require(code)
         assert outcome.stdout == ""
         if "--nonsense" in words:
