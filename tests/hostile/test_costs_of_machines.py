@@ -187,9 +187,10 @@ def test_strays_of_many_distributions_take_linear_time(tmp_path: Path) -> None:
             *("verify", "--site-packages", "site", "--integrity", "full"),
             *("--target", "python=3.11,platform=linux_x86_64"),
         )
-        assert outcome.stderr.count("unexpected file in a directory of") == count
+        # That of the plugin's own distribution among them.
+        assert outcome.stderr.count("unexpected file in a directory of") == count + 1
 
-    assert_linear(verify, 10, 5_000_000, counted_opcodes)
+    assert_linear(verify, 10, 20_000_000, counted_opcodes)
 
 
 @pytest.mark.parametrize("after", [False, True])
