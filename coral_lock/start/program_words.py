@@ -244,7 +244,7 @@ def _not_found(words: Sequence[str]) -> ProgramNotFoundError:
         f"there is no program `{name}`",
         hint=f"write `{_command(*meant)}`"
         if meant
-        else "name a Python file, a module with `-m MODULE`, or a script that is installed",
+        else "name a Python file, a module (`python -m MODULE`) or an installed script",
     )
 
 
@@ -261,7 +261,9 @@ def _kind_of(path: str, words: Sequence[str]) -> str:
         raise ProgramError(
             f"the directory `{path}` has no `__main__.py`, so it can't be run",
             where=path,
-            hint="name one of its modules with `-m MODULE`" if is_package else "name a Python file",
+            hint="name one of its modules with `python -m MODULE`"
+            if is_package
+            else "name a Python file",
         )
     head = _head(path)
     if path.endswith((*_SOURCE_SUFFIXES, ".pyc")):

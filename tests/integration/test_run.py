@@ -353,7 +353,7 @@ MISTAKES: list[tuple[list[str], int, str, str]] = [
     (["python3.99", "a.py"], 126, f"`python3.99` is {OTHER}", "write `{run} python a.py`"),
     ([sys.executable, "a b"], 126, f"`{sys.executable}` is {OTHER}", "{run} python 'a b'`"),
     (["./python", "a.py"], 127, "there is no interpreter `./python`\n", "`{run} python a.py`"),
-    (["nothing"], 127, "there is no program `nothing`\n", "name a Python file, a module with "),
+    (["nothing"], 127, "there is no program `nothing`\n", "name a Python file, a module ("),
     (["python", "nothing.py"], 127, "there is no program `nothing.py`\n", "name a Python file"),
     (["facts", "a"], 127, "there is no program `facts`\n", "write `{run} python facts.py a`"),
     (["python", "serve", "a"], 127, "there is no program `serve`\n", "write `{run} serve a`"),
@@ -371,7 +371,7 @@ MISTAKES: list[tuple[list[str], int, str, str]] = [
         ["bare"],
         126,
         "the directory `bare` has no `__main__.py`, so it can't be run\n",
-        "name one of its modules with `-m MODULE`",
+        "name one of its modules with `python -m MODULE`",
     ),
     (
         ["./deploy.sh"],
