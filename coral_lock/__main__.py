@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 def main(words: Sequence[str] | None = None) -> int:
     """Run `coral-runtime` with the words behind its name; return the exit code.
 
-    No error of this project leaves as a traceback: it becomes words on standard error
-    and an exit code. What a program under `run` raises is the program's own.
+    `init` ends the process itself, once it has begun to look at the machine. No error of this
+    project leaves as a traceback: it becomes words on standard error and an exit code. What a
+    program under `run` raises is the program's own.
     """
     if words is None:
         leave_start_directory(sys.argv[0])

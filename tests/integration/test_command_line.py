@@ -56,12 +56,33 @@ def _called(path: Words) -> str:
 
 
 def _error(message: str, path: Words) -> tuple[int, str, str]:
-    return 2, "", f"error: {message}\n  hint: see `{_called(path)} --help`\n"
+    return _bad_usage(path), "", f"error: {message}\n  hint: see `{_called(path)} --help`\n"
+
+
+def _bad_usage(path: Words) -> int:
+    """`run` has codes of its own, since its program's are the others."""
+    return 78 if path == ("run",) else 2
 
 
 def _outcome(work: WorkingDirectory, *words: str) -> tuple[int, str, str]:
+    if words[:1] in STARTS:
+        # They end the process that they are called in.
+        finished = _process(work.directory, *words)
+        return finished.returncode, finished.stdout, finished.stderr
     outcome = work.coral(*words)
     return outcome.code, outcome.stdout, outcome.stderr
+
+
+def _process(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    safe = ("-P",) if sys.version_info >= (3, 11) else ()
+    return subprocess.run(
+        (sys.executable, *safe, "-m", "coral_lock", *words),
+        cwd=directory,
+        env=clean_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
 
 
 def test_there_are_commands_to_test() -> None:
@@ -87,16 +108,7 @@ def test_a_group_alone_prints_its_help_and_is_a_mistake(
 
 
 def test_the_command_alone_as_a_process(tmp_path: Path) -> None:
-    finished = subprocess.run(
-        (sys.executable, "-P", "-m", "coral_lock")
-        if sys.version_info >= (3, 11)
-        else (sys.executable, "-m", "coral_lock"),
-        cwd=tmp_path,
-        env=clean_environment(),
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-    )
+    finished = _process(tmp_path)
     assert (finished.returncode, finished.stdout) == (2, "")
     assert finished.stderr.startswith("Usage: coral-runtime [OPTIONS] COMMAND [ARGS]...\n")
 
@@ -104,7 +116,7 @@ def test_the_command_alone_as_a_process(tmp_path: Path) -> None:
 def test_the_version(work: WorkingDirectory) -> None:
     code, stdout, stderr = _outcome(work, "--version")
     assert (code, stderr) == (0, "")
-    assert stdout.startswith("coral-runtime 0.")
+    assert stdout.startswith("coral-runtime of coral-lock 0.")
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=_called)
@@ -121,7 +133,7 @@ def test_an_option_without_its_value(work: WorkingDirectory, path: Words, name: 
         if path in STARTS
         else (f"option `{name}` requires an argument\n")
     )
-    assert (code, stdout) == (2, "")
+    assert (code, stdout) == (_bad_usage(path), "")
     assert stderr.startswith(f"error: {message}")
     assert stderr.endswith(f"\n  hint: see `{_called(path)} --help`\n")
 
@@ -156,8 +168,8 @@ def test_an_option_without_its_value(work: WorkingDirectory, path: Words, name: 
         (("export", "--format=zzz"), ("export",), "invalid value for `--format`: `zzz` is not one "
          "of `requirements`, `pylock`"),
         (("verify", "--integrity", "zzz"), ("verify",), "invalid value for `--integrity`: `zzz` "
-         "is not one of `metadata`, `plugins`, `full`"),
-        (("init", "--integrity", "zzz"), ("init",), "`--integrity` is one of metadata, plugins, "
+         "is not one of `metadata`, `imports`, `full`"),
+        (("init", "--integrity", "zzz"), ("init",), "`--integrity` is one of metadata, imports, "
          "full, not `zzz`"),
     ],
 )  # fmt: skip
@@ -192,6 +204,6 @@ NO_DESCRIPTOR = "there is no descriptor"
     ],
 )  # fmt: skip
 def test_a_missing_file(work: WorkingDirectory, words: Words, message: str, where: str) -> None:
-    outcome = work.coral(*words).require(2)
-    assert outcome.stdout == ""
-    assert outcome.stderr.startswith(f"error: {message}\n  where: {where}\n  hint: ")
+    code, stdout, stderr = _outcome(work, *words)
+    assert (code, stdout) == (2, "")
+    assert stderr.startswith(f"error: {message}\n  where: {where}\n  hint: ")
