@@ -8,6 +8,7 @@ source is, so neither another lock nor equal times and sizes bring old code back
 from __future__ import annotations
 
 import _imp
+import errno
 import marshal
 import os
 import stat
@@ -37,11 +38,12 @@ def default_state_directory() -> str:
     return os.path.join(base, "coral-lock")
 
 
-def prepare_cache(state_directory: str) -> tuple[str | None, str | None]:
+def prepare_cache(state_directory: str) -> tuple[str | None, OSError | None]:
     """Make the bytecode cache in a state directory, with mode 0700 where it is absent.
 
     Returns:
-        The cache's directory, or None and why there is none, so that every start compiles.
+        The cache's directory, or None and, in `strerror`, why there is none, so that every
+        start compiles.
 
     Raises:
         InputError: others can write to the cache or to the state directory.
@@ -54,10 +56,10 @@ def prepare_cache(state_directory: str) -> tuple[str | None, str | None]:
         for directory in (state, cache):
             _refuse_shared(directory)
         if not os.access(cache, os.W_OK):
-            return None, f"`{cache}` can't be written"
+            return None, OSError(errno.EACCES, f"`{cache}` can't be written")
         _sweep_daily(cache)
     except OSError as error:
-        return None, f"`{cache}` can't be made: {error.strerror}"
+        return None, OSError(error.errno, f"`{cache}` can't be made: {error.strerror}")
     return cache, None
 
 

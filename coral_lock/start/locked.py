@@ -207,11 +207,11 @@ def _prepare_bytecode(state_directory: str | None) -> tuple[str | None, tuple[st
         return directory, ()
     if state_directory is not None:
         raise InputError(
-            f"the state directory can't hold a bytecode cache: {problem}",
+            f"the state directory can't hold a bytecode cache: {problem.strerror}",
             where=state_directory,
             hint="name a directory that this user can write to",
-        )
-    return None, (f"No bytecode cache, so modules are compiled at every start: {problem}",)
+        ) from problem
+    return None, (f"No bytecode cache, so modules are compiled at every start: {problem.strerror}",)
 
 
 def _messages_about(lock: Lock, coverage: Coverage, verified: VerifiedLock) -> list[str]:

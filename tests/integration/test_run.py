@@ -275,6 +275,8 @@ class TestHowAProgramEnds:
             env=machine.variables(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            # The test run itself may be one that a shell has put into the background.
+            preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
         )
         assert started.stdout is not None
         assert started.stdout.readline() == b"ready\n"
@@ -478,17 +480,5 @@ class TestWhatIsRefused:
         ).require(75)
         assert full.stdout == ""
         assert "No space left on device" in full.stderr
-        limited = subprocess.run(
-            (
-                *("sh", "-c", 'ulimit -n 3; exec "$0" run --locked -- -c 1'),
-                machine.environment.bin / "coral-runtime",
-            ),
-            cwd=machine.directory,
-            env=machine.variables(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert limited.returncode != 0
         missing = machine.coral("run", "--locked", "--lock", str(tmp_path / "x"), "--", "-c", "1")
         assert missing.code == 78

@@ -70,7 +70,24 @@ def _options(unit: str) -> dict[str, str]:
     return dict(parser["Service"])
 
 
+KNOWN_KEYS = {
+    "Unit": {"Description", "Wants", "After", "StartLimitIntervalSec", "StartLimitBurst"},
+    "Service": {
+        *("User", "WorkingDirectory", "StateDirectory", "StateDirectoryMode", "ProtectSystem"),
+        *("NoNewPrivileges", "ExecStart", "Restart", "RestartSec", "RestartPreventExitStatus"),
+    },
+    "Install": {"WantedBy"},
+}
+"""Those of systemd.unit(5), systemd.service(5) and systemd.exec(5) that the unit uses."""
+
+
 class TestSystemd:
+    def test_the_unit_has_known_keys_only(self) -> None:
+        parser = configparser.ConfigParser(interpolation=None, strict=True)
+        parser.optionxform = str  # type: ignore[assignment]
+        parser.read_string(_documented("coral.service").replace("\\\n", " "))
+        assert {name: set(parser[name]) for name in parser.sections()} == KNOWN_KEYS
+
     def test_the_unit_is_one(self, machine: Device, tmp_path: Path) -> None:
         tool = shutil.which("systemd-analyze")
         if tool is None:
@@ -106,6 +123,27 @@ class TestSystemd:
         assert self._start(machine) == (code, False)
         report = json.loads((machine.state / "report.json").read_text(encoding="utf-8"))
         assert report["outcome"] == "refused"
+
+
+def test_a_full_disk_may_pass(machine: Device) -> None:
+    namespace = _namespace()
+    if namespace is None:
+        pytest.skip("this user can't make a mount namespace")
+    script = (
+        f"mount -t tmpfs -o nr_inodes=1,mode=0700 none {machine.state}\n"
+        'exec "$0" run --locked --state-dir "$1" -- python app.py\n'
+    )
+    words = (str(machine.environment.bin / "coral-runtime"), str(machine.state))
+    finished = subprocess.run(
+        [*namespace, "sh", "-ec", script, *words],
+        cwd=machine.directory,
+        env=machine.variables(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "No space left on device" in finished.stderr
+    assert (finished.returncode, finished.stdout) == (75, "")
 
 
 class Supervisord:

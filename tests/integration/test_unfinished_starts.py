@@ -136,7 +136,9 @@ def test_an_end_before_the_end_is_an_error(device: MakeDevice, tmp_path: Path, n
     machine = device()
     body, found = ENDS[name]
     _locked(machine, tmp_path, body)
-    (machine.directory / "report.json").write_text('{"report_version": "1.0"}')
+    words = ("--lock", "absent", "--report", "report.json", "--", "-c", "pass")
+    machine.coral("run", "--locked", *words).require(78)
+    assert (machine.directory / "report.json").exists()
     outcome = machine.coral("init", "--locked", "--report", "report.json").require(1)
     assert outcome.stdout == ""
     assert outcome.stderr.endswith(
@@ -181,6 +183,12 @@ def test_a_program_has_streams_of_its_own(machine: Device, tmp_path: Path, name:
     assert machine.coral(*words).require(0).stdout == "ran\n"
 
 
+def _heed_signals() -> None:
+    """Undo what a shell that has put the test run into the background has done."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def _stuck(machine: Device, tmp_path: Path) -> subprocess.Popen[bytes]:
     """Start `init` with a plugin that doesn't return, and wait until it runs."""
     body = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(300)"
@@ -191,6 +199,7 @@ def _stuck(machine: Device, tmp_path: Path) -> subprocess.Popen[bytes]:
         env=machine.variables(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=_heed_signals,
     )
     for _ in range(600):
         if (machine.directory / "pid").exists() and (machine.directory / "pid").read_text():
@@ -251,6 +260,7 @@ def test_a_terminal_s_interrupt_is_told_once(device: MakeDevice, tmp_path: Path)
         stdin=slave,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=_heed_signals,
     )
     for _ in range(600):
         if (machine.directory / "pid").exists():
