@@ -50,6 +50,14 @@ def is_normalized_name(name: str) -> bool:
     )
 
 
+def requirement_name(requirement: str) -> str:
+    """Return the normalized name of what a PEP 508 requirement requires, told by its letters."""
+    end = 0
+    while end < len(requirement) and (requirement[end].isalnum() or requirement[end] in "-_."):
+        end += 1
+    return normalized_name(requirement[:end])
+
+
 def plugin_id(group: str, name: str) -> str:
     """Return the id `<group>:<name>` of a plugin."""
     return f"{group}:{name}"

@@ -90,11 +90,13 @@ def choose(
     """
     releases = Releases(sources, kept)
     hosts = HostVersions(releases, core_version, inference_version)
+    requirements = Requirements(releases, hosts.provided())
     parts = Parts(
         releases=releases,
-        requirements=Requirements(releases, hosts.provided()),
+        requirements=requirements,
         offers=Offers(releases, descriptor, evidence or Evidence()),
         hosts=hosts,
+        program=requirements.of_program(descriptor.program_requires),
     )
     planned = plan_without_the_impossible(parts)
     chosen = best_versions(parts, planned)

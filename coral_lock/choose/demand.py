@@ -54,6 +54,7 @@ class Source(Record):
         extra: the extra with which it makes the demand, or an empty string.
         target: the target for which it makes the demand.
         plugins: the ids of the plugins that the descriptor wants of the demanded one.
+        is_program: whether it is the program itself, by the descriptor.
     """
 
     name: str | None = None
@@ -61,6 +62,7 @@ class Source(Record):
     extra: str = ""
     target: str = ""
     plugins: tuple[str, ...] = ()
+    is_program: bool = False
 
 
 class Incoming(Record):

@@ -199,6 +199,8 @@ class _Explainer:
     def _where(self, cause: Cause) -> str | None:
         """Return where the descriptor asks for one of the plugins."""
         for root in cause.problem.roots:
+            if root.source.is_program:
+                return self._descriptor.origins.get("program.requires")
             for identifier in root.source.plugins:
                 request = self._descriptor.request(*split_plugin_id(identifier))
                 if request is not None and request.enabled:
@@ -225,6 +227,10 @@ def _chain_text(chain: tuple[Incoming, ...]) -> str:
     """Return how a demand comes about: `patches:a` (acme-a 2.0) → b 1.0 requires `numpy<2`."""
     root = chain[0]
     wanted = ", ".join(f"`{plugin}`" for plugin in root.source.plugins)
+    if root.source.is_program:
+        if len(chain) == 1:
+            return f"the program {root.demand.phrase()}"
+        wanted = "the program"
     if len(chain) == 1:
         return f"{wanted} is wanted" if wanted else f"the host is `{root.demand.text}`"
     sources = [f"{each.source.name} {each.source.version}" for each in chain[1:]]

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from coral_lock.choose.demand import Demand
+    from coral_lock.choose.demand import Demand, Incoming
     from coral_lock.choose.host_versions import HostVersions
     from coral_lock.choose.offers import Offers
     from coral_lock.choose.releases import Releases
@@ -28,12 +28,14 @@ class Parts(Record):
         requirements: what they require.
         offers: the plugins that they offer.
         hosts: the hosts among them.
+        program: what the program itself requires.
     """
 
     releases: Releases
     requirements: Requirements
     offers: Offers
     hosts: HostVersions
+    program: tuple[Incoming, ...] = ()
 
 
 class Plan(Record):
@@ -147,7 +149,7 @@ def problem_of(
 
     return Problem(
         releases=parts.releases,
-        roots=(*parts.hosts.roots(pinned), *wants.roots()),
+        roots=(*parts.hosts.roots(pinned), *wants.roots(), *parts.program),
         demands_of=demands_of,
     )
 

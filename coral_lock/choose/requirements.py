@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from coral_lock.choose.demand import Demand
-from coral_lock.inventory import BrokenDistribution
+from coral_lock.choose.demand import Demand, Incoming, Source
+from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.names import normalized_name
-from coral_lock.resolve.closure import NOT_PEP_508, RequirementsOf
+from coral_lock.resolve.closure import NOT_PEP_508, PROGRAM, RequirementsOf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +52,19 @@ class Requirements:
             return None
         return self._provided.get(target, {}).get(name)
 
+    def of_program(self, requires: tuple[str, ...]) -> tuple[Incoming, ...]:
+        """Return what the program itself requires (PEP 508) on each target."""
+        program = Distribution(
+            name=PROGRAM, version="", requires=requires, entry_points=(), location=""
+        )
+        incoming = []
+        for target, environment in self._environments.items():
+            for demand in self._demands_in(
+                RequirementsOf(program, environment), PROGRAM, "", target
+            ):
+                incoming.append(Incoming(demand=demand, source=Source(is_program=True)))
+        return tuple(incoming)
+
     def _derive(self, name: str, version: str, extra: str, target: str) -> tuple[Demand, ...]:
         distribution = self._releases.distribution(name, version, target)
         if distribution is None or isinstance(distribution, BrokenDistribution):
@@ -59,7 +72,11 @@ class Requirements:
         key = (name, version, target)
         if key not in self._required_by:
             self._required_by[key] = RequirementsOf(distribution, self._environments[target])
-        required = self._required_by[key]
+        return self._demands_in(self._required_by[key], name, extra, target)
+
+    def _demands_in(
+        self, required: RequirementsOf, name: str, extra: str, target: str
+    ) -> tuple[Demand, ...]:
         demands = [
             Demand(
                 name=name,

@@ -40,6 +40,7 @@ def to_mapping(descriptor: Descriptor) -> dict[str, Any]:
             name: {"accept": list(codes)} for name, codes in descriptor.accepted.items()
         },
         "extra_patches": list(descriptor.extra_patches),
+        "program": {"requires": list(descriptor.program_requires)},
         "services": dict(descriptor.services),
     }
 

@@ -73,6 +73,7 @@ def _descriptor(
         auto_patch_rknn=value(True, "backends", "auto_patch_rknn"),
         backend_modules=value((), "backends", "modules"),
         extra_patches=value((), "extra_patches"),
+        program_requires=value((), "program", "requires"),
         accepted={
             path[1]: setting.value
             for path, setting in sorted(values.items())

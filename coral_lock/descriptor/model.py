@@ -91,7 +91,8 @@ class Descriptor(Record):
     are the versions (PEP 440) of hosts that may not be there to be asked, None where the
     descriptor doesn't tell them.
     `built_in_patches` holds every patch of the host itself. `requests` are sorted by group
-    and name. `origins` tells for each value, by its dotted key, where it came from:
+    and name. `program_requires` are the requirements (PEP 508) of the program itself, sorted.
+    `origins` tells for each value, by its dotted key, where it came from:
     a place in the file, an environment variable, a `--set`, or `default`.
 
     Raises:
@@ -107,6 +108,7 @@ class Descriptor(Record):
     auto_patch_rknn: bool = True
     backend_modules: tuple[str, ...] = ()
     extra_patches: tuple[str, ...] = ()
+    program_requires: tuple[str, ...] = ()
     accepted: Mapping[str, tuple[str, ...]] = {}
     built_in_patches: Mapping[str, bool]
     requests: tuple[PluginRequest, ...]

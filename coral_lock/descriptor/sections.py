@@ -32,6 +32,7 @@ SECTIONS = (
     "plugins",
     "distributions",
     "extra_patches",
+    "program",
     "services",
 )
 RESERVED_BACKEND_KEYS = ("auto_discover", "auto_patch_rknn", "modules")
@@ -119,6 +120,7 @@ class _Sections:
             "plugins": self._plugins,
             "distributions": self._distributions,
             "extra_patches": self._extra_patches,
+            "program": self._program,
             "services": self._services,
         }
         for key, node in expect.mapping(root, (), self._mistakes).items():
@@ -223,6 +225,15 @@ class _Sections:
     def _extra_patches(self, node: Node) -> None:
         path = ("extra_patches",)
         self._set(path, node, expect.names(node, path, self._mistakes))
+
+    def _program(self, node: Node) -> None:
+        for key, member in expect.mapping(node, ("program",), self._mistakes).items():
+            path = ("program", key)
+            if key == "requires":
+                texts = expect.requirements(member, path, self._mistakes)
+                self._set(path, member, tuple(sorted(texts)))
+            else:
+                expect.unknown_key(member, path, self._mistakes, ("requires",))
 
     def _services(self, node: Node) -> None:
         expect.mapping(node, ("services",), self._mistakes)

@@ -22,6 +22,7 @@ _MAY_BE_SHOWN = frozenset(
         "plugins",
         "distributions",
         "extra_patches",
+        "program",
     }
 )
 """Values of other keys, `services` first of all, may be secrets: messages leave them out."""
@@ -30,7 +31,7 @@ _LONGEST_PLACE = 200
 _OPENS_YAML = ("{", "[", '"', "'")
 
 
-_LISTS = frozenset({BACKEND_MODULES, ("extra_patches",)})
+_LISTS = frozenset({BACKEND_MODULES, ("extra_patches",), ("program", "requires")})
 
 
 class SettingNode(Record):

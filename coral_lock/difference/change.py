@@ -42,6 +42,8 @@ CHANGES: Mapping[str, str] = {
     "plugin-included": "A plugin that was left out is activated.",
     "plugin-moved": "A plugin comes from another distribution.",
     "plugin-removed": "A plugin is gone.",
+    "program-requirement-added": "The program itself requires a distribution.",
+    "program-requirement-removed": "The program itself no longer requires a distribution.",
     "python-changed": "The lock is for another version of Python.",
     "requirement-added": "A distribution requires one more distribution, perhaps for one target.",
     "requirement-removed": "A distribution no longer requires a distribution.",

@@ -24,6 +24,7 @@ def distribution_changes(old: Lock, new: Lock) -> Iterator[Change]:
             yield from _digest_changes(before, after)
             yield from _data_digest_changes(before, after)
             yield from _acceptance_changes(before, after)
+            yield from _program_changes(before, after)
             yield from _requirement_changes(before, after)
             yield from _targets_changes(before, after)
         elif after:
@@ -183,6 +184,21 @@ def _acceptance_changes(old: LockedDistribution, new: LockedDistribution) -> Ite
             before=None if is_added else code,
             after=code if is_added else None,
             is_alarming=is_added,
+        )
+
+
+def _program_changes(old: LockedDistribution, new: LockedDistribution) -> Iterator[Change]:
+    if old.program != new.program:
+        yield Change(
+            code="program-requirement-added" if new.program else "program-requirement-removed",
+            subject=new.name,
+            summary="the program "
+            + ("requires" if new.program else "no longer requires")
+            + f" {literal(new.name)} itself",
+            place=("distributions", new.name, "program"),
+            distribution=new.name,
+            before=True if old.program else None,
+            after=True if new.program else None,
         )
 
 

@@ -34,6 +34,8 @@ _FLAG_WORDS = {
 
 A_FLAG = "true or false"
 A_NAME = "a name: printable text on one line, without `@`"
+A_REQUIREMENT = "a requirement such as `uvicorn>=0.30`, without marker or URL"
+_LONGEST_REQUIREMENT = 500
 A_MODULE = "a dotted module name, like `my_project.backends`"
 A_PLUGIN_ID = "a plugin id: `<group>:<name>`, the group one of backends, patches, workflows"
 A_DISTRIBUTION = "a distribution's name"
@@ -162,6 +164,11 @@ def plugin_ids(node: Node, path: Path, mistakes: Mistakes) -> tuple[str, ...]:
     return _texts(node, path, mistakes, is_plugin_id, A_PLUGIN_ID, nearest_id)
 
 
+def requirements(node: Node, path: Path, mistakes: Mistakes) -> tuple[str, ...]:
+    """Return the requirements in the list that `node` is, without those that are mistakes."""
+    return _texts(node, path, mistakes, _is_requirement, A_REQUIREMENT)
+
+
 def choices(
     node: Node, path: Path, mistakes: Mistakes, choices: tuple[str, ...]
 ) -> tuple[str, ...]:
@@ -233,6 +240,17 @@ def _texts(
         elif checked is not None:
             texts[checked] = None
     return tuple(texts)
+
+
+def _is_requirement(text: str) -> bool:
+    """Whether a text looks like PEP 508 without URL and marker; `lock` reads it in full."""
+    return (
+        text[:1].isalnum()
+        and text.isascii()
+        and text.isprintable()
+        and len(text) <= _LONGEST_REQUIREMENT
+        and not set(text) & set(";@")
+    )
 
 
 def _is_module(text: str) -> bool:

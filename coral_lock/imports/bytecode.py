@@ -14,7 +14,7 @@ import os
 import stat
 import sys
 import time
-from importlib.util import MAGIC_NUMBER
+from importlib._bootstrap_external import MAGIC_NUMBER
 
 from coral_lock.errors import InputError
 

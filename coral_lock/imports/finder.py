@@ -123,7 +123,8 @@ class LockedImports:
 
         Raises:
             ModuleNotFoundError: it belongs to the standard library or to a locked
-                distribution, and isn't there.
+                distribution, and isn't there; or it is a cache of bytecode, which no list
+                covers.
         """
         if name == "_ctypes":
             self.watch_ctypes()
@@ -167,6 +168,8 @@ class LockedImports:
             found = self.place_of(entry)
             if found is None or (not found[1] and tail not in self.index.names):
                 continue
+            if tail == "__pycache__":
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
             root, directory = found
             files = self.files().roots[root]
             module = files.module(directory, tail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import sys
@@ -14,8 +15,16 @@ from importlib.machinery import (
 
 from coral_lock.errors import ChangedFileError
 from coral_lock.finding import ERROR, Finding
+from coral_lock.imports.ahead import ReadAhead, identity_of, pays, read_hint, write_hint
 from coral_lock.imports.bytecode import BytecodeCache
-from coral_lock.imports.table import BYTECODE, EXTENSION, SOURCE, is_library, location_of
+from coral_lock.imports.table import (
+    BYTECODE,
+    EXTENSION,
+    MODULE_SUFFIXES,
+    SOURCE,
+    is_library,
+    location_of,
+)
 from coral_lock.installed.digest import hash_files
 from coral_lock.safe_read import read_regular_file
 
@@ -26,19 +35,24 @@ else:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from importlib.abc import FileLoader
     from importlib.readers import FileReader
     from types import CodeType, ModuleType
     from typing import Any
 
+    from coral_lock.imports.ahead import Identity
     from coral_lock.imports.finder import LockedImports
     from coral_lock.imports.table import ImportTable, ProvedList, RootFiles
 else:
     FileLoader = object
 
-_MAX_FILE_BYTES = 1 << 31
-_LIBRARY = (".so", ".pyd")
+_MAX_DATA_BYTES = 1 << 31
+_MAX_SOURCE_BYTES = 1 << 26
+_TAGGED = tuple(
+    suffix for suffix, kind in MODULE_SUFFIXES if kind == EXTENSION and suffix.count(".") > 1
+)
+"""The endings of extension modules that no other library has."""
 
 
 class VerifiedFiles:
@@ -57,8 +71,10 @@ class VerifiedFiles:
         self.roots = table.roots
         self.bytecode = BytecodeCache(bytecode_directory)
         self._lists = {proved.name: proved for proved in table.lists}
-        self._loaded: set[str] = set()
-        self._seen: dict[str, tuple[int, ...]] = {}
+        self._directory = bytecode_directory
+        self._loaded: dict[str, None] = {}
+        self._seen: dict[str, tuple[str | int, ...]] = {}
+        self._ahead: ReadAhead | None = None
 
     def spec(
         self,
@@ -99,14 +115,22 @@ class VerifiedFiles:
         spec.submodule_search_locations = loader._path
         return spec
 
-    def read(self, files: RootFiles, path: str, location: str) -> tuple[bytes, str]:
+    def read(
+        self, files: RootFiles, path: str, location: str, limit: int = _MAX_DATA_BYTES
+    ) -> tuple[bytes, str]:
         """Return the bytes of a listed file and their SHA-256, once they are what was locked.
+
+        Args:
+            files: the files of its site root.
+            path: the file among them.
+            location: where it is.
+            limit: the number of bytes that it may have at the most.
 
         Raises:
             ChangedFileError: they aren't, or the file can't be read.
         """
         try:
-            content = read_regular_file(location, _MAX_FILE_BYTES)
+            content = read_regular_file(location, limit)
         except OSError as error:
             raise self._refusal(files, path, location, None, error.strerror) from None
         digest = hashlib.sha256(content).hexdigest()
@@ -124,57 +148,81 @@ class VerifiedFiles:
         Raises:
             ChangedFileError: a file isn't what was locked, or can't be read.
         """
-        try:
-            if self._seen.get(location) == _identity(location):
-                return
-        except OSError as error:
-            raise self._refusal(files, path, location, None, error.strerror) from None
         digest = self._compare(files, [(path, location)])[path]
         for proved in files.lists:
             if proved.hashes.get(path) == digest:
                 self._check_libraries_of(proved)
 
     def _check_libraries_of(self, first: ProvedList) -> None:
-        waiting = [first]
+        for proved in self._with_libraries_for(first):
+            if proved.name not in self._loaded:
+                self._loaded[proved.name] = None
+                self._compare(self.roots[proved.root], libraries_of(proved))
+
+    def _with_libraries_for(self, first: ProvedList) -> Iterator[ProvedList]:
+        """Yield a distribution, and those that bring libraries for it and for others only."""
+        waiting, seen = [first], {first.name}
         while waiting:
             proved = waiting.pop()
-            if proved.name in self._loaded:
-                continue
-            self._loaded.add(proved.name)
-            paths = list(filter(is_library, proved.hashes))
-            self._compare(
-                self.roots[proved.root],
-                [(path, location_of(proved.root, path)) for path in paths],
-            )
-            required = (self._lists[name] for name in proved.requires if name in self._lists)
-            waiting.extend(each for each in required if _has_libraries_only(each))
+            yield proved
+            for name in proved.requires:
+                required = self._lists.get(name)
+                if required and name not in seen and _has_libraries_only(required):
+                    seen.add(name)
+                    waiting.append(required)
 
     def _compare(self, files: RootFiles, paths: Sequence[tuple[str, str]]) -> dict[str, str]:
-        """Return the hashes of listed files, once all are what was locked."""
-        unseen: dict[str, int | None] = {}
+        """Return the hashes of listed files, once all are what was locked.
+
+        One that was compared before is hashed again only if it was touched since.
+        """
+        identities: dict[str, Identity] = {}
+        unknown: dict[str, int | None] = {}
         for _, location in paths:
             try:
-                identity = _identity(location)
+                identity = identities[location] = identity_of(os.stat(location))
             except OSError:
+                self._seen.pop(location, None)
                 continue
-            if self._seen.get(location) != identity:
-                unseen[location] = None
-                self._seen[location] = identity
-        hashes = hash_files(unseen)
+            if self._seen.get(location, ("",))[1:] != identity:
+                ahead = self._ahead.take(location, identity) if self._ahead else None
+                if ahead is None:
+                    unknown[location] = None
+                else:
+                    self._seen[location] = ahead, *identity
+        for location, digest in hash_files(unknown).items():
+            self._seen[location] = digest, *identities[location]
         refusals = []
         found: dict[str, str] = {}
         for path, location in paths:
-            digest = hashes.get(location)
-            if digest is None and location in self._seen and location not in unseen:
-                continue
-            if digest is None or not files.accepts(path, digest):
+            known = str(self._seen[location][0]) if location in self._seen else None
+            if known is None or not files.accepts(path, known):
                 self._seen.pop(location, None)
-                refusals.append(self._refusal(files, path, location, digest))
+                refusals.append(self._refusal(files, path, location, known))
             else:
-                found[path] = digest
+                found[path] = known
         if refusals:
             raise refusals[0]
         return found
+
+    def hash_ahead(self) -> None:
+        """Begin to hash what the last start loaded, where there is a core for it.
+
+        What this one loads is remembered for the next.
+        """
+        if self._directory is None or not pays():
+            return
+        atexit.register(self._leave_hint, os.getpid())
+        hinted = [self._lists[name] for name in read_hint(self._directory) if name in self._lists]
+        locations = [location for proved in hinted for _, location in libraries_of(proved)]
+        if locations:
+            self._ahead = ReadAhead(locations)
+
+    def _leave_hint(self, process: int) -> None:
+        if self._directory is not None and os.getpid() == process:
+            loaded = tuple(self._loaded)
+            if loaded != read_hint(self._directory):
+                write_hint(self._directory, loaded)
 
     def _refusal(
         self,
@@ -204,25 +252,15 @@ class VerifiedFiles:
         return ChangedFileError(finding)
 
 
-def _identity(location: str) -> tuple[int, ...]:
-    """Return what changes when anybody writes to a file, or puts another one in its place."""
-    status = os.stat(location)
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
+def libraries_of(proved: ProvedList) -> list[tuple[str, str]]:
+    """Return a distribution's shared libraries: each path in the list, and where it is."""
+    return [(path, location_of(proved.root, path)) for path in proved.hashes if is_library(path)]
 
 
 def _has_libraries_only(proved: ProvedList) -> bool:
     """Whether a distribution brings libraries for others, and no extension module."""
-    from coral_lock.imports.table import MODULE_SUFFIXES
-
-    tagged = tuple(s for s, kind in MODULE_SUFFIXES if kind == EXTENSION and s.count(".") > 1)
-    names = [path for path in proved.hashes if is_library(path)]
-    return bool(names) and not any(path.endswith(tagged) for path in names)
+    paths = [path for path in proved.hashes if is_library(path)]
+    return bool(paths) and not any(path.endswith(_TAGGED) for path in paths)
 
 
 class _Listed(FileLoader):
@@ -254,7 +292,9 @@ class _Listed(FileLoader):
 
 class _SourceLoader(_Listed, SourceFileLoader):  # type: ignore[misc]
     def get_code(self, fullname: str) -> CodeType | None:
-        content, digest = self._verified.read(self._files, self._listed, self.path)
+        content, digest = self._verified.read(
+            self._files, self._listed, self.path, _MAX_SOURCE_BYTES
+        )
         code = self._verified.bytecode.load(digest, self.path)
         if code is None:
             code = self.source_to_code(content, self.path)

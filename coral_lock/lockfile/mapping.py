@@ -114,6 +114,8 @@ def distribution_to_mapping(distribution: LockedDistribution) -> dict[str, Value
         mapping["data_digests"] = dict(sorted(distribution.data_digests.items()))
     if distribution.accepted:
         mapping["accepted"] = list(distribution.accepted)
+    if distribution.program:
+        mapping["program"] = True
     mapping["requires"] = list(distribution.requires)
     if distribution.target_requires:
         mapping["target_requires"] = {
@@ -257,6 +259,7 @@ def _distribution(name: str, fields: _Fields) -> LockedDistribution:
         digests={tag: digests.text(tag) for tag in digests.names()},
         data_digests=_data_digests(fields),
         accepted=fields.texts("accepted") if fields.has("accepted") else (),
+        program=fields.flag("program") if fields.has("program") else False,
         requires=fields.texts("requires"),
         target_requires=_target_requires(fields),
         targets=fields.texts("targets") if fields.has("targets") else (),

@@ -120,9 +120,10 @@ class LockedDistribution(Record):
     No digest at all stands for an editable install, whose bytes aren't fixed.
     `data_digests` are those of its scripts, headers and data, by the wheel tags that have
     any; None if none has, and empty where other distributions overwrite them. `accepted`
-    are the codes of the findings that the descriptor accepts from it, sorted. `targets`
-    are the targets that need it; none stands for all. `requires` holds for each of those,
-    and `target_requires` are the names, by target, that only some of them require.
+    are the codes of the findings that the descriptor accepts from it, sorted; `program`
+    says that the program itself requires it. `targets` are the targets that need it; none
+    stands for all. `requires` holds for each of those, and `target_requires` are the names,
+    by target, that only some of them require.
     """
 
     name: str
@@ -130,6 +131,7 @@ class LockedDistribution(Record):
     digests: Mapping[str, str]
     data_digests: Mapping[str, str] | None = None
     accepted: tuple[str, ...] = ()
+    program: bool = False
     requires: tuple[str, ...] = ()
     target_requires: Mapping[str, tuple[str, ...]] = {}
     targets: tuple[str, ...] = ()

@@ -118,6 +118,17 @@ def _distribution_conflicts(found: Mapping[str, LockedDistribution]) -> Iterator
             found=accepted,
             hint="lock all targets with one descriptor",
         )
+    program = _disagreement({target: each.program for target, each in found.items()})
+    if program:
+        yield Finding(
+            code="conflict",
+            severity=ERROR,
+            subject=some.name,
+            summary=f"the program requires {name} itself for some targets only",
+            expected="the same for every target",
+            found=program,
+            hint="lock all targets with one descriptor",
+        )
     unpinned = [literal(target) for target, each in found.items() if not each.digests]
     if unpinned and len(unpinned) < len(found):
         yield Finding(

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 
 from coral_lock.errors import InputError
-from coral_lock.inventory import BrokenDistribution
+from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.names import normalized_name
 from coral_lock.record import Record
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from packaging.requirements import Requirement
 
-    from coral_lock.inventory import Distribution, Inventory
+    from coral_lock.inventory import Inventory
 
 
 NOTHING = "nothing"
@@ -30,6 +30,10 @@ _MAX_EVALUATED = 1 << 26
 """How many characters of markers are evaluated for a distribution; some seconds."""
 
 _EXTRA = re.compile(r'\bextra == "([^"]*)"')
+
+
+PROGRAM = ""
+"""In place of a distribution's name: the program itself."""
 
 
 class Unmet(Record):
@@ -54,11 +58,13 @@ class Closure(Record):
     Args:
         edges: for each distribution of the closure the names that it requires and that are
             there, in whichever version, sorted.
+        program: likewise the names that the program itself requires.
         unmet: the requirements that aren't met, sorted.
         broken: the distributions of the closure that can't be used as they are.
     """
 
     edges: Mapping[str, tuple[str, ...]]
+    program: tuple[str, ...] = ()
     unmet: tuple[Unmet, ...] = ()
     broken: tuple[BrokenDistribution, ...] = ()
 
@@ -73,7 +79,12 @@ class Closure(Record):
         return frozenset(reached)
 
 
-def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str, str]) -> Closure:
+def closure_of(
+    roots: Iterable[str],
+    inventory: Inventory,
+    provided: Mapping[str, str],
+    program_requires: tuple[str, ...] = (),
+) -> Closure:
     """Follow the requirements of distributions, evaluated for the inventory's environment.
 
     Markers and extras are PEP 508's; versions are compared as PEP 440 says, and a
@@ -84,9 +95,15 @@ def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str
         roots: normalized names to start from, all of them in the inventory.
         inventory: where the required ones are.
         provided: versions of distributions that count as present without being there.
+        program_requires: what the program itself requires (PEP 508).
     """
     environment: Mapping[str, str] | None = None
+    program = Distribution(
+        name=PROGRAM, version="", requires=program_requires, entry_points=(), location=""
+    )
     waiting = [(root, "") for root in sorted(roots)]
+    if program_requires:
+        waiting.append((PROGRAM, ""))
     seen = set(waiting)
     edges: dict[str, set[str]] = {}
     unmet: set[tuple[str, str, str]] = set()
@@ -94,7 +111,7 @@ def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str
     required_by: dict[str, RequirementsOf] = {}
     while waiting:
         name, extra = waiting.pop()
-        distribution = inventory.find(name)
+        distribution = program if name == PROGRAM else inventory.find(name)
         if isinstance(distribution, BrokenDistribution):
             broken[name] = distribution
             continue
@@ -120,8 +137,10 @@ def closure_of(roots: Iterable[str], inventory: Inventory, provided: Mapping[str
                     if key not in seen:
                         seen.add(key)
                         waiting.append(key)
+    of_program = edges.pop(PROGRAM, set())
     return Closure(
         edges={name: tuple(sorted(edges[name])) for name in sorted(edges)},
+        program=tuple(sorted(of_program)),
         unmet=tuple(
             Unmet(distribution=name, requirement=requirement, found=found)
             for name, requirement, found in sorted(unmet)

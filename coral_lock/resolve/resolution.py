@@ -15,7 +15,7 @@ from coral_lock.lockfile.model import (
 from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.record import Record
 from coral_lock.reporter import Reporter
-from coral_lock.resolve.closure import NOT_PEP_508, closure_of
+from coral_lock.resolve.closure import NOT_PEP_508, PROGRAM, closure_of
 from coral_lock.resolve.discovery import NO_EXEC, discover
 from coral_lock.resolve.hosts import broken_finding, find_host
 from coral_lock.resolve.overlaps import overlapping
@@ -96,7 +96,8 @@ def survey(
         selection = selection.replace(findings=certain)
     plugins = selection.selected() if follows_requirements else ()
     roots = {plugin.distribution.name for plugin in plugins}
-    needed = closure_of(roots, inventory, _provided(host))
+    program = descriptor.program_requires if follows_requirements else ()
+    needed = closure_of(roots, inventory, _provided(host), program)
     return Survey(
         host=host,
         selection=selection,
@@ -109,7 +110,7 @@ def survey(
                 *selection.findings,
                 *_order_findings(selection.decisions, descriptor),
                 *(
-                    _need_finding(unmet, plugins, needed, is_installed=is_installed)
+                    _need_finding(unmet, plugins, needed, descriptor, is_installed=is_installed)
                     for unmet in needed.unmet
                 ),
             }
@@ -180,7 +181,10 @@ def resolve(
             plugins=locked_plugins(surveyed.selection.decisions, descriptor),
             excluded=_excluded(surveyed.selection.decisions),
             distributions=tuple(
-                each.replace(accepted=descriptor.accepted.get(each.name, ()))
+                each.replace(
+                    accepted=descriptor.accepted.get(each.name, ()),
+                    program=each.name in surveyed.needed.program,
+                )
                 for each in distributions
             ),
         )
@@ -207,9 +211,25 @@ def _closure_of_host(surveyed: Survey, inventory: Inventory, findings: list[Find
 
 
 def _need_finding(
-    unmet: Unmet, plugins: Sequence[DiscoveredPlugin], needed: Closure, *, is_installed: bool
+    unmet: Unmet,
+    plugins: Sequence[DiscoveredPlugin],
+    needed: Closure,
+    descriptor: Descriptor,
+    *,
+    is_installed: bool,
 ) -> Finding:
     severity = WARNING if is_installed and unmet.is_there else ERROR
+    if unmet.distribution == PROGRAM:
+        return Finding(
+            code="requirement-unmet",
+            severity=severity,
+            subject="program",
+            summary=f"the program requires `{unmet.requirement}`, found {unmet.found}",
+            expected=unmet.requirement,
+            found=unmet.found,
+            where=descriptor.origins.get("program.requires"),
+            hint="add what meets it, or change `program.requires` in the descriptor",
+        )
     return _unmet_finding(unmet, severity, _way_out(unmet, plugins, needed))
 
 
@@ -232,6 +252,8 @@ def _way_out(unmet: Unmet, plugins: Sequence[DiscoveredPlugin], closure: Closure
         for plugin in plugins
         if unmet.distribution in closure.reached_from(plugin.distribution.name)
     ]
+    if not ids:
+        return "add what meets it, or change `program.requires` in the descriptor"
     more = f" and {len(ids) - _MAX_NAMED} more" if len(ids) > _MAX_NAMED else ""
     remedy = "have it mended" if unmet.found == NOT_PEP_508 else "add what meets it"
     return f"{remedy}, or switch {' and '.join(ids[:_MAX_NAMED])}{more} off in the descriptor"

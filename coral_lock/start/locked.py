@@ -65,13 +65,14 @@ class LockedStart(Record):
         """
         index, table = self.index(), self.table
         if index is not None and table is not None:
-            install_imports(
+            imports = install_imports(
                 index,
                 lambda: table,
                 on_mismatch=on_mismatch,
                 bytecode_directory=self.bytecode_directory,
                 closed=self.closed,
             )
+            imports.files().hash_ahead()
 
 
 def prepare_locked(

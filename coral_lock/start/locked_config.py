@@ -7,7 +7,7 @@ import os
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.installed.module_lookup import import_chain
 from coral_lock.lockfile.target_rules import base_id
-from coral_lock.names import GROUPS, plugin_id
+from coral_lock.names import GROUPS, plugin_id, requirement_name
 from coral_lock.plugin.config import RuntimeConfig
 from coral_lock.plugin.overrides import combined
 from coral_lock.safe_read import read_regular_file
@@ -84,13 +84,23 @@ def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
             found=descriptor.platform,
         )
     yield from _host_contradictions(lock, descriptor)
+    asked = sorted({requirement_name(each) for each in descriptor.program_requires})
+    held = [each.name for each in lock.distributions if each.program]
+    if origins.get("program.requires", "default") != "default" and asked != held:
+        yield _contradiction(
+            "program.requires",
+            "the program is said to require other distributions than it does by the lock",
+            origins["program.requires"],
+            expected=", ".join(held) or "none",
+            found=", ".join(asked) or "none",
+        )
     for group in GROUPS:
         unloaded = descriptor.unloaded(group)
-        held = [plugin for plugin in lock.plugins if plugin.group == group]
-        if unloaded is not None and held:
+        plugins = [plugin for plugin in lock.plugins if plugin.group == group]
+        if unloaded is not None and plugins:
             yield _contradiction(
                 group,
-                f"{unloaded[1]}, and the lock holds {len(held)}",
+                f"{unloaded[1]}, and the lock holds {len(plugins)}",
                 origins.get(unloaded[0], unloaded[0]),
             )
     for module in descriptor.backend_modules:

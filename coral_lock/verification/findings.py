@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coral_lock.canonical_json import join_path
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
-from coral_lock.names import normalized_name
+from coral_lock.names import requirement_name
 from coral_lock.reserved import reserved_findings
 from coral_lock.verification.other_files import data_findings, startup_findings
 
@@ -309,10 +309,9 @@ def _requires_findings(
     """
     if state.version != locked.version:
         return
-    stated = [split_requirement(each) for each in state.requires]
-    possible = {name for name, _ in stated}
-    needed = {name for name, is_conditional in stated if not is_conditional and name in names}
-    needed.discard(locked.name)
+    possible = {requirement_name(each) for each in state.requires}
+    needed = {requirement_name(each) for each in state.requires if ";" not in each}
+    needed = needed.intersection(names) - {locked.name}
     extra = sorted(set(locked.requires) - possible)
     lacking = sorted(needed - set(locked.requires))
     if extra or lacking:
@@ -329,14 +328,6 @@ def _requires_findings(
             where=join_path("distributions", locked.name) + ".requires",
             hint=_RELOCK,
         )
-
-
-def split_requirement(requirement: str) -> tuple[str, bool]:
-    """Return the normalized name of a PEP 508 requirement, and whether it has a marker."""
-    end = 0
-    while end < len(requirement) and (requirement[end].isalnum() or requirement[end] in "-_."):
-        end += 1
-    return normalized_name(requirement[:end]), ";" in requirement
 
 
 def _contradicting_files(

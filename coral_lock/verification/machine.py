@@ -35,7 +35,7 @@ from coral_lock.installed.files import (
 from coral_lock.installed.module_lookup import find_in_process, import_chain
 from coral_lock.installed.proof import proved_hashes
 from coral_lock.installed.site_scan import scan_path
-from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, normalized_name
+from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, requirement_name
 from coral_lock.record import Record
 from coral_lock.reserved import placed
 from coral_lock.verification.startup import (
@@ -66,8 +66,6 @@ METADATA = "metadata"
 IMPORTS = "imports"
 FULL = "full"
 INTEGRITY_LEVELS = (METADATA, IMPORTS, FULL)
-
-_NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 
 class InstalledState(Record):
@@ -460,8 +458,7 @@ def _with_lacking(state: InstalledState, scan: Scan, lock: Lock) -> InstalledSta
     told = {package.distribution for package in lock.host.packages()}
     lacking = []
     for text in state.requires:
-        rest = text.lstrip(_NAME_CHARACTERS)
-        name = normalized_name(text.removesuffix(rest))
+        name = requirement_name(text)
         if name and ";" not in text and name not in scan and name not in told:
             lacking.append(text)
     return state.replace(lacking=tuple(lacking))

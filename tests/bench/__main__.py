@@ -17,13 +17,27 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tests.bench.closure import ClosureSpeed, measure_closure
 from tests.bench.digest_speed import DigestSpeed, measure_digests
 from tests.bench.processes import ProgramFailedError, measure
 from tests.bench.programs import measure_children, measure_in_process, programs
 from tests.bench.subject import LOADERS, Subject, has_loader_cache, make_subjects, variables
 from tests.bench.synthetic_site import PLUGIN_COUNT, Site
-from tests.bench.tables import digest_table, site_table, target_table, wheelhouse_table
-from tests.bench.targets import SITES, Measurements, Target, targets, wheelhouse_targets
+from tests.bench.tables import (
+    closure_table,
+    digest_table,
+    site_table,
+    target_table,
+    wheelhouse_table,
+)
+from tests.bench.targets import (
+    SITES,
+    Measurements,
+    Target,
+    closure_targets,
+    targets,
+    wheelhouse_targets,
+)
 from tests.bench.wheelhouse_speed import WheelhouseSpeed, measure_wheelhouse
 from tests.support.wheelhouse import REPOSITORY
 
@@ -64,6 +78,10 @@ def _bench(root: Path, runs: int, json_file: Path | None, has_wheelhouse: bool) 
     )
     child = measure_children(subjects[0], runs=runs, variables=environment)
     outcome = list(targets(by_site, in_process, digests, child))
+    closure = measure_closure(
+        root / "closure", runs=min(runs, 15), variables=environment, progress=_progress
+    )
+    outcome.extend(closure_targets(closure))
     wheelhouse = None
     if has_wheelhouse:
         wheelhouse = measure_wheelhouse(
@@ -71,7 +89,7 @@ def _bench(root: Path, runs: int, json_file: Path | None, has_wheelhouse: bool) 
         )
         outcome.extend(wheelhouse_targets(wheelhouse))
     _progress("")
-    _print_outcome(runs, by_site, digests, wheelhouse, outcome)
+    _print_outcome(runs, by_site, digests, closure, wheelhouse, outcome)
     if not has_loader_cache(root):
         print("\nThe cache of stevedore stayed empty: it works without one below /tmp.")
     if json_file is not None:
@@ -82,6 +100,7 @@ def _bench(root: Path, runs: int, json_file: Path | None, has_wheelhouse: bool) 
             },
             "in_process_milliseconds": {str(site): runs for site, runs in in_process.items()},
             "digests": [asdict(digest) for digest in digests],
+            "closure": asdict(closure),
             "wheelhouse": None if wheelhouse is None else asdict(wheelhouse),
             "targets": [{**asdict(target), "is_met": target.is_met} for target in outcome],
         }
@@ -110,6 +129,7 @@ def _print_outcome(
     runs: int,
     by_site: dict[Site, Measurements],
     digests: list[DigestSpeed],
+    closure: ClosureSpeed,
     wheelhouse: WheelhouseSpeed | None,
     outcome: list[Target],
 ) -> None:
@@ -121,6 +141,7 @@ def _print_outcome(
     for site, measurements in by_site.items():
         print(f"{site_table(site, measurements)}\n")
     print(f"{digest_table(digests)}\n")
+    print(f"{closure_table(closure)}\n")
     if wheelhouse is not None:
         print(f"{wheelhouse_table(wheelhouse)}\n")
     print(target_table(outcome))

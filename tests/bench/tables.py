@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from statistics import median
 
+from tests.bench.closure import ClosureSpeed
 from tests.bench.digest_speed import DigestSpeed
 from tests.bench.programs import ENTRY_POINTS
 from tests.bench.synthetic_site import Site
@@ -42,6 +44,30 @@ def digest_table(digests: Iterable[DigestSpeed]) -> str:
             for digest in digests
         ),
     )
+
+
+def closure_table(speed: ClosureSpeed) -> str:
+    """Return the table of the large closure: median milliseconds."""
+    rows = [
+        *(
+            (f"{name}, whole process", measured.median_milliseconds)
+            for name, measured in speed.starts.items()
+        ),
+        ("importing its modules, plain Python", median(speed.plain.modules)),
+        ("importing its modules under the lock", median(speed.locked.modules)),
+        ("loading its libraries, plain Python", median(speed.plain.libraries)),
+        (
+            "loading its libraries under the lock, nothing hashed ahead",
+            median(speed.locked.libraries),
+        ),
+        ("hashing its libraries, `hashlib` in one thread", median(speed.hashing)),
+    ]
+    heads = (
+        f"150 distributions, 20,000 files, 2,000 modules, {speed.library_bytes / 1e6:,.0f} MB of "
+        "libraries",
+        "median ms",
+    )
+    return _table(heads, ((name, f"{milliseconds:.1f}") for name, milliseconds in rows))
 
 
 def wheelhouse_table(speed: WheelhouseSpeed) -> str:

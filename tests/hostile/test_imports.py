@@ -120,6 +120,20 @@ def caught_failure(machine: Attacked) -> None:
     first_lines("try:\n    import dep.core\nexcept Exception:\n    pass")(machine)
 
 
+def pycache_module(package: str) -> Callable[[Attacked], None]:
+    """Let the program import a module out of a package's cache of bytecode."""
+
+    def do(machine: Attacked) -> None:
+        machine.write(f"{package}/__pycache__/impl.py")
+        program = machine.program.read_text()
+        name = f"{package}.__pycache__.impl"
+        machine.program.write_text(
+            program.replace("PROBES = {", f'PROBES = {{"cached": name_of("{name}"),')
+        )
+
+    return do
+
+
 def forged_prefix(machine: Attacked) -> Mapping[str, str]:
     """Let the interpreter look for bytecode in a directory that somebody else has filled."""
     prefix = machine.device.directory.parent / "prefix"
@@ -282,6 +296,12 @@ ATTACKS: dict[str, Attack] = {
     ),
     "bytecode that is never checked": Attack(do=forged_bytecode("dep/core.py", 1), expected=PROVED),
     "bytecode of a plugin": Attack(do=forged_bytecode("victim/helper.py", 1), expected=PROVED),
+    "bytecode as a module of a plugin": Attack(
+        do=pycache_module("victim"), expected=("evil", "harmless", "harmless"), probes=("cached",)
+    ),
+    "bytecode as a module of a namespace": Attack(
+        do=pycache_module("nsp"), expected=("evil", "harmless", "harmless"), probes=("cached",)
+    ),
     "bytecode under another prefix": Attack(do=forged_prefix, expected=PROVED),
     # Before what is locked, elsewhere on the path.
     "a plugin's package on PYTHONPATH": Attack(

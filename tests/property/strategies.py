@@ -182,6 +182,7 @@ def distributions(
         digests=own_digests,
         data_digests=draw(data_digests_of(sorted(own_digests))),
         accepted=tuple(draw(subsets(ACCEPTABLE))),
+        program=draw(st.booleans()),
         requires=tuple(sorted(shared)),
         target_requires={
             target: tuple(sorted(names - shared))

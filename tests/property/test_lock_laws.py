@@ -201,7 +201,7 @@ def applied(changes: tuple[Change, ...], lock: Lock) -> Lock:
         elif change.after is None and (
             change.place == ("host", "python")
             or (parents and parents[0] != "host" and len(parents) == 1)
-            or not {"digests", "data_digests"}.isdisjoint(change.place[2:])
+            or not {"digests", "data_digests", "program"}.isdisjoint(change.place[2:])
         ):
             del _at(document, tuple(parents))[key]
         else:

@@ -116,6 +116,7 @@ EXPECTED: Mapping[str, Any] = {
     "optional": "absent",
     "nested": "absent",
     "free": "absent",
+    "cached": "absent",
     "native": True,
     "library": True,
 }

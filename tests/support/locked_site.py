@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -82,7 +81,7 @@ class LockedSite:
         behind: Sequence[Path] = (),
         closed: bool = False,
         unlisted: Sequence[str] = (),
-        python: str = os.environ.get("LOCKED_SITE_PYTHON", sys.executable),
+        python: str = sys.executable,
         env: Mapping[str, str] | None = None,
         options: Sequence[str] = ("-I",),
     ) -> str:

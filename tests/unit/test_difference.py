@@ -308,6 +308,16 @@ CASES: list[tuple[Lock, Lock, str]] = [
     ),
     (
         sample_lock(),
+        with_distribution("numpy", program=True),
+        "numpy\n  + the program requires `numpy` itself\n",
+    ),
+    (
+        with_distribution("numpy", program=True),
+        sample_lock(),
+        "numpy\n  - the program no longer requires `numpy` itself\n",
+    ),
+    (
+        sample_lock(),
         with_distribution("my-package", requires=("rknn-backend",)),
         "my-package\n  - `my-package` no longer requires `numpy`\n"
         "  + `my-package` requires `rknn-backend` too\n",

@@ -52,7 +52,7 @@ def test_objects_have_exactly_their_fields(name: str) -> None:
         # empty; the host says the version of Python where no targets do.
         optional = {"default_config_overrides", "env", "patches", "services"}
         optional |= {"targets", "target_requires", "target_reasons"}
-        optional |= {"accepted", "data_digests"}
+        optional |= {"accepted", "data_digests", "program"}
         optional |= {"python"} if "core" in each["properties"] else set()
         assert each.get("required", []) == [
             name for name in each["properties"] if name not in optional

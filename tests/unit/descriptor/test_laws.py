@@ -81,6 +81,7 @@ def _joined(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
     return {**first, **second}
 
 
+_REQUIREMENTS = st.sampled_from(["my-app", "uvicorn>=0.30", "a[b,c]==1.*", "Foo.Bar ~= 2.0"])
 _OWN_KEYS = st.fixed_dictionaries(
     {},
     optional={
@@ -103,6 +104,8 @@ _OWN_KEYS = st.fixed_dictionaries(
         ),
         "plugins": st.just({}) | st.builds(dict, discover=st.sampled_from(["all", "listed"])),
         "extra_patches": st.lists(_PLUGIN_NAMES, unique=True, max_size=3),
+        "program": st.just({})
+        | st.builds(dict, requires=st.lists(_REQUIREMENTS, unique=True, max_size=3)),
         "services": st.dictionaries(_TEXT, _FREE, max_size=3),
     },
 )
@@ -143,7 +146,8 @@ _OTHER_VALUES: st.SearchStrategy[Any] = st.sampled_from(
         "3.", "3.99999", "2.7", "3.10\n", "any", "linux-aarch64", "x_", "_x", "1.0\n", "1.0 ",
         "1..0", "1.0+", "1.0+a_", "1.0-", "1.0-a-b", "1" * 100, "1" * 101, "a" * 100, "a" * 101,
         {"core": "1"}, {"core": 1}, {"name": "a", "python": "3.10", "platform": "win32"},
-        [{"name": "a", "python": "3.10", "platform": "any"}],
+        [{"name": "a", "python": "3.10", "platform": "any"}], ["a>=1"], ["a; b"], ["a @ b"],
+        ["é"], {"requires": ["a[b]==1.*"]}, {"requires": ["=1"]}, ["a" * 501],
     ]
 )  # fmt: skip
 _KEYS = st.sampled_from(
@@ -151,7 +155,7 @@ _KEYS = st.sampled_from(
         "platform", "plaform", "patches", "camera", "x", "enabled", "after", "distribution",
         "modules", "auto_discover", "discover", "optional", "services", "extra_patches",
         "workflows", "backends", "plugins", "targets", "host", "core", "inference", "name",
-        "python", "enable_camera_patch", "backend_entry_modules",
+        "program", "requires", "python", "enable_camera_patch", "backend_entry_modules",
     ]
 )  # fmt: skip
 

@@ -51,7 +51,8 @@ CHANGES = [
         "platform: rknn",
         "colour: red",
         "unknown key `colour` | where: runtime.yaml:1:1 | expected: one of platform, targets, "
-        "host, patches, workflows, backends, plugins, distributions, extra_patches, services",
+        "host, patches, workflows, backends, plugins, distributions, extra_patches, program, "
+        "services",
     ),
     (
         "platform: rknn",

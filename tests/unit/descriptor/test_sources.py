@@ -404,7 +404,8 @@ def test_a_quoted_part_of_a_key() -> None:
         (
             "password=hunter2",
             "unknown key `password` | where: --set password | expected: one of platform, targets, "
-            "host, patches, workflows, backends, plugins, distributions, extra_patches, services",
+            "host, patches, workflows, backends, plugins, distributions, extra_patches, program, "
+            "services",
         ),
         (
             "host.core=1.0",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.interpreters import usable_interpreters
 from tests.support.locked_site import LockedSite
 
 EXTENSION = sysconfig.get_config_var("EXT_SUFFIX")
@@ -372,3 +373,112 @@ def test_stray_data_in_a_locked_package_is_not_there(site: LockedSite) -> None:
         "no file that was locked",
         "no file that was locked",
     ]
+
+
+def test_tracebacks_and_tracing_know_the_sources(site: LockedSite) -> None:
+    site.lock("faulty", {"faulty.py": "def f():\n    raise ValueError('why')\n"})
+    printed = site.run(
+        "import linecache, sys, traceback, faulty\n"
+        "lines = []\n"
+        "def trace(frame, event, argument):\n"
+        "    if frame.f_code.co_filename == faulty.__file__:\n"
+        "        lines.append((event, frame.f_lineno))\n"
+        "    return trace\n"
+        "sys.settrace(trace)\n"
+        "try:\n    faulty.f()\nexcept ValueError:\n    text = traceback.format_exc()\n"
+        "sys.settrace(None)\n"
+        "print(lines)\n"
+        "print(\"raise ValueError('why')\" in text, linecache.getline(faulty.__file__, 1).strip())"
+    )
+    assert printed.splitlines() == [
+        "[('call', 1), ('line', 2), ('exception', 2), ('return', 2)]",
+        "True def f():",
+    ]
+
+
+def test_an_import_that_fails_inside_says_only_what_the_module_did(site: LockedSite) -> None:
+    site.lock("faulty", {"faulty.py": "import nowhere_at_all\n"})
+    with pytest.raises(AssertionError) as caught:
+        site.run("import faulty")
+    lines = str(caught.value).splitlines()
+    assert lines[-1] == "ModuleNotFoundError: No module named 'nowhere_at_all'"
+    assert not any("coral_lock" in line or "importlib" in line for line in lines)
+
+
+def test_metadata_of_unlocked_distributions(site: LockedSite) -> None:
+    for name in ("pack", "free"):
+        site.write(f"{name}-1.0.dist-info/METADATA", f"Name: {name}\nVersion: 1.0\n")
+    program = (
+        "import importlib.metadata as metadata\n"
+        "print(sorted({each.metadata['Name'] for each in metadata.distributions(path=[site])}))\n"
+        "try:\n    print(metadata.version('free'))\n"
+        "except metadata.PackageNotFoundError:\n    print('absent')"
+    )
+    assert site.run(program).splitlines() == ["['free', 'pack']", "1.0"]
+    assert site.run(program, closed=True).splitlines() == ["['pack']", "absent"]
+
+
+def test_an_endless_source_is_not_read(site: LockedSite) -> None:
+    os.truncate(site.root / "pack/child.py", 500 << 30)
+    with pytest.raises(AssertionError, match=r"`pack/child.py` of `pack` is missing or unreadable"):
+        site.run("import pack.child")
+
+
+def test_the_program_s_own_names_are_its_own_business(site: LockedSite) -> None:
+    """What programs put into `sys.modules`, and finders that they bring, work as ever."""
+    printed = site.run(
+        "import types, importlib.util, pack\n"
+        "sys.modules['pack.made'] = types.ModuleType('pack.made')\n"
+        "import pack.made\n"
+        "class Finder:\n"
+        "    @staticmethod\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        "        if name == 'pack.vendored':\n"
+        "            return importlib.util.spec_from_loader(name, Finder)\n"
+        "    create_module = staticmethod(lambda spec: None)\n"
+        "    exec_module = staticmethod(lambda module: setattr(module, 'NAME', 'vendored'))\n"
+        "sys.meta_path.append(Finder)\n"
+        "import pack.vendored; print(pack.vendored.NAME)"
+    )
+    assert printed == "vendored"
+
+
+def test_a_process_that_imports_nothing_locked_asks_for_no_lists(site: LockedSite) -> None:
+    printed = site.run(
+        "import asyncio, ctypes, json, logging, multiprocessing, pkgutil, subprocess\n"
+        "try:\n    import nothing_of_that_name\nexcept ImportError:\n    pass\n"
+        "print(supplied, 'coral_lock.imports.verified' in sys.modules)"
+    )
+    assert printed == "[] False"
+
+
+@pytest.mark.parametrize("version", usable_interpreters())
+def test_every_interpreter_imports_alike(site: LockedSite, version: str) -> None:
+    for path in ("nsp.py", "space.py", "pack/stray.py", "pack/child/__init__.py"):
+        site.write(path, EVIL)
+    site.write("space/c.py", "NAME = 'c'")
+    program = (
+        "import importlib.resources, pkgutil, pack.child, space.a, space.inner.b, space.c\n"
+        "print(pack.child.NAME, space.a.NAME, space.inner.b.NAME, space.c.NAME, space.__file__)\n"
+        "print([each.name for each in pkgutil.iter_modules(pack.__path__)])\n"
+        "from importlib.resources import files as files_of\n"
+        "for files in (files_of('pack.data'), files_of('pack')):\n"
+        "    print(sorted(each.name for each in files.iterdir() if '__' not in each.name))\n"
+        "print((files / 'data' / 'table.txt').read_text(encoding='ascii'))\n"
+        "with importlib.resources.as_file(files / 'data' / 'table.txt') as place:\n"
+        "    print(os.path.relpath(place, site))\n"
+        "try:\n    import pack.stray\nexcept ModuleNotFoundError as error:\n    print(error)\n"
+        "import importlib; print(importlib.reload(pack.child) is pack.child)"
+    )
+    for _ in range(2):
+        printed = site.run(program, python=str(usable_interpreters()[version]))
+        assert printed.splitlines() == [
+            "child a b c None",
+            "['child', 'deep']",
+            "['table.txt']",
+            "['child.py', 'data', 'deep']",
+            "locked data",
+            "pack/data/table.txt",
+            "No module named 'pack.stray'",
+            "True",
+        ]
