@@ -228,7 +228,7 @@ def start_program(
     if start.refusal is not None:
         return start.refusal
     cover = Cover(start, is_strict=is_strict)
+    start.lock_imports(cover.note)
     cover.install()
     atexit.register(cover.close)
-    start.lock_imports(cover.note)
     return Gate(start.starting).open(is_eager=True)

@@ -81,8 +81,8 @@ class _Running:
             self._file_refused,
             is_strict=self._arguments.flag("strict-children"),
         )
-        cover.install()
         prepared.lock_imports(cover.refuse_file)
+        cover.install()
         gate = Gate(
             prepared.starting,
             done=(lambda report: None) if is_eager else cover.host_has_started,

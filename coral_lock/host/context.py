@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from coral_lock.finding import ERROR, Finding
+from coral_lock.imports.finder import installed_imports
 from coral_lock.installed.module_lookup import import_chain
 from coral_lock.names import HOST_MODULE, plugin_id
 from coral_lock.record import Record
@@ -47,6 +48,13 @@ def is_host_installed() -> bool:
     """
     if HOST_MODULE in sys.modules and not is_host_imported():
         return False
+    for imports in installed_imports():
+        if HOST_MODULE in imports.index.names:
+            # It comes from the lock's own files, whatever the path may lead to.
+            return any(
+                files.module(f"{HOST_MODULE}/runtime", "plugins") is not None
+                for files in imports.files().roots.values()
+            )
     chain = import_chain(_PLUGIN_MODULE)
     return bool(chain) and chain[-1].name == _PLUGIN_MODULE
 

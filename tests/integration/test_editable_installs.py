@@ -141,9 +141,9 @@ def test_one_copy_is_seen_listed_and_started(
     )
     report = machine.coral(*UNVERIFIED).require(0).json()
     assert report["state"]["plugins_loaded"] == {PLUGIN: True}
-    assert [(each["code"], each["severity"]) for each in report["findings"]] == [
-        ("unpinned", "warning")
-    ]
+    # Most editable installs are a `.pth`, which runs at every start.
+    found = [(each["code"], each["severity"]) for each in report["findings"]]
+    assert [each for each in found if each[0] != "unlocked-startup"] == [("unpinned", "warning")]
     machine.coral("verify", "--integrity", "metadata").require(0)
 
 
@@ -252,6 +252,7 @@ def test_a_host_that_is_an_editable_install(device: MakeDevice, tmp_path: Path) 
     machine.locked("--allow-editable")
     report = machine.coral(*UNVERIFIED).require(0).json()
     assert report["state"]["plugins_loaded"] == {PLUGIN: True}
-    assert [(each["code"], each["subject"]) for each in report["findings"]] == [
+    found = [(each["code"], each["subject"]) for each in report["findings"]]
+    assert [each for each in found if each[0] != "unlocked-startup"] == [
         ("unpinned", "coral-inference")
     ]

@@ -290,6 +290,18 @@ def test_a_program_that_starts_the_host_again_gets_locked_plugins_only(machine: 
     ]
 
 
+@pytest.mark.parametrize("more", [(), ("--eager",), ("--closed",), ("--integrity=full",)])
+@pytest.mark.parametrize("name", ["coral_inference.py", "coral_inference/__init__.py"])
+def test_a_file_of_the_host_s_name_beside_the_program_is_not_there(
+    machine: Device, name: str, more: tuple[str, ...]
+) -> None:
+    (machine.directory / name).parent.mkdir(exist_ok=True)
+    machine.write(name, "print('shadow')\n")
+    outcome = machine.coral("run", "--locked", *more, "-c", "runtime.yaml", "--", "ask.py")
+    assert _answer(outcome.require(0)) == EXPECTED
+    assert "shadow" not in outcome.stdout
+
+
 DOORS = """\
 import warnings
 import importlib.metadata as metadata
