@@ -144,7 +144,7 @@ def refuse(directory: str | None, exit_code: int, findings: tuple[Finding, ...])
     from coral_lock.messages import say, say_findings
 
     say_findings(findings)
-    say(f"start refused: the child process {os.getpid()} doesn't match the lock")
+    say(f"start refused: the child process {os.getpid()} is ended")
     if directory is not None:
         leave_marker(directory, Marker(exit_code=exit_code, findings=findings))
     leave_process(EXIT_CODE)

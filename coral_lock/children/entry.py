@@ -30,11 +30,19 @@ def enter() -> None:
     variable = os.environ.get(VARIABLE)
     if not variable or any(word.startswith(_HELPERS) for word in sys.orig_argv):
         return
+    own = os.path.join(os.path.dirname(sys.executable), "coral-runtime")
+    if "".join(sys.argv[:1]) == own:
+        # Our own command guards its imports itself, and a session may have ended before it.
+        return
     try:
         from coral_lock.children.child import Child
 
         Child(variable).install()
     except BaseException as error:
-        sys.stderr.write(f"coral-lock: this process isn't under its lock: {error!r}\n")
+        hint = getattr(error, "hint", None)
+        sys.stderr.write(
+            f"error: this process can't be put under its lock: {error}\n"
+            + (f"  hint: {hint}\n" if hint else "")
+        )
         sys.stderr.flush()
         os._exit(3)

@@ -9,8 +9,8 @@ import time
 from coral_lock.children.child import refuse
 from coral_lock.children.session import VARIABLE, Marker, Session, leave_marker, open_session
 from coral_lock.children.watch import watch_processes
-from coral_lock.errors import INTEGRITY, CoralLockError
-from coral_lock.finding import ERROR, WARNING, Finding, exit_code, finding_of_error
+from coral_lock.errors import INTEGRITY, CoralLockError, InputError
+from coral_lock.finding import WARNING, Finding, exit_code, finding_of_error
 from coral_lock.host.context import is_host_installed
 from coral_lock.host.import_hooks import plugin_modules
 from coral_lock.imports.bytecode import default_state_directory
@@ -63,19 +63,30 @@ class Cover:
         self._session: OpenSession | None = None
 
     def install(self) -> None:
-        """Cover what this process starts from now on."""
-        reasons = []
+        """Cover what this process starts from now on.
+
+        Raises:
+            InputError: nothing can be covered, and only what is covered may be started.
+        """
+        reasons: list[str] = []
         for parent in self._parents():
             try:
                 self._session = open_session(self._description(), parent)
                 break
             except OSError as error:
                 reasons.append(f"`{error.filename or parent}`: {error.strerror}")
+                if self._is_strict:
+                    raise InputError(
+                        "nothing that the program starts could be put under the lock",
+                        found=reasons[0],
+                        hint="name a directory that this user can write to with "
+                        "`--state-dir DIR`, or leave `--strict-children` out",
+                    ) from error
         if self._session is None:
             self.note(
                 Finding(
                     code="uncovered-child",
-                    severity=ERROR if self._is_strict else WARNING,
+                    severity=WARNING,
                     subject="run",
                     summary="what the program starts runs without the lock: there is no "
                     "directory in which it could be told of it",

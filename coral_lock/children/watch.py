@@ -41,7 +41,8 @@ def watch_processes(note: Callable[[Finding], None], is_strict: bool) -> None:
             from coral_lock.errors import UncoveredChildError
             from coral_lock.finding import ERROR, WARNING, Finding
 
-            summary = f"`{command}` runs without the lock: {reason}"
+            what = "wasn't started" if is_strict else "runs without the lock"
+            summary = f"`{command}` {what}: {reason}"
             finding = Finding(
                 code="uncovered-child",
                 severity=ERROR if is_strict else WARNING,

@@ -60,6 +60,7 @@ def run_application(words: Sequence[str]) -> int:
     Raises:
         UsageError: the command line is wrong.
         CoralLockError: whatever the command raises.
+        BrokenPipeError: nobody reads standard output any more.
     """
     _prepare_stdout()
     try:
@@ -76,6 +77,9 @@ def run_application(words: Sequence[str]) -> int:
         raise KeyboardInterrupt from None
     except click.ClickException as error:
         raise UsageError(_sentence(error.format_message())) from None
+    except SystemExit:
+        # So click ends where nobody reads what it prints.
+        raise BrokenPipeError from None
     sys.stdout.flush()
     return result if isinstance(result, int) else 0
 

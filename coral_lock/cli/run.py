@@ -97,7 +97,9 @@ class _Running:
         code = self._settle()
         if not code:
             return None
-        say(f"the program ended with {program_exit}, and not all of its processes match the lock")
+        say(
+            f"the program ended with {program_exit}, and not all that it started was under the lock"
+        )
         return exit_code_of_run(code)
 
     def _settle(self) -> int:

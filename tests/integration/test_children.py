@@ -140,7 +140,7 @@ def test_a_child_verifies_before_it_imports_the_host(machine: Device) -> None:
     assert outcome.stdout == "3 ''\n"
     assert "error[digest-mismatch]: `my_package/coral_plugins.py` of `my-package`" in outcome.stderr
     assert outcome.code == 77
-    assert "the program ended with 0, and not all of its processes match the lock" in (
+    assert "the program ended with 0, and not all that it started was under the lock" in (
         outcome.stderr
     )
     report = _report(machine)
@@ -332,6 +332,40 @@ def test_a_state_directory_that_others_can_write_to_holds_no_session(
     assert list(forged.iterdir()) == []
     forged.chmod(0o700)
     assert "uncovered" not in machine.coral(*_run(machine, "-c", "1"), env=env).require(0).stderr
+
+
+def test_strict_children_needs_a_place_for_the_session(machine: Device, tmp_path: Path) -> None:
+    env = {"XDG_STATE_HOME": "/proc/none", "TMPDIR": "/proc/none"}
+    words = ("run", "--locked", "--strict-children", "-c", "runtime.yaml", "--")
+    outcome = machine.coral(*words, "-c", "print('ran')", env=env)
+    assert (outcome.code, outcome.stdout) == (78, "")
+    assert "error: nothing that the program starts could be put under the lock\n" in outcome.stderr
+
+
+def test_our_own_command_outlives_the_session_that_it_was_started_in(machine: Device) -> None:
+    env = {"CORAL_LOCK_RUN": "0:/gone"}
+    outcome = machine.coral(*_run(machine, "-c", "print('ran')"), env=env).require(0)
+    assert outcome.stdout == "ran\n"
+    other = machine.run("python", "-c", "print('ran')", env=env)
+    assert (other.code, other.stdout) == (3, "")
+    assert "error: this process can't be put under its lock: the program that this process" in (
+        other.stderr
+    )
+    assert "hint: start the program again with `coral-runtime run --locked`" in other.stderr
+
+
+def test_nobody_reads_what_a_command_prints(machine: Device) -> None:
+    for words in ("plugins list", "lock --help", "config schema"):
+        script = machine.write("pipe.sh", f'"$1" {words} | true\n')
+        finished = subprocess.run(
+            ("sh", script, machine.environment.bin / "coral-runtime"),
+            cwd=machine.directory,
+            env=machine.variables(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "error" not in finished.stderr
 
 
 def test_a_forged_session_is_refused(machine: Device) -> None:
