@@ -49,6 +49,7 @@ def main() -> None:
         os.read(waking, 1 << 10)
     # As the child isn't waited for yet, its number can't belong to others.
     _kill(os.killpg, child)
+    _kill(os.kill, child)
     status = os.waitpid(child, 0)[1]
     _sweep()
     os.write(report, b"exited %d\n" % status)
