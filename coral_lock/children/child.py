@@ -47,6 +47,7 @@ class Child:
             names=frozenset(session.names),
             unlisted=frozenset(session.unlisted),
             distributions=frozenset(session.distributions),
+            closed_entries=frozenset(session.closed_entries),
         )
         if session.roots:
             install_imports(

@@ -198,6 +198,7 @@ class Cover:
             state_directory=start.state_directory,
             bytecode_directory=start.bytecode_directory,
             is_closed=start.closed,
+            closed_entries=tuple(sorted(index.closed_entries)) if index else (),
             is_strict=self._is_strict,
         )
 

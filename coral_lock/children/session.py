@@ -55,6 +55,7 @@ class Session(Record):
         state_directory: where the parent keeps its bytecode.
         bytecode_directory: the cache itself; None for none.
         is_closed: whether unlocked distributions are invisible.
+        closed_entries: the entries of the path in which they are.
         is_strict: whether a process that can't be covered isn't started.
     """
 
@@ -71,6 +72,7 @@ class Session(Record):
     state_directory: str | None = None
     bytecode_directory: str | None = None
     is_closed: bool = False
+    closed_entries: tuple[str, ...] = ()
     is_strict: bool = False
 
 

@@ -92,7 +92,7 @@ class BytecodeCache:
     def load(self, digest: str, path: str) -> CodeType | None:
         """Return the code of the source with that hash, as if it had been compiled from `path`.
 
-        None stands for an entry that is absent or that no release of this project wrote.
+        None stands for an entry that is absent or damaged.
         """
         if self._directory is None:
             return None
@@ -113,7 +113,10 @@ class BytecodeCache:
             return None
         if time.time() - status.st_mtime > _MAX_AGE / 3:
             _mark_as_used(place)
-        code: CodeType = marshal.loads(memoryview(content)[_HEADER_BYTES:])
+        try:
+            code: CodeType = marshal.loads(memoryview(content)[_HEADER_BYTES:])
+        except (EOFError, TypeError, ValueError):
+            return None
         # Equal sources share an entry, so it may bear the name of another file.
         _imp._fix_co_filename(code, path)  # type: ignore[attr-defined]
         return code

@@ -112,8 +112,13 @@ class LockedImports:
         self._bytecode_directory = bytecode_directory
         self._files: VerifiedFiles | None = None
         self._places: dict[str, tuple[str, str] | None] = {}
+        self._spellings = {root: root for root in index.roots}
+        for root in index.roots:
+            self._spellings.setdefault(os.path.realpath(root), root)
         self._after: dict[str, list[Callable[[ModuleType], None]]] = {}
-        self._closed_entries = closed_entries(self.library) if closed else frozenset()
+        self._closed_entries = index.closed_entries
+        if closed:
+            self._closed_entries |= closed_entries(self.library)
         self._watches_ctypes = False
 
     def find_spec(
@@ -146,7 +151,7 @@ class LockedImports:
         if name == _DISTUTILS:
             # That of setuptools stands in for it, if setuptools wants it to.
             for finder in sys.meta_path:
-                if finder is not self and finder is not PathFinder:
+                if finder not in (self, PathFinder) and hasattr(finder, "find_spec"):
                     spec = finder.find_spec(name, None)
                     if spec is not None:
                         return spec
@@ -226,11 +231,11 @@ class LockedImports:
         return found
 
     def _below_root(self, path: str) -> tuple[str, str] | None:
-        for root in self.index.roots:
-            if path == root:
+        for spelling, root in self._spellings.items():
+            if path == spelling:
                 return root, ""
-            if path.startswith(root + os.sep):
-                below = path[len(root) + 1 :].replace(os.sep, "/")
+            if path.startswith(spelling + os.sep):
+                below = path[len(spelling) + 1 :].replace(os.sep, "/")
                 top = below.partition("/")[0]
                 return (root, below) if self._may_hold(top) else None
         return None
@@ -269,7 +274,8 @@ class LockedImports:
             ImportError: it doesn't, so other path hooks are to say what finds modules there.
         """
         found = self.place_of(entry)
-        if found is None and not self.is_closed(entry):
+        is_taken = found is not None or self.is_closed(entry)
+        if not is_taken or not os.path.isdir(entry or os.curdir):
             raise ImportError("no locked directory", path=entry)
         return LockedDirectory(entry, self, found)
 
@@ -426,12 +432,13 @@ def standard_library() -> list[str]:
     return found
 
 
-def closed_entries(library: Sequence[str]) -> frozenset[str]:
+def closed_entries(library: Sequence[str] | None = None) -> frozenset[str]:
     """Return the directories of the path in which distributions are installed.
 
     Those are what `site` added behind the standard library, and any that holds metadata.
     The others are the program's own.
     """
+    library = standard_library() if library is None else library
     is_behind, entries = False, []
     for entry in sys.path:
         if entry in library:

@@ -51,12 +51,15 @@ class ImportIndex(Record):
         unlisted: the top-level names of locked distributions that have no proved list. They
             are imported as ever, also where nothing unlocked is visible.
         distributions: the names of all locked distributions.
+        closed_entries: the entries of the path in which only locked distributions are
+            visible, if the others are to be hidden.
     """
 
     roots: tuple[str, ...]
     names: frozenset[str]
     unlisted: frozenset[str] = frozenset()
     distributions: frozenset[str] = frozenset()
+    closed_entries: frozenset[str] = frozenset()
 
 
 class RootFiles:

@@ -22,6 +22,7 @@ from coral_lock.imports.table import (
     EXTENSION,
     MODULE_SUFFIXES,
     SOURCE,
+    RootFiles,
     is_library,
     location_of,
 )
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
     from coral_lock.imports.ahead import Identity
     from coral_lock.imports.finder import LockedImports
-    from coral_lock.imports.table import ImportTable, ProvedList, RootFiles
+    from coral_lock.imports.table import ImportTable, ProvedList
 else:
     FileLoader = object
 
@@ -68,7 +69,10 @@ class VerifiedFiles:
         self, imports: LockedImports, table: ImportTable, bytecode_directory: str | None
     ) -> None:
         self.imports = imports
-        self.roots = table.roots
+        self.roots = dict(table.roots)
+        for root in imports.index.roots:
+            if root not in self.roots:
+                self.roots[root] = _same_root(root, table) or RootFiles(root, ())
         self.bytecode = BytecodeCache(bytecode_directory)
         self._lists = {proved.name: proved for proved in table.lists}
         self._directory = bytecode_directory
@@ -156,8 +160,8 @@ class VerifiedFiles:
     def _check_libraries_of(self, first: ProvedList) -> None:
         for proved in self._with_libraries_for(first):
             if proved.name not in self._loaded:
-                self._loaded[proved.name] = None
                 self._compare(self.roots[proved.root], libraries_of(proved))
+                self._loaded[proved.name] = None
 
     def _with_libraries_for(self, first: ProvedList) -> Iterator[ProvedList]:
         """Yield a distribution, and those that bring libraries for it and for others only."""
@@ -250,6 +254,15 @@ class VerifiedFiles:
         )
         self.imports.report(finding)
         return ChangedFileError(finding)
+
+
+def _same_root(root: str, table: ImportTable) -> RootFiles | None:
+    """Return the files of a site root that a table knows by another spelling."""
+    place = os.path.realpath(root)
+    for other, files in table.roots.items():
+        if os.path.realpath(other) == place:
+            return files
+    return None
 
 
 def libraries_of(proved: ProvedList) -> list[tuple[str, str]]:

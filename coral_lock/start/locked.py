@@ -8,7 +8,7 @@ import os
 from coral_lock.errors import InputError, LockError, UsageError
 from coral_lock.finding import has_errors, sorted_findings
 from coral_lock.imports.bytecode import default_state_directory, prepare_cache
-from coral_lock.imports.finder import install_imports
+from coral_lock.imports.finder import closed_entries, install_imports
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock
 from coral_lock.record import Record
@@ -55,7 +55,8 @@ class LockedStart(Record):
         """Return what tells locked modules from others; None where nothing is proved."""
         if self.table is None:
             return None
-        return self.table.index(self.unlisted, self.starting.versions)
+        index = self.table.index(self.unlisted, self.starting.versions)
+        return index.replace(closed_entries=closed_entries()) if self.closed else index
 
     def lock_imports(self, on_mismatch: Callable[[Finding], None]) -> None:
         """Let this process import from now on what is listed, if anything is proved.

@@ -33,19 +33,6 @@ def register_{name}():
                       min_core_version="0.0.4", min_inference_version="0.9.0")
 """
 
-_HOST_PLUGINS = """\
-class PluginSpec:
-    def __init__(
-        self, name, activate, description=None, min_core_version=None, min_inference_version=None
-    ):
-        self.name = name
-        self.activate = activate
-        self.description = description
-        self.min_core_version = min_core_version
-        self.min_inference_version = min_inference_version
-"""
-
-
 _MANIFEST = """\
 manifest_version: 1
 plugins:
@@ -96,13 +83,16 @@ def write_site(root: Path, count: int, has_manifests: bool) -> tuple[str, ...]:
 
 
 def _hosts() -> Iterator[SyntheticDistribution]:
+    """Yield hosts that load no plugins: what is measured is who does.
+
+    Their `PluginSpec` is coral-lock's, or for other loaders the one in `measured/host`.
+    """
     yield SyntheticDistribution(
         name="coral_inference",
         version="0.0.4",
         files={
             "coral_inference/__init__.py": "",
             "coral_inference/runtime/__init__.py": "",
-            "coral_inference/runtime/plugins.py": _HOST_PLUGINS,
         },
     )
     yield SyntheticDistribution(

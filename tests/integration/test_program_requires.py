@@ -116,6 +116,28 @@ class TestDevice:
         assert "evil" not in outcome.stdout
         assert "error[digest-mismatch]: `my_lib.py` of `my-lib` isn't the file" in outcome.stderr
 
+    def test_children_are_closed_too(self, machine: Device) -> None:
+        machine.locked("--set", "program.requires=my-lib")
+        (machine.site_packages / "zz.pth").write_text(f"{machine.directory / 'src'}\n")
+        (machine.directory / "src").mkdir()
+        (machine.directory / "src" / "behind.py").write_text("")
+        machine.write("beside.py", "")
+        machine.write(
+            "children.py",
+            "import subprocess, sys\n"
+            "for name in ('beside', 'behind', 'my_app', 'my_extra'):\n"
+            "    for words in (['-c', f'import {name}'], ['-c', 'import json, sys']):\n"
+            "        done = subprocess.run([sys.executable, *words], capture_output=True)\n"
+            "        print(name, done.returncode, b'ModuleNotFoundError' in done.stderr)\n",
+        )
+        settings = ("--set", "program.requires=my-lib", "--closed")
+        outcome = machine.coral("run", "--locked", *settings, "--", "children.py").require(0)
+        assert outcome.stdout.splitlines() == [
+            line
+            for name, code in (("beside", 0), ("behind", 1), ("my_app", 1), ("my_extra", 1))
+            for line in (f"{name} {code} {bool(code)}", f"{name} 0 False")
+        ]
+
     def test_another_program_contradicts_the_lock(self, machine: Device) -> None:
         machine.locked()
         machine.coral("init", "--locked").require(0)

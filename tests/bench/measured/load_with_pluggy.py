@@ -1,9 +1,11 @@
 """Loads and activates the plugins of a group with pluggy."""
 
+import os
 import sys
 
 from pluggy import PluginManager
 
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "host"))
 manager = PluginManager("bench")
 manager.load_setuptools_entrypoints(sys.argv[1])
 activated = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import py_compile
 import sysconfig
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -254,6 +255,17 @@ def test_equal_sources_share_their_bytecode_and_keep_their_names(site: LockedSit
     assert len(kept) == 2, kept
 
 
+def test_damaged_bytecode_is_compiled_again(site: LockedSite) -> None:
+    program = "import single; print(single.NAME)"
+    assert site.run(program) == "single"
+    (kept,) = (path for path in (site.state / "bytecode").iterdir() if path.name != "swept")
+    content = kept.read_bytes()
+    for damaged in (b"", content[:50], content[:-1], content[:-20] + b"\xff" * 20):
+        kept.write_bytes(damaged)
+        assert site.run(program) == "single"
+        assert kept.read_bytes() == content
+
+
 def test_twins_may_be_what_either_of_them_lists(site: LockedSite) -> None:
     site.lock("first", {"shared.py": "NAME = 1", "first.py": ""})
     site.lock("second", {"shared.py": "NAME = 2", "second.py": ""})
@@ -294,6 +306,33 @@ def test_links_to_the_site_directory_lead_to_the_lists(site: LockedSite) -> None
         before=[alias],
     )
     assert printed.splitlines() == [f"{alias}/pack/child.py", "No module named 'pack.stray'"]
+
+
+def test_a_site_directory_that_was_locked_by_a_link(site: LockedSite) -> None:
+    """As where `/opt/current` leads to one of several releases."""
+    real = site.directory / "release"
+    site.root.rename(real)
+    site.root.symlink_to(real)
+    (real / "pack/stray.py").write_text(EVIL)
+    printed = site.run(
+        "import pack.child\n"
+        "try:\n    import pack.stray\nexcept ModuleNotFoundError as error:\n    print(error)\n"
+        "print(pack.__file__)",
+        before=[real],
+    )
+    assert printed.splitlines() == [
+        "No module named 'pack.stray'",
+        f"{real}/pack/__init__.py",
+    ]
+
+
+def test_an_egg_beside_what_is_locked_is_found_as_ever(site: LockedSite) -> None:
+    with zipfile.ZipFile(site.write("egg-1.0.egg"), "w") as archive:
+        archive.writestr("inside_egg.py", "NAME = 'egg'")
+    printed = site.run(
+        "sys.path.append(site + '/egg-1.0.egg')\nimport inside_egg; print(inside_egg.NAME)"
+    )
+    assert printed == "egg"
 
 
 def test_a_linked_package_is_compared_too(site: LockedSite) -> None:

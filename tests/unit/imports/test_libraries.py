@@ -77,6 +77,17 @@ def test_all_that_a_module_may_load_is_compared_first(
     assert printed.splitlines() == [expected[0], str(expected[1])]
 
 
+def test_a_module_that_is_tried_again_is_refused_again(site: LockedSite) -> None:
+    site.write("native.libs/libone.so.1", b"changed")
+    printed = site.run(
+        "for _ in range(3):\n"
+        "    try:\n        import native._statistics\n"
+        "    except ImportError as error:\n        print(type(error).__name__)\n"
+        f"{SHOW}"
+    )
+    assert printed.splitlines() == [*["ChangedFileError"] * 3, "['libone.so.1']"]
+
+
 def test_a_library_that_was_compared_is_compared_again_once_it_was_touched(
     site: LockedSite,
 ) -> None:
