@@ -111,8 +111,9 @@ class Beside:
         )
         lines = finished.stdout.splitlines()
         told = lines if finished.returncode else lines[-1:]
-        took = time.monotonic() - started
-        print("\n".join((f"{self.name}, {took:.0f} s with the environment:", *told)), flush=True)
+        took = f"{time.monotonic() - started:.0f} s with the environment"
+        heading = f"{self.name}: exit code {finished.returncode}, {took}"
+        print("\n".join((heading, *told)), flush=True)
         return finished.returncode == 0
 
 

@@ -16,14 +16,14 @@ from tests.support.handmade_wheels import make_wheel
 from tests.support.reports import earlier_report
 
 PLUGIN = """
-import os
+import ctypes, os
 from coral_inference.runtime.plugins import PluginSpec
 
 open("imported", "w").close()
 
 def activate(config):
     if os.path.exists("exit"):
-        os._exit(0)
+        ctypes.CDLL(None)._exit(0)
     return True
 
 def register():
