@@ -118,7 +118,7 @@ class _Running:
         leave_process(exit_code_of_run(self._settle()))
 
     def _conclude(self, report: ActivationReport) -> ActivationReport:
-        self._report = conclude(self._arguments, report, self._findings)
+        self._report = conclude(self._arguments, report, self._findings, earlier=self._report)
         return self._report
 
     def _host_has_started(self, report: ActivationReport) -> None:

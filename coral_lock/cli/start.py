@@ -96,8 +96,12 @@ def conclude(
     report: ActivationReport,
     findings: Sequence[Finding],
     is_told: bool = False,
+    earlier: ActivationReport | None = None,
 ) -> ActivationReport:
-    """Write the report where the command line says, and tell the user if that isn't done."""
+    """Write the report where the command line says, and tell the user if that isn't done.
+
+    What an `earlier` report of the same start has told isn't told again.
+    """
     report = report.replace(findings=sorted_findings(dict.fromkeys((*report.findings, *findings))))
     path = arguments.last("report")
     if path is not None:
@@ -105,7 +109,7 @@ def conclude(
 
         write_report(path, report)
     if not is_told:
-        _tell(report)
+        _tell(report, earlier.findings if earlier else ())
     return report
 
 
@@ -149,8 +153,8 @@ def _descriptor(arguments: Arguments, told: HostVersions | None) -> Descriptor |
     return descriptor
 
 
-def _tell(report: ActivationReport) -> None:
-    say_findings(report.findings)
+def _tell(report: ActivationReport, told: Sequence[Finding]) -> None:
+    say_findings(finding for finding in report.findings if finding not in told)
     if report.outcome == REFUSED:
         reason = "this machine doesn't match the lock" if report.locked else "see the errors above"
         say(f"start refused: {reason}; no plugin was run")
