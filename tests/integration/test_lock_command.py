@@ -235,7 +235,8 @@ def test_an_interrupt_at_any_moment_leaves_the_old_lock_or_the_new(
     time.sleep(delay)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=TIMEOUT_SECONDS)
-    assert process.returncode in (0, 130, -signal.SIGINT)
+    # 1 is Python's own, where the interrupt comes before anything of ours runs.
+    assert process.returncode in (0, 1, 130, -signal.SIGINT)
     assert [path.name for path in machine.directory.iterdir()] == ["coral.lock"]
     if machine.lock_path.read_text() != before:
         assert machine.coral("lock", "--check").require(0)
