@@ -172,6 +172,7 @@ def test_it_is_verified_from_outside_as_from_inside(
         "distribution-missing",
         "duplicate-distribution",
         "file-missing",
+        "foreign-file",
         "foreign-target",
         "host-unverified",
         "module-shadowed",
