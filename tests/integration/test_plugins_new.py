@@ -51,7 +51,10 @@ def test_from_nothing_to_a_locked_start(device: MakeDevice, tmp_path: Path, grou
         machine.coral("lock", "-c", config, "--check").require(0)
         report = machine.coral("init", "--locked", "-c", config).require(0).json()
         assert report["state"]["platform"] == PLATFORMS[group]
-        assert report["state"]["plugins_loaded"] == {identifier: True}
+        if group == "backends":
+            assert report["state"]["backends_enabled"] == [PLATFORMS[group], "acme_glow"]
+        else:
+            assert report["state"]["plugins_loaded"] == {identifier: True}
         assert report["findings"] == []
     assert locks[0] == locks[1]
 

@@ -316,9 +316,16 @@ def test_an_editable_install_is_locked_only_when_allowed(hosted: Device, tmp_pat
     assert json.loads(text)["distributions"]["my-package"]["digests"] == {}
     for level in ("imports", "full"):
         report = hosted.coral("init", "--locked", "--integrity", level).require(1).json()
-        assert [(f["code"], f["severity"]) for f in report["findings"]] == [("unpinned", "error")]
+        assert [(f["code"], f["severity"]) for f in report["findings"]] == [
+            ("unpinned", "error"),
+            # The editable install is a `.pth`.
+            ("unlocked-startup", "warning"),
+        ]
     report = hosted.coral("init", "--locked", "--integrity", "metadata").require(0).json()
-    assert [(f["code"], f["severity"]) for f in report["findings"]] == [("unpinned", "warning")]
+    assert [(f["code"], f["severity"]) for f in report["findings"]] == [
+        ("unlocked-startup", "warning"),
+        ("unpinned", "warning"),
+    ]
     assert report["state"]["plugins_loaded"] == {"patches:camera_stabilizer": True}
 
 
