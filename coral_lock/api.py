@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from coral_lock.derive.locking import Derivation
-    from coral_lock.difference.locks import Change
+    from coral_lock.difference.compare import Change
     from coral_lock.finding import Finding
     from coral_lock.lockfile.model import Lock
     from coral_lock.reporter import Reporter
@@ -75,8 +75,7 @@ def lock(
     Raises:
         CoralLockError: the descriptor or the place can't be used.
     """
-    from coral_lock.derive.keeping import kept_versions
-    from coral_lock.derive.locking import derive
+    from coral_lock.derive.locking import derive, kept_versions
     from coral_lock.derive.opening import open_place
     from coral_lock.derive.place import Place
     from coral_lock.descriptor.load import load_descriptor
@@ -224,7 +223,7 @@ def diff(old: str | PathLike[str] | Lock, new: str | PathLike[str] | Lock) -> tu
     Raises:
         LockError: a lock can't be read.
     """
-    from coral_lock.difference.locks import difference
+    from coral_lock.difference.compare import difference
 
     return difference(_lock(old), _lock(new))
 

@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import os
+
 from coral_lock.author.check.definitions import ABSENT, Definitions
-from coral_lock.author.derived_fields import derived_fields, refusal, written_fields
-from coral_lock.author.manifest_edit import ManifestChanges, edited_manifest
-from coral_lock.author.manifest_match import changed_fields, matching_plugins
-from coral_lock.author.manifest_place import manifest_place
-from coral_lock.author.manifest_text import new_manifest
+from coral_lock.author.manifest_edit import (
+    ManifestChanges,
+    changed_fields,
+    edited_manifest,
+    matching_plugins,
+)
+from coral_lock.author.manifest_text import derived_fields, new_manifest, refusal, written_fields
 from coral_lock.author.package_data import with_package_data
 from coral_lock.author.project import (
+    PYPROJECT,
     display_path,
     is_inside,
     project_of,
+    read_pyproject,
+    source_directory,
     source_path,
     source_reader,
 )
-from coral_lock.author.pyproject import PYPROJECT, read_pyproject
-from coral_lock.durable_write import write_durably
 from coral_lock.errors import DOES_NOT_HOLD, InputError, ProblemsError
-from coral_lock.manifest.model import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
+from coral_lock.manifest.model import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, manifest_paths
 from coral_lock.manifest.reader import read_manifest
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import FactsError
 from coral_lock.plugin.terms import PluginTerms
 from coral_lock.record import Record
-from coral_lock.safe_read import read_regular_file
+from coral_lock.safe_files import read_regular_file, write_durably
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import NotEvaluableError, Sources
 
@@ -33,11 +38,67 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from coral_lock.author.manifest_place import ManifestPlace
-    from coral_lock.author.project import Project, ProjectEntryPoint
-    from coral_lock.author.pyproject import Pyproject
+    from coral_lock.author.project import Project, ProjectEntryPoint, Pyproject
     from coral_lock.errors import CoralLockError
     from coral_lock.manifest.model import ManifestPlugin
+
+
+class ManifestPlace(Record):
+    """Where a manifest lies: under the site root, with slashes, and in the project, absolute."""
+
+    site_path: str
+    path: str
+
+    @property
+    def package(self) -> str:
+        """The dotted name of the package that ships it."""
+        return os.path.dirname(self.site_path).replace("/", ".")
+
+
+def manifest_place(project: Project, module: str) -> ManifestPlace | None:
+    """Return where the manifest for an entry point's module lies, or is to lie.
+
+    One that is there already counts before any other. Else it is for the topmost package
+    with an `__init__.py`, as other distributions may share those above; without any, for the
+    package that holds the module.
+
+    Args:
+        project: the project.
+        module: the dotted name of the entry point's module.
+
+    Returns:
+        None where the project has no package for it: the module is a single file at the top,
+        or isn't there at all.
+
+    Raises:
+        InputError: the package's directory leads out of the project.
+    """
+    packages = [os.path.dirname(path) for path in manifest_paths(module)]
+    directories = {package: source_directory(project, package) for package in packages}
+    existing = [package for package in packages if _has_entry(directories[package])]
+    regular = [package for package in packages if source_path(project, f"{package}/__init__.py")]
+    shared = [package for package in packages[:-1] if directories[package]]
+    for package in (*existing, *regular, *shared[-1:]):
+        directory = directories[package]
+        if directory is not None:
+            return _checked(project, package, os.path.join(directory, MANIFEST_NAME))
+    return None
+
+
+def _has_entry(directory: str | None) -> bool:
+    return directory is not None and os.path.lexists(os.path.join(directory, MANIFEST_NAME))
+
+
+def _checked(project: Project, package: str, path: str) -> ManifestPlace:
+    if not is_inside(project, path):
+        raise InputError(
+            f"`{MANIFEST_NAME}` leads out of the project",
+            expected=f"a file in {project.root}",
+            found=os.path.realpath(path),
+            where=display_path(path),
+            hint="replace the link by a file",
+        )
+    return ManifestPlace(site_path=f"{package}/{MANIFEST_NAME}", path=path)
 
 
 class FileChange(Record):

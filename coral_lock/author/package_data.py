@@ -2,23 +2,275 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import re
 
-from coral_lock.author.layout import FLIT, HATCHLING, POETRY, SETUPTOOLS, UV, backend_family
-from coral_lock.author.patterns import is_ignored, matches_glob
-from coral_lock.author.pyproject import display_path
-from coral_lock.author.pyproject_edit import with_entry, with_member
+from coral_lock.author.project import (
+    FLIT,
+    HATCHLING,
+    POETRY,
+    SETUPTOOLS,
+    UV,
+    backend_family,
+    display_path,
+    parse_toml,
+    spans,
+)
+from coral_lock.errors import InputError
 from coral_lock.manifest.model import MANIFEST_NAME
 from coral_lock.record import Record
-from coral_lock.safe_read import read_regular_file
+from coral_lock.safe_files import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
-    from coral_lock.author.manifest_place import ManifestPlace
-    from coral_lock.author.project import Project
-    from coral_lock.author.pyproject import Pyproject
+    from coral_lock.author.compile import ManifestPlace
+    from coral_lock.author.project import Path, Project, Pyproject
+
+
+_MAX_PATTERN = 1000
+
+
+def matches_glob(pattern: str, path: str) -> bool:
+    """Whether a glob, where `**` stands for any number of directories, names a path.
+
+    Args:
+        pattern: relative, with slashes. One without wildcards names a directory's files too.
+        path: relative, with slashes.
+    """
+    pattern = pattern.rstrip("/")
+    return _matches(_tokens(pattern), path) or path.startswith(f"{pattern}/")
+
+
+def is_ignored(patterns: Iterable[str], path: str) -> bool:
+    """Whether the lines of a `.gitignore` match a path, as the git documentation says.
+
+    Args:
+        patterns: the lines in their order; the last one that matches counts.
+        path: relative to the directory of the patterns, with slashes.
+    """
+    ignored = False
+    for line in patterns:
+        pattern = line.rstrip().removeprefix("\\")
+        if not pattern or line.startswith("#"):
+            continue
+        is_negated = line.startswith("!")
+        pattern = pattern[is_negated:]
+        is_anchored = "/" in pattern.rstrip("/")
+        is_directory = pattern.endswith("/")
+        pattern = pattern.strip("/")
+        tokens = _tokens(pattern if is_anchored else f"**/{pattern}")
+        parts = path.split("/")
+        candidates = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+        if any(_matches(tokens, found) for found in candidates[: -1 if is_directory else None]):
+            ignored = not is_negated
+    return ignored
+
+
+_TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[!?[^]/]+\]|.", re.DOTALL)
+_DIRECTORIES, _ANYTHING, _NAME = "**/", "**", "*"
+_REPEATED = (_DIRECTORIES, _ANYTHING, _NAME)
+
+
+def _matches(tokens: Sequence[str], path: str) -> bool:
+    """Whether a pattern matches a whole path.
+
+    All ways to match are followed at once, one character at a time: a regular expression
+    would try them one after the other, and a hostile pattern has more than anyone can wait for.
+    """
+    # `**/` ends behind a slash, so it is left there and at its very start only.
+    states = _behind({(0, True)}, tokens)
+    for character in path:
+        following = set()
+        for index, _ in states:
+            if index == len(tokens):
+                continue
+            token = tokens[index]
+            if token in _REPEATED:
+                if token != _NAME or character != "/":
+                    following.add((index, token != _DIRECTORIES or character == "/"))
+            elif _is_one(token, character):
+                following.add((index + 1, True))
+        states = _behind(following, tokens)
+    return any(index == len(tokens) for index, _ in states)
+
+
+def _behind(states: set[tuple[int, bool]], tokens: Sequence[str]) -> set[tuple[int, bool]]:
+    """Return the states with those that are reached by leaving repetitions."""
+    reached = set(states)
+    for index, may_leave in states:
+        while may_leave and index < len(tokens) and tokens[index] in _REPEATED:
+            index += 1
+            if (index, True) in reached:
+                break
+            reached.add((index, True))
+    return reached
+
+
+def _is_one(token: str, character: str) -> bool:
+    """Whether a token that stands for one character stands for this one."""
+    if token == "?":
+        return character != "/"
+    if len(token) == 1:
+        return character == token
+    inner = token[1:-1]
+    is_negated = inner.startswith("!") and len(inner) > 1
+    inner = inner[is_negated:]
+    ranges = re.findall(r"(.)-(.)|(.)", inner, re.DOTALL)
+    found = any(
+        first <= character <= last if first else character == single
+        for first, last, single in ranges
+    )
+    return character != "/" and found is not is_negated
+
+
+def _tokens(pattern: str) -> Sequence[str]:
+    """Return the parts of a pattern; none that matches anything for one that is too long."""
+    return _TOKEN.findall(pattern) if 0 < len(pattern) <= _MAX_PATTERN else ("\0",)
+
+
+def with_member(text: str, table: Path, key: str, member: Any, source: str) -> str:
+    """Return the text of a document in which an array has one more member.
+
+    Args:
+        text: the document.
+        table: the keys that lead to the table with the array; made where there is none.
+        key: the array's key; made where there is none.
+        member: the plain value to append.
+        source: how messages call the document.
+
+    Raises:
+        InputError: something else than a table or an array stands there, or the document is
+            written in a way that can't be added to.
+    """
+    return _with(text, table, key, member, source, is_array=True)
+
+
+def with_entry(text: str, table: Path, key: str, value: str, source: str) -> str:
+    """Return the text of a document in which a table has one more key with a string.
+
+    Raises:
+        InputError: as `with_member`.
+    """
+    return _with(text, table, key, value, source, is_array=False)
+
+
+def _with(text: str, table: Path, key: str, value: Any, source: str, *, is_array: bool) -> str:
+    document: Any = parse_toml(text, source)
+    try:
+        expected = _expected(document.unwrap(), table, key, value, is_array)
+        new = _changed(text, document, table, key, value, is_array)
+        if parse_toml(new, source).unwrap() == expected:
+            return new
+    except (InputError, LookupError, TypeError, ValueError, AttributeError):
+        # The values are of another kind, or tomlkit can't add to what it reads.
+        pass
+    kind = f"an array `{key}` with {_toml(value)} in it" if is_array else f"{key} = {_toml(value)}"
+    raise InputError(
+        f"`{'.'.join(table)}` can't be added to",
+        expected=kind,
+        where=source,
+        hint="write it there by hand",
+    )
+
+
+def _expected(values: Any, table: Path, key: str, value: Any, is_array: bool) -> Any:
+    """Return a document's plain values with the addition.
+
+    Raises:
+        AttributeError: something else stands where a table or an array is to be.
+    """
+    values = copy.deepcopy(values)
+    container = values
+    for part in table:
+        container = container.setdefault(part, {})
+    if is_array:
+        container.setdefault(key, []).append(value)
+    else:
+        container.update({key: value})
+    return values
+
+
+def _changed(text: str, document: Any, table: Path, key: str, value: Any, is_array: bool) -> str:
+    container = _container(document, table)
+    line = f"{_toml_key(key)} = {_toml([value] if is_array else value)}"
+    if container is None:
+        return _with_section(text, table, line)
+    if is_array and key in container:
+        container[key].append(_parsed(value))
+        return _in_style_of(text, document.as_string())
+    last = _last_key(container)
+    if last is None:
+        container[key] = _parsed([value] if is_array else value)
+        return _in_style_of(text, document.as_string())
+    path = (*table, last)
+    end = text.find("\n", spans(text, [path])[path][1]) + 1 or len(text)
+    before = text[:end] if text.endswith("\n", 0, end) else f"{text}\n"
+    return _in_style_of(text, f"{before}{line}\n{text[end:]}")
+
+
+def _last_key(container: Any) -> str | None:
+    """Return the last key that has a line of its own in a table with a header, or None."""
+    from tomlkit.items import AoT, Table
+
+    if not isinstance(container, Table):
+        return None
+    own = [key for key, item in container.items() if not isinstance(item, (Table, AoT))]
+    return own[-1] if own else None
+
+
+def _container(document: Any, table: Path) -> Any:
+    """Return a table that is written out, or None where there is none or only its parts are."""
+    container = document
+    for part in table:
+        if part not in container:
+            return None
+        container = container[part]
+    is_implied = getattr(container, "is_super_table", None)
+    return None if is_implied is not None and is_implied() else container
+
+
+def _parsed(value: Any) -> Any:
+    import tomlkit
+
+    return tomlkit.parse(f"value = {_toml(value)}")["value"]
+
+
+def _with_section(text: str, table: Path, line: str) -> str:
+    header = ".".join(map(_toml_key, table))
+    if text and not text.endswith("\n"):
+        text += "\n"
+    return _in_style_of(text, f"{text}\n[{header}]\n{line}\n")
+
+
+def _in_style_of(text: str, new: str) -> str:
+    """Return a new text with the line ends of the old one, and one at its end."""
+    if not new.endswith("\n"):
+        # tomlkit ends no line behind the last key that it is given.
+        new += "\n"
+    if re.search("(?<!\r)\n", text) or "\r\n" not in text:
+        return new
+    return re.sub("(?<!\r)\n", "\r\n", new)
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else _toml(key)
+
+
+def _toml(value: Any) -> str:
+    """Return a plain value as TOML on one line."""
+    import tomlkit
+
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, dict):
+        members = ", ".join(f"{_toml_key(key)} = {_toml(item)}" for key, item in value.items())
+        return f"{{{members}}}"
+    return str(tomlkit.string(value).as_string())
+
 
 _SETUPTOOLS = ("tool", "setuptools")
 _HATCH_BUILD = ("tool", "hatch", "build")

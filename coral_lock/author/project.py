@@ -1,31 +1,326 @@
-"""A plugin's project: its name, its plugin entry points, and where their sources lie."""
+"""A plugin's project: its `pyproject.toml`, its entry points, and where its sources are."""
 
 from __future__ import annotations
 
 import os
+import posixpath
 
-from coral_lock.author.layout import POETRY, backend_family, source_directories
-from coral_lock.author.pyproject import display_path, read_pyproject
-from coral_lock.document.mistakes import Mistakes
+from coral_lock.document.node import Mistakes, Place
 from coral_lock.errors import InputError, ProblemsError
 from coral_lock.inventory import EntryPoint
-from coral_lock.names import (
-    ENTRY_POINT_GROUPS,
-    is_object_reference,
-    nearest_group,
-    normalized_name,
-)
+from coral_lock.names import ENTRY_POINT_GROUPS, is_object_reference, nearest_group, normalized_name
 from coral_lock.printable import shortened
 from coral_lock.record import Record
-from coral_lock.safe_read import read_regular_file
+from coral_lock.safe_files import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any, TypeAlias
 
-    from coral_lock.author.layout import SourceDirectory
-    from coral_lock.author.pyproject import Path, Pyproject
-    from coral_lock.document.node import Place
+    from tomlkit import TOMLDocument
+
+
+if TYPE_CHECKING:
+    Path: TypeAlias = tuple[str, ...]
+
+
+PYPROJECT = "pyproject.toml"
+MAX_PYPROJECT_BYTES = 512 * 1024
+
+
+class Pyproject:
+    """The parsed file.
+
+    Args:
+        path: the file, absolute.
+        text: its whole text.
+        document: the text as tomlkit reads it, which keeps style and comments.
+    """
+
+    def __init__(self, path: str, text: str, document: TOMLDocument) -> None:
+        self.path = path
+        self.text = text
+        self.document = document
+        self._values: Mapping[str, Any] = document.unwrap()
+
+    def get(self, *path: str) -> Any:
+        """Return the plain value at a path of keys, or None where there is none."""
+        value: Any = self._values
+        for key in path:
+            if not isinstance(value, dict) or key not in value:
+                return None
+            value = value[key]
+        return value
+
+    def table(self, *path: str) -> Mapping[str, Any]:
+        """Return the table at a path of keys; an empty one where there is none."""
+        value = self.get(*path)
+        return value if isinstance(value, dict) else {}
+
+    def texts(self, *path: str) -> tuple[str, ...]:
+        """Return the strings in the array at a path of keys; none where there is no such array."""
+        value = self.get(*path)
+        items = value if isinstance(value, list) else ()
+        return tuple(item for item in items if isinstance(item, str))
+
+    def string(self, *path: str) -> str | None:
+        """Return the string at a path of keys, or None where there is none."""
+        value = self.get(*path)
+        return value if isinstance(value, str) else None
+
+    def places(self, paths: Sequence[Path]) -> dict[Path, Place]:
+        """Return where in the text the values at these paths of keys begin.
+
+        A value that can't be found has the place of the file's start.
+        """
+        found = spans(self.text, paths)
+        return {path: self.place(found[path][0] if path in found else 0) for path in paths}
+
+    def place(self, offset: int) -> Place:
+        """Return the place of the character at `offset`, for messages."""
+        line = self.text.count("\n", 0, offset) + 1
+        column = offset - self.text.rfind("\n", 0, offset)
+        return Place(source=display_path(self.path), line=line, column=column)
+
+
+def read_pyproject(directory: str) -> Pyproject:
+    """Return the `pyproject.toml` of a project's directory.
+
+    Raises:
+        InputError: there is none, it can't be read, or it isn't TOML; with the position.
+    """
+    root = os.path.abspath(directory)
+    path = os.path.join(root, PYPROJECT)
+    text = _read_text(path, directory)
+    return Pyproject(path, text, parse_toml(text, display_path(path)))
+
+
+def parse_toml(text: str, source: str) -> TOMLDocument:
+    """Return a text as a TOML document.
+
+    Raises:
+        InputError: it isn't TOML; with the position.
+    """
+    import tomlkit
+    from tomlkit.exceptions import ParseError, TOMLKitError
+
+    try:
+        document = tomlkit.parse(text)
+        document.unwrap()
+    except ParseError as error:
+        reason = str(error).partition(" at line ")[0]
+        raise InputError(
+            f"not TOML: {_uncapitalized(reason)}",
+            where=f"{source}:{error.line}:{error.col + 1}",
+        ) from None
+    except RecursionError:
+        raise InputError("the document is nested too deep", where=source) from None
+    except (TOMLKitError, ValueError, TypeError, LookupError, AttributeError) as error:
+        # tomlkit lets through what its own code stumbles over in some broken documents.
+        raise InputError(f"not TOML: {shortened(str(error))}", where=source) from None
+    return document
+
+
+def spans(text: str, paths: Sequence[Path]) -> dict[Path, tuple[int, int]]:
+    """Return where the values at paths of keys begin and end in the text of a document.
+
+    tomlkit keeps no positions, so each value is replaced by a mark in a copy of the document:
+    what the copy's text has before a mark is what the text has before the value.
+    """
+    import tomlkit
+
+    mark = "mark"
+    while mark in text:
+        mark += "s"
+    copy: Any = tomlkit.parse(text)
+    lengths = []
+    for number, path in enumerate(paths):
+        container = copy
+        for key in path[:-1]:
+            container = container[key]
+        lengths.append(_length(container[path[-1]]))
+        container[path[-1]] = f"{mark}-{number}-"
+    before, *pieces = tomlkit.dumps(copy).split(f'"{mark}-')
+    found: dict[Path, tuple[int, int]] = {}
+    offset = 0
+    for piece in pieces:
+        if not text.startswith(before, offset):
+            break
+        start = offset + len(before)
+        number_text, _, before = piece.partition('-"')
+        offset = start + lengths[int(number_text)]
+        found[paths[int(number_text)]] = (start, offset)
+    return found
+
+
+def _length(item: Any) -> int:
+    """Return how long a value's text is; tomlkit hands booleans out as Python's own."""
+    return len(str(item) if isinstance(item, bool) else item.as_string())
+
+
+def _uncapitalized(sentence: str) -> str:
+    """Return a sentence of tomlkit's in the form of ours."""
+    return sentence[:1].lower() + sentence[1:] if sentence[1:2].islower() else sentence
+
+
+def display_path(path: str) -> str:
+    """Return how messages call a file: relative to the working directory if it lies below."""
+    absolute = os.path.abspath(path)
+    try:
+        relative = os.path.relpath(absolute)
+    except (OSError, ValueError):
+        return absolute
+    return absolute if relative.startswith(os.pardir) else relative
+
+
+def _read_text(path: str, directory: str) -> str:
+    source = display_path(path)
+    try:
+        content = read_regular_file(path, MAX_PYPROJECT_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError(
+            "there is no `pyproject.toml`, so this is no project",
+            where=display_path(directory),
+            hint="name the directory of the plugin's project",
+        ) from None
+    except OSError as error:
+        raise InputError(f"`{PYPROJECT}` can't be read: {error.strerror}", where=source) from None
+    except ValueError:
+        raise InputError("the project's path can't be a path", where=repr(directory)) from None
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            f"`{PYPROJECT}` isn't UTF-8",
+            expected="UTF-8",
+            found=f"byte 0x{content[error.start]:02x}",
+            where=f"{source}:{line}",
+            hint="save the file as UTF-8",
+        ) from None
+
+
+SETUPTOOLS = "setuptools"
+HATCHLING = "hatchling"
+POETRY = "poetry"
+FLIT = "flit"
+UV = "uv"
+OTHER = "other"
+
+
+class SourceDirectory(Record):
+    """What lies in `directory` of the project comes to lie in `target` of the site root.
+
+    Both are relative, with slashes, and empty for the root itself.
+    """
+
+    target: str
+    directory: str
+
+
+def backend_family(build_backend: str) -> str:
+    """Return which of the known build back ends the value of `build-backend` names."""
+    top = build_backend.partition(":")[0].partition(".")[0]
+    known = {
+        "setuptools": SETUPTOOLS,
+        "hatchling": HATCHLING,
+        "poetry": POETRY,
+        "flit_core": FLIT,
+        "flit": FLIT,
+        "uv_build": UV,
+    }
+    return known.get(top, OTHER)
+
+
+def source_directories(pyproject: Pyproject, family: str) -> tuple[SourceDirectory, ...]:
+    """Return where sources lie by the settings of the build back end, the best guess first.
+
+    Args:
+        pyproject: the project's settings.
+        family: the back end, as `backend_family` names it.
+    """
+    stated = {
+        SETUPTOOLS: _setuptools,
+        HATCHLING: _hatchling,
+        POETRY: _poetry,
+        UV: _uv,
+    }.get(family)
+    found = [] if stated is None else list(stated(pyproject))
+    root, src = (
+        SourceDirectory(target="", directory=""),
+        SourceDirectory(target="", directory="src"),
+    )
+    # Setuptools takes `src` for the root as soon as it is there; the others look there last.
+    found += [src, root] if family in (SETUPTOOLS, UV) else [root, src]
+    return tuple(dict.fromkeys(found))
+
+
+def _setuptools(pyproject: Pyproject) -> Iterator[SourceDirectory]:
+    """https://setuptools.pypa.io/en/latest/userguide/package_discovery.html"""
+    settings = ("tool", "setuptools")
+    directories = {
+        package: directory
+        for package, directory in pyproject.table(*settings, "package-dir").items()
+        if isinstance(directory, str)
+    }
+    for package in sorted(directories, key=len, reverse=True):
+        yield from _mapped(package.replace(".", "/"), directories[package])
+    for directory in pyproject.texts(*settings, "packages", "find", "where"):
+        yield from _mapped("", directory)
+
+
+def _hatchling(pyproject: Pyproject) -> Iterator[SourceDirectory]:
+    """https://hatch.pypa.io/latest/config/build/"""
+    target = ("tool", "hatch", "build", "targets", "wheel")
+    for settings in (target, target[:3]):
+        for source, destination in pyproject.table(*settings, "force-include").items():
+            if isinstance(destination, str):
+                yield from _mapped(destination, source)
+        for source, destination in pyproject.table(*settings, "sources").items():
+            if isinstance(destination, str):
+                yield from _mapped(destination, source)
+        for source in pyproject.texts(*settings, "sources"):
+            yield from _mapped("", source)
+        for directory in pyproject.texts(*settings, "packages"):
+            yield from _mapped(posixpath.basename(directory.rstrip("/")), directory)
+
+
+def _poetry(pyproject: Pyproject) -> Iterator[SourceDirectory]:
+    """https://python-poetry.org/docs/pyproject/#packages"""
+    packages = pyproject.get("tool", "poetry", "packages")
+    for package in packages if isinstance(packages, list) else ():
+        settings = package if isinstance(package, dict) else {"include": package}
+        include, base, to = (settings.get(key, "") for key in ("include", "from", "to"))
+        if not (isinstance(include, str) and isinstance(base, str) and isinstance(to, str)):
+            continue
+        fixed = "/".join(_fixed_parts(include))
+        yield from _mapped(posixpath.join(to, fixed), posixpath.join(base, fixed))
+
+
+def _fixed_parts(pattern: str) -> Iterator[str]:
+    """Yield the parts of a pattern before the first one with a wildcard."""
+    for part in pattern.split("/"):
+        if not set("*?[").isdisjoint(part):
+            return
+        yield part
+
+
+def _uv(pyproject: Pyproject) -> Iterator[SourceDirectory]:
+    """https://docs.astral.sh/uv/concepts/build-backend/"""
+    module_root = pyproject.string("tool", "uv", "build-backend", "module-root")
+    if module_root is not None:
+        yield from _mapped("", module_root)
+
+
+def _mapped(target: str, directory: str) -> Iterator[SourceDirectory]:
+    """Yield the pair with both paths normalized, unless one leaves the root."""
+    paths = [posixpath.normpath(path.replace(os.sep, "/")) for path in (target, directory)]
+    if any(path.startswith(("/", "../")) or path == ".." for path in paths):
+        return
+    target, directory = ("" if path == "." else path for path in paths)
+    yield SourceDirectory(target=target, directory=directory)
+
 
 __all__ = [
     "Project",

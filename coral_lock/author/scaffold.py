@@ -1,15 +1,17 @@
-"""The files of a new plugin project, as texts by their paths; nothing is written here."""
+"""A new plugin project: its files as texts, and putting them on disk, never over anything."""
 
 from __future__ import annotations
 
 import keyword
 import os
 import re
+import shlex
+import shutil
 import sys
 from string import Template
 
 from coral_lock.author.manifest_text import new_manifest
-from coral_lock.errors import InputError
+from coral_lock.errors import InputError, WriteError
 from coral_lock.manifest.model import MANIFEST_NAME
 from coral_lock.names import (
     CORE_DISTRIBUTION,
@@ -25,6 +27,7 @@ from coral_lock.schema_files import schema_url
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
 
 CORE_VERSION = "0.0.4"
 INFERENCE_VERSION = "0.9.0"
@@ -182,3 +185,69 @@ def _template(name: str) -> Template:
         os.path.join(_TEMPLATES, f"{name}.template"), encoding="utf-8", newline=""
     ) as template:
         return Template(template.read())
+
+
+def write_project(target: str, files: Mapping[str, str]) -> None:
+    """Write a project into a directory that isn't there yet, or is empty.
+
+    The files are written into a temporary directory beside it, which is renamed at the end.
+
+    Args:
+        target: the project's directory; the one that it lies in must be there.
+        files: the texts by their paths below it, with slashes.
+
+    Raises:
+        InputError: there is something at `target` already, or nothing to put it in.
+        WriteError: it can't be written; nothing is left behind.
+    """
+    _require_room(target)
+    parent, name = os.path.split(os.path.abspath(target))
+    temporary = os.path.join(parent, f".{name}.{os.urandom(6).hex()}.tmp")
+    try:
+        try:
+            _write_files(temporary, files)
+            # Renaming fails if someone has filled the directory in the meantime.
+            os.rename(temporary, os.path.join(parent, name))
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise WriteError(
+            f"`{target}` can't be written: {error.strerror or error}; nothing was written",
+            where=target,
+            hint="make room, or name a directory that you can write to with `--directory DIR`",
+        ) from None
+
+
+def _require_room(target: str) -> None:
+    parent = os.path.dirname(os.path.abspath(target))
+    if not os.path.isdir(parent):
+        raise InputError(
+            "there is no directory to put the project in",
+            where=parent,
+            hint=f"make it with `mkdir -p {shlex.quote(parent)}`",
+        )
+    if not os.path.lexists(target):
+        return
+    is_directory = os.path.isdir(target) and not os.path.islink(target)
+    try:
+        if is_directory and not os.listdir(target):
+            return
+    except OSError as error:
+        raise InputError(f"`{target}` can't be read: {error.strerror}", where=target) from None
+    raise InputError(
+        "there is something already where the project would go; nothing was written",
+        expected="nothing, or an empty directory",
+        found="a directory with files" if is_directory else "a file or a link",
+        where=target,
+        hint="choose another name, or another place with `--directory DIR`",
+    )
+
+
+def _write_files(root: str, files: Mapping[str, str]) -> None:
+    os.mkdir(root)
+    for path in sorted(files):
+        place = os.path.join(root, *path.split("/"))
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        with open(place, "x", encoding="utf-8", newline="") as file:
+            file.write(files[path])

@@ -16,7 +16,7 @@ import os
 import sys
 
 from coral_lock.record import Record
-from coral_lock.safe_read import read_regular_file
+from coral_lock.safe_files import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,13 +9,88 @@ import sys
 
 import click
 
-from coral_lock.cli.command_group import CommandGroup
-from coral_lock.cli.grammar import no_such
-from coral_lock.errors import UsageError
+from coral_lock.cli.grammar import START_COMMANDS, no_such
+from coral_lock.errors import BAD_INPUT, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from coral_lock.cli.grammar import Option, StartCommand
+
+
+class CommandGroup(click.Group):
+    """A group that imports a command only when it is asked for.
+
+    Every command would else pay for the imports of all others at every call. Without a word
+    it prints its help to standard error, and the exit code is 2.
+
+    Args:
+        commands_at: where commands are, `module:attribute` by their names, in the order of
+            the help. Those that are added to the group follow.
+    """
+
+    def __init__(
+        self, *args: Any, commands_at: Mapping[str, str] | None = None, **settings: Any
+    ) -> None:
+        super().__init__(*args, **settings)
+        self._commands_at = commands_at or {}
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(BAD_INPUT)
+        return super().parse_args(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*self._commands_at, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._commands_at:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = self._commands_at[cmd_name].partition(":")
+        __import__(module)
+        command: click.Command = getattr(sys.modules[module], attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None:
+            raise UsageError(
+                no_such("command", args[0], self.list_commands(ctx)),
+                hint=f"see `{ctx.command_path} --help`",
+            )
+        return super().resolve_command(ctx, args)
+
+
+def _command(command: StartCommand) -> click.Command:
+    examples = "\n".join(f"  {example}" for example in command.examples)
+    parameters: list[click.Parameter] = [_parameter(option) for option in command.options]
+    if command.takes_program:
+        parameters.append(click.Argument(["program"], nargs=-1, metavar="-- PROGRAM [ARGS]..."))
+    return click.Command(
+        command.name,
+        params=parameters,
+        help=f"{command.summary}\n\n{command.details}\n\n\b\nExamples:\n{examples}",
+    )
+
+
+def _parameter(option: Option) -> click.Option:
+    return click.Option(
+        list(option.names),
+        is_flag=option.metavar is None,
+        metavar="[" + "|".join(option.choices) + "]" if option.choices else option.metavar,
+        multiple=option.multiple,
+        default=option.default,
+        show_default=option.default is not None,
+        help=option.help,
+    )
+
+
+init = _command(START_COMMANDS["init"])
+run = _command(START_COMMANDS["run"])
 
 
 @click.group(
@@ -30,8 +105,8 @@ if TYPE_CHECKING:
         "export": "coral_lock.cli.export:export",
         "diff": "coral_lock.cli.diff:diff",
         "verify": "coral_lock.cli.verify:verify",
-        "init": "coral_lock.cli.start_help:init",
-        "run": "coral_lock.cli.start_help:run",
+        "init": "coral_lock.cli.application:init",
+        "run": "coral_lock.cli.application:run",
     },
 )
 @click.version_option(package_name="coral-lock", message="coral-runtime of coral-lock %(version)s")

@@ -3,16 +3,102 @@
 from __future__ import annotations
 
 import os
+import re
 
 import click
 
-from coral_lock.cli.command_group import CommandGroup
-from coral_lock.cli.descriptor_path import descriptor_path
-from coral_lock.cli.options import config_options
-from coral_lock.descriptor.document import to_mapping
-from coral_lock.descriptor.load import load_descriptor
-from coral_lock.descriptor.masking import masked
+from coral_lock.cli.application import CommandGroup
+from coral_lock.cli.options import config_options, descriptor_path
+from coral_lock.descriptor.load import load_descriptor, to_mapping
 from coral_lock.schema_files import schema_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+MASK = "***"
+
+_SECRET_STEMS = (
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "credential",
+    "apikey",
+    "accesskey",
+    "privatekey",
+    "authorization",
+    "cookie",
+    "bearer",
+)
+"""Parts of a key, written without separators, that make its value a secret."""
+
+_SECRET_WORDS = frozenset({"auth", "pass", "pwd", "pw", "pin", "jwt", "key", "keys", "signature"})
+"""Whole words of a key that do the same; `author` and `monkey` hold them, but aren't them."""
+
+_CAMEL_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_SEPARATORS = re.compile(r"[^a-z0-9]+")
+_URL = re.compile(r"(?<![A-Za-z0-9+.-])(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>[^\s\"'<>]*)")
+_ASSIGNMENT = re.compile(
+    r"(?<![\w.-])(?P<name>[A-Za-z][\w.-]*)(?P<equals>\s*=\s*)(?P<value>[^\s&;#]+)"
+)
+_HOST_AND_PORT = re.compile(r"[^:]*(:[0-9]*)?|\[[^\]]*\](:[0-9]*)?")
+
+
+def masked(value: Any) -> Any:
+    """Return `value` with its secrets replaced, for printing.
+
+    Values under keys that look secret become `***`, whatever they are, except null and
+    booleans. URLs lose their user and password, and texts the values of parameters with
+    such names: `?token=…`.
+
+    Args:
+        value: dicts, lists and scalars; left as it is.
+    """
+    if isinstance(value, dict):
+        return {
+            key: MASK if is_secret_key(key) and _may_be_secret(member) else masked(member)
+            for key, member in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [masked(item) for item in value]
+    if isinstance(value, str):
+        return _ASSIGNMENT.sub(_masked_assignment, _URL.sub(_masked_url, value))
+    return value
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether the value under `key` looks like a secret by the key's name."""
+    words = _SEPARATORS.split(_CAMEL_BOUNDARY.sub("_", key).lower())
+    if "public" in words:
+        return False
+    joined = "".join(words)
+    return not _SECRET_WORDS.isdisjoint(words) or any(stem in joined for stem in _SECRET_STEMS)
+
+
+def _may_be_secret(value: Any) -> bool:
+    return value is not None and not isinstance(value, bool)
+
+
+def _masked_assignment(match: re.Match[str]) -> str:
+    if is_secret_key(match["name"]):
+        return f"{match['name']}{match['equals']}{MASK}"
+    return match.group()
+
+
+def _masked_url(match: re.Match[str]) -> str:
+    """Return the URL without its user and password.
+
+    A password may hold `/` and `@` where someone forgot to escape them, so all up to the
+    last `@` goes as soon as the start isn't a plain host.
+    """
+    rest = match["rest"]
+    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if "@" not in rest or ("@" not in host and _HOST_AND_PORT.fullmatch(host)):
+        return match.group()
+    return f"{match['scheme']}{MASK}@{rest.rpartition('@')[2]}"
 
 
 @click.group(cls=CommandGroup)

@@ -8,7 +8,7 @@ import stat
 import click
 
 from coral_lock.cli.options import output_format_option
-from coral_lock.difference.locks import difference
+from coral_lock.difference.compare import difference
 from coral_lock.difference.text import render_text, to_json
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
 from coral_lock.lockfile.file import decode_lock, load_lock, read_lock_stream

@@ -17,17 +17,16 @@ from coral_lock.cli.options import (
 from coral_lock.cli.place_options import place_and_target_options, place_of
 from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.explanation import Explainer
-from coral_lock.derive.keeping import kept_versions
-from coral_lock.derive.locking import gathered_findings, survey_all
+from coral_lock.derive.locking import gathered_findings, kept_versions, survey_all
 from coral_lock.derive.opening import open_place
 from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
 from coral_lock.finding import ERROR
 from coral_lock.lockfile.file import load_lock
+from coral_lock.locking.selection import nearest_plugin
 from coral_lock.messages import say, say_findings, say_warning
 from coral_lock.names import GROUPS, nearest_id, normalized_name
 from coral_lock.printable import printable
-from coral_lock.resolve.selection import nearest_plugin
 from coral_lock.wording import later_version_warning
 
 TYPE_CHECKING = False

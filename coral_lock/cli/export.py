@@ -10,14 +10,18 @@ import click
 
 from coral_lock.cli.options import lock_option
 from coral_lock.cli.progress import shown_progress
-from coral_lock.durable_write import refuse_to_overwrite, write_durably
 from coral_lock.errors import HOLDS, InputError
+from coral_lock.export.formats import (
+    is_pylock_text,
+    is_requirements_text,
+    pylock_text,
+    requirements_text,
+)
 from coral_lock.export.installation import installation_of
-from coral_lock.export.pylock import is_pylock_text, pylock_text
-from coral_lock.export.requirements import is_requirements_text, requirements_text
 from coral_lock.finding import exit_code
 from coral_lock.lockfile.file import load_lock
 from coral_lock.messages import say, say_findings, say_warning
+from coral_lock.safe_files import refuse_to_overwrite, write_durably
 from coral_lock.wheels.cache import WheelCache
 from coral_lock.wheels.wheelhouse import Wheelhouse
 from coral_lock.wording import counted, later_version_warning

@@ -10,13 +10,10 @@ import click
 from coral_lock.cli.options import config_options, load_config, no_exec_option, version_options
 from coral_lock.cli.place_options import place_of, place_options
 from coral_lock.cli.progress import shown_progress
-from coral_lock.derive.freshness import Freshness, freshness_of
-from coral_lock.derive.keeping import kept_versions
-from coral_lock.derive.locking import derive
+from coral_lock.derive.locking import Freshness, derive, freshness_of, kept_versions
 from coral_lock.derive.opening import open_place
 from coral_lock.descriptor.model import HostVersions
 from coral_lock.difference.text import render_text
-from coral_lock.durable_write import refuse_to_overwrite, write_durably
 from coral_lock.errors import (
     DOES_NOT_HOLD,
     HOLDS,
@@ -30,6 +27,7 @@ from coral_lock.lockfile.diagnosis import is_damaged_lock
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock, write_lock
 from coral_lock.messages import say, say_findings, say_warning
+from coral_lock.safe_files import refuse_to_overwrite, write_durably
 from coral_lock.wording import counted, later_version_warning, size_of
 
 TYPE_CHECKING = False

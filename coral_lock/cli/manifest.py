@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from coral_lock.cli.command_group import CommandGroup
+from coral_lock.cli.application import CommandGroup
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError
 from coral_lock.messages import say, say_warning
 from coral_lock.printable import printable
@@ -127,7 +127,7 @@ def validate(file: str) -> int:
     """
     from coral_lock.manifest.model import MAX_MANIFEST_BYTES
     from coral_lock.manifest.reader import read_manifest
-    from coral_lock.safe_read import read_regular_file
+    from coral_lock.safe_files import read_regular_file
 
     try:
         content = read_regular_file(file, MAX_MANIFEST_BYTES)
@@ -162,8 +162,7 @@ def show(source: str, output_format: str) -> int:
       coral-runtime manifest show dist/acme_vision-2.0.0-py3-none-any.whl
       coral-runtime manifest show acme-vision --output-format json
     """
-    from coral_lock.author.manifest_document import manifest_document
-    from coral_lock.author.manifest_text import yaml_text
+    from coral_lock.author.manifest_text import manifest_document, yaml_text
     from coral_lock.author.released import released_manifest
     from coral_lock.installed.environment import EnvironmentInventory
 

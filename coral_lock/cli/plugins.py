@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from coral_lock.cli.command_group import CommandGroup
+from coral_lock.cli.application import CommandGroup
 
 
 @click.group(

@@ -7,12 +7,10 @@ import sys
 import click
 
 from coral_lock import canonical_json
-from coral_lock.author.check.report import check_subject
-from coral_lock.author.check.surroundings import Surroundings
-from coral_lock.author.check.targets import open_target
-from coral_lock.author.check.text import annotation_lines, summary_line, text_lines
-from coral_lock.cli.descriptor_path import DEFAULT_DESCRIPTOR, descriptor_path
-from coral_lock.cli.options import config_file_options
+from coral_lock.author.check.opening import open_target
+from coral_lock.author.check.report import annotation_lines, check_subject, summary_line, text_lines
+from coral_lock.author.check.subject import Surroundings
+from coral_lock.cli.options import DEFAULT_DESCRIPTOR, config_file_options, descriptor_path
 from coral_lock.cli.place_options import places
 from coral_lock.cli.progress import terminal_reporter
 from coral_lock.derive.place import Place

@@ -42,8 +42,7 @@ def new_plugin(name: str, group: str, directory: str) -> int:
       coral-runtime plugins new acme-npu --group backends --directory projects
     """
     # The other commands of the group are on the way to this module, and need none of these.
-    from coral_lock.author.new_project import write_project
-    from coral_lock.author.scaffold import naming_of, project_files
+    from coral_lock.author.scaffold import naming_of, project_files, write_project
 
     naming = naming_of(name, group)
     files = project_files(naming, group)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from coral_lock import canonical_json
-from coral_lock.cli.descriptor_path import descriptor_path
+from coral_lock.cli.options import descriptor_path
 from coral_lock.errors import CoralLockError, UsageError
 from coral_lock.finding import sorted_findings
 from coral_lock.messages import say, say_findings, say_warning

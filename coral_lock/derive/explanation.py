@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from coral_lock.derive.chains import shortest_chain
-from coral_lock.derive.host_phrases import least, listed_hosts
 from coral_lock.finding import has_errors
-from coral_lock.lockfile.parts import part_of
-from coral_lock.lockfile.target_rules import base_id
+from coral_lock.lockfile.parts import base_id, part_of
 from coral_lock.names import split_plugin_id
 from coral_lock.record import Record
 
@@ -17,8 +14,57 @@ if TYPE_CHECKING:
     from coral_lock.derive.opening import Opened
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.lockfile.model import Host, Lock
-    from coral_lock.resolve.resolution import Survey
-    from coral_lock.resolve.selection import Decision
+    from coral_lock.locking.resolution import Survey
+    from coral_lock.locking.selection import Decision
+
+
+def shortest_chain(lock: Lock, name: str) -> tuple[str, ...]:
+    """Return the shortest chain of requirements that leads to a distribution.
+
+    It begins with a distribution that provides a plugin, or else with a host, and ends
+    with `name`. Of chains of one length the first in alphabetical order counts.
+
+    Args:
+        lock: the lock; what only some targets require counts too.
+        name: a distribution of it.
+    """
+    requirers: dict[str, list[str]] = {each.name: [] for each in lock.distributions}
+    for distribution in lock.distributions:
+        edges = {*distribution.requires}
+        for required in distribution.target_requires.values():
+            edges.update(required)
+        for required_name in sorted(edges):
+            requirers[required_name].append(distribution.name)
+    providers = set(lock.plugin_distributions())
+    hosts = {package.distribution for package in lock.host.packages()}
+    chains: list[tuple[str, ...]] = [(name,)]
+    seen = {name}
+    from_hosts: list[tuple[str, ...]] = []
+    while chains:
+        for chain in chains:
+            if chain[0] in providers:
+                return chain
+        from_hosts.extend(chain for chain in chains if chain[0] in hosts)
+        longer: dict[str, tuple[str, ...]] = {}
+        for chain in chains:
+            for other in requirers[chain[0]]:
+                if other not in seen:
+                    longer.setdefault(other, (other, *chain))
+        seen.update(longer)
+        chains = [longer[other] for other in sorted(longer)]
+    return from_hosts[0] if from_hosts else (name,)
+
+
+def least(version: str | None) -> str:
+    """Return a requirement on a host's version: `>= 0.0.4`, or `any`."""
+    return f">= {version}" if version else "any"
+
+
+def listed_hosts(host: Host) -> str:
+    """Return the hosts that are known, with their versions: `coral-inference 0.0.4`."""
+    known = ", ".join(f"{each.distribution} {each.version}" for each in host.packages())
+    return known or "no host is known"
+
 
 Line = tuple[str, str]
 """A label, and what it says."""

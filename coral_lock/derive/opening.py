@@ -1,30 +1,38 @@
-"""Opening the inventories of a place: one for each target that it is looked at for."""
+"""Opening the inventories of a place, wheelhouses among them: one for each target."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 from coral_lock.derive.place import targets_of
 from coral_lock.errors import InputError, UsageError
-from coral_lock.finding import ERROR, Finding
+from coral_lock.finding import ERROR, Finding, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.locking.discovery import NO_EXEC, Evidence
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.record import Record
-from coral_lock.resolve.discovery import NO_EXEC
+from coral_lock.resolver.choice import choose
+from coral_lock.targets.environment import environment_of, this_environment
 from coral_lock.targets.machine import matching_target, this_machine
+from coral_lock.targets.option import doubt_of_platform
+from coral_lock.wheels.cache import WheelCache
+from coral_lock.wheels.inventory import WheelhouseView
+from coral_lock.wheels.wheelhouse import Wheelhouse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from coral_lock.choose.choice import Choice
     from coral_lock.derive.place import Place, WantedTargets
     from coral_lock.descriptor.model import Descriptor, HostVersions
-    from coral_lock.inventory import Inventory
-    from coral_lock.resolve.discovery import Probe
-    from coral_lock.resolve.evidence import Evidence
+    from coral_lock.errors import BrokenDistributionError
+    from coral_lock.inventory import FoundDistribution, Inventory
+    from coral_lock.locking.discovery import Probe
+    from coral_lock.resolver.choice import Choice
     from coral_lock.targets.machine import Machine
     from coral_lock.targets.model import Target
+
 
 WITHOUT_TARGET = ""
 """Stands for a target's name where none is named."""
@@ -86,8 +94,6 @@ def open_place(
     """
     wanted = targets_of(place, descriptor)
     if place.wheels:
-        from coral_lock.derive.wheelhouses import open_wheelhouse
-
         opened = open_wheelhouse(
             place.wheels,
             wanted.every,
@@ -176,3 +182,88 @@ def _opened(
         hint="lock from a wheelhouse with `--wheels DIR`, or add this machine to `targets`",
     )
     return Opened(targets=wanted.every, inventories={}, findings=(finding,))
+
+
+_WHEELS_NEVER_RUN = (
+    "a wheel is never run: have it ship a manifest (`coral-runtime manifest compile`)"
+)
+
+
+def open_wheelhouse(
+    directories: Sequence[str],
+    targets: tuple[Target, ...],
+    descriptor: Descriptor,
+    *,
+    told: HostVersions,
+    kept: Mapping[str, str],
+    use_cache: bool,
+) -> Opened:
+    """Open directories of wheels for targets, or for this interpreter where none is named.
+
+    The arguments are those of `opening.open_place`.
+
+    Raises:
+        InputError: a directory can't be used.
+    """
+    cache = WheelCache() if use_cache else None
+    wheelhouse = Wheelhouse(directories, cache=cache)
+    environments = {target.name: environment_of(target) for target in targets} or {
+        WITHOUT_TARGET: this_environment()
+    }
+    views = {
+        name: WheelhouseView(wheelhouse, environment) for name, environment in environments.items()
+    }
+    evidence = Evidence()
+    choice = choose(
+        views,
+        descriptor,
+        core_version=told.core or descriptor.host_core,
+        inference_version=told.inference or descriptor.host_inference,
+        kept=kept,
+        read_unfitting=_reader(wheelhouse),
+        evidence=evidence,
+    )
+    broken = (_unnamed(error) for error in wheelhouse.broken)
+    return Opened(
+        targets=targets,
+        inventories={name: view.chosen(choice.versions_for(name)) for name, view in views.items()},
+        no_probe=_WHEELS_NEVER_RUN,
+        findings=sorted_findings({*broken, *choice.findings}),
+        choice=choice,
+        evidence=evidence,
+        notes=tuple(_notes([each for each in targets if each not in descriptor.targets], cache)),
+    )
+
+
+def _reader(wheelhouse: Wheelhouse) -> Callable[[str, str], FoundDistribution | None]:
+    """Return what reads a wheel by its distribution and file name, whatever it fits."""
+
+    def read(name: str, file_name: str) -> FoundDistribution | None:
+        for wheels in wheelhouse.versions(name).values():
+            for wheel in wheels:
+                if wheel.file_name == file_name:
+                    return wheelhouse.distribution(wheel)
+        return None
+
+    return read
+
+
+def _notes(targets: Sequence[Target], cache: WheelCache | None) -> Iterator[str]:
+    for target in targets:
+        doubt = doubt_of_platform(target.platform)
+        if doubt:
+            yield doubt
+    if cache is not None and cache.problem:
+        yield f"every wheel is hashed anew: {cache.problem}"
+
+
+def _unnamed(error: BrokenDistributionError) -> Finding:
+    """Return the finding for a file that can't even be told to be some distribution's wheel."""
+    return Finding(
+        code=error.code,
+        severity=ERROR,
+        subject=os.path.basename(error.where or "wheels"),
+        summary=error.message,
+        where=error.where,
+        hint=error.hint,
+    )

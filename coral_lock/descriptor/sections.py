@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from coral_lock.descriptor.model import DISCOVER_CHOICES, HOST_KEYS, SWITCH_FIELDS
-from coral_lock.descriptor.synonyms import BACKEND_MODULES, FLAT_KEYS
 from coral_lock.document import expectations as expect
-from coral_lock.document.keys import dotted
-from coral_lock.document.mistakes import nearest
-from coral_lock.document.node import INVALID, Node
+from coral_lock.document.node import INVALID, Node, dotted, nearest
 from coral_lock.names import is_plugin_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.record import Record
@@ -17,10 +14,42 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
-    from coral_lock.document.mistakes import Mistakes
-    from coral_lock.document.node import Place
+    from coral_lock.document.node import Mistakes, Place
 
+
+if TYPE_CHECKING:
     Path: TypeAlias = tuple[str, ...]
+
+
+BACKEND_MODULES = ("backends", "modules")
+
+FLAT_KEYS: dict[str, Path] = {
+    "auto_discover_backends": ("backends", "auto_discover"),
+    "auto_patch_rknn": ("backends", "auto_patch_rknn"),
+    "backend_entry_modules": BACKEND_MODULES,
+    **{attribute: ("patches", name) for name, attribute in sorted(BUILT_IN_PATCHES.items())},
+}
+"""A flat key, and the path of the key that it stands for."""
+
+_OF_BACKENDS = {"auto": "auto_discover", "module": "modules"}
+
+
+def own_path(parts: Path) -> Path:
+    """Return the path that a key behind `--set` stands for: its own, or that of a synonym."""
+    first = _normal(parts[0])
+    if len(parts) == 1:
+        return FLAT_KEYS.get(first, parts)
+    second = _normal(parts[1])
+    if first == "patch":
+        return ("patches", second if second in BUILT_IN_PATCHES else parts[1], *parts[2:])
+    if first == "backends" and len(parts) == 2:
+        return (first, _OF_BACKENDS.get(second, parts[1]))
+    return parts
+
+
+def _normal(part: str) -> str:
+    return part.lower().replace("-", "_")
+
 
 SECTIONS = (
     "platform",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.document import expectations as expect
-from coral_lock.document.keys import dotted
-from coral_lock.document.node import shown
+from coral_lock.document.node import dotted, shown
 from coral_lock.targets.model import (
     MAX_TARGETS,
     Target,
@@ -17,8 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from coral_lock.document.mistakes import Mistakes
-    from coral_lock.document.node import Node, Place
+    from coral_lock.document.node import Mistakes, Node, Place
 
     Path: TypeAlias = tuple[str | int, ...]
 
@@ -90,7 +88,7 @@ def _field(node: Node, path: Path, mistakes: Mistakes) -> str | None:
 
 
 def _platform(node: Node, path: Path, mistakes: Mistakes) -> str | None:
-    from coral_lock.targets.spelling import doubt_of_platform, likely_platform
+    from coral_lock.targets.option import doubt_of_platform, likely_platform
 
     expected = _EXPECTED["platform"]
     if isinstance(node.value, str) and not is_platform_tag(node.value):

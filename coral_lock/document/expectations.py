@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from coral_lock.document.keys import dotted
-from coral_lock.document.mistakes import nearest
-from coral_lock.document.node import INVALID, kind, shown
+from coral_lock.document.node import INVALID, dotted, kind, nearest, shown
 from coral_lock.names import is_plugin_name, nearest_id, normalized_name, split_plugin_id
 from coral_lock.printable import shortened
 
@@ -13,8 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import TypeAlias
 
-    from coral_lock.document.mistakes import Mistakes
-    from coral_lock.document.node import Node
+    from coral_lock.document.node import Mistakes, Node
 
     Path: TypeAlias = tuple[str | int, ...]
 

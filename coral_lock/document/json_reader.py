@@ -16,7 +16,7 @@ from coral_lock.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coral_lock.document.mistakes import Mistakes
+    from coral_lock.document.node import Mistakes
     from coral_lock.document.node_builder import Path
 
 _WHITESPACE = re.compile(r"[ \t\n\r]*")

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from coral_lock.document.mistakes import Mistakes
+    from coral_lock.document.node import Mistakes
     from coral_lock.document.node_builder import Path
 
 _MERGE_KEY = "<<"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from coral_lock.canonical_json import quote
 from coral_lock.document.versions import is_version
-from coral_lock.export.locked_wheels import find_locked_wheels
-from coral_lock.export.model import Installation, Pin, marker_of
+from coral_lock.export.locked_wheels import Installation, Pin, find_locked_wheels, marker_of
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
 from coral_lock.lockfile.parts import part_of, with_tags
 from coral_lock.printable import shortened

@@ -6,7 +6,7 @@ import sys
 
 from coral_lock.finding import ERROR, Finding
 from coral_lock.imports.finder import installed_imports
-from coral_lock.installed.module_lookup import import_chain
+from coral_lock.installed.import_lookup import import_chain
 from coral_lock.names import HOST_MODULE, plugin_id
 from coral_lock.record import Record
 

@@ -12,7 +12,7 @@ import time
 from _thread import allocate_lock, start_new_thread
 
 from coral_lock.installed.digest import available_cores
-from coral_lock.safe_read import open_regular_file, read_regular_file
+from coral_lock.safe_files import open_regular_file, read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from coral_lock.imports.table import (
     location_of,
 )
 from coral_lock.installed.digest import hash_files
-from coral_lock.safe_read import read_regular_file
+from coral_lock.safe_files import read_regular_file
 
 if sys.version_info >= (3, 11):
     from importlib.machinery import NamespaceLoader

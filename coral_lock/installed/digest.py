@@ -1,4 +1,4 @@
-"""The `t1` digest of a distribution's files, and the hashing beneath it."""
+"""The `t1` digest of a distribution's files, and lists of files and hashes that it proves."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import binascii
 import hashlib
 import os
 
-from coral_lock.safe_read import open_regular_file
+from coral_lock.safe_files import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+
 
 DIGEST_PREFIX = "t1:"
 OVERSIZED = "0" * 64
@@ -203,3 +204,72 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+_TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_ROUNDABOUT = ("./", "//", "\\", "\n/", "/,")
+
+
+def stated_hashes(record: str) -> dict[str, str] | None:
+    """Return what the text of a RECORD states of the files that the digest covers.
+
+    A row that leaves the site root claims nothing, wherever it leads. That a hash is a
+    SHA-256 isn't looked at: another one's digits don't have the digest of a lock.
+
+    Returns:
+        The SHA-256 of each file in hexadecimal, by path relative to the site root; None
+        where a file has none, or the text is one that only a CSV parser reads right.
+    """
+    if '"' in record or "\0" in record:
+        return None
+    rows = [line.partition(",") for line in record.split("\n")]
+    stated = {path: rest for path, _, rest in rows if path and path != "\r"}
+    if any(part in record for part in _ROUNDABOUT) or record.startswith("/"):
+        stated = {_straight(path): rest for path, rest in stated.items()}
+        stated.pop("", None)
+    if "__pycache__" in record:
+        stated = {path: rest for path, rest in stated.items() if is_digested(path)}
+    else:
+        for path in [path for path in stated if ".dist-info/" in path]:
+            if is_added_by_installers(path):
+                del stated[path]
+    return _in_hexadecimal(stated)
+
+
+def _straight(path: str) -> str:
+    """Return a path without roundabout parts, and nothing for one that leaves the site root."""
+    parts = path.split("/")
+    if path[0] in "/\\" or ".." in parts:
+        return ""
+    return "/".join(part for part in parts if part not in ("", "."))
+
+
+def _in_hexadecimal(stated: Mapping[str, str]) -> dict[str, str] | None:
+    """Decode many hashes in one go: with an `A` each of them becomes 32 bytes and a zero."""
+    text = "A".join([*[rest[7:50] for rest in stated.values()], ""])
+    try:
+        decoded = binascii.a2b_base64(text.encode("ascii").translate(_TO_STANDARD_ALPHABET))
+    except ValueError:
+        return None
+    if len(decoded) != 33 * len(stated) or any(decoded[32::33]):
+        return None
+    digits = decoded.hex()
+    hashes = [digits[start : start + 64] for start in range(0, 2 * len(decoded), 66)]
+    return dict(zip(stated, hashes))
+
+
+def proved_hashes(record: str, digests: Container[str]) -> dict[str, str] | None:
+    """Return the list of files and hashes that a RECORD proves.
+
+    Args:
+        record: the text of the RECORD.
+        digests: the digests that a lock holds for the distribution, one for each wheel tag.
+
+    Returns:
+        The SHA-256 of each file in hexadecimal, by path relative to the site root; None
+        where the RECORD proves nothing.
+    """
+    stated = stated_hashes(record)
+    if stated is None or tree_digest(stated.items()) not in digests:
+        return None
+    return stated

@@ -13,7 +13,7 @@ from coral_lock.installed.digest import foreign_bytecode
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import ENTRY_POINT_GROUPS, ENTRY_POINT_PREFIX, is_object_reference
 from coral_lock.record import Record
-from coral_lock.safe_read import read_regular_file
+from coral_lock.safe_files import read_regular_file
 from coral_lock.targets.model import MAX_TAGS, tag_count
 
 TYPE_CHECKING = False

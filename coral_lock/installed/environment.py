@@ -24,13 +24,17 @@ from coral_lock.installed.files import (
     refuse_links,
     unclaimed,
 )
-from coral_lock.installed.foreign_lookup import DirectoryFinder
-from coral_lock.installed.module_lookup import find_in_process, import_chain, module_origin
+from coral_lock.installed.import_lookup import (
+    DirectoryFinder,
+    find_in_process,
+    import_chain,
+    module_origin,
+)
 from coral_lock.installed.outside import is_generated, read_outside, stated_outside
 from coral_lock.installed.site_scan import scan_path
 from coral_lock.inventory import BrokenDistribution, Distribution, Outside
 from coral_lock.names import normalized_name
-from coral_lock.safe_read import read_regular_file
+from coral_lock.safe_files import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
 
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.files import InstalledFiles
-    from coral_lock.installed.module_lookup import Find
+    from coral_lock.installed.import_lookup import Find
     from coral_lock.inventory import EntryPoint, FoundDistribution
     from coral_lock.reporter import Reporter
     from coral_lock.targets.environment import TargetEnvironment

@@ -13,7 +13,7 @@ import os
 from coral_lock.installed.digest import OVERSIZED, is_stated, tree_digest
 from coral_lock.names import normalized_name
 from coral_lock.record import Record
-from coral_lock.safe_read import open_regular_file
+from coral_lock.safe_files import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

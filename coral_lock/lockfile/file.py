@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coral_lock.errors import LockError
 from coral_lock.lockfile.text import read_lock
-from coral_lock.safe_read import read_regular_file
+from coral_lock.safe_files import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from coral_lock.canonical_json import join_path
 from coral_lock.errors import InvalidLockError
 from coral_lock.lockfile.order import activation_order
-from coral_lock.lockfile.target_rules import base_id, check_targets
+from coral_lock.lockfile.parts import base_id, check_targets
 from coral_lock.names import (
     CORE_DISTRIBUTION,
     INFERENCE_DISTRIBUTIONS,
@@ -14,7 +14,7 @@ from coral_lock.names import (
     split_plugin_id,
 )
 from coral_lock.plugin.config import BUILT_IN_PATCHES
-from coral_lock.plugin.overrides import OVERRIDE_SECTIONS
+from coral_lock.plugin.terms import OVERRIDE_SECTIONS
 from coral_lock.record import Record
 from coral_lock.reserved import ACCEPTABLE
 from coral_lock.targets.model import MAX_TAGS, tag_count

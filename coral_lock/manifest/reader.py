@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from coral_lock.document import expectations as expect
 from coral_lock.document.characters import decode
-from coral_lock.document.keys import dotted
-from coral_lock.document.mistakes import Mistakes, nearest
-from coral_lock.document.node import INVALID, Node
+from coral_lock.document.node import INVALID, Mistakes, Node, dotted, nearest
 from coral_lock.errors import InputError, ProblemsError
 from coral_lock.manifest.model import (
     MANIFEST_VERSION,

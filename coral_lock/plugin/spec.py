@@ -1,14 +1,10 @@
-"""What an entry point yields: a `PluginSpec`, or a `BackendAdapter` for a backend.
-
-The attributes and their order are those of the runtime's own classes, so that a plugin
-written for one works with the other.
-"""
+"""What an entry point yields: the objects that plugins make, and how to get at them."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 
@@ -71,3 +67,131 @@ class BackendAdapter:
 
     def __repr__(self) -> str:
         return f"BackendAdapter(name={self.name!r})"
+
+
+FACTORY = "factory"
+ACTIVATE = "activate"
+_MAX_DEPTH = 4
+_MAX_SPECS = 1000
+
+
+class SpecError(Exception):
+    """What an entry point yields isn't a spec; the message says what it is."""
+
+
+def live_specs(target: object, entry_point_name: str) -> tuple[Any, ...]:
+    """Return the specs that `target` stands for, in the order in which it yields them.
+
+    Args:
+        target: a spec, an iterable of specs, a factory without arguments that returns
+            either, or an `activate(config)` function, which becomes a spec under
+            `entry_point_name`. Iterables may hold factories, but no such function.
+        entry_point_name: the entry point's own name.
+
+    Raises:
+        SpecError: it is none of these.
+        Exception: whatever the plugin's own factory raises.
+    """
+    specs: list[Any] = []
+    for spec in _expand(target, entry_point_name, 0):
+        if len(specs) == _MAX_SPECS:
+            raise SpecError(f"it yields more than {_MAX_SPECS} specs")
+        specs.append(spec)
+    if not specs:
+        raise SpecError("it yields no spec")
+    return tuple(specs)
+
+
+def _expand(target: object, name: str, depth: int) -> Iterator[Any]:
+    if depth > _MAX_DEPTH:
+        raise SpecError("it is nested too deep")
+    if is_spec(target):
+        yield target
+    elif callable(target):
+        if kind_of_callable(target) == ACTIVATE:
+            if depth:
+                raise SpecError("only an entry point itself can be an `activate` function")
+            yield PluginSpec(name=name, activate=target)
+        else:
+            yield from _expand(target(), name, depth + 1)
+    elif isinstance(target, (str, bytes, dict)) or not hasattr(target, "__iter__"):
+        raise SpecError(f"expected a spec, an iterable or a function, found {_describe(target)}")
+    else:
+        for item in target:
+            yield from _expand(item, name, depth + 1)
+
+
+def is_spec(value: object) -> bool:
+    """Whether `value` has what every spec has: a name and something to activate."""
+    return (
+        not isinstance(value, type)
+        and isinstance(getattr(value, "name", None), str)
+        and callable(getattr(value, "activate", None))
+    )
+
+
+def is_backend(value: object) -> bool:
+    """Whether the spec `value` is a backend adapter: it says where it is supported."""
+    return callable(getattr(value, "supports", None))
+
+
+def kind_of_callable(function: Any) -> str:
+    """Tell a factory from an old-style `activate(config)` function by its signature.
+
+    A factory can be called without arguments. A function with an optional first
+    parameter named `config` is an `activate` all the same.
+
+    Raises:
+        SpecError: it needs more than one argument, or its signature can't be read.
+    """
+    code = getattr(function, "__code__", None)
+    if code is not None and not hasattr(function, "__wrapped__") and not code.co_flags & 0x0C:
+        positional = code.co_argcount
+        required = positional - len(function.__defaults__ or ())
+        required_keywords = code.co_kwonlyargcount - len(function.__kwdefaults__ or ())
+        first = code.co_varnames[0] if positional else ""
+        return classify_signature(positional, required, required_keywords, first)
+    import inspect
+
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        raise SpecError(f"the signature of {_describe(function)} can't be read") from None
+    positionals = [
+        parameter
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    return classify_signature(
+        len(positionals),
+        sum(parameter.default is parameter.empty for parameter in positionals),
+        sum(
+            parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
+            for parameter in parameters
+        ),
+        positionals[0].name if positionals else "",
+    )
+
+
+def classify_signature(positional: int, required: int, required_keywords: int, first: str) -> str:
+    """Return `factory` or `activate` for a signature.
+
+    Args:
+        positional: the number of positional parameters.
+        required: how many of them have no default.
+        required_keywords: the number of keyword-only parameters without a default.
+        first: the name of the first positional parameter, or an empty string.
+
+    Raises:
+        SpecError: it is neither.
+    """
+    if required_keywords == 0:
+        if required == 1 or (required == 0 and positional and first == "config"):
+            return ACTIVATE
+        if required == 0:
+            return FACTORY
+    raise SpecError("it is a function that needs more than one argument")
+
+
+def _describe(value: object) -> str:
+    return f"`{type(value).__name__}`"

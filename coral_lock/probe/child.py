@@ -39,7 +39,7 @@ def _answer(request: Mapping[str, Any]) -> dict[str, object]:
     standard_library = [entry for entry in sys.path if os.path.abspath(entry) != own]
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
     from coral_lock.plugin.facts import FactsError
-    from coral_lock.plugin.live_spec import SpecError
+    from coral_lock.plugin.spec import SpecError
 
     specs = _Specs(request)
     try:
@@ -82,7 +82,7 @@ class _Specs:
         import importlib
 
         from coral_lock.plugin.facts import facts_of_spec
-        from coral_lock.plugin.live_spec import live_specs
+        from coral_lock.plugin.spec import live_specs
 
         self._step = f"importing `{self._module}`"
         target: object = importlib.import_module(self._module)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 
 from coral_lock.finding import ERROR, WARNING, Finding
-from coral_lock.installed.module_lookup import import_chain
-from coral_lock.lockfile.target_rules import base_id
+from coral_lock.installed.import_lookup import import_chain
+from coral_lock.lockfile.parts import base_id
 from coral_lock.names import GROUPS, plugin_id, requirement_name
 from coral_lock.plugin.config import RuntimeConfig
-from coral_lock.plugin.overrides import combined
-from coral_lock.safe_read import read_regular_file
+from coral_lock.plugin.terms import combined
+from coral_lock.safe_files import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _request_contradictions(
     known: Collection[str],
     origins: Mapping[str, str],
 ) -> Iterator[Finding]:
-    from coral_lock.document.keys import dotted
+    from coral_lock.document.node import dotted
 
     if plugin is None:
         if request.enabled and not request.optional:

@@ -10,15 +10,15 @@ import os
 import sys
 
 from coral_lock.errors import ProgramError, ProgramNotFoundError, UsageError
-from coral_lock.installed.module_lookup import import_chain
+from coral_lock.installed.import_lookup import import_chain
 from coral_lock.record import Record
-from coral_lock.safe_read import open_regular_file
+from coral_lock.safe_files import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from coral_lock.installed.module_lookup import FoundModule
+    from coral_lock.installed.import_lookup import FoundModule
 
 FILE = "file"
 ARCHIVE = "archive"

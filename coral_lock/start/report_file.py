@@ -11,9 +11,9 @@ import os
 import stat
 
 from coral_lock import canonical_json
-from coral_lock.durable_write import refuse_to_overwrite, write_durably
 from coral_lock.errors import CoralLockError, WriteError
 from coral_lock.finding import finding_of_error
+from coral_lock.safe_files import refuse_to_overwrite, write_durably
 from coral_lock.start.report import REFUSED, UNFINISHED, ActivationReport
 
 _ELSEWHERE = "name another file with `--report FILE`"

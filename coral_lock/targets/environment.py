@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.record import Record
-from coral_lock.targets.platform import (
+from coral_lock.targets.wheel_tags import (
     BEFORE_2014,
     GLIBC,
     LINUX,
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from coral_lock.targets.model import Target
-    from coral_lock.targets.platform import Platform
+    from coral_lock.targets.wheel_tags import Platform
 
 _OLD_NAMES = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
 _NARROWER = {"armv8l": ("armv7l",)}

@@ -6,7 +6,7 @@ import os
 import sys
 
 from coral_lock.record import Record
-from coral_lock.targets.platform import (
+from coral_lock.targets.wheel_tags import (
     ANY_VERSION,
     GLIBC,
     LINUX,

@@ -1,20 +1,112 @@
-"""Whether a wheel fits a target, told without `packaging`: devices ask it at every start."""
+"""Platform tags, and whether a wheel fits a target, told without `packaging`."""
 
 from __future__ import annotations
 
-from coral_lock.targets.platform import (
-    BEFORE_2014,
-    GLIBC,
-    LEAST_GLIBC,
-    LINUX,
-    parse_platform,
-    runs,
-)
+import sys
+
+from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.targets.model import Target
-    from coral_lock.targets.platform import Platform
+
+
+LINUX, MACOS, WINDOWS, OTHER = "linux", "macos", "windows", "other"
+GLIBC, MUSL = "glibc", "musl"
+
+_OLD_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
+BEFORE_2014 = frozenset({"x86_64", "i686"})
+"""The architectures for which there are profiles older than `manylinux2014` (PEP 599)."""
+
+LEAST_GLIBC = (2, 17)
+"""What `linux_<architecture>` alone stands for: the glibc of `manylinux2014`."""
+
+ANY_VERSION = (sys.maxsize, 0)
+"""The version of a machine that isn't known, and that is taken to be new enough."""
+
+
+_ALSO_RUNS = {
+    (MACOS, "arm64"): ("universal2",),
+    (MACOS, "x86_64"): ("universal2",),
+    (LINUX, "armv8l"): ("armv7l",),
+}
+"""What else a machine of an architecture runs: both of macOS's in one file, and 32-bit ARM."""
+
+
+class Platform(Record):
+    """An operating system and an architecture.
+
+    Args:
+        system: `linux`, `macos`, `windows` or `other`.
+        machine: the architecture as wheel tags write it, e.g. `aarch64`; for an `other`
+            system the whole tag.
+        libc: `glibc` or `musl` on Linux, else empty.
+        version: that of the libc or of macOS: at least for a target, exactly for a machine.
+    """
+
+    system: str
+    machine: str
+    libc: str = ""
+    version: tuple[int, int] = (0, 0)
+
+    def __str__(self) -> str:
+        version = ".".join(map(str, self.version))
+        if self.system == LINUX:
+            libc = self.libc if self.version == ANY_VERSION else f"{self.libc} {version}"
+            return f"Linux on {self.machine}, {libc}"
+        if self.system == MACOS:
+            return f"macOS {version} on {self.machine}"
+        return f"Windows on {self.machine}" if self.system == WINDOWS else self.machine
+
+
+def parse_platform(tag: str) -> Platform:
+    """Return the platform that a platform tag names.
+
+    The tags are those of PEP 425, PEP 600 (`manylinux_2_31_aarch64` and the older names)
+    and PEP 656 (`musllinux_1_2_aarch64`). A tag of another kind stands for itself alone.
+    """
+    family, _, rest = tag.partition("_")
+    if family == "linux" and rest:
+        return Platform(system=LINUX, machine=rest, libc=GLIBC, version=LEAST_GLIBC)
+    if family in _OLD_MANYLINUX and rest:
+        return Platform(system=LINUX, machine=rest, libc=GLIBC, version=_OLD_MANYLINUX[family])
+    if family == "win" and rest:
+        return Platform(system=WINDOWS, machine=rest)
+    if tag == "win32":
+        return Platform(system=WINDOWS, machine="x86")
+    kinds = {"manylinux": (LINUX, GLIBC), "musllinux": (LINUX, MUSL), "macosx": (MACOS, "")}
+    major, _, rest = rest.partition("_")
+    minor, _, machine = rest.partition("_")
+    if family in kinds and _is_number(major) and _is_number(minor) and machine:
+        system, libc = kinds[family]
+        return Platform(system=system, machine=machine, libc=libc, version=(int(major), int(minor)))
+    return Platform(system=OTHER, machine=tag)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 3
+
+
+def runs(machine: Platform, target: Platform) -> bool:
+    """Whether a machine is one of a target's kind: new enough, of an architecture that fits."""
+    return (
+        (machine.system, machine.libc) == (target.system, target.libc)
+        and target.machine
+        in (machine.machine, *_ALSO_RUNS.get((machine.system, machine.machine), ()))
+        and machine.version >= target.version
+    )
+
+
+def tag_of(platform: Platform) -> str | None:
+    """Return the platform tag of the best wheels for a machine; None where it can't be told."""
+    major, minor = platform.version
+    if platform.system == WINDOWS:
+        return "win32" if platform.machine == "x86" else f"win_{platform.machine}"
+    if platform.system == OTHER or platform.version in (ANY_VERSION, (0, 0)):
+        return None
+    family = {GLIBC: "manylinux", MUSL: "musllinux"}.get(platform.libc, "macosx")
+    return f"{family}_{major}_{minor}_{platform.machine}"
+
 
 _ANY = "any"
 _NO_ABI = "none"

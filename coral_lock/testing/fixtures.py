@@ -6,9 +6,7 @@
 """
 
 from coral_lock.plugin.shim import install_shim
-from coral_lock.testing.config import ConfigBuilder
-from coral_lock.testing.harness import ActivationHarness
-from coral_lock.testing.host import FakeHost
-from coral_lock.testing.outcome import Activation
+from coral_lock.testing.harness import Activation, ActivationHarness
+from coral_lock.testing.host import ConfigBuilder, FakeHost
 
 __all__ = ["Activation", "ActivationHarness", "ConfigBuilder", "FakeHost", "install_shim"]

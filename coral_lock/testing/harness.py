@@ -2,21 +2,269 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
+
 from coral_lock import canonical_json
-from coral_lock.finding import ERROR, has_errors
+from coral_lock.child_process import run_child
+from coral_lock.finding import ERROR, Finding, has_errors
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import GROUPS, is_object_reference
 from coral_lock.plugin.config import RuntimeConfig
-from coral_lock.start.report import NOT_RUN, PluginOutcome
+from coral_lock.plugin.shim import RuntimeShim
+from coral_lock.record import Record
+from coral_lock.start.report import (
+    ACTIVATED,
+    FAILED,
+    NOT_RUN,
+    REFUSED,
+    ActivationReport,
+    PluginOutcome,
+    VerifiedLock,
+)
 from coral_lock.start.starting import activate, refuse
 from coral_lock.testing.candidates import entry_point_candidates, installed_candidates
-from coral_lock.testing.outcome import Activation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
     from coral_lock.start.starting import Starting
     from coral_lock.testing.candidates import Candidates
-    from coral_lock.testing.process_state import ProcessState
+
+
+_AUTHORS_HINTS = {
+    "activation-failed": None,
+    "spec-drift": "if a manifest is stale, run `coral-runtime manifest compile`",
+}
+"""What helps the author of a plugin, where a finding's own hint is for an operator."""
+
+
+class Activation(Record):
+    """The outcome of an activation.
+
+    `report` is the report, as `coral-runtime init` prints it. From a fresh interpreter,
+    `stdout` is all that it printed there, which is the report's document and nothing else,
+    and `stderr` what the plugins printed; in process, both are empty, and pytest's `capfd`
+    knows what was printed.
+    """
+
+    report: ActivationReport
+    stdout: str = ""
+    stderr: str = ""
+
+    def outcome(self, identifier: str) -> PluginOutcome:
+        """Return what became of the plugin of that id.
+
+        Raises:
+            AssertionError: no such plugin was to be activated.
+        """
+        for outcome in self.report.plugins:
+            if outcome.id == identifier:
+                return outcome
+        known = ", ".join(f"`{outcome.id}`" for outcome in self.report.plugins) or "none"
+        raise AssertionError(f"`{identifier}` wasn't to be activated; what was: {known}")
+
+    def assert_activated(self, identifier: str) -> None:
+        """Insist that a plugin is active.
+
+        Raises:
+            AssertionError: it isn't; the message says why.
+        """
+        __tracebackhide__ = True
+        outcome = self.outcome(identifier)
+        if outcome.status != ACTIVATED:
+            raise AssertionError(self._account(outcome, "isn't active"))
+
+    def assert_failed(self, identifier: str, reason_contains: str = "") -> None:
+        """Insist that a plugin failed, or wasn't let start, with a reason.
+
+        Args:
+            identifier: the plugin's id.
+            reason_contains: a text that the reason contains.
+
+        Raises:
+            AssertionError: it is active, or there is another reason.
+        """
+        __tracebackhide__ = True
+        outcome = self.outcome(identifier)
+        if outcome.status not in (FAILED, REFUSED, NOT_RUN):
+            raise AssertionError(self._account(outcome, "didn't fail"))
+        if reason_contains not in (outcome.reason or ""):
+            raise AssertionError(self._account(outcome, f"didn't fail for `{reason_contains}`"))
+
+    def _account(self, outcome: PluginOutcome, what: str) -> str:
+        reason = f": {outcome.reason}" if outcome.reason else ""
+        lines = [f"`{outcome.id}` {what}; it is {outcome.status}{reason}"]
+        for finding in self.report.findings:
+            if finding.subject != outcome.id or not outcome.reason:
+                lines.append(f"{finding.severity}[{finding.code}]: {finding.summary}")
+            hint = _AUTHORS_HINTS.get(finding.code, finding.hint)
+            if hint:
+                lines.append(f"  hint: {hint}")
+        if self.stderr:
+            lines.append(f"It printed:\n{self.stderr.rstrip()}")
+        return "\n".join(lines)
+
+
+class ProcessState:
+    """What an activation changes in a process, as it was at construction.
+
+    That is the environment variables, `sys.path`, `sys.meta_path`, and which of a plugin's
+    own modules are imported. Other modules that a plugin imports stay, since many extension
+    modules can't be imported twice; and what it changes in them, such as in the host, can't
+    be known.
+    """
+
+    def __init__(self) -> None:
+        self._environment = dict(os.environ)
+        self._path = list(sys.path)
+        self._meta_path = list(sys.meta_path)
+        self._modules = frozenset(sys.modules)
+        self._packages: set[str] = set()
+
+    def note_modules(self, modules: Iterable[str]) -> None:
+        """Remember modules of plugins: what is imported of their top-level packages goes."""
+        self._packages.update(module.partition(".")[0] for module in modules)
+
+    def restore(self) -> None:
+        """Put back what was there at construction."""
+        os.environ.clear()
+        os.environ.update(self._environment)
+        sys.path[:] = self._path
+        sys.meta_path[:] = self._meta_path
+        for name in [name for name in sys.modules if name not in self._modules]:
+            if name.partition(".")[0] in self._packages or _is_stand_in(name):
+                _forget(name)
+
+
+def _is_stand_in(name: str) -> bool:
+    """Whether a module is one that coral-lock served in place of the host's."""
+    return isinstance(getattr(sys.modules[name], "__loader__", None), RuntimeShim)
+
+
+def _forget(name: str) -> None:
+    """Remove a module, also from its package, where `from package import` would find it."""
+    module = sys.modules.pop(name)
+    parent, _, child = name.rpartition(".")
+    if getattr(sys.modules.get(parent), child, None) is module:
+        delattr(sys.modules[parent], child)
+
+
+_MAX_OUTPUT = 1 << 26
+_CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
+
+
+def activate_freshly(starting: Starting, time_limit: float) -> Activation:
+    """Activate plugins in a fresh interpreter, which prints as `coral-runtime init` does.
+
+    Where it ends without a report, or takes too long, each plugin has failed, with that as
+    the reason.
+
+    Args:
+        starting: what to activate; its configuration is plain data.
+        time_limit: the seconds that it may take.
+
+    Raises:
+        ValueError: the configuration isn't plain data.
+    """
+    request = {
+        "path": [os.path.abspath(entry) for entry in sys.path],
+        "config": _plain(vars(starting.config)),
+        "plugins": [_fields(plugin) for plugin in starting.plugins],
+        "versions": dict(starting.versions),
+        "findings": [_fields(finding) for finding in starting.findings],
+    }
+    end = run_child(
+        (sys.executable, "-I", _CHILD),
+        time_limit=time_limit,
+        environment=os.environ,
+        directory=os.getcwd(),
+        memory_limit=None,
+        content=json.dumps(request).encode(),
+        most_output=_MAX_OUTPUT,
+        errors_apart=True,
+    )
+    ending = f"the interpreter took longer than {time_limit:g} s" if end.excess else None
+    stdout, stderr = end.output.decode("utf-8", "replace"), end.errors.decode("utf-8", "replace")
+    report = None if ending else _read_report(stdout)
+    if report is None:
+        report = _without_report(starting, ending or _manner(end.exit_code))
+    return Activation(report=report, stdout=stdout, stderr=stderr)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        if json.loads(json.dumps(values)) == values:
+            return values
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(
+        "a fresh interpreter can only be handed a configuration of plain data: strings, "
+        "numbers, booleans, None, lists, and dicts with strings for keys"
+    )
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {field: getattr(record, field) for field in record._fields}
+
+
+def _manner(exit_code: int) -> str:
+    how = f"with exit code {exit_code}" if exit_code >= 0 else f"by signal {-exit_code}"
+    return f"the interpreter ended {how} before it could report"
+
+
+def _read_report(text: str) -> ActivationReport | None:
+    """Return the report that a document holds, or None where there is no document."""
+    try:
+        document = json.loads(text)
+    except ValueError:
+        return None
+    state = document["state"]
+    return ActivationReport(
+        outcome=document["outcome"],
+        lock=VerifiedLock(**document["lock"]) if document["lock"] else None,
+        platform=state["platform"],
+        plugins=tuple(PluginOutcome(**outcome) for outcome in document["plugins"]),
+        patches_enabled=state["patches_enabled"],
+        findings=tuple(Finding(**finding) for finding in document["findings"]),
+        log_messages=tuple(document["log_messages"]),
+    )
+
+
+def _without_report(starting: Starting, reason: str) -> ActivationReport:
+    return ActivationReport(
+        outcome=FAILED,
+        lock=starting.lock,
+        platform=starting.config.platform,
+        plugins=tuple(
+            PluginOutcome(
+                id=plugin.id,
+                status=FAILED,
+                distribution=plugin.distribution,
+                version=starting.versions[plugin.distribution],
+                reason=reason,
+            )
+            for plugin in starting.plugins
+        ),
+        patches_enabled=starting.config.built_in_patches(),
+        findings=(
+            *starting.findings,
+            *(
+                Finding(
+                    code="activation-failed",
+                    severity=ERROR,
+                    subject=plugin.id,
+                    summary=f"`{plugin.id}` failed: {reason}",
+                    where=plugin.entry_point,
+                )
+                for plugin in starting.plugins
+            ),
+        ),
+    )
+
 
 TIME_LIMIT = 60.0
 
@@ -84,8 +332,6 @@ class ActivationHarness:
         if has_errors(candidates.starting.findings):
             return _refused(candidates)
         if fresh:
-            from coral_lock.testing.fresh import activate_freshly
-
             return activate_freshly(candidates.starting, time_limit)
         return self._activate_here(candidates.starting)
 

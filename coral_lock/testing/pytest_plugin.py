@@ -22,7 +22,7 @@ def coral_config() -> ConfigBuilder:
     `coral_config(platform="rknn", services={…}, patches={…})` takes what isn't given from
     the defaults; `coral_config("runtime.yaml", …)` takes it from a descriptor.
     """
-    from coral_lock.testing.config import ConfigBuilder
+    from coral_lock.testing.host import ConfigBuilder
 
     return ConfigBuilder()
 
@@ -50,8 +50,7 @@ def coral_activation() -> Iterator[ActivationHarness]:
     With `fresh=True` it happens in a fresh interpreter. What an activation changes in this
     process is put back at the end of the test; see `ActivationHarness` for what can't be.
     """
-    from coral_lock.testing.harness import ActivationHarness
-    from coral_lock.testing.process_state import ProcessState
+    from coral_lock.testing.harness import ActivationHarness, ProcessState
 
     state = ProcessState()
     yield ActivationHarness(state)

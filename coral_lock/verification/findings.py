@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from coral_lock.installed.files import FilesDigest
     from coral_lock.lockfile.model import HostPackage, Lock, LockedDistribution, LockedPlugin
+    from coral_lock.verification.import_origins import TargetState
     from coral_lock.verification.machine import InstalledState, MachineState
-    from coral_lock.verification.targets import TargetState
 
 _REINSTALL = "install `{name}=={version}` again, from a wheel you trust"
 _RELOCK = "if this is wanted, run `coral-runtime lock` and have the change reviewed"

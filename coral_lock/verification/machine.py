@@ -10,7 +10,7 @@ import sys
 
 from coral_lock.errors import BrokenDistributionError, UsageError
 from coral_lock.imports.table import ImportTable, ProvedList, location_of, top_level_names
-from coral_lock.installed.digest import hash_files
+from coral_lock.installed.digest import hash_files, proved_hashes
 from coral_lock.installed.dist_info import (
     MAX_RECORD_BYTES,
     MAX_RECORD_ROWS,
@@ -32,19 +32,18 @@ from coral_lock.installed.files import (
     refuse_links,
     unclaimed,
 )
-from coral_lock.installed.module_lookup import find_in_process, import_chain
-from coral_lock.installed.proof import proved_hashes
+from coral_lock.installed.import_lookup import find_in_process, import_chain
 from coral_lock.installed.site_scan import scan_path
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, requirement_name
 from coral_lock.record import Record
 from coral_lock.reserved import placed
+from coral_lock.verification.import_origins import Targets, listed_targets
 from coral_lock.verification.startup import (
     loaded_files,
     may_own,
     shadowing_scripts,
     startup_files,
 )
-from coral_lock.verification.targets import Targets, listed_targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,15 +51,15 @@ if TYPE_CHECKING:
 
     from coral_lock.installed.dist_info import Location, Rows
     from coral_lock.installed.files import FilesDigest, InstalledFiles
-    from coral_lock.installed.module_lookup import Find
+    from coral_lock.installed.import_lookup import Find
     from coral_lock.installed.outside import OutsideFiles
     from coral_lock.installed.site_scan import Scan
     from coral_lock.inventory import EntryPoint
     from coral_lock.lockfile.model import Lock, LockedDistribution
     from coral_lock.reserved import Placed
+    from coral_lock.verification.import_origins import TargetState
     from coral_lock.verification.startup import StartupFile
     from coral_lock.verification.subject import Subject
-    from coral_lock.verification.targets import TargetState
 
 METADATA = "metadata"
 IMPORTS = "imports"

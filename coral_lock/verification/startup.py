@@ -8,7 +8,7 @@ import sys
 from coral_lock.installed.dist_info import MAX_RECORD_BYTES
 from coral_lock.record import Record
 from coral_lock.reserved import shadows
-from coral_lock.safe_read import read_regular_file
+from coral_lock.safe_files import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 import sys
 
 from coral_lock.errors import InputError
-from coral_lock.installed.foreign_lookup import DirectoryFinder
+from coral_lock.installed.import_lookup import DirectoryFinder
 from coral_lock.installed.site_directories import checked_directories, python_of
 from coral_lock.record import Record
 from coral_lock.targets.machine import machine_of, this_machine
@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from coral_lock.installed.module_lookup import Find
+    from coral_lock.installed.import_lookup import Find
     from coral_lock.lockfile.model import Lock
     from coral_lock.probe.interpreter import Interpreter
     from coral_lock.targets.machine import Machine

@@ -12,9 +12,8 @@ from coral_lock.installed.dist_info import MAX_METADATA_BYTES
 from coral_lock.printable import quoted
 from coral_lock.record import Record
 from coral_lock.wheels.layout import lay_out
-from coral_lock.wheels.local_headers import read_entries
 from coral_lock.wheels.refusal import malformed, malformed_member
-from coral_lock.wheels.source import WheelSource
+from coral_lock.wheels.structure import WheelSource, read_entries
 from coral_lock.wheels.wheel_name import parse_wheel_name
 
 TYPE_CHECKING = False
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
     from typing_extensions import Self
 
-    from coral_lock.wheels.identity import FileIdentity
+    from coral_lock.wheels.structure import FileIdentity
     from coral_lock.wheels.wheel_name import HouseWheel
 
 PACKED_CHUNK_BYTES = 1 << 16

@@ -12,8 +12,8 @@ from coral_lock.record import Record
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.cache import KnownWheel
 from coral_lock.wheels.contents import WheelContents, read_contents
-from coral_lock.wheels.identity import identity_of, is_lasting
 from coral_lock.wheels.metadata import known_distribution, read_distribution, read_facts
+from coral_lock.wheels.structure import identity_of, is_lasting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from coral_lock.inventory import Distribution
     from coral_lock.wheels.archive import Structure
     from coral_lock.wheels.cache import WheelCache
-    from coral_lock.wheels.identity import FileIdentity
+    from coral_lock.wheels.structure import FileIdentity
     from coral_lock.wheels.wheel_name import HouseWheel
 
     Outcome = TypeVar("Outcome")

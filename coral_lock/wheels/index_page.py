@@ -13,7 +13,7 @@ import re
 from urllib.parse import unquote
 
 from coral_lock.errors import InputError
-from coral_lock.safe_read import read_regular_file
+from coral_lock.safe_files import read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

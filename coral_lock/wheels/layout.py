@@ -22,7 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from coral_lock.wheels.local_headers import Entry
+    from coral_lock.wheels.structure import Entry
     from coral_lock.wheels.wheel_name import HouseWheel
 
 DIST_INFO, DATA = ".dist-info", ".data"

@@ -8,7 +8,7 @@ from packaging.version import InvalidVersion, Version
 
 from coral_lock.errors import BrokenDistributionError, InputError
 from coral_lock.inventory import BrokenDistribution
-from coral_lock.safe_read import open_regular_file
+from coral_lock.safe_files import open_regular_file
 from coral_lock.wheels.hashing import WheelHashes
 from coral_lock.wheels.index_page import read_yanked
 from coral_lock.wheels.refusal import malformed

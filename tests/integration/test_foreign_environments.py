@@ -34,7 +34,7 @@ LOCK_INSIDE = """
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.text import write_lock
-from coral_lock.resolve.resolution import resolve
+from coral_lock.locking.resolution import resolve
 resolution = resolve(
     EnvironmentInventory(), load_descriptor(None), probe=None, inference_version="0.58.0"
 )

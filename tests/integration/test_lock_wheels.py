@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from coral_lock.wheels.cache import WheelCache
-from coral_lock.wheels.known_files import FILE_NAME
+from coral_lock.wheels.cache import FILE_NAME, WheelCache
 from tests.support.downloads import find_wheel
 from tests.support.handmade_wheels import make_wheel
 from tests.support.in_process import WorkingDirectory

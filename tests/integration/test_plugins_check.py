@@ -14,8 +14,8 @@ import pytest
 
 from coral_lock.__main__ import main
 from coral_lock.author.check import run as run_module
+from coral_lock.author.check.opening import open_target
 from coral_lock.author.check.report import check_subject
-from coral_lock.author.check.targets import open_target
 from tests.conftest import MakeDevice
 from tests.support.device import Device
 from tests.support.wheels import build_wheels, fixture_projects

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from coral_lock.targets.machine import this_machine
-from coral_lock.targets.platform import tag_of
+from coral_lock.targets.wheel_tags import tag_of
 from tests.support.environments import Environment, create_environment, install_with_uv
 from tests.support.in_process import WorkingDirectory
 from tests.support.plugin_wheels import make_library, make_plugin

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from coral_lock.difference.change import Change
-from coral_lock.difference.locks import difference
+from coral_lock.difference.compare import difference
 from coral_lock.difference.text import render_text, to_json
 from coral_lock.errors import CoralLockError
 from coral_lock.lockfile.file import decode_lock

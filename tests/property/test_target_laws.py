@@ -9,10 +9,15 @@ from hypothesis import strategies as st
 
 from coral_lock.finding import ERROR
 from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.parts import narrowed_digests, part_of, with_tags
-from coral_lock.lockfile.target_rules import base_id, offering_distributions
+from coral_lock.lockfile.parts import (
+    base_id,
+    narrowed_digests,
+    offering_distributions,
+    part_of,
+    with_tags,
+)
 from coral_lock.lockfile.text import read_lock, write_lock
-from coral_lock.resolve.combination import combine
+from coral_lock.locking.combination import combine
 from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import fits
 from tests.property.strategies import UNHURRIED, locks, targets

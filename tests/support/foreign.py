@@ -11,8 +11,8 @@ from coral_lock.descriptor.load import load_descriptor
 from coral_lock.finding import Finding
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.model import Lock
+from coral_lock.locking.resolution import resolve
 from coral_lock.probe.interpreter import Interpreter
-from coral_lock.resolve.resolution import resolve
 from tests.support.environments import Environment, run
 
 OWN_LIBRARIES = [str(Path(str(package.__file__)).parents[1]) for package in (coral_lock, packaging)]

@@ -9,7 +9,7 @@ import pytest
 from coral_lock.finding import ERROR, Finding
 from coral_lock.lockfile.model import ExcludedPlugin, HostPackage, Lock, LockedDistribution
 from coral_lock.lockfile.parts import part_of
-from coral_lock.resolve.combination import combine
+from coral_lock.locking.combination import combine
 from coral_lock.targets.model import Target
 from tests.support.locks import (
     ARM_TAG,

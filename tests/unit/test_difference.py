@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from coral_lock.difference.change import CHANGES, Change
-from coral_lock.difference.locks import difference
+from coral_lock.difference.compare import difference
 from coral_lock.difference.text import render_text, to_json
 from coral_lock.lockfile.model import (
     ExcludedPlugin,

@@ -11,8 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coral_lock.installed.foreign_lookup import DirectoryFinder
-from coral_lock.installed.module_lookup import FoundModule, import_chain, module_origin
+from coral_lock.installed.import_lookup import (
+    DirectoryFinder,
+    FoundModule,
+    import_chain,
+    module_origin,
+)
 
 MODULES = ("alpha", "beta")
 FILES = st.lists(

@@ -31,15 +31,15 @@ WITHOUT_DESCRIPTOR = frozenset({"config schema", "diff", "export", "plugins new"
 
 EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     # Said of a descriptor's file, by the commands that read one.
-    ("coral_lock.cli.descriptor_path", "--config"): WITHOUT_DESCRIPTOR,
-    ("coral_lock.cli.descriptor_path", "--no-config"): WITHOUT_DESCRIPTOR,
+    ("coral_lock.cli.options", "--config"): WITHOUT_DESCRIPTOR,
+    ("coral_lock.cli.options", "--no-config"): WITHOUT_DESCRIPTOR,
     ("coral_lock.descriptor.load", "-c"): WITHOUT_DESCRIPTOR,
     # Said where the option is given, wrongly.
     ("coral_lock.derive.place", "--target"): frozenset({"plugins check"}),
     # Said where the option is given.
-    ("coral_lock.resolve.discovery", "--no-exec"): frozenset({"init", "run"}),
+    ("coral_lock.locking.discovery", "--no-exec"): frozenset({"init", "run"}),
     # Said where a lock is derived, which only `lock` does.
-    ("coral_lock.resolve.resolution", "--allow-editable"): frozenset(
+    ("coral_lock.locking.resolution", "--allow-editable"): frozenset(
         {"explain", "init", "plugins list", "run"}
     ),
     # It is uv's.

@@ -11,10 +11,9 @@ from coral_lock.errors import BrokenDistributionError
 from coral_lock.finding import ERROR, Finding
 from coral_lock.inventory import Distribution, Outside
 from coral_lock.lockfile.model import Host, HostPackage
+from coral_lock.locking.hosts import UnmetRequirement, find_host, unmet_requirement
 from coral_lock.plugin.facts import PluginFacts
 from coral_lock.reporter import Reporter
-from coral_lock.resolve.compatibility import UnmetRequirement, unmet_requirement
-from coral_lock.resolve.hosts import find_host
 
 PINS = ("host.core=0.0.4", "host.inference=0.58.0")
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.durable_write import refuse_to_overwrite
 from coral_lock.errors import InputError
-from coral_lock.export.pylock import is_pylock_text
-from coral_lock.export.requirements import is_requirements_text
+from coral_lock.export.formats import is_pylock_text, is_requirements_text
 from coral_lock.lockfile.diagnosis import FIELDS, is_damaged_lock
 from coral_lock.lockfile.text import write_lock
+from coral_lock.safe_files import refuse_to_overwrite
 from coral_lock.schema_files import schema_text
 from coral_lock.start.report_file import is_report
 from tests.support.locks import sample_lock

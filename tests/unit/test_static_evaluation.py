@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from coral_lock.inventory import EntryPoint
 from coral_lock.plugin.facts import FactsError, PluginFacts, facts_of_spec
-from coral_lock.plugin.live_spec import SpecError, live_specs
 from coral_lock.plugin.shim import install_shim
+from coral_lock.plugin.spec import SpecError, live_specs
 from coral_lock.probe.run import ProbeError, probe
 from coral_lock.static.evaluation import NotEvaluableError, evaluate
 from coral_lock.static.source import MAX_SOURCE, Sources

@@ -1,4 +1,4 @@
-"""Whether a module's attribute is there, proven from the sources without importing them."""
+"""Whether entry points resolve, proven from the sources without importing them."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import _imp
 import sys
 
 from coral_lock.budget import Allowance, OverBudgetError
-from coral_lock.document.mistakes import nearest
+from coral_lock.document.node import nearest
+from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.record import Record
 from coral_lock.static.scope import CLASS, IMPORT
 from coral_lock.static.source import NotEvaluableError, SourceModule, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from coral_lock.author.check.subject import LearntEntryPoint, Subject
     from coral_lock.static.scope import Binding
+
 
 PROVEN = "proven"
 UNPROVEN = "unproven"
@@ -318,3 +321,62 @@ def source_files(module: str) -> tuple[str, str]:
 def is_standard_library(module: str) -> bool:
     """Whether a module is one of the interpreter's own, which wins over any distribution's."""
     return module.partition(".")[0] in sys.stdlib_module_names
+
+
+def check_entry_points(subject: Subject, learnt: Iterable[LearntEntryPoint]) -> tuple[Finding, ...]:
+    """Return a finding for each entry point that doesn't resolve, or can't be proven to."""
+    findings = []
+    for entry in learnt:
+        resolution, value = entry.resolution, entry.declared.entry_point.value
+        module = entry.declared.module
+        if is_standard_library(module):
+            findings.append(
+                _unresolved(
+                    entry,
+                    f"`{module}` is a module of the standard library, which is imported instead "
+                    "of the distribution's",
+                    entry.declared.where,
+                    "give the package another name",
+                )
+            )
+        elif resolution.status == ABSENT:
+            findings.append(
+                _unresolved(
+                    entry,
+                    resolution.reason,
+                    place(subject, entry),
+                    resolution.hint or "correct the entry point, or the module that it names",
+                )
+            )
+        elif resolution.status != PROVEN:
+            findings.append(
+                Finding(
+                    code="entry-point-unproven",
+                    severity=WARNING,
+                    subject=entry.declared.id,
+                    summary=f"nothing proves that `{value}` is there: {resolution.reason}",
+                    where=place(subject, entry),
+                    hint="define it in the module by its name, or try it with "
+                    "`coral-runtime plugins check --run`",
+                )
+            )
+    return sorted_findings(findings)
+
+
+def _unresolved(entry: LearntEntryPoint, reason: str, where: str, hint: str) -> Finding:
+    return Finding(
+        code="entry-point-unresolved",
+        severity=ERROR,
+        subject=entry.declared.id,
+        summary=f"the entry point `{entry.declared.entry_point.value}` doesn't resolve: {reason}",
+        where=where,
+        hint=hint,
+    )
+
+
+def place(subject: Subject, entry: LearntEntryPoint) -> str:
+    """Return where the object of an entry point is defined, or else where it is declared."""
+    resolution = entry.resolution
+    if not resolution.line:
+        return entry.declared.where
+    return f"{subject.shown(resolution.path)}:{resolution.line}:{resolution.column}"

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
+import sys
+import tempfile
 
-from coral_lock.author.check.entry_points import place
-from coral_lock.author.check.measurement import (
-    Activated,
-    Imported,
-    LiveSpec,
-    Measurements,
-    Untried,
-)
+from coral_lock.author.check.definitions import place
 from coral_lock.author.check.subject import BACKEND, PLUGIN
-from coral_lock.author.check.trial import PRINTED, TIME_LIMIT, TOOK_LONGER, run_trial
+from coral_lock.child_process import ANSWER, TIME, bare_environment, run_child
 from coral_lock.descriptor.model import DEFAULT_ORIGIN
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import FactsError, facts_from_fields
-from coral_lock.plugin.overrides import merged
-from coral_lock.plugin.terms import NO_TERMS
+from coral_lock.plugin.terms import NO_TERMS, merged
+from coral_lock.record import Record
 from coral_lock.reporter import Reporter
+from coral_lock.start.activation import silence_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,10 +26,221 @@ if TYPE_CHECKING:
     from typing import Any
 
     from coral_lock.author.check.subject import DeclaredEntryPoint, LearntEntryPoint, Subject
-    from coral_lock.author.check.trial import Trial
+    from coral_lock.child_process import ChildEnd
     from coral_lock.descriptor.model import Descriptor
+    from coral_lock.inventory import EntryPoint
     from coral_lock.plugin.facts import PluginFacts
     from coral_lock.plugin.terms import PluginTerms
+
+
+class LiveSpec(Record):
+    """A spec as it is at run time, and its class of the two."""
+
+    facts: PluginFacts
+    kind: str
+
+
+class Imported(Record):
+    """What importing an entry point in a fresh interpreter showed.
+
+    Args:
+        declared: the entry point.
+        error: why there are no specs, as a phrase; None where there are.
+        is_malformed: whether the import succeeded and what it yields is wrong.
+        import_ms: the milliseconds that the import took, without the host's own.
+        peak_memory_kib: the most memory that the process had by then; None where this
+            system doesn't tell.
+        import_memory_kib: how much of it the import added; None likewise.
+        output: the beginning of what was printed meanwhile.
+        changes: what was changed that others rely on, each as a phrase.
+        specs: the live specs.
+        hint: what helps against the error, where its kind tells.
+    """
+
+    declared: DeclaredEntryPoint
+    error: str | None = None
+    is_malformed: bool = False
+    import_ms: float | None = None
+    peak_memory_kib: int | None = None
+    import_memory_kib: int | None = None
+    output: str = ""
+    changes: tuple[str, ...] = ()
+    specs: tuple[LiveSpec, ...] = ()
+    hint: str | None = None
+
+
+class Activated(Record):
+    """What activating a plugin in a fresh interpreter showed.
+
+    Args:
+        plugin: its id.
+        declared: the entry point that yields it.
+        platform: for which platform.
+        supported: what `supports` answered; None where it has none or gave no bool.
+        result: `true`, `false`, `unsupported`, or `failed`.
+        reason: why it failed, as a phrase; None where it didn't.
+        is_no_bool: whether it failed because an answer isn't a bool.
+        duration_ms: the milliseconds that `supports` and `activate` took; None where they
+            didn't end.
+    """
+
+    plugin: str
+    declared: DeclaredEntryPoint
+    platform: str
+    supported: bool | None = None
+    result: str
+    reason: str | None = None
+    is_no_bool: bool = False
+    duration_ms: float | None = None
+
+
+class Untried(Record):
+    """A plugin that wasn't activated, as environment variables that it requires aren't set."""
+
+    plugin: str
+    declared: DeclaredEntryPoint
+    variables: tuple[str, ...]
+
+
+class Measurements(Record):
+    """Everything that running the plugins of a subject showed, in a fixed order."""
+
+    imports: tuple[Imported, ...]
+    activations: tuple[Activated, ...]
+    configuration: str
+    untried: tuple[Untried, ...] = ()
+
+
+TIME_LIMIT = 10.0
+MAX_OUTPUT = 1 << 24
+MAX_ANSWER = 1 << 20
+MAX_SHOWN = 2000
+TOOK_LONGER = "took longer than"
+PRINTED = "printed more than"
+_CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run_child.py")
+
+
+class Trial(Record):
+    """The outcome of one run.
+
+    Args:
+        answer: the parts of the answer, joined; what a plugin's code could have forged.
+        ending: how the process ended before it was done, as a phrase; None if it did.
+        output: everything that it printed, up to a limit.
+    """
+
+    answer: Mapping[str, Any]
+    ending: str | None
+    output: bytes
+
+    def text(self, key: str) -> str | None:
+        """Return a text of the answer, or None."""
+        value = self.answer.get(key)
+        return value if isinstance(value, str) else None
+
+    def number(self, key: str) -> float | None:
+        """Return a number of the answer, or None."""
+        value = self.answer.get(key)
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return value if is_number else None
+
+    def count(self, key: str) -> int | None:
+        """Return a whole number of the answer, or None."""
+        value = self.number(key)
+        return None if value is None else int(value)
+
+    def printed(self) -> str:
+        """Return the beginning of what was printed during the import."""
+        bounds = self.answer.get("printed")
+        if not (isinstance(bounds, list) and all(isinstance(bound, int) for bound in bounds)):
+            return ""
+        start, end = bounds
+        return self.output[start : min(end, start + MAX_SHOWN)].decode("utf-8", "replace")
+
+
+def run_trial(
+    entry_point: EntryPoint,
+    path: Sequence[str],
+    *,
+    plugin: str | None = None,
+    config: Mapping[str, Any] | None = None,
+    time_limit: float = TIME_LIMIT,
+) -> Trial:
+    """Import an entry point in a fresh interpreter, and activate one of its plugins if asked.
+
+    Args:
+        entry_point: the entry point.
+        path: the `sys.path` to import it with.
+        plugin: the name of the plugin to activate, or None.
+        config: the arguments of the `RuntimeConfig` that it is handed.
+        time_limit: the seconds that all of it may take.
+    """
+    module, _, attribute = entry_point.value.partition(":")
+    request = {
+        "path": list(path),
+        "module": module,
+        "attribute": attribute,
+        "name": entry_point.name,
+        "plugin": plugin,
+        "config": config,
+    }
+    with (
+        tempfile.TemporaryDirectory(prefix="coral-check-") as directory,
+        tempfile.TemporaryFile() as output,
+    ):
+        end = run_child(
+            (sys.executable, "-I", "-B", "-S", _CHILD, ANSWER, json.dumps(request)),
+            time_limit=time_limit,
+            environment=_variables(),
+            directory=directory,
+            output=output,
+            most_output=MAX_OUTPUT,
+            most_answer=MAX_ANSWER,
+        )
+        output.seek(0)
+        return Trial(
+            answer=_joined(end.answer),
+            ending=_ending(end, time_limit),
+            output=output.read(MAX_OUTPUT),
+        )
+
+
+def _ending(end: ChildEnd, time_limit: float) -> str | None:
+    """Return how a run ended before it was done, or None if it was."""
+    if end.excess == TIME:
+        return f"{TOOK_LONGER} {time_limit:g} s"
+    if end.excess:
+        return f"{PRINTED} {MAX_OUTPUT >> 20} MiB"
+    if end.exit_code < 0:
+        return f"was killed by {_signal_name(-end.exit_code)}"
+    return f"ended the process with exit code {end.exit_code}" if end.exit_code else None
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _variables() -> dict[str, str]:
+    variables = bare_environment()
+    silence_host(variables)
+    return variables
+
+
+def _joined(content: bytes) -> dict[str, Any]:
+    """Return the parts of an answer as one mapping; what isn't an answer is left out."""
+    joined: dict[str, Any] = {}
+    for line in content.splitlines():
+        try:
+            part = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(part, dict):
+            joined.update(part)
+    return joined
+
 
 MAX_IMPORT_MS = 1000
 """How long an import may take: a device pays for it at every start."""

@@ -67,7 +67,7 @@ class _Trial:
         import importlib
         import site
 
-        from coral_lock.plugin import config, facts, live_spec  # noqa: F401
+        from coral_lock.plugin import config, facts, spec  # noqa: F401
         from coral_lock.plugin.shim import install_shim
 
         site.main()
@@ -82,7 +82,7 @@ class _Trial:
     def run(self) -> None:
         """Import the entry point, learn its specs, and activate the plugin that is asked for."""
         from coral_lock.plugin.facts import FactsError
-        from coral_lock.plugin.live_spec import SpecError, live_specs
+        from coral_lock.plugin.spec import SpecError, live_specs
 
         target = self._import()
         self._step = f"asking `{self._request['attribute']}` for its specs"
@@ -127,7 +127,7 @@ class _Trial:
 
     def _activate(self, specs: list[Any]) -> None:
         from coral_lock.plugin.config import RuntimeConfig
-        from coral_lock.plugin.live_spec import is_backend
+        from coral_lock.plugin.spec import is_backend
 
         if len(specs) != 1:
             self.answer({"error": f"yields {len(specs)} specs of that name"})
@@ -230,7 +230,7 @@ def _listed(names: list[str]) -> str:
 
 def _spec(spec: object) -> dict[str, object]:
     from coral_lock.plugin.facts import facts_of_spec
-    from coral_lock.plugin.live_spec import is_backend
+    from coral_lock.plugin.spec import is_backend
 
     facts = facts_of_spec(spec)
     return {

@@ -1,19 +1,26 @@
-"""What is checked, as plain data: a project, a wheel or an installed distribution."""
+"""What is checked, as plain data, and the environment or wheelhouse around it."""
 
 from __future__ import annotations
 
+from coral_lock.errors import UsageError
+from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.inventory import Distribution
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import PluginFacts
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from coral_lock.author.check.definitions import Resolution
+    from coral_lock.derive.place import Place
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.errors import CoralLockError, InputError
-    from coral_lock.inventory import EntryPoint
+    from coral_lock.inventory import EntryPoint, FoundDistribution
+    from coral_lock.wheels.wheel_name import HouseWheel
+    from coral_lock.wheels.wheelhouse import Wheelhouse
+
 
 PROJECT = "project"
 WHEEL = "wheel"
@@ -151,3 +158,95 @@ class LearntEntryPoint(Record):
     def id_of(self, facts: PluginFacts) -> str:
         """Return the id of one of its plugins."""
         return plugin_id(self.declared.entry_point.group, facts.name)
+
+
+class Surroundings:
+    """Where distributions are found by their names, and which plugins they offer.
+
+    Args:
+        place: what the user named; nothing stands for this environment.
+
+    Raises:
+        InputError: the place can't be opened.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.inventory = None if place.wheels else _inventory(place)
+        self._wheelhouse = _wheelhouse(place) if place.wheels else None
+
+    def plugins(self) -> frozenset[str]:
+        """Return the ids of what is there, as far as entry points are named like their plugins."""
+        return frozenset(
+            plugin_id(entry_point.group, entry_point.name)
+            for distribution in self._distributions()
+            if isinstance(distribution, Distribution)
+            for entry_point in distribution.entry_points
+        )
+
+    def wheel(self, name: str) -> str | None:
+        """Return the file of the newest wheel of a distribution; None where there is none.
+
+        Of several for one version it is the one that this interpreter would install, else
+        the first by its file name.
+        """
+        wheel = None if self._wheelhouse is None else _newest(self._wheelhouse, name)
+        return None if wheel is None else wheel.path
+
+    def refuse_running(self) -> None:
+        """Refuse to run plugins where they aren't this interpreter's.
+
+        Raises:
+            UsageError: they are another machine's or another interpreter's.
+        """
+        for option, named in (
+            ("--python", self._place.python),
+            ("--site-packages", self._place.site_packages),
+        ):
+            if named:
+                raise UsageError(
+                    f"`--run` and `{option}` can't go together: plugins run in this interpreter",
+                    hint="leave `--run` out, or install coral-lock there and check from there",
+                )
+
+    def _distributions(self) -> Iterator[FoundDistribution]:
+        if self.inventory is not None:
+            yield from self.inventory.plugin_distributions()
+        elif self._wheelhouse is not None:
+            for name in self._wheelhouse.names():
+                wheel = _newest(self._wheelhouse, name)
+                if wheel is not None:
+                    yield self._wheelhouse.distribution(wheel)
+
+
+def _inventory(place: Place) -> EnvironmentInventory:
+    if place.python is not None:
+        from coral_lock.probe.interpreter import ask_interpreter
+
+        interpreter = ask_interpreter(place.python)
+        return EnvironmentInventory(interpreter.path, interpreter.environment)
+    if place.site_packages:
+        from coral_lock.installed.site_directories import checked_directories
+        from coral_lock.targets.environment import this_environment
+
+        path = checked_directories(place.site_packages)
+        return EnvironmentInventory(path, this_environment(), is_image=True)
+    return EnvironmentInventory()
+
+
+def _wheelhouse(place: Place) -> Wheelhouse:
+    from coral_lock.wheels.wheelhouse import Wheelhouse
+
+    return Wheelhouse(place.wheels)
+
+
+def _newest(wheelhouse: Wheelhouse, name: str) -> HouseWheel | None:
+    from coral_lock.targets.environment import this_environment
+    from coral_lock.wheels.inventory import WheelhouseView
+
+    versions = wheelhouse.versions(name)
+    if not versions:
+        return None
+    newest = max(versions)
+    fitting = WheelhouseView(wheelhouse, this_environment()).wheel(name, str(newest))
+    return fitting or versions[newest][0]

@@ -16,11 +16,9 @@ from coral_lock.author.check.subject import Archive
 from coral_lock.errors import BrokenDistributionError, InputError
 from coral_lock.installed.dist_info import header_fields
 from coral_lock.record import Record
-from coral_lock.wheels.end_record import find_directory
 from coral_lock.wheels.layout import DATA, DIST_INFO, SITE_SCHEMES, lay_out, unsound_name
-from coral_lock.wheels.local_headers import read_entries
 from coral_lock.wheels.refusal import MalformedMemberError
-from coral_lock.wheels.source import WheelSource
+from coral_lock.wheels.structure import WheelSource, find_directory, read_entries
 from coral_lock.wheels.wheel_name import parse_wheel_name
 
 TYPE_CHECKING = False

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from coral_lock.author.check.definitions import Definitions
-from coral_lock.author.check.learning import learn
+from coral_lock.author.check.opening import load_sample
 from coral_lock.author.check.report import CheckReport, check_subject
 from coral_lock.author.check.run import check_run
+from coral_lock.author.check.specs import learn
 from coral_lock.author.check.subject import Subject
-from coral_lock.author.check.targets import load_sample
 from tests.unit.author.check_subjects import MANIFEST, subject
 
 HERE = "acme/plugins.py"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from coral_lock.author.check.opening import open_target
 from coral_lock.author.check.report import check_subject
-from coral_lock.author.check.targets import open_target
 from coral_lock.errors import InputError
 from tests.unit.author.check_subjects import FILES, MANIFEST
 

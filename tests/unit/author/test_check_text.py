@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coral_lock.author.check.report import CheckReport
-from coral_lock.author.check.text import annotation_lines, summary_line, text_lines
+from coral_lock.author.check.report import CheckReport, annotation_lines, summary_line, text_lines
 from coral_lock.finding import ERROR, WARNING, Finding
 from tests.unit.author.check_subjects import subject
 

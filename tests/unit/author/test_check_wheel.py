@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coral_lock.author.check import wheel_archive
+from coral_lock.author.check.opening import open_target
 from coral_lock.author.check.report import check_subject
-from coral_lock.author.check.targets import open_target
 from coral_lock.errors import InputError
 from tests.support.hostile_wheels import (
     sound_members,

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coral_lock.author.derived_fields import DERIVED_KEYS, written_fields
-from coral_lock.author.manifest_document import manifest_document
 from coral_lock.author.manifest_edit import ManifestChanges, edited_manifest
-from coral_lock.author.manifest_text import scalar, yaml_text
+from coral_lock.author.manifest_text import (
+    DERIVED_KEYS,
+    manifest_document,
+    scalar,
+    written_fields,
+    yaml_text,
+)
 from coral_lock.manifest.reader import read_manifest
 from tests.unit.manifest.test_laws import DOCUMENTS
 

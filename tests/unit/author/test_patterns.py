@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.author.patterns import is_ignored, matches_glob
+from coral_lock.author.package_data import is_ignored, matches_glob
 
 FILE = "src/acme/coral_plugin.yaml"
 IGNORED = [

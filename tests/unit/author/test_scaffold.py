@@ -11,8 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from coral_lock.author.new_project import write_project
-from coral_lock.author.scaffold import Naming, naming_of, project_files
+from coral_lock.author.scaffold import Naming, naming_of, project_files, write_project
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.errors import InputError, WriteError
 from coral_lock.inventory import EntryPoint

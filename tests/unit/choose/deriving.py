@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from coral_lock.choose.choice import Choice, choose
 from coral_lock.derive.locking import Derivation, derive
 from coral_lock.derive.opening import Opened
 from coral_lock.descriptor.model import Descriptor, HostVersions
 from coral_lock.finding import Finding
 from coral_lock.reporter import Reporter
+from coral_lock.resolver.choice import Choice, choose
 from coral_lock.targets.model import Target
 
 from .universe import PYTHON, Plugin, Wheel, found, sources, wheel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coral_lock.choose.unfit import ReadWheel
     from coral_lock.inventory import FoundDistribution
+    from coral_lock.resolver.candidate_reports import ReadWheel
 
 TARGETS = ("new", "old")
 PYTHONS = {"new": "3.11.0", "old": "3.10.0"}

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from coral_lock.choose.choice import Choice, choose
 from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor
 from coral_lock.finding import has_errors
-from coral_lock.resolve.resolution import Resolution, resolve
+from coral_lock.locking.resolution import Resolution, resolve
+from coral_lock.resolver.choice import Choice, choose
 
 from .universe import MARKERS, PYTHON, Wheel, descriptor, sources, wheel
 

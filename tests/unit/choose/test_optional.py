@@ -6,7 +6,7 @@ import pytest
 
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import Finding, has_errors
-from coral_lock.resolve.resolution import resolve
+from coral_lock.locking.resolution import resolve
 
 from .deriving import TARGETS, acme, chosen, derived, told, verdicts
 from .universe import Wheel, descriptor, sources, wheel

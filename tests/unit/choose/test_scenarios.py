@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from coral_lock.choose.choice import Choice, choose
 from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor
 from coral_lock.finding import Finding
-from coral_lock.resolve.resolution import resolve
+from coral_lock.locking.resolution import resolve
+from coral_lock.resolver.choice import Choice, choose
 
 from .universe import Plugin, Wheel, descriptor, sources, wheel
 

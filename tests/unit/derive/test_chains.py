@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coral_lock.derive.chains import shortest_chain
+from coral_lock.derive.explanation import shortest_chain
 from coral_lock.lockfile.model import Host, HostPackage, Lock, LockedDistribution, LockedPlugin
 from tests.support.locks import JETSON, TAG, digest_of, lock_of_targets
 

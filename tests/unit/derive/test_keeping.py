@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coral_lock.derive.keeping import kept_versions
+from coral_lock.derive.locking import kept_versions
 from coral_lock.errors import UsageError
 from coral_lock.lockfile.model import ExcludedPlugin
 from tests.support.locks import sample_lock

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coral_lock.document.keys import dotted, split_setting
+from coral_lock.document.node import dotted, split_setting
 
 _NOT_DOTTED = 'a key is names joined by dots, one with a dot in it quoted: `patches."odd.name"`'
 

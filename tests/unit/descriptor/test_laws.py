@@ -13,11 +13,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coral_lock.descriptor.document import leaves, to_mapping
-from coral_lock.descriptor.load import load_descriptor
+from coral_lock.descriptor.load import leaves, load_descriptor, to_mapping
 from coral_lock.descriptor.model import Descriptor
-from coral_lock.descriptor.synonyms import BACKEND_MODULES, FLAT_KEYS
-from coral_lock.document.keys import dotted
+from coral_lock.descriptor.sections import BACKEND_MODULES, FLAT_KEYS
+from coral_lock.document.node import dotted
 from coral_lock.errors import BAD_INPUT, CoralLockError, InputError, ProblemsError
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.schema_files import schema_text

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.descriptor.document import to_mapping
-from coral_lock.descriptor.load import load_descriptor
+from coral_lock.descriptor.load import load_descriptor, to_mapping
 from coral_lock.descriptor.model import Descriptor
-from coral_lock.descriptor.synonyms import FLAT_KEYS
-from coral_lock.document.keys import dotted
+from coral_lock.descriptor.sections import FLAT_KEYS
+from coral_lock.document.node import dotted
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 
 from .wording import mistakes_of, setting_mistakes

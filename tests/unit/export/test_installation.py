@@ -9,7 +9,7 @@ from packaging.markers import Marker
 
 from coral_lock.errors import InputError
 from coral_lock.export.installation import distributions_for, installation_of
-from coral_lock.export.model import Installation, marker_of
+from coral_lock.export.locked_wheels import Installation, marker_of
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.lockfile.model import Host, HostPackage, Lock, LockedDistribution
 from coral_lock.targets.environment import environment_of

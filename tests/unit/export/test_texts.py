@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from packaging.pylock import Pylock
 from packaging.requirements import Requirement
 
-from coral_lock.export.model import Installation, LockedWheel, Pin
-from coral_lock.export.pylock import pylock_text
-from coral_lock.export.requirements import requirements_text
+from coral_lock.export.formats import pylock_text, requirements_text
+from coral_lock.export.locked_wheels import Installation, LockedWheel, Pin
 
 NAMES = st.from_regex(r"[a-z]{1,8}(-[a-z0-9]{1,5})?", fullmatch=True)
 MARKERS = st.sampled_from(

@@ -12,8 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coral_lock.author.manifest_document import manifest_document
-from coral_lock.author.manifest_text import yaml_text
+from coral_lock.author.manifest_text import manifest_document, yaml_text
 from coral_lock.errors import CoralLockError, InputError, ProblemsError
 from coral_lock.manifest.model import Manifest
 from coral_lock.manifest.reader import PLUGIN_KEYS, read_manifest

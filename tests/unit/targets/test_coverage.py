@@ -10,7 +10,7 @@ from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import part_of
 from coral_lock.targets.machine import Machine
 from coral_lock.targets.model import Target
-from coral_lock.targets.platform import parse_platform
+from coral_lock.targets.wheel_tags import parse_platform
 from coral_lock.verification.coverage import Coverage, covered_part, named_target
 from tests.support.locks import sample_lock
 

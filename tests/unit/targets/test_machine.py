@@ -18,7 +18,7 @@ from coral_lock.targets.machine import (
     this_machine,
 )
 from coral_lock.targets.model import Target
-from coral_lock.targets.platform import parse_platform, runs
+from coral_lock.targets.wheel_tags import parse_platform, runs
 
 
 def target(name: str, python: str = "3.10", platform: str = "manylinux_2_31_aarch64") -> Target:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coral_lock.targets.platform import (
+from coral_lock.targets.wheel_tags import (
     ANY_VERSION,
     GLIBC,
     LINUX,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coral_lock.targets.model import is_platform_tag
-from coral_lock.targets.spelling import doubt_of_platform, likely_platform
+from coral_lock.targets.option import doubt_of_platform, likely_platform
 
 
 @pytest.mark.parametrize(

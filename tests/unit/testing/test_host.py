@@ -10,8 +10,8 @@ import pytest
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.inventory import Distribution
+from coral_lock.locking.resolution import resolve
 from coral_lock.names import INFERENCE_DISTRIBUTIONS
-from coral_lock.resolve.resolution import resolve
 from coral_lock.testing.fixtures import FakeHost
 from coral_lock.verification.findings import findings_of
 from coral_lock.verification.machine import observe

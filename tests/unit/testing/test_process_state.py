@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coral_lock.testing.fixtures import ActivationHarness
-from coral_lock.testing.process_state import ProcessState
+from coral_lock.testing.harness import ProcessState
 from tests.unit.testing.modules import module_text, write_package
 
 

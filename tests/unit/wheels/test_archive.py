@@ -13,7 +13,9 @@ import pytest
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.wheels import archive as archive_module
-from coral_lock.wheels import end_record, source, structure
+from coral_lock.wheels import structure
+from coral_lock.wheels import structure as end_record
+from coral_lock.wheels import structure as source
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.refusal import HINT
 from tests.support.hostile_wheels import (

@@ -15,13 +15,11 @@ from coral_lock.errors import BrokenDistributionError
 from coral_lock.inventory import BrokenDistribution
 from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import this_environment
-from coral_lock.wheels import identity, known_files
-from coral_lock.wheels.cache import WheelCache
-from coral_lock.wheels.cache_directory import CacheDirectory
-from coral_lock.wheels.identity import SETTLED_NANOSECONDS, is_lasting
-from coral_lock.wheels.inventory import WheelhouseInventory
-from coral_lock.wheels.known_files import FILE_NAME, KnownFiles
-from coral_lock.wheels.view import WheelhouseView
+from coral_lock.wheels import cache as known_files
+from coral_lock.wheels import structure as identity
+from coral_lock.wheels.cache import FILE_NAME, CacheDirectory, KnownFiles, WheelCache
+from coral_lock.wheels.inventory import WheelhouseInventory, WheelhouseView
+from coral_lock.wheels.structure import SETTLED_NANOSECONDS, is_lasting
 from coral_lock.wheels.wheelhouse import Wheelhouse
 from tests.support.handmade_wheels import make_wheel
 
@@ -167,7 +165,7 @@ def test_an_identity_lasts_when_both_times_are_past(monkeypatch: pytest.MonkeyPa
     assert not is_lasting((1, 2, 3, past, past + 1), now)
     assert not is_lasting((1, 2, 3, now + 1, past), now)
     assert not is_lasting((1, 0, 3, past, past), now)
-    monkeypatch.setattr("coral_lock.wheels.identity.os.name", "nt")
+    monkeypatch.setattr("coral_lock.wheels.structure.os.name", "nt")
     assert not is_lasting((1, 2, 3, past, past), now)
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coral_lock.wheels.overlaps import MAX_OVERLAPS, Overlap, overlaps
+from coral_lock.locking.placement import MAX_OVERLAPS, Overlap, overlaps
 
 ONE, TWO, THREE = "1" * 64, "2" * 64, "3" * 64
 

@@ -17,11 +17,10 @@ from coral_lock.inventory import EntryPoint
 from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.cache import KnownWheel, WheelCache
-from coral_lock.wheels.cache_directory import CacheDirectory, default_cache_base
+from coral_lock.wheels.cache import CacheDirectory, KnownWheel, WheelCache, default_cache_base
 from coral_lock.wheels.contents import WheelContents, read_contents
+from coral_lock.wheels.inventory import WheelhouseView
 from coral_lock.wheels.metadata import WheelFacts
-from coral_lock.wheels.view import WheelhouseView
 from coral_lock.wheels.wheelhouse import Wheelhouse
 from tests.support.handmade_wheels import make_wheel
 

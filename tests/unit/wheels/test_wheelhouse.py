@@ -15,7 +15,7 @@ from coral_lock.errors import BrokenDistributionError, InputError
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Release
 from coral_lock.targets.environment import TargetEnvironment, environment_of
 from coral_lock.targets.model import Target
-from coral_lock.wheels.view import WheelhouseView
+from coral_lock.wheels.inventory import WheelhouseView
 from coral_lock.wheels.wheelhouse import Wheelhouse
 from tests.support.handmade_wheels import make_wheel
 

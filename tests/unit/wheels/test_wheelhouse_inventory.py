@@ -14,14 +14,13 @@ from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
 from coral_lock.installed.digest import MAX_THREADS, hash_file
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.inventory import BrokenDistribution, Distribution
+from coral_lock.locking.placement import Overlap, overlaps
 from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.contents import WheelContents, read_contents
 from coral_lock.wheels.hashing import WheelFile, in_threads
-from coral_lock.wheels.inventory import MAX_SOURCE_BYTES, WheelhouseInventory
-from coral_lock.wheels.overlaps import Overlap, overlaps
-from coral_lock.wheels.view import WheelhouseView
+from coral_lock.wheels.inventory import MAX_SOURCE_BYTES, WheelhouseInventory, WheelhouseView
 from coral_lock.wheels.wheelhouse import Wheelhouse
 from tests.support.environments import create_environment, install_with_uv
 from tests.support.handmade_wheels import make_wheel

@@ -1,0 +1,187 @@
+"""Files on disk: hostile ones read within bounds, our own written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from coral_lock.errors import InputError, WriteError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+class NotRegularFileError(OSError):
+    """The path leads to a directory, a pipe, a device or a socket."""
+
+    def __init__(self) -> None:
+        super().__init__("not a regular file")
+        self.strerror = "not a regular file"
+
+
+class FileTooLargeError(OSError):
+    """The file is larger than what a reader is ready to take."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(f"{size} bytes, more than the {limit} allowed")
+        self.strerror = str(self)
+
+
+def open_regular_file(path: str) -> tuple[int, int]:
+    """Open the regular file at `path` for reading; links are followed.
+
+    Returns:
+        A descriptor, and the file's size in bytes.
+
+    Raises:
+        NotRegularFileError: it is something else. A pipe doesn't block the caller.
+        OSError: it can't be opened.
+    """
+    descriptor = os.open(path, _FLAGS)
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return descriptor, status.st_size
+    os.close(descriptor)
+    raise NotRegularFileError
+
+
+def read_regular_file(path: str, limit: int) -> bytes:
+    """Return the content of the regular file at `path`.
+
+    Args:
+        path: the file; links are followed.
+        limit: the number of bytes that it may have at the most.
+
+    Raises:
+        NotRegularFileError: it is a directory, pipe, device or socket.
+        FileTooLargeError: it has more than `limit` bytes.
+        OSError: it can't be opened or read.
+    """
+    descriptor, size = open_regular_file(path)
+    try:
+        if size > limit:
+            raise FileTooLargeError(size, limit)
+        content = os.read(descriptor, size + 1)
+        if len(content) == size:
+            return content
+        while chunk := os.read(descriptor, 1 << 20):
+            content += chunk
+            if len(content) > limit:
+                raise FileTooLargeError(len(content), limit)
+        return content
+    finally:
+        os.close(descriptor)
+
+
+_MAX_REPLACED_BYTES = 64 << 20
+
+
+def refuse_to_overwrite(
+    path: str, kind: str, is_ours: Callable[[str], bool], elsewhere: str
+) -> str | None:
+    """Refuse to replace a file that isn't what is about to be written there.
+
+    Args:
+        path: the file; there may be none, or one without content.
+        kind: what it has to be, with its article.
+        is_ours: whether a text is that. What isn't UTF-8 is handed to it escaped.
+        elsewhere: how to name another file, for the hint.
+
+    Returns:
+        The text that is there, or None where there is no file.
+
+    Raises:
+        InputError: it is something else, or can't be read.
+    """
+    try:
+        content = read_regular_file(path, _MAX_REPLACED_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(
+            f"`{path}` can't be overwritten: {error.strerror}", where=path, hint=elsewhere
+        ) from error
+    text = content.decode("utf-8", "surrogateescape")
+    if text and not is_ours(text):
+        raise InputError(
+            f"`{path}` isn't {kind}, so it isn't overwritten",
+            where=path,
+            hint=f"remove it first, or {elsewhere}",
+        )
+    return text
+
+
+def write_durably(path: str, text: str) -> None:
+    """Replace the file at `path` by `text`, in UTF-8.
+
+    A temporary file in the same directory is written, synced and renamed over the target,
+    and the directory is synced. A link is followed, so that its target is replaced.
+
+    Args:
+        path: the file; its permissions are kept where it exists.
+        text: the whole content.
+
+    Raises:
+        WriteError: it can't be written; what was there is unchanged.
+    """
+    target = os.path.realpath(path)
+    directory = os.path.dirname(target)
+    temporary = os.path.join(directory, f".{os.path.basename(target)}.{os.urandom(6).hex()}.tmp")
+    try:
+        mode = _mode_for(target)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(text.encode("utf-8"))
+                file.flush()
+                os.fsync(descriptor)
+            os.chmod(temporary, mode)
+            os.replace(temporary, target)
+        except BaseException:
+            _remove(temporary)
+            raise
+        _sync_directory(directory)
+    except OSError as error:
+        raise WriteError(
+            f"`{path}` can't be written: {error.strerror or error}; "
+            + ("what was there is unchanged" if os.path.exists(target) else "nothing was written"),
+            where=path,
+            hint="name a file in a directory that exists"
+            if isinstance(error, (FileNotFoundError, NotADirectoryError))
+            else "make room, or make its directory writable, and run the command again",
+        ) from None
+
+
+def _mode_for(target: str) -> int:
+    try:
+        return os.stat(target).st_mode & 0o777
+    except FileNotFoundError:
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        return
+
+
+def _sync_directory(directory: str) -> None:
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,174 @@
+"""Whether imports would load what the lock names: files of the locked distributions."""
+
+from __future__ import annotations
+
+import os
+
+from coral_lock.imports.table import RootFiles, location_of
+from coral_lock.installed.import_lookup import find_in_process, import_chain
+from coral_lock.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from coral_lock.imports.table import ImportTable
+    from coral_lock.installed.files import InstalledFiles
+    from coral_lock.installed.import_lookup import Find, FoundModule, Known
+    from coral_lock.lockfile.model import Lock
+
+
+_IMPORTABLE = (".py", ".so", ".pyd")
+
+
+class TargetState(Record):
+    """Where a module of a distribution would be imported from.
+
+    `origin` is the file that would be loaded, or None, and `own_file` the path of the
+    distribution's own file for that module, or None. `is_own` says that they are the same.
+    `intruder` is the file of a parent package that would be run though nobody locked it.
+    """
+
+    module: str
+    origin: str | None
+    own_file: str | None
+    is_own: bool
+    intruder: str | None = None
+
+
+class Targets:
+    """Looks up modules of locked distributions, each once.
+
+    Args:
+        listed: the files of the distributions that are looked at, by name.
+        find: finds one module, in this process by default.
+    """
+
+    def __init__(self, listed: Mapping[str, InstalledFiles], find: Find = find_in_process) -> None:
+        self._listed = listed
+        self._find = find
+        self._known: Known = {}
+        self._sources: dict[str, dict[str, list[str]]] = {}
+        self._locked: dict[str, bool] = {}
+        self._states: dict[tuple[str, str], TargetState] = {}
+
+    def of_entry_points(self, lock: Lock) -> dict[str, TargetState]:
+        """Return, by plugin id, what the module of each plugin's entry point would be."""
+        return {
+            plugin.id: self._state(plugin.entry_point.partition(":")[0], plugin.distribution)
+            for plugin in lock.plugins
+            if plugin.distribution in self._listed
+        }
+
+    def of_roots(self) -> dict[str, tuple[TargetState, ...]]:
+        """Return, by distribution, what its topmost packages and modules would be.
+
+        One that can't be imported at all is left out, as an extension module for another
+        interpreter is.
+        """
+        roots: dict[str, tuple[TargetState, ...]] = {}
+        for name, files in self._listed.items():
+            states = [self._state(module, name) for module in sorted(_roots(files.recorded))]
+            roots[name] = tuple(state for state in states if state.origin or state.intruder)
+        return roots
+
+    def _state(self, module: str, distribution: str) -> TargetState:
+        key = (distribution, module)
+        if key not in self._states:
+            self._states[key] = self._look_up(module, distribution)
+        return self._states[key]
+
+    def _look_up(self, module: str, distribution: str) -> TargetState:
+        files = self._listed[distribution]
+        chain = import_chain(module, self._known, find=self._find)
+        origin = chain[-1].origin if chain and chain[-1].name == module else None
+        if distribution not in self._sources:
+            self._sources[distribution] = _sources(files.recorded)
+        own_files = sorted(self._sources[distribution].get(module.replace(".", "/"), ()))
+        return TargetState(
+            module=module,
+            origin=origin,
+            own_file=own_files[0] if own_files else None,
+            is_own=origin is not None and _is_among(origin, own_files, files),
+            intruder=self._intruder(chain[:-1], files),
+        )
+
+    def _intruder(self, parents: Iterable[FoundModule], own: InstalledFiles) -> str | None:
+        """Return the file of the first parent that is neither its own nor another locked one."""
+        for parent in parents:
+            origin = parent.origin
+            if origin is None or _is_among(origin, own.recorded, own):
+                continue
+            if origin not in self._locked:
+                self._locked[origin] = any(
+                    _is_among(origin, each.recorded, each) for each in self._listed.values()
+                )
+            if not self._locked[origin]:
+                return origin
+        return None
+
+
+def listed_targets(lock: Lock, table: ImportTable) -> dict[str, TargetState]:
+    """Return, by plugin id, what the module of its entry point is by the proved lists.
+
+    Plugins of distributions without a proved list are left out.
+    """
+    lists = {proved.name: proved for proved in table.lists}
+    states = {}
+    for plugin in lock.plugins:
+        proved = lists.get(plugin.distribution)
+        if proved is None:
+            continue
+        module = plugin.entry_point.partition(":")[0]
+        directory, _, tail = module.replace(".", "/").rpartition("/")
+        found = table.roots[proved.root].module(directory, tail)
+        own = RootFiles(proved.root, [proved]).module(directory, tail)
+        states[plugin.id] = TargetState(
+            module=module,
+            origin=location_of(proved.root, found[0]) if found else None,
+            own_file=own[0] if own else None,
+            is_own=own is not None and own == found,
+        )
+    return states
+
+
+def _is_among(origin: str, paths: Collection[str], files: InstalledFiles) -> bool:
+    """Whether the file `origin` is one of a distribution's files."""
+    root = os.path.join(os.path.normpath(files.root), "")
+    place = os.path.abspath(origin)
+    return place.startswith(root) and place[len(root) :].replace(os.sep, "/") in paths
+
+
+def _sources(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Return the files that can hold each module, by its name with `/` for each dot."""
+    sources: dict[str, list[str]] = {}
+    for path in paths:
+        if path.endswith(_IMPORTABLE):
+            directory, _, file = path.rpartition("/")
+            stem = file.partition(".")[0]
+            sources.setdefault(f"{directory}/{stem}" if directory else stem, []).append(path)
+            if stem == "__init__" and directory:
+                sources.setdefault(directory, []).append(path)
+    return sources
+
+
+def _roots(paths: Iterable[str]) -> set[str]:
+    """Return the topmost modules of a distribution that are regular packages or files.
+
+    In a namespace package that several distributions share, they lie further down.
+    """
+    known = set(paths)
+    roots: set[str] = set()
+    for path in known:
+        if not path.endswith(_IMPORTABLE):
+            continue
+        directories = path.split("/")[:-1]
+        stem = path.rpartition("/")[2].partition(".")[0]
+        parts = [*directories, *([] if stem == "__init__" else [stem])]
+        for depth in range(1, len(directories) + 1):
+            if f"{'/'.join(directories[:depth])}/__init__.py" in known:
+                parts = directories[:depth]
+                break
+        if parts and all(part.isidentifier() for part in parts):
+            roots.add(".".join(parts))
+    return roots
