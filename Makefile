@@ -7,14 +7,16 @@ READY := $(VENV)/.ready
 WHEELHOUSE := .cache/wheelhouse
 PYTEST_OPTIONS ?=
 
-.PHONY: help setup wheelhouse demo test lowest check lint types imports format bench clean
+.PHONY: help setup wheelhouse demo test quick lowest check lint types imports format bench size clean
 
 help:
 	@echo "make demo    walk through the whole story on real wheels and environments"
 	@echo "make test    run the tests"
+	@echo "make quick   run the tests that need no environment"
 	@echo "make lowest  run the tests that reach a dependency with the oldest versions of it"
 	@echo "make check   run all that CI runs: linter, types, import directions, tests"
 	@echo "make bench   measure start-up and memory against other plugin loaders"
+	@echo "make size    count the modules and the lines of code"
 	@echo "make format  format the code"
 	@echo "make clean   remove everything that these targets made"
 
@@ -38,6 +40,9 @@ demo: wheelhouse
 test: wheelhouse
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(PYTEST_OPTIONS)
 
+quick: $(READY)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(PYTEST_OPTIONS) tests/unit
+
 # In environments of their own, with the lowest versions that are declared, and those of the host.
 lowest: $(READY)
 	$(BIN)/python -m tests.lowest $(PYTEST_OPTIONS)
@@ -60,6 +65,9 @@ format: $(READY)
 
 bench: wheelhouse
 	$(BIN)/python -m tests.bench
+
+size: $(READY)
+	@$(BIN)/python -m tests.size
 
 clean:
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
