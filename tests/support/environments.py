@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import uv
@@ -60,8 +64,41 @@ def install_with_uv(
     """Install from `wheelhouse` alone.
 
     Files are copied and the cache is not used, so that an edit in one environment
-    never shows in another.
+    never shows in another. Where coral-lock is installed, it comes with its bytecode and that
+    of what it requires, as it has it on any machine after the first start.
     """
+    _install_with_uv(environment, *wheels_or_names, wheelhouse=wheelhouse, no_deps=no_deps)
+    if "coral-lock" in wheels_or_names and not no_deps:
+        for path in _bytecode_of_coral_lock(wheelhouse):
+            target = environment.site_packages / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(_compiled(wheelhouse) / path, target)
+
+
+@cache
+def _compiled(wheelhouse: Path) -> Path:
+    """Return a site directory with coral-lock whose bytecode is valid wherever it is copied."""
+    root = Path(tempfile.mkdtemp(prefix="coral-lock-compiled-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
+    environment = create_environment(root / "environment")
+    _install_with_uv(environment, "coral-lock", wheelhouse=wheelhouse)
+    compileall = ("-m", "compileall", "-q", "--invalidation-mode=checked-hash")
+    _run_checked((str(environment.python), *compileall, str(environment.site_packages)))
+    return environment.site_packages
+
+
+@cache
+def _bytecode_of_coral_lock(wheelhouse: Path) -> tuple[Path, ...]:
+    site_packages = _compiled(wheelhouse)
+    return tuple(sorted(path.relative_to(site_packages) for path in site_packages.rglob("*.pyc")))
+
+
+def _install_with_uv(
+    environment: Environment,
+    *wheels_or_names: Path | str,
+    wheelhouse: Path,
+    no_deps: bool = False,
+) -> None:
     _run_checked(
         _uv_command(
             "pip",
