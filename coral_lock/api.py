@@ -133,7 +133,7 @@ def verify(
     """
     from coral_lock.derive.place import Place
     from coral_lock.derive.subjects import subject_of
-    from coral_lock.verification.subject import path_subject
+    from coral_lock.verification.environment import path_environment
     from coral_lock.verification.verdict import verdict_on
 
     loaded = _lock(lock)
@@ -146,7 +146,7 @@ def verify(
     )
     subject, name = subject_of(place, loaded)
     if path is not None:
-        subject = path_subject(path)
+        subject = path_environment(path)
     return verdict_on(loaded, integrity, subject, name).findings
 
 

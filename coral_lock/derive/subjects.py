@@ -9,10 +9,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.derive.place import Place
     from coral_lock.lockfile.model import Lock
-    from coral_lock.verification.subject import Subject
+    from coral_lock.verification.machine import Environment
 
 
-def subject_of(place: Place, lock: Lock) -> tuple[Subject | None, str | None]:
+def subject_of(place: Place, lock: Lock) -> tuple[Environment | None, str | None]:
     """Return what a lock is held against, and the name of the target that it has to be.
 
     Args:
@@ -33,9 +33,9 @@ def subject_of(place: Place, lock: Lock) -> tuple[Subject | None, str | None]:
     parsed = None if text is None else parse_target(text)
     name = parsed if isinstance(parsed, str) else None
     if place.site_packages:
-        from coral_lock.verification.subject import image_subject
+        from coral_lock.verification.environment import image_environment
 
-        return image_subject(place.site_packages, lock, parsed), name
+        return image_environment(place.site_packages, lock, parsed), name
     if parsed is not None and name is None:
         raise UsageError(
             "what an interpreter runs on needs no description",
@@ -45,6 +45,6 @@ def subject_of(place: Place, lock: Lock) -> tuple[Subject | None, str | None]:
     if place.python is None:
         return None, name
     from coral_lock.probe.interpreter import ask_interpreter
-    from coral_lock.verification.subject import interpreter_subject
+    from coral_lock.verification.environment import interpreter_environment
 
-    return interpreter_subject(ask_interpreter(place.python)), name
+    return interpreter_environment(ask_interpreter(place.python)), name

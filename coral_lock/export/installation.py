@@ -6,10 +6,9 @@ from coral_lock.canonical_json import quote
 from coral_lock.document.versions import is_version
 from coral_lock.export.locked_wheels import Installation, Pin, find_locked_wheels, marker_of
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
-from coral_lock.lockfile.parts import part_of, with_tags
+from coral_lock.lockfile.parts import named_target, part_of, with_tags
 from coral_lock.printable import shortened
 from coral_lock.targets.wheel_tags import fits
-from coral_lock.verification.coverage import named_target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 
 from coral_lock.errors import BrokenDistributionError
-from coral_lock.installed.digest import foreign_bytecode
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import ENTRY_POINT_GROUPS, ENTRY_POINT_PREFIX, is_object_reference
 from coral_lock.record import Record
@@ -18,9 +17,7 @@ from coral_lock.targets.model import MAX_TAGS, tag_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-
-    Rows = dict[str, tuple[str, int | None]]
+    from collections.abc import Iterator, Mapping
 
 MAX_ENTRY_POINTS = 1000
 """How many plugins' entry points a distribution may declare."""
@@ -31,18 +28,9 @@ MAX_METADATA_BYTES = 8 << 20
 
 MAX_ENTRY_POINTS_BYTES = 1 << 20
 MAX_WHEEL_BYTES = 1 << 16
-MAX_RECORD_BYTES = 32 << 20
-MAX_RECORD_ROWS = 200_000
 MAX_REQUIREMENTS = 10_000
 _MAX_HEADER = 1 << 20
 _MAX_DIRECT_URL_BYTES = 1 << 16
-_OUTSIDE_MARKS = ("../", "\n/", "\n\\")
-"""What is in each row of RECORD about a file outside of the site root."""
-
-_LONGEST_PATH = 4096
-_MAX_PARTS = 100
-_PLAIN_PATH = 255
-"""How long a path may be without a look at its parts."""
 
 
 class Location(Record):
@@ -190,146 +178,6 @@ def parse_wheel_tag(text: str, where: str) -> str:
             hint="reinstall it from a wheel with pip or uv",
         )
     return tag
-
-
-def read_record(location: Location) -> tuple[Rows, Rows]:
-    """Return what RECORD lists under the site root, and what it lists elsewhere.
-
-    Returns:
-        By path relative to the site root, with `/`, the hash and the size in bytes that
-        RECORD states and nobody checked, sorted by path. They are bare tuples, as a start
-        reads hundreds. What is elsewhere are scripts, headers and data.
-
-    Raises:
-        BrokenDistributionError: there is no RECORD, it lists nothing, it lists a path that
-            leaves the site root and comes back, or a file in a `__pycache__` that isn't the
-            bytecode of a listed source.
-    """
-    text = read_text(location, "RECORD", MAX_RECORD_BYTES) or ""
-    if text.count("\n") > MAX_RECORD_ROWS:
-        raise _unusable_record(f"RECORD lists more than {MAX_RECORD_ROWS:,} files", location)
-    rows: Rows = {}
-    outside: Rows = {}
-    for path, digest, size in _record_rows(text, location):
-        row = (digest, int(size) if _is_size(size) else None)
-        if path.startswith(("/", "\\")) or (".." in path and ".." in path.split("/")):
-            _refuse_disguised(path, location)
-            outside[path] = row
-            continue
-        if "./" in path or "//" in path or path.endswith("/"):
-            path = "/".join(part for part in path.split("/") if part not in ("", "."))
-        rows[path] = row
-    problem = _endless_path(rows) or _endless_path(outside)
-    if problem:
-        raise _unusable_record(problem, location)
-    if f"{location.directory}/METADATA" not in rows:
-        raise BrokenDistributionError(
-            "RECORD is absent or doesn't list the distribution's own files",
-            code="unusable-record",
-            where=os.path.join(location.path, "RECORD"),
-            hint="reinstall the distribution from a wheel with pip or uv",
-        )
-    for listed in (rows, outside):
-        _refuse_foreign_bytecode(foreign_bytecode(listed), location)
-    return _sorted(rows), _sorted(outside)
-
-
-def listed_outside(record: str, location: Location) -> Rows:
-    """Return only what the text of a RECORD lists outside of the site root.
-
-    Raises:
-        BrokenDistributionError: it lists more than 200,000 such files.
-    """
-    lines = list(_lines_with(_OUTSIDE_MARKS, f"\n{record}"))
-    if len(lines) > MAX_RECORD_ROWS:
-        raise _unusable_record(f"RECORD lists more than {MAX_RECORD_ROWS:,} files", location)
-    return {
-        path: (digest, int(size) if _is_size(size) else None)
-        for path, digest, size in _record_rows("\n".join(lines), location)
-    }
-
-
-def _lines_with(marks: Iterable[str], text: str) -> Iterator[str]:
-    """Yield the lines that hold one of the marks, without looking at each line."""
-    for mark in marks:
-        position = text.find(mark)
-        while position >= 0:
-            start, end = text.rfind("\n", 0, position + 1) + 1, text.find("\n", position + 1)
-            yield text[start : end if end >= 0 else None]
-            position = text.find(mark, end) if end >= 0 else -1
-
-
-def _sorted(rows: Rows) -> Rows:
-    return {path: rows[path] for path in sorted(rows)}
-
-
-def _refuse_foreign_bytecode(paths: Sequence[str], location: Location) -> None:
-    if paths:
-        raise _unusable_record(
-            f"RECORD lists `{min(paths)}`, which is in `__pycache__` and isn't the bytecode of "
-            "a listed source",
-            location,
-        )
-
-
-def _endless_path(paths: Collection[str]) -> str | None:
-    """Return why one of RECORD's paths is no file's, or None."""
-    longest = max(map(len, paths), default=0)
-    if longest > _LONGEST_PATH:
-        return f"RECORD lists a path of more than {_LONGEST_PATH:,} characters"
-    if longest > _PLAIN_PATH and any(path.count("/") >= _MAX_PARTS for path in paths):
-        return f"RECORD lists a path of more than {_MAX_PARTS} parts"
-    return None
-
-
-def _unusable_record(message: str, location: Location) -> BrokenDistributionError:
-    return BrokenDistributionError(
-        message,
-        code="unusable-record",
-        where=os.path.join(location.path, "RECORD"),
-        hint="reinstall the distribution from a wheel you trust",
-    )
-
-
-def _is_size(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 16
-
-
-def _record_rows(text: str, location: Location) -> Iterator[tuple[str, str, str]]:
-    if '"' in text or "\0" in text:
-        yield from _quoted_record_rows(text, location)
-        return
-    for line in text.split("\n"):
-        path, _, rest = line.rstrip("\r").partition(",")
-        if path:
-            digest, _, size = rest.partition(",")
-            yield path, digest, size
-
-
-def _quoted_record_rows(text: str, location: Location) -> Iterator[tuple[str, str, str]]:
-    import csv
-
-    try:
-        if "\0" in text:
-            raise csv.Error("it holds a NUL character")
-        for row in csv.reader(text.split("\n")):
-            if row and row[0]:
-                path, digest, size = (*row, "", "")[:3]
-                yield path, digest, size
-    except csv.Error as error:
-        raise _unusable_record(f"RECORD can't be read: {error}", location) from None
-
-
-def _refuse_disguised(path: str, location: Location) -> None:
-    """Scripts and data files leave the site root; a path that comes back hides something."""
-    target = os.path.normpath(os.path.join(location.root, path))
-    if os.path.commonpath((target, os.path.abspath(location.root))) == os.path.abspath(
-        location.root
-    ):
-        shown = path[:_PLAIN_PATH]
-        raise _unusable_record(
-            f"RECORD lists a file of the site directory by a roundabout path: `{shown}`", location
-        )
 
 
 def read_entry_points(location: Location) -> tuple[EntryPoint, ...]:

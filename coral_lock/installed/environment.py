@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Mapping, Sequence
 
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
 from coral_lock.installed.dist_info import (
+    Location,
     is_editable,
     parse_entry_points,
     read_commands,
@@ -16,6 +18,7 @@ from coral_lock.installed.dist_info import (
     unknown_groups,
 )
 from coral_lock.installed.files import (
+    InstalledFiles,
     claimed_paths,
     digest_files,
     find_strays,
@@ -32,20 +35,16 @@ from coral_lock.installed.import_lookup import (
 )
 from coral_lock.installed.outside import is_generated, read_outside, stated_outside
 from coral_lock.installed.site_scan import scan_path
-from coral_lock.inventory import BrokenDistribution, Distribution, Outside
+from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Outside
 from coral_lock.names import normalized_name
+from coral_lock.reporter import Reporter
 from coral_lock.safe_files import read_regular_file
+from coral_lock.targets.environment import TargetEnvironment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from coral_lock.installed.dist_info import Location
-    from coral_lock.installed.files import InstalledFiles
     from coral_lock.installed.import_lookup import Find
-    from coral_lock.inventory import EntryPoint, FoundDistribution
-    from coral_lock.reporter import Reporter
-    from coral_lock.targets.environment import TargetEnvironment
+    from coral_lock.inventory import FoundDistribution
 
 MAX_SOURCE_BYTES = 1 << 20
 
@@ -73,23 +72,19 @@ class EnvironmentInventory:
         self._scan = scan_path(path)
         self._environment = environment
         self._is_image = is_image
-        self._find = find_in_process if environment is None else DirectoryFinder(path).find
+        self._find: Find = find_in_process if environment is None else DirectoryFinder(path).find
         self._found: dict[str, FoundDistribution] = {}
         self._files: dict[str, InstalledFiles] = {}
         self._claims: dict[str, frozenset[str]] | None = None
 
     def plugin_distributions(self) -> tuple[FoundDistribution, ...]:
         """Return the distributions that declare plugins, or seem to, sorted by name."""
-        found = []
-        for name in self._scan.names_that_may_declare_plugins():
-            distribution = self._look_up(name)
-            if (
-                isinstance(distribution, BrokenDistribution)
-                or distribution.entry_points
-                or distribution.unknown_groups
-            ):
-                found.append(distribution)
-        return tuple(found)
+        found = map(self._look_up, self._scan.names_that_may_declare_plugins())
+        return tuple(
+            each
+            for each in found
+            if isinstance(each, BrokenDistribution) or each.entry_points or each.unknown_groups
+        )
 
     def find(self, name: str) -> FoundDistribution | None:
         """Return the distribution of that normalized name, or None."""
@@ -130,29 +125,17 @@ class EnvironmentInventory:
         is missing, unlisted or unreadable. Where two of the distributions overwrite each
         other's files, each has the digest of what its own RECORD states.
         """
-        listed = {}
-        for name in names:
-            try:
-                if not self._is_editable(name):
-                    listed[name] = self._list_files(name)
-            except BrokenDistributionError:
-                continue
+        listed = {name: files for name in names if (files := self._usable_files(name))}
         twins = overwritten(listed.values())
         for index, name in enumerate(names):
             reporter.hashing(name, index, len(names))
             try:
-                if self._is_editable(name):
-                    yield name, {}
-                else:
-                    yield name, self._digests(name, twins, listed)
+                distribution = self._look_up(name)
+                if isinstance(distribution, BrokenDistribution):
+                    raise distribution.error
+                yield name, {} if distribution.editable else self._digests(name, twins, listed)
             except BrokenDistributionError as error:
                 yield name, error
-
-    def _is_editable(self, name: str) -> bool:
-        distribution = self._look_up(name)
-        if isinstance(distribution, BrokenDistribution):
-            raise distribution.error
-        return distribution.editable
 
     def _digests(
         self,
@@ -161,56 +144,36 @@ class EnvironmentInventory:
         listed: Mapping[str, InstalledFiles],
     ) -> Mapping[str, str]:
         files = self._list_files(name)
-        location = self._scan.locations(name)[0]
         self._refuse_strays(name, files, listed)
         (outcome,) = digest_files([files], twins)
-        if outcome.missing:
-            raise BrokenDistributionError(
-                f"`{outcome.missing[0]}` is listed in the RECORD of `{name}` and can't be read"
-                + _and_more(outcome.missing),
-                code="file-missing",
-                where=location.path,
-                hint=f"reinstall `{name}`",
-            )
-        if outcome.changed:
-            raise BrokenDistributionError(
-                f"`{outcome.changed[0]}` isn't the file that the RECORD of `{name}` states"
-                + _and_more(outcome.changed),
-                code="unusable-record",
-                where=files.locate(outcome.changed[0]),
-                hint=f"reinstall `{name}` from a wheel you trust",
-            )
-        return {read_wheel_tag(location): outcome.digest}
+        for paths, code, summary in (
+            (outcome.missing, "file-missing", "is missing, and the RECORD of `{}` lists it"),
+            (outcome.unreadable, "file-missing", "of `{}` can't be read"),
+            (outcome.changed, "unusable-record", "isn't the file that the RECORD of `{}` states"),
+        ):
+            if paths:
+                where = files.locate(paths[0])
+                raise _broken(name, paths, code, f"`{paths[0]}` {summary.format(name)}", where)
+        return {read_wheel_tag(self._location(name)): outcome.digest}
 
     def stated_files(self, name: str) -> Mapping[str, str]:
         """Return what RECORD states of the files that the digest covers."""
-        distribution = self._look_up(name)
-        if isinstance(distribution, BrokenDistribution) or distribution.editable:
-            return {}
-        try:
-            return self._list_files(name).recorded
-        except BrokenDistributionError:
-            return {}
+        files = self._usable_files(name)
+        rows = files.recorded if files else {}
+        return {path: row.partition(",")[0] for path, row in rows.items()}
 
     def outside(self, name: str) -> Outside:
         """Return what RECORD states of the scripts, headers and data."""
-        distribution = self._look_up(name)
-        if isinstance(distribution, BrokenDistribution) or distribution.editable:
-            return Outside(stated={}, commands=())
+        files = self._usable_files(name)
         try:
-            rows = self._list_files(name).outside
-            commands = self._commands(name)
+            commands = read_commands(self._location(name)) if files else frozenset[str]()
         except BrokenDistributionError:
-            return Outside(stated={}, commands=())
-        stated = stated_outside(self._scan.locations(name)[0], rows, name)
-        return Outside(
-            stated={
-                path: digest
-                for path, digest in stated.items()
-                if not is_generated(path, commands, name)
-            },
-            commands=tuple(sorted(commands)),
-        )
+            files, commands = None, frozenset()
+        rows = stated_outside(self._location(name), files.outside, name) if files else {}
+        stated = {
+            path: each for path, each in rows.items() if not is_generated(path, commands, name)
+        }
+        return Outside(stated=stated, commands=tuple(sorted(commands)))
 
     def outside_hashes(self, name: str) -> Mapping[str, str] | None:
         """Return the hashes of the scripts, headers and data, by path; None if all are absent.
@@ -218,26 +181,20 @@ class EnvironmentInventory:
         Raises:
             BrokenDistributionError: one is absent or isn't what RECORD states.
         """
-        location = self._scan.locations(name)[0]
+        location = self._location(name)
         rows = self._list_files(name).outside
-        found = read_outside(location, rows, self._commands(name), name)
+        found = read_outside(location, rows, read_commands(location), name)
         if found.are_absent:
             return None
-        for paths, code, what in (
-            (found.missing, "file-missing", "can't be read, and its RECORD lists it"),
+        for paths, code, summary in (
+            (found.missing, "file-missing", "is missing, and its RECORD lists it"),
+            (found.unreadable, "file-missing", "can't be read"),
             (found.changed, "unusable-record", "isn't the file that its RECORD states"),
         ):
             if paths:
-                raise BrokenDistributionError(
-                    f"`{paths[0]}` of `{name}` {what}{_and_more(paths)}",
-                    code=code,
-                    where=location.path,
-                    hint=f"reinstall `{name}` from a wheel you trust",
-                )
+                message = f"`{paths[0]}` of `{name}` {summary}"
+                raise _broken(name, paths, code, message, location.path)
         return found.hashes
-
-    def _commands(self, name: str) -> frozenset[str]:
-        return read_commands(self._scan.locations(name)[0])
 
     def python_version(self) -> str:
         """Return the language version of the interpreter, `3.11`."""
@@ -253,17 +210,29 @@ class EnvironmentInventory:
 
         return {key: str(value) for key, value in default_environment().items()}
 
+    def _location(self, name: str) -> Location:
+        return self._scan.locations(name)[0]
+
     def _look_up(self, name: str) -> FoundDistribution:
         if name not in self._found:
             self._found[name] = _read_distribution(name, self._scan.locations(name))
         return self._found[name]
 
+    def _usable_files(self, name: str) -> InstalledFiles | None:
+        """Return a distribution's files; None for an editable or a broken one."""
+        distribution = self._look_up(name)
+        if isinstance(distribution, BrokenDistribution) or distribution.editable:
+            return None
+        try:
+            return self._list_files(name)
+        except BrokenDistributionError:
+            return None
+
     def _list_files(self, name: str) -> InstalledFiles:
         if name not in self._files:
-            location = self._scan.locations(name)[0]
-            files = list_files(location)
+            files = list_files(self._location(name))
             if self._is_image:
-                refuse_links(location, files)
+                refuse_links(self._location(name), files)
             self._files[name] = files
         return self._files[name]
 
@@ -277,21 +246,27 @@ class EnvironmentInventory:
             self._claims = {
                 other: claimed_paths(self._scan.locations(other)) for other in self._scan.names()
             }
-        others = {path for other, paths in self._claims.items() if other != name for path in paths}
         locked = {path for other in listed if other != name for path in listed[other].recorded}
-        strays = unclaimed(strays, files, locked, others)
+        claims = {path for other, paths in self._claims.items() if other != name for path in paths}
+        strays = unclaimed((path for path in strays if path not in locked), files, claims)
         if strays:
-            raise BrokenDistributionError(
-                f"`{strays[0]}` lies in a directory of `{name}`, whose RECORD doesn't list it"
-                + _and_more(strays),
-                code="unlocked-file",
-                where=files.locate(strays[0]),
-                hint=f"remove it, or reinstall `{name}` from a sound wheel",
+            message = f"unexpected file in a directory of `{name}`: `{strays[0]}`"
+            raise _broken(
+                *(name, strays, "unlocked-file", message, files.locate(strays[0])),
+                hint=f"remove it, or reinstall `{name}` from a wheel you trust",
             )
 
 
-def _and_more(paths: Sequence[str]) -> str:
-    return f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+def _broken(
+    name: str, paths: Sequence[str], code: str, message: str, where: str, hint: str | None = None
+) -> BrokenDistributionError:
+    """Return the error about the first of a distribution's files, and how many more there are."""
+    return BrokenDistributionError(
+        message + (f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""),
+        code=code,
+        where=where,
+        hint=hint or f"reinstall `{name}` from a wheel you trust",
+    )
 
 
 def _read_distribution(name: str, locations: Sequence[Location]) -> FoundDistribution:
@@ -331,7 +306,7 @@ def _read_distribution(name: str, locations: Sequence[Location]) -> FoundDistrib
 def _read_editable(path: str, entry_points: Sequence[EntryPoint], find: Find) -> bytes | None:
     """Return a source file of an editable install, found as an import would find it.
 
-    Only what lies in the packages of its entry points is the distribution's own.
+    Only files in the packages of its entry points are the distribution's own.
     """
     own = {entry_point.value.partition(":")[0].partition(".")[0] for entry_point in entry_points}
     directories = path.split("/")[:-1]

@@ -1,4 +1,4 @@
-"""The files of an installed distribution: what RECORD lists, and what lies there besides."""
+"""The files of an installed distribution: what RECORD lists, and others in its directories."""
 
 from __future__ import annotations
 
@@ -6,39 +6,54 @@ import os
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.installed.digest import (
+    foreign_bytecode,
     hash_files,
     is_added_by_installers,
     is_digested,
     is_stated,
     tree_digest,
 )
-from coral_lock.installed.dist_info import read_record
+from coral_lock.installed.dist_info import read_text
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from coral_lock.installed.dist_info import Location, Rows
+    from coral_lock.installed.dist_info import Location
+
+    Rows = dict[str, str]
+    """By path, what a row of RECORD states of a file: `<algorithm>=<hash>,<size>`."""
+
+MAX_RECORD_BYTES = 32 << 20
+MAX_RECORD_ROWS = 200_000
+_LONGEST_PATH = 4096
+_MAX_PARTS = 100
+_PLAIN_PATH = 255
+"""How long a path may be without a look at its parts."""
+
+_ROUNDABOUT = ("./", "//", "\\", "\n/", "/,")
+"""What is in a RECORD of which a path leaves the site root, or isn't in its shortest form."""
 
 _MAX_STRAYS = 1000
 _MAX_DEPTH = 64
 
 
 class InstalledFiles(Record):
-    """The files of a distribution under its site root, by paths relative to it, with `/`.
+    """What the RECORD of a distribution lists, by paths relative to the site root, with `/`.
+
+    Nobody has checked what its rows state.
 
     Args:
         root: the site root.
-        recorded: the paths that belong to the digest, sorted, each with the hash that
-            RECORD states for it, which nobody checked.
-        sizes: the sizes in bytes that RECORD states, likewise.
-        outside: what RECORD lists elsewhere, with hash and size.
+        listed: all files under the site root.
+        recorded: those of them that belong to the digest.
+        outside: the files elsewhere: scripts, headers and data.
     """
 
     root: str
-    recorded: Mapping[str, str]
-    sizes: Mapping[str, int]
+    listed: Rows
+    recorded: Rows
     outside: Rows
 
     def locate(self, path: str) -> str:
@@ -46,66 +61,178 @@ class InstalledFiles(Record):
         return os.path.join(self.root, path)
 
 
+def size_in(row: str) -> int | None:
+    """Return the size in bytes that a row of RECORD states, or None."""
+    size = row.partition(",")[2]
+    return int(size) if size.isascii() and size.isdigit() and len(size) < 16 else None
+
+
+def read_files(location: Location) -> InstalledFiles:
+    """Read the RECORD of a distribution; an absent one lists nothing.
+
+    Raises:
+        BrokenDistributionError: it can't be read, or lists more than 200,000 files.
+    """
+    text = read_text(location, "RECORD", MAX_RECORD_BYTES) or ""
+    if text.count("\n") > MAX_RECORD_ROWS:
+        raise _unusable_record(f"RECORD lists more than {MAX_RECORD_ROWS:,} files", location)
+    listed = _rows(text, location)
+    outside: Rows = {}
+    # A start reads hundreds of RECORDs, few of which need a look at each row.
+    if text.startswith("/") or any(part in text for part in _ROUNDABOUT):
+        rows, listed = listed, {}
+        for path, row in rows.items():
+            if path[0] in "/\\" or ".." in path.split("/"):
+                outside[path] = row
+            else:
+                listed["/".join(part for part in path.split("/") if part not in ("", "."))] = row
+        listed.pop("", None)
+    if "__pycache__" in text:
+        recorded = {path: row for path, row in listed.items() if is_digested(path)}
+    else:
+        recorded = listed.copy()
+        for path in [path for path in listed if ".dist-info/" in path]:
+            if is_added_by_installers(path):
+                del recorded[path]
+    return InstalledFiles(root=location.root, listed=listed, recorded=recorded, outside=outside)
+
+
+def _rows(text: str, location: Location) -> Rows:
+    if '"' not in text and "\0" not in text:
+        rows = [line.partition(",") for line in text.replace("\r\n", "\n").split("\n")]
+        return {path: row for path, _, row in rows if path}
+    import csv
+
+    try:
+        if "\0" in text:
+            raise csv.Error("it contains a NUL character")
+        return {row[0]: ",".join(row[1:]) for row in csv.reader(text.split("\n")) if any(row[:1])}
+    except csv.Error as error:
+        raise _unusable_record(f"RECORD can't be read: {error}", location) from None
+
+
+def list_files(location: Location) -> InstalledFiles:
+    """Read the RECORD of a distribution, and refuse one that no installer writes.
+
+    Raises:
+        BrokenDistributionError: see `read_files` and `check_record`.
+    """
+    files = read_files(location)
+    check_record(files, location)
+    return files
+
+
+def check_record(files: InstalledFiles, location: Location) -> None:
+    """Refuse a RECORD that no installer writes.
+
+    Raises:
+        BrokenDistributionError: it doesn't list METADATA, or lists a path that is endless or
+            leaves the site root and comes back, or a file in a `__pycache__` that isn't the
+            bytecode of a listed source.
+    """
+    root = os.path.abspath(location.root)
+    for path in files.outside:
+        if os.path.commonpath((os.path.normpath(os.path.join(root, path)), root)) == root:
+            raise _unusable_record(
+                "RECORD lists a file of the site directory by a roundabout path: "
+                f"`{path[:_PLAIN_PATH]}`",
+                location,
+            )
+    for paths in (files.listed, files.outside):
+        longest = max(map(len, paths), default=0)
+        if longest > _LONGEST_PATH:
+            raise _unusable_record(
+                f"RECORD lists a path of more than {_LONGEST_PATH:,} characters", location
+            )
+        if longest > _PLAIN_PATH and any(path.count("/") >= _MAX_PARTS for path in paths):
+            raise _unusable_record(f"RECORD lists a path of more than {_MAX_PARTS} parts", location)
+    if f"{location.directory}/METADATA" not in files.listed:
+        raise _unusable_record(
+            "RECORD is absent or doesn't list the distribution's own files",
+            location,
+            hint="reinstall the distribution from a wheel with pip or uv",
+        )
+    foreign = foreign_bytecode(files.listed) or foreign_bytecode(files.outside)
+    if foreign:
+        raise _unusable_record(
+            f"RECORD lists `{min(foreign)}`, which is in `__pycache__` and isn't the bytecode of "
+            "a listed source",
+            location,
+        )
+
+
+def _unusable_record(
+    message: str,
+    location: Location,
+    hint: str = "reinstall the distribution from a wheel you trust",
+) -> BrokenDistributionError:
+    return BrokenDistributionError(
+        message,
+        code="unusable-record",
+        where=os.path.join(location.path, "RECORD"),
+        hint=hint,
+    )
+
+
 class FilesDigest(Record):
     """The outcome of hashing a distribution's files.
 
     Args:
-        digest: the `t1` digest of the files that are there.
-        missing: the listed files that can't be read, sorted.
+        digest: the `t1` digest of the files that could be read.
+        missing: the listed files that don't exist, sorted.
+        unreadable: those that exist and can't be read, sorted.
         changed: the files whose bytes differ from what is listed, sorted.
-        hashes: the SHA-256 of each file that is there, in hexadecimal. One that another
+        hashes: the SHA-256 of each file that could be read, in hexadecimal. One that another
             distribution has overwritten counts as listed here, and so it does in `digest`.
     """
 
     digest: str
     missing: tuple[str, ...]
+    unreadable: tuple[str, ...]
     changed: tuple[str, ...]
     hashes: Mapping[str, str]
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every listed file could be read."""
+        return not (self.missing or self.unreadable)
 
-def compared(
-    listed: Mapping[str, str],
-    found: Mapping[str, str | None],
-    accepts: Callable[[str, str], bool],
+
+def compare_files(
+    files: InstalledFiles,
+    listed: Iterable[str],
+    found: Mapping[str, str],
+    accepted: Callable[[str, str], str | None],
 ) -> FilesDigest:
-    """Compare hashes of files with a list that is proved.
+    """Compare the hashes of a distribution's files with what a list says.
 
     Args:
-        listed: the list: SHA-256 by path.
-        found: the hash of each of its files, None for one that can't be read.
-        accepts: whether a file may have that hash, by this list or another.
+        files: where the files are.
+        listed: the files.
+        found: the SHA-256 of each file that could be read, by absolute path.
+        accepted: takes a path and its hash; returns the hash that it counts with, or None for
+            a file that isn't the listed one.
     """
     hashes: dict[str, str] = {}
-    missing, changed = [], []
-    for path, expected in listed.items():
-        digest = found[path]
+    missing: list[str] = []
+    unreadable: list[str] = []
+    changed: list[str] = []
+    for path in listed:
+        place = files.locate(path)
+        digest = found.get(place)
         if digest is None:
-            missing.append(path)
-        elif digest == expected or accepts(path, digest):
-            hashes[path] = expected
-        else:
+            (unreadable if os.path.lexists(place) else missing).append(path)
+            continue
+        counted = accepted(path, digest)
+        hashes[path] = counted or digest
+        if counted is None:
             changed.append(path)
-            hashes[path] = digest
     return FilesDigest(
         digest=tree_digest(hashes.items()),
         missing=tuple(sorted(missing)),
+        unreadable=tuple(sorted(unreadable)),
         changed=tuple(sorted(changed)),
         hashes=hashes,
-    )
-
-
-def list_files(location: Location) -> InstalledFiles:
-    """Return the files that RECORD lists and the digest covers.
-
-    Raises:
-        BrokenDistributionError: RECORD can't be used.
-    """
-    rows, outside = read_record(location)
-    return InstalledFiles(
-        root=location.root,
-        recorded={path: digest for path, (digest, _) in rows.items() if is_digested(path)},
-        sizes={path: size for path, (_, size) in rows.items() if size is not None},
-        outside=outside,
     )
 
 
@@ -135,16 +262,16 @@ def overwritten(several: Iterable[InstalledFiles]) -> dict[str, frozenset[str]]:
     opencv-contrib-python, which real hosts install side by side, overwrite each other.
 
     Returns:
-        By absolute path, all that their RECORDs state.
+        By absolute path, the hashes that their RECORDs state.
     """
     stated: dict[str, str] = {}
     different: dict[str, set[str]] = {}
     for files in several:
-        for path, digest in files.recorded.items():
-            place = files.locate(path)
-            if stated.setdefault(place, digest) != digest:
-                different.setdefault(place, {stated[place]}).add(digest)
-    return {place: frozenset(digests) for place, digests in different.items()}
+        for path, row in files.recorded.items():
+            place, recorded = files.locate(path), row.partition(",")[0]
+            if stated.setdefault(place, recorded) != recorded:
+                different.setdefault(place, {stated[place]}).add(recorded)
+    return {place: frozenset(hashes) for place, hashes in different.items()}
 
 
 def digest_files(
@@ -161,37 +288,24 @@ def digest_files(
     """
     twins = twins or {}
     sizes = {
-        files.locate(path): files.sizes.get(path) for files in several for path in files.recorded
+        files.locate(path): size_in(row)
+        for files in several
+        for path, row in files.recorded.items()
     }
-    hashes = hash_files({place: None if place in twins else size for place, size in sizes.items()})
-    return tuple(_digest(files, hashes, twins) for files in several)
+    found = hash_files({place: None if place in twins else size for place, size in sizes.items()})
 
+    def compare(files: InstalledFiles) -> FilesDigest:
+        def accepted(path: str, digest: str) -> str | None:
+            stated = files.recorded[path].partition(",")[0]
+            if is_stated(stated, digest):
+                return digest
+            others = twins.get(files.locate(path), ())
+            is_twin = any(other and is_stated(other, digest) for other in others)
+            return stated_hash(stated) if is_twin else None
 
-def _digest(
-    files: InstalledFiles, hashes: Mapping[str, str], twins: Mapping[str, frozenset[str]]
-) -> FilesDigest:
-    found: dict[str, str] = {}
-    missing: list[str] = []
-    changed: list[str] = []
-    for path, stated in files.recorded.items():
-        place = files.locate(path)
-        digest = hashes.get(place)
-        if digest is None:
-            missing.append(path)
-            continue
-        found[path] = digest
-        if not is_stated(stated, digest):
-            own = stated_hash(stated)
-            if own and any(is_stated(other, digest) for other in twins.get(place, ()) if other):
-                found[path] = own
-            else:
-                changed.append(path)
-    return FilesDigest(
-        digest=tree_digest(found.items()),
-        missing=tuple(missing),
-        changed=tuple(changed),
-        hashes=found,
-    )
+        return compare_files(files, files.recorded, found, accepted)
+
+    return tuple(map(compare, several))
 
 
 def stated_hash(recorded: str) -> str | None:
@@ -211,17 +325,18 @@ def stated_hash(recorded: str) -> str | None:
 def find_strays(files: InstalledFiles) -> tuple[str, ...]:
     """Return the files in a distribution's own directories that its RECORD doesn't list.
 
-    A directory is its own if it holds one of its files directly; what lies deeper counts
-    too. Bytecode and what installers add are passed over. The list ends after a thousand.
+    A directory is its own if it holds one of its files directly; what is deeper counts
+    too. Bytecode and what installers add are ignored. The list ends after a thousand.
     """
     known = files.recorded
-    own = {path.rpartition("/")[0] for path in known} - {""}
-    outside = {"": True}
     strays: list[str] = []
-    for top in sorted(own):
-        if not _is_outside(top.rpartition("/")[0], own, outside):
+    top = ""
+    # With a slash at the end, whatever is below a directory sorts directly behind it.
+    for directory in sorted({path[: path.rfind("/") + 1] for path in known} - {""}):
+        if top and directory.startswith(top):
             continue
-        for path in _walk(files.root, top):
+        top = directory
+        for path in _walk(files.root, top[:-1]):
             if path not in known and not is_added_by_installers(path):
                 strays.append(path)
                 if len(strays) == _MAX_STRAYS:
@@ -237,17 +352,6 @@ def _with_parents(paths: Iterable[str]) -> set[str]:
             found.add(path)
             path = path.rpartition("/")[0]
     return found
-
-
-def _is_outside(directory: str, own: Collection[str], known: dict[str, bool]) -> bool:
-    """Whether a directory is neither one of a distribution's own nor in one; `known` grows."""
-    above: list[str] = []
-    while directory not in known and directory not in own:
-        above.append(directory)
-        directory = directory.rpartition("/")[0]
-    is_outside = directory not in own and known[directory]
-    known.update(dict.fromkeys(above, is_outside))
-    return is_outside
 
 
 def _walk(root: str, top: str) -> Iterator[str]:
@@ -288,52 +392,34 @@ def claimed_paths(locations: Sequence[Location]) -> frozenset[str]:
     paths: set[str] = set()
     for location in locations:
         try:
-            paths.update(read_record(location)[0])
+            paths.update(list_files(location).listed)
         except BrokenDistributionError:
             continue
     return frozenset(paths)
 
 
 def unclaimed(
-    strays: Collection[str],
-    files: InstalledFiles,
-    verified_claims: Collection[str],
-    stated_claims: Collection[str],
+    strays: Iterable[str], files: InstalledFiles, claims: Collection[str]
 ) -> tuple[str, ...]:
     """Return the strays that no other distribution may have put there.
 
     Args:
         strays: what `find_strays` found.
-        files: the distribution in whose directories they lie.
-        verified_claims: the paths that RECORDs of distributions list whose bytes are
-            verified too.
-        stated_claims: those that other RECORDs list. Their distributions may have a
-            subdirectory of their own in a shared namespace, but nothing in a regular
+        files: those of the distribution in whose directories they are.
+        claims: the paths that RECORDs list which nobody verifies. Their distributions may
+            have a subdirectory of their own in a shared namespace, but nothing in a regular
             package, no file beside the locked ones, and none that shadows a locked module.
     """
-    own_directories = {path.rpartition("/")[0] for path in files.recorded}
-    packages = {
-        directory for directory in own_directories if f"{directory}/__init__.py" in files.recorded
-    }
+    own = {path.rpartition("/")[0] for path in files.recorded}
     modules = {path.rpartition("/")[2].partition(".")[0] for path in files.recorded}
-    return tuple(
-        path
-        for path in strays
-        if path not in verified_claims
-        and not (
-            path in stated_claims
-            and _has_own_subdirectory(path, own_directories, packages, modules)
-        )
-    )
 
+    def is_in_own_subdirectory(path: str) -> bool:
+        directory = path.rpartition("/")[0]
+        while directory and directory not in own:
+            parent, _, name = directory.rpartition("/")
+            if parent in own:
+                return f"{parent}/__init__.py" not in files.recorded and name not in modules
+            directory = parent
+        return False
 
-def _has_own_subdirectory(
-    path: str, own_directories: set[str], packages: set[str], modules: set[str]
-) -> bool:
-    directory = path.rpartition("/")[0]
-    while directory and directory not in own_directories:
-        parent, _, name = directory.rpartition("/")
-        if parent in own_directories:
-            return parent not in packages and name not in modules
-        directory = parent
-    return False
+    return tuple(path for path in strays if path not in claims or not is_in_own_subdirectory(path))

@@ -11,6 +11,7 @@ import hashlib
 import os
 
 from coral_lock.installed.digest import OVERSIZED, is_stated, tree_digest
+from coral_lock.installed.files import size_in
 from coral_lock.names import normalized_name
 from coral_lock.record import Record
 from coral_lock.safe_files import open_regular_file
@@ -19,7 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from coral_lock.installed.dist_info import Location, Rows
+    from coral_lock.installed.dist_info import Location
+    from coral_lock.installed.files import Rows
 
 DATA_DIGEST_PREFIX = "d1:"
 SCRIPTS, HEADERS, DATA = "scripts/", "headers/", "data/"
@@ -44,12 +46,14 @@ class OutsideFiles(Record):
     Args:
         hashes: the SHA-256 of each file that is there, in hexadecimal, by its path as the
             digest has it; that of a script is taken of its normal form.
-        missing: the files that RECORD lists and that can't be read, sorted.
+        missing: the files that RECORD lists and that don't exist, sorted.
+        unreadable: those that exist and can't be read, sorted.
         changed: the files whose bytes aren't what RECORD states, sorted.
     """
 
     hashes: Mapping[str, str]
     missing: tuple[str, ...] = ()
+    unreadable: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
 
     @property
@@ -59,8 +63,8 @@ class OutsideFiles(Record):
 
     @property
     def are_absent(self) -> bool:
-        """Whether there are such files, and none of them is there: nobody can run them."""
-        return bool(self.missing) and not self.hashes
+        """Whether RECORD lists such files and none of them exists, so that nobody can run them."""
+        return bool(self.missing) and not (self.hashes or self.unreadable)
 
 
 def data_digest(hashes: Mapping[str, str]) -> str:
@@ -125,31 +129,33 @@ def read_outside(
     """
     hashes: dict[str, str] = {}
     missing: list[str] = []
+    unreadable: list[str] = []
     changed: list[str] = []
-    for path, place, (stated, size) in _places(location.root, rows, name):
+    for path, place, row in _places(location.root, rows, name):
         if is_generated(path, commands, name):
             continue
         try:
-            raw, normal = _hash(place, size, path.startswith(SCRIPTS))
+            raw, normal = _hash(place, size_in(row), path.startswith(SCRIPTS))
         except OSError:
-            missing.append(path)
+            (unreadable if os.path.lexists(place) else missing).append(path)
             continue
         hashes[path] = normal
-        if not is_stated(stated, raw):
+        if not is_stated(row.partition(",")[0], raw):
             changed.append(path)
     return OutsideFiles(
         hashes={path: hashes[path] for path in sorted(hashes)},
         missing=tuple(sorted(missing)),
+        unreadable=tuple(sorted(unreadable)),
         changed=tuple(sorted(changed)),
     )
 
 
 def stated_outside(location: Location, rows: Rows, name: str) -> dict[str, str]:
     """Return the hash that RECORD states of each file, generated or not, by path."""
-    return {path: stated for path, _, (stated, _) in _places(location.root, rows, name)}
+    return {path: row.partition(",")[0] for path, _, row in _places(location.root, rows, name)}
 
 
-def _places(root: str, rows: Rows, name: str) -> Iterator[tuple[str, str, tuple[str, int | None]]]:
+def _places(root: str, rows: Rows, name: str) -> Iterator[tuple[str, str, str]]:
     """Yield for each file but bytecode its path as the digest has it, its place, and its row.
 
     What is installed with `--target` isn't where RECORD says, but in that directory.

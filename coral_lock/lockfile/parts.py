@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.canonical_json import join_path
-from coral_lock.errors import InvalidLockError
+from coral_lock.errors import InputError, InvalidLockError
 from coral_lock.targets.model import MAX_TARGETS, tag_count
 from coral_lock.targets.wheel_tags import fits
 
@@ -361,4 +361,22 @@ def with_tags(distribution: LockedDistribution, tags: Collection[str]) -> Locked
     return distribution.replace(
         digests={tag: distribution.digests[tag] for tag in sorted(tags)},
         data_digests=_data_digests_for(distribution, tags),
+    )
+
+
+def named_target(lock: Lock, name: str) -> Target:
+    """Return the target of that name.
+
+    Raises:
+        InputError: the lock has none.
+    """
+    for target in lock.targets:
+        if target.name == name:
+            return target
+    names = [target.name for target in lock.targets]
+    more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
+    raise InputError(
+        f"the lock has no target `{name}`",
+        expected=", ".join([*names[:20], *more]) or "none: it has no targets",
+        hint="pass one of those, or none" if lock.targets else "pass no target",
     )

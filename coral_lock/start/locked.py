@@ -15,9 +15,9 @@ from coral_lock.record import Record
 from coral_lock.start.locked_config import locked_config, missing_variables
 from coral_lock.start.report import VerifiedLock
 from coral_lock.start.starting import Starting, refuse
-from coral_lock.verification.coverage import covered_part
 from coral_lock.verification.findings import findings_of
 from coral_lock.verification.machine import IMPORTS, METADATA, observe
+from coral_lock.verification.verdict import covered_part
 from coral_lock.wording import later_version_warning, size_of
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from coral_lock.lockfile.model import Lock
     from coral_lock.plugin.config import RuntimeConfig
     from coral_lock.start.report import ActivationReport
-    from coral_lock.verification.coverage import Coverage
+    from coral_lock.verification.verdict import Coverage
 
 
 class LockedStart(Record):

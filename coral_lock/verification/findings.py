@@ -6,86 +6,83 @@ from coral_lock.canonical_json import join_path
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.names import requirement_name
 from coral_lock.reserved import reserved_findings
-from coral_lock.verification.other_files import data_findings, startup_findings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any
 
     from coral_lock.installed.files import FilesDigest
     from coral_lock.lockfile.model import HostPackage, Lock, LockedDistribution, LockedPlugin
-    from coral_lock.verification.import_origins import TargetState
+    from coral_lock.verification.import_origins import ModuleOrigin
     from coral_lock.verification.machine import InstalledState, MachineState
 
-_REINSTALL = "install `{name}=={version}` again, from a wheel you trust"
 _RELOCK = "if this is wanted, run `coral-runtime lock` and have the change reviewed"
+_REMOVE = "remove it, or uninstall what it belongs to"
 _MAX_NAMED = 20
 
 
 def findings_of(lock: Lock, machine: MachineState) -> tuple[Finding, ...]:
     """Return every deviation of the machine from the lock, in a fixed order."""
-    findings: list[Finding] = []
-    findings.extend(_python_findings(lock, machine))
-    findings.extend(_host_findings(lock, machine))
-    findings.extend(_host_module_findings(lock, machine))
     hosts = {package.distribution for package in lock.host.packages()}
-    names = frozenset(machine.distributions)
     providers = lock.plugin_distributions()
-    must_be_pinned = () if machine.integrity == "metadata" else providers
-    for distribution in lock.distributions:
-        name = distribution.name
-        state = machine.distributions[name]
-        findings.extend(
-            _distribution_findings(distribution, state, name in hosts, name in must_be_pinned)
-        )
-        findings.extend(_requires_findings(distribution, state, names))
+    findings = [*_python_findings(lock, machine), *_host_findings(lock, machine)]
+    for locked in lock.distributions:
+        name, state = locked.name, machine.distributions[locked.name]
+        must_be_pinned = name in providers and machine.integrity != "metadata"
+        findings += _distribution_findings(locked, state, name in hosts, must_be_pinned)
+        findings += _requires_findings(locked, state, machine)
         if state.placed is not None:
-            findings.extend(
-                reserved_findings(
-                    name,
-                    state.placed,
-                    provides_plugins=name in providers,
-                    accepted=distribution.accepted,
-                )
+            findings += reserved_findings(
+                name,
+                state.placed,
+                provides_plugins=name in providers,
+                accepted=locked.accepted,
             )
-    for name in sorted(machine.root_targets):
-        findings.extend(_root_findings(name, machine.root_targets[name]))
+    for name, origins in machine.root_origins.items():
+        for origin in origins:
+            for place in (origin.intruder, None if origin.is_own else origin.origin):
+                if place is not None:
+                    findings.append(_shadow_finding(name, origin, place))
     declared: dict[tuple[str, str], frozenset[str]] = {}
     for plugin in lock.plugins:
         key = (plugin.distribution, plugin.group)
         if key not in declared:
-            declared[key] = _declared(*key, machine)
-        findings.extend(_plugin_findings(plugin, machine, declared[key]))
-    for unlocked in machine.unlocked:
-        findings.append(
-            Finding(
-                code="unlocked-plugin",
-                severity=ERROR,
-                subject=unlocked.name,
-                summary=f"`{unlocked.name}` declares plugins, and the lock doesn't name it",
-                where=unlocked.location,
-                hint=f"uninstall `{unlocked.name}`, or run `coral-runtime lock` "
-                "and have it reviewed",
-            )
-        )
-    told = {
-        path.split("/")[1]
-        for state in machine.distributions.values()
-        for path in (state.placed.outside if state.placed else ())
-        if path.startswith("scripts/")
-    }
-    scripts = {name: at for name, at in machine.shadowing_scripts.items() if name not in told}
-    findings.extend(startup_findings(machine.unlocked_startup, scripts))
+            points = machine.distributions[plugin.distribution].entry_points
+            declared[key] = frozenset(each.value for each in points if each.group == plugin.group)
+        findings += _plugin_findings(plugin, machine, declared[key])
+    findings += _unlocked_findings(machine)
     return sorted_findings(set(findings))
+
+
+def _finding(
+    code: str,
+    subject: str,
+    summary: str,
+    expected: str | None = None,
+    found: str | None = None,
+    where: str | None = None,
+    hint: str | None = None,
+    severity: str = ERROR,
+) -> Finding:
+    return Finding(
+        code=code,
+        severity=severity,
+        subject=subject,
+        summary=summary,
+        expected=expected,
+        found=found,
+        where=where,
+        hint=hint,
+    )
 
 
 def _python_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
     if machine.python != lock.host.python:
-        yield Finding(
-            code="python-drift",
-            severity=ERROR,
-            subject="python",
-            summary="the interpreter isn't the one that the lock was made for",
+        yield _finding(
+            "python-drift",
+            "python",
+            "the lock was made for another version of Python",
             expected=f"Python {lock.host.python}",
             found=f"Python {machine.python}",
             where="host.python",
@@ -94,214 +91,260 @@ def _python_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
 
 
 def _host_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
-    """Compare the hosts; one that the lock was only told of may be absent."""
-    seen_at_lock = {distribution.name for distribution in lock.distributions}
-    for place, package, names in (
-        ("core", lock.host.core, ["coral-inference"]),
-        ("inference", lock.host.inference, [n for n in machine.hosts if n != "coral-inference"]),
-    ):
-        states = [(name, machine.hosts[name]) for name in sorted(names) if name in machine.hosts]
+    """Compare the hosts and their modules; a host that was never installed may be absent."""
+    locked = {distribution.name for distribution in lock.distributions}
+    for role, package in (("core", lock.host.core), ("inference", lock.host.inference)):
+        states = [
+            machine.hosts[name]
+            for name in sorted(machine.hosts)
+            if (name == "coral-inference") is (role == "core")
+        ]
         expected = f"{package.distribution} {package.version}" if package else "none"
-        found = ", ".join(_show_host(name, state) for name, state in states) or "none"
-        if package and not states and package.distribution not in seen_at_lock:
-            yield Finding(
-                code="host-unverified",
-                severity=WARNING,
-                subject=package.distribution,
-                summary=f"the {place} host's version can't be verified: it was told to the lock, "
-                "and this machine has no such distribution",
-                expected=expected,
-                found=found,
-                where=join_path("host", place),
+        found = ", ".join(map(_show_host, states)) or "none"
+        where = join_path("host", role)
+        if package and not states and package.distribution not in locked:
+            yield _finding(
+                "host-unverified",
+                package.distribution,
+                f"the version of the {role} host can't be verified: it was given on the command "
+                "line or in the descriptor, and the distribution isn't installed",
+                *(expected, found, where),
                 hint=f"install `{package.distribution}=={package.version}`, so that it is checked",
+                severity=WARNING,
             )
         elif not _is_host(package, states):
-            yield Finding(
-                code="host-drift",
-                severity=ERROR,
-                subject=package.distribution if package else states[0][0],
-                summary=f"the {place} host isn't the one that the lock was made for",
-                expected=expected,
-                found=found,
-                where=join_path("host", place),
+            yield _finding(
+                "host-drift",
+                package.distribution if package else states[0].name,
+                f"the {role} host isn't the one that the lock was made for",
+                *(expected, found, where),
                 hint=f"install `{package.distribution}=={package.version}`" if package else _RELOCK,
+            )
+        module = machine.host_modules.get(role)
+        if module and not module.is_own and (role == "core" or package):
+            yield _finding(
+                "module-shadowed" if package else "host-drift",
+                package.distribution if package else module.module,
+                f"`{module.module}` would be imported from a file that isn't the locked "
+                f"{role} host's",
+                expected=expected if package else "no such module",
+                found=module.place,
+                where=module.place,
+                hint="remove it, or find out which distribution it belongs to",
             )
 
 
-def _host_module_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
-    """Find a host's module that isn't the locked host's, where the lock has an opinion."""
-    for role, package in (("core", lock.host.core), ("inference", lock.host.inference)):
-        found = machine.host_modules.get(role)
-        if found is None or found.is_own or (role == "inference" and package is None):
-            continue
-        yield Finding(
-            code="module-shadowed" if package else "host-drift",
-            severity=ERROR,
-            subject=package.distribution if package else found.module,
-            summary=f"`{found.module}` would be imported from a file that isn't the locked "
-            f"{role} host's",
-            expected=f"{package.distribution} {package.version}" if package else "no such module",
-            found=found.place,
-            where=found.place,
-            hint="remove it, or find out which distribution brought it",
-        )
-
-
-def _show_host(name: str, state: InstalledState) -> str:
+def _show_host(state: InstalledState) -> str:
     if len(state.locations) > 1:
-        return f"{name} in {len(state.locations)} copies"
-    return f"{name} {state.version or 'of unknown version'}"
+        return f"{state.name} in {len(state.locations)} copies"
+    return f"{state.name} {state.version or 'of unknown version'}"
 
 
-def _is_host(package: HostPackage | None, states: list[tuple[str, InstalledState]]) -> bool:
-    if package is None:
-        return not states
-    return [(name, state.version) for name, state in states] == [
-        (package.distribution, package.version)
-    ]
+def _is_host(package: HostPackage | None, states: Sequence[InstalledState]) -> bool:
+    found = [(state.name, state.version) for state in states]
+    return found == ([(package.distribution, package.version)] if package else [])
 
 
 def _distribution_findings(
     locked: LockedDistribution, state: InstalledState, is_host: bool, must_be_pinned: bool
 ) -> Iterator[Finding]:
-    place = join_path("distributions", locked.name)
-    reinstall = _REINSTALL.format(name=locked.name, version=locked.version)
-
-    def finding(code: str, summary: str, **details: str) -> Finding:
-        severity = WARNING if code == "unpinned" and not must_be_pinned else ERROR
-        values = {"where": place, "hint": reinstall, "severity": severity, **details}
-        return Finding(code=code, subject=locked.name, summary=summary, **values)
-
+    name, version = locked.name, locked.version
+    about = _about(locked)
     if not state.locations:
         if not is_host:
-            yield finding(
-                "distribution-missing",
-                f"`{locked.name}` isn't installed",
-                expected=locked.version,
-                found="nothing",
-            )
-        return
-    if len(state.locations) > 1:
-        yield finding(
+            yield about("distribution-missing", f"`{name}` isn't installed", version, "nothing")
+    elif len(state.locations) > 1:
+        yield about(
             "duplicate-distribution",
-            f"`{locked.name}` is installed {len(state.locations)} times",
+            f"`{name}` is installed {len(state.locations)} times",
             expected="one copy",
             found=", ".join(state.locations),
             hint="uninstall all of them, then install the locked version once",
         )
-        return
-    if state.broken:
-        yield finding(
-            state.broken.code,
-            f"`{locked.name}`: {state.broken.message}",
-            where=state.broken.where or place,
-            hint=state.broken.hint or reinstall,
-        )
-        return
-    if state.version != locked.version and not is_host:
-        yield finding(
-            "version-drift",
-            f"`{locked.name}` has another version than the lock",
-            expected=locked.version,
-            found=str(state.version),
-            hint=f"install `{locked.name}=={locked.version}`; {_RELOCK}",
-        )
-    for requirement in state.lacking:
-        yield finding(
-            "requirement-unmet",
-            f"`{locked.name}` requires `{requirement}`, found nothing",
-            expected=requirement,
-            found="nothing",
-            hint="add what meets it, then lock again and have the change reviewed",
-        )
-    if not locked.digests:
-        yield finding(
-            "unpinned",
-            f"the lock holds no digest of `{locked.name}`, so its bytes weren't verified",
-            hint="lock it from a wheel"
-            + ("; `--integrity metadata` starts without it" if must_be_pinned else ""),
-        )
-    elif state.editable:
-        yield finding(
-            "editable-install",
-            f"`{locked.name}` is an editable install, whose bytes aren't those of the lock",
-            expected=f"an installed wheel of version {locked.version}",
-            found=f"an editable install of version {state.version}",
-        )
+    elif state.broken:
+        error = state.broken
+        summary = f"`{name}`: {error.message}"
+        yield about(error.code, summary, where=error.where, hint=error.hint)
     else:
-        yield from _byte_findings(locked, state, finding)
-        yield from data_findings(locked, state)
+        if state.version != version and not is_host:
+            yield about(
+                "version-drift",
+                f"`{name}` has another version than the lock",
+                expected=version,
+                found=str(state.version),
+                hint=f"install `{name}=={version}`; {_RELOCK}",
+            )
+        for requirement in state.lacking:
+            yield about(
+                "requirement-unmet",
+                f"`{name}` requires `{requirement}`, found nothing",
+                expected=requirement,
+                found="nothing",
+                hint="add what meets it, then lock again and have the change reviewed",
+            )
+        if not locked.digests:
+            yield about(
+                "unpinned",
+                f"the lock contains no digest of `{name}`, so its files weren't verified",
+                severity=ERROR if must_be_pinned else WARNING,
+                hint="lock it from a wheel"
+                + ("; `--integrity metadata` starts without it" if must_be_pinned else ""),
+            )
+        elif state.editable:
+            yield about(
+                "editable-install",
+                f"`{name}` is an editable install, whose files aren't those of the lock",
+                expected=f"an installed wheel of version {version}",
+                found=f"an editable install of version {state.version}",
+            )
+        else:
+            yield from _stray_findings(locked, state)
+            if state.digest is not None:
+                yield from _digest_findings(locked, state, state.digest)
+            yield from _outside_findings(locked, state)
 
 
-def _byte_findings(
-    locked: LockedDistribution, state: InstalledState, finding: Finder
-) -> Iterator[Finding]:
+def _about(locked: LockedDistribution) -> Callable[..., Finding]:
+    """Return a maker of findings about a distribution, by default with the hint to reinstall it."""
+    place = join_path("distributions", locked.name)
+    reinstall = f"install `{locked.name}=={locked.version}` again, from a wheel you trust"
+
+    def about(code: str, summary: str, *details: Any, **named: Any) -> Finding:
+        finding = _finding(code, locked.name, summary, *details, **named)
+        return finding.replace(where=finding.where or place, hint=finding.hint or reinstall)
+
+    return about
+
+
+def _stray_findings(locked: LockedDistribution, state: InstalledState) -> Iterator[Finding]:
+    about = _about(locked)
     for path in state.strays[:_MAX_NAMED]:
-        yield finding(
+        yield about(
             "unlocked-file",
             f"unexpected file in a directory of `{locked.name}`: `{path}`",
             where=path,
-            hint="remove the file, and find out where it comes from",
+            hint="remove the file, and identify its source",
         )
     for path in state.claimed[:_MAX_NAMED]:
-        yield finding(
+        yield about(
             "unlocked-file",
             f"a distribution that isn't locked has a file in a directory of `{locked.name}`: "
             f"`{path}`",
-            severity=WARNING,
             where=path,
             hint="lock that distribution too, or start with `coral-runtime init --locked --closed`",
+            severity=WARNING,
         )
-    if state.files is None:
+
+
+def _digest_findings(
+    locked: LockedDistribution, state: InstalledState, files: FilesDigest
+) -> Iterator[Finding]:
+    """Yield what differs under the site root.
+
+    Another version or another wheel has other bytes, which is no tampering; a file that
+    contradicts its own RECORD is.
+    """
+    about, name, expected = _about(locked), locked.name, locked.digests.get(str(state.tag))
+    yield from _absent_findings(locked, files.missing, files.unreadable)
+    if state.proved:
+        expected = " or ".join(sorted(set(locked.digests.values())))
+        yield from _changed_findings(locked, files.changed, expected, files.digest)
         return
-    for path in state.files.missing[:_MAX_NAMED]:
-        yield finding(
-            "file-missing", f"`{path}` of `{locked.name}` is missing or unreadable", where=path
-        )
-    if state.is_proved:
-        for path in state.files.changed[:_MAX_NAMED]:
-            yield finding(
-                "digest-mismatch",
-                f"`{path}` of `{locked.name}` isn't the file that was locked",
-                expected=" or ".join(sorted(set(locked.digests.values()))),
-                found=state.files.digest,
-                where=path,
-            )
-        yield from _more_changed(locked, state.files, finding)
+    if not files.is_complete:
         return
-    if state.files.missing:
-        return
-    if state.version != locked.version:
-        yield from _contradicting_files(locked, state.files, finding)
-        return
-    expected = locked.digests.get(str(state.tag))
-    if expected is None:
-        yield finding(
+    if state.version == locked.version and expected is None:
+        yield about(
             "platform-drift",
-            f"the lock covers no wheel of `{locked.name}` like the one installed",
+            f"the lock covers no wheel of `{name}` like the one installed",
             expected=", ".join(sorted(locked.digests)),
             found=str(state.tag),
             hint="install a wheel that the lock covers, or lock for this machine",
         )
-        yield from _contradicting_files(locked, state.files, finding)
-    elif state.files.digest != expected:
-        yield from _changed_files(locked, state, expected, finding)
+    if state.version != locked.version or expected is None:
+        for path in files.changed[:_MAX_NAMED]:
+            summary = f"`{path}` of `{name}` isn't the file that its RECORD states"
+            yield about("digest-mismatch", summary, where=path)
+    elif files.digest != expected:
+        yield from _changed_findings(locked, files.changed, expected, files.digest)
+        if not files.changed:
+            summary = f"`{name}` isn't what was locked, and its RECORD hides which file changed"
+            yield about("digest-mismatch", summary, expected, files.digest)
 
 
-def _more_changed(
-    locked: LockedDistribution, files: FilesDigest, finding: Finder
-) -> Iterator[Finding]:
-    rest = len(files.changed) - _MAX_NAMED
-    if rest > 0:
-        yield finding(
+def _outside_findings(locked: LockedDistribution, state: InstalledState) -> Iterator[Finding]:
+    """Yield what differs of the scripts, headers and data of a wheel that the lock covers."""
+    about, name, files = _about(locked), locked.name, state.outside
+    if files is None or state.tag not in locked.digests or state.version != locked.version:
+        return
+    expected = (locked.data_digests or {}).get(str(state.tag))
+    absent = (*files.missing, *files.unreadable)
+    if locked.data_digests == {}:
+        if files.hashes:
+            yield about(
+                "unpinned-file",
+                f"the lock contains no digest of the scripts, headers and data of `{name}`, so "
+                "they weren't verified",
+                hint="lock it without the other distribution that overwrites them",
+                severity=WARNING,
+            )
+    elif expected is None:
+        for path in (*files.hashes, *absent)[:_MAX_NAMED]:
+            yield about(
+                "unlocked-file",
+                f"`{path}` of `{name}` isn't in the wheel that was locked",
+                where=path,
+                hint="remove the file and identify its source; if the lock is older than "
+                "`data_digests`, run `coral-runtime lock`",
+            )
+    elif not (files.hashes or absent):
+        yield about(
             "digest-mismatch",
-            f"{rest} more files of `{locked.name}` aren't what was locked",
-            found=files.digest,
+            f"the scripts, headers and data of `{name}` aren't those that were locked: its "
+            "RECORD lists none",
+            expected=expected,
+            found="none",
         )
+    elif files.are_absent:
+        yield about(
+            "unpinned-file",
+            f"the scripts, headers and data of `{name}` are missing, so they can't be verified",
+            expected=expected,
+            found="none",
+            severity=WARNING,
+        )
+    elif absent:
+        yield from _absent_findings(locked, files.missing, files.unreadable)
+    elif files.digest != expected:
+        yield from _changed_findings(locked, files.changed, expected, files.digest)
+        if not files.changed:
+            summary = f"`{name}` has other scripts, headers or data than the locked ones"
+            yield about("digest-mismatch", summary, expected, files.digest)
+
+
+def _absent_findings(
+    locked: LockedDistribution, missing: Iterable[str], unreadable: Iterable[str]
+) -> Iterator[Finding]:
+    about = _about(locked)
+    problems = [(path, "is missing") for path in missing]
+    problems += [(path, "can't be read") for path in unreadable]
+    for path, problem in problems[:_MAX_NAMED]:
+        yield about("file-missing", f"`{path}` of `{locked.name}` {problem}", where=path)
+
+
+def _changed_findings(
+    locked: LockedDistribution, changed: Sequence[str], expected: str | None, found: str
+) -> Iterator[Finding]:
+    about, rest = _about(locked), len(changed) - _MAX_NAMED
+    for path in changed[:_MAX_NAMED]:
+        summary = f"`{path}` of `{locked.name}` isn't the file that was locked"
+        yield about("digest-mismatch", summary, expected, found, where=path)
+    if rest > 0:
+        summary = f"{rest} more files of `{locked.name}` aren't what was locked"
+        yield about("digest-mismatch", summary, found=found)
 
 
 def _requires_findings(
-    locked: LockedDistribution, state: InstalledState, names: frozenset[str]
+    locked: LockedDistribution, state: InstalledState, machine: MachineState
 ) -> Iterator[Finding]:
     """Compare the names that a distribution requires with its METADATA.
 
@@ -311,15 +354,14 @@ def _requires_findings(
         return
     possible = {requirement_name(each) for each in state.requires}
     needed = {requirement_name(each) for each in state.requires if ";" not in each}
-    needed = needed.intersection(names) - {locked.name}
+    needed = needed.intersection(machine.distributions) - {locked.name}
     extra = sorted(set(locked.requires) - possible)
     lacking = sorted(needed - set(locked.requires))
     if extra or lacking:
-        yield Finding(
-            code="requires-drift",
-            severity=ERROR,
-            subject=locked.name,
-            summary=f"`{locked.name}` requires other distributions than the lock says",
+        yield _finding(
+            "requires-drift",
+            locked.name,
+            f"`{locked.name}` requires other distributions than the lock says",
             expected=", ".join(locked.requires) or "none",
             found="; ".join(
                 [f"`{name}` isn't required" for name in extra[:_MAX_NAMED]]
@@ -330,50 +372,6 @@ def _requires_findings(
         )
 
 
-def _contradicting_files(
-    locked: LockedDistribution, files: FilesDigest, finding: Finder
-) -> Iterator[Finding]:
-    """Yield the files that aren't even what their own RECORD states.
-
-    Another version or another wheel has other bytes, which is no tampering; a file that
-    contradicts its RECORD is.
-    """
-    for path in files.changed[:_MAX_NAMED]:
-        yield finding(
-            "digest-mismatch",
-            f"`{path}` of `{locked.name}` isn't the file that its RECORD states",
-            where=path,
-        )
-
-
-def _changed_files(
-    locked: LockedDistribution, state: InstalledState, expected: str, finding: Finder
-) -> Iterator[Finding]:
-    assert state.files is not None
-    changed = state.files.changed
-    for path in changed[:_MAX_NAMED]:
-        yield finding(
-            "digest-mismatch",
-            f"`{path}` of `{locked.name}` isn't the file that was locked",
-            expected=expected,
-            found=state.files.digest,
-            where=path,
-        )
-    yield from _more_changed(locked, state.files, finding)
-    if not changed:
-        yield finding(
-            "digest-mismatch",
-            f"`{locked.name}` isn't what was locked, and its RECORD hides which file changed",
-            expected=expected,
-            found=state.files.digest,
-        )
-
-
-def _declared(distribution: str, group: str, machine: MachineState) -> frozenset[str]:
-    entry_points = machine.distributions[distribution].entry_points
-    return frozenset(each.value for each in entry_points if each.group == group)
-
-
 def _plugin_findings(
     plugin: LockedPlugin, machine: MachineState, declared: frozenset[str]
 ) -> Iterator[Finding]:
@@ -381,71 +379,92 @@ def _plugin_findings(
     state = machine.distributions[plugin.distribution]
     if len(state.locations) != 1 or state.broken:
         return
+    where = join_path("plugins", plugin.id) + ".entry_point"
     if plugin.entry_point not in declared:
-        yield Finding(
-            code="entry-point-drift",
-            severity=ERROR,
-            subject=plugin.id,
-            summary=f"`{plugin.distribution}` declares no such entry point",
+        more = f", and {len(declared) - _MAX_NAMED} more" if len(declared) > _MAX_NAMED else ""
+        yield _finding(
+            "entry-point-drift",
+            plugin.id,
+            f"`{plugin.distribution}` declares no such entry point",
             expected=plugin.entry_point,
-            found=_named(declared) or "none in this group",
-            where=join_path("plugins", plugin.id) + ".entry_point",
+            found=", ".join(sorted(declared)[:_MAX_NAMED]) + more or "none in this group",
+            where=where,
             hint=_RELOCK,
         )
-    target = machine.entry_targets.get(plugin.id)
-    if target is not None and not target.is_own:
-        yield _entry_finding(plugin, target)
+    origin = machine.entry_origins.get(plugin.id)
+    if origin is None or origin.is_own:
+        return
+    if origin.own_file is None:
+        yield _finding(
+            "foreign-target",
+            plugin.id,
+            f"`{origin.module}` isn't a module of `{plugin.distribution}`'s own files",
+            expected=f"a file of {plugin.distribution}",
+            found=origin.origin or "nothing",
+            where=origin.origin or where,
+            hint="the entry point must name a module that its own distribution ships",
+        )
+    elif origin.origin is None:
+        yield _finding(
+            "foreign-target",
+            plugin.id,
+            f"`{origin.module}` can't be imported from where `{plugin.distribution}` is installed",
+            expected=origin.own_file,
+            found="nothing",
+            where=where,
+            hint=f"reinstall `{plugin.distribution}`",
+        )
+    else:
+        yield _shadow_finding(plugin.id, origin, origin.origin)
 
 
-def _named(names: frozenset[str]) -> str:
-    more = f", and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
-    return ", ".join(sorted(names)[:_MAX_NAMED]) + more
-
-
-def _root_findings(name: str, targets: Iterable[TargetState]) -> Iterator[Finding]:
-    for target in targets:
-        for place in (target.intruder, None if target.is_own else target.origin):
-            if place is not None:
-                yield _shadow_finding(name, target, place)
-
-
-def _shadow_finding(subject: str, target: TargetState, place: str) -> Finding:
-    return Finding(
-        code="module-shadowed",
-        severity=ERROR,
-        subject=subject,
-        summary=f"another file than the locked one would be imported as `{target.module}`"
-        if place == target.origin
-        else f"importing `{target.module}` would run a file that nobody locked",
-        expected=target.own_file,
+def _shadow_finding(subject: str, origin: ModuleOrigin, place: str) -> Finding:
+    return _finding(
+        "module-shadowed",
+        subject,
+        f"another file than the locked one would be imported as `{origin.module}`"
+        if place == origin.origin
+        else f"importing `{origin.module}` would run a file that nobody locked",
+        expected=origin.own_file,
         found=place,
         where=place,
-        hint="remove that file, or take its directory off PYTHONPATH and out of the way",
+        hint="remove that file, or take its directory off PYTHONPATH",
     )
 
 
-def _entry_finding(plugin: LockedPlugin, target: TargetState) -> Finding:
-    if target.own_file is not None and target.origin is not None:
-        return _shadow_finding(plugin.id, target, target.origin)
-    is_foreign = target.own_file is None
-    return Finding(
-        code="foreign-target",
-        severity=ERROR,
-        subject=plugin.id,
-        summary=f"`{target.module}` isn't a module of `{plugin.distribution}`'s own files"
-        if is_foreign
-        else f"`{target.module}` can't be imported from where `{plugin.distribution}` lies",
-        expected=target.own_file or f"a file of {plugin.distribution}",
-        found=target.origin or "nothing",
-        where=target.origin or join_path("plugins", plugin.id) + ".entry_point",
-        hint="the entry point must name a module that its own distribution ships"
-        if is_foreign
-        else f"reinstall `{plugin.distribution}`",
-    )
-
-
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Finder(Protocol):
-        def __call__(self, code: str, summary: str, **details: str) -> Finding: ...
+def _unlocked_findings(machine: MachineState) -> Iterator[Finding]:
+    """Yield the distributions and files that the lock isn't responsible for."""
+    for name, place in machine.unlocked:
+        yield _finding(
+            "unlocked-plugin",
+            name,
+            f"`{name}` declares plugins, and the lock doesn't name it",
+            where=place,
+            hint=f"uninstall `{name}`, or run `coral-runtime lock` and have it reviewed",
+        )
+    for file in machine.unlocked_startup[:_MAX_NAMED]:
+        yield _finding(
+            "unlocked-startup",
+            file.name,
+            f"`{file.name}` runs at every start of Python, before anything is checked, "
+            "and no locked distribution ships it",
+            where=file.place,
+            hint=_REMOVE,
+            severity=WARNING,
+        )
+    shipped = {
+        path.split("/")[1]
+        for state in machine.distributions.values()
+        for path in (state.placed.outside if state.placed else ())
+        if path.startswith("scripts/")
+    }
+    scripts = [each for each in sorted(machine.shadowing_scripts.items()) if each[0] not in shipped]
+    for name, place in scripts[:_MAX_NAMED]:
+        yield _finding(
+            "shadowing-script",
+            name,
+            f"`{name}` is beside the commands, which would import it instead of the module "
+            "of that name",
+            where=place,
+            hint=_REMOVE,
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from coral_lock.imports.table import RootFiles, location_of
-from coral_lock.installed.import_lookup import find_in_process, import_chain
+from coral_lock.installed.import_lookup import import_chain
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
@@ -21,12 +21,15 @@ if TYPE_CHECKING:
 _IMPORTABLE = (".py", ".so", ".pyd")
 
 
-class TargetState(Record):
+class ModuleOrigin(Record):
     """Where a module of a distribution would be imported from.
 
-    `origin` is the file that would be loaded, or None, and `own_file` the path of the
-    distribution's own file for that module, or None. `is_own` says that they are the same.
-    `intruder` is the file of a parent package that would be run though nobody locked it.
+    Args:
+        module: its full name.
+        origin: the file that would be loaded, or None.
+        own_file: the path of the distribution's own file for that module, or None.
+        is_own: whether they are the same.
+        intruder: the file of a parent package that would be run though nobody locked it.
     """
 
     module: str
@@ -36,62 +39,59 @@ class TargetState(Record):
     intruder: str | None = None
 
 
-class Targets:
+class ModuleOrigins:
     """Looks up modules of locked distributions, each once.
 
     Args:
         listed: the files of the distributions that are looked at, by name.
-        find: finds one module, in this process by default.
+        find: finds one module.
     """
 
-    def __init__(self, listed: Mapping[str, InstalledFiles], find: Find = find_in_process) -> None:
+    def __init__(self, listed: Mapping[str, InstalledFiles], find: Find) -> None:
         self._listed = listed
         self._find = find
         self._known: Known = {}
         self._sources: dict[str, dict[str, list[str]]] = {}
         self._locked: dict[str, bool] = {}
-        self._states: dict[tuple[str, str], TargetState] = {}
+        self._origins: dict[tuple[str, str], ModuleOrigin] = {}
 
-    def of_entry_points(self, lock: Lock) -> dict[str, TargetState]:
-        """Return, by plugin id, what the module of each plugin's entry point would be."""
+    def of_entry_points(self, lock: Lock) -> dict[str, ModuleOrigin]:
+        """Return, by plugin id, where the module of its entry point would come from."""
         return {
-            plugin.id: self._state(plugin.entry_point.partition(":")[0], plugin.distribution)
+            plugin.id: self._origin(plugin.entry_point.partition(":")[0], plugin.distribution)
             for plugin in lock.plugins
             if plugin.distribution in self._listed
         }
 
-    def of_roots(self) -> dict[str, tuple[TargetState, ...]]:
-        """Return, by distribution, what its topmost packages and modules would be.
+    def of_roots(self) -> dict[str, tuple[ModuleOrigin, ...]]:
+        """Return, by distribution, where its topmost packages and modules would come from.
 
         One that can't be imported at all is left out, as an extension module for another
         interpreter is.
         """
-        roots: dict[str, tuple[TargetState, ...]] = {}
+        roots: dict[str, tuple[ModuleOrigin, ...]] = {}
         for name, files in self._listed.items():
-            states = [self._state(module, name) for module in sorted(_roots(files.recorded))]
-            roots[name] = tuple(state for state in states if state.origin or state.intruder)
+            origins = [self._origin(module, name) for module in sorted(_roots(files.recorded))]
+            roots[name] = tuple(each for each in origins if each.origin or each.intruder)
         return roots
 
-    def _state(self, module: str, distribution: str) -> TargetState:
+    def _origin(self, module: str, distribution: str) -> ModuleOrigin:
         key = (distribution, module)
-        if key not in self._states:
-            self._states[key] = self._look_up(module, distribution)
-        return self._states[key]
-
-    def _look_up(self, module: str, distribution: str) -> TargetState:
-        files = self._listed[distribution]
-        chain = import_chain(module, self._known, find=self._find)
-        origin = chain[-1].origin if chain and chain[-1].name == module else None
-        if distribution not in self._sources:
-            self._sources[distribution] = _sources(files.recorded)
-        own_files = sorted(self._sources[distribution].get(module.replace(".", "/"), ()))
-        return TargetState(
-            module=module,
-            origin=origin,
-            own_file=own_files[0] if own_files else None,
-            is_own=origin is not None and _is_among(origin, own_files, files),
-            intruder=self._intruder(chain[:-1], files),
-        )
+        if key not in self._origins:
+            files = self._listed[distribution]
+            chain = import_chain(module, self._known, find=self._find)
+            origin = chain[-1].origin if chain and chain[-1].name == module else None
+            if distribution not in self._sources:
+                self._sources[distribution] = _sources(files.recorded)
+            own_files = sorted(self._sources[distribution].get(module.replace(".", "/"), ()))
+            self._origins[key] = ModuleOrigin(
+                module=module,
+                origin=origin,
+                own_file=own_files[0] if own_files else None,
+                is_own=origin is not None and _is_among(origin, own_files, files),
+                intruder=self._intruder(chain[:-1], files),
+            )
+        return self._origins[key]
 
     def _intruder(self, parents: Iterable[FoundModule], own: InstalledFiles) -> str | None:
         """Return the file of the first parent that is neither its own nor another locked one."""
@@ -108,13 +108,13 @@ class Targets:
         return None
 
 
-def listed_targets(lock: Lock, table: ImportTable) -> dict[str, TargetState]:
-    """Return, by plugin id, what the module of its entry point is by the proved lists.
+def listed_origins(lock: Lock, table: ImportTable) -> dict[str, ModuleOrigin]:
+    """Return, by plugin id, where the proved lists say that its entry point's module comes from.
 
     Plugins of distributions without a proved list are left out.
     """
     lists = {proved.name: proved for proved in table.lists}
-    states = {}
+    origins = {}
     for plugin in lock.plugins:
         proved = lists.get(plugin.distribution)
         if proved is None:
@@ -123,13 +123,13 @@ def listed_targets(lock: Lock, table: ImportTable) -> dict[str, TargetState]:
         directory, _, tail = module.replace(".", "/").rpartition("/")
         found = table.roots[proved.root].module(directory, tail)
         own = RootFiles(proved.root, [proved]).module(directory, tail)
-        states[plugin.id] = TargetState(
+        origins[plugin.id] = ModuleOrigin(
             module=module,
             origin=location_of(proved.root, found[0]) if found else None,
             own_file=own[0] if own else None,
             is_own=own is not None and own == found,
         )
-    return states
+    return origins
 
 
 def _is_among(origin: str, paths: Collection[str], files: InstalledFiles) -> bool:
@@ -155,7 +155,7 @@ def _sources(paths: Iterable[str]) -> dict[str, list[str]]:
 def _roots(paths: Iterable[str]) -> set[str]:
     """Return the topmost modules of a distribution that are regular packages or files.
 
-    In a namespace package that several distributions share, they lie further down.
+    In a namespace package that several distributions share, they are further down.
     """
     known = set(paths)
     roots: set[str] = set()

@@ -1,6 +1,6 @@
 """Looking at a machine: what is installed of what a lock names, as plain data.
 
-Nothing is imported and no code of a plugin runs; `verification` judges what is seen.
+Nothing is imported and no code of a plugin runs; `verification.findings` judges what is seen.
 """
 
 from __future__ import annotations
@@ -12,24 +12,22 @@ from coral_lock.errors import BrokenDistributionError, UsageError
 from coral_lock.imports.table import ImportTable, ProvedList, location_of, top_level_names
 from coral_lock.installed.digest import hash_files, proved_hashes
 from coral_lock.installed.dist_info import (
-    MAX_RECORD_BYTES,
-    MAX_RECORD_ROWS,
     is_editable,
-    listed_outside,
     project_directory,
     read_commands,
     read_entry_points,
     read_metadata,
-    read_text,
     read_wheel_tag,
 )
 from coral_lock.installed.files import (
+    check_record,
     claimed_paths,
-    compared,
+    compare_files,
     digest_files,
     find_strays,
-    list_files,
+    read_files,
     refuse_links,
+    size_in,
     unclaimed,
 )
 from coral_lock.installed.import_lookup import find_in_process, import_chain
@@ -37,7 +35,7 @@ from coral_lock.installed.site_scan import scan_path
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, requirement_name
 from coral_lock.record import Record
 from coral_lock.reserved import placed
-from coral_lock.verification.import_origins import Targets, listed_targets
+from coral_lock.verification.import_origins import ModuleOrigins, listed_origins
 from coral_lock.verification.startup import (
     loaded_files,
     may_own,
@@ -47,9 +45,9 @@ from coral_lock.verification.startup import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-    from coral_lock.installed.dist_info import Location, Rows
+    from coral_lock.installed.dist_info import Location
     from coral_lock.installed.files import FilesDigest, InstalledFiles
     from coral_lock.installed.import_lookup import Find
     from coral_lock.installed.outside import OutsideFiles
@@ -57,9 +55,9 @@ if TYPE_CHECKING:
     from coral_lock.inventory import EntryPoint
     from coral_lock.lockfile.model import Lock, LockedDistribution
     from coral_lock.reserved import Placed
-    from coral_lock.verification.import_origins import TargetState
+    from coral_lock.targets.machine import Machine
+    from coral_lock.verification.import_origins import ModuleOrigin
     from coral_lock.verification.startup import StartupFile
-    from coral_lock.verification.subject import Subject
 
 METADATA = "metadata"
 IMPORTS = "imports"
@@ -67,40 +65,167 @@ FULL = "full"
 INTEGRITY_LEVELS = (METADATA, IMPORTS, FULL)
 
 
-class InstalledState(Record):
-    """What is seen of one distribution that the lock names.
+class Environment(Record):
+    """A Python environment.
 
-    `locations` is empty where it isn't installed. `broken` is why its metadata can't be
-    used; `requires` are the `Requires-Dist` values of METADATA, and `lacking` those of
-    which nothing is installed, where no digest pins METADATA. `is_proved` says that the
-    list of its files has the digest of the lock. `placed` is where it puts files, None where
-    there is no list of them. `files` is None where no file was hashed,
-    `outside` where no script, header or data file was, `tag` where nobody needs it.
-    `strays` are unlisted files in its directories; of those, `claimed` are what the RECORD
-    of a distribution lists that nobody proved.
+    Args:
+        path: the directories that may hold distributions.
+        python: its language version, `3.11`.
+        find: finds the file that an import in it would load.
+        machine: the machine, None for this one, and where nobody knows it.
+        executable: its interpreter's file, None where nothing of it is run.
+        is_image: whether the files are another machine's, where links may lead elsewhere.
+        is_own: whether it is that of this process.
     """
 
-    locations: tuple[str, ...] = ()
-    version: str | None = None
-    requires: tuple[str, ...] = ()
-    editable: bool = False
-    entry_points: tuple[EntryPoint, ...] = ()
-    lacking: tuple[str, ...] = ()
-    is_proved: bool = False
-    placed: Placed | None = None
-    tag: str | None = None
-    files: FilesDigest | None = None
-    outside: OutsideFiles | None = None
-    strays: tuple[str, ...] = ()
-    claimed: tuple[str, ...] = ()
-    broken: BrokenDistributionError | None = None
+    path: tuple[str, ...]
+    python: str
+    find: Find
+    machine: Machine | None = None
+    executable: str | None = None
+    is_image: bool = False
+    is_own: bool = False
 
 
-class UnlockedDistribution(Record):
-    """A distribution outside the lock that declares plugins."""
+def own_environment() -> Environment:
+    """Return the environment of this process."""
+    return Environment(
+        path=tuple(sys.path),
+        python=f"{sys.version_info[0]}.{sys.version_info[1]}",
+        find=find_in_process,
+        executable=sys.executable,
+        is_own=True,
+    )
 
-    name: str
-    location: str
+
+class InstalledState:
+    """What is seen of one distribution; `observe` fills it in, step by step.
+
+    Attributes:
+        locations: where it is installed; empty where it isn't.
+        broken: why its metadata or its RECORD can't be used.
+        version: what METADATA states.
+        requires: its `Requires-Dist` values.
+        editable: whether it is an editable install.
+        entry_points: its plugins' entry points, of a distribution that provides plugins.
+        lacking: those of `requires` of which nothing is installed, where no digest pins METADATA.
+        files: what its RECORD lists; None where that wasn't read.
+        is_checked: whether that RECORD is known to be one that installers write.
+        proved: the list of its files that has the digest of the lock; None without one.
+        digest: the outcome of hashing its files; None where they weren't hashed.
+        tag: the wheel tag, where it is needed.
+        outside: the outcome of hashing its scripts, headers and data; None likewise.
+        placed: where it puts files; None where no list says so.
+        strays: unlisted files in its directories.
+        claimed: those of them that the RECORD of a distribution lists that nobody proved.
+    """
+
+    def __init__(self, name: str, locations: Sequence[Location]) -> None:
+        self.name = name
+        self.locations = tuple(location.path for location in locations)
+        self.location = locations[0] if len(locations) == 1 else None
+        self.broken: BrokenDistributionError | None = None
+        self.version: str | None = None
+        self.requires: tuple[str, ...] = ()
+        self.editable = False
+        self.entry_points: tuple[EntryPoint, ...] = ()
+        self.lacking: tuple[str, ...] = ()
+        self.files: InstalledFiles | None = None
+        self.is_checked = False
+        self.proved: ProvedList | None = None
+        self.digest: FilesDigest | None = None
+        self.tag: str | None = None
+        self.outside: OutsideFiles | None = None
+        self.placed: Placed | None = None
+        self.strays: tuple[str, ...] = ()
+        self.claimed: tuple[str, ...] = ()
+
+    def attempt(self, step: Callable[[Location], None]) -> bool:
+        """Take a step with the one location; whether the distribution can be used so far."""
+        if self.location is not None and self.broken is None and not self.editable:
+            try:
+                step(self.location)
+            except BrokenDistributionError as error:
+                self.broken = error
+        return self.location is not None and self.broken is None and not self.editable
+
+    def read_metadata(self, provides_plugins: bool) -> None:
+        def step(location: Location) -> None:
+            metadata, editable = read_metadata(location), is_editable(location)
+            self.entry_points = read_entry_points(location) if provides_plugins else ()
+            self.version, self.requires = metadata.version, metadata.requires
+            self.editable = editable
+
+        self.attempt(step)
+
+    def check_files(self, is_image: bool) -> bool:
+        """Read the RECORD, if that wasn't done, and refuse one that no installer writes."""
+
+        def step(location: Location) -> None:
+            files = self.files = self.files or read_files(location)
+            if not self.is_checked:
+                check_record(files, location)
+                if is_image:
+                    refuse_links(location, files)
+                self.is_checked = True
+
+        return self.attempt(step) and self.is_checked
+
+    def prove(self, locked: LockedDistribution) -> None:
+        """Read the RECORD, and take it for the list of the files if it has the lock's digest."""
+
+        def step(location: Location) -> None:
+            self.files = self.files or read_files(location)
+            hashes = proved_hashes(self.files.recorded, locked.digests.values())
+            if hashes is not None:
+                self.take_list(locked, hashes)
+
+        self.attempt(step)
+
+    def prove_by_hashing(self, locked: LockedDistribution, digest: FilesDigest) -> None:
+        """Take the hashes of the files themselves for the list if they have the lock's digest."""
+
+        def step(location: Location) -> None:
+            self.tag = read_wheel_tag(location)
+            self.digest = digest
+            if locked.digests.get(self.tag) == digest.digest and digest.is_complete:
+                self.take_list(locked, digest.hashes)
+
+        self.attempt(step)
+
+    def take_list(self, locked: LockedDistribution, hashes: Mapping[str, str]) -> None:
+        assert self.files is not None
+        self.proved = ProvedList(
+            name=self.name, root=self.files.root, hashes=hashes, requires=locked.requires
+        )
+
+    def hash_outside(self, locked: LockedDistribution) -> None:
+        """Hash the scripts, headers and data, where the other files were hashed."""
+
+        def step(location: Location) -> None:
+            # Few distributions have such files, so that most starts don't pay for the import.
+            from coral_lock.installed.outside import read_outside
+
+            rows = self.files.outside if self.files else {}
+            self.tag = self.tag or read_wheel_tag(location)
+            self.outside = read_outside(location, rows, read_commands(location), self.name)
+
+        if self.digest and self.files and (self.files.outside or locked.data_digests is not None):
+            self.attempt(step)
+
+    def place(self, is_named: bool) -> None:
+        """Note where files are put: outside of the site root, and if `is_named` in it."""
+        if self.files is None or not (self.is_checked or self.proved):
+            return
+        if not (self.files.outside or is_named):
+            return
+        paths = self.files.recorded if self.is_checked or not self.proved else self.proved.hashes
+        outside: Iterable[str] = ()
+        if self.files.outside and self.location is not None:
+            from coral_lock.installed.outside import stated_outside
+
+            outside = stated_outside(self.location, self.files.outside, self.name)
+        self.placed = placed(paths if is_named else (), outside)
 
 
 class HostModule(Record):
@@ -114,12 +239,20 @@ class HostModule(Record):
 class MachineState(Record):
     """All that a verification looks at.
 
-    `entry_targets` holds, by plugin id, what its entry point's module would be, and
-    `root_targets`, by distribution, what its topmost modules would be. `host_modules` are
-    by role, `core` or `inference`, for those that can be imported at all. `table` holds the
-    proved lists; `unlisted` are top-level names of distributions without one.
-    `unlocked_startup` are the files that Python runs at every start and that no locked
-    distribution has put there, `shadowing_scripts` what would shadow modules for commands.
+    Args:
+        python: the language version, `3.11`.
+        integrity: the level that was asked for.
+        distributions: what is seen of each distribution of the lock, by name.
+        hosts: the same of each host distribution that is installed.
+        host_modules: by role, `core` or `inference`, for those that can be imported at all.
+        entry_origins: by plugin id, where the module of its entry point would come from.
+        root_origins: by distribution, where its topmost modules would come from.
+        unlocked: the place of each distribution outside the lock that declares plugins, by name.
+        table: the proved lists.
+        unlisted: the top-level names of locked distributions without a list.
+        unlocked_startup: the files that Python runs at every start and that no locked
+            distribution has put there.
+        shadowing_scripts: the places of what would shadow modules for commands, by name.
     """
 
     python: str
@@ -127,9 +260,9 @@ class MachineState(Record):
     distributions: Mapping[str, InstalledState]
     hosts: Mapping[str, InstalledState]
     host_modules: Mapping[str, HostModule]
-    entry_targets: Mapping[str, TargetState]
-    root_targets: Mapping[str, tuple[TargetState, ...]]
-    unlocked: tuple[UnlockedDistribution, ...]
+    entry_origins: Mapping[str, ModuleOrigin]
+    root_origins: Mapping[str, tuple[ModuleOrigin, ...]]
+    unlocked: tuple[tuple[str, str], ...]
     table: ImportTable
     unlisted: frozenset[str]
     unlocked_startup: tuple[StartupFile, ...]
@@ -137,7 +270,7 @@ class MachineState(Record):
 
 
 def observe(
-    lock: Lock, integrity: str, subject: Subject | None = None, *, is_start: bool = False
+    lock: Lock, integrity: str, environment: Environment | None = None, *, is_start: bool = False
 ) -> MachineState:
     """Look at what is installed.
 
@@ -148,9 +281,9 @@ def observe(
             have the lock's digest, else by hashing; and hashes the files of those that
             provide plugins. `full` hashes all files. A file that runs at every start of
             Python is hashed at each level.
-        subject: where to look, in this process's own environment by default.
-        is_start: whether imports will come out of the proved lists, so that what lies
-            about besides doesn't matter.
+        environment: where to look, this process's own by default.
+        is_start: whether imports will come out of the proved lists, so that other files
+            don't matter.
 
     Raises:
         UsageError: there is no such integrity level.
@@ -159,308 +292,188 @@ def observe(
         raise UsageError(
             f"an integrity level is one of {', '.join(INTEGRITY_LEVELS)}, not `{integrity}`"
         )
-    scan = scan_path(sys.path if subject is None else subject.path)
-    find = find_in_process if subject is None else subject.find
-    plugin_distributions = set(lock.plugin_distributions())
-    look = _Look(scan, is_image=subject is not None and subject.is_image)
-    for distribution in lock.distributions:
-        name = distribution.name
-        look.at(name, name in plugin_distributions)
-        if not distribution.digests and name in plugin_distributions:
-            look.states[name] = _with_lacking(look.states[name], scan, lock)
-    startup = startup_files(scan, subject)
+    environment = environment or own_environment()
+    is_image, is_by_list = environment.is_image, is_start and integrity != METADATA
+    scan = scan_path(environment.path)
+    providers = set(lock.plugin_distributions())
+    states: dict[str, InstalledState] = {}
+    for locked in lock.distributions:
+        state = _look_at(locked.name, scan, locked.name in providers)
+        states[locked.name] = state
+        if not locked.digests and locked.name in providers:
+            state.lacking = _lacking(state, scan, lock)
+    startup = startup_files(scan, environment)
     if integrity == METADATA:
-        look.prove(look.owners_among(lock.distributions, startup))
-        look.list_files(plugin_distributions)
+        owners = [
+            locked
+            for locked in lock.distributions
+            if startup and any(may_own(at, startup) for at in scan.locations(locked.name))
+        ]
+        _prove(owners, states, is_image)
+        for name in providers:
+            states[name].check_files(is_image)
     else:
-        look.prove(lock.distributions)
-        look.hash(plugin_distributions if integrity == IMPORTS else look.listed_names())
-    unlocked_startup = look.compare_startup(startup, is_running=subject is None)
-    look.hash_outside(lock.distributions)
-    look.place(plugin_distributions if is_start else look.listed_names())
-    is_by_list = is_start and integrity != METADATA
+        _prove(lock.distributions, states, is_image)
+        _hash(states, providers if integrity == IMPORTS else states, is_image)
+    unlocked_startup = _compare_startup(startup, states, environment)
+    for locked in lock.distributions:
+        state = states[locked.name]
+        state.hash_outside(locked)
+        state.place(locked.name in providers or not is_start)
     if not is_by_list:
-        look.find_strays()
-    table = ImportTable(look.lists.values())
-    targets = Targets({} if is_by_list else look.files, find)
-    hosts = {
-        name: look.states.get(name) or _look_at(scan.locations(name), False)
-        for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS)
-        if name in scan
+        _find_strays(states, scan)
+    proved = {name: state.proved for name, state in states.items() if state.proved}
+    table = ImportTable(proved.values())
+    files = {
+        name: state.files
+        for name, state in states.items()
+        if state.files and state.is_checked and not is_by_list
     }
+    origins = ModuleOrigins(files, environment.find)
     return MachineState(
-        python=subject.python if subject else f"{sys.version_info[0]}.{sys.version_info[1]}",
+        python=environment.python,
         integrity=integrity,
-        distributions=look.states,
-        hosts=hosts,
-        host_modules=_host_modules(lock, scan, find, look.lists if is_by_list else ()),
-        entry_targets=listed_targets(lock, table) if is_by_list else targets.of_entry_points(lock),
-        root_targets=targets.of_roots(),
+        distributions=states,
+        hosts={
+            name: states.get(name) or _look_at(name, scan, provides_plugins=False)
+            for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS)
+            if name in scan
+        },
+        host_modules=_host_modules(lock, scan, environment.find, proved if is_by_list else ()),
+        entry_origins=listed_origins(lock, table) if is_by_list else origins.of_entry_points(lock),
+        root_origins=origins.of_roots(),
         unlocked=_unlocked(lock, scan),
         table=table,
         unlisted=_unlisted_names(lock, scan) if is_by_list else frozenset(),
         unlocked_startup=unlocked_startup,
-        shadowing_scripts=shadowing_scripts(subject),
+        shadowing_scripts=shadowing_scripts(environment),
     )
 
 
-class _Look:
-    """What is seen so far.
-
-    `states` are by distribution; `files` are those of which each file is looked at, and
-    `lists` what is proved.
-    """
-
-    def __init__(self, scan: Scan, is_image: bool) -> None:
-        self.states: dict[str, InstalledState] = {}
-        self.files: dict[str, InstalledFiles] = {}
-        self.lists: dict[str, ProvedList] = {}
-        self._outside: dict[str, Rows] = {}
-        self._scan = scan
-        self._is_image = is_image
-
-    def at(self, name: str, provides_plugins: bool) -> None:
-        self.states[name] = _look_at(self._scan.locations(name), provides_plugins)
-
-    def is_usable(self, name: str) -> bool:
-        state = self.states[name]
-        return len(state.locations) == 1 and state.broken is None and not state.editable
-
-    def listed_names(self) -> Collection[str]:
-        """Return the distributions of which there is any list of files, proved or not."""
-        return {*self.lists, *self.files}
-
-    def list_files(self, names: Iterable[str]) -> None:
-        """List the files of distributions as their RECORDs do."""
-        for name in sorted(names):
-            if self.is_usable(name) and name not in self.files:
-                location = self._scan.locations(name)[0]
-                try:
-                    files = list_files(location)
-                    if self._is_image:
-                        refuse_links(location, files)
-                    self.files[name] = files
-                except BrokenDistributionError as error:
-                    self.states[name] = self.states[name].replace(broken=error)
-
-    def prove(self, distributions: Iterable[LockedDistribution]) -> None:
-        """Prove the lists of files that RECORDs prove, and list what the others state."""
-        for distribution in distributions:
-            name = distribution.name
-            if not distribution.digests or not self.is_usable(name):
-                continue
-            location = self._scan.locations(name)[0]
-            try:
-                record = read_text(location, "RECORD", MAX_RECORD_BYTES) or ""
-                self._outside[name] = listed_outside(record, location)
-            except BrokenDistributionError as error:
-                self.states[name] = self.states[name].replace(broken=error)
-                continue
-            is_readable = record.count("\n") <= MAX_RECORD_ROWS
-            hashes = proved_hashes(record, distribution.digests.values()) if is_readable else None
-            if hashes is None:
-                self.list_files([name])
-            else:
-                self._add_list(distribution, location.root, hashes)
-            if self._is_image:
-                self.list_files([name])
-        self._prove_by_hashing({each.name: each for each in distributions})
-
-    def _prove_by_hashing(self, locked: Mapping[str, LockedDistribution]) -> None:
-        """Hash the files of those that no RECORD proves; their hashes may have the digest."""
-        names = [name for name in self.files if name not in self.lists]
-        for name, digest in zip(names, digest_files([self.files[name] for name in names])):
-            location = self._scan.locations(name)[0]
-            try:
-                tag = read_wheel_tag(location)
-            except BrokenDistributionError as error:
-                self.states[name] = self.states[name].replace(broken=error)
-                continue
-            self.states[name] = self.states[name].replace(tag=tag, files=digest)
-            if locked[name].digests.get(tag) == digest.digest and not digest.missing:
-                self._add_list(locked[name], location.root, digest.hashes)
-
-    def _add_list(
-        self, distribution: LockedDistribution, root: str, hashes: Mapping[str, str]
-    ) -> None:
-        name = distribution.name
-        self.states[name] = self.states[name].replace(is_proved=True)
-        self.lists[name] = ProvedList(
-            name=name, root=root, hashes=hashes, requires=distribution.requires
-        )
-
-    def hash(self, names: Iterable[str]) -> None:
-        """Hash the files of proved distributions, and compare them with the lists.
-
-        A file that several list is what one of them says.
-        """
-        names = [name for name in sorted(names) if name in self.lists]
-        self.list_files(names)
-        names = [name for name in names if name in self.files and not self.states[name].files]
-        found = hash_files(
-            {
-                self.files[name].locate(path): self.files[name].sizes.get(path)
-                for name in names
-                for path in self.lists[name].hashes
-            }
-        )
-        roots = ImportTable(self.lists.values()).roots
-        for name in names:
-            proved = self.lists[name]
-            files = self.files[name]
-            hashes = {path: found.get(files.locate(path)) for path in proved.hashes}
-            self.states[name] = self.states[name].replace(
-                files=compared(proved.hashes, hashes, roots[proved.root].accepts)
-            )
-
-    def owners_among(
-        self, distributions: Iterable[LockedDistribution], files: Sequence[StartupFile]
-    ) -> list[LockedDistribution]:
-        """Return those whose RECORDs mention files that Python runs at every start."""
-        return [
-            each
-            for each in distributions
-            if files and any(may_own(at, files) for at in self._scan.locations(each.name))
-        ]
-
-    def compare_startup(
-        self, files: Sequence[StartupFile], *, is_running: bool
-    ) -> tuple[StartupFile, ...]:
-        """Compare the files that Python runs at every start with the proved lists.
-
-        So are the modules that this process has loaded of the same distribution. Where one
-        differs, all files of the distribution are hashed.
-
-        Args:
-            files: what Python runs.
-            is_running: whether this very process has run them.
-
-        Returns:
-            Those that are in no list.
-        """
-        unlocked = []
-        for file in files:
-            owners = {
-                each.name: paths
-                for each in self.lists.values()
-                if each.root == file.root and (paths := file.paths_in(each.hashes))
-            }
-            if not owners:
-                unlocked.append(file)
-            for name, paths in owners.items():
-                listed = self.lists[name].hashes
-                loaded = loaded_files(file.root).intersection(listed) if is_running else ()
-                places = {location_of(file.root, path): path for path in (*paths, *loaded)}
-                found = hash_files(dict.fromkeys(places))
-                if any(found.get(place) != listed[path] for place, path in places.items()):
-                    self.hash([name])
-        return tuple(unlocked)
-
-    def place(self, named: Collection[str]) -> None:
-        """Note where distributions put files: beside the site root, and for some in it.
-
-        Args:
-            named: those of which the names in the site root are looked at.
-        """
-        for name in sorted(self.listed_names()):
-            files = self.files.get(name)
-            rows = self._outside.get(name, {}) if files is None else files.outside
-            if not rows and name not in named:
-                continue
-            paths: Iterable[str] = ()
-            if name in named:
-                paths = self.lists[name].hashes if files is None else files.recorded
-            outside: Iterable[str] = ()
-            if rows:
-                from coral_lock.installed.outside import stated_outside
-
-                outside = stated_outside(self._scan.locations(name)[0], rows, name)
-            self.states[name] = self.states[name].replace(placed=placed(paths, outside))
-
-    def hash_outside(self, distributions: Iterable[LockedDistribution]) -> None:
-        """Hash the scripts, headers and data of those whose other files were hashed."""
-        for distribution in distributions:
-            name = distribution.name
-            state, files = self.states[name], self.files.get(name)
-            if files is None or state.files is None:
-                continue
-            if not files.outside and distribution.data_digests is None:
-                continue
-            # Few distributions have such files, so that most starts don't pay for the import.
-            from coral_lock.installed.outside import read_outside
-
-            location = self._scan.locations(name)[0]
-            try:
-                self.states[name] = state.replace(
-                    tag=state.tag or read_wheel_tag(location),
-                    outside=read_outside(location, files.outside, read_commands(location), name),
-                )
-            except BrokenDistributionError as error:
-                self.states[name] = state.replace(broken=error)
-
-    def find_strays(self) -> None:
-        """Find what lies in the directories of distributions whose files were hashed.
-
-        What other proved lists claim is no stray. The RECORDs of the others are read only
-        where there is one, so that this stays independent of how much is installed.
-        """
-        found = {
-            name: find_strays(self.files[name])
-            for name, state in sorted(self.states.items())
-            if state.files is not None and name in self.files and state.broken is None
-        }
-        proved: dict[str, set[str]] = {}
-        for each in self.lists.values():
-            proved.setdefault(each.root, set()).update(each.hashes)
-        stated: set[str] | None = None
-        for name, paths in found.items():
-            files = self.files[name]
-            strays = [path for path in paths if path not in proved.get(files.root, ())]
-            if strays and stated is None:
-                stated = {
-                    path
-                    for other in self._scan.names()
-                    if other not in self.lists
-                    for path in claimed_paths(self._scan.locations(other))
-                }
-            if strays:
-                unclaimed_strays = unclaimed(strays, files, (), stated or ())
-                self.states[name] = self.states[name].replace(
-                    strays=unclaimed_strays,
-                    claimed=tuple(path for path in strays if path not in unclaimed_strays),
-                )
+def _look_at(name: str, scan: Scan, provides_plugins: bool) -> InstalledState:
+    state = InstalledState(name, scan.locations(name))
+    state.read_metadata(provides_plugins)
+    return state
 
 
-def _look_at(locations: Sequence[Location], provides_plugins: bool) -> InstalledState:
-    places = tuple(location.path for location in locations)
-    if len(locations) != 1:
-        return InstalledState(locations=places)
-    (location,) = locations
-    try:
-        metadata = read_metadata(location)
-        return InstalledState(
-            locations=places,
-            version=metadata.version,
-            requires=metadata.requires,
-            editable=is_editable(location),
-            entry_points=read_entry_points(location) if provides_plugins else (),
-        )
-    except BrokenDistributionError as error:
-        return InstalledState(locations=places, broken=error)
-
-
-def _with_lacking(state: InstalledState, scan: Scan, lock: Lock) -> InstalledState:
-    """Add the requirements of which nothing is installed and the lock was told nothing.
+def _lacking(state: InstalledState, scan: Scan, lock: Lock) -> tuple[str, ...]:
+    """Return the requirements of which nothing is installed and the lock states no version.
 
     One with a marker (PEP 508) is left out: to evaluate it takes more than a start may import.
     """
-    told = {package.distribution for package in lock.host.packages()}
-    lacking = []
-    for text in state.requires:
-        name = requirement_name(text)
-        if name and ";" not in text and name not in scan and name not in told:
-            lacking.append(text)
-    return state.replace(lacking=tuple(lacking))
+    known = {package.distribution for package in lock.host.packages()}
+    return tuple(
+        text
+        for text in state.requires
+        if ";" not in text
+        and (name := requirement_name(text))
+        and name not in scan
+        and name not in known
+    )
+
+
+def _prove(
+    distributions: Iterable[LockedDistribution],
+    states: Mapping[str, InstalledState],
+    is_image: bool,
+) -> None:
+    """Prove the lists of files by the RECORDs, else by hashing what those list."""
+    unproved = []
+    for locked in distributions:
+        state = states[locked.name]
+        if locked.digests:
+            state.prove(locked)
+            if (is_image or not state.proved) and state.check_files(is_image) and not state.proved:
+                unproved.append((state, locked))
+    listed = [state.files for state, _ in unproved if state.files]
+    for (state, locked), digest in zip(unproved, digest_files(listed)):
+        state.prove_by_hashing(locked, digest)
+
+
+def _hash(states: Mapping[str, InstalledState], names: Collection[str], is_image: bool) -> None:
+    """Hash the files of proved distributions, and compare them with the lists.
+
+    A file that several list is what one of them says.
+    """
+    chosen: list[tuple[InstalledState, InstalledFiles, ProvedList]] = []
+    sizes: dict[str, int | None] = {}
+    for name in sorted(names):
+        state = states[name]
+        if state.proved and not state.digest and state.check_files(is_image) and state.files:
+            chosen.append((state, state.files, state.proved))
+            for path in state.proved.hashes:
+                sizes[state.files.locate(path)] = size_in(state.files.recorded.get(path, ""))
+    found = hash_files(sizes)
+    roots = ImportTable(each.proved for each in states.values() if each.proved).roots
+
+    def compare(files: InstalledFiles, proved: ProvedList) -> FilesDigest:
+        hashes, accepts = proved.hashes, roots[proved.root].accepts
+        return compare_files(
+            files,
+            hashes,
+            found,
+            lambda path, digest: hashes[path] if accepts(path, digest) else None,
+        )
+
+    for state, files, proved in chosen:
+        state.digest = compare(files, proved)
+
+
+def _compare_startup(
+    files: Sequence[StartupFile], states: Mapping[str, InstalledState], environment: Environment
+) -> tuple[StartupFile, ...]:
+    """Compare the files that Python runs at every start with the proved lists.
+
+    So are the modules that this process has loaded of the same distribution. Where one
+    differs, all files of the distribution are hashed.
+
+    Returns:
+        Those that are in no list.
+    """
+    unlocked = []
+    for file in files:
+        is_owned = False
+        for name, state in states.items():
+            proved = state.proved
+            paths = file.paths_in(proved.hashes) if proved and proved.root == file.root else []
+            if proved is None or not paths:
+                continue
+            is_owned = True
+            if environment.is_own:
+                paths.extend(loaded_files(file.root).intersection(proved.hashes))
+            places = {location_of(file.root, path): path for path in paths}
+            found = hash_files(dict.fromkeys(places))
+            if any(found.get(place) != proved.hashes[path] for place, path in places.items()):
+                _hash(states, [name], environment.is_image)
+        if not is_owned:
+            unlocked.append(file)
+    return tuple(unlocked)
+
+
+def _find_strays(states: Mapping[str, InstalledState], scan: Scan) -> None:
+    """Find unlisted files in the directories of distributions whose files were hashed.
+
+    What other proved lists claim is no stray. The RECORDs of the others are read only
+    where there is one, so that this stays independent of how much is installed.
+    """
+    proved: dict[str, set[str]] = {}
+    for state in states.values():
+        if state.proved:
+            proved.setdefault(state.proved.root, set()).update(state.proved.hashes)
+    claims: set[str] | None = None
+    for state in states.values():
+        if not state.files or not state.digest or state.broken:
+            continue
+        known = proved.get(state.files.root, ())
+        strays = [path for path in find_strays(state.files) if path not in known]
+        if strays and claims is None:
+            claims = set()
+            for name in scan.names():
+                if name not in states or not states[name].proved:
+                    claims |= claimed_paths(scan.locations(name))
+        if strays:
+            state.strays = unclaimed(strays, state.files, claims or ())
+            state.claimed = tuple(sorted({*strays} - {*state.strays}))
 
 
 def _unlisted_names(lock: Lock, scan: Scan) -> frozenset[str]:
@@ -499,28 +512,25 @@ def _host_modules(
         is_absent = package is not None and package.distribution in locked and not locations
         if chain and not is_absent:
             place = chain[0].origin or "".join((chain[0].search or ("",))[:1])
-            modules[role] = HostModule(
-                module=module,
-                place=place,
-                is_own=place == ""
-                or (len(locations) == 1 and _is_of(locations[0], module, os.path.abspath(place))),
-            )
+            is_own = len(locations) == 1 and _is_of(locations[0], module, os.path.abspath(place))
+            modules[role] = HostModule(module=module, place=place, is_own=place == "" or is_own)
     return modules
 
 
 def _is_of(location: Location, module: str, place: str) -> bool:
-    """Whether a file lies in a distribution's package, or in the project it is edited in."""
+    """Whether a file is in a distribution's package, or in the project it is edited in."""
     if place.startswith(os.path.join(location.root, module) + os.sep):
         return True
     project = project_directory(location)
     return project is not None and os.path.realpath(place).startswith(project + os.sep)
 
 
-def _unlocked(lock: Lock, scan: Scan) -> tuple[UnlockedDistribution, ...]:
+def _unlocked(lock: Lock, scan: Scan) -> tuple[tuple[str, str], ...]:
+    """Return name and place of each distribution outside the lock that declares plugins."""
     known = {plugin.distribution for plugin in lock.plugins}
     known.update(plugin.distribution for plugin in lock.excluded)
     return tuple(
-        UnlockedDistribution(name=name, location=location.path)
+        (name, location.path)
         for name in scan.names_that_may_declare_plugins()
         if name not in known
         for location in scan.locations(name)

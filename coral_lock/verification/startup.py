@@ -1,11 +1,11 @@
-"""What runs before everything else, and what lies beside the commands that would."""
+"""Files that run before everything else: at the start of Python, and beside the commands."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-from coral_lock.installed.dist_info import MAX_RECORD_BYTES
+from coral_lock.installed.files import MAX_RECORD_BYTES
 from coral_lock.record import Record
 from coral_lock.reserved import shadows
 from coral_lock.safe_files import read_regular_file
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.site_scan import Scan
-    from coral_lock.verification.subject import Subject
+    from coral_lock.verification.machine import Environment
 
 _OWN = ("coral_lock.pth", "coral_lock.start")
 """What the wheel of coral-lock itself ships, which puts children under the lock."""
@@ -44,7 +44,7 @@ class StartupFile(Record):
         return [] if "." in self.name else [path for path in paths if path.startswith(below)]
 
 
-def startup_files(scan: Scan, subject: Subject | None) -> tuple[StartupFile, ...]:
+def startup_files(scan: Scan, environment: Environment) -> tuple[StartupFile, ...]:
     """Return the files that Python runs at every start, but for those of coral-lock.
 
     `site` looks for them in site directories, and for the two modules on all of the path. The
@@ -52,16 +52,19 @@ def startup_files(scan: Scan, subject: Subject | None) -> tuple[StartupFile, ...
 
     Args:
         scan: what is on the path.
-        subject: whose path it is, this process's own by default.
+        environment: whose path it is.
     """
     library = os.path.dirname(os.path.abspath(os.__file__))
-    is_image = subject is not None and subject.is_image
     return tuple(
         StartupFile(root=root, name=name)
         for root, name in scan.startup_files
         if name not in _OWN
         and root != library
-        and (is_image or os.path.basename(root) in _SITE_DIRECTORIES or name.startswith(_MODULES))
+        and (
+            environment.is_image
+            or os.path.basename(root) in _SITE_DIRECTORIES
+            or name.startswith(_MODULES)
+        )
     )
 
 
@@ -80,7 +83,7 @@ def may_own(location: Location, files: Sequence[StartupFile]) -> bool:
 def loaded_files(root: str) -> set[str]:
     """Return the files beneath a site root that modules of this process were loaded from.
 
-    They are told by their paths relative to the root, with `/`.
+    Their paths are relative to the root, with `/`.
     """
     prefix = os.path.join(root, "")
     files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
@@ -91,10 +94,9 @@ def loaded_files(root: str) -> set[str]:
     }
 
 
-def shadowing_scripts(subject: Subject | None) -> dict[str, str]:
+def shadowing_scripts(environment: Environment) -> dict[str, str]:
     """Return, by name, the places of what is beside the commands and shadows modules for them."""
-    executable = sys.executable if subject is None else subject.executable
-    directory = os.path.dirname(executable or "")
+    directory = os.path.dirname(environment.executable or "")
     try:
         names = os.listdir(directory) if directory else []
     except OSError:

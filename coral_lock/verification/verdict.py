@@ -1,17 +1,22 @@
-"""Verification as a whole: a lock, narrowed to one machine, compared with what is there."""
+"""Verification as a whole: a lock, narrowed to one machine, compared with what is installed."""
 
 from __future__ import annotations
 
+from coral_lock.canonical_json import join_path
+from coral_lock.finding import ERROR, Finding
 from coral_lock.record import Record
-from coral_lock.verification.coverage import covered_part
 from coral_lock.verification.findings import findings_of
 from coral_lock.verification.machine import observe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coral_lock.finding import Finding
+    from collections.abc import Sequence
+
     from coral_lock.lockfile.model import Lock
-    from coral_lock.verification.subject import Subject
+    from coral_lock.targets.machine import Machine
+    from coral_lock.verification.machine import Environment, MachineState
+
+_MAX_NAMED = 20
 
 
 class Verdict(Record):
@@ -22,32 +27,110 @@ class Verdict(Record):
             the machine; None where no part is.
         target: the name of the target that the machine is, None where the lock has none.
         findings: every deviation, in a fixed order.
+        machine: what was seen of the machine; None where no part of the lock is for it.
     """
 
     part: Lock | None
     target: str | None
     findings: tuple[Finding, ...]
+    machine: MachineState | None
 
 
 def verdict_on(
-    lock: Lock, integrity: str, subject: Subject | None = None, target: str | None = None
+    lock: Lock,
+    integrity: str,
+    environment: Environment | None = None,
+    target: str | None = None,
+    *,
+    is_start: bool = False,
 ) -> Verdict:
     """Compare a machine with a lock.
 
     Args:
         lock: the whole lock.
         integrity: `metadata`, `imports` or `full`: whose files are hashed.
-        subject: what to look at, this process's own environment by default.
+        environment: what to look at, this process's own by default.
         target: the name of the lock's target that the machine has to be; by default the
             one that it is.
+        is_start: whether imports will come out of the proved lists, so that other files
+            don't matter.
 
     Raises:
         InputError: the lock has no target of that name.
         UsageError: there is no such integrity level.
     """
-    coverage = covered_part(lock, subject.machine if subject else None, target)
+    coverage = covered_part(lock, environment.machine if environment else None, target)
     if coverage.part is None:
-        assert coverage.finding is not None
-        return Verdict(part=None, target=coverage.target, findings=(coverage.finding,))
-    findings = findings_of(coverage.part, observe(coverage.part, integrity, subject))
-    return Verdict(part=coverage.part, target=coverage.target, findings=findings)
+        findings = (coverage.finding,) if coverage.finding else ()
+        return Verdict(part=None, target=coverage.target, findings=findings, machine=None)
+    machine = observe(coverage.part, integrity, environment, is_start=is_start)
+    return Verdict(
+        part=coverage.part,
+        target=coverage.target,
+        findings=findings_of(coverage.part, machine),
+        machine=machine,
+    )
+
+
+class Coverage(Record):
+    """What a lock says of a machine.
+
+    Args:
+        part: a lock without targets that is for the machine; None where none is.
+        target: the name of the target that the machine is, None where the lock has none.
+        finding: that no target matches the machine; None where one does.
+    """
+
+    part: Lock | None
+    target: str | None = None
+    finding: Finding | None = None
+
+
+def covered_part(lock: Lock, machine: Machine | None = None, target: str | None = None) -> Coverage:
+    """Narrow a lock to what it says of one machine.
+
+    A lock without targets is for any machine: whether that has the right Python is up to
+    the comparison with it.
+
+    Args:
+        lock: the whole lock.
+        machine: the machine, by default the one that runs this.
+        target: the name of the target that the machine has to be; by default the most
+            demanding one that it is.
+
+    Raises:
+        InputError: the lock has no target of that name.
+    """
+    if target is None and not lock.targets:
+        return Coverage(part=lock)
+    # A start with a lock without targets doesn't pay for these imports.
+    from coral_lock.lockfile.parts import named_target, part_of
+    from coral_lock.targets.machine import matching_target, this_machine
+
+    targets = lock.targets if target is None else (named_target(lock, target),)
+    machine = machine or this_machine()
+    found = matching_target(targets, machine)
+    if found is not None:
+        return Coverage(part=part_of(lock, found.name), target=found.name)
+    finding = Finding(
+        code="target-uncovered",
+        severity=ERROR,
+        subject="targets",
+        summary="no target of the lock matches this environment"
+        if target is None
+        else f"this environment doesn't match the target `{target}`",
+        expected=_listed([str(each) for each in targets]),
+        found=str(machine),
+        where="targets" if target is None else join_path("targets", target),
+        hint="lock for this machine too: add it to `targets` in the descriptor, run "
+        "`coral-runtime lock` and have the change reviewed"
+        if target is None
+        else "pass the name of the target that it matches, or none",
+    )
+    return Coverage(part=None, target=target, finding=finding)
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = len(names) - _MAX_NAMED
+    more = [f"and {rest} more"] if rest > 0 else []
+    return ", ".join([*names[:_MAX_NAMED], *more])

@@ -387,7 +387,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
         ("--format=pylock", "--target=gat"),
         "error: the lock has no target `gat`\n"
         "  expected: none: it has no targets\n"
-        "  hint: name none\n",
+        "  hint: pass no target\n",
     ),
     "no lock": (
         ("--format=pylock", "--lock=absent.lock"),

@@ -24,7 +24,7 @@ from coral_lock.probe.interpreter import ask_interpreter
 from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import environment_of, this_environment
 from coral_lock.targets.model import Target
-from coral_lock.verification.subject import image_subject
+from coral_lock.verification.environment import image_environment
 from coral_lock.verification.verdict import verdict_on
 from tests.support.environments import Environment
 from tests.support.foreign import PLUGIN_SOURCE, codes, lock_from_outside
@@ -81,7 +81,7 @@ def test_an_image_for_one_of_the_targets(environment: Environment, image: Path) 
 
     def verdict(target: Target | str | None, of: Lock = targeted) -> tuple[str | None, list[str]]:
         name = target if isinstance(target, str) else None
-        subject = image_subject([str(directory)], of, target)
+        subject = image_environment([str(directory)], of, target)
         found = verdict_on(of, "full", subject, name)
         return found.target, codes(found.findings)
 

@@ -377,8 +377,8 @@ def test_a_stray_file_is_not_locked(machine: Device) -> None:
     (machine.site_packages / "my_package" / "stray.py").write_text("")
     outcome = machine.coral("lock").require(1)
     assert (
-        "error[unlocked-file]: `my_package/stray.py` lies in a directory of `my-package`, "
-        "whose RECORD doesn't list it" in outcome.stderr
+        "error[unlocked-file]: unexpected file in a directory of `my-package`: "
+        "`my_package/stray.py`\n" in outcome.stderr
     )
 
 

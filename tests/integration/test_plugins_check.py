@@ -177,7 +177,7 @@ def test_a_stray_file_beside_an_installed_distribution(machine: Device) -> None:
     (finding, *_) = outcome.require(1).json()["findings"]
     assert finding["code"] == "false-record"
     assert finding["summary"] == (
-        "`my_package/stray.py` lies in a directory of `my-package`, whose RECORD doesn't list it"
+        "unexpected file in a directory of `my-package`: `my_package/stray.py`"
     )
 
 

@@ -281,7 +281,7 @@ def test_a_machine_of_no_target_starts_nothing(engineer: Device, pipelines: Pipe
     machine.locked("--target", f"python={ELSEWHERE.python},platform={platform}", "--wheels", wheels)
     refused = machine.coral("init", "--locked").require(1)
     assert (
-        "error[target-uncovered]: the lock covers no machine like this one\n"
+        "error[target-uncovered]: no target of the lock matches this environment\n"
         f"  expected: py{ELSEWHERE.python}-{platform} (Python {ELSEWHERE.python}, {platform})\n"
         "  found: Python "
     ) in refused.stderr

@@ -116,7 +116,7 @@ def test_a_machine_that_no_target_covers_runs_nothing(locked: Device) -> None:
             "code": "target-uncovered",
             "severity": "error",
             "subject": "targets",
-            "summary": "the lock covers no machine like this one",
+            "summary": "no target of the lock matches this environment",
             "expected": f"jetson (Python 3.10, manylinux_2_31_aarch64), other (Python 3.9, {HERE})",
             "found": str(this_machine()),
             "where": "targets",
@@ -134,7 +134,9 @@ def test_a_machine_that_no_target_covers_runs_nothing(locked: Device) -> None:
         "Lock coral.lock: 2 plugins, 3 distributions, 2 targets, integrity imports",
         "The lock isn't for this machine: nothing was activated",
     ]
-    assert "error[target-uncovered]: the lock covers no machine like this one" in outcome.stderr
+    assert (
+        "error[target-uncovered]: no target of the lock matches this environment" in outcome.stderr
+    )
     assert "start refused: this machine doesn't match the lock" in outcome.stderr
 
 

@@ -119,7 +119,7 @@ DEVIATIONS: list[tuple[Callable[[Device], None], int, str, str]] = [
         "digest-mismatch",
         "`my-package` isn't what was locked, and its RECORD hides which file changed",
     ),
-    (_remove_source, 3, "file-missing", f"`{SOURCE}` of `my-package` is missing or unreadable"),
+    (_remove_source, 3, "file-missing", f"`{SOURCE}` of `my-package` is missing"),
     (
         _remove_from_record,
         3,

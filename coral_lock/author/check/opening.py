@@ -36,10 +36,10 @@ from coral_lock.installed.dist_info import (
     Location,
     parse_entry_points,
     read_commands,
-    read_record,
     read_text,
     unknown_groups,
 )
+from coral_lock.installed.files import list_files
 from coral_lock.installed.outside import SCRIPTS, wheel_path
 from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name
@@ -323,14 +323,14 @@ def _installed_files(
     if distribution.editable:
         return None, ()
     try:
-        rows, _ = read_record(location)
+        listed = sorted(list_files(location).listed)
     except BrokenDistributionError as error:
         return None, (error,)
     ((_, outcome),) = inventory.digests((distribution.name,), Reporter())
     problems = (outcome,) if isinstance(outcome, BrokenDistributionError) else ()
     outside = inventory.outside(distribution.name)
     commands = (SCRIPTS + command for command in outside.commands)
-    return Layout(files=tuple(rows), outside=(*outside.stated, *commands)), problems
+    return Layout(files=tuple(listed), outside=(*outside.stated, *commands)), problems
 
 
 def search_path(subject: Subject) -> tuple[str, ...]:

@@ -7,11 +7,11 @@ import pytest
 from coral_lock.errors import InputError
 from coral_lock.finding import ERROR, Finding
 from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.parts import part_of
+from coral_lock.lockfile.parts import named_target, part_of
 from coral_lock.targets.machine import Machine
 from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import parse_platform
-from coral_lock.verification.coverage import Coverage, covered_part, named_target
+from coral_lock.verification.verdict import Coverage, covered_part
 from tests.support.locks import sample_lock
 
 JETSON = Target(name="jetson", python="3.10", platform="manylinux_2_31_aarch64")
@@ -51,7 +51,7 @@ def test_a_machine_that_no_target_covers() -> None:
             code="target-uncovered",
             severity=ERROR,
             subject="targets",
-            summary="the lock covers no machine like this one",
+            summary="no target of the lock matches this environment",
             expected="jetson (Python 3.10, manylinux_2_31_aarch64), "
             "pi (Python 3.11, manylinux_2_36_aarch64)",
             found="Python 3.11.7, Linux on x86_64, glibc 2.36",
@@ -69,11 +69,11 @@ def test_a_machine_that_isn_t_the_target_it_has_to_be() -> None:
             code="target-uncovered",
             severity=ERROR,
             subject="targets",
-            summary="this machine isn't one like the target `jetson`",
+            summary="this environment doesn't match the target `jetson`",
             expected="jetson (Python 3.10, manylinux_2_31_aarch64)",
             found="Python 3.11.7, Linux on aarch64, glibc 2.36",
             where="targets.jetson",
-            hint="name the target that it is, or none",
+            hint="pass the name of the target that it matches, or none",
         ),
     )
 
@@ -91,8 +91,8 @@ def test_many_targets_are_named_up_to_a_bound() -> None:
 @pytest.mark.parametrize(
     ("lock", "expected", "hint"),
     [
-        (targeted_lock(), "jetson, pi", "name one of those, or none"),
-        (sample_lock(), "none: it has no targets", "name none"),
+        (targeted_lock(), "jetson, pi", "pass one of those, or none"),
+        (sample_lock(), "none: it has no targets", "pass no target"),
     ],
 )
 def test_a_target_that_the_lock_doesn_t_have(lock: Lock, expected: str, hint: str) -> None:

@@ -1,60 +1,37 @@
-"""What a lock is compared with, where that isn't the environment of this process."""
+"""Environments besides this process's own, with which a lock can be compared."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
+from importlib.machinery import EXTENSION_SUFFIXES
 
 from coral_lock.errors import InputError
 from coral_lock.installed.import_lookup import DirectoryFinder
 from coral_lock.installed.site_directories import checked_directories, python_of
-from coral_lock.record import Record
+from coral_lock.lockfile.model import Lock
+from coral_lock.lockfile.parts import named_target
 from coral_lock.targets.machine import machine_of, this_machine
-from coral_lock.verification.coverage import named_target
+from coral_lock.targets.model import Target
+from coral_lock.verification.machine import Environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from coral_lock.installed.import_lookup import Find
-    from coral_lock.lockfile.model import Lock
+    # It imports packaging, which a locked start must not.
     from coral_lock.probe.interpreter import Interpreter
-    from coral_lock.targets.machine import Machine
-    from coral_lock.targets.model import Target
 
 
-class Subject(Record):
-    """An environment, looked at from outside.
-
-    Args:
-        path: the directories that may hold distributions.
-        python: its language version, `3.11`.
-        find: tells which file an import in it would load.
-        machine: the machine, None where nobody knows it.
-        executable: its interpreter's file, None where nothing of it is run.
-        is_image: whether the files are another machine's, where links may lead elsewhere.
-    """
-
-    path: tuple[str, ...]
-    python: str
-    find: Find
-    machine: Machine | None
-    executable: str | None = None
-    is_image: bool = False
-
-
-def path_subject(path: Sequence[str]) -> Subject:
-    """Return directories, looked at for an interpreter like this one that has them as its path.
+def path_environment(path: Sequence[str]) -> Environment:
+    """Return the environment of an interpreter like this one that has directories as its path.
 
     Those of this interpreter's standard library that the path lacks come first.
     """
-    from importlib.machinery import EXTENSION_SUFFIXES
-
     places = tuple(map(os.path.abspath, path))
     library = os.path.dirname(os.__file__)
     own = (library, os.path.join(library, "lib-dynload"))
     machine = this_machine()
-    return Subject(
+    return Environment(
         path=places,
         python=machine.language_version,
         find=DirectoryFinder(
@@ -66,14 +43,14 @@ def path_subject(path: Sequence[str]) -> Subject:
     )
 
 
-def interpreter_subject(interpreter: Interpreter) -> Subject:
+def interpreter_environment(interpreter: Interpreter) -> Environment:
     """Return another interpreter's environment."""
     finder = DirectoryFinder(
         (*interpreter.standard_library, *interpreter.path),
         interpreter.built_in_modules,
         interpreter.extension_suffixes,
     )
-    return Subject(
+    return Environment(
         path=interpreter.path,
         python=interpreter.machine.language_version,
         find=finder.find,
@@ -82,10 +59,10 @@ def interpreter_subject(interpreter: Interpreter) -> Subject:
     )
 
 
-def image_subject(
+def image_environment(
     directories: Sequence[str], lock: Lock, target: Target | str | None = None
-) -> Subject:
-    """Return the environment of a machine whose files lie in directories, e.g. of an image.
+) -> Environment:
+    """Return the environment of a machine whose files are in directories, e.g. of an image.
 
     Nothing of it is run. A locked file that is a link is refused.
 
@@ -120,7 +97,7 @@ def image_subject(
             where=path[0],
             hint="tell it with `--target python=3.11,platform=linux_aarch64`",
         )
-    return Subject(
+    return Environment(
         path=path,
         python=python,
         find=DirectoryFinder((*_standard_library(path, python), *path)).find,
@@ -130,7 +107,7 @@ def image_subject(
 
 
 def _standard_library(path: Sequence[str], python: str) -> tuple[str, ...]:
-    """Return the standard library that lies beside site directories, if it is there."""
+    """Return the standard library beside site directories, if there is one."""
     found: list[str] = []
     for directory in path:
         parent = os.path.dirname(directory)
