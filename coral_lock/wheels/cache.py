@@ -33,7 +33,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from coral_lock.wheels.structure import FileIdentity
+    from coral_lock.wheels.zip_file import FileIdentity
 
 
 _LEVELS = ("coral-lock", "wheels", "v4")
@@ -129,6 +129,25 @@ FILE_NAME = "files"
 MAX_FILES = 20_000
 _MAX_BYTES = 4 << 20
 _LINES = re.compile(r"(?:(?:[0-9]{1,20} ){5}[0-9a-f]{64}\n)*")
+
+
+SETTLED_NANOSECONDS = 2_000_000_000
+"""How old a change has to be; the coarsest clock, that of FAT, ticks every two seconds."""
+
+
+def is_lasting(identity: FileIdentity, now: int) -> bool:
+    """Whether an identity that was read at a time identifies the bytes in a later run.
+
+    Not on Windows, where the last of the times is that of the file's creation, and not on a
+    file system without inodes.
+
+    Args:
+        identity: the file's.
+        now: the time, in nanoseconds since the epoch, before the bytes were read.
+    """
+    _, inode, _, modified, changed = identity
+    newest = max(modified, changed)
+    return os.name != "nt" and inode != 0 and newest <= now - SETTLED_NANOSECONDS
 
 
 class KnownFiles:

@@ -7,6 +7,7 @@ import hashlib
 import io
 from binascii import b2a_base64
 
+from coral_lock.errors import BrokenDistributionError
 from coral_lock.installed.digest import is_digested, tree_digest
 from coral_lock.installed.dist_info import command_names
 from coral_lock.installed.outside import (
@@ -19,7 +20,7 @@ from coral_lock.installed.outside import (
 from coral_lock.printable import quoted
 from coral_lock.record import Record
 from coral_lock.wheels.metadata import read_wheel_tag
-from coral_lock.wheels.refusal import false_record, malformed_member
+from coral_lock.wheels.zip_file import HINT, MalformedMemberError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
     from installer.records import RecordEntry
 
-    from coral_lock.wheels.archive import Member, WheelArchive
+    from coral_lock.wheels.archive import WheelArchive
+    from coral_lock.wheels.zip_file import Member
 
 
 MAX_RECORD_BYTES = 12 << 20
@@ -37,6 +39,11 @@ _MAX_OTHERS = 1000
 ALGORITHMS = ("sha256", "sha384", "sha512")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
+
+
+def false_record(path: str, message: str) -> BrokenDistributionError:
+    """Return the refusal of a wheel whose RECORD doesn't match its files."""
+    return BrokenDistributionError(message, code="false-record", where=path, hint=HINT)
 
 
 def read_record(archive: WheelArchive) -> Mapping[str, RecordEntry]:
@@ -172,7 +179,8 @@ def read_contents(archive: WheelArchive) -> WheelContents:
 def _outside_path(archive: WheelArchive, member: Member) -> str | None:
     """Return the path of a file in the `.data` directory; bytecode has none, like elsewhere."""
     _, scheme, path = member.name.split("/", 2)
-    return None if "__pycache__" in path.split("/") else wheel_path(scheme, path, archive.name)
+    is_bytecode = "__pycache__" in path.split("/")
+    return None if is_bytecode else wheel_path(scheme, path, archive.wheel.name)
 
 
 def _refuse_second(
@@ -184,12 +192,14 @@ def _refuse_second(
 ) -> None:
     """Refuse a file in whose place another one is installed: nobody knows which is there."""
     if path in others:
-        raise malformed_member(archive.path, member.name, "is installed where another member is")
-    if is_generated(path, commands, archive.name):
-        raise malformed_member(
+        raise MalformedMemberError(
+            archive.path, member.name, "is installed to the same path as another member"
+        )
+    if is_generated(path, commands, archive.wheel.name):
+        raise MalformedMemberError(
             archive.path,
             member.name,
-            "is installed where the script of an entry point is",
+            "is installed to the same path as the script of an entry point",
         )
 
 

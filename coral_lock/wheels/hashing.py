@@ -10,10 +10,10 @@ from coral_lock.errors import BrokenDistributionError
 from coral_lock.installed.digest import MAX_THREADS, available_cores, hash_file
 from coral_lock.record import Record
 from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.cache import KnownWheel
+from coral_lock.wheels.cache import KnownWheel, is_lasting
 from coral_lock.wheels.contents import WheelContents, read_contents
 from coral_lock.wheels.metadata import known_distribution, read_distribution, read_facts
-from coral_lock.wheels.structure import identity_of, is_lasting
+from coral_lock.wheels.zip_file import identity_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from coral_lock.inventory import Distribution
-    from coral_lock.wheels.archive import Structure
     from coral_lock.wheels.cache import WheelCache
-    from coral_lock.wheels.structure import FileIdentity
     from coral_lock.wheels.wheel_name import HouseWheel
+    from coral_lock.wheels.zip_file import FileIdentity
 
     Outcome = TypeVar("Outcome")
 
@@ -57,8 +56,8 @@ class WheelHashes:
         self._files: dict[str, WheelFile] = {}
         self._contents: dict[str, WheelContents | BrokenDistributionError] = {}
         self._known_contents: dict[str, WheelContents] = {}
-        self._structures: dict[str, Structure] = {}
-        self._last: tuple[str, Structure | None] = ("", None)
+        self._archives: dict[str, WheelArchive] = {}
+        self._last: WheelArchive | None = None
         self._room = MAX_KEPT_FILES
 
     def distribution(self, wheel: HouseWheel) -> Distribution:
@@ -82,8 +81,8 @@ class WheelHashes:
         Raises:
             BrokenDistributionError: as `WheelArchive` and its `read`.
         """
-        structure = self._structure(path)
-        if structure is not None and site_path not in structure.by_site_path:
+        known = self._archive(path)
+        if known is not None and not known.has(site_path):
             return None
         with self._opened(path) as archive:
             return archive.read(site_path, limit)
@@ -145,13 +144,13 @@ class WheelHashes:
         self._identity(path)
         if self._cache is not None:
             self._cache.store(sha256, known)
-        if self._structures.pop(path, None) is not None:
+        if self._archives.pop(path, None) is not None:
             self._room += len(archive.members)
         return known.contents
 
-    def _structure(self, path: str) -> Structure | None:
-        last_path, last = self._last
-        return last if last_path == path else self._structures.get(path)
+    def _archive(self, path: str) -> WheelArchive | None:
+        last = self._last
+        return last if last is not None and last.path == path else self._archives.get(path)
 
     @contextmanager
     def _opened(self, path: str) -> Iterator[WheelArchive]:
@@ -159,11 +158,12 @@ class WheelHashes:
 
         That of the last one is kept in any case, as many files of one are read in a row.
         """
-        with WheelArchive(path, self._structure(path)) as archive:
-            self._refuse_other(path, archive.structure.identity)
-            self._last = (path, archive.structure)
-            if path not in self._structures and self._take_room(len(archive.members)):
-                self._structures[path] = archive.structure
+        with self._archive(path) or WheelArchive(path) as archive:
+            assert archive.identity is not None
+            self._refuse_other(path, archive.identity)
+            self._last = archive
+            if path not in self._archives and self._take_room(len(archive.members)):
+                self._archives[path] = archive
             yield archive
 
     def _known(self, path: str) -> KnownWheel | None:

@@ -15,7 +15,7 @@ from coral_lock.inventory import Distribution
 from coral_lock.names import normalized_name
 from coral_lock.record import Record
 from coral_lock.wheels.layout import is_dist_info_of, is_version
-from coral_lock.wheels.refusal import malformed, malformed_member
+from coral_lock.wheels.zip_file import MalformedMemberError, malformed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def read_distribution(archive: WheelArchive) -> Distribution:
     Raises:
         BrokenDistributionError: as `read_facts`.
     """
-    return _distribution(read_facts(archive), archive.name, archive.path)
+    return _distribution(read_facts(archive), archive.wheel.name, archive.path)
 
 
 def known_distribution(facts: WheelFacts, wheel: HouseWheel) -> Distribution | None:
@@ -95,15 +95,15 @@ def read_facts(archive: WheelArchive) -> WheelFacts:
         metadata = parse_metadata(text, archive.path)
     except BrokenDistributionError as error:
         what = error.message.removeprefix("METADATA ")
-        raise malformed_member(archive.path, place, what) from None
-    if normalized_name(metadata.name) != archive.name or not is_version(
-        metadata.version, archive.version
+        raise MalformedMemberError(archive.path, place, what) from None
+    if normalized_name(metadata.name) != archive.wheel.name or not is_version(
+        metadata.version, archive.wheel.version
     ):
-        raise malformed_member(
+        raise MalformedMemberError(
             archive.path,
             place,
             f"is that of `{metadata.name}` {metadata.version}, and the file name says "
-            f"`{archive.name}` {archive.version}",
+            f"`{archive.wheel.name}` {archive.wheel.version}",
         )
     entry_points = archive.read_text("entry_points.txt", MAX_ENTRY_POINTS_BYTES)
     return WheelFacts(
@@ -133,9 +133,9 @@ def read_wheel_tag(archive: WheelArchive) -> str:
         raise malformed(archive.path, f"the wheel has no `{place}`")
     version = next((value for field, value in header_fields(text) if field == "wheel-version"), "")
     if version.partition(".")[0] != _KNOWN_FORMAT:
-        raise malformed_member(archive.path, place, "states no version of the format that is known")
+        raise MalformedMemberError(archive.path, place, "states no known version of the format")
     try:
         return parse_wheel_tag(text, archive.path)
     except BrokenDistributionError as error:
         what = error.message.rpartition("WHEEL ")[2]
-        raise malformed_member(archive.path, place, what) from None
+        raise MalformedMemberError(archive.path, place, what) from None

@@ -11,8 +11,8 @@ from coral_lock.inventory import BrokenDistribution
 from coral_lock.safe_files import open_regular_file
 from coral_lock.wheels.hashing import WheelHashes
 from coral_lock.wheels.index_page import read_yanked
-from coral_lock.wheels.refusal import malformed
 from coral_lock.wheels.wheel_name import parse_wheel_name, sorted_tags
+from coral_lock.wheels.zip_file import malformed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -308,17 +308,18 @@ def test_where_all_are_missing_nothing_can_run(machine: Device, tmp_path: Path) 
     [
         (
             {**FILES, "DATA/scripts/acme-console": EVIL},
-            "the member `acme-1.0.data/scripts/acme-console` is installed where the script of an "
-            "entry point is\n",
+            "the member `acme-1.0.data/scripts/acme-console` is installed to the same path as the "
+            "script of an entry point\n",
         ),
         (
             {**FILES, "DATA/data/bin/acme-gui": EVIL},
-            "the member `acme-1.0.data/data/bin/acme-gui` is installed where the script of an "
-            "entry point is\n",
+            "the member `acme-1.0.data/data/bin/acme-gui` is installed to the same path as the "
+            "script of an entry point\n",
         ),
         (
             {**FILES, "DATA/data/bin/acme-tool": EVIL},
-            "the member `acme-1.0.data/data/bin/acme-tool` is installed where another member is\n",
+            "the member `acme-1.0.data/data/bin/acme-tool` is installed to the same path as "
+            "another member\n",
         ),
     ],
 )

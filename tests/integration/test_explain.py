@@ -241,8 +241,7 @@ def test_a_broken_wheel_may_be_what_is_looked_for(work: WorkingDirectory, house:
     assert outcome.stderr == (
         "error[wheel-malformed]: the member `/evil.py` has an absolute path\n"
         f"  where: {Path('house', hostile.name)}\n"
-        "  hint: build the wheel again with a sound build back end, or take it from a source you "
-        "trust\n"
+        "  hint: rebuild the wheel with a sound build backend, or get it from a source you trust\n"
         "there is no plugin `patches:blur` here, and coral.lock holds nothing of that name\n"
         "  hint: see `coral-runtime plugins list`\n"
     )

@@ -319,9 +319,12 @@ def add_module(wheel: Path) -> None:
 HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "a member that leads elsewhere": (
         lead_elsewhere,
-        "the member `lens/../../evil.py` has a path that leads elsewhere than it says",
+        "the member `lens/../../evil.py` has an unsafe path",
     ),
-    "a file that is cut off": (end_it_early, "the wheel isn't a ZIP file"),
+    "a file that is cut off": (
+        end_it_early,
+        "the wheel isn't a ZIP file, is truncated, or has a comment or data after its end record",
+    ),
     "a false RECORD": (rewrite_module, "the member `lens.py` isn't what RECORD states"),
     "a file that RECORD lacks": (add_module, "RECORD doesn't list the member `evil.py`"),
 }

@@ -196,8 +196,7 @@ def test_a_wheel_of_a_later_zip_version_is_refused_everywhere(
         "",
         f"error: {TOO_NEW}\n"
         "  where: house/acme-1.0-py3-none-any.whl\n"
-        "  hint: build the wheel again with a sound build back end, or take it from a source you "
-        "trust\n",
+        "  hint: rebuild the wheel with a sound build backend, or get it from a source you trust\n",
     )
 
 

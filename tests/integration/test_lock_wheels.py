@@ -491,11 +491,10 @@ def test_a_hostile_wheel_is_named_with_its_member(work: WorkingDirectory, house:
     for words in ((), ("--check",)):
         outcome = work.coral("lock", "--wheels", "house", *words).require(1)
         assert outcome.stderr == (
-            "error[wheel-malformed]: the member `../evil.py` has a path that leads elsewhere "
-            "than it says\n"
+            "error[wheel-malformed]: the member `../evil.py` has an unsafe path\n"
             f"  where: {Path('house', hostile.name)}\n"
-            "  hint: build the wheel again with a sound build back end, or take it from a source "
-            "you trust\n"
+            "  hint: rebuild the wheel with a sound build backend, or get it from a source you "
+            "trust\n"
             "no lock can be made" + ("" if words else "; `coral.lock` wasn't touched") + "\n"
         )
     assert work.lock_path.read_text() == before

@@ -17,9 +17,8 @@ from coral_lock.errors import BrokenDistributionError, InputError
 from coral_lock.installed.dist_info import header_fields
 from coral_lock.record import Record
 from coral_lock.wheels.layout import DATA, DIST_INFO, SITE_SCHEMES, lay_out, unsound_name
-from coral_lock.wheels.refusal import MalformedMemberError
-from coral_lock.wheels.structure import WheelSource, find_directory, read_entries
 from coral_lock.wheels.wheel_name import parse_wheel_name
+from coral_lock.wheels.zip_file import MalformedMemberError, WheelSource, read_members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +62,6 @@ def open_wheel(path: str, directory: str) -> OpenedWheel:
         raise InputError("there is no wheel", where=path, hint="name a wheel file that exists")
     try:
         with contextlib.closing(WheelSource(path)) as source:
-            find_directory(source)
             refused = _refused_member(source)
             with os.fdopen(os.dup(source.descriptor), "rb") as file:
                 opened = _opened(file, refused)
@@ -83,7 +81,7 @@ def _refused_member(source: WheelSource) -> MalformedMemberError | None:
         BrokenDistributionError: its list of files can't be believed at all.
     """
     try:
-        entries = read_entries(source)
+        entries = read_members(source)
     except MalformedMemberError as error:
         return error
     try:

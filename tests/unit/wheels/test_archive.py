@@ -13,11 +13,9 @@ import pytest
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.wheels import archive as archive_module
-from coral_lock.wheels import structure
-from coral_lock.wheels import structure as end_record
-from coral_lock.wheels import structure as source
+from coral_lock.wheels import zip_file
 from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.refusal import HINT
+from coral_lock.wheels.zip_file import HINT
 from tests.support.hostile_wheels import (
     DATA,
     INFO,
@@ -61,7 +59,8 @@ def test_a_sound_wheel_is_read(tmp_path: Path) -> None:
     expected = {**SOUND, f"{INFO}/RECORD": record_of(SOUND)}
     assert read_all(path) == {name: content.encode() for name, content in expected.items()}
     with WheelArchive(path) as archive:
-        assert (archive.path, archive.name, str(archive.version)) == (path, "acme", "1.0")
+        assert (archive.path, archive.wheel.path) == (path, path)
+        assert (archive.wheel.name, str(archive.wheel.version)) == ("acme", "1.0")
         assert archive.dist_info == INFO
         assert [(member.name, member.site_path) for member in archive.members] == [
             ("acme/__init__.py", "acme/__init__.py"),
@@ -208,7 +207,7 @@ def test_what_real_writers_do_is_read(tmp_path: Path, content: bytes) -> None:
     assert read_all(write_wheel(tmp_path, content))[PLUGINS] == CONTENT
 
 
-ELSEWHERE = "has a path that leads elsewhere than it says"
+ELSEWHERE = "has an unsafe path"
 UNPORTABLE = "has a name with a character that isn't portable"
 
 
@@ -233,34 +232,34 @@ UNPORTABLE = "has a name with a character that isn't portable"
         ("acme/\x1b[31m.py", f"the member `acme/\\x1b[31m.py` {UNPORTABLE}"),
         ("\n", f"the member `\\n` {UNPORTABLE}"),
         ("a" * 300 + "\\", f"the member `{'a' * 200}…` {UNPORTABLE}"),
-        ("acme/plugins.py", "the member `acme/plugins.py` is there twice"),
-        ("acme/Plugins.PY", "the member `acme/Plugins.PY` differs from `acme/plugins.py` in "
-         "nothing but case"),
-        ("acme/extra.py", f"the member `acme/extra.py` comes to lie where "
-         f"`{DATA}/purelib/acme/extra.py` does"),
-        (f"{DATA}/platlib/acme/extra.py", f"the member `{DATA}/platlib/acme/extra.py` comes to "
-         f"lie where `{DATA}/purelib/acme/extra.py` does"),
+        ("acme/plugins.py", "the member `acme/plugins.py` appears twice"),
+        ("acme/Plugins.PY", "the member `acme/Plugins.PY` differs from `acme/plugins.py` only "
+         "in case"),
+        ("acme/extra.py", f"the member `acme/extra.py` is installed to the same path "
+         f"as `{DATA}/purelib/acme/extra.py`"),
+        (f"{DATA}/platlib/acme/extra.py", f"the member `{DATA}/platlib/acme/extra.py` is "
+         f"installed to the same path as `{DATA}/purelib/acme/extra.py`"),
         ("acme/plugins.py/x", "the member `acme/plugins.py/x` needs a directory where "
-         "`acme/plugins.py` lies"),
-        ("acme", "the member `acme/__init__.py` needs a directory where `acme` lies"),
+         "`acme/plugins.py` is a file"),
+        ("acme", "the member `acme/__init__.py` needs a directory where `acme` is a file"),
         ("Acme/Extra.py/x", "the member `Acme/Extra.py/x` needs a directory where "
-         f"`{DATA}/purelib/acme/extra.py` lies"),
-        ("other-1.0.dist-info/METADATA", "the wheel holds not one dist-info directory but 2: "
+         f"`{DATA}/purelib/acme/extra.py` is a file"),
+        ("other-1.0.dist-info/METADATA", "a wheel has one dist-info directory, this one has 2: "
          f"`{INFO}`, `other-1.0.dist-info`"),
-        ("Acme-1.0.data/purelib/x", "the member `Acme-1.0.data/purelib/x` lies in another "
-         f"`.data` directory than `{DATA}`"),
-        (f"{DATA}/x", f"the member `{DATA}/x` lies in a `.data` directory where nobody knows "
-         "where it belongs"),
-        (f"{DATA}/stdlib/x", f"the member `{DATA}/stdlib/x` lies in a `.data` directory where "
-         "nobody knows where it belongs"),
+        ("Acme-1.0.data/purelib/x", "the member `Acme-1.0.data/purelib/x` is in a "
+         f"`.data` directory other than `{DATA}`"),
+        (f"{DATA}/x", f"the member `{DATA}/x` is in no known scheme of the `.data` "
+         "directory"),
+        (f"{DATA}/stdlib/x", f"the member `{DATA}/stdlib/x` is in no known scheme of the "
+         "`.data` directory"),
         (f"{DATA}/purelib/numpy-9.dist-info/METADATA", f"the member `{DATA}/purelib/"
-         "numpy-9.dist-info/METADATA` puts metadata where the wheel's own don't lie"),
+         "numpy-9.dist-info/METADATA` puts metadata outside of the dist-info directory"),
         (f"{DATA}/data/lib/python3.11/site-packages/x.pth", f"the member `{DATA}/data/lib/"
-         "python3.11/site-packages/x.pth` leads from the data into the modules"),
-        (f"{DATA}/data/x/Dist-Packages/x", f"the member `{DATA}/data/x/Dist-Packages/x` leads "
-         "from the data into the modules"),
+         "python3.11/site-packages/x.pth` is a data file that is installed among the modules"),
+        (f"{DATA}/data/x/Dist-Packages/x", f"the member `{DATA}/data/x/Dist-Packages/x` is a "
+         "data file that is installed among the modules"),
         (f"{DATA}/data/lib/python3.11/x.py", f"the member `{DATA}/data/lib/python3.11/x.py` "
-         "leads from the data into the modules"),
+         "is a data file that is installed among the modules"),
     ],
 )  # fmt: skip
 def test_a_member_in_a_bad_place(tmp_path: Path, name: str, message: str) -> None:
@@ -272,7 +271,7 @@ def test_names_that_show_alike_are_one(tmp_path: Path) -> None:
     first, second = "acme/\u00e9.py", "acme/e\u0301.py"
     members = (ZipMember(name=name.encode(), flags=0x800) for name in (first, second))
     path = write_wheel(tmp_path, zip_bytes(with_more(*members)))
-    assert refusal(path) == f"the member `{second}` differs from `{first}` in nothing but case"
+    assert refusal(path) == f"the member `{second}` differs from `{first}` only in case"
 
 
 def _changed(**changes: object) -> bytes:
@@ -283,9 +282,12 @@ def _more(**fields: object) -> bytes:
     return zip_bytes(with_more(ZipMember(**{"name": b"acme/x", **fields})))  # type: ignore[arg-type]
 
 
-ANOTHER_SIZE = "has another size or checksum in its place than in the list"
+ANOTHER_SIZE = "has another size or checksum in its local header"
+ANOTHER_METHOD = "has other flags or another compression method in its local header"
 NO_FEATURE = "uses a feature of ZIP files that wheels don't"
 NO_DESCRIPTOR = "isn't followed by a true data descriptor"
+NO_DIST_INFO = "a wheel has one dist-info directory, this one has 0: none"
+NO_END = "the wheel isn't a ZIP file, is truncated, or has a comment or data after its end record"
 TOO_NEW = "needs version 6.4 of the ZIP format; installers read up to 6.3"
 
 
@@ -304,38 +306,39 @@ TOO_NEW = "needs version 6.4 of the ZIP format; installers read up to 6.3"
         (_changed(local={"version": 64}), TOO_NEW),
         (_changed(listed={"version": 255}, local={"version": 255}),
          "needs version 25.5 of the ZIP format; installers read up to 6.3"),
-        (_changed(method=14), "is compressed in a way that wheels aren't"),
+        (_changed(method=14), "uses an unsupported compression method"),
         (_changed(method=0, packed=b"x"), "isn't compressed, and has two sizes"),
-        (_changed(local_name=b"acme/another.py"), "has another name in its place"),
-        (_changed(local_name=b"acme/plugins.py\0"), "has another name in its place"),
-        (_changed(local_name=b"acme"), "has another name in its place"),
-        (_changed(local={"method": 0}), "is stored in another way than the list says"),
-        (_changed(local={"flags": 0x800}), "is stored in another way than the list says"),
-        (_changed(listed={"flags": 8}), "is stored in another way than the list says"),
+        (_changed(local_name=b"acme/another.py"), "has another name in its local header"),
+        (_changed(local_name=b"acme/plugins.py\0"), "has another name in its local header"),
+        (_changed(local_name=b"acme"), "has another name in its local header"),
+        (_changed(local={"method": 0}), ANOTHER_METHOD),
+        (_changed(local={"flags": 0x800}), ANOTHER_METHOD),
+        (_changed(listed={"flags": 8}), ANOTHER_METHOD),
         (_changed(local={"checksum": 0}), ANOTHER_SIZE),
         (_changed(local={"size": 1}), ANOTHER_SIZE),
         (_changed(local={"packed_size": 0}), ANOTHER_SIZE),
         (_changed(local={"size": UNKNOWN, "packed_size": UNKNOWN}), ANOTHER_SIZE),
         (_changed(local_extra=LARGE_SIZES.replace(b"\0\0\0", b"\0\0\1", 1)), "states two sizes"),
         (_changed(extra=LARGE_SIZES), "has a broken extra field"),
-        (_changed(local_extra=LARGE_SIZES * 2), "states its size more than twice"),
+        (_changed(local_extra=LARGE_SIZES * 2), "has a broken extra field"),
         (_changed(extra=b"UT"), "has a broken extra field"),
         (_changed(local_extra=b"UT\2\0\0"), "has a broken extra field"),
         (_changed(extra=struct.pack("<HH", 0x7075, 9) + b"\1\0\0\0\0other"[:9]),
          "has a second name"),
-        (_changed(listed={"offset": 3}), "overlaps the one before"),
-        (_changed(before=b"x"), "has data in front of it"),
+        (_changed(listed={"offset": 3}), "overlaps the previous member"),
+        (_changed(before=b"x"), "is preceded by unlisted data"),
         (_changed(flags=8), NO_DESCRIPTOR),
         (_changed(flags=8, after=struct.pack("<LLL", 1, *SIZES[1:])), NO_DESCRIPTOR),
         (_changed(flags=8, after=struct.pack("<LLL", *SIZES) + b"x"), NO_DESCRIPTOR),
         (_changed(flags=8, after=struct.pack("<LLL", *SIZES) + bytes(99)), NO_DESCRIPTOR),
-        (_changed(listed={"size": 5}, local={"size": 5}), "unpacks to more than it states"),
-        (_changed(listed={"size": 5000}, local={"size": 5000}), "unpacks to less than it states"),
+        (_changed(listed={"size": 5}, local={"size": 5}), "unpacks to more bytes than stated"),
+        (_changed(listed={"size": 5000}, local={"size": 5000}),
+         "unpacks to fewer bytes than stated"),
         (_changed(listed={"checksum": 5}, local={"checksum": 5}),
-         "isn't what its checksum states"),
-        (_changed(packed=PACKED + b"x"), "goes on behind its compressed data"),
-        (_changed(packed=PACKED[:-2]), "ends within its compressed data"),
-        (_changed(packed=b""), "ends within its compressed data"),
+         "doesn't have the stated checksum"),
+        (_changed(packed=PACKED + b"x"), "has data after its compressed data"),
+        (_changed(packed=PACKED[:-2]), "has truncated compressed data"),
+        (_changed(packed=b""), "has truncated compressed data"),
         (_changed(packed=b"\xff\xff\xff"), "can't be decompressed"),
     ],
 )  # fmt: skip
@@ -347,15 +350,15 @@ def test_a_member_that_isnt_what_it_states(tmp_path: Path, content: bytes, what:
     ("content", "message"),
     [
         (_more(name=b"acme/x/", content=b"x", mode=DIRECTORY),
-         "the member `acme/x/` is a directory, and holds data"),
+         "the member `acme/x/` is a directory with data"),
         (_more(name=b"acme/x/", method=0), "the member `acme/x/` isn't a regular file"),
         (_more(name=b"acme/\xe9.py"),
-         "the member `acme/\\xe9.py` has a name of which nobody says how it is encoded"),
+         "the member `acme/\\xe9.py` has a name in an undeclared encoding"),
         (_more(name=b"acme/\xe9.py", flags=0x800),
          "the member `acme/\\xe9.py` has a name that isn't UTF-8"),
-        (_more(name=b""), "the wheel's list of files is broken"),
-        (_more(before=b"PK\3\4"), "the member `acme/x` has data in front of it"),
-        (_more(after=b"x"), "the wheel has data between its files and the list of them"),
+        (_more(name=b""), "the wheel's central directory is broken"),
+        (_more(before=b"PK\3\4"), "the member `acme/x` is preceded by unlisted data"),
+        (_more(after=b"x"), "the wheel has data between its members and their directory"),
     ],
 )  # fmt: skip
 def test_one_member_too_many(tmp_path: Path, content: bytes, message: str) -> None:
@@ -365,44 +368,44 @@ def test_one_member_too_many(tmp_path: Path, content: bytes, message: str) -> No
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "the wheel isn't a ZIP file"),
-        (b"PK\5\6", "the wheel isn't a ZIP file"),
-        (b"x" * 100_000, "the wheel isn't a ZIP file"),
-        (zip_bytes(()), "the wheel holds not one dist-info directory but 0: none"),
-        (zip_bytes(sound_members()[:1]), "the wheel holds not one dist-info directory but 0: none"),
+        (b"", NO_END),
+        (b"PK\5\6", NO_END),
+        (b"x" * 100_000, NO_END),
+        (zip_bytes(()), NO_DIST_INFO),
+        (zip_bytes(sound_members()[:1]), NO_DIST_INFO),
         (b"x" + zip_bytes(sound_members()),
-         "the wheel's list of files doesn't lie where its end record says"),
+         "the wheel's central directory isn't where its end record says"),
         (zip_bytes(sound_members(), behind=b"x"),
-         "the wheel has a comment or data behind its end record"),
+         NO_END),
         (zip_bytes(sound_members(), comment=b"x"),
-         "the wheel has a comment or data behind its end record"),
+         NO_END),
         (zip_bytes(sound_members(), end={"comment": 1}),
-         "the wheel ends before its comment does"),
+         NO_END),
         (zip_bytes(sound_members(), before_directory=b"x"),
-         "the wheel has data between its files and the list of them"),
+         "the wheel has data between its members and their directory"),
         (zip_bytes(sound_members(), in_directory=b"x"),
-         "the wheel's list of files is longer than it should be"),
+         "the wheel has more members than its end record states"),
         (zip_bytes(sound_members(), end={"count": 9}),
-         "the wheel's list of files is shorter than it should be"),
+         "the wheel's central directory is truncated"),
         (zip_bytes(sound_members(), end={"count": 3}),
-         "the wheel's list of files is longer than it should be"),
+         "the wheel has more members than its end record states"),
         (zip_bytes(sound_members(), in_directory=bytes(46), end={"count": 8}),
-         "the wheel's list of files is broken"),
+         "the wheel's central directory is broken"),
         (zip_bytes(sound_members(), end={"here": 3}),
-         "the wheel is a part of a ZIP file in several files"),
+         "the wheel is one part of a split ZIP file"),
         (zip_bytes(sound_members(), end={"disk": 1}),
-         "the wheel is a part of a ZIP file in several files"),
+         "the wheel is one part of a split ZIP file"),
         (zip_bytes(sound_members(), end={"size": 1 << 30}),
-         "the wheel's list of files is longer than 16 MiB"),
+         "the wheel's central directory is larger than 16 MiB"),
         (zip_bytes(sound_members(), end={"offset": 1}),
-         "the wheel's list of files doesn't lie where its end record says"),
+         "the wheel's central directory isn't where its end record says"),
         (zip_bytes(sound_members(), zip64={"place": 1}),
          "the wheel's ZIP64 end record isn't where it should be"),
         (zip_bytes(sound_members(), zip64={"count": 1}), "the wheel's two end records disagree"),
         (zip_bytes(sound_members(), zip64={"count": 1 << 60}, end={"count": 0xFFFF}),
          "the wheel has more than 100000 members"),
         (zip_bytes(sound_members(), zip64={"size": 1 << 60}, end={"size": UNKNOWN}),
-         "the wheel's list of files is longer than 16 MiB"),
+         "the wheel's central directory is larger than 16 MiB"),
         (b"PK\6\7" + bytes(16) + zip_bytes(()),
          "the wheel's ZIP64 end record isn't where it should be"),
     ],
@@ -414,10 +417,10 @@ def test_an_archive_that_isnt_sound(tmp_path: Path, content: bytes, message: str
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("other-1.0-py3-none-any.whl", f"the member `{INFO}` is another distribution's than that "
-         "of the file name, other 1.0"),
-        ("acme-1.1-py3-none-any.whl", f"the member `{INFO}` is another distribution's than that "
-         "of the file name, acme 1.1"),
+        ("other-1.0-py3-none-any.whl", f"the member `{INFO}` doesn't match the file name, "
+         "which states other 1.0"),
+        ("acme-1.1-py3-none-any.whl", f"the member `{INFO}` doesn't match the file name, "
+         "which states acme 1.1"),
     ],
 )  # fmt: skip
 def test_a_file_name_of_another_distribution(tmp_path: Path, name: str, message: str) -> None:
@@ -445,10 +448,13 @@ def test_what_cant_be_opened(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bounds", "message"),
     [
-        ((source, "MAX_WHEEL_BYTES", 0), "the wheel is larger than 0 GiB"),
-        ((end_record, "MAX_MEMBERS", 3), "the wheel has more than 3 members"),
-        ((end_record, "MAX_DIRECTORY_BYTES", 3), "the wheel's list of files is longer than 0 MiB"),
-        ((structure, "MAX_UNPACKED_BYTES", 99), "the wheel unpacks to more than 0 GiB"),
+        ((zip_file, "MAX_WHEEL_BYTES", 0), "the wheel is larger than 0 GiB"),
+        ((zip_file, "MAX_MEMBERS", 3), "the wheel has more than 3 members"),
+        (
+            (zip_file, "MAX_DIRECTORY_BYTES", 3),
+            "the wheel's central directory is larger than 0 MiB",
+        ),
+        ((zip_file, "MAX_UNPACKED_BYTES", 99), "the wheel unpacks to more than 0 GiB"),
     ],
 )
 def test_bounds(
@@ -470,7 +476,7 @@ def test_a_bomb_stops_at_once(tmp_path: Path) -> None:
         local={"size": 10},
     )
     path = write_wheel(tmp_path, zip_bytes((bomb, *sound_members())))
-    assert refusal(path) == "the member `acme/bomb` unpacks to more than it states"
+    assert refusal(path) == "the member `acme/bomb` unpacks to more bytes than stated"
 
 
 def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
@@ -480,4 +486,4 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
         os.truncate(path, 1 << 18)
         with pytest.raises(BrokenDistributionError) as caught:
             list(archive.stream(archive.members[-1]))
-    assert caught.value.message == "the wheel ends within `acme/noise`"
+    assert caught.value.message == "the member `acme/noise` is truncated"

@@ -15,7 +15,7 @@ from coral_lock.installed.digest import tree_digest
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.contents import WheelContents, read_contents
 from coral_lock.wheels.metadata import read_distribution
-from coral_lock.wheels.refusal import HINT
+from coral_lock.wheels.zip_file import HINT
 from tests.support.hostile_wheels import (
     DATA,
     INFO,

@@ -16,10 +16,15 @@ from coral_lock.inventory import BrokenDistribution
 from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels import cache as known_files
-from coral_lock.wheels import structure as identity
-from coral_lock.wheels.cache import FILE_NAME, CacheDirectory, KnownFiles, WheelCache
+from coral_lock.wheels.cache import (
+    FILE_NAME,
+    SETTLED_NANOSECONDS,
+    CacheDirectory,
+    KnownFiles,
+    WheelCache,
+    is_lasting,
+)
 from coral_lock.wheels.inventory import WheelhouseInventory, WheelhouseView
-from coral_lock.wheels.structure import SETTLED_NANOSECONDS, is_lasting
 from coral_lock.wheels.wheelhouse import Wheelhouse
 from tests.support.handmade_wheels import make_wheel
 
@@ -165,7 +170,7 @@ def test_an_identity_lasts_when_both_times_are_past(monkeypatch: pytest.MonkeyPa
     assert not is_lasting((1, 2, 3, past, past + 1), now)
     assert not is_lasting((1, 2, 3, now + 1, past), now)
     assert not is_lasting((1, 0, 3, past, past), now)
-    monkeypatch.setattr("coral_lock.wheels.structure.os.name", "nt")
+    monkeypatch.setattr("coral_lock.wheels.cache.os.name", "nt")
     assert not is_lasting((1, 2, 3, past, past), now)
 
 
@@ -233,7 +238,7 @@ def test_a_known_file_under_a_false_name_is_refused(house: Path, tmp_path: Path,
     assert found_in(elsewhere, WheelCache(str(tmp_path))) == plain
     ((refusal, digest),) = plain.values()
     assert refusal == digest
-    assert "is another distribution's than that of the file name" in str(refusal)
+    assert "doesn't match the file name" in str(refusal)
 
 
 @pytest.mark.parametrize("with_cache", [False, True])
@@ -279,7 +284,7 @@ def _hold_against_no_cache(
     wheel = make_wheel(house, "acme", {"acme.py": "x = 0"})
     # The kernel's clock ticks more often than this, and no test waits for two seconds.
     tick = 20_000_000
-    monkeypatch.setattr(identity, "SETTLED_NANOSECONDS", tick)
+    monkeypatch.setattr(known_files, "SETTLED_NANOSECONDS", tick)
     for step, number, is_old in (*steps, ("run", 0, True), ("run", 0, True)):
         files = {"acme.py": f"x = {number}"}
         status = wheel.stat()

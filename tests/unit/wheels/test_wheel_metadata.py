@@ -12,7 +12,7 @@ from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.inventory import Distribution, EntryPoint
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.metadata import read_distribution, read_wheel_tag
-from coral_lock.wheels.refusal import HINT
+from coral_lock.wheels.zip_file import HINT
 from tests.support.hostile_wheels import INFO, SOUND, sound_members, write_wheel, zip_bytes
 
 METADATA, WHEEL = f"{INFO}/METADATA", f"{INFO}/WHEEL"
@@ -72,7 +72,7 @@ def _without(name: str) -> dict[str, str]:
 
 
 NO_NAME = f"the member `{METADATA}` states no name and version"
-NO_FORMAT = f"the member `{WHEEL}` states no version of the format that is known"
+NO_FORMAT = f"the member `{WHEEL}` states no known version of the format"
 
 
 @pytest.mark.parametrize(
