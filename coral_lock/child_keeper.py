@@ -1,12 +1,12 @@
-"""The program that stands between this project and a child it doesn't trust; nothing imports it.
+"""The program between this project and a child that it doesn't trust; nothing imports it.
 
 What the child leaves behind becomes a child of this process, whatever session it is in
 (`PR_SET_CHILD_SUBREAPER`, Linux alone), and is killed before this process ends.
 
-Its arguments are four numbers and the command: the descriptor whose end says that the
-command is to end, the one to report on, the bytes of memory that each process may have (0
-for any), the descriptor that only the command keeps (-1 for none). It reports one line:
-`exited <status>`, as `os.waitpid` has it, or `failed <errno>` where the command can't be run.
+Its arguments are three numbers and the command: the descriptor whose end of file ends the
+command, the descriptor to report on, and the bytes of memory that each process may have (0
+for any). It reports one line: `exited <status>`, as `os.waitpid` gives it, or
+`failed <errno>` where the command can't be run.
 """
 
 from __future__ import annotations
@@ -27,21 +27,17 @@ _PAUSE = 0.005
 
 def main() -> None:
     """Run the command, then end all that it started."""
-    control, report, memory, kept = map(int, sys.argv[1:5])
+    control, report, memory = map(int, sys.argv[1:4])
     os.set_inheritable(control, False)
     os.set_inheritable(report, False)
-    control_process = _process_control()
-    # What the child leaves behind becomes a child of this process.
-    control_process(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _control_process(_SET_CHILD_SUBREAPER, 1)
     waking, woken = os.pipe()
     os.set_blocking(woken, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     child = os.fork()
     if child == 0:
-        control_process(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
-        _run(sys.argv[5:], memory, report)
-    _let_go(kept)
+        _run(sys.argv[4:], memory, report)
     while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
         ready, _, _ = select.select([control, waking], [], [])
         if control in ready:
@@ -55,20 +51,21 @@ def main() -> None:
     os.write(report, b"exited %d\n" % status)
 
 
-def _process_control() -> Callable[..., object]:
-    """Return `prctl`, or what does nothing where the system has none."""
-    try:
-        import ctypes
+def _control_process(option: int, value: int) -> None:
+    """Call `prctl` where the system has it."""
+    if sys.platform == "linux":
+        try:
+            import ctypes
 
-        function: Callable[..., object] = ctypes.CDLL(None).prctl
-    except (ImportError, OSError, AttributeError):
-        return lambda *_: None
-    return function if sys.platform == "linux" else lambda *_: None
+            ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+        except (ImportError, OSError, AttributeError):
+            return
 
 
 def _run(command: Sequence[str], memory: int, report: int) -> None:
     """Become the command."""
     try:
+        _control_process(_SET_DEATH_SIGNAL, signal.SIGKILL)
         for number in (signal.SIGPIPE, getattr(signal, "SIGXFSZ", signal.SIGPIPE)):
             signal.signal(number, signal.SIG_DFL)
         os.setsid()
@@ -93,15 +90,6 @@ def _limit_memory(memory: int) -> None:
         return
 
 
-def _let_go(kept: int) -> None:
-    """Close what is the command's, so that its end shows."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nowhere, descriptor)
-    if kept >= 0:
-        os.close(kept)
-
-
 def _sweep() -> None:
     """End all children; what they leave behind become children in their turn."""
     for _ in range(_ROUNDS):
@@ -116,7 +104,7 @@ def _sweep() -> None:
 
 
 def _children() -> Iterator[int]:
-    own = str(os.getpid())
+    own = str(os.getpid()).encode()
     for name in os.listdir("/proc") if os.path.isdir("/proc/self") else ():
         if name.isdigit():
             try:
@@ -125,7 +113,7 @@ def _children() -> Iterator[int]:
                     fields = status.read().rpartition(b")")[2].split()
             except OSError:
                 continue
-            if fields[1:2] == [own.encode()]:
+            if fields[1:2] == [own]:
                 yield int(name)
 
 

@@ -1,7 +1,9 @@
-"""The program that `probe` runs in a fresh interpreter; it isn't imported by anything.
+"""The program that imports an entry point in a fresh interpreter, as `run_entry_point` asks.
 
-Its arguments are the descriptor to answer on and the request as JSON. It imports the entry
-point and answers with the specs or with the reason why there are none, in one line of JSON.
+Its arguments are the descriptor to answer on and the request as JSON. The request names the
+module whose function `run` says what is done with the entry point; this module's own learns
+its specs. The answer is one JSON object a line, so that what is known before a plugin ends
+the process isn't lost.
 """
 
 from __future__ import annotations
@@ -13,96 +15,127 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import FrameType, TracebackType
+    from types import FrameType, ModuleType, TracebackType
     from typing import Any
 
+    from coral_lock.plugin.facts import PluginFacts
+
+_OWN = os.path.dirname(os.path.abspath(__file__))
+_ROOT = os.path.dirname(os.path.dirname(_OWN))
 _MAX_MESSAGE = 300
-_MAX_REASON = 600
 
 
 def main() -> None:
     """Answer the request of the command line, then end without running exit handlers."""
-    descriptor = int(sys.argv[1])
-    request = json.loads(sys.argv[2])
-    os.set_inheritable(descriptor, False)
+    # The directory of this program isn't one to import from.
+    sys.path[:] = [_ROOT, *(entry for entry in sys.path if os.path.abspath(entry) != _OWN)]
+    import importlib
+
+    from coral_lock.probe.child import Trial
+
+    trial = Trial(json.loads(sys.argv[2]), int(sys.argv[1]))
+    os.set_inheritable(int(sys.argv[1]), False)
     sys.argv[1:] = []
-    answer = _answer(request)
-    content = json.dumps(answer).encode("ascii")
-    while content:
-        content = content[os.write(descriptor, content) :]
+    try:
+        program = importlib.import_module(trial.request["program"])
+        trial.prepare()
+        program.run(trial)
+    except BaseException as error:
+        trial.answer({"error": trial.describe(error)})
+    flush()
     os._exit(0)
 
 
-def _answer(request: Mapping[str, Any]) -> dict[str, object]:
-    # The directory of this program isn't one to import from.
-    own = os.path.dirname(os.path.abspath(__file__))
-    standard_library = [entry for entry in sys.path if os.path.abspath(entry) != own]
-    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-    from coral_lock.plugin.facts import FactsError
-    from coral_lock.plugin.spec import SpecError
-
-    specs = _Specs(request)
-    try:
-        specs.prepare([entry for entry in standard_library if entry not in request["path"]])
-        return {"specs": specs.learn()}
-    except (FactsError, SpecError) as error:
-        return {"error": _one_line(str(error), _MAX_REASON)}
-    except BaseException as error:
-        return {"error": _one_line(specs.account_of(error), _MAX_REASON)}
+def run(trial: Trial) -> None:
+    """Answer with the specs of the entry point."""
+    trial.learn_specs(trial.look_up(trial.import_module()))
 
 
-class _Specs:
-    """Imports an entry point and learns its specs, and knows at which step it stands."""
+class Trial:
+    """An entry point in this interpreter.
 
-    def __init__(self, request: Mapping[str, Any]) -> None:
-        self._module: str = request["module"]
-        self._attribute: str = request["attribute"]
-        self._name: str = request["name"]
-        self._path: list[str] = request["path"]
-        self._step = "starting the interpreter"
+    Attributes:
+        request: what is to be done.
+        step: what is being done, for the message of an error.
+    """
 
-    def prepare(self, standard_library: list[str]) -> None:
-        """Let `site` do what it does at every start, then lay the path and the shim.
+    def __init__(self, request: Mapping[str, Any], descriptor: int) -> None:
+        self.request = request
+        self.step = "starting the interpreter"
+        self._descriptor = descriptor
 
-        An entry that `site` adds and that isn't there belongs to the path hook of an
+    def answer(self, part: Mapping[str, object]) -> None:
+        """Send a part of the answer."""
+        content = json.dumps(part).encode("ascii") + b"\n"
+        while content:
+            content = content[os.write(self._descriptor, content) :]
+
+    def prepare(self) -> None:
+        """Let `site` do what it does at every start, then set the path and install the shim.
+
+        An entry that `site` adds and that doesn't exist belongs to the path hook of an
         editable install, so it stays.
         """
         import site
 
+        # A plugin may break importing, so what is needed later is imported before it.
+        from coral_lock.plugin import config, facts, spec  # noqa: F401
         from coral_lock.plugin.shim import install_shim
 
+        path = self.request["path"]
+        standard_library = [entry for entry in sys.path if entry not in path and entry != _ROOT]
         before = list(sys.path)
         site.main()
         hooked = [each for each in sys.path if each not in before and not os.path.exists(each)]
-        sys.path[:] = [*standard_library, *self._path, *hooked]
+        sys.path[:] = [*standard_library, *path, *hooked]
         install_shim()
 
-    def learn(self) -> list[dict[str, object]]:
-        """Return the fields of each spec."""
+    def import_module(self) -> ModuleType:
+        """Import the entry point's module."""
         import importlib
 
-        from coral_lock.plugin.facts import facts_of_spec
-        from coral_lock.plugin.spec import live_specs
+        self.step = f"importing `{self.request['module']}`"
+        return importlib.import_module(self.request["module"])
 
-        self._step = f"importing `{self._module}`"
-        target: object = importlib.import_module(self._module)
-        for name in self._attribute.split("."):
-            self._step = f"looking up `{self._attribute}` in `{self._module}`"
+    def look_up(self, module: ModuleType) -> object:
+        """Return the entry point's object."""
+        target: object = module
+        self.step = f"looking up `{self.request['attribute']}` in `{self.request['module']}`"
+        for name in self.request["attribute"].split("."):
             target = getattr(target, name)
-        self._step = f"asking `{self._attribute}` for its specs"
-        facts = [facts_of_spec(spec) for spec in live_specs(target, self._name)]
-        return [{field: getattr(fact, field) for field in fact._fields} for fact in facts]
+        return target
 
-    def account_of(self, error: BaseException) -> str:
+    def learn_specs(self, target: object) -> tuple[Any, ...]:
+        """Answer with the specs of the entry point's object, and return them; none if it is wrong.
+
+        The answer is `specs`, a list of objects with the `facts` and whether it is a
+        `backend`, or an `error` that is `malformed`.
+        """
+        from coral_lock.plugin.facts import FactsError, facts_of_spec
+        from coral_lock.plugin.spec import SpecError, is_backend, live_specs
+
+        self.step = f"asking `{self.request['attribute']}` for its specs"
+        try:
+            specs = live_specs(target, self.request["name"])
+            learnt = [
+                {"facts": _fields(facts_of_spec(spec)), "backend": is_backend(spec)}
+                for spec in specs
+            ]
+        except (FactsError, SpecError) as error:
+            self.answer({"error": _one_line(error), "malformed": True})
+            return ()
+        self.answer({"specs": learnt})
+        return specs
+
+    def describe(self, error: BaseException) -> str:
         """Return what went wrong, with the last line of the plugin that had a part in it."""
         if isinstance(error, SystemExit):
-            what = f"called `sys.exit({_text_of(error.code)})`"
+            what = f"called `sys.exit({_one_line(error.code)})`"
         else:
-            message = _one_line(_text_of(error), _MAX_MESSAGE)
-            kind = type(error).__name__
+            message, kind = _one_line(error), type(error).__name__
             what = f"raised {kind}: {message}" if message else f"raised {kind}"
         place = self._place_of(error)
-        return f"{self._step} {what}" + (f" ({place})" if place else "")
+        return f"{self.step} {what}" + (f" ({place})" if place else "")
 
     def _place_of(self, error: BaseException) -> str:
         if isinstance(error, SyntaxError) and error.filename:
@@ -116,28 +149,43 @@ class _Specs:
         return place
 
     def _is_of_plugin(self, frame: FrameType) -> bool:
-        package = self._module.partition(".")[0]
         module = frame.f_globals.get("__name__")
+        package = self.request["module"].partition(".")[0]
         return isinstance(module, str) and module.partition(".")[0] == package
 
     def _shortened(self, file: str) -> str:
-        for entry in self._path:
+        for entry in self.request["path"]:
             if entry and file.startswith(entry + os.sep):
                 return file[len(entry) + 1 :].replace(os.sep, "/")
         return file
 
 
-def _text_of(value: object) -> str:
+def flush() -> None:
+    """Let everything that was printed reach the file: from Python, then from C."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            continue
     try:
-        return str(value)
+        import ctypes
+
+        ctypes.CDLL(None).fflush(None)
+    except Exception:
+        return
+
+
+def _fields(facts: PluginFacts) -> dict[str, object]:
+    return {field: getattr(facts, field) for field in facts._fields}
+
+
+def _one_line(value: object) -> str:
+    try:
+        text = " ".join(str(value).split())
     except BaseException:
         return ""
-
-
-def _one_line(text: str, limit: int) -> str:
-    line = " ".join(text.split())
-    line = "".join(character if character.isprintable() else "?" for character in line)
-    return line if len(line) <= limit else f"{line[: limit - 1]}…"
+    text = "".join(character if character.isprintable() else "?" for character in text)
+    return text if len(text) <= _MAX_MESSAGE else f"{text[: _MAX_MESSAGE - 1]}…"
 
 
 if __name__ == "__main__":

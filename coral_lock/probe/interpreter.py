@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from coral_lock.child_process import bare_environment, run_child
+from coral_lock.child_process import PRINTED, TOOK_LONGER, bare_environment, run_child
 from coral_lock.errors import InputError
 from coral_lock.printable import printable, shortened
 from coral_lock.record import Record
@@ -290,9 +290,9 @@ def _ask(executable: str, arguments: Sequence[str], path: str, time_limit: float
             hint="name the file of a Python interpreter that this user may run",
         ) from None
     printed = end.output.decode("utf-8", "replace")
-    if end.excess:
+    if end.ending and end.ending.startswith((TOOK_LONGER, PRINTED)):
         raise InputError(
-            f"`{path}` didn't answer within {time_limit:g} s",
+            f"`{path}` {end.ending} to tell what it is",
             found=_first_line(printed),
             where=executable,
             hint=f"see whether `{executable} -I -S -c pass` ends",

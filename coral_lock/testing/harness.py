@@ -7,7 +7,7 @@ import os
 import sys
 
 from coral_lock import canonical_json
-from coral_lock.child_process import run_child
+from coral_lock.child_process import PRINTED, TOOK_LONGER, run_child
 from coral_lock.finding import ERROR, Finding, has_errors
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import GROUPS, is_object_reference
@@ -187,11 +187,11 @@ def activate_freshly(starting: Starting, time_limit: float) -> Activation:
         most_output=_MAX_OUTPUT,
         errors_apart=True,
     )
-    ending = f"the interpreter took longer than {time_limit:g} s" if end.excess else None
     stdout, stderr = end.output.decode("utf-8", "replace"), end.errors.decode("utf-8", "replace")
-    report = None if ending else _read_report(stdout)
+    ending = end.ending or "exited with code 0"
+    report = None if ending.startswith((TOOK_LONGER, PRINTED)) else _read_report(stdout)
     if report is None:
-        report = _without_report(starting, ending or _manner(end.exit_code))
+        report = _without_report(starting, f"the interpreter {ending} before it could report")
     return Activation(report=report, stdout=stdout, stderr=stderr)
 
 
@@ -209,11 +209,6 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 def _fields(record: Any) -> dict[str, Any]:
     return {field: getattr(record, field) for field in record._fields}
-
-
-def _manner(exit_code: int) -> str:
-    how = f"with exit code {exit_code}" if exit_code >= 0 else f"by signal {-exit_code}"
-    return f"the interpreter ended {how} before it could report"
 
 
 def _read_report(text: str) -> ActivationReport | None:

@@ -158,7 +158,7 @@ def test_what_is_no_interpreter(tmp_path: Path) -> None:
 def test_an_interpreter_that_hangs(tmp_path: Path) -> None:
     hanging = program_at(tmp_path / "hanging", "#!/bin/sh\necho wait\nsleep 300\n")
     assert refusal(hanging, 0.5) == {
-        "message": f"`{hanging}` didn't answer within 0.5 s",
+        "message": f"`{hanging}` took longer than 0.5 s to tell what it is",
         "expected": None,
         "found": "wait",
         "where": str(hanging),

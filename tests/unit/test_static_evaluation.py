@@ -129,7 +129,7 @@ def test_wrong_facts_are_told_apart_from_unknown_ones(case: Case) -> None:
 def test_wrong_facts_are_wrong_live_too(case: Case) -> None:
     with pytest.raises(ProbeError) as caught:
         probe(case.target, python=sys.executable, path=[str(case.root)])
-    assert caught.value.reason == case.mistake
+    assert str(caught.value) == case.mistake
 
 
 @pytest.mark.parametrize("case", cases(lambda case: case.reason))

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import sys
 import tempfile
 
 from coral_lock.author.check.definitions import place
 from coral_lock.author.check.subject import BACKEND, PLUGIN
-from coral_lock.child_process import ANSWER, TIME, bare_environment, run_child
+from coral_lock.child_process import PRINTED, TOOK_LONGER
 from coral_lock.descriptor.model import DEFAULT_ORIGIN
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.names import plugin_id
-from coral_lock.plugin.facts import FactsError, facts_from_fields
+from coral_lock.plugin.facts import FactsError
 from coral_lock.plugin.terms import NO_TERMS, merged
+from coral_lock.probe.run import answer_of, run_entry_point, specs_of
 from coral_lock.record import Record
 from coral_lock.reporter import Reporter
-from coral_lock.start.activation import silence_host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from coral_lock.author.check.subject import DeclaredEntryPoint, LearntEntryPoint, Subject
-    from coral_lock.child_process import ChildEnd
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.inventory import EntryPoint
     from coral_lock.plugin.facts import PluginFacts
@@ -112,12 +108,8 @@ class Measurements(Record):
 
 
 TIME_LIMIT = 10.0
-MAX_OUTPUT = 1 << 24
-MAX_ANSWER = 1 << 20
 MAX_SHOWN = 2000
-TOOK_LONGER = "took longer than"
-PRINTED = "printed more than"
-_CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "run_child.py")
+_PROGRAM = "coral_lock.author.check.run_child"
 
 
 class Trial(Record):
@@ -175,71 +167,16 @@ def run_trial(
         config: the arguments of the `RuntimeConfig` that it is handed.
         time_limit: the seconds that all of it may take.
     """
-    module, _, attribute = entry_point.value.partition(":")
-    request = {
-        "path": list(path),
-        "module": module,
-        "attribute": attribute,
-        "name": entry_point.name,
-        "plugin": plugin,
-        "config": config,
-    }
-    with (
-        tempfile.TemporaryDirectory(prefix="coral-check-") as directory,
-        tempfile.TemporaryFile() as output,
-    ):
-        end = run_child(
-            (sys.executable, "-I", "-B", "-S", _CHILD, ANSWER, json.dumps(request)),
+    with tempfile.TemporaryDirectory(prefix="coral-check-") as directory:
+        end = run_entry_point(
+            entry_point,
+            path,
             time_limit=time_limit,
-            environment=_variables(),
+            program=_PROGRAM,
             directory=directory,
-            output=output,
-            most_output=MAX_OUTPUT,
-            most_answer=MAX_ANSWER,
+            request={"plugin": plugin, "config": config},
         )
-        output.seek(0)
-        return Trial(
-            answer=_joined(end.answer),
-            ending=_ending(end, time_limit),
-            output=output.read(MAX_OUTPUT),
-        )
-
-
-def _ending(end: ChildEnd, time_limit: float) -> str | None:
-    """Return how a run ended before it was done, or None if it was."""
-    if end.excess == TIME:
-        return f"{TOOK_LONGER} {time_limit:g} s"
-    if end.excess:
-        return f"{PRINTED} {MAX_OUTPUT >> 20} MiB"
-    if end.exit_code < 0:
-        return f"was killed by {_signal_name(-end.exit_code)}"
-    return f"ended the process with exit code {end.exit_code}" if end.exit_code else None
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _variables() -> dict[str, str]:
-    variables = bare_environment()
-    silence_host(variables)
-    return variables
-
-
-def _joined(content: bytes) -> dict[str, Any]:
-    """Return the parts of an answer as one mapping; what isn't an answer is left out."""
-    joined: dict[str, Any] = {}
-    for line in content.splitlines():
-        try:
-            part = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(part, dict):
-            joined.update(part)
-    return joined
+    return Trial(answer=answer_of(end), ending=end.ending, output=end.output)
 
 
 MAX_IMPORT_MS = 1000
@@ -252,7 +189,6 @@ DEFAULT_PLATFORMS = ("onnx", "rknn")
 """The platforms to activate on where a manifest names none."""
 
 DEFAULTS = "the defaults"
-_MAX_SPECS = 1000
 
 
 def measure(
@@ -340,7 +276,10 @@ def _imported(declared: DeclaredEntryPoint, trial: Trial) -> Imported:
     specs: tuple[LiveSpec, ...] = ()
     if error is None:
         try:
-            specs = _live_specs(trial.answer.get("specs"))
+            specs = tuple(
+                LiveSpec(facts=facts, kind=BACKEND if is_backend else PLUGIN)
+                for facts, is_backend in specs_of(trial.answer)
+            )
         except FactsError as wrong:
             error, is_malformed = str(wrong), True
     return Imported(
@@ -364,19 +303,6 @@ def _hint_for(ending: str) -> str:
     if ending.startswith(PRINTED):
         return "don't print while the module is imported: use `logging` instead"
     return "don't end the process, nor let a library crash it, while the module is imported"
-
-
-def _live_specs(answer: object) -> tuple[LiveSpec, ...]:
-    if not isinstance(answer, list) or not 0 < len(answer) <= _MAX_SPECS:
-        raise FactsError("the process didn't say what its specs are")
-    specs = []
-    for item in answer:
-        fields = item.get("facts") if isinstance(item, dict) else None
-        if not isinstance(fields, dict):
-            raise FactsError("the process didn't say what its specs are")
-        kind = BACKEND if item.get("backend") is True else PLUGIN
-        specs.append(LiveSpec(facts=facts_from_fields(fields), kind=kind))
-    return tuple(specs)
 
 
 def _activated(
