@@ -32,7 +32,7 @@ _MAX_PARTS = 100
 _PLAIN_PATH = 255
 """How long a path may be without a look at its parts."""
 
-_ROUNDABOUT = ("./", "//", "\\", "\n/", "/,")
+_ROUNDABOUT = ("./", "/..", "..,", "//", "\\", "\n/", "/,")
 """What is in a RECORD of which a path leaves the site root, or isn't in its shortest form."""
 
 _MAX_STRAYS = 1000

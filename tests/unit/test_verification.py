@@ -1,0 +1,475 @@
+"""What verification says of a site directory: a sound one, of which one thing is changed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from coral_lock.errors import UsageError
+from coral_lock.finding import ERROR, WARNING, Finding, exit_code
+from coral_lock.installed.digest import tree_digest
+from coral_lock.lockfile.model import Host, HostPackage, Lock, LockedDistribution, LockedPlugin
+from coral_lock.verification.environment import path_environment
+from coral_lock.verification.verdict import verdict_on
+
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+TAG = "py3-none-any"
+REINSTALL = "install `acme==1.0` again, from a wheel you trust"
+RELOCK = "if this is wanted, run `coral-runtime lock` and have the change reviewed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Site:
+    """A site directory, and the lock of what is installed in it."""
+
+    root: Path
+
+    def write(self, path: str, text: str = "") -> Path:
+        place = self.root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text, encoding="utf-8")
+        return place
+
+    def append(self, path: str, text: str = "\n") -> None:
+        with (self.root / path).open("a") as file:
+            file.write(text)
+
+    def replace(self, path: str, old: str, new: str) -> None:
+        place = self.root / path
+        assert old in place.read_text()
+        place.write_text(place.read_text().replace(old, new))
+
+    def install(
+        self, name: str, files: Mapping[str, str], *, metadata: str = "", entry_points: str = ""
+    ) -> LockedDistribution:
+        """Install a distribution of version 1.0; return what a lock says of it."""
+        info = f"{name.replace('-', '_')}-1.0.dist-info"
+        own = {
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{metadata}",
+            f"{info}/WHEEL": f"Wheel-Version: 1.0\nTag: {TAG}\n",
+            f"{info}/entry_points.txt": entry_points,
+        }
+        hashes = {}
+        for path, text in {**files, **own}.items():
+            self.write(path, text)
+            hashes[path] = hashlib.sha256(text.encode()).digest()
+        rows = [
+            f"{path},sha256={base64.urlsafe_b64encode(digest).decode().rstrip('=')},"
+            f"{(self.root / path).stat().st_size}\n"
+            for path, digest in hashes.items()
+        ]
+        self.write(f"{info}/RECORD", "".join(rows) + f"{info}/RECORD,,\n")
+        digest = tree_digest((path, digest.hex()) for path, digest in hashes.items())
+        requires = (metadata.split()[1],) if metadata else ()
+        return LockedDistribution(
+            name=name, version="1.0", digests={TAG: digest}, requires=requires
+        )
+
+    def findings(self, lock: Lock, integrity: str = "full") -> tuple[Finding, ...]:
+        return verdict_on(lock, integrity, path_environment([str(self.root)])).findings
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(root=tmp_path / "site-packages")
+
+
+@pytest.fixture
+def lock(site: Site) -> Lock:
+    """The lock of a plugin and a library, which are installed as they were locked."""
+    acme = site.install(
+        "acme",
+        {"acme/__init__.py": "", "acme/plug.py": "spec = 1\n", "acme/other.py": ""},
+        metadata="Requires-Dist: helper\n",
+        entry_points="[coral_inference.patches]\nacme = acme.plug:spec\n",
+    )
+    helper = site.install("helper", {"helper.py": "x = 1\n"})
+    return Lock(
+        platform="onnx",
+        host=Host(core=None, inference=None, python=PYTHON),
+        plugins=(
+            LockedPlugin(id="patches:acme", distribution="acme", entry_point="acme.plug:spec"),
+        ),
+        distributions=(acme, helper),
+    )
+
+
+def about_acme(code: str, summary: str, **details: str | None) -> Finding:
+    values = {"severity": ERROR, "where": "distributions.acme", "hint": REINSTALL, **details}
+    return Finding(code=code, subject="acme", summary=summary, **values)  # type: ignore[arg-type]
+
+
+def wrong_file(lock: Lock, path: str, found: str) -> Finding:
+    return about_acme(
+        "digest-mismatch",
+        f"`{path}` of `acme` isn't the file that was locked",
+        expected=lock.distributions[0].digests[TAG],
+        found=found,
+        where=path,
+    )
+
+
+@pytest.mark.parametrize("integrity", ["metadata", "imports", "full"])
+def test_what_was_locked_holds(site: Site, lock: Lock, integrity: str) -> None:
+    assert site.findings(lock, integrity) == ()
+
+
+def test_there_are_three_levels_of_integrity(site: Site, lock: Lock) -> None:
+    with pytest.raises(UsageError) as refused:
+        site.findings(lock, "none")
+    assert str(refused.value) == (
+        "an integrity level is one of metadata, imports, full, not `none`"
+    )
+
+
+def test_another_python_than_the_lock_s(site: Site, lock: Lock) -> None:
+    assert site.findings(lock.replace(host=lock.host.replace(python="3.8"))) == (
+        Finding(
+            code="python-drift",
+            severity=ERROR,
+            subject="python",
+            summary="the lock was made for another version of Python",
+            expected="Python 3.8",
+            found=f"Python {PYTHON}",
+            where="host.python",
+            hint="start it with that Python, or lock for this one",
+        ),
+    )
+
+
+def test_a_host_that_is_not_installed(site: Site, lock: Lock) -> None:
+    core = HostPackage(distribution="coral-inference", version="0.0.4")
+    (finding,) = site.findings(lock.replace(host=lock.host.replace(core=core)))
+    assert finding == Finding(
+        code="host-unverified",
+        severity=WARNING,
+        subject="coral-inference",
+        summary="the version of the core host can't be verified: it was given on the command "
+        "line or in the descriptor, and the distribution isn't installed",
+        expected="coral-inference 0.0.4",
+        found="none",
+        where="host.core",
+        hint="install `coral-inference==0.0.4`, so that it is checked",
+    )
+
+
+def test_a_host_that_the_lock_has_not(site: Site, lock: Lock) -> None:
+    site.install("inference-gpu", {"unrelated.py": ""})
+    (finding,) = site.findings(lock)
+    assert (finding.code, finding.subject, finding.expected, finding.found, finding.hint) == (
+        *("host-drift", "inference-gpu", "none", "inference-gpu 1.0"),
+        RELOCK,
+    )
+
+
+def found_digest(site: Site, *gone: str) -> str:
+    """Return the digest of the files of acme that are there."""
+    paths = [
+        *("acme/__init__.py", "acme/plug.py", "acme/other.py"),
+        *(f"acme-1.0.dist-info/{name}" for name in ("METADATA", "WHEEL", "entry_points.txt")),
+    ]
+    return tree_digest(
+        (path, hashlib.sha256((site.root / path).read_bytes()).hexdigest())
+        for path in paths
+        if path not in gone
+    )
+
+
+@pytest.mark.parametrize("integrity", ["imports", "full"])
+def test_every_missing_unreadable_and_changed_file_is_found(
+    site: Site, lock: Lock, integrity: str
+) -> None:
+    (site.root / "acme/__init__.py").unlink()
+    (site.root / "acme/other.py").unlink()
+    (site.root / "acme/other.py").mkdir()
+    site.replace("acme/plug.py", "1", "2")
+    found = found_digest(site, "acme/__init__.py", "acme/other.py")
+    assert site.findings(lock, integrity)[:3] == (
+        wrong_file(lock, "acme/plug.py", found),
+        about_acme(
+            "file-missing", "`acme/__init__.py` of `acme` is missing", where="acme/__init__.py"
+        ),
+        about_acme(
+            "file-missing", "`acme/other.py` of `acme` can't be read", where="acme/other.py"
+        ),
+    )
+
+
+def test_a_longer_file_is_changed_without_being_read(site: Site, lock: Lock) -> None:
+    with (site.root / "acme/plug.py").open("a") as file:
+        file.truncate(1 << 42)
+    finding, *_ = site.findings(lock, "imports")
+    assert (finding.code, finding.where) == ("digest-mismatch", "acme/plug.py")
+
+
+def test_no_more_than_twenty_files_are_named(site: Site, lock: Lock) -> None:
+    files = {f"many/f{number:02}.py": "x" for number in range(25)}
+    many = site.install("many", files)
+    for path in files:
+        site.write(path, "y")
+    findings = site.findings(lock.replace(distributions=(*lock.distributions, many)))
+    assert [each.summary for each in findings if each.code == "digest-mismatch"] == [
+        "5 more files of `many` aren't what was locked",
+        *(
+            f"`many/f{number:02}.py` of `many` isn't the file that was locked"
+            for number in range(20)
+        ),
+    ]
+
+
+def test_files_of_libraries_are_hashed_at_full_only(site: Site, lock: Lock) -> None:
+    site.append("helper.py")
+    assert site.findings(lock, "imports") == ()
+    (finding,) = site.findings(lock, "full")
+    assert (finding.code, finding.summary) == (
+        "digest-mismatch",
+        "`helper.py` of `helper` isn't the file that was locked",
+    )
+
+
+RECORD = "acme-1.0.dist-info/RECORD"
+UNPROVED = [
+    (
+        lambda site: site.replace(RECORD, "acme/plug.py,sha256=", "acme/plug.py,sha256=A"),
+        "digest-mismatch",
+        "`acme/plug.py` of `acme` isn't the file that was locked",
+    ),
+    (
+        lambda site: site.append(RECORD, "acme/new.py,,\n"),
+        "file-missing",
+        "`acme/new.py` of `acme` is missing",
+    ),
+    (
+        lambda site: (site.append(RECORD, "acme/new.py,,\n"), site.write("acme/new.py")),
+        "digest-mismatch",
+        "`acme` isn't what was locked, and its RECORD hides which file changed",
+    ),
+    (
+        lambda site: site.replace(
+            "acme-1.0.dist-info/WHEEL", f"Tag: {TAG}\n", f"Tag: {TAG}\nTag: py2-none-any\n"
+        ),
+        "digest-mismatch",
+        "`acme-1.0.dist-info/WHEEL` of `acme` isn't the file that was locked",
+    ),
+    (
+        lambda site: (site.root / RECORD).unlink(),
+        "unusable-record",
+        "`acme`: RECORD is absent or doesn't list the distribution's own files",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "code", "summary"), UNPROVED, ids=[str(i) for i in range(5)])
+@pytest.mark.parametrize("integrity", ["imports", "full"])
+def test_a_record_that_is_not_the_lock_s(
+    site: Site,
+    lock: Lock,
+    change: Callable[[Site], object],
+    code: str,
+    summary: str,
+    integrity: str,
+) -> None:
+    change(site)
+    findings = site.findings(lock, integrity)
+    assert [(f.code, f.summary) for f in findings if f.subject == "acme"] == [(code, summary)]
+    assert exit_code(findings) == 3
+
+
+def test_an_unproved_record_without_a_change_is_proved_by_hashing(site: Site, lock: Lock) -> None:
+    site.replace(RECORD, "acme/other.py,sha256=", "acme/other.py,md5=")
+    assert site.findings(lock, "imports") == ()
+    site.append("acme/other.py", "x = 1\n")
+    assert [each.code for each in site.findings(lock, "imports")] == ["digest-mismatch"]
+
+
+def test_another_wheel_of_the_same_version(site: Site, lock: Lock) -> None:
+    digests = {"py2-none-any": lock.distributions[0].digests[TAG]}
+    other = lock.distributions[0].replace(digests=digests)
+    changed = lock.replace(distributions=(other, lock.distributions[1]))
+    site.append(RECORD, "acme/new.py,,0\n")
+    site.write("acme/new.py")
+    drift = about_acme(
+        "platform-drift",
+        "the lock covers no wheel of `acme` like the one installed",
+        expected="py2-none-any",
+        found=TAG,
+        hint="install a wheel that the lock covers, or lock for this machine",
+    )
+    assert site.findings(changed) == (drift,)
+    site.append("acme/plug.py")
+    tampered = "`acme/plug.py` of `acme` isn't the file that its RECORD states"
+    assert site.findings(changed) == (
+        about_acme("digest-mismatch", tampered, where="acme/plug.py"),
+        drift,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "[coral_inference.patches]\nacme\n",
+            "in a form that isn't `name = module:attribute`: `acme`",
+        ),
+        (
+            "[coral_inference.patches]\nacme = acme.plug:spec\nacme = acme.plug:spec\n",
+            "twice: `acme = acme.plug:spec`",
+        ),
+    ],
+)
+def test_entry_points_that_cannot_be_read_are_broken(
+    site: Site, lock: Lock, text: str, message: str
+) -> None:
+    place = site.write("acme-1.0.dist-info/entry_points.txt", text)
+    line = text.count("\n")
+    assert site.findings(lock) == (
+        about_acme(
+            "plugin-broken",
+            f"`acme`: an entry point is declared {message}",
+            where=f"{place}:{line}",
+            hint="correct it in the distribution's project and reinstall",
+        ),
+    )
+
+
+def test_entry_points_of_others_that_cannot_be_read_may_declare_plugins(
+    site: Site, lock: Lock
+) -> None:
+    site.install("other", {"other.py": ""})
+    assert site.findings(lock) == ()
+    site.write("other-1.0.dist-info/entry_points.txt", "[coral_inference.patches]\nother\n")
+    assert site.findings(lock) == (
+        Finding(
+            code="unlocked-plugin",
+            severity=ERROR,
+            subject="other",
+            summary="`other` declares plugins, and the lock doesn't name it",
+            where=str(site.root / "other-1.0.dist-info"),
+            hint="uninstall `other`, or run `coral-runtime lock` and have it reviewed",
+        ),
+    )
+    (site.root / "other-1.0.dist-info/entry_points.txt").write_bytes(b"[coral_inference.\xff]")
+    assert [each.code for each in site.findings(lock)] == ["unlocked-plugin"]
+
+
+def test_an_entry_point_that_is_not_declared(site: Site, lock: Lock) -> None:
+    (plugin,) = lock.plugins
+    other = lock.replace(plugins=(plugin.replace(entry_point="acme.other:spec"),))
+    assert site.findings(other) == (
+        Finding(
+            code="entry-point-drift",
+            severity=ERROR,
+            subject="patches:acme",
+            summary="`acme` declares no such entry point",
+            expected="acme.other:spec",
+            found="acme.plug:spec",
+            where='plugins["patches:acme"].entry_point',
+            hint=RELOCK,
+        ),
+    )
+
+
+def test_requirements_that_the_lock_does_not_have(site: Site, lock: Lock) -> None:
+    acme, helper = lock.distributions
+    changed = lock.replace(
+        distributions=(acme.replace(requires=()), helper.replace(requires=("acme",)))
+    )
+    assert [
+        (each.code, each.subject, each.expected, each.found, each.where)
+        for each in site.findings(changed)
+    ] == [
+        (
+            *("requires-drift", "acme", "none", "`helper` is required too"),
+            "distributions.acme.requires",
+        ),
+        (
+            *("requires-drift", "helper", "acme", "`acme` isn't required"),
+            "distributions.helper.requires",
+        ),
+    ]
+
+
+def test_a_distribution_that_is_absent_or_there_twice(site: Site, lock: Lock) -> None:
+    site.write("Acme-0.9.dist-info/METADATA")
+    os.rename(site.root / "helper-1.0.dist-info", site.root / "gone")
+    first, second, *_ = site.findings(lock)
+    assert first == about_acme(
+        "duplicate-distribution",
+        "`acme` is installed 2 times",
+        expected="one copy",
+        found=f"{site.root}/Acme-0.9.dist-info, {site.root}/acme-1.0.dist-info",
+        hint="uninstall all of them, then install the locked version once",
+    )
+    assert (second.code, second.expected, second.found) == (
+        "distribution-missing",
+        "1.0",
+        "nothing",
+    )
+
+
+def test_a_distribution_without_a_digest(site: Site, lock: Lock) -> None:
+    unpinned = lock.replace(distributions=tuple(d.replace(digests={}) for d in lock.distributions))
+    found = {
+        level: [(each.subject, each.severity, each.hint) for each in site.findings(unpinned, level)]
+        for level in ("metadata", "full")
+    }
+    assert found == {
+        "metadata": [
+            ("acme", WARNING, "lock it from a wheel"),
+            ("helper", WARNING, "lock it from a wheel"),
+        ],
+        "full": [
+            (
+                "acme",
+                ERROR,
+                "lock it from a wheel; `--integrity metadata` starts without it",
+            ),
+            ("helper", WARNING, "lock it from a wheel"),
+        ],
+    }
+
+
+def test_a_file_in_a_directory_of_a_locked_distribution(site: Site, lock: Lock) -> None:
+    site.write("acme/stray.py")
+    assert site.findings(lock) == (
+        about_acme(
+            "unlocked-file",
+            "unexpected file in a directory of `acme`: `acme/stray.py`",
+            where="acme/stray.py",
+            hint="remove the file, and identify its source",
+        ),
+    )
+    site.install("claimant", {"acme/stray.py": ""})
+    assert [each.severity for each in site.findings(lock)] == [ERROR]
+
+
+def test_what_another_distribution_has_in_a_shared_namespace(site: Site, lock: Lock) -> None:
+    shared = site.install("shared", {"ns/own.py": ""})
+    site.install("other", {"ns/other/x.py": ""})
+    findings = site.findings(lock.replace(distributions=(*lock.distributions, shared)))
+    assert [(each.code, each.severity, each.summary) for each in findings] == [
+        (
+            "unlocked-file",
+            WARNING,
+            "a distribution that isn't locked has a file in a directory of `shared`: "
+            "`ns/other/x.py`",
+        )
+    ]
+
+
+def test_a_start_takes_what_is_listed_only(site: Site, lock: Lock) -> None:
+    site.write("acme/stray.py")
+    environment = path_environment([str(site.root)])
+    verdict = verdict_on(lock, "imports", environment, is_start=True)
+    assert verdict.findings == ()
+    assert verdict.part == lock
+    assert verdict.machine is not None
+    assert [each.name for each in verdict.machine.table.lists] == ["acme", "helper"]
+    assert "acme/stray.py" not in verdict.machine.table.lists[0].hashes
