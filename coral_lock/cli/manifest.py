@@ -1,4 +1,4 @@
-"""`coral-runtime manifest`: what plugins are, written down beside their code."""
+"""`coral-runtime manifest`: declare plugins as data, beside their code."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
-    from coral_lock.author.compile import Compilation, FileChange
+    from coral_lock.author.compile import CompiledManifest
 
 
 @click.group(cls=CommandGroup)
 def manifest() -> None:
-    """Compile, check and show manifests: what plugins are, without running them.
+    """Compile, validate and show the manifests of plugins.
 
-    A manifest is the file coral_plugin.yaml, shipped in the package of a plugin.
+    A manifest is the file coral_plugin.yaml in the package of a plugin. It declares the
+    plugin, so that nobody has to run it.
 
     \b
     Examples:
@@ -41,15 +42,15 @@ def manifest() -> None:
 @click.option(
     "--check",
     is_flag=True,
-    help="Write nothing; fail with a diff if a manifest isn't what would be written now.",
+    help="Write nothing; print a diff and fail if a manifest isn't up to date.",
 )
 def compile_manifest(project: str, check: bool) -> int:
-    """Write what the code of PROJECT says of its plugins into coral_plugin.yaml.
+    """Update coral_plugin.yaml from the code of PROJECT.
 
     PROJECT is a directory with a pyproject.toml, by default the current one. Nothing is
-    executed. What the code says (group, name, entry point, description, minimal versions) is
-    brought up to date; all else in the file stays as its author wrote it. Where the build
-    back end would leave the file out of the wheel, pyproject.toml gets the setting.
+    executed. The fields that the code determines (group, name, entry point, description,
+    minimum versions) are updated; the rest of the file is kept. For setuptools, the setting
+    that includes a new manifest in the wheel is printed.
 
     \b
     Examples:
@@ -57,69 +58,47 @@ def compile_manifest(project: str, check: bool) -> int:
       coral-runtime manifest compile path/to/project
       coral-runtime manifest compile --check
     """
-    from coral_lock.author.compile import compile_project, write_changes
+    from coral_lock.author.compile import compile_project
 
     compilation = compile_project(project)
     for warning in compilation.warnings:
         say_warning(warning)
-    if check:
-        return _check(compilation, project)
-    write_changes(compilation)
-    for line in _summary(compilation):
-        say(line)
+    if check and compilation.stale:
+        return _stale(compilation.stale, project)
+    compilation.write()
+    for compiled in compilation.manifests:
+        plugins = counted(compiled.plugins, "plugin")
+        if compiled in compilation.stale:
+            say(f"wrote {compiled.shown}: {plugins}")
+        else:
+            say(f"{compiled.shown} is up to date: {plugins}")
+    for note in compilation.notes:
+        for line in note.split("\n"):
+            say(line)
     return HOLDS
 
 
-def _summary(compilation: Compilation) -> Iterator[str]:
-    from coral_lock.author.project import display_path
-
-    changed = {change.path for change in compilation.changes}
-    paths = {compiled.path for compiled in compilation.manifests}
-    for compiled in compilation.manifests:
-        plugins = counted(compiled.plugins, "plugin")
-        if compiled.path in changed:
-            yield f"wrote {display_path(compiled.path)}: {plugins}"
-        else:
-            yield f"{display_path(compiled.path)} is up to date: {plugins}"
-    for path in sorted(changed - paths):
-        yield f"wrote {display_path(path)}: the wheel is to have the manifest"
-
-
-def _check(compilation: Compilation, project: str) -> int:
-    from coral_lock.author.project import display_path
-
-    if not compilation.changes:
-        for line in _summary(compilation):
-            say(line)
-        return HOLDS
-    for change in compilation.changes:
-        for line in _diff(change):
+def _stale(manifests: Sequence[CompiledManifest], project: str) -> int:
+    for compiled in manifests:
+        for line in difflib.unified_diff(
+            (compiled.old or "").splitlines(),
+            compiled.new.splitlines(),
+            "/dev/null" if compiled.old is None else compiled.shown,
+            compiled.shown,
+            lineterm="",
+        ):
             sys.stdout.write(f"{printable(line)}\n")
     sys.stdout.flush()
-    stale = ", ".join(display_path(change.path) for change in compilation.changes)
-    say(f"stale: {stale}")
+    say(f"stale: {', '.join(compiled.shown for compiled in manifests)}")
     words = ["coral-runtime", "manifest", "compile", *([] if project == "." else [project])]
     say(f"  hint: run `{shlex.join(words)}`")
     return DOES_NOT_HOLD
 
 
-def _diff(change: FileChange) -> Iterator[str]:
-    from coral_lock.author.project import display_path
-
-    shown = display_path(change.path)
-    return difflib.unified_diff(
-        [] if change.old is None else change.old.splitlines(),
-        change.new.splitlines(),
-        "/dev/null" if change.old is None else shown,
-        shown,
-        lineterm="",
-    )
-
-
 @manifest.command()
 @click.argument("file")
 def validate(file: str) -> int:
-    """Check one manifest, telling every mistake with its place.
+    """Validate a manifest and report every mistake with its position.
 
     \b
     Examples:
@@ -133,12 +112,12 @@ def validate(file: str) -> int:
         content = read_regular_file(file, MAX_MANIFEST_BYTES)
     except FileNotFoundError:
         raise InputError(
-            "there is no manifest", where=file, hint="run `coral-runtime manifest compile`"
+            "manifest not found", where=file, hint="run `coral-runtime manifest compile`"
         ) from None
     except OSError as error:
         raise InputError(f"the manifest can't be read: {error.strerror}", where=file) from None
     except ValueError:
-        raise InputError("the manifest's path can't be a path", where=repr(file)) from None
+        raise InputError("invalid path of a manifest", where=repr(file)) from None
     declared = read_manifest(content, file)
     say(f"{file} is valid: {counted(len(declared.plugins), 'plugin')}")
     return HOLDS
@@ -151,10 +130,10 @@ def validate(file: str) -> int:
     type=click.Choice(("yaml", "json")),
     default="yaml",
     show_default=True,
-    help="How the manifest is printed.",
+    help="The output format.",
 )
 def show(source: str, output_format: str) -> int:
-    """Print what the manifest of an installed distribution or a wheel declares.
+    """Print the plugins that an installed distribution or a wheel declares in its manifest.
 
     \b
     Examples:

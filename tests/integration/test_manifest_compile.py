@@ -89,77 +89,48 @@ def wheel_names(root: Path, tmp_path: Path) -> list[str]:
         return archive.namelist()
 
 
-# The back end and its settings, where the package lies, and what is appended to the settings.
+SNIPPET = (
+    "hint: setuptools omits `coral_plugin.yaml` from the wheel unless it is package data; add to "
+    '`pyproject.toml`:\n  [tool.setuptools.package-data]\n  "{}" = ["coral_plugin.yaml"]\n'
+)
+
+# The back end and its settings, where the package is, and whether a setting is suggested.
 LAYOUTS = {
-    "setuptools-flat": (
-        SETUPTOOLS + PROJECT, "acme",
-        '\n[tool.setuptools.package-data]\nacme = ["coral_plugin.yaml"]\n',
-    ),
-    "setuptools-src": (
-        SETUPTOOLS + PROJECT, "src/acme",
-        '\n[tool.setuptools.package-data]\nacme = ["coral_plugin.yaml"]\n',
-    ),
+    "setuptools-flat": (SETUPTOOLS + PROJECT, "acme", True),
+    "setuptools-src": (SETUPTOOLS + PROJECT, "src/acme", True),
     "setuptools-where": (
         SETUPTOOLS + PROJECT + '\n[tool.setuptools.packages.find]\nwhere = ["lib"]\n', "lib/acme",
-        '\n[tool.setuptools.package-data]\nacme = ["coral_plugin.yaml"]\n',
+        True,
     ),
     "setuptools-package-dir": (
         SETUPTOOLS + PROJECT
-        + '\n[tool.setuptools]\npackages = ["acme"]\npackage-dir = {acme = "code"}\n', "code",
-        '\n[tool.setuptools.package-data]\nacme = ["coral_plugin.yaml"]\n',
+        + '\n[tool.setuptools]\npackages = ["acme"]\npackage-dir = {acme = "code"}\n', "code", True,
     ),
     "setuptools-root-dir": (
         SETUPTOOLS + PROJECT
         + '\n[tool.setuptools]\npackages = ["acme"]\n\n'
-        + '[tool.setuptools.package-dir]\n"" = "lib"\n', "lib/acme",
-        '\n[tool.setuptools.package-data]\nacme = ["coral_plugin.yaml"]\n',
+        + '[tool.setuptools.package-dir]\n"" = "lib"\n', "lib/acme", True,
     ),
     "setuptools-has-data": (
-        SETUPTOOLS + PROJECT + '\n[tool.setuptools.package-data]\n"*" = ["*.yaml"]\n', "acme", "",
+        SETUPTOOLS + PROJECT + '\n[tool.setuptools.package-data]\n"*" = ["*.yaml"]\n', "acme",
+        False,
     ),
-    "setuptools-last-table": (
-        SETUPTOOLS + PROJECT + '\n[tool.setuptools.package-data]\nother = ["x"]\n', "acme",
-        'acme = ["coral_plugin.yaml"]\n',
-    ),
-    "hatchling-flat": (HATCHLING + PROJECT, "acme", ""),
-    "hatchling-src": (HATCHLING + PROJECT, "src/acme", ""),
+    "hatchling-flat": (HATCHLING + PROJECT, "acme", False),
+    "hatchling-src": (HATCHLING + PROJECT, "src/acme", False),
     "hatchling-packages": (
         HATCHLING + PROJECT + '\n[tool.hatch.build.targets.wheel]\npackages = ["lib/acme"]\n',
-        "lib/acme", "",
+        "lib/acme", False,
     ),
     "hatchling-sources": (
         HATCHLING + PROJECT + '\n[tool.hatch.build.targets.wheel]\nonly-include = ["lib/code"]\n'
-        + '\n[tool.hatch.build.targets.wheel.sources]\n"lib/code" = "acme"\n', "lib/code", "",
+        + '\n[tool.hatch.build.targets.wheel.sources]\n"lib/code" = "acme"\n', "lib/code", False,
     ),
-    "hatchling-exclude": (
-        HATCHLING + PROJECT + '\n[tool.hatch.build.targets.wheel]\nexclude = ["*.yaml"]\n', "acme",
-        'artifacts = ["acme/coral_plugin.yaml"]\n',
-    ),
-    "hatchling-include": (
-        HATCHLING + PROJECT + '\n[tool.hatch.build]\ninclude = ["acme/**/*.py"]\n', "acme",
-        '\n[tool.hatch.build.targets.wheel]\nartifacts = ["acme/coral_plugin.yaml"]\n',
-    ),
-    "hatchling-only-include": (
-        HATCHLING + PROJECT + '\n[tool.hatch.build.targets.wheel]\n'
-        + 'only-include = ["src/acme/__init__.py", "src/acme/plugins.py"]\nsources = ["src"]\n',
-        "src/acme",
-        '\n[tool.hatch.build.targets.wheel.force-include]\n'
-        '"src/acme/coral_plugin.yaml" = "acme/coral_plugin.yaml"\n',
-    ),
-    "poetry-flat": (POETRY + PROJECT, "acme", ""),
-    "poetry-src": (POETRY + PROJECT, "src/acme", ""),
-    "poetry-plugins": (POETRY + OLD_POETRY, "acme", ""),
+    "poetry-flat": (POETRY + PROJECT, "acme", False),
+    "poetry-src": (POETRY + PROJECT, "src/acme", False),
+    "poetry-plugins": (POETRY + OLD_POETRY, "acme", False),
     "poetry-from": (
         POETRY + PROJECT + '\n[tool.poetry]\npackages = [{include = "acme", from = "lib"}]\n',
-        "lib/acme", "",
-    ),
-    "poetry-exclude": (
-        POETRY + PROJECT + '\n[tool.poetry]\nexclude = ["**/*.yaml"]\n', "acme",
-        'include = [{path = "acme/coral_plugin.yaml", format = ["sdist", "wheel"]}]\n',
-    ),
-    "poetry-glob": (
-        POETRY + PROJECT + '\n[tool.poetry]\npackages = [{include = "acme/**/*.py"}]\n', "acme",
-        'include = [{path = "acme/coral_plugin.yaml", format = ["sdist", "wheel"]}]\n',
+        "lib/acme", False,
     ),
 }  # fmt: skip
 
@@ -168,17 +139,20 @@ LAYOUTS = {
 def test_the_wheel_has_the_manifest(
     layout: str, project: MakeProject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pyproject, package, addition = LAYOUTS[layout]
+    pyproject, package, is_suggested = LAYOUTS[layout]
     root = project(pyproject, package)
     manifest = root / package / "coral_plugin.yaml"
     assert main(["manifest", "compile"]) == 0
     assert manifest.read_text() == MANIFEST
-    assert (root / "pyproject.toml").read_text() == pyproject + addition
-    written = f"wrote {package}/coral_plugin.yaml: 1 plugin\n"
-    if addition:
-        written += "wrote pyproject.toml: the wheel is to have the manifest\n"
+    assert (root / "pyproject.toml").read_text() == pyproject
+    snippet = SNIPPET.format("acme") if is_suggested else ""
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", written)
+    assert (captured.out, captured.err) == (
+        "",
+        f"wrote {package}/coral_plugin.yaml: 1 plugin\n{snippet}",
+    )
+    added = "\n".join(line.strip() for line in snippet.split("\n")[1:])
+    (root / "pyproject.toml").write_text(f"{pyproject}\n{added}")
     names = wheel_names(root, tmp_path)
     assert "acme/plugins.py" in names
     assert "acme/coral_plugin.yaml" in names
@@ -193,13 +167,43 @@ def test_the_wheel_has_the_manifest(
     )
 
 
+@pytest.mark.parametrize(
+    "pyproject",
+    [
+        SETUPTOOLS + PROJECT,
+        HATCHLING + PROJECT + '\n[tool.hatch.build.targets.wheel]\nexclude = ["*.yaml"]\n',
+        POETRY + PROJECT + '\n[tool.poetry]\nexclude = ["**/*.yaml"]\n',
+    ],
+    ids=["setuptools", "hatchling", "poetry"],
+)
+def test_a_wheel_without_the_manifest_is_noticed(
+    pyproject: str, project: MakeProject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = project(pyproject)
+    assert main(["manifest", "compile"]) == 0
+    (wheel,) = build_wheels([root], tmp_path / "wheels")
+    capsys.readouterr()
+    assert main(["plugins", "check", str(wheel)]) == 0
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        "warning[manifest-missing]: the package `acme` ships no `coral_plugin.yaml`",
+        "  where: acme-1.0.dist-info/entry_points.txt:2:1",
+        "  hint: run `coral-runtime manifest compile`, and configure the build back end to include "
+        "the file in the wheel",
+    ]
+
+
 NAMESPACE = PROJECT.replace('"acme.plugins:', '"acme.cameras.plugins:')
 
 
 @pytest.mark.parametrize(
     ("pyproject", "base"),
     [
-        (SETUPTOOLS + NAMESPACE, "src/acme/cameras"),
+        (
+            SETUPTOOLS
+            + NAMESPACE
+            + '\n[tool.setuptools.package-data]\n"acme.cameras" = ["*.yaml"]\n',
+            "src/acme/cameras",
+        ),
         (
             HATCHLING + NAMESPACE + '\n[tool.hatch.build.targets.wheel]\npackages = ["acme"]\n',
             "acme/cameras",
@@ -222,7 +226,9 @@ def test_a_namespace_package_isnt_the_place_of_a_manifest(
     assert "acme/cameras/coral_plugin.yaml" in wheel_names(root, tmp_path)
 
 
-def test_each_top_level_package_has_a_manifest(project: MakeProject) -> None:
+def test_each_top_level_package_has_a_manifest(
+    project: MakeProject, capsys: pytest.CaptureFixture[str]
+) -> None:
     pyproject = SETUPTOOLS + PROJECT + 'lens = "lens:register"\nnight = "acme.plugins:night"\n'
     root = project(
         pyproject,
@@ -242,10 +248,8 @@ def test_each_top_level_package_has_a_manifest(project: MakeProject) -> None:
         if "name:" in line
     ]
     assert names == ["    name: cam", "    name: night"]
-    assert (root / "pyproject.toml").read_text() == (
-        pyproject
-        + '\n[tool.setuptools.package-data]\nacme = ["coral_plugin.yaml"]\n'
-        + 'lens = ["coral_plugin.yaml"]\n'
+    assert capsys.readouterr().err.endswith(
+        SNIPPET.format("acme") + '  "lens" = ["coral_plugin.yaml"]\n'
     )
 
 
@@ -288,8 +292,8 @@ def test_what_the_author_wrote_stays(
         '"https://example.org"}',
     ]
     warning = (
-        "warning: `patches:old` is no longer in the code, so it is removed with what was written "
-        "by hand: homepage (acme/coral_plugin.yaml:18:5)\n"
+        "warning: `patches:old` isn't in the code, so it is removed with the fields written by "
+        "hand: homepage (acme/coral_plugin.yaml:18:5)\n"
     )
     assert captured.err == (
         f"{warning}stale: acme/coral_plugin.yaml\n  hint: run `coral-runtime manifest compile`\n"
@@ -337,8 +341,8 @@ def test_what_cant_be_evaluated_is_left_to_the_author(
         1
     ]
     assert capsys.readouterr().err == (
-        "warning: `acme.dynamic:register` can't be evaluated, so its plugins stay as they were "
-        "written by hand: acme/dynamic.py:9: `__file__` isn't defined in `acme.dynamic`\n"
+        "warning: `acme.dynamic:register` can't be evaluated, so its plugins are kept as "
+        "written: acme/dynamic.py:9: `__file__` isn't defined in `acme.dynamic`\n"
         "wrote acme/coral_plugin.yaml: 2 plugins\n"
     )
     assert main(["manifest", "compile", "--check"]) == 0
@@ -347,24 +351,24 @@ def test_what_cant_be_evaluated_is_left_to_the_author(
 PROBLEMS = {
     "version": (
         {"acme/plugins.py": SOURCE.replace("0.0.4", "four")},
-        "error: `patches:cam` can't stand in a manifest: its `min_core_version` isn't a PEP 440 "
+        "error: `patches:cam` can't be declared: its `min_core_version` isn't a PEP 440 "
         "version: `four`\n  where: pyproject.toml:10:7\n",
     ),
     "description": (
         {"acme/plugins.py": SOURCE.replace('"See"', r'"one\ntwo"')},
-        "error: `patches:cam` can't stand in a manifest: its `description` isn't one line of "
+        "error: `patches:cam` can't be declared: its `description` isn't one line of "
         "printable text\n  where: pyproject.toml:10:7\n",
     ),
     "name": (
         {"acme/plugins.py": SOURCE.replace('"cam"', '"c@m"')},
-        "error: what `acme.plugins:register` yields can't be right: `name` isn't a plugin name: "
+        "error: the spec of `acme.plugins:register` is invalid: `name` isn't a plugin name: "
         "'c@m'\n  where: pyproject.toml:10:7\n",
     ),
     "module": (
         {"pyproject.toml": HATCHLING + PROJECT.replace("acme.plugins:", "acne.plugins:")},
         "error: the project has no package that could ship the manifest of `acne.plugins`\n"
         "  expected: `acne` to be a package\n  where: pyproject.toml:10:7\n"
-        "  hint: correct the entry point, or say in `pyproject.toml` where its package lies\n",
+        "  hint: correct the entry point, or configure in `pyproject.toml` where its package is\n",
     ),
     "single file": (
         {
@@ -373,7 +377,7 @@ PROBLEMS = {
         },
         "error: the project has no package that could ship the manifest of `camera`\n"
         "  expected: `camera` to be a package\n  where: pyproject.toml:10:7\n"
-        "  hint: turn the module into a package, whose `__init__.py` it becomes\n",
+        "  hint: turn the module into the `__init__.py` of a package\n",
     ),
     "twice": (
         {
@@ -399,48 +403,24 @@ def test_a_problem_keeps_everything_from_being_written(
     assert not list(root.rglob("coral_plugin.yaml"))
 
 
-def test_a_setup_file_keeps_its_data(
-    project: MakeProject, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("backend", "hint"),
+    [
+        ("flit_core.buildapi", ""),
+        ("uv_build", ""),
+        (
+            "pdm.backend",
+            "hint: make sure that the wheel contains `coral_plugin.yaml`: build it and run "
+            "`coral-runtime plugins check dist/*.whl`\n",
+        ),
+    ],
+)
+def test_other_back_ends(
+    backend: str, hint: str, project: MakeProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    setup = "from setuptools import setup\nsetup(package_data={'acme': ['*.txt']})\n"
-    root = project(SETUPTOOLS + PROJECT, files={"setup.py": setup})
+    project(f'[build-system]\nbuild-backend = "{backend}"\n{PROJECT}', "src/acme")
     assert main(["manifest", "compile"]) == 0
-    assert (root / "pyproject.toml").read_text() == SETUPTOOLS + PROJECT
-    assert capsys.readouterr().err == (
-        "warning: add `coral_plugin.yaml` to the `package_data` of `acme` in `setup.py`\n"
-        "wrote acme/coral_plugin.yaml: 1 plugin\n"
-    )
-
-
-def test_other_back_ends(project: MakeProject, capsys: pytest.CaptureFixture[str]) -> None:
-    backends = {"flit_core.buildapi": "", "uv_build": "", "pdm.backend": (
-        "warning: whether `pdm.backend` puts `src/acme/coral_plugin.yaml` into the wheel isn't "
-        "known: look into one that you build\n"
-    )}  # fmt: skip
-    for backend, warning in backends.items():
-        root = project(f'[build-system]\nbuild-backend = "{backend}"\n{PROJECT}', "src/acme")
-        (root / "src/acme/coral_plugin.yaml").unlink(missing_ok=True)
-        assert main(["manifest", "compile"]) == 0
-        written = "wrote src/acme/coral_plugin.yaml: 1 plugin\n"
-        assert capsys.readouterr().err == warning + written
-
-
-def test_git_ignores_count(project: MakeProject, tmp_path: Path) -> None:
-    root = project(HATCHLING + PROJECT, files={".gitignore": "*.yaml\n"})
-    assert main(["manifest", "compile"]) == 0
-    assert (root / "pyproject.toml").read_text() == HATCHLING + PROJECT + (
-        '\n[tool.hatch.build.targets.wheel]\nartifacts = ["acme/coral_plugin.yaml"]\n'
-    )
-    assert "acme/coral_plugin.yaml" in wheel_names(root, tmp_path)
-
-
-def test_line_ends_of_pyproject_stay(project: MakeProject) -> None:
-    pyproject = (SETUPTOOLS + PROJECT).replace("\n", "\r\n")
-    root = project(pyproject)
-    assert main(["manifest", "compile"]) == 0
-    assert (root / "pyproject.toml").read_bytes().decode() == pyproject + (
-        '\r\n[tool.setuptools.package-data]\r\nacme = ["coral_plugin.yaml"]\r\n'
-    )
+    assert capsys.readouterr().err == f"wrote src/acme/coral_plugin.yaml: 1 plugin\n{hint}"
 
 
 HOSTILE: dict[str, tuple[str, bytes | Callable[[Path], None] | None, str]] = {
@@ -448,8 +428,8 @@ HOSTILE: dict[str, tuple[str, bytes | Callable[[Path], None] | None, str]] = {
              "file\n  where: pyproject.toml\n"),
     "directory": ("pyproject.toml", os.mkdir, "error: `pyproject.toml` can't be read: not a "
                   "regular file\n  where: pyproject.toml\n"),
-    "absent": ("pyproject.toml", None, "error: there is no `pyproject.toml`, so this is no "
-               "project\n  where: .\n  hint: name the directory of the plugin's project\n"),
+    "absent": ("pyproject.toml", None, "error: `pyproject.toml` not found\n  where: .\n  hint: "
+               "pass the directory of the plugin's project\n"),
     "binary": ("pyproject.toml", b"a = 1\n\xff\x00", "error: `pyproject.toml` isn't UTF-8\n"
                "  expected: UTF-8\n  found: byte 0xff\n  where: pyproject.toml:2\n"
                "  hint: save the file as UTF-8\n"),
@@ -498,7 +478,7 @@ def test_what_isnt_toml_is_refused_in_the_parsers_words(
     project(text)
     assert main(["manifest", "compile"]) == 2
     message, place = capsys.readouterr().err.splitlines()
-    assert message.startswith(("error: not TOML: ", "error: the document is nested too deep"))
+    assert message.startswith(("error: invalid TOML: ", "error: the document is nested too deep"))
     assert place.startswith("  where: pyproject.toml")
 
 
@@ -511,7 +491,8 @@ def test_nothing_outside_of_the_project_is_read_or_written(
     (root / "acme/coral_plugin.yaml").symlink_to(outside)
     assert main(["manifest", "compile"]) == 2
     assert capsys.readouterr().err == (
-        f"error: `coral_plugin.yaml` leads out of the project\n  expected: a file in {root}\n"
+        "error: `coral_plugin.yaml` is a link that leaves the project\n"
+        f"  expected: a file in {root}\n"
         f"  found: {outside}\n  where: acme/coral_plugin.yaml\n"
         "  hint: replace the link by a file\n"
     )
@@ -525,22 +506,6 @@ def test_nothing_outside_of_the_project_is_read_or_written(
     )
     assert main(["manifest", "compile"]) == 1
     assert not (tmp_path / "elsewhere/acme/coral_plugin.yaml").exists()
-
-
-def test_a_linked_pyproject_is_not_written_through(
-    project: MakeProject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    root = project(SETUPTOOLS + PROJECT)
-    outside = tmp_path / "outside.toml"
-    (root / "pyproject.toml").rename(outside)
-    (root / "pyproject.toml").symlink_to(outside)
-    before = outside.read_text()
-    assert main(["manifest", "compile"]) == 2
-    assert "error: `pyproject.toml` leads out of the project, so it isn't changed" in (
-        capsys.readouterr().err
-    )
-    assert outside.read_text() == before
-    assert not (root / "acme/coral_plugin.yaml").exists()
 
 
 @pytest.mark.parametrize(
@@ -581,16 +546,15 @@ def test_an_interruption_leaves_every_file_whole(
 
 
 def test_a_released_manifest_is_shown(device: MakeDevice, project: MakeProject) -> None:
-    root = project(
-        SETUPTOOLS + PROJECT, files={"acme/coral_plugin.yaml": MANIFEST + "    env: {ACME: {}}\n"}
-    )
+    pyproject = SETUPTOOLS + PROJECT + '\n[tool.setuptools.package-data]\nacme = ["*.yaml"]\n'
+    root = project(pyproject, files={"acme/coral_plugin.yaml": MANIFEST + "    env: {ACME: {}}\n"})
     made = device()
     made.coral("manifest", "compile", root).require(0)
     (wheel,) = build_wheels([root], made.directory)
     shown = made.coral("manifest", "show", wheel.name).require(0)
     assert shown.stdout == (
-        MANIFEST.split("\n", 1)[1]
-        + "    env:\n      ACME:\n        required: false\n        description: \"\"\n"
+        MANIFEST.split("\n", 1)[1].replace('"0.0.4"', "0.0.4")
+        + "    env:\n      ACME:\n        required: false\n        description: ''\n"
     )  # fmt: skip
     made.run("python", "-m", "zipfile", "-e", wheel, made.site_packages).require(0)
     installed = made.coral("manifest", "show", "acme", "--output-format", "json").require(0)

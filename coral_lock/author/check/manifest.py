@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 
 COMPILE_HINT = "run `coral-runtime manifest compile`"
+_INCLUDE_HINT = "and configure the build back end to include the file in the wheel"
 _VERSIONS = ("min_core_version", "min_inference_version")
 _FIELDS = ("description", *_VERSIONS)
 _ALIKE = 0.8
@@ -120,7 +121,7 @@ def _missing(subject: Subject, manifests: Manifests) -> Iterator[Finding]:
                 subject=subject.name,
                 summary=f"the package `{package}` ships no `{MANIFEST_NAME}`",
                 where=declared.where,
-                hint=COMPILE_HINT,
+                hint=COMPILE_HINT if subject.layout is None else f"{COMPILE_HINT}, {_INCLUDE_HINT}",
             )
 
 

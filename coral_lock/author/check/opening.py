@@ -21,12 +21,9 @@ from coral_lock.author.check.subject import (
 )
 from coral_lock.author.check.wheel_archive import open_wheel
 from coral_lock.author.project import (
+    MAX_SOURCE_BYTES,
     display_path,
-    is_inside,
     read_project,
-    source_directory,
-    source_path,
-    source_reader,
     unknown_group,
 )
 from coral_lock.derive.place import Place
@@ -56,7 +53,6 @@ if TYPE_CHECKING:
     from coral_lock.inventory import EntryPoint
 
 
-MAX_SOURCE_BYTES = 16 << 20
 _SAMPLE_DIRECTORIES = ("", "examples", "config")
 _SAMPLE_PATTERNS = ("runtime*.yaml", "runtime*.yml", "runtime*.json")
 
@@ -127,16 +123,13 @@ def load_sample(path: str, *, must_exist: bool = False) -> Sample:
 def _project(target: str, samples: tuple[Sample, ...], left_out: str | None) -> Subject:
     known = [*(sample.path for sample in samples), *([] if left_out is None else [left_out])]
     project = read_project(target)
-    file = display_path(os.path.join(project.root, "pyproject.toml"))
     entry_points = tuple(
-        DeclaredEntryPoint(
-            entry_point=declared.entry_point, where=f"{file}:{declared.line}:{declared.column}"
-        )
+        DeclaredEntryPoint(entry_point=declared.entry_point, where=declared.where)
         for declared in project.entry_points
     )
 
     def shown(site_path: str) -> str:
-        path = source_path(project, site_path)
+        path = project.file(site_path)
         return site_path if path is None else display_path(path)
 
     return Subject(
@@ -145,7 +138,7 @@ def _project(target: str, samples: tuple[Sample, ...], left_out: str | None) -> 
         name=project.name,
         version=project.version,
         entry_points=entry_points,
-        read_source=source_reader(project),
+        read_source=project.read_source,
         shown=shown,
         obstacle=lambda site_path: _obstacle(project, site_path),
         samples=(*samples, *_samples_of(project.root, {os.path.realpath(each) for each in known})),
@@ -156,12 +149,12 @@ def _project(target: str, samples: tuple[Sample, ...], left_out: str | None) -> 
 def _obstacle(project: Project, site_path: str) -> InputError | None:
     """Return why what lies at a path of a project can't be read; None where nothing does."""
     package, _, name = site_path.rpartition("/")
-    directory = source_directory(project, package)
+    directory = project.directory(package)
     path = os.path.join(directory or project.root, name)
     if directory is None or not os.path.lexists(path):
         return None
     try:
-        if is_inside(project, path):
+        if project.contains(path):
             read_regular_file(path, MAX_SOURCE_BYTES)
             return None
         reason = "it leads out of the project"
@@ -195,7 +188,7 @@ def _source_roots(project: Project) -> tuple[str, ...]:
     for declared in project.entry_points:
         module = declared.entry_point.value.partition(":")[0]
         for site_path in source_files(module):
-            path = source_path(project, site_path)
+            path = project.file(site_path)
             suffix = os.sep + site_path.replace("/", os.sep)
             if path is not None and path.endswith(suffix):
                 roots[path.removesuffix(suffix)] = None

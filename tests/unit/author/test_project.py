@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coral_lock.author.compile import compile_project
-from coral_lock.author.project import read_project, source_path, source_reader
+from coral_lock.author.project import read_project
 from coral_lock.errors import CoralLockError, InputError, ProblemsError
 from coral_lock.inventory import EntryPoint
 from tests.unit.descriptor.wording import told
@@ -63,10 +63,10 @@ def test_a_project_is_read_in_the_order_of_its_file(tmp_path: Path) -> None:
         "1.0",
         "hatchling.build",
     )
-    assert [(entry.entry_point, entry.line, entry.column) for entry in project.entry_points] == [
-        (EntryPoint(group="patches", name="second", value="acme.plugins:second"), 9, 10),
-        (EntryPoint(group="patches", name="first", value="acme.plugins:first"), 10, 9),
-        (EntryPoint(group="backends", name="npu", value="acme.npu:register"), 16, 37),
+    assert [(e.entry_point, e.where.split(":", 1)[1]) for e in project.entry_points] == [
+        (EntryPoint(group="patches", name="second", value="acme.plugins:second"), "9:10"),
+        (EntryPoint(group="patches", name="first", value="acme.plugins:first"), "10:9"),
+        (EntryPoint(group="backends", name="npu", value="acme.npu:register"), "16:37"),
     ]
 
 
@@ -94,8 +94,8 @@ def test_poetry_has_tables_of_its_own(tmp_path: Path) -> None:
     assert mistake == (
         "the project declares no plugin | where: pyproject.toml:1:1 | expected: an entry point in "
         "one of the groups coral_inference.backends, coral_inference.patches, "
-        "coral_inference.workflows | hint: `[tool.poetry.plugins]` counts only where Poetry "
-        "builds the project: declare them under "
+        "coral_inference.workflows | hint: `[tool.poetry.plugins]` is only read where "
+        "Poetry builds the project: declare them under "
         '`[project.entry-points."coral_inference.patches"]`'
     )
 
@@ -104,19 +104,19 @@ MISTAKES = [
     (
         "acme.plugins:second",
         "acme.plugins",
-        "the entry point `second` has a wrong value | where: pyproject.toml:9:10 | expected: "
+        "the entry point `second` has an invalid value | where: pyproject.toml:9:10 | expected: "
         "`module:attribute` | found: acme.plugins",
     ),
     (
         '"acme.plugins:second"',
         "1",
-        "the entry point `second` has a wrong value | where: pyproject.toml:9:10 | expected: "
+        "the entry point `second` has an invalid value | where: pyproject.toml:9:10 | expected: "
         "`module:attribute` | found: int",
     ),
     (
         "coral_inference.backends",
         "coral_inference.backend",
-        "`coral_inference.backend` is no group of plugins | where: pyproject.toml:16:36 | "
+        "unknown entry point group `coral_inference.backend` | where: pyproject.toml:16:36 | "
         "expected: `coral_inference.backends` or `coral_inference.patches` or "
         "`coral_inference.workflows` | hint: did you mean `coral_inference.backends`?",
     ),
@@ -154,7 +154,7 @@ def test_mistakes_are_told_together(tmp_path: Path) -> None:
         ("", 'declare one under `[project.entry-points."coral_inference.patches"]`, like '
          '`my_plugin = "acme_x.coral_plugins:register"`'),
         ('dynamic = ["entry-points"]', "`project.dynamic` leaves the entry points to the build: "
-         "state them in this file"),
+         "declare them in this file"),
     ],
     ids=["none", "dynamic"],
 )  # fmt: skip
@@ -171,8 +171,8 @@ def test_no_path_leads_out_of_the_project(path: str, tmp_path: Path) -> None:
     root = tmp_path / "project"
     root.mkdir()
     project = read_project(str(write(root, PROJECT, "a/b")))
-    assert source_path(project, path) is None
-    assert source_reader(project)(path) is None
+    assert project.file(path) is None
+    assert project.read_source(path) is None
 
 
 def test_what_isnt_a_file_isnt_a_source(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_what_isnt_a_file_isnt_a_source(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "acme/pipe.py")
     (tmp_path / "acme/link.py").symlink_to("/etc/hostname")
     (tmp_path / "acme/own.py").symlink_to("plugins.py")
-    read = source_reader(project)
+    read = project.read_source
     assert read("acme/plugins.py") == read("acme/own.py") == b"# acme/plugins.py"
     assert read("acme/npu.py") == b"# src/acme/npu.py"
     assert [read(f"acme/{name}.py") for name in ("pipe", "link", "absent")] == [None] * 3

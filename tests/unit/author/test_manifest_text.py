@@ -10,14 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coral_lock.author.manifest_edit import ManifestChanges, edited_manifest
 from coral_lock.author.manifest_text import (
     DERIVED_KEYS,
+    ManifestChanges,
+    edited_manifest,
     manifest_document,
     scalar,
     written_fields,
     yaml_text,
 )
+from coral_lock.manifest.model import Manifest
 from coral_lock.manifest.reader import read_manifest
 from tests.unit.manifest.test_laws import DOCUMENTS
 
@@ -54,8 +56,12 @@ plugins:
 FIELDS = {"group": "patches", "name": "new", "entry_point": "acme.plugins:new"}
 
 
+def with_changes(text: str, changes: ManifestChanges) -> str:
+    return edited_manifest(text, read_manifest(text.encode(), "m.yaml"), changes)
+
+
 def edited(text: str, **changes: Any) -> str:
-    new = edited_manifest(text, ManifestChanges(**changes))
+    new = with_changes(text, ManifestChanges(**changes))
     read_manifest(new.encode(), "m.yaml")
     return new
 
@@ -127,7 +133,7 @@ def test_a_plugin_comes_last_in_the_style_of_the_others() -> None:
 
 
 def test_all_plugins_can_be_replaced() -> None:
-    text = edited_manifest(BY_HAND, ManifestChanges(removed=frozenset({0, 1}), added=(FIELDS,)))
+    text = with_changes(BY_HAND, ManifestChanges(removed=frozenset({0, 1}), added=(FIELDS,)))
     assert text == (
         "# Written by hand.\nmanifest_version: 1   # the only one there is\n\nplugins:\n"
         "- group: patches\n  name: new\n  entry_point: acme.plugins:new\n\n# The end.\n"
@@ -146,8 +152,8 @@ FLOW = (
         (
             FLOW,
             {"fields": {0: {"name": "b", "description": "x"}}},
-            '{"manifest_version": 1, "plugins": [{"group": "patches", "name": "b",\n'
-            ' "entry_point": "a:b", "description": "x"}]}',
+            '{"manifest_version": 1, "plugins": [{"group": "patches", "name": "b", '
+            '"entry_point": "a:b", "description": "x"}]}',
         ),
         (
             FLOW,
@@ -171,13 +177,24 @@ FLOW = (
             "manifest_version: 1\nplugins: [{group: patches, name: a, entry_point: 'a:b'}, # c\n"
             "  {group: patches, name: b, entry_point: 'a:b', description: d}, ]\n",
             {"removed": frozenset({0}), "fields": {1: {"description": None}}},
-            "manifest_version: 1\nplugins: [{group: patches, name: b, entry_point: 'a:b'}, ]\n",
+            "manifest_version: 1\nplugins:\n  - group: patches\n    name: b\n"
+            "    entry_point: a:b\n",
+        ),
+        (
+            "manifest_version: 1\nplugins:\n- {group: patches, name: a, entry_point: 'a:b', "
+            "platforms: [yes]}  # a\n- {group: patches, name: b, entry_point: 'a:b'} # b\n",
+            {"fields": {0: {"description": "x", "min_core_version": "1.10"}}},
+            "manifest_version: 1\nplugins:\n- group: patches\n  name: a\n  entry_point: a:b\n"
+            "  description: x\n  min_core_version: '1.10'\n  platforms:\n    - 'yes'  # a\n"
+            "- {group: patches, name: b, entry_point: 'a:b'} # b\n",
         ),
     ],
-    ids=["json field", "json replaced", "empty block", "empty json", "flow"],
+    ids=["json field", "json replaced", "empty block", "empty json", "flow", "flow item"],
 )
-def test_brackets_stay_brackets(text: str, changes: dict[str, Any], expected: str) -> None:
-    assert edited_manifest(text, ManifestChanges(**changes)) == expected
+def test_what_is_in_brackets_is_written_as_a_whole(
+    text: str, changes: dict[str, Any], expected: str
+) -> None:
+    assert with_changes(text, ManifestChanges(**changes)) == expected
 
 
 def test_line_ends_stay() -> None:
@@ -185,7 +202,7 @@ def test_line_ends_stay() -> None:
     changes = ManifestChanges(
         added=(FIELDS,), fields={0: {"min_inference_version": "1", "description": "y"}}
     )
-    assert edited_manifest(text, changes) == edited_manifest(BY_HAND, changes).replace("\n", "\r\n")
+    assert with_changes(text, changes) == with_changes(BY_HAND, changes).replace("\n", "\r\n")
 
 
 @pytest.mark.parametrize(
@@ -233,7 +250,7 @@ STYLES: dict[str, Callable[[Any], str]] = {
 
 @pytest.mark.parametrize("style", STYLES)
 @given(old=DOCUMENTS, new=DOCUMENTS, data=st.data())
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=40)
 def test_an_edited_manifest_says_what_it_is_to_say(
     style: str, old: Any, new: Any, data: st.DataObject
 ) -> None:
@@ -258,7 +275,7 @@ def test_an_edited_manifest_says_what_it_is_to_say(
     if len(set(ids)) < len(ids):
         return
     changes_made = ManifestChanges(fields=fields, removed=frozenset(removed), added=tuple(added))
-    result = edited_manifest(text, changes_made)
+    result = edited_manifest(text, Manifest(plugins=before), changes_made)
     if len(removed) == len(before) and not added:
         # A project without any plugin isn't compiled, so this doesn't come up.
         return
