@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from coral_lock.derive.locking import Derivation
-    from coral_lock.difference.compare import Change
+    from coral_lock.difference.change import Change
     from coral_lock.finding import Finding
     from coral_lock.lockfile.model import Lock
     from coral_lock.reporter import Reporter

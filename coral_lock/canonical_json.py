@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     Value: TypeAlias = str | int | float | Mapping[str, "Value"] | Sequence["Value"] | None
+else:
+    Value = object
 
 MAX_DEPTH = 40
 _CONSTANTS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None}

@@ -75,6 +75,11 @@ def split_plugin_id(identifier: str) -> tuple[str, str]:
     return group, name
 
 
+def base_id(identifier: str) -> str:
+    """Return the id `<group>:<name>` of one that may name its distribution too, after `@`."""
+    return identifier.partition("@")[0]
+
+
 ENTRY_POINT_PREFIX = "coral_inference."
 """What the entry point groups of the host begin with."""
 

@@ -23,7 +23,7 @@ from coral_lock.derive.opening import open_place
 from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import has_errors
-from coral_lock.lockfile.mapping import host_package_to_mapping, sorted_data
+from coral_lock.lockfile.mapping import sorted_data, to_mapping
 from coral_lock.messages import say, say_findings, say_warning
 from coral_lock.plugin.terms import leaves, terms_to_mapping
 from coral_lock.printable import printable
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from coral_lock.canonical_json import Value
     from coral_lock.finding import Finding
-    from coral_lock.lockfile.model import Host
+    from coral_lock.lockfile.entries import Host
     from coral_lock.locking.resolution import Survey
     from coral_lock.locking.selection import Decision
     from coral_lock.plugin.terms import PluginTerms
@@ -146,8 +146,8 @@ def _listing_document(listing: Listing) -> dict[str, Value]:
     host = listing.survey.host
     return {
         "host": {
-            "core": host_package_to_mapping(host.core),
-            "inference": host_package_to_mapping(host.inference),
+            "core": to_mapping(host.core) if host.core else None,
+            "inference": to_mapping(host.inference) if host.inference else None,
         },
         "plugins": [_plugin_document(decision) for decision in listing.decisions()],
     }

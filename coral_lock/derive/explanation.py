@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from coral_lock.finding import has_errors
-from coral_lock.lockfile.parts import base_id, part_of
-from coral_lock.names import split_plugin_id
+from coral_lock.lockfile.parts import part_of
+from coral_lock.names import base_id, split_plugin_id
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from coral_lock.derive.opening import Opened
     from coral_lock.descriptor.model import Descriptor
-    from coral_lock.lockfile.model import Host, Lock
+    from coral_lock.lockfile.entries import Host
+    from coral_lock.lockfile.model import Lock
     from coral_lock.locking.resolution import Survey
     from coral_lock.locking.selection import Decision
 
@@ -125,7 +126,7 @@ class Explainer:
             known |= self._opened.choice.known
         if self._lock is not None:
             known.update(plugin.id for plugin in self._lock.plugins)
-            known.update(map(base_id, self._lock.excluded))
+            known.update(self._lock.known_plugins())
         return tuple(sorted(known))
 
     def plugin(self, identifier: str) -> Explanation:
@@ -191,7 +192,7 @@ class Explainer:
                 if plugin.id == identifier:
                     yield plugin.distribution
             for excluded in self._lock.excluded:
-                if base_id(excluded) == identifier:
+                if base_id(excluded.id) == identifier:
                     yield excluded.distribution
 
     def _headline(self, identifier: str) -> str:
@@ -207,7 +208,7 @@ class Explainer:
                     f"{identifier} is in {self._lock_name}{where}, "
                     f"from {plugin.distribution} {version}"
                 )
-        if any(base_id(excluded) == identifier for excluded in self._lock.excluded):
+        if any(base_id(excluded.id) == identifier for excluded in self._lock.excluded):
             return f"{identifier} is left out of {self._lock_name}"
         return f"{identifier} isn't in {self._lock_name}"
 
@@ -216,7 +217,7 @@ class Explainer:
         targets: dict[Line, list[str]] = {}
         for name, part in self._parts.items():
             for excluded in part.excluded:
-                if base_id(excluded) == identifier:
+                if base_id(excluded.id) == identifier:
                     line = ("left out", f"{excluded.distribution}: {excluded.reason}")
                     targets.setdefault(line, []).append(name)
         for line, names in targets.items():

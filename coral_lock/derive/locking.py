@@ -6,11 +6,11 @@ from coral_lock.derive.opening import WITHOUT_TARGET
 from coral_lock.difference.compare import difference
 from coral_lock.errors import UsageError
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
-from coral_lock.lockfile.parts import base_id, narrowed_digests, part_of
+from coral_lock.lockfile.parts import narrowed_digests, part_of
 from coral_lock.locking.combination import combine
 from coral_lock.locking.resolution import Resolution, resolve, survey
 from coral_lock.locking.selection import is_unoffered, nearest_plugin
-from coral_lock.names import nearest_id, normalized_name
+from coral_lock.names import base_id, nearest_id, normalized_name
 from coral_lock.record import Record
 from coral_lock.targets.wheel_tags import fits
 
@@ -41,7 +41,7 @@ def kept_versions(lock: Lock | None, upgraded: Sequence[str]) -> dict[str, str]:
     if lock is not None:
         distributions.update((plugin.id, plugin.distribution) for plugin in lock.plugins)
         for excluded in lock.excluded:
-            distributions.setdefault(base_id(excluded), excluded.distribution)
+            distributions.setdefault(base_id(excluded.id), excluded.distribution)
         distributions.update((each.name, each.name) for each in lock.distributions)
     dropped = set()
     for identifier in upgraded:

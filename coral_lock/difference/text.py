@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from coral_lock.canonical_json import quote, write
+from collections.abc import Iterator, Mapping, Sequence
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from coral_lock.canonical_json import Value
-    from coral_lock.difference.change import Change
+from coral_lock.canonical_json import Value, quote, write
+from coral_lock.difference.change import Change
+from coral_lock.lockfile.model import is_digest
 
 _WIDTH = 100
+_DIGEST_START, _DIGEST_END = 15, 7
 _VALUE_SUFFIXES = ("-changed", "-moved", "-upgraded", "-downgraded")
 _CONSTANTS = frozenset({"true", "false", "none"})
 _NOT_PLAIN = frozenset(" ,[]")
@@ -25,7 +23,7 @@ def to_json(changes: Sequence[Change]) -> str:
 def render_text(changes: Sequence[Change], limit: int | None = None) -> str:
     """Return the changes as text; empty if there are none.
 
-    Each stands under its distribution, or under `lock` if it concerns the whole lock, behind
+    Each is listed under its distribution, or under `lock` if it concerns the whole lock, after
     `!` (alarming), `+`, `-` or `~`. Alarming ones are first in the order of `difference`, so
     a limit never hides them behind others.
 
@@ -55,6 +53,8 @@ def _change_lines(change: Change) -> Iterator[str]:
         yield from _entry_lines(change.after)
     elif change.code.endswith(_VALUE_SUFFIXES):
         before, after = (_side(change, value) for value in (change.before, change.after))
+        if before == after and isinstance(change.before, str) and isinstance(change.after, str):
+            before, after = change.before, change.after  # Digests that look alike when shortened.
         if len(line) + len(before) + len(after) + 5 <= _WIDTH:
             yield f"{line}: {before} → {after}"
         else:
@@ -85,16 +85,23 @@ def _mark(change: Change) -> str:
 def _entry_lines(entry: Mapping[str, Value]) -> Iterator[str]:
     """Yield what an entry says, but for what is empty or false."""
     for field, value in entry.items():
+        # What is pinned for each wheel tag has the tags as its fields.
+        label = one_line(field)
         if isinstance(value, dict):
             for key, item in value.items():
-                yield f"      {field}: {one_line(key)} {one_line(item)}"
+                yield f"      {label}: {one_line(key)} {one_line(item)}"
         elif value:
-            yield f"      {field}: {one_line(value)}"
+            yield f"      {label}: {one_line(value)}"
 
 
 def one_line(value: Value) -> str:
-    """Return a value on one line: a plain word as it is, other text quoted and escaped."""
+    """Return a value on one line: a plain word as it is, other text quoted and escaped.
+
+    Of a digest both ends are shown.
+    """
     if isinstance(value, str):
+        if is_digest(value) or is_digest(value, "d1:"):
+            return f"{value[:_DIGEST_START]}…{value[-_DIGEST_END:]}"
         quoted = quote(value)
         is_plain = quoted[1:-1] == value and value not in _CONSTANTS
         return value if is_plain and value and not set(value) & _NOT_PLAIN else quoted

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from coral_lock.export.locked_wheels import FoundWheels
-    from coral_lock.lockfile.model import Lock, LockedDistribution
+    from coral_lock.lockfile.entries import LockedDistribution
+    from coral_lock.lockfile.model import Lock
     from coral_lock.reporter import Reporter
     from coral_lock.targets.model import Target
     from coral_lock.wheels.wheelhouse import Wheelhouse

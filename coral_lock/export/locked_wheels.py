@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from coral_lock.lockfile.model import LockedDistribution
+    from coral_lock.lockfile.entries import LockedDistribution
     from coral_lock.reporter import Reporter
     from coral_lock.targets.model import Target
     from coral_lock.wheels.wheel_name import HouseWheel

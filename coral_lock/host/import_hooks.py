@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from coral_lock.host.entry_points import ServedEntryPoint
-    from coral_lock.lockfile.model import LockedPlugin
+    from coral_lock.lockfile.entries import LockedPlugin
 
     class Host(Protocol):
         """What decides on the host: a gate."""

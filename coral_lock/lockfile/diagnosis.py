@@ -7,14 +7,10 @@ import json
 from coral_lock.canonical_json import DuplicateKeyError, NotCanonicalError
 from coral_lock.errors import LockError
 from coral_lock.lockfile.mapping import is_later_minor
+from coral_lock.lockfile.model import Lock
 
 _LONGEST_START = 200
 _CONFLICT_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
-FIELDS = frozenset(
-    {"lock_version", "platform", "host", "targets", "plugins", "excluded", "distributions"}
-)
-"""What a lock has at its top."""
-
 _REWRITE = "write the lock again with `coral-runtime lock`"
 
 
@@ -98,7 +94,7 @@ def is_damaged_lock(text: str) -> bool:
     except (ValueError, RecursionError):
         start = "".join(text[:_LONGEST_START].split())
         return not start or start.startswith('{"lock_version":')
-    return isinstance(document, dict) and {"lock_version"} <= document.keys() <= FIELDS
+    return isinstance(document, dict) and {"lock_version"} <= document.keys() <= set(Lock._fields)
 
 
 def _is_cut_off(text: str, error: json.JSONDecodeError) -> bool:

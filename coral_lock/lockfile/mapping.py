@@ -1,90 +1,40 @@
-"""Mapping ⇄ model: a lock's JSON document and the `Lock` that it states."""
+"""Mapping ⇄ model: a lock's JSON document and the `Lock` that it states.
+
+Both ways follow the fields that `entries` and `model.Lock` declare, in their order.
+"""
 
 from __future__ import annotations
 
 from coral_lock.canonical_json import join_path
 from coral_lock.errors import InvalidLockError, LockVersionError
-from coral_lock.lockfile.model import (
-    LOCK_VERSION,
+from coral_lock.lockfile.entries import (
     ExcludedPlugin,
+    Field,
     Host,
     HostPackage,
-    Lock,
     LockedDistribution,
     LockedPlugin,
 )
-from coral_lock.targets.model import (
-    Target,
-    is_platform_tag,
-    is_python_version,
-    is_target_name,
-)
+from coral_lock.lockfile.model import LOCK_VERSION, Lock
+from coral_lock.targets.model import Target, is_platform_tag, is_python_version, is_target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from coral_lock.canonical_json import Value
+    from coral_lock.record import Record
 
 
-def to_mapping(lock: Lock) -> dict[str, Value]:
-    """Return the document of `lock`, its keys in canonical order."""
-    host = {
-        "core": host_package_to_mapping(lock.host.core),
-        "inference": host_package_to_mapping(lock.host.inference),
-    }
-    targets: dict[str, Value] = {}
-    if lock.targets:
-        targets["targets"] = {target.name: target_to_mapping(target) for target in lock.targets}
-    else:
-        host["python"] = lock.host.python
-    return {
-        "lock_version": lock.lock_version,
-        "platform": lock.platform,
-        "host": host,
-        **targets,
-        "plugins": {plugin.id: plugin_to_mapping(plugin) for plugin in lock.plugins},
-        "excluded": {plugin.id: excluded_to_mapping(plugin) for plugin in lock.excluded},
-        "distributions": {
-            distribution.name: distribution_to_mapping(distribution)
-            for distribution in lock.distributions
-        },
-    }
-
-
-def host_package_to_mapping(package: HostPackage | None) -> Value:
-    """Return the document's object for a host; None where its version isn't known."""
-    if package is None:
-        return None
-    return {"distribution": package.distribution, "version": package.version}
-
-
-def target_to_mapping(target: Target) -> dict[str, Value]:
-    """Return the document's object for a target, which is keyed by its name."""
-    return {"python": target.python, "platform": target.platform}
-
-
-def plugin_to_mapping(plugin: LockedPlugin) -> dict[str, Value]:
-    """Return the document's object for a plugin, which is keyed by its id."""
-    mapping: dict[str, Value] = {
-        "distribution": plugin.distribution,
-        "entry_point": plugin.entry_point,
-        "description": plugin.description,
-        "min_core_version": plugin.min_core_version,
-        "min_inference_version": plugin.min_inference_version,
-        "optional": plugin.optional,
-        "after": list(plugin.after),
-    }
-    if plugin.default_config_overrides:
-        mapping["default_config_overrides"] = sorted_data(plugin.default_config_overrides)
-    if plugin.env:
-        mapping["env"] = list(plugin.env)
-    return {**mapping, **_for_targets(plugin.targets)}
-
-
-def _for_targets(names: tuple[str, ...]) -> dict[str, Value]:
-    """Return the field of what is for some targets only."""
-    return {"targets": list(names)} if names else {}
+def to_mapping(entry: Record) -> dict[str, Value]:
+    """Return the document of a lock, or the object of one of its entries, without its key."""
+    mapping: dict[str, Value] = {}
+    for field, write in _WRITERS[type(entry)]:
+        value = getattr(entry, field.name)
+        if not (field.is_left_out and value == field.default):
+            mapping[field.name] = value if write is None else write(value)
+    return mapping
 
 
 def sorted_data(value: Value) -> Value:
@@ -96,68 +46,28 @@ def sorted_data(value: Value) -> Value:
     return value
 
 
-def excluded_to_mapping(plugin: ExcludedPlugin) -> dict[str, Value]:
-    """Return the document's object for a plugin that is left out, keyed by its id."""
-    mapping: dict[str, Value] = {"distribution": plugin.distribution, "reason": plugin.reason}
-    if plugin.target_reasons:
-        mapping["target_reasons"] = dict(sorted(plugin.target_reasons.items()))
-    return {**mapping, **_for_targets(plugin.targets)}
-
-
-def distribution_to_mapping(distribution: LockedDistribution) -> dict[str, Value]:
-    """Return the document's object for a distribution, which is keyed by its name."""
-    mapping: dict[str, Value] = {
-        "version": distribution.version,
-        "digests": dict(sorted(distribution.digests.items())),
-    }
-    if distribution.data_digests is not None:
-        mapping["data_digests"] = dict(sorted(distribution.data_digests.items()))
-    if distribution.accepted:
-        mapping["accepted"] = list(distribution.accepted)
-    if distribution.program:
-        mapping["program"] = True
-    mapping["requires"] = list(distribution.requires)
-    if distribution.target_requires:
-        mapping["target_requires"] = {
-            target: list(names) for target, names in sorted(distribution.target_requires.items())
-        }
-    return {**mapping, **_for_targets(distribution.targets)}
-
-
 def from_mapping(document: Value) -> Lock:
     """Return the lock that `document` states.
 
     Unknown fields are refused, except in a document of a later minor version, where a
-    reader is expected to pass over them.
+    reader is expected to ignore them.
 
     Raises:
         LockVersionError: the document is of another major version.
         InvalidLockError: a field is missing, unknown or of the wrong type, or the content
             breaks an invariant of `Lock`; with the dotted path.
     """
-    fields = _Fields(document, "")
-    version = fields.text("lock_version")
-    fields.strict = not is_later_minor(version)
-    host = fields.part("host")
-    lock = Lock(
-        lock_version=version,
-        platform=fields.text("platform"),
-        host=Host(
-            core=_host_package(host.optional_part("core")),
-            inference=_host_package(host.optional_part("inference")),
-            python=None
-            if fields.has("targets") and not host.has("python")
-            else host.text("python"),
-        ),
-        targets=tuple(_target(*item) for item in fields.part("targets").parts())
-        if fields.has("targets")
-        else (),
-        plugins=tuple(_plugin(*item) for item in fields.part("plugins").parts()),
-        excluded=tuple(_excluded(*item) for item in fields.part("excluded").parts()),
-        distributions=tuple(_distribution(*item) for item in fields.part("distributions").parts()),
-    )
-    host.refuse_others()
-    fields.refuse_others()
+    try:
+        if not isinstance(document, dict):
+            raise _wrong_type("an object", document)
+        version = document.get("lock_version")
+        is_strict = not (isinstance(version, str) and is_later_minor(version))
+        lock: Lock = _record(Lock, document, is_strict)
+    except _Misfit as misfit:
+        path = ""
+        for step in reversed(misfit.steps):
+            path = join_path(path, step)
+        raise InvalidLockError(misfit.message, path=path) from None
     return lock
 
 
@@ -176,7 +86,7 @@ def is_later_minor(version: str) -> bool:
         )
     if major != known_major:
         raise LockVersionError(
-            f"the lock's format version is `{version}`, which this coral-lock can't read",
+            f"the lock has the format version `{version}`, which this release can't read",
             expected=f"format version {known_major}.x",
             found=version,
             where="lock_version",
@@ -191,184 +101,139 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10 and text in ("0", text.lstrip("0"))
 
 
-def _host_package(fields: _Fields | None) -> HostPackage | None:
-    if fields is None:
-        return None
-    package = HostPackage(distribution=fields.text("distribution"), version=fields.text("version"))
-    fields.refuse_others()
-    return package
+class _Misfit(Exception):
+    """The document doesn't have the form; `steps` are gathered from the inside out."""
+
+    def __init__(self, message: str, *steps: str | int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.steps = list(steps)
+
+
+def _record(kind: type[Any], values: Value, is_strict: bool, *key: str) -> Any:
+    """Return the record that an object states; `key` is what it stands under, if anything."""
+    if not isinstance(values, dict):
+        raise _wrong_type("an object", values)
+    readers = _READERS[kind]
+    given: dict[str, Any] = {}
+    name = ""
+    try:
+        for name, read, is_left_out in readers:
+            if name in values:
+                given[name] = read(values[name], is_strict)
+            elif not is_left_out:
+                raise _Misfit(f"the field `{name}` is missing")
+    except _Misfit as misfit:
+        if name in values:
+            misfit.steps.append(name)
+        raise
+    if is_strict and len(given) < len(values):
+        name = next(name for name in values if name not in given)
+        raise _Misfit(f"unknown field `{name}`", name)
+    if key:
+        given[_KEYS[kind]] = key[0]
+    if kind is Target:
+        _check_target(**given)
+    return kind(**given)
+
+
+def _check_target(name: str, python: str, platform: str) -> None:
+    for text, is_right, field, rule in (
+        (name, is_target_name, (), "a target's name consists of a-z, 0-9, `.`, `_` and `-`"),
+        (python, is_python_version, ("python",), "a target's Python is written like `3.10`"),
+        (
+            platform,
+            is_platform_tag,
+            ("platform",),
+            "a target's platform is a tag like `manylinux_2_31_aarch64`",
+        ),
+    ):
+        if len(text) > _LONGEST_TARGET_FIELD or not is_right(text):
+            raise _Misfit(f"{rule}, not `{text}`", *field)
 
 
 _LONGEST_TARGET_FIELD = 100
 
 
-def _target(name: str, fields: _Fields) -> Target:
-    python, platform = fields.text("python"), fields.text("platform")
-    fields.refuse_others()
-    place = join_path("targets", name)
-    for text, is_right, path, rule in (
-        (name, is_target_name, place, "a target's name is of a-z, 0-9, `.`, `_` and `-`"),
-        (python, is_python_version, f"{place}.python", "a target's Python is written like `3.10`"),
-        (
-            platform,
-            is_platform_tag,
-            f"{place}.platform",
-            "a target's platform is a tag like `manylinux_2_31_aarch64`",
-        ),
-    ):
-        if len(text) > _LONGEST_TARGET_FIELD or not is_right(text):
-            raise InvalidLockError(f"{rule}, not `{text}`", path=path)
-    return Target(name=name, python=python, platform=platform)
+def _text(value: Value, _: bool) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type("a string", value)
+    return value
 
 
-def _plugin(identifier: str, fields: _Fields) -> LockedPlugin:
-    plugin = LockedPlugin(
-        id=identifier,
-        distribution=fields.text("distribution"),
-        entry_point=fields.text("entry_point"),
-        description=fields.text("description"),
-        min_core_version=fields.optional_text("min_core_version"),
-        min_inference_version=fields.optional_text("min_inference_version"),
-        optional=fields.flag("optional"),
-        after=fields.texts("after"),
-        default_config_overrides=fields.optional_data("default_config_overrides"),
-        env=fields.texts("env") if fields.has("env") else (),
-        targets=fields.texts("targets") if fields.has("targets") else (),
-    )
-    fields.refuse_others()
-    return plugin
+def _optional_text(value: Value, _: bool) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise _wrong_type("a string or null", value)
+    return value
 
 
-def _excluded(identifier: str, fields: _Fields) -> ExcludedPlugin:
-    plugin = ExcludedPlugin(
-        id=identifier,
-        distribution=fields.text("distribution"),
-        reason=fields.text("reason"),
-        target_reasons=_target_reasons(fields),
-        targets=fields.texts("targets") if fields.has("targets") else (),
-    )
-    fields.refuse_others()
-    return plugin
+def _flag(value: Value, _: bool) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong_type("true or false", value)
+    return value
 
 
-def _distribution(name: str, fields: _Fields) -> LockedDistribution:
-    digests = fields.part("digests")
-    distribution = LockedDistribution(
-        name=name,
-        version=fields.text("version"),
-        digests={tag: digests.text(tag) for tag in digests.names()},
-        data_digests=_data_digests(fields),
-        accepted=fields.texts("accepted") if fields.has("accepted") else (),
-        program=fields.flag("program") if fields.has("program") else False,
-        requires=fields.texts("requires"),
-        target_requires=_target_requires(fields),
-        targets=fields.texts("targets") if fields.has("targets") else (),
-    )
-    fields.refuse_others()
-    return distribution
+def _texts(value: Value, _: bool) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _wrong_type("an array of strings", value)
+    for index, item in enumerate(value):
+        if not isinstance(item, str):
+            raise _wrong_type("a string", item, index)
+    return tuple(value)
 
 
-def _data_digests(fields: _Fields) -> dict[str, str] | None:
-    if not fields.has("data_digests"):
-        return None
-    digests = fields.part("data_digests")
-    return {tag: digests.text(tag) for tag in digests.names()}
+def _data(value: Value, _: bool) -> Mapping[str, Value]:
+    if not isinstance(value, dict):
+        raise _wrong_type("an object", value)
+    return value
 
 
-def _target_reasons(fields: _Fields) -> dict[str, str]:
-    if not fields.has("target_reasons"):
-        return {}
-    reasons = fields.part("target_reasons")
-    return {target: reasons.text(target) for target in reasons.names()}
+def _each(read: Callable[[Value, bool], Any]) -> Callable[[Value, bool], dict[str, Any]]:
+    """Return what reads an object whose values are all of one type."""
 
-
-def _target_requires(fields: _Fields) -> dict[str, tuple[str, ...]]:
-    if not fields.has("target_requires"):
-        return {}
-    edges = fields.part("target_requires")
-    return {target: edges.texts(target) for target in edges.names()}
-
-
-class _Fields:
-    """Typed access to one object of the document, which knows its dotted path."""
-
-    def __init__(self, value: Value, path: str, *, strict: bool = True) -> None:
+    def read_all(value: Value, is_strict: bool) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise _wrong_type(path, "an object", value)
-        self._values: Mapping[str, Value] = value
-        self._path = path
-        self._known: set[str] = set()
-        self.strict = strict
+            raise _wrong_type("an object", value)
+        result, key = {}, ""
+        try:
+            for key, item in value.items():
+                result[key] = read(item, is_strict)
+        except _Misfit as misfit:
+            misfit.steps.append(key)
+            raise
+        return result
 
-    def names(self) -> list[str]:
-        return list(self._values)
+    return read_all
 
-    def refuse_others(self) -> None:
-        """Refuse a field that nobody asked for."""
-        unknown = [key for key in self._values if key not in self._known]
-        if unknown and self.strict:
-            raise InvalidLockError(
-                f"unknown field `{unknown[0]}`", path=join_path(self._path, unknown[0])
-            )
 
-    def text(self, key: str) -> str:
-        value = self._required(key)
-        if not isinstance(value, str):
-            raise _wrong_type(join_path(self._path, key), "a string", value)
-        return value
+def _entries(kind: type[Record]) -> Callable[[Value, bool], tuple[Any, ...]]:
+    """Return what reads the entries of one kind, each under its key."""
 
-    def optional_text(self, key: str) -> str | None:
-        value = self._required(key)
-        if value is not None and not isinstance(value, str):
-            raise _wrong_type(join_path(self._path, key), "a string or null", value)
-        return value
-
-    def flag(self, key: str) -> bool:
-        value = self._required(key)
-        if not isinstance(value, bool):
-            raise _wrong_type(join_path(self._path, key), "true or false", value)
-        return value
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self._required(key)
-        path = join_path(self._path, key)
-        if not isinstance(value, list):
-            raise _wrong_type(path, "an array of strings", value)
-        for index, item in enumerate(value):
-            if not isinstance(item, str):
-                raise _wrong_type(join_path(path, index), "a string", item)
-        return tuple(value)
-
-    def has(self, key: str) -> bool:
-        return key in self._values
-
-    def optional_data(self, key: str) -> Mapping[str, Value]:
-        """Return free-form data, empty where the field is left out."""
-        if not self.has(key):
-            return {}
-        value = self._required(key)
+    def read_all(value: Value, is_strict: bool) -> tuple[Any, ...]:
         if not isinstance(value, dict):
-            raise _wrong_type(join_path(self._path, key), "an object", value)
-        return value
+            raise _wrong_type("an object", value)
+        result, key = [], ""
+        try:
+            for key, item in value.items():
+                result.append(_record(kind, item, is_strict, key))
+        except _Misfit as misfit:
+            misfit.steps.append(key)
+            raise
+        return tuple(result)
 
-    def part(self, key: str) -> _Fields:
-        return _Fields(self._required(key), join_path(self._path, key), strict=self.strict)
-
-    def optional_part(self, key: str) -> _Fields | None:
-        return None if self._required(key) is None else self.part(key)
-
-    def parts(self) -> Iterator[tuple[str, _Fields]]:
-        for key in self._values:
-            yield key, self.part(key)
-
-    def _required(self, key: str) -> Value:
-        self._known.add(key)
-        if key not in self._values:
-            raise InvalidLockError(f"the field `{key}` is missing", path=self._path)
-        return self._values[key]
+    return read_all
 
 
-def _wrong_type(path: str, expected: str, value: Value) -> InvalidLockError:
+def _keyed(entries: tuple[Any, ...]) -> dict[str, Value]:
+    key = _KEYS[type(entries[0])] if entries else ""
+    return {getattr(entry, key): to_mapping(entry) for entry in entries}
+
+
+def _sorted_items(values: Mapping[str, Value]) -> dict[str, Value]:
+    return dict(sorted(values.items()))
+
+
+def _wrong_type(expected: str, value: Value, *steps: int) -> _Misfit:
     found = {
         str: "a string",
         bool: "true or false",
@@ -378,4 +243,49 @@ def _wrong_type(path: str, expected: str, value: Value) -> InvalidLockError:
         dict: "an object",
         list: "an array",
     }.get(type(value), "another value")
-    return InvalidLockError(f"expected {expected}, found {found}", path=path)
+    return _Misfit(f"expected {expected}, found {found}", *steps)
+
+
+_TYPES: Mapping[str, tuple[Callable[[Value, bool], Any], Callable[[Any], Value] | None]] = {
+    "str": (_text, None),
+    "str | None": (_optional_text, None),
+    "bool": (_flag, None),
+    "tuple[str, ...]": (_texts, list),
+    "Mapping[str, Any]": (_data, sorted_data),
+    "Mapping[str, str]": (_each(_text), _sorted_items),
+    "Mapping[str, tuple[str, ...]]": (_each(_texts), sorted_data),
+    "Host": (lambda value, is_strict: _record(Host, value, is_strict), to_mapping),
+    "HostPackage | None": (
+        lambda value, is_strict: None if value is None else _record(HostPackage, value, is_strict),
+        lambda package: None if package is None else to_mapping(package),
+    ),
+    **{
+        f"tuple[{kind.__name__}, ...]": (_entries(kind), _keyed)
+        for kind in (Target, LockedPlugin, ExcludedPlugin, LockedDistribution)
+    },
+}
+"""How each type of a field is read and written."""
+
+_FIELDS: Mapping[type[Record], tuple[Field, ...]] = {
+    **{kind: kind.fields for kind in (Host, HostPackage, Lock)},
+    **{kind: kind.fields[1:] for kind in (LockedPlugin, ExcludedPlugin, LockedDistribution)},
+    Target: (Field("python", "str"), Field("platform", "str")),
+}
+"""The fields of each object; the first field of an entry is its key."""
+
+_KEYS: Mapping[type[Record], str] = {kind: kind._fields[0] for kind in _FIELDS}
+
+
+def _type_of(field: Field) -> str:
+    """Return the type as the document has it: what is left out where it is None isn't null."""
+    return field.type.removesuffix(" | None") if field.is_left_out else field.type
+
+
+_READERS = {
+    kind: tuple((field.name, _TYPES[_type_of(field)][0], field.is_left_out) for field in fields)
+    for kind, fields in _FIELDS.items()
+}
+_WRITERS = {
+    kind: tuple((field, _TYPES[_type_of(field)][1]) for field in fields)
+    for kind, fields in _FIELDS.items()
+}

@@ -7,11 +7,12 @@ from coral_lock.difference.change import literal
 from coral_lock.difference.text import one_line
 from coral_lock.errors import InvalidLockError
 from coral_lock.finding import ERROR, Finding, sorted_findings
+from coral_lock.lockfile.entries import ExcludedPlugin, LockedDistribution, LockedPlugin
 from coral_lock.lockfile.mapping import sorted_data
-from coral_lock.lockfile.model import ExcludedPlugin, Lock, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.model import Lock, offering_distributions
 from coral_lock.lockfile.order import CycleError
-from coral_lock.lockfile.parts import base_id, offering_distributions
 from coral_lock.locking.relations import cycle_finding
+from coral_lock.names import base_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from coral_lock.canonical_json import Value
     from coral_lock.descriptor.model import Descriptor
-    from coral_lock.lockfile.model import HostPackage
+    from coral_lock.lockfile.entries import HostPackage
     from coral_lock.targets.model import Target
 
 
@@ -51,7 +52,7 @@ def conflicts(parts: Mapping[str, Lock]) -> Iterator[Finding]:
 
 def known_plugins(part: Lock) -> set[str]:
     """Return the ids that may stand in `after`: what is activated, and what is left out."""
-    return {*(plugin.id for plugin in part.plugins), *map(base_id, part.excluded)}
+    return part.known_plugins()
 
 
 def _host_conflicts(parts: Mapping[str, Lock]) -> Iterator[Finding]:
@@ -300,7 +301,7 @@ def _excluded(parts: Mapping[str, Lock]) -> tuple[ExcludedPlugin, ...]:
     found: dict[tuple[str, str], dict[str, str]] = {}
     for target, part in parts.items():
         for plugin in part.excluded:
-            key = (base_id(plugin), plugin.distribution)
+            key = (base_id(plugin.id), plugin.distribution)
             found.setdefault(key, {})[target] = plugin.reason
     offers = offering_distributions(
         (plugin for part in parts.values() for plugin in part.plugins),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from coral_lock.document.versions import is_same_version
 from coral_lock.finding import ERROR, Finding
 from coral_lock.inventory import BrokenDistribution
-from coral_lock.lockfile.model import Host, HostPackage
+from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS
 from coral_lock.record import Record
 

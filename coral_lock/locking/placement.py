@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 
     from coral_lock.inventory import Distribution, Inventory
-    from coral_lock.lockfile.model import LockedDistribution
+    from coral_lock.lockfile.entries import LockedDistribution
 
 
 if TYPE_CHECKING:

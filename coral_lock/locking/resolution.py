@@ -5,7 +5,8 @@ from __future__ import annotations
 from coral_lock.errors import BrokenDistributionError, InvalidLockError
 from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
 from coral_lock.inventory import BrokenDistribution, Distribution
-from coral_lock.lockfile.model import ExcludedPlugin, Host, Lock, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.entries import ExcludedPlugin, Host, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.locking.closure import NOT_PEP_508, PROGRAM, closure_of
 from coral_lock.locking.discovery import NO_EXEC, discover

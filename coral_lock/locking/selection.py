@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from coral_lock.descriptor.model import Descriptor, PluginRequest
     from coral_lock.inventory import Inventory
-    from coral_lock.lockfile.model import Host
+    from coral_lock.lockfile.entries import Host
     from coral_lock.locking.discovery import DiscoveredPlugin
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coral_lock.lockfile.model import Host, HostPackage
+from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS
 from coral_lock.record import Record
 from coral_lock.resolver.plugin_requirements import Wants

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from coral_lock.descriptor.model import Descriptor, PluginRequest
-    from coral_lock.lockfile.model import Host
+    from coral_lock.lockfile.entries import Host
     from coral_lock.locking.discovery import DiscoveredPlugin, Evidence
     from coral_lock.locking.selection import Decision
     from coral_lock.resolver.candidates import Releases

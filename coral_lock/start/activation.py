@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, NoReturn
 
-    from coral_lock.lockfile.model import LockedPlugin
+    from coral_lock.lockfile.entries import LockedPlugin
     from coral_lock.plugin.config import RuntimeConfig
 
 _HOST_LISTS = ("CORAL_BACKEND_MODULES", "CORAL_EXTRA_PATCHES")

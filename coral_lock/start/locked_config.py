@@ -6,7 +6,6 @@ import os
 
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.installed.import_lookup import import_chain
-from coral_lock.lockfile.parts import base_id
 from coral_lock.names import GROUPS, plugin_id, requirement_name
 from coral_lock.plugin.config import RuntimeConfig
 from coral_lock.plugin.terms import combined
@@ -17,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from coral_lock.descriptor.model import Descriptor, PluginRequest
-    from coral_lock.lockfile.model import Lock, LockedPlugin
+    from coral_lock.lockfile.entries import LockedPlugin
+    from coral_lock.lockfile.model import Lock
 
 
 def locked_config(
@@ -113,7 +113,7 @@ def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
             hint="package it with an entry point in `coral_inference.backends` and lock it",
         )
     locked = {plugin.id: plugin for plugin in lock.plugins}
-    known = {*locked, *map(base_id, lock.excluded)}
+    known = lock.known_plugins()
     for request in descriptor.requests:
         identifier = plugin_id(request.group, request.name)
         plugin = locked.get(identifier)

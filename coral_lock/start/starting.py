@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from coral_lock.finding import Finding
-    from coral_lock.lockfile.model import LockedPlugin
+    from coral_lock.lockfile.entries import LockedPlugin
     from coral_lock.plugin.config import RuntimeConfig
     from coral_lock.start.report import VerifiedLock
 

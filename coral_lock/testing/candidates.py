@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from coral_lock.errors import BrokenDistributionError
     from coral_lock.finding import Finding
     from coral_lock.inventory import EntryPoint, FoundDistribution, Inventory
-    from coral_lock.lockfile.model import LockedPlugin
+    from coral_lock.lockfile.entries import LockedPlugin
     from coral_lock.locking.discovery import Probe
     from coral_lock.locking.resolution import Survey
     from coral_lock.plugin.config import RuntimeConfig

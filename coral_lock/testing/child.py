@@ -25,7 +25,7 @@ def main() -> int:
 
     from coral_lock import canonical_json
     from coral_lock.finding import Finding
-    from coral_lock.lockfile.model import LockedPlugin
+    from coral_lock.lockfile.entries import LockedPlugin
     from coral_lock.plugin.config import RuntimeConfig
     from coral_lock.start.starting import Starting, activate
     from coral_lock.start.stdout_guard import StdoutGuard

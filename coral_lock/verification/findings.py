@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from coral_lock.installed.files import FilesDigest
-    from coral_lock.lockfile.model import HostPackage, Lock, LockedDistribution, LockedPlugin
+    from coral_lock.lockfile.entries import HostPackage, LockedDistribution, LockedPlugin
+    from coral_lock.lockfile.model import Lock
     from coral_lock.verification.import_origins import ModuleOrigin
     from coral_lock.verification.machine import InstalledState, MachineState
 

@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from coral_lock.installed.outside import OutsideFiles
     from coral_lock.installed.site_scan import Scan
     from coral_lock.inventory import EntryPoint
-    from coral_lock.lockfile.model import Lock, LockedDistribution
+    from coral_lock.lockfile.entries import LockedDistribution
+    from coral_lock.lockfile.model import Lock
     from coral_lock.reserved import Placed
     from coral_lock.targets.machine import Machine
     from coral_lock.verification.import_origins import ModuleOrigin

@@ -8,13 +8,8 @@ import pytest
 
 from coral_lock.errors import LockError
 from coral_lock.finding import CODES, ERROR, Finding
-from coral_lock.lockfile.model import (
-    ExcludedPlugin,
-    Host,
-    Lock,
-    LockedDistribution,
-    LockedPlugin,
-)
+from coral_lock.lockfile.entries import ExcludedPlugin, Host, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.lockfile.text import read_lock, write_lock
 from coral_lock.targets.model import Target

@@ -98,7 +98,7 @@ def test_a_lock_of_another_major_version_is_not_overwritten(
     text = machine.locked().replace('"lock_version": "1.0"', '"lock_version": "2.0"')
     machine.lock_path.write_text(text)
     assert machine.coral("lock", *words).require(2).stderr == (
-        "error: the lock's format version is `2.0`, which this coral-lock can't read\n"
+        "error: the lock has the format version `2.0`, which this release can't read\n"
         "  expected: format version 1.x\n"
         "  found: 2.0\n"
         "  where: coral.lock: lock_version\n"

@@ -211,7 +211,7 @@ def test_a_device_checks_its_part(machine: Device, wheelhouse: Path) -> None:
 
     machine.install("my-package==1.1.0", "acme-object")
     outcome = machine.coral(*check).require(1)
-    assert "~ `my-package` went up to a higher version: 1.0.0 → 1.1.0\n" in outcome.stdout
+    assert "~ `my-package` is upgraded: 1.0.0 → 1.1.0\n" in outcome.stdout
     assert "+ `patches:frame_counter`" in outcome.stdout
     *_, last, hint = outcome.stderr.splitlines()
     assert last.startswith("coral.lock is stale for the target `here` (not checked: `jetson`): ")
@@ -243,7 +243,7 @@ def test_targets_that_were_added_or_moved_make_a_lock_stale(machine: Device) -> 
     text = (machine.directory / "runtime.yaml").read_text()
     machine.write("runtime.yaml", text.replace('"3.10"', '"3.12"'))
     outcome = machine.coral(*check).require(1)
-    assert outcome.stdout == "lock\n  ~ the target `jetson` has another Python: 3.10 → 3.12\n"
+    assert outcome.stdout == "lock\n  ~ the target `jetson` has X → 3.12\n"
     assert outcome.stderr.splitlines()[0] == "coral.lock is stale: 1 change, see above"
     machine.write("runtime.yaml", text.replace("name: jetson", "name: nano"))
     assert machine.coral(*check).require(1).stdout == (

@@ -70,7 +70,7 @@ def test_the_newest_versions_are_taken_and_kept(work: WorkingDirectory, house: P
     stale = work.coral(
         "lock", "--wheels", "house", "--check", "--upgrade-plugin", "patches:zoom"
     ).require(1)
-    assert "~ `zoom` went up to a higher version: 2.0 → 2.1" in stale.stdout
+    assert "~ `zoom` is upgraded: 2.0 → 2.1" in stale.stdout
     assert stale.stderr.splitlines()[-1] == (
         "  hint: run `coral-runtime lock --wheels house --upgrade-plugin patches:zoom` "
         "and have the changes reviewed"
@@ -336,7 +336,7 @@ def test_one_target_alone_is_only_checked(fleet: WorkingDirectory, house: Path) 
     (house / "thermal-1.0-py3-none-manylinux_2_17_aarch64.whl").unlink()
     make_plugin(house, "thermal", "1.1", tag="py3-none-manylinux_2_17_aarch64")
     outcome = fleet.coral(*words, "--check").require(1)
-    assert "~ `thermal` went up to a higher version: 1.0 → 1.1\n" in outcome.stdout
+    assert "~ `thermal` is upgraded: 1.0 → 1.1\n" in outcome.stdout
     assert "crop" not in outcome.stdout
     *_, last, hint = outcome.stderr.splitlines()
     assert last.startswith("coral.lock is stale for the target `field` (not checked: `gate`): ")
@@ -439,7 +439,7 @@ def test_versions_of_a_lock_that_cannot_be_read_are_not_dropped(
 
 
 LATER = (
-    "error: the lock's format version is `2.0`, which this coral-lock can't read\n"
+    "error: the lock has the format version `2.0`, which this release can't read\n"
     "  expected: format version 1.x\n"
     "  found: 2.0\n"
     "  where: coral.lock: lock_version\n"

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from coral_lock.lockfile.model import Host, HostPackage, Lock, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.entries import Host, HostPackage, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
 from coral_lock.targets.model import Target
 

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from coral_lock.lockfile.model import (
+from coral_lock.lockfile.entries import (
     ExcludedPlugin,
     Host,
     HostPackage,
-    Lock,
     LockedDistribution,
     LockedPlugin,
 )
+from coral_lock.lockfile.model import Lock
 from coral_lock.names import GROUPS, INFERENCE_DISTRIBUTIONS, is_plugin_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.reserved import ACCEPTABLE

@@ -8,16 +8,11 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from coral_lock.finding import ERROR
-from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.parts import (
-    base_id,
-    narrowed_digests,
-    offering_distributions,
-    part_of,
-    with_tags,
-)
+from coral_lock.lockfile.model import Lock, offering_distributions
+from coral_lock.lockfile.parts import narrowed_digests, part_of, with_tags
 from coral_lock.lockfile.text import read_lock, write_lock
 from coral_lock.locking.combination import combine
+from coral_lock.names import base_id
 from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import fits
 from tests.property.strategies import UNHURRIED, locks, targets
@@ -107,7 +102,7 @@ def as_resolved(lock: Lock) -> Lock:
     offers = offering_distributions(lock.plugins, lock.excluded)
     return lock.replace(
         excluded=tuple(
-            each.replace(id=base_id(each)) if len(offers[base_id(each)]) == 1 else each
+            each.replace(id=base_id(each.id)) if len(offers[base_id(each.id)]) == 1 else each
             for each in lock.excluded
         )
     )

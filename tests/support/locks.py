@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from coral_lock.lockfile.model import (
+from coral_lock.lockfile.entries import (
     ExcludedPlugin,
     Host,
     HostPackage,
-    Lock,
     LockedDistribution,
     LockedPlugin,
 )
+from coral_lock.lockfile.model import Lock
 from coral_lock.targets.model import Target
 
 TAG = "py3-none-any"

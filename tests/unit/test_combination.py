@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from coral_lock.finding import ERROR, Finding
-from coral_lock.lockfile.model import ExcludedPlugin, HostPackage, Lock, LockedDistribution
+from coral_lock.lockfile.entries import ExcludedPlugin, HostPackage, LockedDistribution
+from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import part_of
 from coral_lock.locking.combination import combine
 from coral_lock.targets.model import Target
@@ -130,7 +131,7 @@ CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
             "numpy",
             f"`numpy` has different bytes for the wheel tag `{ARM_TAG}`",
             "one digest",
-            f"{digest_of('B')} for `jetson`, {digest_of('Z')} for `server`",
+            "t1:BBBBBBBBBBBB…BBBBBB= for `jetson`, t1:ZZZZZZZZZZZZ…ZZZZZZ= for `server`",
             "take the same wheel for every target",
         ),
     ),

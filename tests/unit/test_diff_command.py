@@ -46,7 +46,7 @@ def test_targets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert run_application(["diff", old, moved]) == 0
     assert capsys.readouterr() == (
-        "lock\n  ~ the target `jetson` has another Python: 3.10 → 3.12\n",
+        "lock\n  ~ the Python version of the target `jetson` changed: 3.10 → 3.12\n",
         "",
     )
 

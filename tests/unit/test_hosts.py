@@ -10,7 +10,7 @@ from coral_lock.descriptor.load import load_descriptor
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.finding import ERROR, Finding
 from coral_lock.inventory import Distribution, Outside
-from coral_lock.lockfile.model import Host, HostPackage
+from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.locking.hosts import UnmetRequirement, find_host, unmet_requirement
 from coral_lock.plugin.facts import PluginFacts
 from coral_lock.reporter import Reporter

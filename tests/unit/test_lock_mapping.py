@@ -117,7 +117,7 @@ CASES = [
         "newer major",
         changed('"lock_version": "1.0"', '"lock_version": "2.0"'),
         refusal(
-            "the lock's format version is `2.0`, which this coral-lock can't read",
+            "the lock has the format version `2.0`, which this release can't read",
             "coral.lock: lock_version",
             hint="upgrade coral-lock to a release that reads format version 2.0",
             expected="format version 1.x",
@@ -128,7 +128,7 @@ CASES = [
         "newer major in compact JSON",
         '{"lock_version": "12.4"}',
         refusal(
-            "the lock's format version is `12.4`, which this coral-lock can't read",
+            "the lock has the format version `12.4`, which this release can't read",
             "coral.lock: lock_version",
             hint="upgrade coral-lock to a release that reads format version 12.4",
             expected="format version 1.x",
@@ -139,7 +139,7 @@ CASES = [
         "older major",
         changed('"lock_version": "1.0"', '"lock_version": "0.9"'),
         refusal(
-            "the lock's format version is `0.9`, which this coral-lock can't read",
+            "the lock has the format version `0.9`, which this release can't read",
             "coral.lock: lock_version",
             expected="format version 1.x",
             found="0.9",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coral_lock.errors import BAD_INPUT, InvalidLockError, LockError
-from coral_lock.lockfile.model import Host, LockedPlugin, is_digest
+from coral_lock.lockfile.entries import Host, LockedPlugin
+from coral_lock.lockfile.model import is_digest
 from coral_lock.lockfile.text import read_lock, write_lock
 from tests.support.locks import TAG, digest_of, sample_lock
 from tests.support.refusals import TEXT, Refusal, changed, refusal, told
@@ -23,7 +24,7 @@ CASES = [
         "unsorted requires",
         changed('        "numpy"\n', '        "rknn-backend",\n        "numpy"\n'),
         refusal(
-            "the names are sorted and each stands once",
+            "must be sorted and unique",
             'coral.lock:49: distributions["my-package"].requires',
         ),
     ),
@@ -40,7 +41,7 @@ CASES = [
         "excluded id with another distribution",
         TEXT.replace("patches:future", "patches:future@other"),
         refusal(
-            "what stands behind `@` is the distribution `future-plugin`",
+            "the text after `@` must be the distribution `future-plugin`",
             'coral.lock:38: excluded["patches:future@other"]',
         ),
     ),
@@ -72,7 +73,7 @@ CASES = [
         "digest of scripts of no wheel",
         with_data_digests("cp311-cp311-any", f"d1:{'A' * 43}="),
         refusal(
-            "there is no digest for this wheel tag",
+            "`digests` has no such wheel tag",
             'coral.lock:50: distributions["my-package"].data_digests["cp311-cp311-any"]',
         ),
     ),
@@ -80,7 +81,7 @@ CASES = [
         "name not normalized",
         TEXT.replace('"distribution": "future-plugin"', '"distribution": "Future.Plugin"'),
         refusal(
-            "a distribution is named by its normalized name, not `Future.Plugin`",
+            "a distribution's name must be normalized, unlike `Future.Plugin`",
             'coral.lock:39: excluded["patches:future"].distribution',
         ),
     ),
@@ -88,7 +89,7 @@ CASES = [
         "distribution not locked",
         TEXT.replace('"distribution": "my-package"', '"distribution": "absent"'),
         refusal(
-            "`absent` isn't among the lock's distributions",
+            "`absent` isn't one of the lock's distributions",
             'coral.lock:26: plugins["patches:camera_stabilizer"].distribution',
         ),
     ),
@@ -96,7 +97,7 @@ CASES = [
         "requirement not locked",
         changed('        "numpy"\n', '        "absent"\n'),
         refusal(
-            "`absent` isn't among the lock's distributions",
+            "`absent` isn't one of the lock's distributions",
             'coral.lock:49: distributions["my-package"].requires',
         ),
     ),
@@ -143,7 +144,7 @@ CASES = [
     (
         "empty version",
         changed('"version": "2.0.0"', '"version": ""'),
-        refusal("a version isn't empty", "coral.lock:54: distributions.numpy.version"),
+        refusal("must not be empty", "coral.lock:54: distributions.numpy.version"),
     ),
     (
         "lone surrogate escaped",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coral_lock.errors import BAD_INPUT, InvalidLockError, LockError
-from coral_lock.lockfile.model import ExcludedPlugin, Lock
+from coral_lock.lockfile.entries import ExcludedPlugin
+from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import narrowed_digests, part_of
 from coral_lock.lockfile.text import read_lock, write_lock
 from coral_lock.targets.model import MAX_TARGETS, Target
@@ -61,14 +62,14 @@ CASES = [
         "Python twice",
         PYTHON_TWICE,
         refusal(
-            "the targets say the version of Python, so the host doesn't",
+            "a lock with targets has no version of Python in `host`",
             "coral.lock:13: host.python",
         ),
     ),
     (
         "no targets and no Python",
         TEXT[: TEXT.index('  "targets": {')] + TEXT[TEXT.index('  "plugins": {') :],
-        refusal("the field `python` is missing", "coral.lock:4: host"),
+        refusal("a lock without targets has `host.python`", "coral.lock:4: host"),
     ),
     (
         "empty targets and no Python",
@@ -76,7 +77,7 @@ CASES = [
         + '  "targets": {},\n'
         + TEXT[TEXT.index('  "plugins": {') :].replace("jetson", "server"),
         refusal(
-            "without targets the host says the version of Python",
+            "a lock without targets has `host.python`",
             "coral.lock:4: host",
         ),
     ),
@@ -84,7 +85,7 @@ CASES = [
         "a malformed name of a target",
         changed('    "server": {\n', '    "Server": {\n'),
         refusal(
-            "a target's name is of a-z, 0-9, `.`, `_` and `-`, not `Server`",
+            "a target's name consists of a-z, 0-9, `.`, `_` and `-`, not `Server`",
             "coral.lock:19: targets.Server",
         ),
     ),
@@ -129,7 +130,7 @@ CASES = [
         "a target twice",
         targets_of_rknn("jetson", "jetson"),
         refusal(
-            "the names are sorted and each stands once",
+            "must be sorted and unique",
             'coral.lock:33: plugins["backends:rknn"].targets',
         ),
     ),
@@ -137,7 +138,7 @@ CASES = [
         "all targets",
         targets_of_rknn("jetson", "server"),
         refusal(
-            "what is for all targets names none",
+            "an entry for all targets has no `targets`",
             'coral.lock:33: plugins["backends:rknn"].targets',
         ),
     ),
@@ -194,7 +195,7 @@ CASES = [
         "a target's requirement that isn't locked",
         edges("jetson", "absent"),
         refusal(
-            "`absent` isn't among the lock's distributions",
+            "`absent` isn't one of the lock's distributions",
             'coral.lock:68: distributions["my-package"].target_requires.jetson',
         ),
     ),
@@ -202,7 +203,7 @@ CASES = [
         "a target's requirement that every target has",
         edges("jetson", "numpy", "rknn-backend"),
         refusal(
-            "`numpy` stands in `requires` already",
+            "`numpy` is in `requires` already",
             'coral.lock:69: distributions["my-package"].target_requires.jetson[0]',
         ),
     ),
@@ -216,7 +217,7 @@ CASES = [
             + ',\n        "server": [\n          "numpy"\n        ]\n',
         ),
         refusal(
-            "every target requires `numpy`, so it stands in `requires`",
+            "every target requires `numpy`, so it belongs in `requires`",
             'coral.lock:65: distributions["my-package"].target_requires',
         ),
     ),
@@ -224,7 +225,7 @@ CASES = [
         "no requirement of a target",
         changed(EDGES, '        "jetson": []\n'),
         refusal(
-            "a target that requires nothing more is left out",
+            "must not be empty",
             'coral.lock:68: distributions["my-package"].target_requires.jetson',
         ),
     ),
@@ -232,7 +233,7 @@ CASES = [
         "unsorted requirements of a target",
         edges("jetson", "rknn-backend", "my-package"),
         refusal(
-            "the names are sorted and each stands once",
+            "must be sorted and unique",
             'coral.lock:68: distributions["my-package"].target_requires.jetson',
         ),
     ),
@@ -247,7 +248,7 @@ CASES = [
             ),
         ),
         refusal(
-            "`server` isn't a target that this is for",
+            "the entry isn't for the target `server`",
             'coral.lock:88: distributions["rknn-backend"].target_requires.server',
         ),
     ),
@@ -271,7 +272,7 @@ CASES = [
         "an id that names its distribution needlessly",
         changed('"patches:future"', '"patches:future@future-plugin"'),
         refusal(
-            "no other distribution offers `patches:future`, so its id is just that",
+            "no other distribution offers `patches:future`, so its id must be `patches:future`",
             'coral.lock:50: excluded["patches:future@future-plugin"]',
         ),
     ),
@@ -279,7 +280,7 @@ CASES = [
         "the first target's reason twice",
         changed(FUTURE_REASONS, '        "jetson": "broken"\n'),
         refusal(
-            "the reason for the first target is `reason`",
+            "the reason for the first target belongs in `reason`",
             'coral.lock:54: excluded["patches:future"].target_reasons.jetson',
         ),
     ),
@@ -287,7 +288,7 @@ CASES = [
         "the same reason twice",
         changed(FUTURE_REASONS, '        "server": "requires core 9.0"\n'),
         refusal(
-            "this is `reason` again, so it is left out",
+            "must differ from `reason`",
             'coral.lock:54: excluded["patches:future"].target_reasons.server',
         ),
     ),
@@ -295,7 +296,7 @@ CASES = [
         "a reason for an unknown target",
         changed(FUTURE_REASONS, '        "nano": "broken"\n'),
         refusal(
-            "`nano` isn't a target that this is for",
+            "the entry isn't for the target `nano`",
             'coral.lock:54: excluded["patches:future"].target_reasons.nano',
         ),
     ),
@@ -343,17 +344,17 @@ def test_without_targets_nothing_is_for_some() -> None:
         'plugins["backends:rknn"].targets[0]',
     )
     assert refused(lock, excluded=(future.replace(target_reasons={"a": "x"}),)) == (
-        "`a` isn't a target that this is for",
+        "the entry isn't for the target `a`",
         'excluded["patches:future"].target_reasons.a',
     )
     edges = numpy.replace(target_requires={"a": ("my-package",)})
     others = tuple(each for each in lock.distributions if each.name != "numpy")
     assert refused(lock, distributions=(*others, edges)) == (
-        "`a` isn't a target that this is for",
+        "the entry isn't for the target `a`",
         "distributions.numpy.target_requires.a",
     )
     assert refused(lock, host=lock.host.replace(python=None)) == (
-        "without targets the host says the version of Python",
+        "a lock without targets has `host.python`",
         "host",
     )
 
@@ -366,7 +367,7 @@ def test_a_lone_target_has_all() -> None:
     assert part_of(alone, JETSON) == lock.replace(host=lock.host.replace(python="3.10"))
     rknn, camera = alone.plugins
     assert refused(alone, plugins=(rknn.replace(targets=(JETSON,)), camera)) == (
-        "what is for all targets names none",
+        "an entry for all targets has no `targets`",
         'plugins["backends:rknn"].targets',
     )
 
@@ -393,14 +394,14 @@ def test_a_plugin_comes_after_plugins_of_its_own_targets() -> None:
     lock = lock_of_targets()
     rknn, camera = lock.plugins
     assert refused(lock, plugins=(rknn, camera.replace(targets=(SERVER,)))) == (
-        "`backends:rknn` is a plugin of other targets only",
+        "`backends:rknn` is only a plugin of other targets",
         'plugins["patches:camera_stabilizer"].after[0]',
     )
     (future,) = lock.excluded
     elsewhere = future.replace(targets=(JETSON,), target_reasons={})
     after = camera.replace(targets=(SERVER,), after=("patches:future",))
     assert refused(lock, plugins=(rknn, after), excluded=(elsewhere,)) == (
-        "`patches:future` is a plugin of other targets only",
+        "`patches:future` is only a plugin of other targets",
         'plugins["patches:camera_stabilizer"].after[0]',
     )
 
@@ -443,7 +444,7 @@ def test_an_id_names_its_distribution_where_several_offer_it_for_any_target() ->
         (excluded,) = part_of(both, target).excluded
         assert (excluded.id, excluded.distribution) == ("patches:x", distribution)
     assert refused(both, excluded=(first.replace(id="patches:x"), second)) == (
-        "several distributions offer it, so its id is `patches:x@a`",
+        "several distributions offer it, so its id must be `patches:x@a`",
         'excluded["patches:x"]',
     )
 

@@ -10,10 +10,9 @@ import pytest
 
 from coral_lock.errors import InputError
 from coral_lock.export.formats import is_pylock_text, is_requirements_text
-from coral_lock.lockfile.diagnosis import FIELDS, is_damaged_lock
+from coral_lock.lockfile.diagnosis import is_damaged_lock
 from coral_lock.lockfile.text import write_lock
 from coral_lock.safe_files import refuse_to_overwrite
-from coral_lock.schema_files import schema_text
 from coral_lock.start.report_file import is_report
 from tests.support.locks import sample_lock
 from tests.support.reports import earlier_report
@@ -120,10 +119,6 @@ def test_what_is_a_report(text: str, expected: bool) -> None:
 )
 def test_what_is_a_damaged_lock(text: str, expected: bool) -> None:
     assert is_damaged_lock(text) is expected
-
-
-def test_the_fields_of_a_lock_are_those_of_its_schema() -> None:
-    assert set(json.loads(schema_text("lock"))["properties"]) == FIELDS
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from coral_lock.finding import CODES, ERROR, Finding
+from coral_lock.lockfile.entries import (
+    Entry,
+    ExcludedPlugin,
+    Host,
+    HostPackage,
+    LockedDistribution,
+    LockedPlugin,
+)
+from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
 from coral_lock.schema_files import schema_text
 from coral_lock.start.report import (
@@ -23,6 +33,7 @@ from coral_lock.start.report import (
     VerifiedLock,
 )
 from tests.support.locks import digest_of, lock_of_targets, sample_lock
+from tests.support.wheelhouse import REPOSITORY
 
 
 def validator(name: str) -> Draft202012Validator:
@@ -43,20 +54,51 @@ def objects_of(schema: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", ["lock", "activation-report"])
-def test_objects_have_exactly_their_fields(name: str) -> None:
+def test_objects_have_no_other_fields(name: str) -> None:
     objects = objects_of(json.loads(schema_text(name)))
     assert objects
     for each in objects:
         assert each["additionalProperties"] is False
-        # What a manifest brings along and what is for some targets is left out where it is
-        # empty; the host says the version of Python where no targets do.
-        optional = {"default_config_overrides", "env", "patches", "services"}
-        optional |= {"targets", "target_requires", "target_reasons"}
-        optional |= {"accepted", "data_digests", "program"}
-        optional |= {"python"} if "core" in each["properties"] else set()
-        assert each.get("required", []) == [
-            name for name in each["properties"] if name not in optional
-        ]
+
+
+def test_every_field_of_a_report_is_required() -> None:
+    for each in objects_of(json.loads(schema_text("activation-report"))):
+        assert each.get("required", []) == list(each["properties"])
+
+
+LOCK_SCHEMA = json.loads(schema_text("lock"))
+LOCK_OBJECTS = {
+    Lock: LOCK_SCHEMA,
+    Host: LOCK_SCHEMA["properties"]["host"],
+    HostPackage: LOCK_SCHEMA["properties"]["host"]["properties"]["core"]["oneOf"][1],
+    LockedPlugin: LOCK_SCHEMA["$defs"]["plugin"],
+    ExcludedPlugin: LOCK_SCHEMA["$defs"]["excluded"],
+    LockedDistribution: LOCK_SCHEMA["$defs"]["distribution"],
+}
+JSON_TYPES = {
+    "str": "string",
+    "bool": "boolean",
+    "str | None": ["string", "null"],
+    "tuple[str, ...]": "array",
+}
+
+
+@pytest.mark.parametrize("kind", LOCK_OBJECTS)
+def test_the_schema_of_the_lock_and_its_page_have_every_field(kind: type[Entry]) -> None:
+    schema = LOCK_OBJECTS[kind]
+    page = (REPOSITORY / "docs/lock-format.md").read_text(encoding="utf-8")
+    fields = [field for field in kind.fields if field.name not in ("id", "name")]
+    assert list(schema["properties"]) == [field.name for field in fields]
+    assert schema["required"] == [field.name for field in fields if not field.is_left_out]
+    for field in fields:
+        assert re.search(rf"`(host\.)?{field.name}[`.]", page)
+        described = schema["properties"][field.name]
+        described = LOCK_SCHEMA["$defs"].get(
+            described.get("$ref", "").rpartition("/")[2], described
+        )
+        annotation = field.type.removesuffix(" | None") if field.is_left_out else field.type
+        if not {"const", "oneOf"}.intersection(described):
+            assert described["type"] == JSON_TYPES.get(annotation, "object")
 
 
 def test_the_lock() -> None:

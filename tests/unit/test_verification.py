@@ -15,7 +15,8 @@ import pytest
 from coral_lock.errors import UsageError
 from coral_lock.finding import ERROR, WARNING, Finding, exit_code
 from coral_lock.installed.digest import tree_digest
-from coral_lock.lockfile.model import Host, HostPackage, Lock, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.entries import Host, HostPackage, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.model import Lock
 from coral_lock.verification.environment import path_environment
 from coral_lock.verification.verdict import verdict_on
 

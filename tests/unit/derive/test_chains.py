@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coral_lock.derive.explanation import shortest_chain
-from coral_lock.lockfile.model import Host, HostPackage, Lock, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.entries import Host, HostPackage, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.model import Lock
 from tests.support.locks import JETSON, TAG, digest_of, lock_of_targets
 
 CORE = "coral-inference"

@@ -6,7 +6,7 @@ import pytest
 
 from coral_lock.derive.locking import kept_versions
 from coral_lock.errors import UsageError
-from coral_lock.lockfile.model import ExcludedPlugin
+from coral_lock.lockfile.entries import ExcludedPlugin
 from tests.support.locks import sample_lock
 from tests.support.refusals import told
 

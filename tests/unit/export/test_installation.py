@@ -11,7 +11,8 @@ from coral_lock.errors import InputError
 from coral_lock.export.installation import distributions_for, installation_of
 from coral_lock.export.locked_wheels import Installation, marker_of
 from coral_lock.finding import ERROR, WARNING, Finding
-from coral_lock.lockfile.model import Host, HostPackage, Lock, LockedDistribution
+from coral_lock.lockfile.entries import Host, HostPackage, LockedDistribution
+from coral_lock.lockfile.model import Lock
 from coral_lock.targets.environment import environment_of
 from coral_lock.targets.model import Target
 from coral_lock.wheels.archive import WheelArchive
