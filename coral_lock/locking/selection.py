@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+from coral_lock.finding import CODES, ERROR, WARNING, Finding, sorted_findings
 from coral_lock.locking.hosts import UnmetRequirement, unmet_requirement, wrong_platform
 from coral_lock.locking.relations import (
     conflicts_among,
@@ -22,19 +22,6 @@ if TYPE_CHECKING:
     from coral_lock.inventory import Inventory
     from coral_lock.lockfile.entries import Host
     from coral_lock.locking.discovery import DiscoveredPlugin
-
-
-_REASONS = {
-    "manifest-invalid": "its manifest can't be used",
-    "plugin-broken": "its spec is malformed",
-    "spec-unknown": "what it is can't be learnt",
-}
-"""What a lock says of a problem: without its details, which may hold paths."""
-
-
-_BROKEN_CODES = frozenset(
-    {"invalid-requirement", "manifest-invalid", "plugin-broken", "spec-unknown"}
-)
 
 
 class Decision(Record):
@@ -128,12 +115,12 @@ def judge(
         )
         is_compatible = None if unmet and unmet.is_uncertain else unmet is None
     finding = plugin.problem or (_unmet_finding(plugin, request, unmet) if unmet else None)
-    is_broken = finding is not None and finding.code in _BROKEN_CODES
+    is_broken = finding is not None and CODES[finding.code].breaks_plugin
     reason = unwanted_reason(plugin, request, descriptor)
     if reason is None:
         if finding is None:
             return Decision(plugin=plugin, is_selected=True, is_compatible=is_compatible)
-        reason = unmet.reason if unmet else _REASONS[finding.code]
+        reason = unmet.reason if unmet else CODES[finding.code].reason
         if request is not None and request.optional:
             finding = finding.replace(severity=WARNING)
         findings.append(finding)

@@ -8,7 +8,6 @@ from coral_lock.errors import DOES_NOT_HOLD, HOLDS, INTEGRITY
 from coral_lock.finding import (
     CODES,
     ERROR,
-    INTEGRITY_CODES,
     WARNING,
     Finding,
     exit_code,
@@ -28,8 +27,20 @@ def test_an_unknown_code_is_refused() -> None:
 
 def test_every_code_has_a_meaning_and_the_table_is_sorted() -> None:
     assert list(CODES) == sorted(CODES)
-    assert all(meaning.endswith(".") for meaning in CODES.values())
-    assert set(CODES) >= INTEGRITY_CODES
+    assert all(each.meaning.endswith(".") for each in CODES.values())
+    assert {code for code, each in CODES.items() if each.breaks_plugin} == {
+        "invalid-requirement",
+        "manifest-invalid",
+        "plugin-broken",
+        "spec-unknown",
+    }
+
+
+def test_a_finding_has_the_severity_of_its_code_unless_it_is_given() -> None:
+    given = {"subject": "acme", "summary": "it is so"}
+    assert Finding(code="version-drift", **given).severity == ERROR
+    assert Finding(code="unpinned", **given).severity == WARNING
+    assert Finding(code="unpinned", severity=ERROR, **given).severity == ERROR
 
 
 def test_errors_come_first_then_subject_code_and_place() -> None:
