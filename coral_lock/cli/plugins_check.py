@@ -1,4 +1,4 @@
-"""`coral-runtime plugins check`: what an author can know before anybody installs a plugin."""
+"""`coral-runtime plugins check`: find the mistakes in a plugin before it is released."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 import click
 
 from coral_lock import canonical_json
+from coral_lock.author.check.environment import Environment
 from coral_lock.author.check.opening import open_target
 from coral_lock.author.check.report import annotation_lines, check_subject, summary_line, text_lines
-from coral_lock.author.check.subject import Surroundings
 from coral_lock.cli.options import DEFAULT_DESCRIPTOR, config_file_options, descriptor_path
 from coral_lock.cli.place_options import places
 from coral_lock.cli.progress import terminal_reporter
@@ -29,7 +29,7 @@ TEXT, JSON, GITHUB = "text", "json", "github"
 @click.option(
     "--run",
     is_flag=True,
-    help="Import and activate the plugins, too, each in fresh interpreters.",
+    help="Also import and activate the plugins, each in fresh interpreters.",
 )
 @config_file_options("A sample configuration to check with.")
 @places
@@ -38,7 +38,7 @@ TEXT, JSON, GITHUB = "text", "json", "github"
     type=click.Choice((TEXT, JSON, GITHUB)),
     default=TEXT,
     show_default=True,
-    help="How the outcome is printed.",
+    help="The output format.",
 )
 def check_plugins(
     target: str,
@@ -53,8 +53,8 @@ def check_plugins(
     """Check the plugins of TARGET, and report everything that would fail elsewhere.
 
     TARGET is a project's directory, a wheel file, or the name of a distribution that is
-    installed here or lies in the place that an option names; by default the project in
-    the working directory. Without --run nothing of it is run.
+    installed here or available in the place that an option names; by default the project
+    in the working directory. Without --run none of its code is run.
 
     \b
     Examples:
@@ -64,12 +64,12 @@ def check_plugins(
       coral-runtime plugins check my-package --wheels wheelhouse
       coral-runtime plugins check --output-format github
     """
-    surroundings = Surroundings(Place(python=python, wheels=wheels, site_packages=site_packages))
+    environment = Environment(Place(python=python, wheels=wheels, site_packages=site_packages))
     if run:
-        surroundings.refuse_running()
+        environment.refuse_running()
     sample = descriptor_path(config, no_config)
     left_out = DEFAULT_DESCRIPTOR if no_config else None
-    with open_target(target, sample, surroundings, left_out) as subject:
+    with open_target(target, sample, environment, left_out, run=run) as subject:
         report = check_subject(subject, run=run, reporter=terminal_reporter())
     sys.stdout.write(_rendered(report, output_format))
     sys.stdout.flush()

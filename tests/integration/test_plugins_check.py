@@ -214,9 +214,9 @@ def test_the_text_the_annotations_and_the_exit_codes(machine: Device) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["not-installed"], "there is nothing to check under the name `not-installed`"),
-        (["gone/"], "there is no `pyproject.toml`, so this is no project"),
-        (["gone.whl"], "there is no wheel"),
+        (["not-installed"], "`not-installed` not found"),
+        (["gone/"], "`pyproject.toml` not found"),
+        (["gone.whl"], "wheel not found"),
         (["my-package", "-c", "gone.yaml"], "there is no descriptor"),
         (["click"], "`click` declares no plugin"),
     ],
@@ -236,16 +236,20 @@ def test_hostile_wheels_leave_nothing_outside(tmp_path: Path, wheels: dict[str, 
         archive.writestr(f"{tmp_path}/absolute.py", "")
         archive.writestr("my_package/../../../up.py", "")
     before = sorted(os.listdir(tmp_path))
-    with open_target(str(hostile)) as subject:
-        assert subject.archive is not None
-        assert len(subject.archive.problems) == 3
+    with open_target(str(hostile), run=True) as subject:
+        assert [problem.code for problem in subject.problems] == ["wheel-malformed"]
+        assert subject.import_path == ()
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_wheel_is_unpacked_as_long_as_it_is_run(wheels: dict[str, Path]) -> None:
+    with open_target(str(wheels["my-package"]), run=True) as subject:
         (unpacked,) = subject.import_path
         assert {path.name for path in Path(unpacked).rglob("*.py")} == {
             "__init__.py",
             "coral_plugins.py",
         }
     assert not Path(unpacked).exists()
-    assert sorted(os.listdir(tmp_path)) == before
 
 
 def test_checking_imports_nothing_of_the_target(capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import _ast
-import _imp
-import sys
+import ast
+from collections.abc import Callable, Iterator
+from importlib.machinery import EXTENSION_SUFFIXES
 
 from coral_lock.budget import Allowance, OverBudgetError
 from coral_lock.document.node import nearest
-from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.record import Record
-from coral_lock.static.scope import CLASS, IMPORT
-from coral_lock.static.source import NotEvaluableError, SourceModule, parse
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from coral_lock.author.check.subject import LearntEntryPoint, Subject
-    from coral_lock.static.scope import Binding
-
+from coral_lock.static.source import NotEvaluableError, parse
 
 PROVEN = "proven"
 UNPROVEN = "unproven"
 ABSENT = "absent"
 
-_MAX_STEPS = 50
 _DYNAMIC = (b"globals(", b"vars(", b"exec(", b"setattr(", b"sys.modules")
 """What can bind a module's names without naming them."""
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_SCOPES = (*_FUNCTIONS, ast.ClassDef, ast.Lambda)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class Resolution(Record):
@@ -51,6 +44,40 @@ class Resolution(Record):
     hint: str | None = None
 
 
+class _Module:
+    """A module's source: the names that it binds, each with its nodes and what they import."""
+
+    def __init__(self, name: str, path: str, source: bytes) -> None:
+        self.name = name
+        self.path = path
+        self.source = source
+        self.tree: ast.Module = parse(source, path)
+        self.bindings: dict[str, list[tuple[ast.AST, str]]] = {}
+        self.star_imports: list[ast.ImportFrom] = []
+        for node in _of_module_scope(self.tree):
+            for bound, place, imported in _bound(node):
+                self.bindings.setdefault(bound, []).append((place, imported))
+            if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
+                self.star_imports.append(node)
+
+    def absolute(self, node: ast.ImportFrom) -> str | None:
+        """Return the module that a `from` import names; None outside of the package (PEP 328)."""
+        if not node.level:
+            return node.module or ""
+        parts = self.name.split(".")
+        if not self.path.endswith("/__init__.py"):
+            parts.pop()
+        kept = len(parts) - node.level + 1
+        return ".".join((*parts[:kept], *filter(None, (node.module,)))) if kept > 0 else None
+
+    def at(self, status: str, node: ast.AST, reason: str = "") -> Resolution:
+        """Return a resolution at the place of a node."""
+        line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+        before = self.source.split(b"\n", line)[line - 1 : line]
+        column = len(b"".join(before)[:offset].decode("utf-8", "replace")) + 1
+        return Resolution(status=status, reason=reason, path=self.path, line=line, column=column)
+
+
 class Definitions:
     """Finds what the modules of one distribution define.
 
@@ -60,10 +87,8 @@ class Definitions:
     """
 
     def __init__(self, read_source: Callable[[str], bytes | None]) -> None:
-        self._allowance = Allowance()
-        self._read = self._allowance.reading(read_source)
-        self._modules: dict[str, SourceModule | Resolution] = {}
-        self._sources: dict[str, bytes] = {}
+        self._read = Allowance().reading(read_source)
+        self._modules: dict[str, _Module | Resolution] = {}
 
     def resolve(self, module: str, attribute: str) -> Resolution:
         """Return whether `module` is one of the distribution's and has that attribute.
@@ -78,20 +103,38 @@ class Definitions:
         if isinstance(found, Resolution):
             return found
         name, _, rest = attribute.partition(".")
-        try:
-            resolution, binding = self._name(found, name, 0)
-        except OverBudgetError as error:
-            return Resolution(status=UNPROVEN, reason=error.message)
-        if rest and resolution.status == PROVEN:
-            return self._member(resolution, binding, attribute)
+        resolution, node = self._name(found, name, set())
+        if not rest or resolution.status != PROVEN:
+            return resolution
+        if isinstance(node, ast.ClassDef):
+            if rest in _class_names(node):
+                return resolution
+            if not (node.bases or node.keywords or node.decorator_list or "." in rest):
+                reason = f"`{rest}` isn't defined in the class `{node.name}`"
+                return resolution.replace(status=ABSENT, reason=reason)
+        reason = f"`{attribute}` is an attribute of an object"
+        return resolution.replace(status=UNPROVEN, reason=reason)
+
+    def place_of_text(self, resolution: Resolution, text: str) -> Resolution:
+        """Return the place of a string literal that the object of a resolution contains.
+
+        It is looked for after the definition first, then in the rest of its file; the
+        definition itself is the answer where the text isn't a literal.
+        """
+        for module in self._modules.values():
+            if isinstance(module, _Module) and module.path == resolution.path:
+                places = sorted(
+                    (place.line, place.column)
+                    for node in ast.walk(module.tree)
+                    if isinstance(node, ast.Constant) and node.value == text
+                    for place in (module.at(PROVEN, node),)
+                )
+                start = (resolution.line, resolution.column)
+                for line, column in [place for place in places if place >= start] or places:
+                    return resolution.replace(line=line, column=column)
         return resolution
 
-    def module(self, name: str) -> SourceModule | None:
-        """Return one of the distribution's modules, or None where it can't be read."""
-        found = self._module(name)
-        return None if isinstance(found, Resolution) else found
-
-    def _module(self, name: str) -> SourceModule | Resolution:
+    def _module(self, name: str) -> _Module | Resolution:
         if name not in self._modules:
             try:
                 self._modules[name] = self._load(name)
@@ -99,125 +142,94 @@ class Definitions:
                 return Resolution(status=UNPROVEN, reason=error.message)
         return self._modules[name]
 
-    def _load(self, name: str) -> SourceModule | Resolution:
+    def _load(self, name: str) -> _Module | Resolution:
         for path in source_files(name):
             source = self._read(path)
-            if source is None:
-                continue
-            self._sources[path] = source
-            try:
-                return SourceModule(name, path, parse(source, path), self._allowance.step)
-            except NotEvaluableError as error:
-                status = ABSENT if error.line else UNPROVEN
-                return Resolution(
-                    status=status, reason=error.reason, path=path, line=error.line, column=1
-                )
+            if source is not None:
+                try:
+                    return _Module(name, path, source)
+                except NotEvaluableError as error:
+                    return Resolution(
+                        status=ABSENT if error.line else UNPROVEN,
+                        reason=error.reason,
+                        path=path,
+                        line=error.line,
+                        column=1,
+                    )
         stem = name.replace(".", "/")
-        for suffix in _imp.extension_suffixes():
+        for suffix in EXTENSION_SUFFIXES:
             for path in (f"{stem}{suffix}", f"{stem}/__init__{suffix}"):
                 if self._read(path) is not None:
-                    return Resolution(
-                        status=UNPROVEN, reason=f"`{name}` is compiled, it has no source", path=path
-                    )
-        return Resolution(
-            status=ABSENT, reason=f"the module `{name}` isn't among the distribution's files"
-        )
+                    reason = f"`{name}` is compiled, it has no source"
+                    return Resolution(status=UNPROVEN, reason=reason, path=path)
+        reason = f"the module `{name}` isn't among the distribution's files"
+        return Resolution(status=ABSENT, reason=reason)
 
     def _name(
-        self, module: SourceModule, name: str, steps: int
-    ) -> tuple[Resolution, Binding | None]:
-        """Return whether a module binds a name, and by what."""
-        self._allowance.step(len(module.scope.bindings.get(name, ())) + 1)
-        live = [
-            binding
-            for binding in module.scope.bindings.get(name, ())
-            if not binding.typing_only and not _is_deletion(binding)
-        ]
-        for binding in live:
-            if binding.kind != IMPORT:
-                return self._at(PROVEN, module, binding.node), binding
-        for binding in reversed(live):
-            return self._imported(module, binding, steps)
-        for star in module.scope.star_imports:
-            resolution, through = self._star_import(module, star, name, steps)
-            if resolution.status != ABSENT:
-                return resolution, through
+        self, module: _Module, name: str, seen: set[tuple[str, str]]
+    ) -> tuple[Resolution, ast.AST | None]:
+        """Return whether a module binds a name, and the node that does.
+
+        `seen` has the modules and names that led here, which would lead here again.
+        """
+        if (module.name, name) in seen:
+            return Resolution(status=ABSENT), None
+        seen.add((module.name, name))
+        bindings = module.bindings.get(name, ())
+        for node, imported in bindings:
+            if not imported:
+                return module.at(PROVEN, node), node
+        for node, imported in reversed(bindings):
+            if not isinstance(node, ast.ImportFrom):
+                return module.at(PROVEN, node), node
+            return self._imported(module, node, imported, seen)
+        for star in module.star_imports:
+            origin = self._origin(module, star)
+            if isinstance(origin, Resolution):
+                reason = f"it may come from a `*` import: {origin.reason}"
+                return module.at(origin.status, star, reason), None
+            if not name.startswith("_") or "__all__" in origin.bindings:
+                resolution, through = self._name(origin, name, seen)
+                if resolution.status != ABSENT:
+                    return resolution, through
         return self._unbound(module, name), None
 
     def _imported(
-        self, module: SourceModule, binding: Binding, steps: int
-    ) -> tuple[Resolution, Binding | None]:
-        node = binding.node
-        assert binding.alias is not None
-        if not isinstance(node, _ast.ImportFrom):
-            return self._at(PROVEN, module, node), binding
-        if steps > _MAX_STEPS:
-            return self._at(ABSENT, module, node, "it is imported in a circle"), None
+        self, module: _Module, node: ast.ImportFrom, name: str, seen: set[tuple[str, str]]
+    ) -> tuple[Resolution, ast.AST | None]:
         origin = self._origin(module, node)
-        if isinstance(origin, SourceModule):
-            resolution, through = self._name(origin, binding.alias.name, steps + 1)
+        if isinstance(origin, _Module):
+            resolution, through = self._name(origin, name, seen)
             if resolution.status != ABSENT:
                 return resolution, through
-            reason = f"`{binding.alias.name}` isn't defined in `{origin.name}`"
+            reason = f"`{name}` isn't defined in `{origin.name}`"
             origin = resolution.replace(reason=reason)
-        if self._is_submodule(module, node, binding.alias.name):
-            return self._at(PROVEN, module, node), binding
-        return self._at(origin.status, module, node, origin.reason), None
+        package = module.absolute(node)
+        if package is not None and isinstance(self._module(f"{package}.{name}"), _Module):
+            return module.at(PROVEN, node), node
+        return module.at(origin.status, node, origin.reason), None
 
-    def _is_submodule(self, module: SourceModule, node: _ast.ImportFrom, name: str) -> bool:
-        """Whether a `from` import of that name finds one of the distribution's own modules."""
-        try:
-            origin = module.absolute(node)
-        except NotEvaluableError:
-            return False
-        return self.module(f"{origin}.{name}") is not None
-
-    def _origin(self, module: SourceModule, node: _ast.ImportFrom) -> SourceModule | Resolution:
+    def _origin(self, module: _Module, node: ast.ImportFrom) -> _Module | Resolution:
         """Return the distribution's own module that a `from` import names."""
-        try:
-            origin = module.absolute(node)
-        except NotEvaluableError as error:
-            return Resolution(status=ABSENT, reason=error.reason)
+        origin = module.absolute(node)
+        if origin is None:
+            return Resolution(
+                status=ABSENT, reason="a relative import leads outside of the package"
+            )
         found = self._module(origin)
-        if not isinstance(found, Resolution) or found.path:
+        if isinstance(found, _Module) or found.path:
             return found
         top = self._module(origin.partition(".")[0])
-        if not isinstance(top, Resolution) or top.path:
+        if isinstance(top, _Module) or top.path:
             return found
         return Resolution(status=UNPROVEN, reason=f"it comes from another package, `{origin}`")
 
-    def _star_import(
-        self, module: SourceModule, star: _ast.ImportFrom, name: str, steps: int
-    ) -> tuple[Resolution, Binding | None]:
-        origin = self._origin(module, star)
-        if isinstance(origin, Resolution):
-            if origin.status == UNPROVEN:
-                reason = f"it may come from a `*` import: {origin.reason}"
-                return self._at(UNPROVEN, module, star, reason), None
-            return origin, None
-        if steps > _MAX_STEPS or (name.startswith("_") and "__all__" not in origin.scope.bindings):
-            return Resolution(status=ABSENT), None
-        return self._name(origin, name, steps + 1)
-
-    def _unbound(self, module: SourceModule, name: str) -> Resolution:
-        if "__getattr__" in module.scope.bindings:
-            node = module.scope.bindings["__getattr__"][0].node
-            return self._at(
-                UNPROVEN, module, node, f"`{module.name}` makes its attributes in `__getattr__`"
-            )
-        source = self._sources[module.path]
-        for word in _DYNAMIC:
-            if word in source:
-                line = source.count(b"\n", 0, source.index(word)) + 1
-                return Resolution(
-                    status=UNPROVEN,
-                    reason=f"`{word.decode()}…` may bind it",
-                    path=module.path,
-                    line=line,
-                    column=1,
-                )
-        similar = nearest(name, module.scope.bindings)
-        return Resolution(
+    def _unbound(self, module: _Module, name: str) -> Resolution:
+        if "__getattr__" in module.bindings:
+            reason = f"`{module.name}` makes its attributes in `__getattr__`"
+            return module.at(UNPROVEN, module.bindings["__getattr__"][0][0], reason)
+        similar = nearest(name, module.bindings)
+        found = Resolution(
             status=ABSENT,
             reason=f"`{name}` isn't defined in `{module.name}`",
             path=module.path,
@@ -225,158 +237,69 @@ class Definitions:
             column=1,
             hint=f"did you mean `{module.name}:{similar}`?" if similar else None,
         )
-
-    def _member(
-        self, resolution: Resolution, binding: Binding | None, attribute: str
-    ) -> Resolution:
-        """Return whether the object of the first name has the rest, where that can be told."""
-        if (
-            binding is not None
-            and binding.kind == CLASS
-            and isinstance(binding.node, _ast.ClassDef)
-        ):
-            node = binding.node
-            _, _, rest = attribute.partition(".")
-            if rest in _class_names(node):
-                return resolution
-            if not (node.bases or node.keywords or node.decorator_list or "." in rest):
-                return resolution.replace(
-                    status=ABSENT, reason=f"`{rest}` isn't defined in the class `{node.name}`"
-                )
-        return resolution.replace(
-            status=UNPROVEN, reason=f"`{attribute}` is an attribute of an object"
-        )
-
-    def _at(
-        self, status: str, module: SourceModule, node: _ast.AST, reason: str = ""
-    ) -> Resolution:
-        line, column = position_of(node, self._sources[module.path])
-        return Resolution(status=status, reason=reason, path=module.path, line=line, column=column)
-
-    def place_of_text(self, resolution: Resolution, text: str) -> Resolution:
-        """Return where a text is written that the object of a resolution holds.
-
-        It is looked for behind the definition first, then in the rest of its file; the
-        definition itself is the answer where it is made of other texts.
-        """
-        source = self._sources.get(resolution.path)
-        if source is None:
-            return resolution
-        try:
-            tree = parse(source, resolution.path)
-        except NotEvaluableError:
-            return resolution
-        places = sorted(
-            position_of(node, source)
-            for node in _walk(tree)
-            if isinstance(node, _ast.Constant) and node.value == text
-        )
-        behind = [place for place in places if place >= (resolution.line, resolution.column)]
-        for line, column in behind or places:
-            return resolution.replace(line=line, column=column)
-        return resolution
+        for word in _DYNAMIC:
+            if word in module.source:
+                line = module.source.count(b"\n", 0, module.source.index(word)) + 1
+                reason = f"`{word.decode()}…` may bind it"
+                return found.replace(status=UNPROVEN, reason=reason, line=line, hint=None)
+        return found
 
 
-def position_of(node: _ast.AST, source: bytes) -> tuple[int, int]:
-    """Return line and column of a node, both from 1 and in characters."""
-    line, offset = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-    lines = source.split(b"\n", line)
-    before = lines[line - 1][:offset] if line <= len(lines) else b""
-    return line, len(before.decode("utf-8", "replace")) + 1
+def _of_module_scope(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield the nodes that are run when a module is imported, in the order of the source.
 
-
-def _is_deletion(binding: Binding) -> bool:
-    return isinstance(binding.node, _ast.Name) and isinstance(binding.node.ctx, _ast.Del)
-
-
-def _class_names(node: _ast.ClassDef) -> Iterator[str]:
-    for statement in node.body:
-        if isinstance(statement, (_ast.FunctionDef, _ast.AsyncFunctionDef, _ast.ClassDef)):
-            yield statement.name
-        elif isinstance(statement, _ast.Assign):
-            for target in statement.targets:
-                if isinstance(target, _ast.Name):
-                    yield target.id
-        elif isinstance(statement, _ast.AnnAssign) and isinstance(statement.target, _ast.Name):
-            yield statement.target.id
-
-
-def _walk(tree: _ast.AST) -> Iterator[_ast.AST]:
-    stack: list[_ast.AST] = [tree]
+    Of functions and classes they are the `global` statements in them, of comprehensions the
+    assignments, of `if TYPE_CHECKING:` none.
+    """
+    stack: list[ast.AST] = [tree]
     while stack:
         node = stack.pop()
         yield node
-        for field in node._fields:
-            value = getattr(node, field, None)
-            items = value if isinstance(value, list) else [value]
-            stack.extend(item for item in items if isinstance(item, _ast.AST))
+        if isinstance(node, _SCOPES):
+            yield from (inner for inner in ast.walk(node) if isinstance(inner, ast.Global))
+        elif isinstance(node, _COMPREHENSIONS):
+            walrus = (inner for inner in ast.walk(node) if isinstance(inner, ast.NamedExpr))
+            yield from (inner.target for inner in walrus)
+        elif isinstance(node, ast.If) and _is_type_checking(node.test):
+            stack += reversed(node.orelse)
+        else:
+            stack += reversed(list(ast.iter_child_nodes(node)))
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", None)
+    return name == "TYPE_CHECKING"
+
+
+def _bound(node: ast.AST) -> Iterator[tuple[str, ast.AST, str]]:
+    """Yield the names that a node binds, the node that stands for each, and what it imports."""
+    if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+        yield node.name, node, ""
+    elif isinstance(node, ast.Global):
+        yield from ((name, node, "") for name in node.names)
+    elif isinstance(node, ast.Assign):
+        names = (target.id for target in node.targets if isinstance(target, ast.Name))
+        yield from ((name, node.value, "") for name in names)
+    elif isinstance(node, ast.AnnAssign):
+        if node.value is not None and isinstance(node.target, ast.Name):
+            yield node.target.id, node.value, ""
+        elif isinstance(node.target, ast.Name):
+            # It states a type and binds nothing; its `Name` is visited next.
+            node.target.ctx = ast.Load()
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+        yield node.id, node, ""
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        for alias in node.names:
+            yield alias.asname or alias.name.partition(".")[0], node, alias.name
+    elif isinstance(node, (ast.MatchAs, ast.MatchStar)) and node.name:
+        yield node.name, node, ""
+
+
+def _class_names(node: ast.ClassDef) -> Iterator[str]:
+    return (name for child in node.body for name, _, _ in _bound(child))
 
 
 def source_files(module: str) -> tuple[str, str]:
-    """Return the paths under the site root at which a module's source can lie."""
+    """Return the paths under the site root at which a module's source can be."""
     path = module.replace(".", "/")
     return f"{path}/__init__.py", f"{path}.py"
-
-
-def is_standard_library(module: str) -> bool:
-    """Whether a module is one of the interpreter's own, which wins over any distribution's."""
-    return module.partition(".")[0] in sys.stdlib_module_names
-
-
-def check_entry_points(subject: Subject, learnt: Iterable[LearntEntryPoint]) -> tuple[Finding, ...]:
-    """Return a finding for each entry point that doesn't resolve, or can't be proven to."""
-    findings = []
-    for entry in learnt:
-        resolution, value = entry.resolution, entry.declared.entry_point.value
-        module = entry.declared.module
-        if is_standard_library(module):
-            findings.append(
-                _unresolved(
-                    entry,
-                    f"`{module}` is a module of the standard library, which is imported instead "
-                    "of the distribution's",
-                    entry.declared.where,
-                    "give the package another name",
-                )
-            )
-        elif resolution.status == ABSENT:
-            findings.append(
-                _unresolved(
-                    entry,
-                    resolution.reason,
-                    place(subject, entry),
-                    resolution.hint or "correct the entry point, or the module that it names",
-                )
-            )
-        elif resolution.status != PROVEN:
-            findings.append(
-                Finding(
-                    code="entry-point-unproven",
-                    severity=WARNING,
-                    subject=entry.declared.id,
-                    summary=f"nothing proves that `{value}` is there: {resolution.reason}",
-                    where=place(subject, entry),
-                    hint="define it in the module by its name, or try it with "
-                    "`coral-runtime plugins check --run`",
-                )
-            )
-    return sorted_findings(findings)
-
-
-def _unresolved(entry: LearntEntryPoint, reason: str, where: str, hint: str) -> Finding:
-    return Finding(
-        code="entry-point-unresolved",
-        severity=ERROR,
-        subject=entry.declared.id,
-        summary=f"the entry point `{entry.declared.entry_point.value}` doesn't resolve: {reason}",
-        where=where,
-        hint=hint,
-    )
-
-
-def place(subject: Subject, entry: LearntEntryPoint) -> str:
-    """Return where the object of an entry point is defined, or else where it is declared."""
-    resolution = entry.resolution
-    if not resolution.line:
-        return entry.declared.where
-    return f"{subject.shown(resolution.path)}:{resolution.line}:{resolution.column}"

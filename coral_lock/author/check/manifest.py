@@ -133,7 +133,8 @@ def _misplaced(subject: Subject, manifests: Manifests) -> Iterator[Finding]:
                 code="manifest-misplaced",
                 severity=WARNING,
                 subject=subject.name,
-                summary="a manifest lies where no entry point leads to, so nobody reads it",
+                summary="the manifest isn't in a package that an entry point names, so it is "
+                "ignored",
                 where=subject.shown(path),
                 hint="move it into the top-level package that an entry point names",
             )

@@ -1,14 +1,18 @@
-"""Opening what is to be checked: a project's directory, a wheel, or what is installed."""
+"""Opening the target of a check: a project's directory, a wheel, or an installed distribution."""
 
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
-from contextlib import contextmanager
+import zipfile
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from glob import escape, glob
 
+from packaging.tags import parse_tag
+
 from coral_lock.author.check.definitions import source_files
+from coral_lock.author.check.environment import Environment
 from coral_lock.author.check.subject import (
     INSTALLED,
     PROJECT,
@@ -17,11 +21,10 @@ from coral_lock.author.check.subject import (
     Layout,
     Sample,
     Subject,
-    Surroundings,
 )
-from coral_lock.author.check.wheel_archive import open_wheel
 from coral_lock.author.project import (
     MAX_SOURCE_BYTES,
+    Project,
     display_path,
     read_project,
     unknown_group,
@@ -30,77 +33,77 @@ from coral_lock.derive.place import Place
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.errors import BrokenDistributionError, InputError, ProblemsError
 from coral_lock.installed.dist_info import (
+    MAX_ENTRY_POINTS_BYTES,
     Location,
     parse_entry_points,
-    read_commands,
     read_text,
     unknown_groups,
 )
+from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.files import list_files
-from coral_lock.installed.outside import SCRIPTS, wheel_path
-from coral_lock.inventory import BrokenDistribution, Distribution
+from coral_lock.installed.outside import SCRIPTS
+from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint
 from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name
 from coral_lock.reporter import Reporter
 from coral_lock.safe_files import NotRegularFileError, read_regular_file
+from coral_lock.wheels.archive import WheelArchive
+from coral_lock.wheels.contents import read_contents
+from coral_lock.wheels.metadata import read_facts, read_wheel_tag
+from coral_lock.wheels.zip_file import malformed
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
-
-    from coral_lock.author.check.wheel_archive import OpenedWheel
-    from coral_lock.author.project import Project
-    from coral_lock.installed.environment import EnvironmentInventory
-    from coral_lock.inventory import EntryPoint
-
-
+MAX_UNPACKED_BYTES = 1 << 30
 _SAMPLE_DIRECTORIES = ("", "examples", "config")
 _SAMPLE_PATTERNS = ("runtime*.yaml", "runtime*.yml", "runtime*.json")
+_ENTRY_POINTS = "entry_points.txt"
 
 
 @contextmanager
 def open_target(
     target: str,
     config: str | None = None,
-    surroundings: Surroundings | None = None,
+    environment: Environment | None = None,
     left_out: str | None = None,
+    *,
+    run: bool = False,
 ) -> Iterator[Subject]:
-    """Give the subject that `target` names; a wheel stays unpacked as long as it is used.
+    """Give the subject that `target` names; a wheel is open as long as it is used.
 
     Args:
         target: a project's directory, a wheel file, or a distribution's name.
         config: a further sample configuration, or None.
-        surroundings: where distributions are found by their names, and other plugins; this
+        environment: where distributions are found by their names, and other plugins; this
             environment by default.
-        left_out: a sample configuration of the project that isn't looked at, or None.
+        left_out: a sample configuration of the project to ignore, or None.
+        run: whether plugins are to be run, for which a wheel is unpacked.
 
     Raises:
-        InputError: there is no such thing, or it can't be checked.
+        InputError: it doesn't exist, or it can't be checked.
         ProblemsError: the project's `pyproject.toml` has several mistakes.
     """
-    surroundings = surroundings or Surroundings(Place())
+    environment = environment or Environment(Place())
     samples = () if config is None else (load_sample(config, must_exist=True),)
     wheel = target if target.endswith(".whl") else None
     is_project = os.path.isdir(target) or os.sep in target or target in (os.curdir, os.pardir)
     if wheel is None and not is_project:
         if not is_normalized_name(normalized_name(target)):
             raise _unknown(target)
-        wheel = surroundings.wheel(normalized_name(target))
-    if wheel is not None:
-        with tempfile.TemporaryDirectory(prefix="coral-check-") as directory:
-            subject = _wheel(wheel, directory, samples)
-            yield subject.replace(others=surroundings.plugins)
-    elif is_project:
-        yield _project(target, samples, left_out).replace(others=surroundings.plugins)
-    else:
-        yield _installed(target, samples, surroundings)
+        wheel = environment.wheel(normalized_name(target))
+    with ExitStack() as stack:
+        if wheel is not None:
+            subject = _wheel(wheel, samples, stack, run=run)
+        elif is_project:
+            subject = _project(target, samples, left_out)
+        else:
+            subject = _installed(target, samples, environment)
+        yield subject.replace(others=environment.plugins)
 
 
 def _unknown(target: str) -> InputError:
     return InputError(
-        f"there is nothing to check under the name `{target}`",
-        expected="a project's directory, a wheel file, or the name of a distribution that is there",
+        f"`{target}` not found",
+        expected="a project's directory, a wheel file, or the name of an available distribution",
         found=f"`{target}`",
-        hint="name one of them: `coral-runtime plugins check .`",
+        hint="pass one of them: `coral-runtime plugins check .`",
     )
 
 
@@ -123,10 +126,6 @@ def load_sample(path: str, *, must_exist: bool = False) -> Sample:
 def _project(target: str, samples: tuple[Sample, ...], left_out: str | None) -> Subject:
     known = [*(sample.path for sample in samples), *([] if left_out is None else [left_out])]
     project = read_project(target)
-    entry_points = tuple(
-        DeclaredEntryPoint(entry_point=declared.entry_point, where=declared.where)
-        for declared in project.entry_points
-    )
 
     def shown(site_path: str) -> str:
         path = project.file(site_path)
@@ -137,7 +136,10 @@ def _project(target: str, samples: tuple[Sample, ...], left_out: str | None) -> 
         target=target,
         name=project.name,
         version=project.version,
-        entry_points=entry_points,
+        entry_points=tuple(
+            DeclaredEntryPoint(entry_point=declared.entry_point, where=declared.where)
+            for declared in project.entry_points
+        ),
         read_source=project.read_source,
         shown=shown,
         obstacle=lambda site_path: _obstacle(project, site_path),
@@ -147,7 +149,7 @@ def _project(target: str, samples: tuple[Sample, ...], left_out: str | None) -> 
 
 
 def _obstacle(project: Project, site_path: str) -> InputError | None:
-    """Return why what lies at a path of a project can't be read; None where nothing does."""
+    """Return why the file at a path of a project can't be read; None where there is none."""
     package, _, name = site_path.rpartition("/")
     directory = project.directory(package)
     path = os.path.join(directory or project.root, name)
@@ -157,16 +159,16 @@ def _obstacle(project: Project, site_path: str) -> InputError | None:
         if project.contains(path):
             read_regular_file(path, MAX_SOURCE_BYTES)
             return None
-        reason = "it leads out of the project"
+        reason = "it is a link that leaves the project"
     except NotRegularFileError:
         reason = "it isn't a regular file"
     except OSError as error:
         reason = f"{error.strerror}"
     return InputError(
         f"`{site_path}` can't be read: {reason}",
-        expected="a regular file inside of the project",
+        expected="a regular file inside the project",
         where=display_path(path),
-        hint="put a regular file in its place",
+        hint="replace it by a regular file",
     )
 
 
@@ -186,8 +188,7 @@ def _source_roots(project: Project) -> tuple[str, ...]:
     """Return the directories from which Python imports the modules of the entry points."""
     roots: dict[str, None] = {}
     for declared in project.entry_points:
-        module = declared.entry_point.value.partition(":")[0]
-        for site_path in source_files(module):
+        for site_path in source_files(declared.entry_point.value.partition(":")[0]):
             path = project.file(site_path)
             suffix = os.sep + site_path.replace("/", os.sep)
             if path is not None and path.endswith(suffix):
@@ -195,62 +196,103 @@ def _source_roots(project: Project) -> tuple[str, ...]:
     return tuple(roots)
 
 
-def _wheel(target: str, directory: str, samples: tuple[Sample, ...]) -> Subject:
-    opened = open_wheel(target, directory)
-    archive = opened.archive
-    name = archive.name or archive.file_name.partition("-")[0]
-    location = Location(root=directory, directory=archive.dist_info or os.curdir)
-    own = frozenset(opened.files)
+def _wheel(target: str, samples: tuple[Sample, ...], stack: ExitStack, *, run: bool) -> Subject:
+    """Return a wheel; one that isn't sound has its problems and nothing else."""
+    if not os.path.isfile(target):
+        raise InputError("wheel not found", where=target, hint="pass the path of a wheel file")
+    if not zipfile.is_zipfile(target):
+        raise InputError("the wheel isn't a ZIP file", where=target)
+    try:
+        archive = stack.enter_context(WheelArchive(target))
+    except BrokenDistributionError as error:
+        return Subject(
+            kind=WHEEL,
+            target=target,
+            name=normalized_name(os.path.basename(target).partition("-")[0]),
+            version=None,
+            entry_points=(),
+            read_source=lambda _: None,
+            problems=(error,),
+        )
+    version: str = str(archive.wheel.version)
+    outside: tuple[str, ...] = ()
+    problems: list[BrokenDistributionError] = []
+    # These are what a lock reads of a wheel, in its order.
+    try:
+        version = read_facts(archive).version
+    except BrokenDistributionError as error:
+        problems.append(error)
+    try:
+        contents = read_contents(archive)
+        outside = (*contents.outside, *(SCRIPTS + command for command in contents.commands))
+        _refuse_other_tags(archive)
+    except BrokenDistributionError as error:
+        problems.append(error)
+    try:
+        text = archive.read_text(_ENTRY_POINTS, MAX_ENTRY_POINTS_BYTES) or ""
+        entry_points = _entry_points(text, f"{archive.dist_info}/{_ENTRY_POINTS}", target)
+    except BrokenDistributionError as error:
+        raise InputError(error.message, where=error.where, hint=error.hint) from None
 
-    def read(path: str) -> bytes | None:
-        if path not in own:
-            return None
+    def read_source(path: str) -> bytes | None:
         try:
-            return read_regular_file(os.path.join(directory, path), MAX_SOURCE_BYTES)
-        except OSError:
+            return archive.read(path, MAX_SOURCE_BYTES)
+        except BrokenDistributionError:
+            # The wheel has a problem for that already, or the file is too large for a source.
             return None
 
     return Subject(
         kind=WHEEL,
         target=target,
-        name=normalized_name(name),
-        version=archive.version or None,
-        entry_points=_entry_points(location, target),
-        read_source=read,
+        name=archive.wheel.name,
+        version=version,
+        entry_points=entry_points,
+        read_source=read_source,
         samples=samples,
-        import_path=(directory,),
+        import_path=(_unpacked(archive, stack),) if run else (),
         layout=Layout(
-            files=opened.files, outside=_outside(opened, location, normalized_name(name))
+            files=tuple(sorted(each.site_path for each in archive.members if each.site_path)),
+            outside=outside,
         ),
-        archive=archive,
+        problems=tuple(problems),
     )
 
 
-def _outside(opened: OpenedWheel, location: Location, name: str) -> tuple[str, ...]:
-    """Return where the members of the `.data` directory, and generated scripts, are installed."""
-    paths = [
-        wheel_path(scheme, path, name)
-        for scheme, slash, path in (
-            each.partition("/")[2].partition("/") for each in opened.outside
+def _refuse_other_tags(archive: WheelArchive) -> None:
+    """Raise an error where the file name has other tags than WHEEL, whose tags a lock records."""
+    stated, named = read_wheel_tag(archive), archive.wheel.tags
+    if parse_tag(stated) != parse_tag(named):
+        message = f"the file name has the tags `{named}`, and WHEEL states `{stated}`"
+        raise malformed(archive.path, message)
+
+
+def _unpacked(archive: WheelArchive, stack: ExitStack) -> str:
+    """Return a temporary directory with the files that a wheel installs under the site root."""
+    size = sum(member.size for member in archive.members)
+    if size > MAX_UNPACKED_BYTES:
+        raise InputError(
+            f"the wheel is too large to be run: it has more than {MAX_UNPACKED_BYTES} bytes",
+            found=f"{size} bytes",
+            where=archive.path,
         )
-        if slash
-    ]
-    try:
-        commands = read_commands(location)
-    except BrokenDistributionError:
-        commands = frozenset()
-    return (*paths, *(SCRIPTS + command for command in sorted(commands)))
+    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="coral-check-"))
+    for member in archive.members:
+        if member.site_path is not None:
+            path = os.path.join(directory, *member.site_path.split("/"))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            # A damaged file is a problem of the wheel already.
+            with open(path, "xb") as file, suppress(BrokenDistributionError):
+                file.writelines(archive.stream(member))
+    return directory
 
 
-def _entry_points(location: Location, target: str) -> tuple[DeclaredEntryPoint, ...]:
-    """Return the plugin entry points in a dist-info directory, each with its line.
+def _entry_points(text: str, shown: str, target: str) -> tuple[DeclaredEntryPoint, ...]:
+    """Return the plugin entry points of the text of an `entry_points.txt`, each with its line.
 
     Raises:
         InputError: there is none, or one of them is malformed.
     """
-    shown = f"{location.directory}/entry_points.txt"
     try:
-        text = read_text(location, "entry_points.txt") or ""
         found = parse_entry_points(text, shown)
     except BrokenDistributionError as error:
         raise InputError(error.message, where=error.where, hint=error.hint) from None
@@ -282,37 +324,39 @@ def _line_of(entry_point: EntryPoint, text: str) -> int:
     return 1
 
 
-def _installed(target: str, samples: tuple[Sample, ...], surroundings: Surroundings) -> Subject:
+def _installed(target: str, samples: tuple[Sample, ...], environment: Environment) -> Subject:
     name = normalized_name(target)
-    inventory = surroundings.inventory
+    inventory = environment.inventory
     found = None if inventory is None else inventory.find(name)
     if inventory is None or found is None:
         raise _unknown(target)
     if isinstance(found, BrokenDistribution):
         error = found.error
         raise InputError(error.message, where=error.where, hint=error.hint)
-    location = Location(
-        root=os.path.dirname(found.location), directory=os.path.basename(found.location)
-    )
+    root, directory = os.path.split(found.location)
+    location = Location(root=root, directory=directory)
+    try:
+        text = read_text(location, _ENTRY_POINTS) or ""
+    except BrokenDistributionError as error:
+        raise InputError(error.message, where=error.where, hint=error.hint) from None
     layout, problems = _installed_files(found, inventory, location)
     return Subject(
         kind=INSTALLED,
         target=target,
         name=name,
         version=found.version,
-        entry_points=_entry_points(location, target),
+        entry_points=_entry_points(text, f"{directory}/{_ENTRY_POINTS}", target),
         read_source=lambda path: inventory.read_source(name, path),
-        others=surroundings.plugins,
         samples=samples,
         layout=layout,
-        record_problems=problems,
+        problems=problems,
     )
 
 
 def _installed_files(
     distribution: Distribution, inventory: EnvironmentInventory, location: Location
 ) -> tuple[Layout | None, tuple[BrokenDistributionError, ...]]:
-    """Return the files that RECORD lists, and why it isn't true; an editable one has none."""
+    """Return the files that RECORD lists, and why it is false; an editable install has none."""
     if distribution.editable:
         return None, ()
     try:
@@ -324,9 +368,3 @@ def _installed_files(
     outside = inventory.outside(distribution.name)
     commands = (SCRIPTS + command for command in outside.commands)
     return Layout(files=tuple(listed), outside=(*outside.stated, *commands)), problems
-
-
-def search_path(subject: Subject) -> tuple[str, ...]:
-    """Return the `sys.path` with which the plugins of a subject are run."""
-    here = (os.path.abspath(entry) for entry in sys.path if entry)
-    return tuple(dict.fromkeys((*subject.import_path, *here)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from coral_lock.author.check.definitions import Definitions, check_entry_points
+import os
+import sys
+
+from coral_lock.author.check.definitions import Definitions
 from coral_lock.author.check.manifest import check_manifests, check_samples, read_manifests
-from coral_lock.author.check.opening import search_path
 from coral_lock.author.check.run import TIME_LIMIT, check_run, measure, with_live_facts
-from coral_lock.author.check.specs import check_specs, learn
+from coral_lock.author.check.specs import check_entry_points, check_specs, learn
 from coral_lock.author.check.wheel import check_wheel
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
@@ -74,7 +76,7 @@ def check_subject(
     if run:
         terms = {identifier: plugin.terms for identifier, plugin in declared.items()}
         measurements = measure(
-            subject, search_path(subject), terms, time_limit=time_limit, reporter=reporter
+            subject, _search_path(subject), terms, time_limit=time_limit, reporter=reporter
         )
         findings += check_run(subject, learnt, measurements)
         learnt = with_live_facts(learnt, measurements)
@@ -90,6 +92,12 @@ def check_subject(
         findings=sorted_findings(dict.fromkeys(findings)),
         measurements=measurements,
     )
+
+
+def _search_path(subject: Subject) -> tuple[str, ...]:
+    """Return the `sys.path` with which the plugins of a subject are run."""
+    here = (os.path.abspath(entry) for entry in sys.path if entry)
+    return tuple(dict.fromkeys((*subject.import_path, *here)))
 
 
 def _unknown(learnt: Iterable[LearntEntryPoint], known: Collection[str]) -> set[str]:

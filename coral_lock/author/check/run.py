@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from coral_lock.author.check.definitions import place
+from coral_lock.author.check.specs import place
 from coral_lock.author.check.subject import BACKEND, PLUGIN
 from coral_lock.child_process import PRINTED, TOOK_LONGER
 from coral_lock.descriptor.model import DEFAULT_ORIGIN

@@ -1,27 +1,30 @@
-"""Are the specs well-formed, named once, of the right kind, and do they say something?"""
+"""Do the entry points resolve, and are their specs well-formed, unique and of the right kind?"""
 
 from __future__ import annotations
 
-from coral_lock.author.check.definitions import Definitions, place
-from coral_lock.author.check.subject import BACKEND, PLUGIN, LearntEntryPoint
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
+
+from packaging.version import InvalidVersion, Version
+
+from coral_lock.author.check.definitions import ABSENT, PROVEN, Definitions
+from coral_lock.author.check.subject import (
+    BACKEND,
+    PLUGIN,
+    DeclaredEntryPoint,
+    LearntEntryPoint,
+    Subject,
+)
 from coral_lock.descriptor.sections import RESERVED_BACKEND_KEYS
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+from coral_lock.inventory import EntryPoint
 from coral_lock.plugin.config import BUILT_IN_PATCHES
-from coral_lock.plugin.facts import FactsError
+from coral_lock.plugin.facts import FactsError, PluginFacts
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import NotEvaluableError, Sources
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from coral_lock.author.check.subject import DeclaredEntryPoint, Subject
-    from coral_lock.inventory import EntryPoint
-    from coral_lock.plugin.facts import PluginFacts
-
-
-if TYPE_CHECKING:
-    ReadSource = Callable[[str], bytes | None]
+ReadSource: TypeAlias = Callable[[str], bytes | None]
 
 
 def learn(subject: Subject, definitions: Definitions) -> tuple[LearntEntryPoint, ...]:
@@ -94,6 +97,69 @@ def _without(kind: str, read_source: ReadSource) -> ReadSource:
     return read
 
 
+def is_standard_library(module: str) -> bool:
+    """Whether a module is one of the interpreter's own, which takes precedence over all others."""
+    return module.partition(".")[0] in sys.stdlib_module_names
+
+
+def check_entry_points(subject: Subject, learnt: Iterable[LearntEntryPoint]) -> tuple[Finding, ...]:
+    """Return a finding for each entry point that doesn't resolve, or can't be proven to."""
+    findings = []
+    for entry in learnt:
+        resolution, value = entry.resolution, entry.declared.entry_point.value
+        module = entry.declared.module
+        if is_standard_library(module):
+            findings.append(
+                _unresolved(
+                    entry,
+                    f"`{module}` is a module of the standard library, which is imported instead",
+                    entry.declared.where,
+                    "give the package another name",
+                )
+            )
+        elif resolution.status == ABSENT:
+            findings.append(
+                _unresolved(
+                    entry,
+                    resolution.reason,
+                    place(subject, entry),
+                    resolution.hint or "correct the entry point or its module",
+                )
+            )
+        elif resolution.status != PROVEN:
+            findings.append(
+                Finding(
+                    code="entry-point-unproven",
+                    severity=WARNING,
+                    subject=entry.declared.id,
+                    summary=f"`{value}` may not exist: {resolution.reason}",
+                    where=place(subject, entry),
+                    hint="define it in the module by its name, or run "
+                    "`coral-runtime plugins check --run`",
+                )
+            )
+    return sorted_findings(findings)
+
+
+def _unresolved(entry: LearntEntryPoint, reason: str, where: str, hint: str) -> Finding:
+    return Finding(
+        code="entry-point-unresolved",
+        severity=ERROR,
+        subject=entry.declared.id,
+        summary=f"the entry point `{entry.declared.entry_point.value}` doesn't resolve: {reason}",
+        where=where,
+        hint=hint,
+    )
+
+
+def place(subject: Subject, entry: LearntEntryPoint) -> str:
+    """Return where the object of an entry point is defined, or else where it is declared."""
+    resolution = entry.resolution
+    if not resolution.line:
+        return entry.declared.where
+    return f"{subject.shown(resolution.path)}:{resolution.line}:{resolution.column}"
+
+
 _PLACEHOLDERS = frozenset(
     {"description", "descriptionhere", "mydescription", "myplugin", "placeholder", "plugin"}
     | {"plugindescription", "shortdescription", "none", "na", "lorem", "loremipsum", "xxx"}
@@ -103,8 +169,8 @@ _UNREADABLE_HINT = (
     "write the spec with literals and constants, or declare the plugin in `coral_plugin.yaml`"
 )
 _UNCHECKED_HINT = (
-    "write the spec with literals and constants, as nothing else checks the manifest's word, or "
-    "run `coral-runtime plugins check --run`, and correct the manifest by hand"
+    "write the spec with literals and constants, or compare it with the manifest by "
+    "`coral-runtime plugins check --run`, and correct the manifest by hand"
 )
 _KIND_OF_GROUP = {"backends": BACKEND, "patches": PLUGIN, "workflows": PLUGIN}
 
@@ -151,12 +217,12 @@ def _entry_findings(
             where=where,
             hint="correct the field",
         )
-    if entry.refusal is not None and entry.resolution.status != "absent":
+    if entry.refusal is not None and entry.resolution.status != ABSENT:
         yield Finding(
             code="spec-unreadable",
             severity=WARNING,
             subject=entry.declared.id,
-            summary=f"what `{entry_point.value}` yields can't be read from its source: "
+            summary=f"the spec of `{entry_point.value}` can't be read from its source: "
             f"{entry.refusal}",
             where=entry.refusal_where,
             hint=_UNCHECKED_HINT if is_covered else _UNREADABLE_HINT,
@@ -169,7 +235,7 @@ def _entry_findings(
             code="name-differs",
             severity=WARNING,
             subject=entry.id_of(entry.facts[0]),
-            summary="the entry point has another name than the plugin, which is known by its own",
+            summary="the entry point and its plugin have different names",
             expected=f"`{entry.facts[0].name}`",
             found=f"`{entry_point.name}`",
             where=entry.declared.where,
@@ -184,7 +250,7 @@ def wrong_kind(subject: str, group: str, kind: str, where: str) -> Finding:
         code="wrong-kind",
         severity=ERROR,
         subject=subject,
-        summary=f"the group `{group}` can't hold what the entry point yields",
+        summary=f"the entry point yields a spec of the wrong kind for the group `{group}`",
         expected=f"a `{_KIND_OF_GROUP[group]}`",
         found=f"a `{kind}`",
         where=where,
@@ -236,8 +302,8 @@ def _facts_findings(
             code="reserved-name",
             severity=ERROR,
             subject=identifier,
-            summary=f"`{facts.name}` already means something else in a descriptor, so the plugin "
-            "couldn't be switched",
+            summary=f"`{facts.name}` is a reserved name in a descriptor, so the plugin couldn't be "
+            "switched on or off",
             where=place_of(facts.name),
             hint="give the plugin another name",
         )
@@ -250,8 +316,7 @@ def _facts_findings(
             summary=f"the description of `{identifier}` {problem}",
             found=f"`{facts.description}`" if facts.description else None,
             where=place_of(facts.description or facts.name),
-            hint="say in one line what the plugin does: `plugins list` and a lock's reviewers "
-            "read it",
+            hint="describe in one line what the plugin does, for `plugins list` and for reviewers",
         )
 
 
@@ -270,8 +335,6 @@ def _letters(text: str) -> str:
 
 def is_version(text: str) -> bool:
     """Whether a text is a PEP 440 version."""
-    from packaging.version import InvalidVersion, Version
-
     try:
         Version(text)
     except InvalidVersion:

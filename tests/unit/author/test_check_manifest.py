@@ -154,7 +154,7 @@ def test_an_unreadable_entry_point_has_to_be_declared() -> None:
         ),
         (
             "spec-unreadable",
-            "what `acme.coral_plugins:register_denoise` yields can't be read from its source: "
+            "the spec of `acme.coral_plugins:register_denoise` can't be read from its source: "
             "it depends on a call of `str`",
         ),
     }

@@ -135,7 +135,7 @@ def _directory(path: Path) -> None:
     [
         (_pipe, "it isn't a regular file"),
         (_directory, "it isn't a regular file"),
-        (_link, "it leads out of the project"),
+        (_link, "it is a link that leaves the project"),
         (_dangling, "No such file or directory"),
     ],
 )
@@ -173,4 +173,4 @@ def test_every_mistake_of_a_sample_is_told(project: Path) -> None:
 def test_a_target_that_is_nothing(target: str) -> None:
     with pytest.raises(InputError) as refused, open_target(target):
         pass
-    assert refused.value.message == f"there is nothing to check under the name `{target}`"
+    assert refused.value.message == f"`{target}` not found"

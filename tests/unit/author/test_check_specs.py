@@ -64,7 +64,7 @@ def _findings(path: str, old: str, new: str) -> list[tuple[str, str, str, str | 
             'name="sharpen"',
             'name="sharper"',
             ("warning", "name-differs",
-             "the entry point has another name than the plugin, which is known by its own",
+             "the entry point and its plugin have different names",
              "pyproject.toml:12:1"),
         ),
         (
@@ -72,8 +72,8 @@ def _findings(path: str, old: str, new: str) -> list[tuple[str, str, str, str | 
             'name="sharpen"',
             'name="camera"',
             ("error", "reserved-name",
-             "`camera` already means something else in a descriptor, so the plugin couldn't be "
-             "switched",
+             "`camera` is a reserved name in a descriptor, so the plugin couldn't be switched on "
+             "or off",
              f"{PLUGINS}:17:27"),
         ),
         (
@@ -81,8 +81,8 @@ def _findings(path: str, old: str, new: str) -> list[tuple[str, str, str, str | 
             'name="npu"',
             'name="modules"',
             ("error", "reserved-name",
-             "`modules` already means something else in a descriptor, so the plugin couldn't be "
-             "switched",
+             "`modules` is a reserved name in a descriptor, so the plugin couldn't be switched on "
+             "or off",
              f"{BACKENDS}:12:27"),
         ),
         (
@@ -111,7 +111,7 @@ def _findings(path: str, old: str, new: str) -> list[tuple[str, str, str, str | 
             '"Remove sensor noise"',
             "str(1)",
             ("warning", "spec-unreadable",
-             "what `acme.coral_plugins:register_denoise` yields can't be read from its source: "
+             "the spec of `acme.coral_plugins:register_denoise` can't be read from its source: "
              "it depends on a call of `str`",
              f"{PLUGINS}:12:1"),
         ),
@@ -142,7 +142,7 @@ def _without_manifest() -> dict[str, str]:
 def test_a_group_holds_one_kind_of_spec(group: str, value: str, place: str) -> None:
     files = {**_without_manifest(), "acme/sinks.py": "def activate(config):\n    return True\n"}
     found = findings_of(subject(files, [(group, "x", value)]))
-    summary = f"the group `{group}` can't hold what the entry point yields"
+    summary = f"the entry point yields a spec of the wrong kind for the group `{group}`"
     assert [item for item in found if item[1] == "wrong-kind"] == [
         ("error", "wrong-kind", summary, place)
     ]
@@ -172,7 +172,7 @@ def test_a_manifest_s_word_is_not_checked_where_the_source_is_unreadable() -> No
     files = {**FILES, PLUGINS: FILES[PLUGINS].replace('"Remove sensor noise"', "str(1)")}
     (finding,) = check_subject(subject(files, ENTRY_POINTS)).findings
     assert (finding.severity, finding.code) == ("warning", "spec-unreadable")
-    assert "run `coral-runtime plugins check --run`" in (finding.hint or "")
+    assert "`coral-runtime plugins check --run`" in (finding.hint or "")
     assert "correct the manifest by hand" in (finding.hint or "")
     del files[MANIFEST]
     hints = [f.hint or "" for f in check_subject(subject(files, ENTRY_POINTS)).findings]
