@@ -14,7 +14,7 @@ from coral_lock.errors import (
     InputError,
     exit_code_of_run,
 )
-from coral_lock.import_guard import leave_start_directory, raise_import_guard
+from coral_lock.import_guard import heed_interrupts, leave_start_directory, raise_import_guard
 from coral_lock.messages import keep_stream, say, say_error
 
 TYPE_CHECKING = False
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run `coral-runtime` with the words behind its name; return the exit code.
+    """Run `coral-runtime` with the words after its name; return the exit code.
 
-    `init` ends the process itself, once it has begun to look at the machine. No error of this
-    project leaves as a traceback: it becomes words on standard error and an exit code. What a
-    program under `run` raises is the program's own.
+    `init` ends the process itself once it has begun to verify the machine. No error of this
+    project leaves as a traceback: it becomes a message on standard error and an exit code. What
+    a program under `run` raises is the program's own.
     """
     if words is None:
         leave_start_directory(sys.argv[0])
@@ -45,12 +45,13 @@ def main(words: Sequence[str] | None = None) -> int:
 def _guarded(
     action: Callable[[], int | Program],
 ) -> tuple[int | Program, BaseException | None]:
-    """Do something, and tell what it raises.
+    """Call `action`, and print a message for what it raises.
 
     Returns:
-        The exit code, or the program that `run` is to run; and the error that has been told.
+        The exit code, or the program that `run` is to run; and the error, if one was raised.
     """
     try:
+        heed_interrupts()
         return action(), None
     except CoralLockError as error:
         say_error(error)
@@ -81,15 +82,8 @@ def _guarded(
         return BAD_INPUT, error
 
 
-def _exit_code(action: Callable[[], int]) -> int:
-    """Do something; return its exit code, or that of the error that has been told."""
-    outcome, _ = _guarded(action)
-    assert isinstance(outcome, int)
-    return outcome
-
-
 def _abandon_stdout() -> None:
-    """Let what is left in the buffer go nowhere, or the interpreter complains at exit."""
+    """Discard what is left in the buffer, or the interpreter complains at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -103,15 +97,22 @@ def _dispatch(words: Sequence[str]) -> int | Program:
             keep_stream()
             if words[0] == "init":
                 from coral_lock.cli.start import init
-                from coral_lock.start.apart import run_apart
+                from coral_lock.start.process import run_in_child
 
-                return run_apart(lambda: _exit_code(lambda: init(arguments)))
+                return run_in_child(lambda: _exit_code(lambda: init(arguments)))
             from coral_lock.cli.run import run
 
             return run(arguments)
     from coral_lock.cli.application import run_application
 
     return run_application(words)
+
+
+def _exit_code(action: Callable[[], int]) -> int:
+    """Call `action` in a child process; return its exit code, or that of its error."""
+    outcome, _ = _guarded(action)
+    assert isinstance(outcome, int)
+    return outcome
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Keeps what is installed from being imported by this command by accident.
+"""Keeps this command from importing what happens to be installed.
 
 Many modules of the standard library try optional ones (`msvcrt`, `_winapi`, …) that a
 platform lacks, and a file of that name in a plugin's wheel would run then. While the guard
 is up, top-level imports find the standard library and what this project depends on, and
-nothing else.
+nothing else. What this project depends on comes from `PYTHONPATH` only if nothing else has it.
 
 Before `main` runs, the interpreter has already put the directory of the command's script, or with
 `-m` the working directory, before everything else on `sys.path`, and the script imports from
@@ -12,6 +12,8 @@ there. `coral_lock.pth`, which is read before that happens, therefore calls `gua
 
 from __future__ import annotations
 
+# `signal` imports `enum` to give these names, which takes long.
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
@@ -29,11 +31,11 @@ PathFinder = next(
 
 
 class ImportGuard:
-    """A finder (PEP 451) that stands before the path.
+    """A finder (PEP 451) that comes before the path.
 
     Args:
         refuses_others: whether modules that are neither the standard library's nor ours are
-            refused; otherwise it only sees to it that the standard library's come from there.
+            refused; otherwise they are left to other finders.
     """
 
     is_coral_lock = True
@@ -50,8 +52,10 @@ class ImportGuard:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if path is not None or name in OWN_MODULES:
+        if path is not None:
             return None
+        if name in OWN_MODULES:
+            return PathFinder.find_spec(name, _without_variable(sys.path))
         spec: ModuleSpec | None = PathFinder.find_spec(name, self._path)
         if spec is None and self.refuses_others:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
@@ -64,13 +68,19 @@ def raise_import_guard() -> None:
     sys.meta_path.insert(sys.meta_path.index(PathFinder), ImportGuard(refuses_others=True))
 
 
-def guard_entry() -> None:
-    """Let a process that is about to run our command import it from nowhere else.
+def _without_variable(path: Sequence[str]) -> list[str]:
+    """Return the entries of a path that don't come from `PYTHONPATH`."""
+    value = "" if sys.flags.ignore_environment else os.environ.get("PYTHONPATH", "")
+    added = set(map(os.path.abspath, filter(None, value.split(os.pathsep))))
+    return [entry for entry in path if os.path.abspath(entry) not in added] if added else [*path]
 
-    That this module is imported suffices for what is ours: the package is there then. Another
-    program that is also called `coral-runtime` may import whatever it needs. The line in
-    `coral_lock.pth` asks the same question first, so that nothing is imported for others;
-    `coral_lock.start` (PEP 829) can't.
+
+def guard_entry() -> None:
+    """Prepare a process that is about to run our command: what it imports, and interrupts.
+
+    This module is imported already, so the package is found. Another program that is also called
+    `coral-runtime` may import whatever it needs. The line in `coral_lock.pth` makes the same
+    check first, so that nothing is imported for others; `coral_lock.start` (PEP 829) can't.
     """
     words = sys.argv[:1] or [""]
     if words == ["-m"]:
@@ -79,18 +89,39 @@ def guard_entry() -> None:
         return
     if not any(isinstance(finder, ImportGuard) for finder in sys.meta_path):
         sys.meta_path.insert(sys.meta_path.index(PathFinder), ImportGuard(refuses_others=False))
+    # Until `main` is ready for it, an interrupt ends the process without a traceback.
+    is_default = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
+    if is_default and _is_own_command(words[0]):
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
+
+def _is_own_command(word: str) -> bool:
+    """Whether a module or a script is our command: the host has had one of its name for longer."""
+    if word.endswith("coral_lock"):
+        return True
+    try:
+        with open(word, "rb", buffering=0) as script:
+            return b"coral_lock" in script.read(4096)
+    except OSError:
+        return False
+
+
+def heed_interrupts() -> None:
+    """Let an interrupt raise `KeyboardInterrupt` again after `guard_entry`."""
+    if _signal.getsignal(_signal.SIGINT) == _signal.SIG_DFL:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
 
 
 def lower_import_guard() -> None:
-    """Let this process import anything again; a start does so once the machine is verified."""
+    """Let this process import anything again, after the machine has been verified."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, ImportGuard)]
 
 
 def leave_start_directory(first_argument: str) -> None:
-    """Take off `sys.path` what the interpreter put there because of how it was started.
+    """Remove from `sys.path` what the interpreter put there because of how it was started.
 
     It is the directory of the command's script, in which every wheel may install files, or
-    with `-m` the working directory: modules lying there would be imported before ours.
+    with `-m` the working directory: modules there would be imported before ours.
 
     Args:
         first_argument: `sys.argv[0]`.

@@ -1,4 +1,4 @@
-"""A child process under a lock: lazy, until it imports the host or what the lock names."""
+"""A child process under a lock: it verifies when it imports the host or a locked package."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from coral_lock.children.watch import watch_processes
 from coral_lock.host.import_hooks import install_hooks
 from coral_lock.imports.finder import install_imports
 from coral_lock.imports.table import ImportIndex, ImportTable
-from coral_lock.start.stdout_guard import leave_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from coral_lock.children.session import Session
     from coral_lock.finding import Finding
     from coral_lock.start.gate import Gate
     from coral_lock.start.locked import LockedStart
     from coral_lock.start.report import ActivationReport
 
 EXIT_CODE = 3
-"""With which a child refuses: uvicorn and gunicorn don't respawn for ever what ends so."""
+"""The exit code of a refusal: uvicorn and gunicorn don't respawn a worker for ever after it."""
 
 
 class Child:
@@ -42,16 +44,9 @@ class Child:
     def install(self) -> None:
         """Let imports and entry points be those of the lock from now on."""
         session = self._session
-        index = ImportIndex(
-            roots=session.roots,
-            names=frozenset(session.names),
-            unlisted=frozenset(session.unlisted),
-            distributions=frozenset(session.distributions),
-            closed_entries=frozenset(session.closed_entries),
-        )
-        if session.roots:
+        if session.index is not None and session.index["roots"]:
             install_imports(
-                index,
+                ImportIndex(**session.index),
                 self._table,
                 on_mismatch=self._note_mismatch,
                 bytecode_directory=session.bytecode_directory,
@@ -69,51 +64,24 @@ class Child:
     def _table(self) -> ImportTable:
         return self._verified().table or ImportTable(())
 
+    def _verified(self) -> LockedStart:
+        with self._lock:
+            if self._start is None:
+                self._start = verify_again(self._session, self._directory)
+            return self._start
+
     def _opened(self) -> Gate:
         with self._lock:
             if self._gate is None:
                 from coral_lock.start.gate import Gate
 
-                start = self._verified()
-                self._gate = Gate(start.starting, self._conclude)
+                self._gate = Gate(self._verified().plan, self._conclude)
             return self._gate
 
     def _activate(self) -> None:
         with self._lock:
             if self._gate is None:
                 self._conclude(self._opened().activate())
-
-    def _verified(self) -> LockedStart:
-        """Read the lock and verify this machine, once."""
-        with self._lock:
-            if self._start is None:
-                self._start = self._verify()
-            return self._start
-
-    def _verify(self) -> LockedStart:
-        from coral_lock.errors import CoralLockError
-        from coral_lock.plugin.config import RuntimeConfig
-        from coral_lock.start.locked import prepare_locked
-
-        session = self._session
-        config = RuntimeConfig()
-        vars(config).update(session.config)
-        try:
-            start = prepare_locked(
-                session.lock_path,
-                config=config,
-                integrity=session.integrity,
-                state_directory=session.state_directory,
-                closed=session.is_closed,
-                sha256=session.lock_sha256,
-            )
-        except CoralLockError as error:
-            from coral_lock.finding import finding_of_error
-
-            refuse(self._directory, error.exit_code, (finding_of_error(error),))
-        if start.refusal is not None:
-            self._conclude(start.refusal)
-        return start
 
     def _conclude(self, report: ActivationReport) -> None:
         """End this process if the start of its runtime didn't succeed."""
@@ -122,20 +90,52 @@ class Child:
 
     def _note_mismatch(self, finding: Finding) -> None:
         from coral_lock.errors import INTEGRITY
-        from coral_lock.messages import say_findings
 
-        say_findings((finding,))
-        leave_marker(self._directory, Marker(exit_code=INTEGRITY, findings=(finding,)))
+        self._note(finding, INTEGRITY)
 
     def _note_process(self, finding: Finding) -> None:
+        self._note(finding, None)
+
+    def _note(self, finding: Finding, exit_code: int | None) -> None:
         from coral_lock.messages import say_findings
 
         say_findings((finding,))
-        leave_marker(self._directory, Marker(exit_code=None, findings=(finding,)))
+        leave_marker(self._directory, Marker(exit_code=exit_code, findings=(finding,)))
 
 
-def refuse(directory: str | None, exit_code: int, findings: tuple[Finding, ...]) -> None:
-    """End this process since it doesn't match the lock, and let `run` know.
+def verify_again(session: Session, directory: str | None) -> LockedStart:
+    """Read the lock of a session and verify this machine; end this process if it doesn't match.
+
+    Args:
+        session: the session.
+        directory: its directory, if it has been written.
+    """
+    from coral_lock.errors import CoralLockError
+    from coral_lock.plugin.config import RuntimeConfig
+    from coral_lock.start.locked import prepare_locked
+
+    config = RuntimeConfig()
+    vars(config).update(session.config)
+    try:
+        start = prepare_locked(
+            session.lock_path,
+            config=config,
+            integrity=session.integrity,
+            state_directory=session.state_directory,
+            closed=session.is_closed,
+            sha256=session.lock_sha256,
+        )
+    except CoralLockError as error:
+        from coral_lock.finding import finding_of_error
+
+        refuse(directory, error.exit_code, (finding_of_error(error),))
+    if start.refusal is not None:
+        refuse(directory, start.refusal.exit_code, start.refusal.findings)
+    return start
+
+
+def refuse(directory: str | None, exit_code: int, findings: tuple[Finding, ...]) -> NoReturn:
+    """End this process since it doesn't match the lock, and report that to `run`.
 
     Args:
         directory: that of the session, if there is one.
@@ -143,6 +143,7 @@ def refuse(directory: str | None, exit_code: int, findings: tuple[Finding, ...])
         findings: why.
     """
     from coral_lock.messages import say, say_findings
+    from coral_lock.start.process import leave_process
 
     say_findings(findings)
     say(f"start refused: the child process {os.getpid()} is ended")

@@ -1,4 +1,4 @@
-"""The program's own process: it tells its children of the lock, and hears what became of them."""
+"""The program's own process: it starts the runtime, and keeps its children under the lock."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import atexit
 import os
 import time
 
-from coral_lock.children.child import refuse
+from coral_lock.children.child import refuse, verify_again
 from coral_lock.children.session import VARIABLE, Marker, Session, leave_marker, open_session
 from coral_lock.children.watch import watch_processes
-from coral_lock.errors import INTEGRITY, CoralLockError, InputError
-from coral_lock.finding import WARNING, Finding, exit_code, finding_of_error
+from coral_lock.errors import INTEGRITY, InputError
+from coral_lock.finding import WARNING, Finding, exit_code
 from coral_lock.host.context import is_host_installed
 from coral_lock.host.import_hooks import plugin_modules
 from coral_lock.imports.bytecode import default_state_directory
@@ -34,15 +34,17 @@ if TYPE_CHECKING:
 _BEGINNING_SECONDS = 60
 """For how long a program counts as one that has just begun."""
 
+_HINT = "name a directory that this user can write to with `--state-dir DIR`"
+
 
 class Cover:
-    """What keeps the children of this process under its lock.
+    """Starts the runtime in this process, and keeps what it starts under the lock.
 
     Args:
-        start: the machine, verified.
-        conclude: is handed the report of a host that has started later, in this process.
-        end: ends this process, since a program that has just begun imports a file that isn't
-            what was locked.
+        start: the machine, verified and not refused.
+        conclude: gets the report of a host that starts later, in this process.
+        end: ends this process, since a program that has just begun imports a file that
+            differs from the lock; None to let the import fail.
         is_strict: whether a process that can't be covered isn't started.
     """
 
@@ -50,7 +52,7 @@ class Cover:
         self,
         start: LockedStart,
         conclude: Callable[[ActivationReport], None] = lambda report: None,
-        end: Callable[[], None] = lambda: None,
+        end: Callable[[], None] | None = None,
         is_strict: bool = False,
     ) -> None:
         self._start = start
@@ -60,113 +62,36 @@ class Cover:
         self._process = os.getpid()
         self._findings: list[Finding] = []
         self._begun: float | None = None
-        self._session: OpenSession | None = None
+        self._session: Session | None = None
+        self._open_session: OpenSession | None = None
 
-    def install(self) -> None:
-        """Cover what this process starts from now on.
+    def open(self, is_eager: bool) -> ActivationReport:
+        """Lock the imports, cover what this process starts, and open the gate.
+
+        Args:
+            is_eager: see `Gate.open`, whose report this returns.
 
         Raises:
             InputError: nothing can be covered, and only what is covered may be started.
         """
-        reasons: list[str] = []
-        for parent in self._parents():
-            try:
-                self._session = open_session(self._description(), parent)
-                break
-            except OSError as error:
-                reasons.append(f"`{error.filename or parent}`: {error.strerror}")
-                if self._is_strict:
-                    raise InputError(
-                        "nothing that the program starts could be put under the lock",
-                        found=reasons[0],
-                        hint="name a directory that this user can write to with "
-                        "`--state-dir DIR`, or leave `--strict-children` out",
-                    ) from error
-        if self._session is None:
-            self.note(
-                Finding(
-                    code="uncovered-child",
-                    severity=WARNING,
-                    subject="run",
-                    summary="what the program starts runs without the lock: there is no "
-                    "directory in which it could be told of it",
-                    found="; ".join(reasons),
-                    hint="name a directory that this user can write to with `--state-dir DIR`",
-                )
-            )
-            return
-        os.environ[VARIABLE] = self._session.variable
-        watch_processes(self.note, self._is_strict)
-
-    def note(self, finding: Finding) -> None:
-        """Tell people of a finding, and remember it for the report."""
-        say_findings((finding,))
-        if os.getpid() == self._process:
-            self._findings.append(finding)
-        else:
-            self._leave(Marker(exit_code=None, findings=(finding,)))
-
-    def begin(self) -> None:
-        """The program begins: what is refused from now on stands in no report of a start."""
+        self._start.lock_imports(self._refuse_file)
+        self._install()
+        gate = Gate(
+            self._start.plan,
+            done=(lambda report: None) if is_eager else self._host_has_started,
+            about_to_start=self._about_to_start_host,
+        )
+        report = gate.open(is_eager)
         self._begun = time.monotonic()
-
-    def refuse_file(self, finding: Finding) -> None:
-        """Tell of a file that isn't what was locked; its import is about to fail.
-
-        While a start is under way its report tells of it. A program that has just begun is
-        ended, since it might go on without what it imports. Later on that is its affair.
-        """
-        if os.getpid() != self._process:
-            say_findings((finding,))
-            self._leave(Marker(exit_code=INTEGRITY, findings=(finding,)))
-        elif self._begun is not None:
-            self.note(finding)
-            if time.monotonic() - self._begun < _BEGINNING_SECONDS:
-                self._end()
-            say("the import fails, and the program goes on: it has been running for a while")
-
-    def about_to_start_host(self) -> None:
-        """Verify the machine again in a fork, which may be made long after this process."""
-        if os.getpid() == self._process:
-            self._begun = None
-            return
-        starting, lock = self._start.starting, self._start.starting.lock
-        assert lock is not None
-        try:
-            again = prepare_locked(
-                lock.path,
-                config=starting.config,
-                integrity=lock.integrity,
-                state_directory=self._start.state_directory,
-                closed=self._start.closed,
-                sha256=lock.sha256,
-            )
-        except CoralLockError as error:
-            refuse(self._directory, error.exit_code, (finding_of_error(error),))
-        else:
-            if again.refusal is not None:
-                refuse(self._directory, again.refusal.exit_code, again.refusal.findings)
-
-    def host_has_started(self, report: ActivationReport) -> None:
-        """Conclude the start of this process; end a fork whose start didn't succeed."""
-        if os.getpid() == self._process:
-            self._conclude(report)
-            self.begin()
-        elif report.outcome != STARTED:
-            refuse(self._directory, report.exit_code, report.findings)
-
-    def close(self) -> None:
-        """Forget the session, unless a fork of this process goes on with it."""
-        if os.getpid() == self._process:
-            self.outcome()
+        return report
 
     def outcome(self) -> tuple[int, tuple[Finding, ...]]:
-        """Return what became of the children, and forget the session.
+        """Return what became of the children, and close the session.
 
         Returns:
             The exit code of other commands for it (0 to 3), and all findings since the start.
         """
-        session, self._session = self._session, None
+        session, self._open_session = self._open_session, None
         markers = session.markers() if session else ()
         if session:
             session.close()
@@ -174,41 +99,119 @@ class Cover:
         codes = [marker.exit_code for marker in markers if marker.exit_code is not None]
         return max([*codes, exit_code(findings)]), tuple(dict.fromkeys(findings))
 
+    def close(self) -> None:
+        """Close the session, unless this is a fork of the process that opened it."""
+        if os.getpid() == self._process:
+            self.outcome()
+
+    def _install(self) -> None:
+        """Write the session for children, if some directory can hold it."""
+        session = self._session = _session(self._start, self._is_strict)
+        reasons: list[str] = []
+        for parent in self._parents():
+            try:
+                self._open_session = open_session(session, parent)
+                break
+            except OSError as error:
+                reasons.append(f"`{error.filename or parent}`: {error.strerror}")
+        if self._open_session is not None:
+            os.environ[VARIABLE] = self._open_session.variable
+            watch_processes(self._note, self._is_strict)
+        elif self._is_strict:
+            raise InputError(
+                "nothing that the program starts could be put under the lock",
+                found="; ".join(reasons),
+                hint=f"{_HINT}, or remove `--strict-children`",
+            )
+        else:
+            self._note(
+                Finding(
+                    code="uncovered-child",
+                    severity=WARNING,
+                    subject="run",
+                    summary="what the program starts runs without the lock: no directory can "
+                    "hold its session",
+                    found="; ".join(reasons),
+                    hint=_HINT,
+                )
+            )
+
     def _parents(self) -> Iterator[str]:
         """Yield the directories in which a session may be."""
         yield self._start.state_directory or default_state_directory()
         if self._start.state_directory is None:
             yield os.path.join(os.environ.get("TMPDIR") or "/tmp", f"coral-lock-{os.getuid()}")
 
-    def _description(self) -> Session:
-        start, starting = self._start, self._start.starting
-        assert starting.lock is not None
-        index = start.index()
-        return Session(
-            lock_path=os.path.abspath(starting.lock.path),
-            lock_sha256=starting.lock.sha256,
-            integrity=starting.lock.integrity,
-            config=vars(starting.config),
-            plugin_modules=plugin_modules(starting.plugins),
-            has_host=is_host_installed(),
-            roots=index.roots if index else (),
-            names=tuple(sorted(index.names - {"coral_lock"})) if index else (),
-            unlisted=tuple(sorted(index.unlisted)) if index else (),
-            distributions=tuple(sorted(index.distributions)) if index else (),
-            state_directory=start.state_directory,
-            bytecode_directory=start.bytecode_directory,
-            is_closed=start.closed,
-            closed_entries=tuple(sorted(index.closed_entries)) if index else (),
-            is_strict=self._is_strict,
-        )
+    def _note(self, finding: Finding) -> None:
+        """Show a finding, and remember it for the report."""
+        say_findings((finding,))
+        if os.getpid() == self._process:
+            self._findings.append(finding)
+        else:
+            self._leave(Marker(exit_code=None, findings=(finding,)))
+
+    def _refuse_file(self, finding: Finding) -> None:
+        """Show that a file differs from the lock; its import is about to fail.
+
+        The report of a start that is under way has it. A program that has just begun is ended,
+        since it might go on without what it imports; later it may handle the error.
+        """
+        if os.getpid() != self._process:
+            say_findings((finding,))
+            self._leave(Marker(exit_code=INTEGRITY, findings=(finding,)))
+        elif self._begun is not None:
+            self._note(finding)
+            if self._end is None:
+                return
+            if time.monotonic() - self._begun < _BEGINNING_SECONDS:
+                self._end()
+            say("the import fails, and the program goes on: it has been running for a while")
+
+    def _about_to_start_host(self) -> None:
+        """Verify the machine again in a fork, which may run long after this process."""
+        if os.getpid() == self._process:
+            self._begun = None
+        elif self._session is not None:
+            verify_again(self._session, self._directory)
+
+    def _host_has_started(self, report: ActivationReport) -> None:
+        """Conclude the start of this process; end a fork whose start didn't succeed."""
+        if os.getpid() == self._process:
+            self._conclude(report)
+            self._begun = time.monotonic()
+        elif report.outcome != STARTED:
+            refuse(self._directory, report.exit_code, report.findings)
 
     def _leave(self, marker: Marker) -> None:
-        if self._session is not None:
-            leave_marker(self._session.directory, marker)
+        if self._directory is not None:
+            leave_marker(self._directory, marker)
 
     @property
     def _directory(self) -> str | None:
-        return self._session.directory if self._session else None
+        return self._open_session.directory if self._open_session else None
+
+
+def _session(start: LockedStart, is_strict: bool) -> Session:
+    plan, index = start.plan, start.index()
+    assert plan.lock is not None
+    fields = None
+    if index is not None:
+        fields = {name: getattr(index, name) for name in index._fields}
+        # A child has imported us before its imports are locked.
+        fields["names"] = index.names - {"coral_lock"}
+    return Session(
+        lock_path=os.path.abspath(plan.lock.path),
+        lock_sha256=plan.lock.sha256,
+        integrity=plan.lock.integrity,
+        config=vars(plan.config),
+        plugin_modules=plugin_modules(plan.plugins),
+        has_host=is_host_installed(),
+        index=fields,
+        state_directory=start.state_directory and os.path.abspath(start.state_directory),
+        bytecode_directory=start.bytecode_directory,
+        is_closed=start.closed,
+        is_strict=is_strict,
+    )
 
 
 def start_program(
@@ -220,7 +223,7 @@ def start_program(
     closed: bool = False,
     is_strict: bool = False,
 ) -> ActivationReport:
-    """Bring the runtime up for the program that this process is, and cover its children.
+    """Start the runtime in this process, which is the program itself, and cover its children.
 
     Args:
         lock_path, descriptor, integrity, state_directory, closed: see `prepare_locked`.
@@ -240,7 +243,5 @@ def start_program(
     if start.refusal is not None:
         return start.refusal
     cover = Cover(start, is_strict=is_strict)
-    start.lock_imports(cover.note)
-    cover.install()
     atexit.register(cover.close)
-    return Gate(start.starting).open(is_eager=True)
+    return cover.open(is_eager=True)

@@ -1,6 +1,6 @@
 """Noticing processes that can't be put under the lock: Python that won't read its `.pth`.
 
-What starts a process raises an audit event (PEP 578), but for the start methods of
+Starting a process raises an audit event (PEP 578), except by the start methods of
 `multiprocessing`, whose processes inherit the environment.
 """
 
@@ -13,11 +13,12 @@ from coral_lock.children.session import VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from coral_lock.finding import Finding
 
+_STARTS = frozenset({"os.exec", "os.posix_spawn", "os.system", "os.unsetenv", "subprocess.Popen"})
 _HEAD_BYTES = 256
 _WITH_VALUE = frozenset("cmWX")
 _MAX_SHOWN = 80
@@ -27,92 +28,76 @@ def watch_processes(note: Callable[[Finding], None], is_strict: bool) -> None:
     """Call `note` once for each kind of process that can't be covered.
 
     Args:
-        note: is told of it.
+        note: gets a finding.
         is_strict: whether such a process isn't started: what starts it raises
             `UncoveredChildError`.
     """
     known: set[str] = set()
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        read = _READERS.get(event)
-        if read is None:
+        uncovered = _uncovered(event, arguments) if event in _STARTS else None
+        if uncovered is None:
             return
-        for command, reason in read(arguments):
-            from coral_lock.errors import UncoveredChildError
-            from coral_lock.finding import ERROR, WARNING, Finding
+        from coral_lock.errors import UncoveredChildError
+        from coral_lock.finding import ERROR, WARNING, Finding
 
-            what = "wasn't started" if is_strict else "runs without the lock"
-            summary = f"`{command}` {what}: {reason}"
-            finding = Finding(
-                code="uncovered-child",
-                severity=ERROR if is_strict else WARNING,
-                subject=os.path.basename(command.partition(" ")[0]) or "python",
-                summary=summary,
-                hint="start it with this environment's Python, without `-S`, and leave "
-                f"`{VARIABLE}` in its environment",
+        command, reason = uncovered
+        what = "wasn't started" if is_strict else "runs without the lock"
+        summary = f"`{command}` {what}: {reason}"
+        hint = (
+            "start it with this environment's Python, without `-S`, and keep "
+            f"`{VARIABLE}` in its environment"
+        )
+        if summary not in known:
+            known.add(summary)
+            note(
+                Finding(
+                    code="uncovered-child",
+                    severity=ERROR if is_strict else WARNING,
+                    subject=os.path.basename(command.partition(" ")[0]) or "python",
+                    summary=summary,
+                    hint=hint,
+                )
             )
-            if summary not in known:
-                known.add(summary)
-                note(finding)
-            if is_strict:
-                raise UncoveredChildError(summary, hint=finding.hint)
+        if is_strict:
+            raise UncoveredChildError(summary, hint=hint)
 
     sys.addaudithook(hook)
 
 
-def _popen(arguments: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
-    executable, words, _, environment = arguments
-    words = [words] if isinstance(words, (str, bytes, os.PathLike)) else list(words)
-    yield from _judge(executable or words[0], words, environment)
-
-
-def _posix_spawn(arguments: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
-    yield from _judge(arguments[0], list(arguments[1]), arguments[2])
-
-
-def _exec(arguments: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
-    yield from _judge(arguments[0], list(arguments[1]), arguments[2])
-
-
-def _system(arguments: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
-    words = os.fsdecode(arguments[0]).split()
-    if words:
-        yield from _judge(words[0], words, None)
-
-
-def _unset(arguments: tuple[Any, ...]) -> Iterator[tuple[str, str]]:
-    if os.fsdecode(arguments[0]) == VARIABLE:
-        yield "python", f"the program has removed `{VARIABLE}` from its environment"
-
-
-_READERS: Mapping[str, Callable[[tuple[Any, ...]], Iterator[tuple[str, str]]]] = {
-    "os.exec": _exec,
-    "os.posix_spawn": _posix_spawn,
-    "os.system": _system,
-    "os.unsetenv": _unset,
-    "subprocess.Popen": _popen,
-}
-
-
-def _judge(
-    executable: Any, words: Sequence[Any], environment: Mapping[Any, Any] | None
-) -> Iterator[tuple[str, str]]:
-    """Yield the command and why it can't be covered, if it is Python and can't be."""
-    name = os.fsdecode(executable)
-    decoded = [os.fsdecode(word) for word in words]
+def _uncovered(event: str, arguments: tuple[Any, ...]) -> tuple[str, str] | None:
+    """Return the command of an audit event and why it can't be covered, None if it can."""
+    if event == "os.unsetenv":
+        if os.fsdecode(arguments[0]) != VARIABLE:
+            return None
+        return "python", f"the program has removed `{VARIABLE}` from its environment"
+    words: list[Any]
+    environment: Mapping[Any, Any] | None = None
+    executable = arguments[0]
+    if event == "os.system":
+        words = os.fsdecode(executable).split()
+        executable = words[0] if words else ""
+    elif event == "subprocess.Popen":
+        _, found, _, environment = arguments
+        words = [found] if isinstance(found, (str, bytes, os.PathLike)) else list(found)
+        executable = executable or words[0]
+    else:
+        _, found, environment = arguments
+        words = list(found)
+    name, words = os.fsdecode(executable), [os.fsdecode(word) for word in words]
     interpreter = _interpreter_of(name)
     if interpreter is None:
-        return
+        return None
     path, options = interpreter
-    command = " ".join([os.path.basename(decoded[0]), *decoded[1:]])
+    command = " ".join([os.path.basename(words[0]), *words[1:]])
     command = command if len(command) <= _MAX_SHOWN else command[: _MAX_SHOWN - 1] + "…"
-    is_script = not _is_python(name)
-    if _has_s([*options] if is_script else decoded[1:]):
-        yield command, "`-S` leaves out what puts a process under it"
-    elif not _is_ours(path):
-        yield command, f"`{path}` isn't this environment's interpreter"
-    elif not _is_covered(environment):
-        yield command, f"`{VARIABLE}` isn't in its environment"
+    if _has_s(words[1:] if _is_python(name) else options):
+        return command, "`-S` disables what puts a process under it"
+    if not _is_ours(path):
+        return command, f"`{path}` isn't this environment's interpreter"
+    if not _is_covered(environment):
+        return command, f"`{VARIABLE}` isn't in its environment"
+    return None
 
 
 def _is_covered(environment: Mapping[Any, Any] | None) -> bool:

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class CommandGroup(click.Group):
-    """A group that imports a command only when it is asked for.
+    """A group that imports a command only when it is called.
 
-    Every command would else pay for the imports of all others at every call. Without a word
-    it prints its help to standard error, and the exit code is 2.
+    Otherwise each command would import all others at every call. Without a command it prints
+    its help to standard error, and the exit code is 2.
 
     Args:
-        commands_at: where commands are, `module:attribute` by their names, in the order of
-            the help. Those that are added to the group follow.
+        commands_at: the location of each command, `module:attribute` by name, in the order of
+            the help. Commands that are added to the group follow.
     """
 
     def __init__(
@@ -45,6 +45,14 @@ class CommandGroup(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*self._commands_at, *super().list_commands(ctx)]
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their whole summaries, which click would cut."""
+        names = self.list_commands(ctx)
+        commands = [(name, self.get_command(ctx, name)) for name in names]
+        rows = [(name, each.get_short_help_str(limit=1000)) for name, each in commands if each]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._commands_at:
@@ -168,7 +176,7 @@ def _prepare_stdout() -> None:
 
 
 def _context_of(words: Sequence[str]) -> click.Context:
-    """Return the context of the command that words name; not every error of click has one."""
+    """Return the context of the command that words name; not all of click's errors have one."""
     context = click.Context(application, info_name="coral-runtime", **application.context_settings)
     for word in words:
         group = context.command

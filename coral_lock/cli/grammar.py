@@ -1,8 +1,7 @@
 """The command lines of `init` and `run`: one table, parsed here without click.
 
 A device reads these two command lines at every start, and importing click takes longer
-than the start itself. click gets their help from the same table (`cli.start_help`), so
-that there is one grammar and one parser.
+than the start itself. `cli.application` renders their help with click from the same table.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Option(Record):
-    """One option: its spellings, and what its value is called; a flag has no metavar."""
+    """One option: its spellings, and the name of its value; a flag has no metavar."""
 
     names: tuple[str, ...]
     help: str
@@ -27,12 +26,12 @@ class Option(Record):
 
     @property
     def key(self) -> str:
-        """The longest spelling without its dashes, as `Arguments` are asked for."""
+        """The longest spelling without its dashes: the key in `Arguments`."""
         return max(self.names, key=len).removeprefix("--")
 
 
 class StartCommand(Record):
-    """A command that starts plugins. `takes_program` says that a program follows `--`."""
+    """A command that starts plugins; `takes_program` says whether a program follows `--`."""
 
     name: str
     summary: str
@@ -59,12 +58,12 @@ _OPTIONS = (
     Option(
         names=("--core-version",),
         metavar="V",
-        help="The version of coral-inference, where it isn't installed.",
+        help="The version of coral-inference, if it isn't installed.",
     ),
     Option(
         names=("--inference-version",),
         metavar="V",
-        help="The version of the inference host, where it isn't installed.",
+        help="The version of the inference host, if it isn't installed.",
     ),
     Option(
         names=("--locked",),
@@ -76,18 +75,18 @@ _OPTIONS = (
         metavar="LEVEL",
         choices=("metadata", "imports", "full"),
         default="imports",
-        help="What is hashed before anything runs: nothing, the plugins' distributions (the "
-        "others as they are imported), or all.",
+        help="Files to hash before anything runs: none, those of plugins' distributions (the "
+        "others when they are imported), or all.",
     ),
     Option(names=("--report",), metavar="FILE", help="Also write the activation report to FILE."),
     Option(
         names=("--state-dir",),
         metavar="DIR",
-        help="Where the private bytecode cache lies. [default: ~/.local/state/coral-lock]",
+        help="The directory of the bytecode cache. [default: ~/.local/state/coral-lock]",
     ),
     Option(
         names=("--closed",),
-        help="Hide distributions that the lock doesn't name: nothing of them can be imported.",
+        help="Hide distributions that the lock doesn't name, so that they can't be imported.",
     ),
 )
 
@@ -108,19 +107,19 @@ START_COMMANDS = {
     ),
     "run": StartCommand(
         name="run",
-        summary="Do what `init --locked` does, then run a Python program in the same process.",
+        summary="Start as `init --locked` does, then run a Python program in the same process.",
         details="The exit code is the program's own. If the start fails, the program isn't run, "
-        "or is ended, and it is 78 (refused), 77 (bytes differ from the lock), 126 (the program "
-        "can't be run), 127 (there is none) or 75 (it may work later).",
+        "or is ended, with 78 (refused), 77 (bytes differ from the lock), 126 (the program can't "
+        "be run), 127 (program not found) or 75 (a temporary failure).",
         options=(
             *_OPTIONS,
             Option(
                 names=("--eager",),
-                help="Bring the host up before the program, not when the program imports it.",
+                help="Start the host before the program, not when the program imports it.",
             ),
             Option(
                 names=("--strict-children",),
-                help="Let the program start no process that can't be put under the lock.",
+                help="Refuse to start processes that can't be put under the lock.",
             ),
         ),
         examples=(
@@ -133,9 +132,9 @@ START_COMMANDS = {
 
 
 class Arguments(Record):
-    """A parsed command line: values by option key, and the program behind `--`.
+    """A parsed command line: values by option key, and the program after `--`.
 
-    `given` are the keys of the options that were written, not filled in by default.
+    `given` has the keys of the options that aren't defaults.
     """
 
     values: Mapping[str, tuple[str, ...]]
@@ -164,36 +163,35 @@ def parse(command: StartCommand, words: Sequence[str]) -> Arguments:
             left over.
     """
     by_name = {name: option for option in command.options for name in option.names}
-    values: dict[str, tuple[str, ...]] = {
-        option.key: (option.default,) for option in command.options if option.default
-    }
+    values = {option.key: (option.default,) for option in command.options if option.default}
     given: set[str] = set()
-    words = list(words)
-    while words:
-        word = words.pop(0)
+    program: tuple[str, ...] = ()
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
         if word == "--" and command.takes_program:
-            return Arguments(values=values, given=frozenset(given), program=tuple(words))
+            program = tuple(rest)
+            break
         name, value = _split(word, by_name)
-        option = by_name.get(name)
-        if option is None:
-            raise _unknown(word, name, by_name, command)
+        if name not in by_name:
+            raise _usage(command, _unknown(word, name, by_name, command))
+        option = by_name[name]
         if option.metavar is None:
             if value is not None:
                 raise _usage(command, f"the option `{name}` takes no value")
-            values[option.key] = ()
-            given.add(option.key)
-            continue
-        if value is None:
-            if not words:
+            value = ""
+        else:
+            if value is None and rest:
+                value = rest.pop(0)
+            if not value:
                 raise _usage(command, f"the option `{name}` needs a value: {option.metavar}")
-            value = words.pop(0)
-        if option.choices and value not in option.choices:
-            choices = ", ".join(option.choices)
-            raise _usage(command, f"`{name}` is one of {choices}, not `{value}`")
-        earlier = values.get(option.key, ()) if option.multiple and option.key in given else ()
+            if option.choices and value not in option.choices:
+                choices = ", ".join(option.choices)
+                raise _usage(command, f"`{name}` is one of {choices}, not `{value}`")
+        earlier = values[option.key] if option.multiple and option.key in given else ()
         given.add(option.key)
         values[option.key] = (*earlier, value)
-    return Arguments(values=values, given=frozenset(given))
+    return Arguments(values=values, given=frozenset(given), program=program)
 
 
 def _split(word: str, by_name: Mapping[str, Option]) -> tuple[str, str | None]:
@@ -205,20 +203,15 @@ def _split(word: str, by_name: Mapping[str, Option]) -> tuple[str, str | None]:
     return word, None
 
 
-def _unknown(
-    word: str, name: str, by_name: Mapping[str, Option], command: StartCommand
-) -> UsageError:
-    if not word.startswith("-"):
-        return _usage(
-            command,
-            f"unexpected argument `{word}`"
-            + (": the program stands behind `--`" if command.takes_program else ""),
-        )
-    return _usage(command, no_such("option", name, by_name))
+def _unknown(word: str, name: str, known: Iterable[str], command: StartCommand) -> str:
+    if word.startswith("-"):
+        return no_such("option", name, known)
+    what = f"unexpected argument `{word}`"
+    return f"{what}: the program goes after `--`" if command.takes_program else what
 
 
 def no_such(what: str, name: str, known: Iterable[str]) -> str:
-    """Return what is said of an option or a command that isn't known."""
+    """Return the message about an option or a command that doesn't exist."""
     from difflib import get_close_matches
 
     near = get_close_matches(name, known, 1)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from coral_lock import canonical_json
 from coral_lock.cli.options import descriptor_path
-from coral_lock.errors import CoralLockError, UsageError
+from coral_lock.errors import CoralLockError, InputError, UsageError
 from coral_lock.finding import sorted_findings
 from coral_lock.messages import say, say_findings, say_warning
 from coral_lock.start.gate import Gate
 from coral_lock.start.locked import prepare_locked
-from coral_lock.start.report import ACTIVATED, REFUSED, STARTED, VERIFIED, ActivationReport
-from coral_lock.start.stdout_guard import StdoutGuard
+from coral_lock.start.process import StdoutGuard
+from coral_lock.start.report import ACTIVATED, REFUSED, STARTED, VERIFIED, ReportFile
 from coral_lock.wording import counted
 
 TYPE_CHECKING = False
@@ -28,40 +29,60 @@ if TYPE_CHECKING:
 
 def init(arguments: Arguments) -> int:
     """Run `coral-runtime init`: one JSON document on standard output; return the exit code."""
+    file = report_file(arguments)
     guard = StdoutGuard()
-    report = start(arguments)
+    try:
+        report = conclude(file, _start(arguments, file))
+    except CoralLockError as error:
+        file.refuse(error)
+        raise
     guard.write_document(canonical_json.write(report.to_dict()))
     return report.exit_code
 
 
-def start(arguments: Arguments) -> ActivationReport:
-    """Start as `init` says, write the report where it says, and tell the user."""
-    try:
-        return _start(arguments)
-    except CoralLockError as error:
-        report_refusal_of(arguments, error)
-        raise
-
-
-def _start(arguments: Arguments) -> ActivationReport:
-    _refuse_without_lock(arguments)
+def _start(arguments: Arguments, file: ReportFile) -> ActivationReport:
+    if sys.stdout is None and arguments.last("report") is None:
+        raise InputError(
+            "standard output is closed, so the report would be lost",
+            hint="write it to a file with `--report FILE`, or redirect standard output",
+        )
     if arguments.flag("locked"):
-        prepared = prepare(arguments)
-        if prepared.refusal is None:
-            prepared.lock_imports(lambda finding: None)
-        report = prepared.refusal or Gate(prepared.starting).open(is_eager=True)
-    else:
-        from coral_lock.start.live import start_live
+        start = prepare(arguments, file)
+        if start.refusal is not None:
+            return start.refusal
+        start.lock_imports(lambda finding: None)
+        return Gate(start.plan).open(is_eager=True)
+    for key in ("lock", "integrity", "state-dir", "closed"):
+        if key in arguments.given:
+            raise UsageError(
+                f"`--{key}` needs `--locked`: without it, no lock is read",
+                hint="write `coral-runtime init --locked`",
+            )
+    from coral_lock.start.live import start_live
 
-        _begin_report_of(arguments)
-        told = _told(arguments)
-        report = start_live(_descriptor(arguments, told), told=told)
-    return conclude(arguments, report, ())
+    file.begin()
+    told = _told(arguments)
+    return start_live(_descriptor(arguments, told), told=told)
 
 
-def prepare(arguments: Arguments) -> LockedStart:
-    """Look at the machine as the command line says."""
-    _begin_report_of(arguments)
+def report_file(arguments: Arguments) -> ReportFile:
+    """Return the file of the report that the command line names.
+
+    Raises:
+        UsageError: it names standard output.
+    """
+    path = arguments.last("report")
+    if path == "-":
+        raise UsageError(
+            "`--report` needs a file, not standard output",
+            hint="name a file; `init` prints the report to standard output anyway",
+        )
+    return ReportFile(path)
+
+
+def prepare(arguments: Arguments, file: ReportFile) -> LockedStart:
+    """Begin the report, and verify the machine as the command line says."""
+    file.begin()
     told = _told(arguments)
     descriptor = _descriptor(arguments, told)
     return prepare_locked(
@@ -73,58 +94,32 @@ def prepare(arguments: Arguments) -> LockedStart:
     )
 
 
-def _begin_report_of(arguments: Arguments) -> None:
-    """Try the file of the report, for whoever asked for one, before anything is imported."""
-    path = arguments.last("report")
-    if path is not None:
-        from coral_lock.start.report_file import begin_report
-
-        begin_report(path)
-
-
-def report_refusal_of(arguments: Arguments, error: CoralLockError) -> None:
-    """Write the report of a start that an error ended, for whoever asked for one."""
-    path = arguments.last("report")
-    if path is not None:
-        from coral_lock.start.report_file import report_refusal
-
-        report_refusal(path, error)
-
-
 def conclude(
-    arguments: Arguments,
+    file: ReportFile,
     report: ActivationReport,
-    findings: Sequence[Finding],
-    is_told: bool = False,
-    earlier: ActivationReport | None = None,
+    findings: Sequence[Finding] = (),
+    *,
+    shown: Sequence[Finding] = (),
+    is_silent: bool = False,
 ) -> ActivationReport:
-    """Write the report where the command line says, and tell the user if that isn't done.
+    """Write a report with further findings to its file, show it, and return it.
 
-    What an `earlier` report of the same start has told isn't told again.
+    Args:
+        file: the file of the report.
+        report: the report.
+        findings: what the report doesn't have yet.
+        shown: the findings that the user has seen.
+        is_silent: whether nothing is shown.
     """
     report = report.replace(findings=sorted_findings(dict.fromkeys((*report.findings, *findings))))
-    path = arguments.last("report")
-    if path is not None:
-        from coral_lock.start.report_file import write_report
-
-        write_report(path, report)
-    if not is_told:
-        _tell(report, earlier.findings if earlier else ())
+    file.write(report)
+    if not is_silent:
+        _show(report, shown)
     return report
 
 
-def _refuse_without_lock(arguments: Arguments) -> None:
-    """Refuse options that a start without a lock would silently ignore."""
-    for key in ("lock", "integrity", "state-dir", "closed"):
-        if key in arguments.given and not arguments.flag("locked"):
-            raise UsageError(
-                f"`--{key}` needs `--locked`: without it, no lock is read",
-                hint="write `coral-runtime init --locked`",
-            )
-
-
 def _told(arguments: Arguments) -> HostVersions | None:
-    """Return the versions of hosts that the command line tells; None if it tells none."""
+    """Return the versions of hosts on the command line; None if it has none."""
     core, inference = arguments.last("core-version"), arguments.last("inference-version")
     if core is None and inference is None:
         return None
@@ -134,7 +129,7 @@ def _told(arguments: Arguments) -> HostVersions | None:
 
 
 def _descriptor(arguments: Arguments, told: HostVersions | None) -> Descriptor | None:
-    """Return what the command line and the environment ask for; None if that is nothing."""
+    """Return what the command line and the environment request; None if that is nothing."""
     path = descriptor_path(arguments.last("config"), arguments.flag("no-config"))
     settings = arguments.all("set")
     environment = None if arguments.flag("no-env") else os.environ
@@ -153,21 +148,22 @@ def _descriptor(arguments: Arguments, told: HostVersions | None) -> Descriptor |
     return descriptor
 
 
-def _tell(report: ActivationReport, told: Sequence[Finding]) -> None:
-    say_findings(finding for finding in report.findings if finding not in told)
+def _show(report: ActivationReport, shown: Sequence[Finding]) -> None:
+    say_findings(finding for finding in report.findings if finding not in shown)
     if report.outcome == REFUSED:
         reason = "this machine doesn't match the lock" if report.locked else "see the errors above"
         say(f"start refused: {reason}; no plugin was run")
         return
+    count = counted(len(report.plugins), "plugin")
     if report.outcome == VERIFIED:
         say(
-            f"verified on {report.platform}: {counted(len(report.plugins), 'plugin')}, "
-            "to be activated at the first import of `coral_inference`"
+            f"verified on {report.platform}: {count}, to be activated at the first import of "
+            "`coral_inference`"
         )
         return
     active = sum(outcome.status == ACTIVATED for outcome in report.plugins)
     verb = "started" if report.outcome == STARTED else "start failed"
-    say(f"{verb} on {report.platform}: {active} of {counted(len(report.plugins), 'plugin')} active")
+    say(f"{verb} on {report.platform}: {active} of {count} active")
     for outcome in report.plugins:
         if outcome.status != ACTIVATED:
             say(f"  {outcome.id} isn't active: {outcome.reason}")

@@ -67,12 +67,15 @@ def _refuse_shared(directory: str) -> None:
     status = os.stat(directory)
     is_own = not hasattr(os, "geteuid") or status.st_uid in (os.geteuid(), 0)
     if not is_own or (os.name == "posix" and status.st_mode & 0o022):
+        hint = "name a directory of your own with `--state-dir DIR`"
+        if status.st_uid == os.geteuid() and not status.st_mode & stat.S_ISVTX:
+            hint = f"run `chmod -R go-w {directory}`, or {hint}"
         raise InputError(
             "others can write to the bytecode cache, so it can't be trusted",
             expected="a directory of this user's, mode 0700",
             found=f"mode {stat.S_IMODE(status.st_mode):04o}, owner {status.st_uid}",
             where=directory,
-            hint=f"run `chmod -R go-w {directory}`, or name another with `--state-dir DIR`",
+            hint=hint,
         )
 
 

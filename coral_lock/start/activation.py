@@ -1,4 +1,4 @@
-"""Importing and activating plugins, strictly as a lock names them."""
+"""Importing and activating plugins, strictly as a plan names them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from coral_lock.start.report import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, MutableMapping
     from types import TracebackType
     from typing import Any, NoReturn
 
     from coral_lock.lockfile.entries import LockedPlugin
-    from coral_lock.plugin.config import RuntimeConfig
+    from coral_lock.start.plan import StartPlan
 
 _HOST_LISTS = ("CORAL_BACKEND_MODULES", "CORAL_EXTRA_PATCHES")
 _LOCKED_FIELDS = ("description", "min_core_version", "min_inference_version")
@@ -49,11 +49,11 @@ def silence_host(environment: MutableMapping[str, str]) -> None:
 
 
 class _Refusal(Exception):
-    """The plugin isn't what the lock says; nothing of it is activated."""
+    """The plugin differs from the lock; nothing of it is activated."""
 
 
 class PluginUnavailable(Exception):
-    """What the host is told of a plugin that can't be handed to it."""
+    """The host asked for a plugin that can't be imported or was refused."""
 
 
 class _ProcessEnded(BaseException):
@@ -63,8 +63,7 @@ class _ProcessEnded(BaseException):
 class _ExitGuard:
     """From construction on, `os._exit` raises where it would end this process.
 
-    It goes on ending forks of it, and the process too where another thread calls it, or
-    whoever has kept it, later.
+    Forks can still end themselves with it, and so can another thread, which ends this process.
     """
 
     def __init__(self) -> None:
@@ -87,59 +86,50 @@ class _ExitGuard:
 
 
 class _Attempt(Record):
-    status: str
+    """What became of a step; `not-run` means that the next one may be tried."""
+
+    status: str = NOT_RUN
     reason: str | None = None
 
 
 class Activator:
-    """Activates plugins one by one, or has the host do it, and remembers what became of them.
+    """Activates the plugins of a plan, or hands them to the host, and records the outcomes.
 
     Args:
-        config: what each plugin is handed, where the host doesn't bring a config of its own.
-        versions: the version of each plugin's distribution, by name; for the report.
+        plan: what to activate.
     """
 
-    def __init__(
-        self,
-        config: RuntimeConfig,
-        versions: Mapping[str, str],
-    ) -> None:
-        self._config = config
-        self._versions = versions
+    def __init__(self, plan: StartPlan) -> None:
+        self._plan = plan
         self._specs: dict[str, tuple[Any, ...] | BaseException] = {}
-        self._outcomes: dict[str, PluginOutcome] = {}
-        self._is_host_starting = False
+        self._outcomes = {outcome.id: outcome for outcome in plan.not_run()}
+        self.is_host_starting = False
+        """Whether what the host does with the plugins goes into their outcomes."""
 
-    def activate_all(
-        self, plugins: Sequence[LockedPlugin]
-    ) -> tuple[tuple[PluginOutcome, ...], tuple[Finding, ...]]:
-        """Activate plugins in the order given; one that fails doesn't stop the rest.
+    def activate_all(self) -> None:
+        """Activate the plugins in their order; one that fails doesn't stop the rest.
 
         Raises:
             KeyboardInterrupt: the user interrupted a plugin.
         """
         install_shim()
-        for plugin in plugins:
-            self._record(plugin, self._activate_by_ourselves)
-        return self.outcomes(plugins)
+        for plugin in self._plan.plugins:
+            self._record(plugin, self._activate_here)
 
-    def outcomes(
-        self, plugins: Sequence[LockedPlugin]
-    ) -> tuple[tuple[PluginOutcome, ...], tuple[Finding, ...]]:
-        """Return what became of each plugin, and a finding for each that failed."""
-        outcomes = tuple(
-            self._outcomes.get(plugin.id) or self._outcome(plugin, _Attempt(status=NOT_RUN))
-            for plugin in plugins
-        )
-        findings = tuple(
-            _finding(plugin, outcome)
-            for plugin, outcome in zip(plugins, outcomes)
-            if outcome.status in (FAILED, REFUSED)
-        )
-        return outcomes, findings
+    def outcomes(self) -> tuple[PluginOutcome, ...]:
+        """Return the outcome of each plugin so far."""
+        return tuple(self._outcomes.values())
 
-    def entry_points(self, plugins: Sequence[LockedPlugin]) -> tuple[ServedEntryPoint, ...]:
-        """Return the entry points of plugins, each of which loads one verified spec."""
+    def failures(self) -> tuple[Finding, ...]:
+        """Return a finding for each plugin that failed or was refused."""
+        return tuple(
+            _finding(plugin, self._outcomes[plugin.id])
+            for plugin in self._plan.plugins
+            if self._outcomes[plugin.id].status in (FAILED, REFUSED)
+        )
+
+    def entry_points(self) -> tuple[ServedEntryPoint, ...]:
+        """Return the plugins' entry points, each of which loads one verified spec."""
         return tuple(
             ServedEntryPoint(
                 group=ENTRY_POINT_GROUPS[plugin.group],
@@ -148,58 +138,57 @@ class Activator:
                 distribution=plugin.distribution,
                 load=self._loader(plugin),
             )
-            for plugin in plugins
+            for plugin in self._plan.plugins
         )
 
-    def begin_host(self) -> None:
-        """Record from now on what the host does with the plugins that it is handed."""
-        self._is_host_starting = True
+    def hand_over_services(self, config: object) -> None:
+        """Put the services into the host's own config, which reads none from the environment.
 
-    def end_host(self) -> None:
-        """Record nothing any more: the host has started."""
-        self._is_host_starting = False
+        It is changed in place, and only while the host starts: a config that a program
+        brings along is the program's.
+        """
+        services = getattr(config, "services", None)
+        if self.is_host_starting and isinstance(services, dict):
+            services.clear()
+            services.update(self._plan.config.services)
 
     def _record(
         self, plugin: LockedPlugin, attempt: Callable[[LockedPlugin], _Attempt]
     ) -> _Attempt:
-        """Attempt something, whatever it raises, and keep its outcome."""
+        """Attempt a step, whatever it raises, and record its outcome."""
         started = perf_counter()
         exit_guard = _ExitGuard()
         try:
-            outcome = attempt(plugin)
+            made = attempt(plugin)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"while `{plugin.id}` was activated") from None
         except _Refusal as refusal:
-            outcome = _Attempt(status=REFUSED, reason=str(refusal))
+            made = _Attempt(status=REFUSED, reason=str(refusal))
         except BaseException as error:
-            outcome = _Attempt(status=FAILED, reason=describe_exception(error))
+            made = _Attempt(status=FAILED, reason=describe_exception(error))
         finally:
             exit_guard.release()
-        self._outcomes[plugin.id] = self._outcome(
-            plugin, outcome, round((perf_counter() - started) * 1e6)
+        earlier = self._outcomes[plugin.id]
+        self._outcomes[plugin.id] = earlier.replace(
+            status=made.status,
+            reason=made.reason,
+            duration_us=earlier.duration_us + round((perf_counter() - started) * 1e6),
         )
-        return outcome
+        return made
 
-    def _outcome(
-        self, plugin: LockedPlugin, attempt: _Attempt, duration_us: int = 0
-    ) -> PluginOutcome:
-        earlier = self._outcomes.get(plugin.id)
-        return PluginOutcome(
-            id=plugin.id,
-            status=attempt.status,
-            distribution=plugin.distribution,
-            version=self._versions[plugin.distribution],
-            reason=attempt.reason,
-            duration_us=duration_us + (earlier.duration_us if earlier else 0),
-        )
+    def _record_for_host(
+        self, plugin: LockedPlugin, attempt: Callable[[LockedPlugin], _Attempt]
+    ) -> _Attempt:
+        """Attempt a step that the host asks for; only those of its first start are recorded."""
+        return self._record(plugin, attempt) if self.is_host_starting else attempt(plugin)
 
-    def _activate_by_ourselves(self, plugin: LockedPlugin) -> _Attempt:
-        spec = self._locked_spec(plugin)
+    def _activate_here(self, plugin: LockedPlugin) -> _Attempt:
+        spec, config = self._locked_spec(plugin), self._plan.config
         if plugin.group == "backends":
-            support = _support(spec, self._config.platform, self._config)
-            if support is not None:
+            support = _support(spec, config.platform, config)
+            if support.status != NOT_RUN:
                 return support
-        return _activate(spec, plugin, self._config.platform, self._config)
+        return _activate(spec, plugin, config.platform, config)
 
     def _loader(self, plugin: LockedPlugin) -> Callable[[], object]:
         return lambda: self._load_for_host(plugin)
@@ -208,28 +197,26 @@ class Activator:
         """Return the verified spec of a plugin, as the host's own class for it.
 
         Raises:
-            PluginUnavailable: the plugin can't be imported, or isn't what the lock says.
+            PluginUnavailable: the plugin can't be imported, or differs from the lock.
         """
 
         def load(plugin: LockedPlugin) -> _Attempt:
             self._locked_spec(plugin)
-            return _Attempt(status=NOT_RUN)
+            return _Attempt()
 
-        attempt = self._attempt_in_host(plugin, load)
+        attempt = self._record_for_host(plugin, load)
         if attempt.status != NOT_RUN:
             raise PluginUnavailable(attempt.reason)
         spec = self._locked_spec(plugin)
 
         def supports(platform: str, config: Any) -> bool:
             self.hand_over_services(config)
-            attempt = self._attempt_in_host(
-                plugin, lambda _: _support(spec, platform, config) or _Attempt(status=NOT_RUN)
-            )
+            attempt = self._record_for_host(plugin, lambda _: _support(spec, platform, config))
             return attempt.status == NOT_RUN
 
         def activate(platform: str, config: Any) -> bool:
             self.hand_over_services(config)
-            attempt = self._attempt_in_host(
+            attempt = self._record_for_host(
                 plugin, lambda _: _activate(spec, plugin, platform, config)
             )
             return attempt.status == ACTIVATED
@@ -240,36 +227,19 @@ class Activator:
         return [
             _host_class("plugins", "PluginSpec", PluginSpec)(
                 name=plugin.name,
-                activate=lambda config: activate(self._config.platform, config),
+                activate=lambda config: activate(self._plan.config.platform, config),
                 description=plugin.description,
                 min_core_version=plugin.min_core_version,
                 min_inference_version=plugin.min_inference_version,
             )
         ]
 
-    def _attempt_in_host(
-        self, plugin: LockedPlugin, attempt: Callable[[LockedPlugin], _Attempt]
-    ) -> _Attempt:
-        """Attempt something on behalf of the host; only its first start is on record."""
-        return self._record(plugin, attempt) if self._is_host_starting else attempt(plugin)
-
-    def hand_over_services(self, config: object) -> None:
-        """Let the host's own config have the services, which can't come by the environment.
-
-        It is changed in place, and only while the host starts: a config that a program
-        brings along is the program's.
-        """
-        services = getattr(config, "services", None)
-        if self._is_host_starting and isinstance(services, dict):
-            services.clear()
-            services.update(self._config.services)
-
     def _locked_spec(self, plugin: LockedPlugin) -> Any:
-        """Return the live spec of a plugin, once it equals what the lock says."""
+        """Return the live spec of a plugin if it equals the locked one."""
         key = f"{plugin.group}:{plugin.entry_point}"
         if key not in self._specs:
             try:
-                self._specs[key] = live_specs(self._load(plugin.entry_point), plugin.name)
+                self._specs[key] = live_specs(_load(plugin.entry_point), plugin.name)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:
@@ -289,35 +259,34 @@ class Activator:
         _refuse_drift(plugin, matching[0])
         return matching[0]
 
-    def _load(self, entry_point: str) -> object:
-        module_name, _, attribute_path = entry_point.partition(":")
-        __import__(module_name)
-        target: object = sys.modules[module_name]
-        for attribute in attribute_path.split("."):
-            target = getattr(target, attribute)
-        return target
+
+def _load(entry_point: str) -> object:
+    module_name, _, attribute_path = entry_point.partition(":")
+    __import__(module_name)
+    target: object = sys.modules[module_name]
+    for attribute in attribute_path.split("."):
+        target = getattr(target, attribute)
+    return target
 
 
-def _support(spec: Any, platform: str, config: Any) -> _Attempt | None:
-    """Return why a backend isn't activated on a platform, None where it supports it."""
+def _support(spec: Any, platform: str, config: Any) -> _Attempt:
+    """Return why a backend isn't activated on a platform, `not-run` if it supports it."""
     supported = spec.supports(platform, config)
     if supported is True:
-        return None
+        return _Attempt()
     if supported is False:
         return _Attempt(status=UNSUPPORTED, reason=f"it doesn't support the platform `{platform}`")
     return _no_bool("supports", supported, "True or False")
 
 
-def _activate(spec: Any, plugin: LockedPlugin, platform: str | None, config: Any) -> _Attempt:
+def _activate(spec: Any, plugin: LockedPlugin, platform: str, config: Any) -> _Attempt:
     is_backend_plugin = plugin.group == "backends"
     result = spec.activate(platform, config) if is_backend_plugin else spec.activate(config)
-    if result is True:
-        return _Attempt(status=ACTIVATED)
-    return _no_bool("activate", result, "True")
+    return _Attempt(status=ACTIVATED) if result is True else _no_bool("activate", result, "True")
 
 
 def _host_class(module: str, name: str, ours: type) -> Any:
-    """Return the host's own class for a spec, ours where it has none."""
+    """Return the host's own class for a spec, ours if it has none."""
     return getattr(sys.modules.get(f"coral_inference.runtime.{module}"), name, ours)
 
 
@@ -349,12 +318,12 @@ def _finding(plugin: LockedPlugin, outcome: PluginOutcome) -> Finding:
         severity=WARNING if plugin.optional else ERROR,
         subject=plugin.id,
         summary=f"`{plugin.id}` of `{plugin.distribution}` "
-        + ("isn't what the lock says" if is_drift else "failed")
+        + ("differs from the lock" if is_drift else "failed")
         + f": {outcome.reason}",
         where=plugin.entry_point,
         hint="run `coral-runtime lock` where it is installed, and have the change reviewed"
         if is_drift
-        else "see what it printed above; `optional: true` in the descriptor lets a start go on "
+        else "see its output above; `optional: true` in the descriptor lets a start continue "
         "without it",
     )
 

@@ -13,28 +13,22 @@ from coral_lock.locking.resolution import locked_plugins, survey
 from coral_lock.plugin.terms import combined
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.start.gate import Gate
-from coral_lock.start.locked_config import missing_variables
-from coral_lock.start.starting import Starting, refuse
+from coral_lock.start.plan import StartPlan, missing_variables
 from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.descriptor.model import Descriptor, HostVersions
-    from coral_lock.reporter import Reporter
     from coral_lock.start.report import ActivationReport
 
 
 def start_live(
-    descriptor: Descriptor | None = None,
-    reporter: Reporter | None = None,
-    *,
-    told: HostVersions | None = None,
+    descriptor: Descriptor | None = None, *, told: HostVersions | None = None
 ) -> ActivationReport:
-    """Select plugins among what is installed and bring the runtime up with them.
+    """Select plugins among what is installed and start the runtime with them.
 
     Args:
         descriptor: what this runtime should run; None stands for the defaults.
-        reporter: is told of progress.
         told: the versions of hosts that aren't installed.
     """
     descriptor = descriptor or load_descriptor(None)
@@ -44,25 +38,23 @@ def start_live(
         probe=interpreter_probe(sys.path),
         core_version=told.core if told else None,
         inference_version=told.inference if told else None,
-        reporter=reporter,
         is_installed=True,
     )
-    selected = {
-        plugin.id: plugin for plugin in locked_plugins(surveyed.selection.decisions, descriptor)
-    }
+    decisions = surveyed.selection.decisions
+    selected = {plugin.id: plugin for plugin in locked_plugins(decisions, descriptor)}
     findings = sorted_findings(
         (*surveyed.findings, *missing_variables(selected.values(), os.environ))
     )
-    if has_errors(findings):
-        order = tuple(sorted(selected))
-    else:
-        order = activation_order({key: plugin.after for key, plugin in selected.items()})
-    plugins = [selected[key] for key in order]
-    starting = Starting(
-        plugins=tuple(plugins),
+    order = (
+        sorted(selected)
+        if has_errors(findings)
+        else activation_order({key: plugin.after for key, plugin in selected.items()})
+    )
+    plugins = tuple(selected[key] for key in order)
+    plan = StartPlan(
+        plugins=plugins,
         versions={
-            decision.plugin.distribution.name: decision.plugin.distribution.version
-            for decision in surveyed.selection.decisions
+            each.plugin.distribution.name: each.plugin.distribution.version for each in decisions
         },
         config=descriptor.runtime_config(
             combined(plugin.default_config_overrides for plugin in plugins)
@@ -75,5 +67,5 @@ def start_live(
         ),
     )
     if has_errors(findings):
-        return refuse(starting, "The selection has errors: nothing was activated")
-    return Gate(starting).open(is_eager=True)
+        return plan.refused("The selection has errors: nothing was activated")
+    return Gate(plan).open(is_eager=True)

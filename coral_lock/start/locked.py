@@ -1,4 +1,4 @@
-"""A locked start: verify everything, then activate what the lock names and nothing else."""
+"""A locked start: verify the machine against a lock before anything of a plugin is imported."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from coral_lock.imports.finder import closed_entries, install_imports
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock
 from coral_lock.record import Record
-from coral_lock.start.locked_config import locked_config, missing_variables
+from coral_lock.start.plan import StartPlan, locked_config, missing_variables
 from coral_lock.start.report import VerifiedLock
-from coral_lock.start.starting import Starting, refuse
-from coral_lock.verification.findings import findings_of
-from coral_lock.verification.machine import IMPORTS, METADATA, observe
-from coral_lock.verification.verdict import covered_part
+from coral_lock.verification.machine import IMPORTS, METADATA
+from coral_lock.verification.verdict import verdict_on
 from coral_lock.wording import later_version_warning, size_of
 
 TYPE_CHECKING = False
@@ -27,23 +25,20 @@ if TYPE_CHECKING:
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.finding import Finding
     from coral_lock.imports.table import ImportIndex, ImportTable
-    from coral_lock.lockfile.model import Lock
     from coral_lock.plugin.config import RuntimeConfig
     from coral_lock.start.report import ActivationReport
-    from coral_lock.verification.verdict import Coverage
 
 
 class LockedStart(Record):
     """A start whose machine has been compared with the lock; nothing has run yet.
 
-    `refusal` is the report where it doesn't match, else None. `table` holds the files that
-    imports may come from, None where nothing is proved; `unlisted` are the top-level names
-    of locked distributions without a list, and `closed` says whether only what is locked is
-    visible. Bytecode is kept in `bytecode_directory`, in the `state_directory` that was
-    asked for.
+    `refusal` is the report if the machine doesn't match, else None. `table` holds the files
+    that imports may come from, None if nothing is proved; `unlisted` are the top-level names
+    of locked distributions without a list, and `closed` says whether only locked distributions
+    are visible. `bytecode_directory` is in the `state_directory` that was requested.
     """
 
-    starting: Starting
+    plan: StartPlan
     table: ImportTable | None = None
     unlisted: frozenset[str] = frozenset()
     closed: bool = False
@@ -52,17 +47,17 @@ class LockedStart(Record):
     refusal: ActivationReport | None = None
 
     def index(self) -> ImportIndex | None:
-        """Return what tells locked modules from others; None where nothing is proved."""
+        """Return what tells locked modules from others; None if nothing is proved."""
         if self.table is None:
             return None
-        index = self.table.index(self.unlisted, self.starting.versions)
+        index = self.table.index(self.unlisted, self.plan.versions)
         return index.replace(closed_entries=closed_entries()) if self.closed else index
 
     def lock_imports(self, on_mismatch: Callable[[Finding], None]) -> None:
-        """Let this process import from now on what is listed, if anything is proved.
+        """Let this process import what is listed from now on, if anything is proved.
 
         Args:
-            on_mismatch: is told of each file that isn't what was locked.
+            on_mismatch: gets a finding for each file that differs from the lock.
         """
         index, table = self.index(), self.table
         if index is not None and table is not None:
@@ -86,29 +81,28 @@ def prepare_locked(
     closed: bool = False,
     sha256: str | None = None,
 ) -> LockedStart:
-    """Verify this machine against a lock; nothing of a plugin is imported.
-
-    Of a lock with targets, what counts is the part of the one that this machine is.
+    """Verify this machine against a lock, or the part of a lock with targets that is for it.
 
     Args:
         lock_path: the lock.
-        descriptor: what the command line and the environment ask for; it may not
+        descriptor: what the command line and the environment request; it may not
             contradict the lock.
-        config: what plugins are handed, where that is settled already.
+        config: what plugins are handed, if that is decided already.
         integrity: `metadata`, `imports` or `full`: what is proved and hashed first.
-        state_directory: where bytecode is kept.
+        state_directory: where bytecode is kept, None for the default.
         closed: whether distributions that the lock doesn't name are invisible.
-        sha256: of the lock's bytes in hexadecimal, where they are known.
+        sha256: of the lock's bytes in hexadecimal, if they are known.
 
     Raises:
         LockError: the lock can't be read, or isn't the one that is known.
-        InputError: the bytecode cache can't be trusted.
-        UsageError: nothing is proved, and only what is locked is to be visible.
+        InputError: the bytecode cache can't be trusted, or the state directory that was
+            requested can't be used.
+        UsageError: nothing is proved, and only locked distributions are to be visible.
     """
     if closed and integrity == METADATA:
         raise UsageError(
             "`--closed` needs proved lists of files, and `--integrity metadata` proves none",
-            hint="leave one of them out",
+            hint="remove one of them",
         )
     content = read_lock_bytes(lock_path)
     digest = hashlib.sha256(content).hexdigest()
@@ -121,104 +115,55 @@ def prepare_locked(
             hint="start the program again",
         )
     lock = read_lock(decode_lock(content, lock_path), lock_path)
-    coverage = covered_part(lock)
-    verified = VerifiedLock(
-        path=lock_path, sha256=digest, integrity=integrity, target=coverage.target
-    )
-    messages = (
-        *_messages_about(lock, coverage, verified),
-        *(descriptor.warnings if descriptor else ()),
-    )
-    if coverage.part is None:
-        return _refuse_uncovered(lock, coverage, verified, descriptor, messages)
-    lock = coverage.part
+    verdict = verdict_on(lock, integrity, is_start=True)
+    part, findings = verdict.part or lock, verdict.findings
     contradictions: tuple[Finding, ...] = ()
     if config is None:
-        config, contradictions = locked_config(lock, descriptor)
-    machine = observe(lock, integrity, is_start=True)
-    starting = Starting(
-        plugins=lock.activation_order(),
-        versions=_versions(lock),
+        config, contradictions = locked_config(part, descriptor)
+    if verdict.part is not None:
+        missing = missing_variables(part.plugins, os.environ)
+        findings = sorted_findings((*contradictions, *missing, *findings))
+    target = f", target {verdict.target}" if verdict.target else ""
+    warning = later_version_warning(lock, lock_path)
+    plan = StartPlan(
+        plugins=part.activation_order(),
+        versions={each.name: each.version for each in part.distributions},
         config=config,
-        lock=verified,
-        findings=sorted_findings(
-            (
-                *contradictions,
-                *missing_variables(lock.plugins, os.environ),
-                *findings_of(lock, machine),
-            )
+        lock=VerifiedLock(
+            path=lock_path, sha256=digest, integrity=integrity, target=verdict.target
         ),
-        messages=messages,
+        findings=findings,
+        messages=(
+            f"Lock {lock_path}: {size_of(part)}, integrity {integrity}{target}",
+            *((warning,) if warning else ()),
+            *(descriptor.warnings if descriptor else ()),
+        ),
     )
-    if has_errors(starting.findings):
-        return LockedStart(
-            starting=starting,
-            refusal=refuse(starting, "The machine doesn't match the lock: nothing was activated"),
+    if has_errors(findings):
+        what = (
+            "The machine doesn't match the lock"
+            if verdict.part is not None
+            else "The lock isn't for this machine"
         )
-    if integrity == METADATA:
-        return LockedStart(starting=starting, state_directory=state_directory)
-    directory, about_bytecode = _prepare_bytecode(state_directory)
+        return LockedStart(plan=plan, refusal=plan.refused(f"{what}: nothing was activated"))
+    machine = verdict.machine
+    if integrity == METADATA or machine is None:
+        return LockedStart(plan=plan, state_directory=state_directory)
+    bytecode_directory, problem = prepare_cache(state_directory or default_state_directory())
+    if problem is not None:
+        if state_directory is not None:
+            raise InputError(
+                f"the state directory can't hold a bytecode cache: {problem.strerror}",
+                where=state_directory,
+                hint="name a directory that this user can write to",
+            ) from problem
+        note = f"No bytecode cache, so modules are compiled at every start: {problem.strerror}"
+        plan = plan.replace(messages=(*plan.messages, note))
     return LockedStart(
-        starting=starting.replace(messages=(*messages, *about_bytecode)),
+        plan=plan,
         table=machine.table,
         unlisted=machine.unlisted,
         closed=closed,
         state_directory=state_directory,
-        bytecode_directory=directory,
+        bytecode_directory=bytecode_directory,
     )
-
-
-def _refuse_uncovered(
-    lock: Lock,
-    coverage: Coverage,
-    verified: VerifiedLock,
-    descriptor: Descriptor | None,
-    messages: tuple[str, ...],
-) -> LockedStart:
-    """Return the refusal of a machine that is none of the lock's targets.
-
-    What it contradicts can't be told, as no part of the lock is for it. None of the lock's
-    plugins is run.
-    """
-    assert coverage.finding is not None
-    starting = Starting(
-        plugins=lock.activation_order(),
-        versions=_versions(lock),
-        config=locked_config(lock, descriptor)[0],
-        lock=verified,
-        findings=(coverage.finding,),
-        messages=messages,
-    )
-    report = refuse(starting, "The lock isn't for this machine: nothing was activated")
-    return LockedStart(starting=starting, refusal=report)
-
-
-def _versions(lock: Lock) -> dict[str, str]:
-    return {distribution.name: distribution.version for distribution in lock.distributions}
-
-
-def _prepare_bytecode(state_directory: str | None) -> tuple[str | None, tuple[str, ...]]:
-    """Return where bytecode is kept, and what to log about it.
-
-    Raises:
-        InputError: the directory can't be trusted, or the one that was asked for can't be
-            used.
-    """
-    directory, problem = prepare_cache(state_directory or default_state_directory())
-    if problem is None:
-        return directory, ()
-    if state_directory is not None:
-        raise InputError(
-            f"the state directory can't hold a bytecode cache: {problem.strerror}",
-            where=state_directory,
-            hint="name a directory that this user can write to",
-        ) from problem
-    return None, (f"No bytecode cache, so modules are compiled at every start: {problem.strerror}",)
-
-
-def _messages_about(lock: Lock, coverage: Coverage, verified: VerifiedLock) -> list[str]:
-    target = f", target {coverage.target}" if coverage.target else ""
-    size = size_of(coverage.part or lock)
-    messages = [f"Lock {verified.path}: {size}, integrity {verified.integrity}{target}"]
-    warning = later_version_warning(lock, verified.path)
-    return [*messages, warning] if warning else messages

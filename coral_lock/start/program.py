@@ -9,18 +9,17 @@ import sys
 
 from coral_lock.errors import ProgramError
 from coral_lock.finding import WARNING, Finding
-from coral_lock.record import Record
-from coral_lock.start.program_words import (
+from coral_lock.start.command import (
     ARCHIVE,
     CODE,
     FILE,
     MODULE,
     STDIN,
-    ProgramWords,
-    read_program_words,
+    Command,
+    read_command,
     working_directory,
 )
-from coral_lock.start.stdout_guard import leave_process
+from coral_lock.start.process import leave_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,105 +31,100 @@ if TYPE_CHECKING:
 _HOST_PACKAGES = ("coral_inference", "inference")
 
 
-class Program(Record):
+class Program:
     """A program that is ready to run; `sys.argv` and `sys.path` are already its own.
 
     `findings` are what a user should know of the way it will be run.
-    """
-
-    words: ProgramWords
-    ending: Ending
-    findings: tuple[Finding, ...] = ()
-
-    def run(self) -> None:
-        """Run it as `__main__`. What it raises, `SystemExit` among it, is its own affair.
-
-        The interpreter ends with the exception afterwards, as it would have without us: with
-        the same exit code or signal, and a traceback that starts in the program.
-        """
-        main = _new_main_module(self.words)
-        sys.modules["__main__"] = main
-        try:
-            if self.words.kind in (ARCHIVE, MODULE):
-                import runpy
-
-                is_module = self.words.kind == MODULE
-                # It runs the code in the present `__main__`, which children of
-                # multiprocessing look for; `run_module` would take it away again.
-                runpy._run_module_as_main(  # type: ignore[attr-defined]
-                    self.words.target if is_module else "__main__", alter_argv=is_module
-                )
-            else:
-                exec(_code_of(self.words, main), vars(main))
-        except SystemExit as leaving:
-            self.ending.program_exit = _number_of(leaving.code)
-            raise
-        except BaseException as error:
-            import signal
-
-            self.ending.program_exit = -signal.SIGINT if type(error) is KeyboardInterrupt else 1
-            _show_without_own_frames(Program.run.__code__)
-            raise
-        self.ending.program_exit = 0
-
-
-class Ending:
-    """The last word on the exit code, however the program ends, unless a signal kills it.
-
-    It is spoken after the program's threads and `atexit` callbacks have ended, since this
-    callback was registered before all of them. A fork of the program has no part in it.
 
     Args:
+        command: what it is.
         exit_code_after: takes the program's exit code, negative for a signal, and returns the
             one to end with instead, or None to let the interpreter end as it would.
     """
 
-    def __init__(self, exit_code_after: ExitCodeAfter | None) -> None:
-        self.program_exit: int | None = None
+    def __init__(self, command: Command, exit_code_after: ExitCodeAfter | None) -> None:
+        self.command = command
+        self.findings = tuple(_host_as_main(command))
         self._exit_code_after = exit_code_after
+        self._exit_code: int | None = None
         self._process = os.getpid()
-        atexit.register(self._speak)
+        # Registered before any callback of the program, so it is called after all of them and
+        # after the program's threads have ended.
+        atexit.register(self._end)
 
-    def _speak(self) -> None:
-        if self.program_exit is None or self._exit_code_after is None:
+    def run(self) -> None:
+        """Run it as `__main__`. What it raises, `SystemExit` included, is the program's own.
+
+        The interpreter then ends with the exception as it would under plain Python: with the
+        same exit code or signal, and a traceback that starts in the program.
+        """
+        command = self.command
+        main = _new_main_module(command)
+        sys.modules["__main__"] = main
+        try:
+            if command.kind in (ARCHIVE, MODULE):
+                import runpy
+
+                is_module = command.kind == MODULE
+                if is_module:
+                    _explain_hidden(command.target)
+                # It runs the code in the present `__main__`, which children of
+                # multiprocessing look for; `run_module` would restore the former one.
+                runpy._run_module_as_main(  # type: ignore[attr-defined]
+                    command.target if is_module else "__main__", alter_argv=is_module
+                )
+            else:
+                exec(_code_of(command, main), vars(main))
+        except SystemExit as leaving:
+            code = leaving.code
+            self._exit_code = code & 0xFF if isinstance(code, int) else int(code is not None)
+            raise
+        except BaseException as error:
+            self._exit_code = -2 if type(error) is KeyboardInterrupt else 1
+            if isinstance(error, ModuleNotFoundError) and error.name:
+                _explain_hidden(error.name)
+            _show_without_own_frames(Program.run.__code__)
+            raise
+        self._exit_code = 0
+
+    def _end(self) -> None:
+        """Have the last word on the exit code, unless this is a fork of the program."""
+        if self._exit_code is None or self._exit_code_after is None:
             return
         if os.getpid() != self._process:
             return
-        code = self._exit_code_after(self.program_exit)
-        if code is None:
-            return
-        leave_process(code)
+        code = self._exit_code_after(self._exit_code)
+        if code is not None:
+            leave_process(code)
 
 
 def prepare_program(words: Sequence[str], exit_code_after: ExitCodeAfter | None = None) -> Program:
     """Set `sys.argv` and the first entry of `sys.path` for a program, before verification.
 
-    So the machine is verified with the very path that the program will import from. Where
-    the words have options for the interpreter, the process starts again with them first.
+    The machine is therefore verified with the path that the program will import from. If the
+    words have options for the interpreter, the process first starts again with them.
 
     Args:
-        words: the program and its arguments, see `read_program_words`.
-        exit_code_after: see `Ending`.
+        words: the program and its arguments, see `read_command`.
+        exit_code_after: see `Program`.
 
     Raises:
         UsageError: no program is named, or it can't be run.
     """
-    program = read_program_words(words)
-    _require_options(program.options, words)
-    first = {MODULE: "-m", CODE: "-c"}.get(program.kind, program.target)
-    sys.argv[:] = [first, *program.arguments]
-    directory = _first_directory(program)
+    command = read_command(words)
+    _require_options(command.options, words)
+    first = {MODULE: "-m", CODE: "-c"}.get(command.kind, command.target)
+    sys.argv[:] = [first, *command.arguments]
+    directory = _first_directory(command)
     if directory is not None:
         sys.path.insert(0, directory)
-    return Program(
-        words=program, ending=Ending(exit_code_after), findings=tuple(_host_as_main(program))
-    )
+    return Program(command, exit_code_after)
 
 
 def _require_options(options: tuple[str, ...], words: Sequence[str]) -> None:
-    """Start this process again unless the interpreter has these options already.
+    """Start this process again unless the interpreter already has these options.
 
-    Most of them can't be set in a running interpreter. The process stays the same one.
+    Most of them can't be set in a running interpreter. The process id stays the same.
 
     Raises:
         ProgramError: it can't be started again.
@@ -141,46 +135,40 @@ def _require_options(options: tuple[str, ...], words: Sequence[str]) -> None:
     if not sys.executable or started[len(started) - len(words) :] != list(words):
         raise ProgramError(
             f"the interpreter is already running without `{' '.join(options)}`",
-            hint="give its options to the command that starts this process",
+            hint="pass its options to the command that starts this process",
         )
     os.execv(sys.executable, [started[0], *options, *started[1:]])
 
 
-def _first_directory(program: ProgramWords) -> str | None:
+def _first_directory(command: Command) -> str | None:
     """Return what Python would put before the other entries of `sys.path`."""
-    if program.kind == ARCHIVE:
-        return os.path.join(working_directory(), program.target)
-    if _is_path_safe(program.options):
+    options = command.options
+    if command.kind == ARCHIVE:
+        return os.path.join(working_directory(), command.target)
+    # `-P` and `-E` of our own command line aren't the program's.
+    is_isolated = "-P" in options or "-I" in options
+    ignores_variables = "-E" in options or sys.flags.ignore_environment
+    is_safe = not ignores_variables and bool(os.environ.get("PYTHONSAFEPATH"))
+    if is_isolated or (is_safe and sys.version_info >= (3, 11)):
         return None
-    if program.kind == MODULE:
+    if command.kind == MODULE:
         return working_directory()
-    return os.path.dirname(os.path.realpath(program.target)) if program.kind == FILE else ""
+    return os.path.dirname(os.path.realpath(command.target)) if command.kind == FILE else ""
 
 
-def _is_path_safe(options: tuple[str, ...]) -> bool:
-    """Whether the program is to run with `-P`; that of our own command line isn't its."""
-    if "-P" in options or "-I" in options:
-        return True
-    return (
-        sys.version_info >= (3, 11)
-        and not ("-E" in options or sys.flags.ignore_environment)
-        and bool(os.environ.get("PYTHONSAFEPATH"))
-    )
-
-
-def _host_as_main(program: ProgramWords) -> Iterator[Finding]:
-    if program.kind == MODULE and program.target.partition(".")[0] in _HOST_PACKAGES:
+def _host_as_main(command: Command) -> Iterator[Finding]:
+    if command.kind == MODULE and command.target.partition(".")[0] in _HOST_PACKAGES:
         yield Finding(
             code="host-as-main",
             severity=WARNING,
-            subject=program.target,
-            summary=f"`{program.target}` runs as `__main__`, so patches of that module don't "
+            subject=command.target,
+            summary=f"`{command.target}` runs as `__main__`, so patches of that module don't "
             "reach it",
-            hint=f"run a file of your own that imports `{program.target}`",
+            hint=f"run a file of your own that imports `{command.target}`",
         )
 
 
-def _new_main_module(program: ProgramWords) -> ModuleType:
+def _new_main_module(command: Command) -> ModuleType:
     """Return a `__main__` as the interpreter makes it, with nothing of our own command in it."""
     builtins = sys.modules["builtins"]
     module = type(builtins)("__main__")
@@ -188,40 +176,64 @@ def _new_main_module(program: ProgramWords) -> ModuleType:
         module.__annotations__ = {}
     names = vars(module)
     names.update(__builtins__=builtins, __loader__=builtins.__loader__)
-    if program.kind in (FILE, STDIN):
+    if command.kind in (FILE, STDIN):
         names["__file__"] = "<stdin>"
         if sys.version_info < (3, 15):
             names["__cached__"] = None
-    if program.kind == FILE:
+    if command.kind == FILE:
         from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 
-        is_compiled = program.target.endswith(".pyc")
-        names["__file__"] = os.path.join(working_directory(), program.target)
+        is_compiled = command.target.endswith(".pyc")
+        names["__file__"] = os.path.join(working_directory(), command.target)
         names["__loader__"] = (SourcelessFileLoader if is_compiled else SourceFileLoader)(
             "__main__", names["__file__"]
         )
     return module
 
 
-def _code_of(program: ProgramWords, main: ModuleType) -> CodeType:
-    if program.kind == FILE and program.target.endswith(".pyc"):
+def _code_of(command: Command, main: ModuleType) -> CodeType:
+    if command.kind == CODE:
+        return compile(command.target, "<string>", "exec", dont_inherit=True)
+    if command.target.endswith(".pyc"):
         compiled: CodeType = main.__loader__.get_code("__main__")  # type: ignore[union-attr]
         return compiled
-    if program.kind == CODE:
-        source: str | bytes = program.target
-        name = "<string>"
-    else:
-        name = str(main.__file__)
-        with io.open_code(name) if program.kind == FILE else sys.stdin.buffer as file:
-            source = file.read()
-    return compile(source, name, "exec", dont_inherit=True)
+    name = str(main.__file__)
+    with io.open_code(name) if command.kind == FILE else sys.stdin.buffer as file:
+        return compile(file.read(), name, "exec", dont_inherit=True)
 
 
-def _number_of(code: object) -> int:
-    """Return the process's exit code for the `code` of a `SystemExit`."""
-    if code is None:
-        return 0
-    return code & 0xFF if isinstance(code, int) else 1
+def _explain_hidden(module: str) -> None:
+    """Say that a module can't be found because `--closed` hides its distribution, if it does."""
+    from coral_lock.imports.finder import installed_imports
+
+    if not any(imports.closed for imports in installed_imports()):
+        return
+    from importlib.metadata import PathDistribution
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    from coral_lock.messages import say_error
+
+    top = module.partition(".")[0]
+    try:
+        if find_spec(top) is not None:
+            return
+    except (ImportError, ValueError):
+        pass
+    # What is hidden doesn't show up among `importlib.metadata.distributions`.
+    for information in (each for entry in sys.path for each in Path(entry).glob("*.dist-info")):
+        installed = PathDistribution(information)
+        if any(file.parts[0].partition(".")[0] == top for file in installed.files or ()):
+            name = installed.metadata["Name"]
+            error = ProgramError(
+                f"`{top}` can't be imported: the lock doesn't name its distribution `{name}`, so "
+                "`--closed` hides it",
+                where=str(information),
+                hint=f"add `program: {{requires: [{name}]}}` to the descriptor, and re-lock with "
+                "`coral-runtime lock`",
+            )
+            say_error(error)
+            return
 
 
 def _show_without_own_frames(first: CodeType) -> None:

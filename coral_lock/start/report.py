@@ -1,10 +1,16 @@
-"""The outcome of a start: what was activated, what failed and why, as one document."""
+"""The outcome of a start, what was activated, what failed and why: a document and its file."""
 
 from __future__ import annotations
 
-from coral_lock.errors import HOLDS
-from coral_lock.finding import exit_code
+import errno
+import os
+import stat
+
+from coral_lock import canonical_json
+from coral_lock.errors import HOLDS, CoralLockError, WriteError
+from coral_lock.finding import exit_code, finding_of_error
 from coral_lock.record import Record
+from coral_lock.safe_files import refuse_to_overwrite, write_durably
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,13 +32,15 @@ STARTED = "started"
 VERIFIED = "verified"
 UNFINISHED = "unfinished"
 
+_ELSEWHERE = "name another file with `--report FILE`"
+
 
 class PluginOutcome(Record):
-    """What became of one plugin.
+    """The outcome of one plugin.
 
-    `status` is `activated`, `failed` (it returned False or raised), `refused` (it isn't
-    what the lock says), `unsupported` (a backend for another platform) or `not-run` (the
-    start was refused). `duration_us` counts microseconds of import and activation.
+    `status` is `activated`, `failed` (it returned False or raised), `refused` (it differs
+    from the lock), `unsupported` (a backend for another platform) or `not-run` (the start
+    was refused). `duration_us` is the time of import and activation in microseconds.
     """
 
     id: str
@@ -46,8 +54,8 @@ class PluginOutcome(Record):
 class VerifiedLock(Record):
     """The lock that a start was verified against: its file and the SHA-256 of its bytes.
 
-    `target` is the name of the lock's target that this machine is; None where the lock has
-    no targets, or none is like this machine.
+    `target` is the name of the lock's target that matches this machine, None if the lock has
+    no targets or none matches.
     """
 
     path: str
@@ -57,13 +65,13 @@ class VerifiedLock(Record):
 
 
 class ActivationReport(Record):
-    """The outcome of `init`, whose JSON form is `schemas/activation-report.schema.json`.
+    """The outcome of a start; `schemas/activation-report.schema.json` describes its JSON form.
 
-    `outcome` is `started`, `failed` (a plugin failed, or the host isn't what it was asked to
-    be), `refused` (nothing ran), `verified` (the host hasn't been imported yet) or, in a file
-    alone, `unfinished` (the start has begun). `lock` is None for a start without one. `host` is
-    what the host says of itself, None where none has started: then `platform` and
-    `patches_enabled` are what was asked for.
+    `outcome` is `started`, `failed` (a plugin failed, or the host's state differs from what was
+    requested), `refused` (nothing ran), `verified` (the host hasn't been imported yet) or, only
+    in a file, `unfinished` (the start has begun). `lock` is None for a start without one. `host`
+    is the state that the host reports, None if no host has started: then `platform` and
+    `patches_enabled` are what was requested.
     """
 
     outcome: str
@@ -86,7 +94,7 @@ class ActivationReport(Record):
     def plugins_loaded(self) -> dict[str, bool]:
         """Return each plugin that was tried, and whether it is active.
 
-        Where a host has started, it is what the host says of patches and workflows.
+        A host that has started reports this itself, for patches and workflows.
         """
         if self.host is not None:
             return dict(self.host.plugins_loaded)
@@ -97,9 +105,9 @@ class ActivationReport(Record):
         }
 
     def backends_enabled(self) -> list[str]:
-        """Return the names of the backends that are active, in order of activation.
+        """Return the names of the active backends in order of activation.
 
-        Where a host has started, its own are among them.
+        Those of a host that has started include its own.
         """
         if self.host is not None:
             return list(self.host.backends_enabled)
@@ -131,3 +139,107 @@ class ActivationReport(Record):
             "findings": [finding.to_dict() for finding in self.findings],
             "log_messages": list(self.log_messages),
         }
+
+
+class ReportFile:
+    """The file that `--report` names.
+
+    It is written when the start begins, before anything is imported: a file that can't be written
+    is reported then, and a start that doesn't finish never leaves an earlier report behind.
+
+    Args:
+        path: the file, None to write nothing. A pipe or a device is written at the end only.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self._path = path
+
+    def begin(self) -> None:
+        """Replace an earlier report by one that says that the start hasn't finished.
+
+        Raises:
+            InputError: the file is something else than a report.
+            WriteError: it can't be written.
+        """
+        if self._path is None:
+            return
+        if _is_stream(self._path):
+            if not os.access(self._path, os.W_OK):
+                raise _unwritable(self._path, os.strerror(errno.EACCES))
+            return
+        refuse_to_overwrite(self._path, "a report", is_report, _ELSEWHERE)
+        self.write(_bare_report(UNFINISHED, "The start hasn't finished"))
+
+    def write(self, report: ActivationReport) -> None:
+        """Write the report of a start that has begun.
+
+        Raises:
+            WriteError: it can't be written.
+        """
+        if self._path is None:
+            return
+        text = canonical_json.write(report.to_dict())
+        if not _is_stream(self._path):
+            write_durably(self._path, text)
+            return
+        try:
+            with open(self._path, "wb", buffering=0) as stream:
+                content = text.encode("utf-8", "backslashreplace")
+                while content:
+                    content = content[stream.write(content) or 0 :]
+        except OSError as error:
+            raise _unwritable(self._path, error.strerror) from error
+
+    def refuse(self, error: CoralLockError) -> None:
+        """Write the report of a start that an error ended before the machine was verified.
+
+        A report that can't be written is ignored: the error is shown anyway.
+        """
+        if self._path is None or isinstance(error, WriteError):
+            return
+        report = _bare_report(REFUSED, "The start was refused before the machine was verified")
+        errors = (*getattr(error, "problems", ()), error)
+        try:
+            if not _is_stream(self._path):
+                refuse_to_overwrite(self._path, "a report", is_report, _ELSEWHERE)
+            self.write(report.replace(findings=tuple(map(finding_of_error, errors))))
+        except CoralLockError:
+            return
+
+
+def is_report(text: str) -> bool:
+    """Whether a text is a report written by some release of this project."""
+    try:
+        document = canonical_json.parse(text)
+    except canonical_json.NotCanonicalError:
+        return False
+    return (
+        isinstance(document, dict)
+        and document.keys() >= _bare_report(UNFINISHED, "").to_dict().keys()
+        and isinstance(document["report_version"], str)
+        and canonical_json.write(document) == text
+    )
+
+
+def _is_stream(path: str) -> bool:
+    """Whether a path leads to a pipe or a device, which can't be replaced."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)
+
+
+def _unwritable(path: str, reason: str | None) -> WriteError:
+    return WriteError(f"the report can't be written: {reason}", where=path, hint=_ELSEWHERE)
+
+
+def _bare_report(outcome: str, message: str) -> ActivationReport:
+    return ActivationReport(
+        outcome=outcome,
+        lock=None,
+        platform="",
+        plugins=(),
+        patches_enabled={},
+        log_messages=(message,),
+    )

@@ -21,8 +21,7 @@ from coral_lock.probe.run import interpreter_probe
 from coral_lock.record import Record
 from coral_lock.reporter import Reporter
 from coral_lock.safe_files import read_regular_file
-from coral_lock.start.locked_config import missing_variables
-from coral_lock.start.starting import Starting
+from coral_lock.start.plan import StartPlan, missing_variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ class Candidates(Record):
 
     identifiers: tuple[str, ...]
     providers: Mapping[str, Distribution]
-    starting: Starting
+    starting: StartPlan
 
 
 def installed_candidates(identifiers: Sequence[str], config: RuntimeConfig) -> Candidates:
@@ -185,7 +184,7 @@ def _candidates(
     return Candidates(
         identifiers=identifiers,
         providers=providers,
-        starting=Starting(
+        starting=StartPlan(
             plugins=plugins,
             versions={provider.name: provider.version for provider in providers.values()},
             config=config,

@@ -27,13 +27,14 @@ def main() -> int:
     from coral_lock.finding import Finding
     from coral_lock.lockfile.entries import LockedPlugin
     from coral_lock.plugin.config import RuntimeConfig
-    from coral_lock.start.starting import Starting, activate
-    from coral_lock.start.stdout_guard import StdoutGuard
+    from coral_lock.start.gate import activate
+    from coral_lock.start.plan import StartPlan
+    from coral_lock.start.process import StdoutGuard
 
     guard = StdoutGuard()
     config = RuntimeConfig()
     vars(config).update(request["config"])
-    starting = Starting(
+    starting = StartPlan(
         plugins=tuple(LockedPlugin(**_with_tuples(fields)) for fields in request["plugins"]),
         versions=request["versions"],
         config=config,

@@ -14,6 +14,7 @@ from coral_lock.names import GROUPS, is_object_reference
 from coral_lock.plugin.config import RuntimeConfig
 from coral_lock.plugin.shim import RuntimeShim
 from coral_lock.record import Record
+from coral_lock.start.gate import activate
 from coral_lock.start.report import (
     ACTIVATED,
     FAILED,
@@ -23,7 +24,6 @@ from coral_lock.start.report import (
     PluginOutcome,
     VerifiedLock,
 )
-from coral_lock.start.starting import activate, refuse
 from coral_lock.testing.candidates import entry_point_candidates, installed_candidates
 
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from coral_lock.start.starting import Starting
+    from coral_lock.start.plan import StartPlan
     from coral_lock.testing.candidates import Candidates
 
 
@@ -157,7 +157,7 @@ _MAX_OUTPUT = 1 << 26
 _CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
 
 
-def activate_freshly(starting: Starting, time_limit: float) -> Activation:
+def activate_freshly(starting: StartPlan, time_limit: float) -> Activation:
     """Activate plugins in a fresh interpreter, which prints as `coral-runtime init` does.
 
     Where it ends without a report, or takes too long, each plugin has failed, with that as
@@ -229,7 +229,7 @@ def _read_report(text: str) -> ActivationReport | None:
     )
 
 
-def _without_report(starting: Starting, reason: str) -> ActivationReport:
+def _without_report(starting: StartPlan, reason: str) -> ActivationReport:
     return ActivationReport(
         outcome=FAILED,
         lock=starting.lock,
@@ -330,7 +330,7 @@ class ActivationHarness:
             return activate_freshly(candidates.starting, time_limit)
         return self._activate_here(candidates.starting)
 
-    def _activate_here(self, starting: Starting) -> Activation:
+    def _activate_here(self, starting: StartPlan) -> Activation:
         self._state.note_modules(plugin.entry_point for plugin in starting.plugins)
         return Activation(report=activate(starting))
 
@@ -358,6 +358,6 @@ def _refused(candidates: Candidates) -> Activation:
             reason="; ".join(finding.summary for finding in own or errors),
         )
 
-    report = refuse(starting, "The plugins can't be started: nothing was activated")
+    report = starting.refused("The plugins can't be started: nothing was activated")
     report = report.replace(plugins=tuple(map(outcome, candidates.identifiers)))
     return Activation(report=report, stdout=canonical_json.write(report.to_dict()))

@@ -189,8 +189,8 @@ def test_services_reach_plugins_and_never_the_lock(device: MakeDevice) -> None:
 
 
 CONTRADICTIONS: list[tuple[list[str], dict[str, str], str]] = [
-    (["--set", "platform=rknn"], {}, "another platform is asked for than the locked one"),
-    ([], {"CORAL_RUNTIME_PLATFORM": "rknn"}, "another platform is asked for than the locked one"),
+    (["--set", "platform=rknn"], {}, "the requested platform isn't the locked one"),
+    ([], {"CORAL_RUNTIME_PLATFORM": "rknn"}, "the requested platform isn't the locked one"),
     (
         ["--set", "patches.camera_stabilizer=false"],
         {},
@@ -209,12 +209,12 @@ CONTRADICTIONS: list[tuple[list[str], dict[str, str], str]] = [
     (
         ["--set", "patches.camera_stabilizer.optional=true"],
         {},
-        "`patches:camera_stabilizer` is asked for with another `optional` than the locked one",
+        "the requested `optional` of `patches:camera_stabilizer` isn't the locked one",
     ),
     (
         ["--set", "host.core='0.0.3'"],
         {},
-        "another version of the host is asked for than the locked one",
+        "the requested version of the host isn't the locked one",
     ),
 ]
 
@@ -267,7 +267,7 @@ def test_taking_back_what_is_locked_contradicts_it(
         (finding,) = refused.json()["findings"]
         assert (finding["code"], finding["summary"]) == (
             "contradicts-lock",
-            f"`patches:camera_stabilizer` is asked for with another `{field}` than the locked one",
+            f"the requested `{field}` of `patches:camera_stabilizer` isn't the locked one",
         )
         assert (finding["expected"], finding["found"], finding["where"]) == (
             expected,
@@ -399,11 +399,11 @@ class TestRun:
     @pytest.mark.parametrize(
         ("words", "message"),
         [
-            ([], "error: `run` starts from a lock only\n"),
+            ([], "error: `run` always starts from a lock\n"),
             (["--locked"], "error: no program to run\n"),
             (
                 ["--locked", "app.py"],
-                "error: unexpected argument `app.py`: the program stands behind `--`\n",
+                "error: unexpected argument `app.py`: the program goes after `--`\n",
             ),
         ],
     )
@@ -493,11 +493,31 @@ def test_an_earlier_report_does_not_outlive_a_failed_start(device: MakeDevice) -
     )
 
 
+@pytest.mark.parametrize("start", ["init", "init --locked"])
+def test_a_report_that_nobody_could_read_is_an_error(device: MakeDevice, start: str) -> None:
+    machine = device("my-package==1.0.0", *HOSTS)
+    machine.locked()
+    script = machine.write("start.sh", f'"$1" {start} >&-\n')
+    finished = subprocess.run(
+        ("sh", script, machine.environment.bin / "coral-runtime"),
+        cwd=machine.directory,
+        env=machine.variables(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (finished.returncode, finished.stderr) == (
+        2,
+        "error: standard output is closed, so the report would be lost\n"
+        "  hint: write it to a file with `--report FILE`, or redirect standard output\n",
+    )
+
+
 def test_a_closed_stdout_does_not_keep_a_device_from_starting(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
     machine.locked()
     machine.write("show.py", "import sys\nprint('ran', file=sys.stderr)\n")
-    for words in ("init --locked", "run --locked --eager -- show.py"):
+    for words in ("init --locked --report r.json", "run --locked --eager -- show.py"):
         script = machine.write("start.sh", f'"$1" {words} >&-\n')
         finished = subprocess.run(
             ("sh", script, machine.environment.bin / "coral-runtime"),

@@ -140,7 +140,7 @@ def test_a_child_verifies_before_it_imports_the_host(machine: Device) -> None:
     assert outcome.stdout == "3 ''\n"
     assert "error[digest-mismatch]: `my_package/coral_plugins.py` of `my-package`" in outcome.stderr
     assert outcome.code == 77
-    assert "the program ended with 0, and not all that it started was under the lock" in (
+    assert "the program ended with 0, but not all that it started was under the lock" in (
         outcome.stderr
     )
     report = _report(machine)
@@ -209,11 +209,11 @@ def test_the_environment_is_the_user_s(machine: Device) -> None:
 UNCOVERED = [
     (
         "subprocess.run([sys.executable, '-S', '-c', 'pass'])",
-        "-S -c pass` runs without the lock: `-S` leaves out what puts a process under it",
+        "-S -c pass` runs without the lock: `-S` disables what puts a process under it",
     ),
     (
         "subprocess.run([sys.executable, '-IS', '-c', 'pass'])",
-        "-IS -c pass` runs without the lock: `-S` leaves out what puts a process under it",
+        "-IS -c pass` runs without the lock: `-S` disables what puts a process under it",
     ),
     (
         "subprocess.run([sys.executable, '-c', 'pass'], env={})",
@@ -295,7 +295,7 @@ def test_strict_children_starts_none_that_cannot_be_covered(machine: Device) -> 
     words = ("run", "--locked", "--strict-children", "-c", "runtime.yaml", "--", "program.py")
     outcome = machine.coral(*words)
     assert outcome.stdout == (
-        "refused start it with this environment's Python, without `-S`, and leave "
+        "refused start it with this environment's Python, without `-S`, and keep "
         "`CORAL_LOCK_RUN` in its environment\n"
     )
     assert "error[uncovered-child]: " in outcome.stderr

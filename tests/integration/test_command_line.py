@@ -157,7 +157,7 @@ def test_an_option_without_its_value(work: WorkingDirectory, path: Words, name: 
         (("lock", "more"), ("lock",), "got unexpected extra argument (more)"),
         (("diff", "a", "b", "c", "d"), ("diff",), "got unexpected extra arguments (c d)"),
         (("init", "more"), ("init",), "unexpected argument `more`"),
-        (("run", "more"), ("run",), "unexpected argument `more`: the program stands behind `--`"),
+        (("run", "more"), ("run",), "unexpected argument `more`: the program goes after `--`"),
         (("diff", "a"), ("diff",), "missing argument `NEW`"),
         (("explain",), ("explain",), "missing argument `ID`"),
         (("plugins", "new"), ("plugins", "new"), "missing argument `NAME`"),

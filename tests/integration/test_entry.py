@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 from pathlib import Path
 
@@ -67,6 +68,61 @@ def test_files_in_the_working_directory_are_not_imported_with_m(
         outcome = machine.run("python", *module, *words)
         assert not marker.exists(), (words, marker.read_text())
         assert outcome.stdout + outcome.stderr
+
+
+def test_a_dependency_on_pythonpath_does_not_replace_ours(machine: Device, tmp_path: Path) -> None:
+    for name in ("click", "yaml", "packaging"):
+        (tmp_path / f"{name}.py").write_text("raise RuntimeError('shadow')\n")
+    machine.write("runtime.yaml", "platform: onnx\n")
+    env = {"PYTHONPATH": str(tmp_path)}
+    for words in (("--version",), ("config", "validate"), ("init", "--locked")):
+        assert machine.coral(*words, env=env).require(0).stdout
+
+
+def test_another_coral_lock_on_pythonpath_is_an_error(machine: Device, tmp_path: Path) -> None:
+    (tmp_path / "coral_lock.py").write_text("")
+    env = {"PYTHONPATH": str(tmp_path)}
+    reason = "No module named 'coral_lock.import_guard'; 'coral_lock' is not a package"
+    for words, code in ((("verify",), 2), (("run", "--locked", "--", "-c", "print(1)"), 78)):
+        outcome = machine.coral(*words, env=env).require(code)
+        assert (outcome.stdout, outcome.stderr) == (
+            "",
+            f"error: coral_lock can't be imported: {reason}\n"
+            "  hint: remove the other `coral_lock` from `PYTHONPATH`\n",
+        )
+    child = machine.run("python", "-c", "print(1)", env={**env, "CORAL_LOCK_RUN": "0:/x"})
+    assert (child.code, child.stdout) == (3, "")
+    assert "error: this process can't be put under its lock: No module named" in child.stderr
+
+
+def test_an_interrupt_before_the_command_runs_shows_no_traceback(machine: Device) -> None:
+    late = "import os; os.environ.get('INTERRUPT') and os.kill(os.getpid(), 2)\n"
+    (machine.site_packages / "zz.pth").write_text(late)
+    for words in COMMANDS:
+        finished = subprocess.run(
+            (machine.environment.bin / "coral-runtime", *words),
+            cwd=machine.directory,
+            env={**machine.variables(), "INTERRUPT": "1"},
+            capture_output=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            check=False,
+        )
+        assert (finished.returncode, finished.stderr) == (-signal.SIGINT, b"")
+
+
+def test_another_program_of_that_name_is_interrupted_as_ever(machine: Device) -> None:
+    script = machine.environment.bin / "coral-runtime"
+    script.write_text(
+        f"#!{machine.environment.python}\nimport os\n"
+        "try:\n    os.kill(os.getpid(), 2)\nexcept KeyboardInterrupt:\n    print('interrupted')\n"
+    )
+    finished = subprocess.run(
+        (script,),
+        capture_output=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        check=True,
+    )
+    assert finished.stdout == b"interrupted\n"
 
 
 def test_another_program_of_that_name_imports_what_it_needs(machine: Device) -> None:

@@ -133,7 +133,7 @@ def test_a_host_that_runs_already_is_refused(machine: Device) -> None:
     )
     outcome = machine.run("python", "late.py").require(0)
     assert outcome.stdout.splitlines()[-1] == (
-        "['the host was imported before it could be brought up by the lock']"
+        "['the host was imported before the lock could be applied to it']"
     )
 
 

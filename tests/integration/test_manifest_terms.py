@@ -222,7 +222,7 @@ def test_a_manifest_that_lies_is_caught_at_the_start(machine: Device, tmp_path: 
     add_plugin(machine, tmp_path, "liar", description="harmless")
     machine.locked()
     outcome = machine.coral("init", "--locked").require(1)
-    assert "error[spec-drift]: `patches:liar` of `liar` isn't what the lock says" in outcome.stderr
+    assert "error[spec-drift]: `patches:liar` of `liar` differs from the lock" in outcome.stderr
 
 
 def test_an_entry_point_that_nobody_declares_is_pointed_out(

@@ -116,6 +116,25 @@ class TestDevice:
         assert "evil" not in outcome.stdout
         assert "error[digest-mismatch]: `my_lib.py` of `my-lib` isn't the file" in outcome.stderr
 
+    @pytest.mark.parametrize("words", [("-m", "my_extra"), ("starts_extra.py",)])
+    def test_a_closed_start_says_which_distribution_is_not_locked(
+        self, machine: Device, words: tuple[str, ...]
+    ) -> None:
+        machine.locked()
+        machine.write("starts_extra.py", "from my_extra import main\n")
+        outcome = machine.coral("run", "--locked", "--closed", "--", *words)
+        assert outcome.code == 1
+        (information,) = machine.site_packages.glob("my_extra-*.dist-info")
+        assert (
+            "error: `my_extra` can't be imported: the lock doesn't name its distribution "
+            "`my-extra`, so `--closed` hides it\n"
+            f"  where: {information}\n"
+            "  hint: add `program: {requires: [my-extra]}` to the descriptor, and re-lock with "
+            "`coral-runtime lock`\n"
+        ) in outcome.stderr
+        plain = machine.coral("run", "--locked", "--", "-c", "import my_extra_gone")
+        assert "error: " not in plain.stderr
+
     def test_children_are_closed_too(self, machine: Device) -> None:
         machine.locked("--set", "program.requires=my-lib")
         (machine.site_packages / "zz.pth").write_text(f"{machine.directory / 'src'}\n")
@@ -144,8 +163,7 @@ class TestDevice:
         machine.coral("init", "--locked", "--no-config").require(0)
         outcome = machine.coral("init", "--locked", "--set", "program.requires=my-lib").require(1)
         assert (
-            "error[contradicts-lock]: the program is said to require other distributions than it "
-            "does by the lock\n"
+            "error[contradicts-lock]: the program's requirements aren't the locked ones\n"
             "  expected: my-app\n"
             "  found: my-lib\n"
             "  where: --set program.requires=my-lib\n"

@@ -135,6 +135,24 @@ def test_a_device_that_is_full_is_named(machine: Device) -> None:
     assert Path("/dev/full").is_char_device()
 
 
+@pytest.mark.parametrize(
+    ("place", "error"),
+    [
+        ("", "the option `--report` needs a value: FILE\n  hint: see `coral-runtime {} --help`\n"),
+        (
+            "-",
+            "`--report` needs a file, not standard output\n"
+            "  hint: name a file; `init` prints the report to standard output anyway\n",
+        ),
+    ],
+)
+def test_what_names_no_file_is_a_mistake(machine: Device, place: str, error: str) -> None:
+    for command, code in (("init", 2), ("run", 78)):
+        outcome = machine.coral(command, "--locked", f"--report={place}").require(code)
+        assert (outcome.stdout, outcome.stderr) == ("", f"error: {error.format(command)}")
+    assert not _is_imported(machine)
+
+
 def test_an_earlier_report_is_replaced_by_that_of_the_start(machine: Device) -> None:
     machine.write("r.json", earlier_report())
     outcome = machine.coral("init", "--locked", "--report", "r.json").require(0)
@@ -183,7 +201,7 @@ def test_a_start_that_ends_in_the_middle_leaves_no_success(machine: Device) -> N
     assert (report["outcome"], report["plugins"], report["log_messages"]) == (
         "unfinished",
         [],
-        ["The start has begun, and hasn't finished"],
+        ["The start hasn't finished"],
     )
 
 

@@ -333,7 +333,7 @@ def _normal(text: str) -> str:
     return "\n".join(line for line in text.splitlines() if "0x" not in line)
 
 
-OTHER = "another interpreter than the one of this environment\n"
+OTHER = "isn't the interpreter of this environment\n"
 MISTAKES: list[tuple[list[str], int, str, str]] = [
     ([], 78, "no program to run\n", "write `{run} python app.py`"),
     (["python"], 78, "`python` without a program is interactive", "write `{run} python app.py`"),
@@ -351,9 +351,9 @@ MISTAKES: list[tuple[list[str], int, str, str]] = [
         "`run` can't pass the option `--version` to `python`\n",
         "write `{run} python app.py`",
     ),
-    (["python2", "a.py"], 126, f"`python2` is {OTHER}", "write `{run} python a.py`"),
-    (["python3.99", "a.py"], 126, f"`python3.99` is {OTHER}", "write `{run} python a.py`"),
-    ([sys.executable, "a b"], 126, f"`{sys.executable}` is {OTHER}", "{run} python 'a b'`"),
+    (["python2", "a.py"], 126, f"`python2` {OTHER}", "write `{run} python a.py`"),
+    (["python3.99", "a.py"], 126, f"`python3.99` {OTHER}", "write `{run} python a.py`"),
+    ([sys.executable, "a b"], 126, f"`{sys.executable}` {OTHER}", "{run} python 'a b'`"),
     (["./python", "a.py"], 127, "there is no interpreter `./python`\n", "`{run} python a.py`"),
     (["nothing"], 127, "there is no program `nothing`\n", "name a Python file, a module ("),
     (["python", "nothing.py"], 127, "there is no program `nothing.py`\n", "name a Python file"),

@@ -145,7 +145,7 @@ def test_an_end_before_the_end_is_an_error(device: MakeDevice, tmp_path: Path, n
         "error: the process was ended before the start had finished\n"
         "  expected: a report\n"
         f"  found: {found}\n"
-        "  hint: a plugin, or what it uses, ended it: see what it printed above\n"
+        "  hint: a plugin, or native code that it uses, ended it: see its output above\n"
     )
     document = json.loads(report.read_text(encoding="utf-8"))
     assert document["outcome"] == ("started" if name == "closed descriptors" else "unfinished")

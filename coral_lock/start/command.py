@@ -1,7 +1,7 @@
-"""What the words behind `run … --` mean: which program, and how Python would run it.
+"""What the words behind `run … --` name: which program, and how Python would run it.
 
 They are the words that people type without `coral-runtime run --locked --` before them. What
-isn't a Python program of this environment is answered with the words to write instead.
+isn't a Python program of this environment is refused, with the words to write instead.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ CODE = "code"
 STDIN = "stdin"
 
 _FLAGS = "bBdEIOqRsuv" + ("P" if sys.version_info >= (3, 11) else "")
-_SOURCE_SUFFIXES = (".py", ".pyw")
+_SUFFIXES = (".py", ".pyw", ".pyc")
 _HEAD_BYTES = 4096
 
 
-class ProgramWords(Record):
-    """A program as the command line names it.
+class Command(Record):
+    """What Python is to run.
 
     Args:
-        kind: how Python runs it: `file`, `archive` (a directory or ZIP file with a
-            `__main__.py`), `module`, `code` or `stdin`.
+        kind: `file`, `archive` (a directory or ZIP file with a `__main__.py`), `module`,
+            `code` or `stdin`.
         target: its path, its module's name, or the code itself.
         arguments: what follows it.
         options: the options for the interpreter, each in one word: `-u`, `-Xdev`.
@@ -48,8 +48,8 @@ class ProgramWords(Record):
     options: tuple[str, ...] = ()
 
 
-def read_program_words(words: Sequence[str]) -> ProgramWords:
-    """Return what a program's words mean: `python app.py`, `app.py`, `-m MODULE`, `uvicorn` …
+def read_command(words: Sequence[str]) -> Command:
+    """Return what a program's words name: `python app.py`, `app.py`, `-m MODULE`, `uvicorn` …
 
     A name without a directory that isn't a file here is looked up beside the interpreter,
     then on PATH. `python`, under any name that fits its version, is this interpreter.
@@ -60,42 +60,46 @@ def read_program_words(words: Sequence[str]) -> ProgramWords:
         ProgramError: it isn't a Python program of this environment.
     """
     if not words:
-        raise UsageError("no program to run", hint=f"write `{_command('python', 'app.py')}`")
-    if words[0].startswith("-"):
-        return _after_python(words)
-    if _names_python(os.path.basename(words[0])):
-        _require_this_interpreter(words)
-        return _after_python(words[1:])
-    path = _find(words[0])
+        raise UsageError("no program to run", hint=f"write `{_line('python', 'app.py')}`")
+    name, *arguments = words
+    if name.startswith("-"):
+        return _python_command(words)
+    if _names_python(name):
+        _require_this_interpreter(name, arguments)
+        return _python_command(arguments)
+    path = _find(name)
     if path is None:
         raise _not_found(words)
     kind = _kind_of(path, words)
     options: tuple[str, ...] = ()
-    if kind == FILE and not path.endswith((*_SOURCE_SUFFIXES, ".pyc")):
+    if kind == FILE and not path.endswith(_SUFFIXES):
         options = _shebang_options(path, words)
-    return ProgramWords(kind=kind, target=path, arguments=tuple(words[1:]), options=options)
+    return Command(kind=kind, target=path, arguments=tuple(arguments), options=options)
 
 
-def _after_python(words: Sequence[str]) -> ProgramWords:
+def _python_command(words: Sequence[str]) -> Command:
+    """Return what the words behind `python` name."""
     options, rest = _split_options(words)
     if not rest:
         raise UsageError(
             "`python` without a program is interactive, and `run` isn't",
-            hint=f"write `{_command('python', *options, 'app.py')}`",
+            hint=f"write `{_line('python', *options, 'app.py')}`",
         )
     kind = {"-c": CODE, "-m": MODULE, "-": STDIN}.get(rest[0], FILE)
     if kind in (CODE, MODULE):
         del rest[0]
-    target, arguments = rest[0], tuple(rest[1:])
+    target, *arguments = rest
     if kind == MODULE:
         _require_module(target, arguments)
     elif kind == FILE:
         if not os.path.exists(target):
             raise _not_found(rest)
         kind = _kind_of(target, rest)
-        if kind == FILE and not target.endswith((*_SOURCE_SUFFIXES, ".pyc")):
-            _refuse_other_language(target, rest)
-    return ProgramWords(kind=kind, target=target, arguments=arguments, options=options)
+        if kind == FILE and not target.endswith(_SUFFIXES):
+            interpreter = "".join(_shebang(target)[:1])
+            if interpreter and not _names_python(interpreter):
+                raise _not_python(target, f"a program for `{interpreter}`", rest)
+    return Command(kind=kind, target=target, arguments=tuple(arguments), options=options)
 
 
 def _split_options(words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
@@ -110,55 +114,52 @@ def _split_options(words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
             letter, letters = letters[0], letters[1:]
             if letter in _FLAGS:
                 options.append(f"-{letter}")
-                continue
-            if letter not in "cmWX":
-                name = f"--{letters}" if letter == "-" else f"-{letter}"
-                kept = [] if letter == "-" or not letters else [f"-{letters}"]
-                raise _unknown_option(name, [*options, *kept, *rest])
-            if not letters and not rest:
+            elif letter not in "cmWX":
+                is_long = letter == "-"
+                kept = [] if is_long or not letters else [f"-{letters}"]
+                others = [*options, *kept, *rest] or ["app.py"]
+                raise ProgramError(
+                    "`python -S` leaves out everything that is installed, and every plugin with it"
+                    if letter == "S"
+                    else f"`run` can't pass the option `-{letter}{letters if is_long else ''}` "
+                    "to `python`",
+                    hint=f"write `{_line('python', *others)}`",
+                )
+            elif not letters and not rest:
                 raise UsageError(f"the option `-{letter}` of `python` needs a value")
-            value, letters = letters or rest.pop(0), ""
-            if letter in "cm":
-                return tuple(options), [f"-{letter}", value, *rest]
-            options.append(f"-{letter}{value}")
+            else:
+                value, letters = letters or rest.pop(0), ""
+                if letter in "cm":
+                    return tuple(options), [f"-{letter}", value, *rest]
+                options.append(f"-{letter}{value}")
     return tuple(options), rest
 
 
-def _unknown_option(name: str, others: Sequence[str]) -> ProgramError:
-    return ProgramError(
-        "`python -S` leaves out everything that is installed, and every plugin with it"
-        if name == "-S"
-        else f"`run` can't pass the option `{name}` to `python`",
-        hint=f"write `{_command('python', *(others or ['app.py']))}`",
-    )
-
-
-def _names_python(name: str) -> bool:
+def _names_python(path: str) -> bool:
+    name = os.path.basename(path)
     version = name.removeprefix("python")
     return version != name and (not version or version.replace(".", "").isdigit())
 
 
-def _require_this_interpreter(words: Sequence[str]) -> None:
+def _require_this_interpreter(path: str, words: Sequence[str]) -> None:
     """Refuse an interpreter that isn't the one of this process.
 
     A bare name whose version fits is this one, whatever PATH says of it.
     """
-    word = words[0]
-    version = os.path.basename(word).removeprefix("python")
+    line = _line("python", *words)
     own_version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if os.sep not in word:
-        if f"{own_version}.".startswith(f"{version}.") or not version:
+    if os.sep not in path:
+        version = path.removeprefix("python")
+        if not version or f"{own_version}.".startswith(f"{version}."):
             return
-    elif not os.path.exists(word):
-        raise ProgramNotFoundError(
-            f"there is no interpreter `{word}`", hint=f"write `{_command('python', *words[1:])}`"
-        )
-    elif _is_this_interpreter(word):
+    elif not os.path.exists(path):
+        raise ProgramNotFoundError(f"there is no interpreter `{path}`", hint=f"write `{line}`")
+    elif _is_this_interpreter(path):
         return
     raise ProgramError(
-        f"`{word}` is another interpreter than the one of this environment",
+        f"`{path}` isn't the interpreter of this environment",
         expected=f"{sys.executable}, Python {own_version}",
-        hint=f"write `{_command('python', *words[1:])}`, or use the `coral-runtime` of that one",
+        hint=f"write `{line}`, or use the `coral-runtime` of that one",
     )
 
 
@@ -180,19 +181,19 @@ def _is_this_interpreter(path: str) -> bool:
 def _require_module(name: str, arguments: Sequence[str]) -> None:
     """Refuse a module that can't be found, before anything is activated for it."""
     found = _found_module(name)
-    if found is not None and found.search is not None and not _found_module(f"{name}.__main__"):
-        raise ProgramNotFoundError(
-            f"the package `{name}` has no module `__main__`, so it can't be run",
-            where=found.origin,
-            hint=f"name one of its modules: `{_command('python', '-m', f'{name}.MODULE')}`",
-        )
     if found is None:
         top = name.partition(".")[0]
         raise ProgramNotFoundError(
             f"there is no module `{name if _found_module(top) else top}`",
-            hint=f"write `{_command('python', name, *arguments)}`"
+            hint=f"write `{_line('python', name, *arguments)}`"
             if os.path.exists(name)
             else "name a Python file, or a module that is installed",
+        )
+    if found.search is not None and not _found_module(f"{name}.__main__"):
+        raise ProgramNotFoundError(
+            f"the package `{name}` has no module `__main__`, so it can't be run",
+            where=found.origin,
+            hint=f"name one of its modules: `{_line('python', '-m', f'{name}.MODULE')}`",
         )
 
 
@@ -220,36 +221,34 @@ def _find(name: str) -> str | None:
     if os.path.isfile(name):
         return name
     if os.sep not in name:
-        for directory in (
-            os.path.dirname(sys.executable),
-            *os.environ.get("PATH", "").split(os.pathsep),
-        ):
+        search = os.environ.get("PATH", "").split(os.pathsep)
+        for directory in (os.path.dirname(sys.executable), *search):
             if directory and os.path.isfile(os.path.join(directory, name)):
                 return os.path.join(directory, name)
     return name if os.path.exists(name) else None
 
 
 def _not_found(words: Sequence[str]) -> ProgramNotFoundError:
-    """Return the error about a program that isn't there, with what was probably meant."""
+    """Return the error about a program that doesn't exist, with what was probably meant."""
     name, *arguments = words
     if os.path.isfile(f"{name}.py"):
-        meant = ("python", f"{name}.py", *arguments)
+        meant = _line("python", f"{name}.py", *arguments)
     elif os.sep not in name and _find(name):
-        meant = (name, *arguments)
+        meant = _line(name, *arguments)
     elif name.replace(".", "_").isidentifier() and _found_module(name):
-        meant = ("python", "-m", name, *arguments)
+        meant = _line("python", "-m", name, *arguments)
     else:
-        meant = ()
+        meant = None
     return ProgramNotFoundError(
         f"there is no program `{name}`",
-        hint=f"write `{_command(*meant)}`"
+        hint=f"write `{meant}`"
         if meant
         else "name a Python file, a module (`python -m MODULE`) or an installed script",
     )
 
 
 def _kind_of(path: str, words: Sequence[str]) -> str:
-    """Tell a file from an archive, as Python does.
+    """Distinguish a file from an archive, as Python does.
 
     Raises:
         ProgramError: it is a directory without a program, a binary, or can't be read.
@@ -266,7 +265,7 @@ def _kind_of(path: str, words: Sequence[str]) -> str:
             else "name a Python file",
         )
     head = _head(path)
-    if path.endswith((*_SOURCE_SUFFIXES, ".pyc")):
+    if path.endswith(_SUFFIXES):
         return FILE
     import zipimport
 
@@ -294,36 +293,29 @@ def _shebang_options(path: str, words: Sequence[str]) -> tuple[str, ...]:
     """Return the options that a script's first line has for the interpreter.
 
     Raises:
-        ProgramError: it isn't written for Python, or for another environment's.
+        ProgramError: it isn't written for Python, or is for another environment's.
     """
-    command = _shebang(path)
-    if not command or not _names_python(os.path.basename(command[0])):
-        raise _not_python(path, f"a program for `{command[0]}`" if command else None, words)
-    interpreter, *options = command
+    interpreter, *options = _shebang(path) or [""]
+    if not _names_python(interpreter):
+        what = f"a program for `{interpreter}`" if interpreter else None
+        raise _not_python(path, what, words)
     if os.sep not in interpreter:
-        _require_this_interpreter([interpreter, path, *words[1:]])
+        _require_this_interpreter(interpreter, [path, *words[1:]])
     elif not (os.path.exists(interpreter) and _is_this_interpreter(interpreter)):
         raise ProgramError(
             f"`{path}` is a script of another environment",
             expected=f"a first line `#!{sys.executable}`",
             found=f"#!{interpreter}",
-            hint="install it in this environment, or write "
-            f"`{_command('python', path, *words[1:])}`",
+            hint=f"install it in this environment, or write `{_line('python', path, *words[1:])}`",
         )
     return _split_options(options)[0]
-
-
-def _refuse_other_language(path: str, words: Sequence[str]) -> None:
-    command = _shebang(path)
-    if command and not _names_python(os.path.basename(command[0])):
-        raise _not_python(path, f"a program for `{command[0]}`", words)
 
 
 def _shebang(path: str) -> list[str]:
     """Return the interpreter that a file's first line names, and its options.
 
-    `/usr/bin/env` is looked through. Where the interpreter's path is too long for the kernel or
-    has spaces, installers write a line for `sh`, which Python takes for a string:
+    `/usr/bin/env` is skipped. If the interpreter's path is too long for the kernel or has
+    spaces, installers write a line for `sh`, which Python takes for a string:
     `'''exec' "/path to/python" "$0" "$@"`.
     """
     lines = _head(path).decode("utf-8", "replace").split("\n")
@@ -332,7 +324,7 @@ def _shebang(path: str) -> list[str]:
     command = lines[0][2:].split()
     if lines[1:2] and lines[1].startswith("'''exec' "):
         if "$(" in lines[1]:
-            # A script that can be moved looks for its interpreter beside itself.
+            # A relocatable script looks for the interpreter in its own directory.
             return [os.path.join(os.path.dirname(path), "python")]
         from shlex import split
 
@@ -346,14 +338,14 @@ def _shebang(path: str) -> list[str]:
 
 def _not_python(path: str, what: str | None, words: Sequence[str]) -> ProgramError:
     """Return the error about a program that isn't Python's, with what was probably meant."""
-    hint = f"write `{_command('python', path, *words[1:])}`"
+    hint = f"write `{_line('python', path, *words[1:])}`"
     if what is not None:
         hint = "write `coral-runtime run --locked -- python …` in it, where it starts Python"
         for index, word in enumerate(words[1:], 1):
-            if _names_python(os.path.basename(word)) or word.endswith(".py"):
+            if _names_python(word) or word.endswith(".py"):
                 from shlex import join
 
-                hint = f"write `{join(words[:index])} {_command(*words[index:])}`"
+                hint = f"write `{join(words[:index])} {_line(*words[index:])}`"
                 break
     return ProgramError(
         f"`{path}` isn't a Python program" + (f", but {what}" if what else ""),
@@ -362,7 +354,8 @@ def _not_python(path: str, what: str | None, words: Sequence[str]) -> ProgramErr
     )
 
 
-def _command(*words: str) -> str:
+def _line(*words: str) -> str:
+    """Return the command line that runs these words."""
     from shlex import join
 
     return f"coral-runtime run --locked -- {join(words)}"
