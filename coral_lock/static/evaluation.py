@@ -1,213 +1,37 @@
-"""What an entry point yields, read from its source without running any of it."""
+"""What an entry point yields, read from its source without running any of it.
+
+Evaluated are module-level factories, specs and lists of them whose fields are literals,
+constants of the distribution's modules, and text joined from these. Anything else is refused.
+"""
 
 from __future__ import annotations
 
 import _ast
+import builtins
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from coral_lock.budget import OverBudgetError
+from coral_lock.inventory import EntryPoint
 from coral_lock.names import is_object_reference
-from coral_lock.plugin.facts import facts_from_fields
+from coral_lock.plugin.facts import PluginFacts, facts_from_fields
 from coral_lock.plugin.spec import ACTIVATE, SpecError, classify_signature
 from coral_lock.static.hazards import Reliance, check_hazards
-from coral_lock.static.names import Frame, Names, require_no_special_names
 from coral_lock.static.scope import (
     CLASS,
     FUNCTION,
+    FUNCTIONS,
     IMPORT,
+    REBINDING,
     VALUE,
+    Binding,
+    FunctionNode,
+    Position,
     children,
-    is_main_guard,
-    is_typing_guard,
     start_of,
 )
-from coral_lock.static.source import NotEvaluableError
-from coral_lock.static.values import (
-    CACHING_DECORATORS,
-    CALLABLES,
-    NOT_CALLABLE,
-    PARAMETERS,
-    REQUIRED,
-    SPEC_CLASSES,
-    Constant,
-    External,
-    Function,
-    OwnModule,
-    Sequence,
-    Spec,
-    Value,
-    describe,
-    dotted,
-    same,
-)
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import Any
-
-    from coral_lock.inventory import EntryPoint
-    from coral_lock.plugin.facts import PluginFacts
-    from coral_lock.static.scope import FunctionNode, Position
-    from coral_lock.static.source import Sources
-
-
-if TYPE_CHECKING:
-    Evaluate = Callable[[_ast.expr, Frame], Value]
-
-
-_INNER = (_ast.FunctionDef, _ast.AsyncFunctionDef, _ast.ClassDef, _ast.Lambda)
-_EXITS = (_ast.Return, _ast.Yield, _ast.YieldFrom, _ast.Raise, _ast.Assert, _ast.Await)
-_EXIT_WORDS = {
-    _ast.Return: "`return`",
-    _ast.Yield: "`yield`",
-    _ast.YieldFrom: "`yield from`",
-    _ast.Raise: "`raise`",
-    _ast.Assert: "`assert`",
-    _ast.Await: "`await`",
-}
-
-
-def check_definition(frame: Frame, function: FunctionNode, evaluate: Evaluate) -> None:
-    """Check that calling a function runs its body and nothing else.
-
-    Raises:
-        NotEvaluableError: it is asynchronous, generic, or has a decorator that may
-            change it.
-    """
-    refuse = frame.module.refuse
-    if isinstance(function, _ast.AsyncFunctionDef):
-        refuse(f"`{function.name}` is asynchronous", function)
-    if getattr(function, "type_params", None):
-        refuse(f"`{function.name}` is generic", function)
-    for decorator in function.decorator_list:
-        target = decorator
-        if isinstance(decorator, _ast.Call):
-            target = decorator.func
-            arguments = (*decorator.args, *(keyword.value for keyword in decorator.keywords))
-            if not all(isinstance(argument, _ast.Constant) for argument in arguments):
-                refuse("a decorator's arguments aren't plain", decorator)
-        if isinstance(target, (_ast.Name, _ast.Attribute)):
-            value = evaluate(target, frame)
-            if isinstance(value, External) and value.name in CACHING_DECORATORS:
-                continue
-        refuse(f"a decorator may change `{function.name}`", decorator)
-
-
-def result_of_body(frame: Frame, function: FunctionNode, evaluate: Evaluate) -> Value:
-    """Return what a call of a function without arguments returns.
-
-    Args:
-        frame: the function's own frame.
-        function: a function that `check_definition` lets pass.
-        evaluate: gives the value of an expression.
-
-    Raises:
-        NotEvaluableError: it isn't certain.
-    """
-    body = _Body(frame, evaluate)
-    result = body.block(function.body)
-    if body.is_generator:
-        if function.decorator_list:
-            frame.module.refuse("a cached generator can be read only once", function)
-        return Sequence(tuple(body.yielded))
-    if result is None:
-        frame.module.refuse(f"`{function.name}` returns nothing", function)
-    return result
-
-
-class _Body:
-    def __init__(self, frame: Frame, evaluate: Evaluate) -> None:
-        assert frame.scope is not None
-        self._frame = frame
-        self._evaluate = evaluate
-        self.is_generator = frame.scope.is_generator
-        self.yielded: list[Value] = []
-        self._ended = False
-
-    def block(self, statements: Iterable[_ast.stmt]) -> Value | None:
-        """Return what a block returns, or None if it runs through to its end."""
-        for statement in statements:
-            value = self._statement(statement)
-            if value is not None or self._ended:
-                return value
-        return None
-
-    def _statement(self, statement: _ast.stmt) -> Value | None:
-        if isinstance(statement, _ast.Return):
-            return self._return(statement)
-        if isinstance(statement, _ast.Expr) and isinstance(
-            statement.value, (_ast.Yield, _ast.YieldFrom)
-        ):
-            self._yield(statement.value)
-            return None
-        if isinstance(statement, _ast.If):
-            return self._condition(statement)
-        self._refuse_exits(statement)
-        return None
-
-    def _find_exit(self, statement: _ast.stmt) -> _ast.AST | None:
-        """Return the first part of a statement that may end or suspend the function."""
-        stack: list[_ast.AST] = [statement]
-        found: list[_ast.AST] = []
-        visited = 0
-        while stack:
-            node = stack.pop()
-            visited += 1
-            if isinstance(node, _EXITS):
-                found.append(node)
-            elif not isinstance(node, _INNER):
-                stack.extend(children(node))
-        self._frame.module.step(visited)
-        return min(found, key=start_of) if found else None
-
-    def _return(self, statement: _ast.Return) -> Value | None:
-        value = statement.value
-        if self.is_generator:
-            if value is not None:
-                self._frame.module.refuse("a generator returns a value", statement)
-            self._ended = True
-            return None
-        if value is None:
-            self._frame.module.refuse("the factory returns nothing", statement)
-        return self._evaluate(value, self._frame)
-
-    def _yield(self, node: _ast.Yield | _ast.YieldFrom) -> None:
-        if node.value is None:
-            self._frame.module.refuse("a bare `yield` yields nothing", node)
-        value = self._evaluate(node.value, self._frame)
-        if isinstance(node, _ast.Yield):
-            self.yielded.append(value)
-        elif isinstance(value, Sequence):
-            self.yielded.extend(value.items)
-        else:
-            self._frame.module.refuse("`yield from` is given something else than specs", node)
-
-    def _condition(self, statement: _ast.If) -> Value | None:
-        if is_typing_guard(statement.test) or is_main_guard(statement.test):
-            return self.block(statement.orelse)
-        if self._find_exit(statement) is None:
-            return None
-        if self.is_generator or not statement.orelse:
-            self._refuse_exits(statement)
-        first = self.block(statement.body)
-        second = self.block(statement.orelse)
-        if first is None or second is None:
-            self._refuse_exits(statement)
-        elif not same(first, second):
-            self._frame.module.refuse("the branches return different things", statement)
-        return first
-
-    def _refuse_exits(self, statement: _ast.stmt) -> None:
-        found = self._find_exit(statement)
-        if found is None:
-            return
-        word = _EXIT_WORDS[type(found)]
-        if found is statement:
-            self._frame.module.refuse(f"the factory may end with {word}", found)
-        self._frame.module.refuse(f"{word} stands under a condition or in an expression", found)
-
-
-__all__ = ["NotEvaluableError", "evaluate"]
+from coral_lock.static.source import NotEvaluableError, SourceModule, Sources
 
 _MAX_DEPTH = 60
 _MAX_STEPS = 20_000
@@ -216,7 +40,102 @@ _MAX_NESTING = 4
 _MAX_TEXT = 100_000
 _TEXT_OF_A_STEP = 64
 _MAX_NUMBER = 1 << 63
-_PLAIN_CONVERSIONS = (-1, ord("s"))
+
+_PLUGIN_SPEC, _BACKEND_ADAPTER = "PluginSpec", "BackendAdapter"
+_PARAMETERS = {
+    _PLUGIN_SPEC: ("name", "activate", "description", "min_core_version", "min_inference_version"),
+    _BACKEND_ADAPTER: ("name", "supports", "activate"),
+}
+"""The parameters of each kind of spec, in the order of its constructor."""
+
+_CALLABLES = ("activate", "supports")
+_REQUIRED = {
+    _PLUGIN_SPEC: ("name", "activate"),
+    _BACKEND_ADAPTER: ("name", "supports", "activate"),
+}
+_SPEC_CLASSES = {
+    "coral_inference.runtime.plugins.PluginSpec": _PLUGIN_SPEC,
+    "coral_inference.runtime.backends.BackendAdapter": _BACKEND_ADAPTER,
+    "coral_lock.PluginSpec": _PLUGIN_SPEC,
+    "coral_lock.BackendAdapter": _BACKEND_ADAPTER,
+    "coral_lock.plugin.spec.PluginSpec": _PLUGIN_SPEC,
+    "coral_lock.plugin.spec.BackendAdapter": _BACKEND_ADAPTER,
+}
+_SPECIAL_NAMES = ("__getattr__", "__name__", "__package__", "__path__", "__spec__")
+
+_INNER = (*FUNCTIONS, _ast.ClassDef, _ast.Lambda)
+_EXITS = {
+    _ast.Return: "`return`",
+    _ast.Yield: "`yield`",
+    _ast.YieldFrom: "`yield from`",
+    _ast.Raise: "`raise`",
+    _ast.Assert: "`assert`",
+    _ast.Await: "`await`",
+}
+_EXPRESSIONS = {
+    "Compare": "a comparison",
+    "Dict": "a dictionary",
+    "DictComp": "a comprehension",
+    "GeneratorExp": "a generator expression",
+    "IfExp": "a conditional",
+    "Lambda": "a lambda",
+    "ListComp": "a comprehension",
+    "Set": "a set",
+    "SetComp": "a comprehension",
+    "Starred": "a starred expression",
+    "Subscript": "a subscript",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Constant:
+    """A literal, or what literals are joined to."""
+
+    value: object
+
+
+@dataclass(frozen=True, slots=True)
+class _External:
+    """A name of another distribution or of the standard library, by its dotted path."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Function:
+    """A function at a module's own level."""
+
+    module: SourceModule
+    node: FunctionNode
+
+
+@dataclass(frozen=True, slots=True)
+class _Spec:
+    """A `PluginSpec` or `BackendAdapter`: the arguments that are facts."""
+
+    fields: dict[str, Any]
+
+
+_Value: TypeAlias = "_Constant | _External | _Function | _Spec | SourceModule | tuple[_Value, ...]"
+"""What an expression can stand for; a tuple is a list, a tuple, or what a generator yields."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Where an expression stands: in a module, or in one of its functions."""
+
+    module: SourceModule
+    function: FunctionNode | None = None
+
+    def local_bindings(self, name: str) -> list[Binding]:
+        """Return the bindings of a name that is local to the function."""
+        if self.function is None:
+            return []
+        return self.module.function_scope(self.function).bindings.get(name, [])
+
+    def bindings(self, name: str) -> list[Binding]:
+        """Return the bindings of a name, local ones or else the module's."""
+        return self.local_bindings(name) or self.module.scope.bindings.get(name, [])
 
 
 def evaluate(entry_point: EntryPoint, sources: Sources) -> tuple[PluginFacts, ...]:
@@ -246,11 +165,10 @@ class _Evaluation:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._reliance = Reliance()
-        self._names = Names(sources, self._expression, self._reliance)
+        self._touched: dict[str, SourceModule] = {}
+        self._running: list[FunctionNode] = []
         self._depth = 0
         self._steps = 0
-        self._running: list[FunctionNode] = []
-        self._kinds: dict[int, str] = {}
 
     def fields_of(self, entry_point: EntryPoint) -> list[dict[str, Any]]:
         """Return the fields of each spec, once it is certain that nothing changes them."""
@@ -260,79 +178,135 @@ class _Evaluation:
         module = self._sources.required_module(module_name)
         if "." in attribute:
             module.refuse(f"`{attribute}` isn't a name of the module's top level")
-        value = self._names.member(module, attribute)
+        value = self._member(module, attribute)
         fields: list[dict[str, Any]] = []
-        for spec_fields in self._expand(value, entry_point.name, Frame(module), 0):
+        for spec_fields in self._expand(value, entry_point.name, module, 0):
             if len(fields) == _MAX_SPECS:
                 module.refuse(f"it yields more than {_MAX_SPECS} specs")
             fields.append(spec_fields)
         if not fields:
             module.refuse("it yields no spec")
-        self._names.check_typing_guards()
-        check_hazards(self._names.touched, self._reliance)
+        check_hazards(self._touched.values(), self._reliance)
         return fields
 
     def _expand(
-        self, value: Value, name: str, frame: Frame, depth: int
+        self, value: _Value, name: str, module: SourceModule, depth: int
     ) -> Iterator[dict[str, Any]]:
         """Yield the fields of the specs that a value stands for, as `live_specs` would."""
         if depth > _MAX_NESTING:
-            frame.module.refuse("it is nested too deep")
-        if isinstance(value, Spec):
+            module.refuse("it is nested too deep")
+        if isinstance(value, _Spec):
             yield dict(value.fields)
-        elif isinstance(value, Sequence):
-            for item in value.items:
-                yield from self._expand(item, name, frame, depth + 1)
-        elif isinstance(value, Function):
-            if self._kind(value) == ACTIVATE:
+        elif isinstance(value, tuple):
+            for item in value:
+                yield from self._expand(item, name, module, depth + 1)
+        elif isinstance(value, _Function):
+            if self._is_activate(value):
+                if depth:
+                    module.refuse("only an entry point itself can be an `activate` function")
                 yield {"name": name}
             else:
-                yield from self._expand(self._call(value, None), name, frame, depth + 1)
-        elif isinstance(value, External):
-            frame.module.refuse(f"`{value.name}` comes from another package")
+                yield from self._expand(self._call(value), name, module, depth + 1)
+        elif isinstance(value, _External):
+            module.refuse(f"`{value.name}` comes from another package")
         else:
-            frame.module.refuse("it is neither a spec nor a function nor a list of them")
+            module.refuse("it is neither a spec nor a function nor a list of them")
 
-    def _kind(self, function: Function) -> str:
-        key = id(function.node)
-        if key not in self._kinds:
-            self._kinds[key] = self._classify(function)
-        return self._kinds[key]
+    # Functions
 
-    def _classify(self, function: Function) -> str:
-        node = function.node
-        frame = Frame(function.module)
-        check_definition(frame, node, self._expression)
-        self._names.touch(function.module)
+    def _is_activate(self, function: _Function) -> bool:
+        """Whether a function is an old-style `activate(config)`, and no factory."""
+        node, refuse = function.node, function.module.refuse
+        if isinstance(node, _ast.AsyncFunctionDef):
+            refuse(f"`{node.name}` is asynchronous", node)
+        if getattr(node, "type_params", None):
+            refuse(f"`{node.name}` is generic", node)
+        for decorator in node.decorator_list:
+            refuse(f"a decorator may change `{node.name}`", decorator)
         arguments = node.args
         positional = (*arguments.posonlyargs, *arguments.args)
         try:
-            return classify_signature(
+            kind = classify_signature(
                 len(positional),
                 len(positional) - len(arguments.defaults),
                 sum(default is None for default in arguments.kw_defaults),
                 positional[0].arg if positional else "",
             )
         except SpecError as error:
-            function.module.refuse(str(error), node)
+            refuse(str(error), node)
+        return kind == ACTIVATE
 
-    def _call(self, function: Function, limit: Position | None) -> Value:
+    def _call(self, function: _Function) -> _Value:
         """Return the result of a call without arguments."""
         node, module = function.node, function.module
         if node in self._running:
             module.refuse(f"`{node.name}` calls itself", node)
-        frame = Frame(module, node, limit)
-        assert frame.scope is not None
-        require_no_special_names(frame)
-        self._names.check_guards_of(frame, frame.scope)
+        for name in _SPECIAL_NAMES:
+            if name in module.function_scope(node).bindings:
+                module.refuse(f"`{name}` is a local name", node)
         self._reliance.factories[id(node)] = (module, node)
         self._running.append(node)
         try:
-            return result_of_body(frame, node, self._expression)
+            return self._body(node, _Frame(module, node))
         finally:
             self._running.pop()
 
-    def _expression(self, node: _ast.expr, frame: Frame) -> Value:
+    def _body(self, function: FunctionNode, frame: _Frame) -> _Value:
+        """Return what a function returns or yields, in statements of its body's own level."""
+        is_generator = frame.module.function_scope(function).is_generator
+        refuse = frame.module.refuse
+        yielded: list[_Value] = []
+        for statement in function.body:
+            if isinstance(statement, _ast.Return) and is_generator:
+                if statement.value is not None:
+                    refuse("a generator returns a value", statement)
+                break
+            if isinstance(statement, _ast.Return):
+                if statement.value is None:
+                    refuse("the factory returns nothing", statement)
+                return self._expression(statement.value, frame)
+            inner = statement.value if isinstance(statement, _ast.Expr) else None
+            if isinstance(inner, (_ast.Yield, _ast.YieldFrom)):
+                yielded.extend(self._yielded(inner, frame))
+            else:
+                self._refuse_exits(statement, frame)
+        if not is_generator:
+            refuse(f"`{function.name}` returns nothing", function)
+        return tuple(yielded)
+
+    def _yielded(self, node: _ast.Yield | _ast.YieldFrom, frame: _Frame) -> tuple[_Value, ...]:
+        if node.value is None:
+            frame.module.refuse("a bare `yield` yields nothing", node)
+        value = self._expression(node.value, frame)
+        if isinstance(node, _ast.Yield):
+            return (value,)
+        if not isinstance(value, tuple):
+            frame.module.refuse("`yield from` is given something else than specs", node)
+        return value
+
+    def _refuse_exits(self, statement: _ast.stmt, frame: _Frame) -> None:
+        """Refuse a statement that may end or suspend the function."""
+        stack: list[_ast.AST] = [statement]
+        found: list[_ast.AST] = []
+        visited = 0
+        while stack:
+            node = stack.pop()
+            visited += 1
+            if type(node) in _EXITS:
+                found.append(node)
+            elif not isinstance(node, _INNER):
+                stack.extend(children(node))
+        frame.module.step(visited)
+        if found:
+            first = min(found, key=start_of)
+            word = _EXITS[type(first)]
+            if first is statement:
+                frame.module.refuse(f"the factory may end with {word}", first)
+            frame.module.refuse(f"{word} stands under a condition or in an expression", first)
+
+    # Expressions
+
+    def _expression(self, node: _ast.expr, frame: _Frame) -> _Value:
         self._depth += 1
         self._steps += 1
         frame.module.step(1)
@@ -343,47 +317,36 @@ class _Evaluation:
         finally:
             self._depth -= 1
 
-    def _value_of(self, node: _ast.expr, frame: Frame) -> Value:
+    def _value_of(self, node: _ast.expr, frame: _Frame) -> _Value:
         if isinstance(node, _ast.Constant):
-            return Constant(node.value)
+            return _Constant(node.value)
         if isinstance(node, _ast.Name):
-            return self._names.lookup(node, frame)
+            return self._lookup(node, frame)
         if isinstance(node, _ast.Attribute):
-            return self._attribute(node, frame)
+            if not _dotted(node):
+                frame.module.refuse(f"`.{node.attr}` is an attribute of an object", node)
+            return self._attribute(self._expression(node.value, frame), node, frame)
         if isinstance(node, (_ast.List, _ast.Tuple)):
-            return Sequence(tuple(self._expression(item, frame) for item in node.elts))
+            return tuple(self._expression(item, frame) for item in node.elts)
         if isinstance(node, _ast.Call):
             return self._call_expression(node, frame)
         if isinstance(node, _ast.BinOp) and isinstance(node.op, _ast.Add):
-            return self._joined((node.left, node.right), frame, node)
+            return self._joined([node.left, node.right], frame, node)
         if isinstance(node, _ast.JoinedStr):
             return self._joined(node.values, frame, node)
-        if isinstance(node, _ast.IfExp):
-            first = self._expression(node.body, frame)
-            if not same(first, self._expression(node.orelse, frame)):
-                frame.module.refuse("the branches of a conditional differ", node)
-            return first
-        frame.module.refuse(f"it depends on {describe(node)}", node)
+        frame.module.refuse(f"it depends on {_described(node)}", node)
 
-    def _attribute(self, node: _ast.Attribute, frame: Frame) -> Value:
-        if not dotted(node):
-            frame.module.refuse(f"`.{node.attr}` is an attribute of an object", node)
-        return self._names.attribute(self._expression(node.value, frame), node, frame)
-
-    def _joined(
-        self, parts: list[_ast.expr] | tuple[_ast.expr, ...], frame: Frame, whole: _ast.expr
-    ) -> Constant:
+    def _joined(self, parts: list[_ast.expr], frame: _Frame, whole: _ast.expr) -> _Constant:
         """Return the text of a concatenation or an f-string."""
         allowed: tuple[type, ...] = (str,)
         texts: list[str] = []
         for part in parts:
-            node = part
             if isinstance(part, _ast.FormattedValue):
-                if part.format_spec is not None or part.conversion not in _PLAIN_CONVERSIONS:
+                if part.format_spec is not None or part.conversion not in (-1, ord("s")):
                     frame.module.refuse("an f-string formats a value", part)
-                node, allowed = part.value, (str, int)
-            value = self._expression(node, frame)
-            content = value.value if isinstance(value, Constant) else None
+                part, allowed = part.value, (str, int)
+            value = self._expression(part, frame)
+            content = value.value if isinstance(value, _Constant) else None
             if type(content) not in allowed or (
                 isinstance(content, int) and abs(content) > _MAX_NUMBER
             ):
@@ -393,88 +356,247 @@ class _Evaluation:
         if length > _MAX_TEXT:
             frame.module.refuse("the text is too long", whole)
         frame.module.step(length // _TEXT_OF_A_STEP)
-        return Constant("".join(texts))
+        return _Constant("".join(texts))
 
-    def _call_expression(self, node: _ast.Call, frame: Frame) -> Value:
-        callee = node.func
-        text = dotted(callee)
+    def _call_expression(self, node: _ast.Call, frame: _Frame) -> _Value:
+        refuse, callee, text = frame.module.refuse, node.func, _dotted(node.func)
         if not text:
-            what = f"`.{callee.attr}`" if isinstance(callee, _ast.Attribute) else describe(callee)
-            frame.module.refuse(f"it depends on a call of {what}", node)
-        if isinstance(callee, _ast.Name) and not frame.bindings(callee.id):
-            frame.module.refuse(f"it depends on a call of `{text}`", node)
+            what = f"`.{callee.attr}`" if isinstance(callee, _ast.Attribute) else _described(callee)
+            refuse(f"it depends on a call of {what}", node)
+        if not frame.bindings(text.partition(".")[0]):
+            refuse(f"it depends on a call of `{text}`", node)
         if isinstance(callee, _ast.Attribute):
             base = self._expression(callee.value, frame)
-            if not isinstance(base, (External, OwnModule)):
-                frame.module.refuse(f"it depends on a call of `{text}`", node)
-            value = self._names.attribute(base, callee, frame)
+            if not isinstance(base, (_External, SourceModule)):
+                refuse(f"it depends on a call of `{text}`", node)
+            value = self._attribute(base, callee, frame)
         else:
             value = self._expression(callee, frame)
-        kind = SPEC_CLASSES.get(value.name) if isinstance(value, External) else None
+        kind = _SPEC_CLASSES.get(value.name) if isinstance(value, _External) else None
         if kind is not None:
-            if isinstance(callee, _ast.Name) and not frame.local_bindings(callee.id):
-                self._reliance.classes.add((frame.module.name, callee.id))
+            if not frame.local_bindings(text):
+                self._reliance.classes.add((frame.module.name, text))
             return self._spec(kind, node, frame)
-        if not isinstance(value, Function):
-            frame.module.refuse(f"it depends on a call of `{text}`", node)
-        if node.args or node.keywords or self._kind(value) == ACTIVATE:
-            frame.module.refuse(f"`{text}` is called with arguments", node)
-        limit = frame.limit if frame.function else start_of(node)
-        return self._call(value, limit if value.module is frame.module else None)
+        if not isinstance(value, _Function):
+            refuse(f"it depends on a call of `{text}`", node)
+        if node.args or node.keywords or self._is_activate(value):
+            refuse(f"`{text}` is called with arguments", node)
+        return self._call(value)
 
-    def _spec(self, kind: str, node: _ast.Call, frame: Frame) -> Spec:
-        arguments = self._arguments(kind, node, frame)
-        fields: dict[str, Any] = {}
-        for parameter, argument in arguments.items():
-            if parameter in CALLABLES:
-                self._check_callable(argument, frame)
-                continue
-            value = self._expression(argument, frame)
-            if isinstance(value, External):
-                frame.module.refuse(f"`{value.name}` comes from another package", argument)
-            if not isinstance(value, Constant):
-                frame.module.refuse(f"`{parameter}` isn't a constant", argument)
-            fields[parameter] = value.value
-        return Spec(fields)
-
-    def _arguments(self, kind: str, node: _ast.Call, frame: Frame) -> Mapping[str, _ast.expr]:
-        """Return the arguments of a spec's constructor by the names of its parameters."""
-        parameters = PARAMETERS[kind]
+    def _spec(self, kind: str, node: _ast.Call, frame: _Frame) -> _Spec:
+        refuse, parameters = frame.module.refuse, _PARAMETERS[kind]
         if len(node.args) > len(parameters):
-            frame.module.refuse(f"`{kind}` takes {len(parameters)} arguments", node)
+            refuse(f"`{kind}` takes {len(parameters)} arguments", node)
         arguments: dict[str, _ast.expr] = {}
         for parameter, argument in zip(parameters, node.args):
             if isinstance(argument, _ast.Starred):
-                frame.module.refuse(f"`{kind}` is called with `*`", argument)
+                refuse(f"`{kind}` is called with `*`", argument)
             arguments[parameter] = argument
         for keyword in node.keywords:
             if keyword.arg is None:
-                frame.module.refuse(f"`{kind}` is called with `**`", keyword.value)
+                refuse(f"`{kind}` is called with `**`", keyword.value)
             if keyword.arg not in parameters or keyword.arg in arguments:
-                frame.module.refuse(f"`{kind}` can't take `{keyword.arg}`", keyword.value)
+                refuse(f"`{kind}` can't take `{keyword.arg}`", keyword.value)
             arguments[keyword.arg] = keyword.value
-        for parameter in REQUIRED[kind]:
+        for parameter in _REQUIRED[kind]:
             if parameter not in arguments:
-                frame.module.refuse(f"`{kind}` is called without `{parameter}`", node)
-        return arguments
+                refuse(f"`{kind}` is called without `{parameter}`", node)
+        fields: dict[str, Any] = {}
+        for parameter, argument in arguments.items():
+            if parameter in _CALLABLES:
+                self._check_callable(argument, frame)
+                continue
+            value = self._expression(argument, frame)
+            if isinstance(value, _External):
+                refuse(f"`{value.name}` comes from another package", argument)
+            if not isinstance(value, _Constant):
+                refuse(f"`{parameter}` isn't a constant", argument)
+            fields[parameter] = value.value
+        return _Spec(fields)
 
-    def _check_callable(self, node: _ast.expr, frame: Frame) -> None:
+    def _check_callable(self, node: _ast.expr, frame: _Frame) -> None:
         """Check what a spec is to call: it must be there, and mustn't plainly be data.
 
         What it is beyond that is no fact of the plugin, and shows at activation.
         """
-        if isinstance(node, NOT_CALLABLE):
-            frame.module.refuse("a spec is given data where it needs a function", node)
-        if isinstance(node, _ast.Lambda):
-            self._reliance.deferred.add(id(node))
+        refuse, data = frame.module.refuse, "a spec is given data where it needs a function"
+        if not _may_be_called(node):
+            refuse(data, node)
+        if isinstance(node, (_ast.Name, _ast.Lambda)):
+            self._reliance.deferred[id(node)] = (frame.module, node)
         if not isinstance(node, _ast.Name):
             return
-        self._reliance.deferred.add(id(node))
         live = [binding for binding in frame.bindings(node.id) if not binding.typing_only]
         if not live:
-            frame.module.refuse(f"`{node.id}` isn't defined in `{frame.module.name}`", node)
+            refuse(f"`{node.id}` isn't defined in `{frame.module.name}`", node)
         for binding in live:
-            if binding.kind not in (CLASS, FUNCTION, IMPORT, VALUE):
-                frame.module.refuse(f"`{node.id}` {binding.reason}", binding.node)
-            if isinstance(binding.node, NOT_CALLABLE):
-                frame.module.refuse("a spec is given data where it needs a function", node)
+            if binding.kind == REBINDING:
+                refuse(f"`{node.id}` {binding.reason}", binding.node)
+            if binding.kind == VALUE and not _may_be_called(binding.node):
+                refuse(data, node)
+
+    # Names
+
+    def _lookup(self, node: _ast.Name, frame: _Frame) -> _Value:
+        """Return what a name stands for where it is read."""
+        self._reliance.consumed.add(id(node))
+        bindings = frame.local_bindings(node.id)
+        if bindings:
+            return self._value(node.id, bindings, frame, start_of(node))
+        until = None if frame.function else start_of(node)
+        return self._module_name(frame.module, node.id, until, node)
+
+    def _module_name(
+        self,
+        module: SourceModule,
+        name: str,
+        until: Position | None = None,
+        node: _ast.AST | None = None,
+    ) -> _Value:
+        """Return what a name of a module stands for.
+
+        Args:
+            module: the module.
+            name: the name.
+            until: where the module's own level reads it; None if it has run.
+            node: where it is read, for the message.
+        """
+        self._touch(module)
+        self._reliance.names.add(name)
+        bindings = module.scope.bindings.get(name, [])
+        if not bindings:
+            module.refuse(f"`{name}` isn't defined in `{module.name}`", node)
+        if hasattr(builtins, name):
+            module.refuse(f"`{name}` is a name of Python's own", bindings[0].node)
+        module.step(1 + len(module.scope.star_imports) * len(bindings))
+        for star_import in module.scope.star_imports:
+            if any(binding.end <= start_of(star_import) for binding in bindings):
+                module.refuse(f"`import *` may rebind `{name}`", star_import)
+        self._depth += 1
+        try:
+            if self._depth > _MAX_DEPTH:
+                module.refuse(f"`{name}` is defined in too many steps", node)
+            return self._value(name, bindings, _Frame(module), until)
+        finally:
+            self._depth -= 1
+
+    def _touch(self, module: SourceModule) -> None:
+        """Take note that names of a module are relied on."""
+        for name in _SPECIAL_NAMES:
+            if name in module.scope.bindings:
+                node = module.scope.bindings[name][0].node
+                module.refuse(f"`{name}` changes what the module's names stand for", node)
+        self._touched[module.name] = module
+
+    def _value(
+        self, name: str, bindings: list[Binding], frame: _Frame, until: Position | None
+    ) -> _Value:
+        refuse = frame.module.refuse
+        frame.module.step(len(bindings))
+        if all(binding.typing_only for binding in bindings):
+            refuse(f"`{name}` is defined for type checkers only", bindings[0].node)
+        for binding in bindings:
+            if binding.kind == REBINDING:
+                refuse(f"`{name}` {binding.reason}", binding.node)
+        last = max(bindings, key=lambda binding: binding.end)
+        if until is not None and last.end > until:
+            refuse(f"`{name}` is read before it is defined", last.node)
+        if len(bindings) > 1 or not last.certain:
+            refuse(f"`{name}` {last.reason}", last.node)
+        value = self._bound_value(name, last, frame)
+        if isinstance(value, (_Spec, tuple)):
+            self._reliance.objects.add(name)
+        elif isinstance(value, _Function):
+            self._reliance.functions.add(name)
+        return value
+
+    def _bound_value(self, name: str, binding: Binding, frame: _Frame) -> _Value:
+        node, module = binding.node, frame.module
+        if isinstance(node, _ast.ImportFrom) and binding.alias is not None:
+            return self._from_import(module.absolute(node), binding.alias.name, module, node)
+        if binding.kind == IMPORT and binding.alias is not None:
+            imported, asname = binding.alias.name, binding.alias.asname
+            return self._module(imported if asname else imported.partition(".")[0])
+        if isinstance(node, _ast.expr):
+            value = self._expression(node, frame)
+            if binding.shared and not isinstance(value, _Constant):
+                module.refuse(f"`{name}` shares its value with another name", node)
+            return value
+        if binding.kind == FUNCTION and isinstance(node, FUNCTIONS) and frame.function is None:
+            return _Function(module, node)
+        what = "a class" if binding.kind == CLASS else "a function inside a function"
+        module.refuse(f"`{name}` is {what}", node)
+
+    def _module(self, name: str) -> _Value:
+        return self._sources.module(name) or _External(name)
+
+    def _from_import(
+        self, base: str, name: str, module: SourceModule, node: _ast.ImportFrom
+    ) -> _Value:
+        own = self._sources.module(base)
+        if own is not None:
+            return self._member(own, name)
+        path = f"{base}.{name}"
+        if node.level and self._sources.module(path) is None:
+            module.refuse(f"the distribution has no source of `{base}`", node)
+        return self._external(path, module, node)
+
+    def _external(self, path: str, module: SourceModule, node: _ast.AST) -> _Value:
+        """Return what a dotted path stands for whose parent isn't the distribution's own."""
+        if path not in _SPEC_CLASSES:
+            return self._module(path)
+        package = path.rpartition(".")[0]
+        while package:
+            if self._sources.module(package) is not None:
+                module.refuse(f"the distribution brings a `{package}` of its own", node)
+            package = package.rpartition(".")[0]
+        return _External(path)
+
+    def _member(self, module: SourceModule, name: str) -> _Value:
+        """Return what `name` stands for as an attribute of a module.
+
+        A package's submodule must not be bound by the package to anything else.
+        """
+        inner = self._sources.module(f"{module.name}.{name}") if module.is_package else None
+        if inner is None:
+            return self._module_name(module, name)
+        self._touch(module)
+        self._reliance.names.add(name)
+        for binding in module.scope.bindings.get(name, ()):
+            node = binding.node
+            is_own = isinstance(node, _ast.ImportFrom) and module.absolute(node) == module.name
+            if not (is_own and binding.alias is not None and binding.alias.name == name):
+                module.refuse(f"`{name}` is also a submodule of `{module.name}`", node)
+        for star_import in module.scope.star_imports:
+            module.refuse(f"`import *` may rebind `{name}`", star_import)
+        return inner
+
+    def _attribute(self, base: _Value, node: _ast.Attribute, frame: _Frame) -> _Value:
+        """Return what `base.attr` stands for."""
+        self._reliance.names.add(node.attr)
+        if isinstance(base, SourceModule):
+            self._reliance.consumed.add(id(node))
+            return self._member(base, node.attr)
+        if isinstance(base, _External):
+            return self._external(f"{base.name}.{node.attr}", frame.module, node)
+        frame.module.refuse(f"`.{node.attr}` is an attribute of an object", node)
+
+
+def _may_be_called(node: _ast.AST) -> bool:
+    return isinstance(node, (_ast.Name, _ast.Attribute, _ast.Lambda, _ast.Call))
+
+
+def _described(node: _ast.AST) -> str:
+    name = type(node).__name__
+    return _EXPRESSIONS.get(name, f"an expression of the kind `{name}`")
+
+
+def _dotted(node: _ast.expr) -> str:
+    """Return `a.b.c` for an expression that reads like it, else an empty string."""
+    parts: list[str] = []
+    while isinstance(node, _ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, _ast.Name):
+        return ""
+    return ".".join((node.id, *reversed(parts)))

@@ -10,16 +10,11 @@ import _ast
 import _imp
 import sys
 import warnings
+from collections.abc import Callable
+from typing import NoReturn
 
 from coral_lock.budget import Allowance
-from coral_lock.static.scope import Scope, function_scope, module_scope
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import NoReturn
-
-    from coral_lock.static.scope import FunctionNode
+from coral_lock.static.scope import FunctionNode, Scope, scope_of
 
 MAX_SOURCE = 1 << 18 if sys.version_info >= (3, 11) else 1 << 17
 """The largest source that is parsed, as a byte of it can become a kilobyte of syntax tree.
@@ -72,7 +67,7 @@ class SourceModule:
         self.path = path
         self.is_package = path.endswith("/__init__.py")
         self.tree = tree
-        self.scope: Scope = module_scope(tree)
+        self.scope: Scope = scope_of(tree)
         self.step = step
         self._function_scopes: dict[int, Scope] = {}
 
@@ -80,7 +75,7 @@ class SourceModule:
         """Return the scope of one of the module's functions."""
         key = id(function)
         if key not in self._function_scopes:
-            self._function_scopes[key] = function_scope(function)
+            self._function_scopes[key] = scope_of(function)
         return self._function_scopes[key]
 
     def absolute(self, node: _ast.ImportFrom) -> str:

@@ -24,8 +24,8 @@ from coral_lock.plugin.facts import FactsError, PluginFacts, facts_of_spec
 from coral_lock.plugin.shim import install_shim
 from coral_lock.plugin.spec import SpecError, live_specs
 from coral_lock.probe.run import ProbeError, probe
-from coral_lock.static.evaluation import NotEvaluableError, evaluate
-from coral_lock.static.source import MAX_SOURCE, Sources
+from coral_lock.static.evaluation import evaluate
+from coral_lock.static.source import MAX_SOURCE, NotEvaluableError, Sources
 from tests.support.wheels import FIXTURES
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "factories"
@@ -232,6 +232,123 @@ def register():
 )
 def test_hostile_or_broken_input(value: str, read: Sources, expected: str) -> None:
     assert expected in refusal(value, read)
+
+
+def _described(description: str, above: str = "A = ''\nN = 7\n") -> Sources:
+    spec = f"PluginSpec('n', lambda config: True, {description})"
+    return sources(a=f"from coral_inference.runtime.plugins import PluginSpec\n{above}b = {spec}\n")
+
+
+@pytest.mark.parametrize(
+    ("description", "expected"),
+    [
+        ("f'{A!s}{N}'", "7"),
+        (f"f'{{{1 << 63}}}'", str(1 << 63)),
+        # Each of these names takes two steps, the call, its class, name and text one each.
+        ("f'" + 9998 * "{A}" + "'", ""),
+        ("f'{A}' + 'x'", "x"),
+    ],
+)
+def test_what_is_still_evaluated(description: str, expected: str) -> None:
+    facts = PluginFacts(name="n", description=expected)
+    assert evaluate(point("a:b"), _described(description)) == (facts,)
+
+
+@pytest.mark.parametrize(
+    ("description", "reason"),
+    [
+        ("f'{A!r}'", "an f-string formats a value"),
+        ("f'{A!a}'", "an f-string formats a value"),
+        ("f'{A:>3}'", "an f-string formats a value"),
+        (f"f'{{{(1 << 63) + 1}}}'", "something else than text is joined to text"),
+        ("f'{True}'", "something else than text is joined to text"),
+        ("A + N", "something else than text is joined to text"),
+        ("f'" + 9999 * "{A}" + "'", "the expression is too large"),
+        ("f'{A}', name='m'", "`PluginSpec` can't take `name`"),
+        ("description='', **{}", "`PluginSpec` is called with `**`"),
+        ("A, '1', '2', '3'", "`PluginSpec` takes 5 arguments"),
+    ],
+)
+def test_just_beyond_what_is_evaluated(description: str, reason: str) -> None:
+    refused = refusal("a:b", _described(description))
+    assert refused in (f"a.py:4: {reason}", f"a.py:2: {reason}")
+
+
+@pytest.mark.parametrize(
+    ("line", "culprit"),
+    [
+        ("import builtins", "`builtins`"),
+        ("import builtins as b2", "`builtins`"),
+        ("from builtins import print", "`builtins`"),
+        ("import __main__", "`__main__`"),
+        ("from __main__ import x", "`__main__`"),
+        ("from operator import attrgetter", "`attrgetter`"),
+        ("from sys import modules", "`modules`"),
+        ("x = getattr(A, 'x')", "`getattr`"),
+        ("import sys; sys.setprofile(None)", "`.setprofile`"),
+        ("x = lambda y=vars(): y", "`vars`"),
+        ("class X:\n    if A:\n        def __init__(self): exec('')\nX()", "`exec`"),
+        ("class X(Exception):\n    def f(self): exec('')", "`exec`"),
+        ("def f(): exec('')\nheld = [f]\nheld[0]()", "`exec`"),
+        ("def f(): exec('')\nA.f()", "`exec`"),
+    ],
+)
+def test_what_reaches_into_namespaces(line: str, culprit: str) -> None:
+    read = _described("''", above=f"A = ''\n{line}\n")
+    assert f"{culprit} can change what a name stands for" in refusal("a:b", read)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "def f(): exec('')",
+        "def f(): exec('')\nheld = [f]",
+        "class X:\n    def f(self): exec('')",
+        "other = PluginSpec('other', lambda config: exec(''))",
+    ],
+)
+def test_what_never_runs_is_no_hazard(line: str) -> None:
+    read = _described("''", above=f"A = ''\n{line}\n")
+    assert evaluate(point("a:b"), read) == (PluginFacts(name="n"),)
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("x = a.register", "`exec` can change what a name stands for"),
+        ("a.plugin.activate(None)", "`.plugin` may be an object that is changed"),
+        ("a.other.activate(None)", "`exec` can change what a name stands for"),
+        ("print(plugin)", "`plugin` is used where it may be changed"),
+        ("print(register)", "`register` is used where it may be changed"),
+        ("from .a import plugin as p", "`plugin` is imported under a second name"),
+        ("from . import c", "the module imports itself"),
+        ("plugin.name = 'x'", "`.name` is changed before the spec is known"),
+        ("a.N = 'x'", "`.N` is changed before the spec is known"),
+        ("import sys; sys.path.clear()", "`sys.path` may redirect imports"),
+    ],
+)
+def test_what_another_module_does_to_specs(line: str, reason: str) -> None:
+    spec = "PluginSpec(N, lambda config: exec(''))"
+    read = sources(
+        p____init__="",
+        p__a=f"from coral_inference.runtime.plugins import PluginSpec\nN = 'n'\nplugin = {spec}\n"
+        "def register():\n    return plugin\n",
+        p__c=f"from . import a\nfrom .a import register, plugin\n{line}\n"
+        "specs = [plugin, register]\n",
+    )
+    assert reason in refusal("p.c:specs", read)
+
+
+def test_a_name_of_python_s_own() -> None:
+    read = _described("Ellipsis", above="A = ''\nEllipsis = 'x'\n")
+    assert refusal("a:b", read) == "a.py:3: `Ellipsis` is a name of Python's own"
+
+
+@pytest.mark.parametrize("value", ["[activate]", "(activate, [])"])
+def test_only_an_entry_point_itself_is_an_activate_function(value: str) -> None:
+    text = f"def activate(config): pass\nb = {value}\n"
+    expected = "a.py: only an entry point itself can be an `activate` function"
+    assert refusal("a:b", sources(a=text)) == expected
 
 
 def test_compiled_modules() -> None:

@@ -1,5 +1,5 @@
 # entry point: activate_called_through_factory:register
-# not evaluable: `.description` is changed before the spec is known
+# not evaluable: `_make` is used where it may be changed
 from coral_inference.runtime.plugins import PluginSpec
 
 
@@ -13,11 +13,11 @@ def register():
 
 def _make():
     def activate(config):
-        plugin.description = "changed"  # here
+        plugin.description = "changed"
         return True
 
     return PluginSpec(name="helper", activate=activate)
 
 
 plugin = PluginSpec(name="lens", activate=activate)
-_make().activate(None)
+_make().activate(None)  # here

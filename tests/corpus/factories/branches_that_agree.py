@@ -1,5 +1,5 @@
 # entry point: branches_that_agree:register
-# plugin: {"name": "preview", "description": "Show a window"}
+# not evaluable: `return` stands under a condition or in an expression
 import sys
 
 from coral_inference.runtime.plugins import PluginSpec
@@ -13,7 +13,7 @@ def register():
         def activate(config):
             return True
 
-        return PluginSpec(name="preview", activate=activate, description=DESCRIPTION)
+        return PluginSpec(name="preview", activate=activate, description=DESCRIPTION)  # here
     else:
 
         def activate(config):

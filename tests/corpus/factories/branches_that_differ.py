@@ -1,5 +1,5 @@
 # entry point: branches_that_differ:register
-# not evaluable: the branches return different things
+# not evaluable: `return` stands under a condition or in an expression
 import sys
 
 from coral_inference.runtime.plugins import PluginSpec
@@ -10,7 +10,7 @@ def activate(config):
 
 
 def register():
-    if sys.maxsize > 2**32:  # here
-        return PluginSpec(name="wide", activate=activate)
+    if sys.maxsize > 2**32:
+        return PluginSpec(name="wide", activate=activate)  # here
     else:
         return PluginSpec(name="narrow", activate=activate)

@@ -1,5 +1,5 @@
 # entry point: cached_factory:register
-# plugin: {"name": "cached"}
+# not evaluable: a decorator may change `register`
 import functools
 
 from coral_inference.runtime.plugins import PluginSpec
@@ -9,6 +9,6 @@ def activate(config):
     return True
 
 
-@functools.cache
+@functools.cache  # here
 def register():
     return PluginSpec(name="cached", activate=activate)

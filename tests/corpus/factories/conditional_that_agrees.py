@@ -1,5 +1,5 @@
 # entry point: conditional_that_agrees:register
-# plugin: {"name": "everywhere", "description": "Works everywhere"}
+# not evaluable: it depends on a conditional
 import sys
 
 from coral_inference.runtime.plugins import PluginSpec
@@ -10,5 +10,5 @@ def activate(config):
 
 
 def register():
-    description = "Works everywhere" if sys.platform == "linux" else "Works everywhere"
+    description = "Works everywhere" if sys.platform == "linux" else "Works everywhere"  # here
     return PluginSpec(name="everywhere", activate=activate, description=description)

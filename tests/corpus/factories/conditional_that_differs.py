@@ -1,5 +1,5 @@
 # entry point: conditional_that_differs:register
-# not evaluable: the branches of a conditional differ
+# not evaluable: it depends on a conditional
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,7 +1,7 @@
 # entry point: dotted_module:register
-# plugin: {"name": "npu_pool"}
+# not evaluable: `coral_inference` is assigned more than once or under a condition
 import coral_inference.runtime.backends
-import coral_inference.runtime.plugins
+import coral_inference.runtime.plugins  # here
 
 
 def supports(platform, config):

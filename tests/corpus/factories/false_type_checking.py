@@ -1,5 +1,5 @@
 # entry point: false_type_checking:register
-# not evaluable: `TYPE_CHECKING` isn't that of `typing`
+# not evaluable: `NAME` is assigned more than once or under a condition
 from coral_inference.runtime.plugins import PluginSpec
 
 
@@ -9,10 +9,10 @@ def activate(config):
 
 TYPE_CHECKING = True
 
-if TYPE_CHECKING:  # here
+if TYPE_CHECKING:
     NAME = "one"
 else:
-    NAME = "other"
+    NAME = "other"  # here
 
 
 def register():

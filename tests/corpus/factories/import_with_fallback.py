@@ -1,9 +1,9 @@
 # entry point: import_with_fallback:register
-# plugin: {"name": "fallback"}
+# not evaluable: `PluginSpec` is assigned more than once or under a condition
 try:
     from coral_inference.runtime.plugins import PluginSpec
 except ImportError:
-    from coral_lock import PluginSpec
+    from coral_lock import PluginSpec  # here
 
 
 def activate(config):

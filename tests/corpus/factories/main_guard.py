@@ -1,5 +1,5 @@
 # entry point: main_guard:register
-# plugin: {"name": "demo"}
+# not evaluable: `NAME` is assigned more than once or under a condition
 from coral_inference.runtime.plugins import PluginSpec
 
 NAME = "demo"
@@ -14,7 +14,7 @@ def register():
 
 
 if __name__ == "__main__":
-    NAME = "run as a script"
+    NAME = "run as a script"  # here
     spec = register()
     spec.name = NAME
     print(vars(spec))
