@@ -70,7 +70,8 @@ CODES: Mapping[str, Code] = {
     "env-missing": Code("An environment variable that a plugin needs isn't set."),
     "false-record": Code("A RECORD doesn't state the files of its distribution as they are."),
     "file-missing": Code(
-        "A file that a distribution's RECORD lists is absent.", exit_code=INTEGRITY
+        "A file that a distribution's RECORD lists is missing or can't be read.",
+        exit_code=INTEGRITY,
     ),
     "file-overlap": Code("Two distributions put different files in one place."),
     "foreign-file": Code("A distribution puts files where they aren't its own alone."),
@@ -151,7 +152,7 @@ CODES: Mapping[str, Code] = {
     "unknown-group": Code("A distribution declares entry points in a group that nobody knows."),
     "unknown-plugin": Code("The descriptor names a plugin that no distribution offers."),
     "unlocked-file": Code(
-        "A file that no wheel put there lies in a locked distribution's directory.",
+        "An unexpected file is in a directory of a locked distribution.",
         exit_code=INTEGRITY,
     ),
     "unlocked-module": Code(

@@ -17,12 +17,13 @@ from coral_lock.difference.text import render_text
 from coral_lock.errors import (
     DOES_NOT_HOLD,
     HOLDS,
+    INTEGRITY,
     InputError,
     LockError,
     LockVersionError,
     UsageError,
 )
-from coral_lock.finding import has_errors
+from coral_lock.finding import exit_code, has_errors
 from coral_lock.lockfile.diagnosis import is_damaged_lock
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock, write_lock
@@ -132,7 +133,7 @@ def lock(
     say_findings(derivation.findings)
     if has_errors(derivation.findings):
         say("no lock can be made" + ("" if check else f"; `{output}` wasn't touched"))
-        return DOES_NOT_HOLD
+        return _integrity_of(derivation, str(current), output) if check else DOES_NOT_HOLD
     if check:
         return _check(output, str(current), derivation)
     assert derivation.lock is not None
@@ -242,7 +243,18 @@ def _check(output: str, current: str, derivation: Derivation) -> int:
         else f"run `{_fixing_command()}`"
     )
     say(f"  hint: {remedy} and have the changes reviewed")
-    return DOES_NOT_HOLD
+    is_tampered = any(
+        each.is_alarming and (each.code == "digest-changed" or "data_digests" in each.place)
+        for each in freshness.changes
+    )
+    return INTEGRITY if is_tampered else DOES_NOT_HOLD
+
+
+def _integrity_of(derivation: Derivation, current: str, output: str) -> int:
+    """Return the exit code of `--check` where no lock can be made: 3 if locked bytes differ."""
+    locked = {distribution.name for distribution in read_lock(current, output).distributions}
+    about_locked = [each for each in derivation.findings if each.subject in locked]
+    return max(DOES_NOT_HOLD, exit_code(about_locked))
 
 
 def _extent(freshness: Freshness) -> str:

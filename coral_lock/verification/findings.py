@@ -186,7 +186,7 @@ def _distribution_findings(
         if not locked.digests:
             yield about(
                 "unpinned",
-                f"the lock contains no digest of `{name}`, so its files weren't verified",
+                f"the lock holds no digest of `{name}`, so its files weren't verified",
                 severity=ERROR if must_be_pinned else WARNING,
                 hint="lock it from a wheel"
                 + ("; `--integrity metadata` starts without it" if must_be_pinned else ""),
@@ -283,7 +283,7 @@ def _outside_findings(locked: LockedDistribution, state: InstalledState) -> Iter
         if files.hashes:
             yield about(
                 "unpinned-file",
-                f"the lock contains no digest of the scripts, headers and data of `{name}`, so "
+                f"the lock holds no digest of the scripts, headers and data of `{name}`, so "
                 "they weren't verified",
                 hint="lock it without the other distribution that overwrites them",
                 severity=WARNING,

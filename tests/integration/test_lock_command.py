@@ -367,10 +367,28 @@ def test_a_tampered_installation_is_not_locked(machine: Device) -> None:
     path = machine.site_packages / "my_package" / "coral_plugins.py"
     path.write_text(path.read_text() + "\n")
     outcome = machine.coral("lock").require(1)
-    assert (
+    message = (
         "error[unusable-record]: `my_package/coral_plugins.py` isn't the file that the RECORD "
-        "of `my-package` states" in outcome.stderr
+        "of `my-package` states"
     )
+    assert message in outcome.stderr
+
+
+def test_a_check_tells_changed_bytes_by_its_exit_code(machine: Device) -> None:
+    machine.locked()
+    source = machine.site_packages / "my_package" / "coral_plugins.py"
+    original = source.read_text()
+    source.write_text(original + "\n")
+    for command in (("lock", "--check"), ("verify",)):
+        machine.coral(*command).require(3)
+    source.write_text(original)
+    (machine.site_packages / "my_package" / "stray.py").touch()
+    machine.coral("lock", "--check").require(3)
+    (machine.site_packages / "my_package" / "stray.py").unlink()
+    machine.coral("lock", "--check").require(0)
+    metadata = machine.site_packages / "my_package-1.0.0.dist-info" / "METADATA"
+    metadata.write_text("Nonsense\n")
+    machine.coral("lock", "--check").require(1)
 
 
 def test_a_stray_file_is_not_locked(machine: Device) -> None:
