@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 import sys
 from importlib.machinery import (
-    BYTECODE_SUFFIXES,
-    EXTENSION_SUFFIXES,
-    SOURCE_SUFFIXES,
     BuiltinImporter,
-    ExtensionFileLoader,
     FileFinder,
     FrozenImporter,
     ModuleSpec,
     PathFinder,
-    SourceFileLoader,
-    SourcelessFileLoader,
+)
+
+from coral_lock.imports.directories import (
+    LockedDirectory,
+    closed_entries,
+    hide_unlocked,
+    standard_library,
 )
 
 TYPE_CHECKING = False
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
     from coral_lock.imports.verified import VerifiedFiles
 
 _DISTUTILS = "distutils"
-_FILE_LOADERS = (
-    (ExtensionFileLoader, EXTENSION_SUFFIXES),
-    (SourceFileLoader, SOURCE_SUFFIXES),
-    (SourcelessFileLoader, BYTECODE_SUFFIXES),
-)
 
 
 def install_imports(
@@ -66,8 +62,6 @@ def install_imports(
     sys.path_importer_cache.clear()
     imports.after_import("pkgutil", imports.show_modules_to)
     if closed:
-        from coral_lock.imports.closed import hide_unlocked
-
         hide_unlocked(imports)
     if "_ctypes" in sys.modules:
         imports.watch_ctypes()
@@ -333,7 +327,7 @@ class LockedImports:
             location = os.fsdecode(name)
             listed = self.listed_file(location) if os.sep in location else None
             if listed is not None and listed[1] in listed[0].hashes:
-                self.files().check_library(*listed, location)
+                self.files().libraries.check(*listed, location)
 
     def listed_file(self, location: str) -> tuple[RootFiles, str] | None:
         """Return the site root of a file and its path there; None if it isn't in a locked place.
@@ -346,111 +340,3 @@ class LockedImports:
         root, directory = found
         name = os.path.basename(location)
         return self.files().roots[root], f"{directory}/{name}" if directory else name
-
-
-class LockedDirectory(FileFinder):
-    """Finds modules in one directory of the path (a path entry finder, PEP 302).
-
-    Where the directory belongs to a package of the lock, only what is listed is there. A
-    site root, or a directory that distributions share, may hold other things as well.
-    `pkg_resources` takes it for the kind of finder that it knows.
-    """
-
-    def __init__(self, path: str, imports: LockedImports, place: tuple[str, str] | None) -> None:
-        super().__init__(path, *_FILE_LOADERS)
-        self._imports = imports
-        self._root = place[0] if place else None
-        self._directory = place[1] if place else ""
-
-    @property
-    def is_exclusive(self) -> bool:
-        """Whether nothing is found here but what is listed."""
-        if self._imports.closed:
-            return True
-        return bool(self._directory) and self._listed().is_owned(self._directory)
-
-    def _listed(self) -> RootFiles:
-        assert self._root is not None
-        return self._imports.files().roots[self._root]
-
-    def find_spec(self, name: str, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Return a module's spec, None if it isn't here."""
-        if self._root is not None:
-            spec = self._imports._find_listed(name, [self.path])
-            if spec is not None:
-                return spec
-        tail = name.rpartition(".")[2]
-        if self.is_taken(tail) or (self.is_exclusive and not self._is_visible(tail)):
-            return None
-        return super().find_spec(name, target)
-
-    def _is_visible(self, tail: str) -> bool:
-        """Whether a name is found as ever though the imports are closed."""
-        return not self._directory and (
-            tail in self._imports.index.unlisted or tail == __name__.partition(".")[0]
-        )
-
-    def is_taken(self, tail: str) -> bool:
-        """Whether a name belongs to locked files, here or in another site root."""
-        if not self._directory:
-            return tail in self._imports.index.names
-        files = self._listed()
-        return files.module(self._directory, tail) is not None or files.is_directory(
-            f"{self._directory}/{tail}"
-        )
-
-    def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
-        """Yield the names of the listed modules here, and whether they are packages."""
-        if self._root is None:
-            return
-        files = self._listed()
-        seen = {"__init__"}
-        for child in files.children(self._directory):
-            tail = child.partition(".")[0]
-            if tail in seen or not tail.isidentifier():
-                continue
-            seen.add(tail)
-            module = files.module(self._directory, tail)
-            if module is not None:
-                yield prefix + tail, module[2]
-
-
-def standard_library() -> list[str]:
-    """Return the directories of this interpreter's standard library.
-
-    `sys.path` isn't asked: a directory on PYTHONPATH may bear any name.
-    """
-    library = os.path.dirname(os.__file__)
-    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    candidates = (
-        os.path.join(library, "lib-dynload"),
-        os.path.join(sys.base_exec_prefix, sys.platlibdir, version, "lib-dynload"),
-        os.path.join(sys.base_prefix, "DLLs"),
-    )
-    found = [library]
-    found.extend(path for path in candidates if path not in found and os.path.isdir(path))
-    return found
-
-
-def closed_entries(library: Sequence[str] | None = None) -> frozenset[str]:
-    """Return the directories of the path in which distributions are installed.
-
-    Those are what `site` added behind the standard library, and any that holds metadata.
-    The others are the program's own.
-    """
-    library = standard_library() if library is None else library
-    is_behind, entries = False, []
-    for entry in sys.path:
-        if entry in library:
-            is_behind = True
-        elif is_behind or _holds_metadata(entry):
-            entries.append(entry)
-    return frozenset(entries)
-
-
-def _holds_metadata(directory: str) -> bool:
-    try:
-        names = os.listdir(directory or os.curdir)
-    except OSError:
-        return False
-    return any(name.endswith((".dist-info", ".egg-info")) for name in names)

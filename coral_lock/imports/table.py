@@ -222,12 +222,6 @@ def _merged(lists: Iterable[Mapping[str, str]]) -> dict[str, str | tuple[str, ..
     return allowed
 
 
-def is_library(path: str) -> bool:
-    """Whether a file is a shared library: `*.so`, `*.so.*`, `*.dylib`, `*.dll` or `*.pyd`."""
-    name = path.rpartition("/")[2]
-    return name.endswith((".so", ".dylib", ".dll", ".pyd")) or ".so." in name
-
-
 def location_of(root: str, path: str) -> str:
     """Return the absolute path of a listed file."""
     return os.path.join(root, *path.split("/")) if os.sep != "/" else f"{root}/{path}"

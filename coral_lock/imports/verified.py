@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import hashlib
 import os
 import sys
@@ -15,18 +14,15 @@ from importlib.machinery import (
 
 from coral_lock.errors import ChangedFileError
 from coral_lock.finding import ERROR, Finding
-from coral_lock.imports.ahead import ReadAhead, identity_of, pays, read_hint, write_hint
 from coral_lock.imports.bytecode import BytecodeCache
+from coral_lock.imports.libraries import Libraries
 from coral_lock.imports.table import (
     BYTECODE,
     EXTENSION,
-    MODULE_SUFFIXES,
     SOURCE,
     RootFiles,
-    is_library,
     location_of,
 )
-from coral_lock.installed.digest import hash_files
 from coral_lock.safe_files import read_regular_file
 
 if sys.version_info >= (3, 11):
@@ -36,24 +32,19 @@ else:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from importlib.abc import FileLoader
     from importlib.readers import FileReader
     from types import CodeType, ModuleType
     from typing import Any
 
-    from coral_lock.imports.ahead import Identity
     from coral_lock.imports.finder import LockedImports
-    from coral_lock.imports.table import ImportTable, ProvedList
+    from coral_lock.imports.table import ImportTable
 else:
     FileLoader = object
 
 _MAX_DATA_BYTES = 1 << 31
 _MAX_SOURCE_BYTES = 1 << 26
-_TAGGED = tuple(
-    suffix for suffix, kind in MODULE_SUFFIXES if kind == EXTENSION and suffix.count(".") > 1
-)
-"""The endings of extension modules that no other library has."""
 
 
 class VerifiedFiles:
@@ -74,11 +65,7 @@ class VerifiedFiles:
             if root not in self.roots:
                 self.roots[root] = _same_root(root, table) or RootFiles(root, ())
         self.bytecode = BytecodeCache(bytecode_directory)
-        self._lists = {proved.name: proved for proved in table.lists}
-        self._directory = bytecode_directory
-        self._loaded: dict[str, None] = {}
-        self._seen: dict[str, tuple[str | int, ...]] = {}
-        self._ahead: ReadAhead | None = None
+        self.libraries = Libraries(table, self.roots, self._refusal, bytecode_directory)
 
     def spec(
         self,
@@ -142,92 +129,6 @@ class VerifiedFiles:
             raise self._refusal(files, path, location, digest)
         return content, digest
 
-    def check_library(self, files: RootFiles, path: str, location: str) -> None:
-        """Compare a shared library that is about to be loaded.
-
-        Before the first one of a distribution all of its libraries are compared, as one
-        loads others, and those of the distributions that it requires only for them. Whoever
-        writes to a file between this and the load wins.
-
-        Raises:
-            ChangedFileError: a file isn't what was locked, or can't be read.
-        """
-        digest = self._compare(files, [(path, location)])[path]
-        for proved in files.lists:
-            if proved.hashes.get(path) == digest:
-                self._check_libraries_of(proved)
-
-    def _check_libraries_of(self, first: ProvedList) -> None:
-        for proved in self._with_libraries_for(first):
-            if proved.name not in self._loaded:
-                self._compare(self.roots[proved.root], libraries_of(proved))
-                self._loaded[proved.name] = None
-
-    def _with_libraries_for(self, first: ProvedList) -> Iterator[ProvedList]:
-        """Yield a distribution, and those that bring libraries for it and for others only."""
-        waiting, seen = [first], {first.name}
-        while waiting:
-            proved = waiting.pop()
-            yield proved
-            for name in proved.requires:
-                required = self._lists.get(name)
-                if required and name not in seen and _has_libraries_only(required):
-                    seen.add(name)
-                    waiting.append(required)
-
-    def _compare(self, files: RootFiles, paths: Sequence[tuple[str, str]]) -> dict[str, str]:
-        """Return the hashes of listed files, once all are what was locked.
-
-        One that was compared before is hashed again only if it was touched since.
-        """
-        identities: dict[str, Identity] = {}
-        unknown: dict[str, int | None] = {}
-        for _, location in paths:
-            try:
-                identity = identities[location] = identity_of(os.stat(location))
-            except OSError:
-                self._seen.pop(location, None)
-                continue
-            if self._seen.get(location, ("",))[1:] != identity:
-                ahead = self._ahead.take(location, identity) if self._ahead else None
-                if ahead is None:
-                    unknown[location] = None
-                else:
-                    self._seen[location] = ahead, *identity
-        for location, digest in hash_files(unknown).items():
-            self._seen[location] = digest, *identities[location]
-        refusals = []
-        found: dict[str, str] = {}
-        for path, location in paths:
-            known = str(self._seen[location][0]) if location in self._seen else None
-            if known is None or not files.accepts(path, known):
-                self._seen.pop(location, None)
-                refusals.append(self._refusal(files, path, location, known))
-            else:
-                found[path] = known
-        if refusals:
-            raise refusals[0]
-        return found
-
-    def hash_ahead(self) -> None:
-        """Begin to hash what the last start loaded, where there is a core for it.
-
-        What this one loads is remembered for the next.
-        """
-        if self._directory is None or not pays():
-            return
-        atexit.register(self._leave_hint, os.getpid())
-        hinted = [self._lists[name] for name in read_hint(self._directory) if name in self._lists]
-        locations = [location for proved in hinted for _, location in libraries_of(proved)]
-        if locations:
-            self._ahead = ReadAhead(locations)
-
-    def _leave_hint(self, process: int) -> None:
-        if self._directory is not None and os.getpid() == process:
-            loaded = tuple(self._loaded)
-            if loaded != read_hint(self._directory):
-                write_hint(self._directory, loaded)
-
     def _refusal(
         self,
         files: RootFiles,
@@ -263,17 +164,6 @@ def _same_root(root: str, table: ImportTable) -> RootFiles | None:
         if os.path.realpath(other) == place:
             return files
     return None
-
-
-def libraries_of(proved: ProvedList) -> list[tuple[str, str]]:
-    """Return a distribution's shared libraries: each path in the list, and where it is."""
-    return [(path, location_of(proved.root, path)) for path in proved.hashes if is_library(path)]
-
-
-def _has_libraries_only(proved: ProvedList) -> bool:
-    """Whether a distribution brings libraries for others, and no extension module."""
-    paths = [path for path in proved.hashes if is_library(path)]
-    return bool(paths) and not any(path.endswith(_TAGGED) for path in paths)
 
 
 class _Listed(FileLoader):
@@ -321,7 +211,7 @@ class _BytecodeLoader(_Listed, SourcelessFileLoader):
 
 class _ExtensionLoader(_Listed, ExtensionFileLoader):
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        self._verified.check_library(self._files, self._listed, self.path)
+        self._verified.libraries.check(self._files, self._listed, self.path)
         return super().create_module(spec)
 
 

@@ -8,7 +8,8 @@ import os
 from coral_lock.errors import InputError, LockError, UsageError
 from coral_lock.finding import has_errors, sorted_findings
 from coral_lock.imports.bytecode import default_state_directory, prepare_cache
-from coral_lock.imports.finder import closed_entries, install_imports
+from coral_lock.imports.directories import closed_entries
+from coral_lock.imports.finder import install_imports
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock
 from coral_lock.record import Record
@@ -68,7 +69,7 @@ class LockedStart(Record):
                 bytecode_directory=self.bytecode_directory,
                 closed=self.closed,
             )
-            imports.files().hash_ahead()
+            imports.files().libraries.hash_ahead()
 
 
 def prepare_locked(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.imports.ahead import ReadAhead, identity_of, read_hint, write_hint
+from coral_lock.imports.libraries import ReadAhead, identity_of, read_hint, write_hint
 from tests.support.locked_site import LockedSite
 
 DYNLOAD = Path(os.__file__).parent / "lib-dynload"
@@ -94,7 +94,7 @@ def test_a_library_that_was_compared_is_compared_again_once_it_was_touched(
     printed = site.run(
         "import ctypes, native._statistics\n"
         "path = site + '/native.libs/libone.so.1'\n"
-        "print(len(imports.files()._seen))\n"
+        "print(len(imports.files().libraries._seen))\n"
         "open(path, 'ab').write(b'x')\n"
         "try:\n    ctypes.CDLL(path)\nexcept ImportError as error:\n    print(error.message)"
     )
@@ -180,11 +180,11 @@ class TestReadAhead:
 
 def test_what_was_loaded_is_hashed_ahead_by_the_next_start(site: LockedSite) -> None:
     program = (
-        "imports.files().hash_ahead()\n"
-        "ahead = imports.files()._ahead\n"
+        "imports.files().libraries.hash_ahead()\n"
+        "ahead = imports.files().libraries._ahead\n"
         "while ahead and (ahead._waiting or ahead._current):\n    pass\n"
         "print(len(ahead._hashes) if ahead else 0)\n"
-        "import native._statistics; print(len(imports.files()._seen))"
+        "import native._statistics; print(len(imports.files().libraries._seen))"
     )
     time.sleep(0.1)
     first, second = site.run(program), site.run(program)
