@@ -19,13 +19,22 @@ INFERENCE_DISTRIBUTIONS = ("inference", "inference-core", "inference-cpu", "infe
 """The distributions under which the inference host is published."""
 
 OWN_MODULES = {
+    "_pyrsistent_version": "pyrsistent",
     "_yaml": "pyyaml",
+    "attr": "attrs",
+    "attrs": "attrs",
     "click": "click",
     "colorama": "colorama",
     "coral_lock": "coral-lock",
     "installer": "installer",
+    "jsonschema": "jsonschema",
+    "jsonschema_specifications": "jsonschema-specifications",
     "packaging": "packaging",
+    "pvectorc": "pyrsistent",
+    "pyrsistent": "pyrsistent",
+    "referencing": "referencing",
     "resolvelib": "resolvelib",
+    "rpds": "rpds-py",
     "tomlkit": "tomlkit",
     "typing_extensions": "typing-extensions",
     "yaml": "pyyaml",
@@ -96,6 +105,15 @@ def nearest_group(group: str) -> str | None:
     return next(iter(get_close_matches(short.lower(), GROUPS, 1)), None)
 
 
+def is_plugin_id(text: str) -> bool:
+    """Whether `text` is a plugin id."""
+    try:
+        split_plugin_id(text)
+    except ValueError:
+        return False
+    return True
+
+
 def nearest_id(identifier: str) -> str | None:
     """Return the plugin id that is meant by one of a misspelt group, or None."""
     group, separator, name = identifier.partition(":")
@@ -122,6 +140,18 @@ def is_plugin_name(name: object) -> bool:
 def is_object_reference(value: str) -> bool:
     """Whether `value` is `module:attribute`, as the entry points specification writes it."""
     module, separator, attribute = value.partition(":")
-    return bool(separator) and all(
-        part.isidentifier() for part in (*module.split("."), *attribute.split("."))
-    )
+    return bool(separator) and is_module_name(module) and is_module_name(attribute)
+
+
+def is_module_name(text: str) -> bool:
+    """Whether `text` is a dotted module name."""
+    return all(part.isidentifier() for part in text.split("."))
+
+
+_OUTER = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+_INNER = _OUTER | frozenset("._-")
+
+
+def is_distribution_name(text: str) -> bool:
+    """Whether `text` is a name as the core metadata specification allows it."""
+    return bool(text) and text[0] in _OUTER and text[-1] in _OUTER and _INNER.issuperset(text)

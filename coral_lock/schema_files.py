@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import os
 
+from coral_lock.canonical_json import parse
 from coral_lock.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, TypeAlias
+
+    Schema: TypeAlias = Mapping[str, Any]
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__))
 _DIRECTORIES = (
     os.path.join(_PACKAGE, "schemas"),
     os.path.join(os.path.dirname(_PACKAGE), "schemas"),
 )
-"""Where a wheel puts the schemas, and where they lie in a source checkout."""
+"""Where the schemas are in an installed package and in a source checkout."""
 
-_SCHEMA_ADDRESS = "https://coral-lock.example/schemas"
+_LOADED: dict[str, Schema] = {}
 
 
 def schema_text(name: str) -> str:
@@ -33,6 +41,13 @@ def schema_text(name: str) -> str:
     raise InputError(f"there is no schema `{name}`", hint="install coral-lock again")
 
 
-def schema_url(name: str) -> str:
-    """Return the address that names the schema called `name` in files, for editors."""
-    return f"{_SCHEMA_ADDRESS}/{name}-1.schema.json"
+def load_schema(name: str) -> Schema:
+    """Return the JSON Schema called `name`, which is written as canonical JSON.
+
+    Raises:
+        InputError: there is no such schema.
+    """
+    if name not in _LOADED:
+        schema: Any = parse(schema_text(name))
+        _LOADED[name] = schema
+    return _LOADED[name]

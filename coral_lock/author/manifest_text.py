@@ -21,7 +21,6 @@ from coral_lock.canonical_json import quote
 from coral_lock.manifest.model import MANIFEST_VERSION, Manifest, ManifestPlugin
 from coral_lock.plugin.facts import PluginFacts
 from coral_lock.plugin.terms import terms_to_mapping
-from coral_lock.schema_files import schema_url
 
 Fields: TypeAlias = Mapping[str, str]
 Node: TypeAlias = Any
@@ -121,7 +120,7 @@ def _plugin_lines(fields: Fields, column: int, offset: int) -> Iterator[str]:
 def new_manifest(plugins: Sequence[Fields]) -> str:
     """Return the text of a manifest that declares plugins by their derived fields."""
     lines = [
-        f"# yaml-language-server: $schema={schema_url('manifest')}",
+        "# Its JSON Schema: coral-runtime manifest schema",
         f"manifest_version: {MANIFEST_VERSION}",
         "plugins:",
     ]

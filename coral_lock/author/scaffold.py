@@ -22,7 +22,6 @@ from coral_lock.names import (
 )
 from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM
 from coral_lock.record import Record
-from coral_lock.schema_files import schema_url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -176,7 +175,6 @@ def _values(naming: Naming, group: str) -> dict[str, str]:
         "core_version": CORE_VERSION,
         "older_core_version": OLDER_CORE_VERSION,
         "inference_version": INFERENCE_VERSION,
-        "descriptor_schema": schema_url("descriptor"),
     }
 
 

@@ -2,388 +2,34 @@
 
 from __future__ import annotations
 
-from coral_lock.canonical_json import quote
-from coral_lock.descriptor.model import DEFAULT_ORIGIN, DISCOVER_ALL, Descriptor, PluginRequest
-from coral_lock.descriptor.sections import (
-    BACKEND_MODULES,
-    add_contradiction,
-    own_path,
-    read_sections,
+from coral_lock.descriptor.model import (
+    DEFAULT_ORIGIN,
+    FIELDS,
+    OWN_SWITCHES,
+    Descriptor,
+    PluginRequest,
 )
-from coral_lock.document.node import (
-    INVALID,
-    MAX_DEPTH,
-    Mistakes,
-    Node,
-    Place,
-    dotted,
-    nearest,
-    split_setting,
-)
+from coral_lock.descriptor.sources import FLAT_KEYS, read_environment, read_setting
+from coral_lock.document.node import Mistakes, Node, Place, dotted, nearest, shown
 from coral_lock.document.node_builder import NodeBuilder
+from coral_lock.document.schema import check
 from coral_lock.errors import InputError, ProblemsError
-from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM
-from coral_lock.printable import shortened
-from coral_lock.record import Record
+from coral_lock.names import GROUPS, normalized_name
+from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.safe_files import read_regular_file
+from coral_lock.targets.model import Target, is_platform_tag
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any, TypeAlias
 
-    from coral_lock.descriptor.sections import Mention, Path, Setting, Settings
-
-
-def to_mapping(descriptor: Descriptor) -> dict[str, Any]:
-    """Return the document of `descriptor`, its defaults written out.
-
-    A plugin about which there is no more to say than on or off has the short form. The
-    values of `services` are the ones that plugins get: mask them before printing.
-    """
-    switches: dict[str, dict[str, Any]] = {"backends": {}, "patches": {}, "workflows": {}}
-    for request in descriptor.requests:
-        switches[request.group][request.name] = _switch(request)
-    host = {"core": descriptor.host_core, "inference": descriptor.host_inference}
-    return {
-        "platform": descriptor.platform,
-        "targets": [
-            {"name": target.name, "python": target.python, "platform": target.platform}
-            for target in descriptor.targets
-        ],
-        "host": {role: version for role, version in host.items() if version is not None},
-        "patches": {**descriptor.built_in_patches, **switches["patches"]},
-        "workflows": switches["workflows"],
-        "backends": {
-            "auto_discover": descriptor.auto_discover_backends,
-            "auto_patch_rknn": descriptor.auto_patch_rknn,
-            "modules": list(descriptor.backend_modules),
-            **switches["backends"],
-        },
-        "plugins": {"discover": descriptor.discover},
-        "distributions": {
-            name: {"accept": list(codes)} for name, codes in descriptor.accepted.items()
-        },
-        "extra_patches": list(descriptor.extra_patches),
-        "program": {"requires": list(descriptor.program_requires)},
-        "services": dict(descriptor.services),
-    }
-
-
-def _switch(request: PluginRequest) -> Any:
-    details = {
-        "optional": request.optional,
-        "after": list(request.after),
-        "distribution": request.distribution,
-    }
-    given = {
-        field: value
-        for field, value in details.items()
-        if value or field in request.explicit_defaults
-    }
-    return {"enabled": request.enabled, **given} if given else request.enabled
-
-
-def leaves(mapping: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of every value that isn't a mapping with members; a list is one value."""
-    for key, value in mapping.items():
-        if isinstance(value, dict) and value:
-            yield from leaves(value, (*path, key))
-        else:
-            yield (*path, key)
-
-
-TEXT_VARIABLES = {"CORAL_RUNTIME_PLATFORM": ("platform",)}
-
-FLAG_VARIABLES = {
-    "CORAL_AUTO_DISCOVER_BACKENDS": ("backends", "auto_discover"),
-    "CORAL_AUTO_PATCH_RKNN": ("backends", "auto_patch_rknn"),
-    "CORAL_ENABLE_BUFFER_SINK": ("patches", "buffer_sink"),
-    "CORAL_ENABLE_CAMERA": ("patches", "camera"),
-    "CORAL_ENABLE_METRIC_SINK": ("patches", "metric_sink"),
-    "CORAL_ENABLE_PLUGINS": ("patches", "plugins"),
-    "CORAL_ENABLE_SINK": ("patches", "sink"),
-    "CORAL_ENABLE_STREAM_MANAGER": ("patches", "stream_manager"),
-    "CORAL_ENABLE_VIDEO_SINK": ("patches", "video_sink"),
-    "CORAL_ENABLE_WEBRTC": ("patches", "webrtc"),
-}
-
-LIST_VARIABLES = {
-    "CORAL_BACKEND_MODULES": ("backends", "modules"),
-    "CORAL_EXTRA_PATCHES": ("extra_patches",),
-}
-
-_FAMILIES = ("CORAL_ENABLE_", "CORAL_AUTO_")
-"""Prefixes under which a variable that isn't known must be a misspelling."""
-
-_FLAGS = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "y": True,
-    "on": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "n": False,
-    "off": False,
-}
-
-
-def read_environment(environment: Mapping[str, str], mistakes: Mistakes) -> Iterator[Node]:
-    """Yield for each variable that is set a descriptor that holds only what it says.
-
-    Variables come sorted by name; an empty one counts as not set. A value that can't be
-    understood goes to `mistakes`, and a misspelt name is warned of.
-    """
-    for name in sorted(environment):
-        value = environment[name].strip()
-        place = Place(source=name)
-        if not name.startswith("CORAL_") or not value:
-            continue
-        if name in TEXT_VARIABLES:
-            yield _descriptor_name(TEXT_VARIABLES[name], Node(value=value, place=place))
-        elif name in LIST_VARIABLES:
-            items = [item.strip() for item in value.split(",")]
-            nodes = tuple(Node(value=item, place=place) for item in items if item)
-            yield _descriptor_name(LIST_VARIABLES[name], Node(value=nodes, place=place))
-        elif name in FLAG_VARIABLES:
-            flag = _FLAGS.get(value.lower())
-            if flag is None:
-                mistakes.add(
-                    place,
-                    f"`{name}` is neither true nor false",
-                    expected="1, 0, true, false, yes, no, on or off",
-                    found=quote(value[:60]),
-                )
-                continue
-            yield _descriptor_name(FLAG_VARIABLES[name], Node(value=flag, place=place))
-        elif name.startswith(_FAMILIES):
-            shown = quote(name[:60])[1:-1]
-            similar = nearest(name[:60], FLAG_VARIABLES, likeness=0)
-            mistakes.warn(f"unknown variable `{shown}`; did you mean `{similar}`?")
-
-
-def _descriptor_name(path: tuple[str, ...], node: Node) -> Node:
-    for part in reversed(path):
-        node = Node(value={part: node}, place=node.place, key_place=node.place)
-    return node
-
-
-_MAY_BE_SHOWN = frozenset(
-    {
-        "platform",
-        "targets",
-        "host",
-        "patches",
-        "workflows",
-        "backends",
-        "plugins",
-        "distributions",
-        "extra_patches",
-        "program",
-    }
-)
-"""Values of other keys, `services` first of all, may be secrets: messages leave them out."""
-
-_LONGEST_PLACE = 200
-_OPENS_YAML = ("{", "[", '"', "'")
-
-
-_LISTS = frozenset({BACKEND_MODULES, ("extra_patches",), ("program", "requires")})
-
-
-class SettingNode(Record):
-    """What a `--set` says: a descriptor that holds nothing else.
-
-    `synonym` is the key as it was written where that is one of the runtime's own, else empty.
-    """
-
-    root: Node
-    synonym: str
-
-
-def read_setting(setting: str, mistakes: Mistakes) -> SettingNode | None:
-    """Return what `setting` says, None if it says nothing.
-
-    A value that starts with a quote or a bracket is a YAML flow value. Any other is one
-    scalar of YAML's core schema as it stands, so nothing in it has to be escaped; where a
-    list of names is wanted, it is several that are separated by commas.
-
-    Args:
-        setting: `KEY=VALUE` with a dotted key, e.g. `patches.camera_stabilizer=true`.
-        mistakes: where mistakes go.
-    """
-    try:
-        written, key, value = split_setting(setting)
-    except ValueError as error:
-        place = Place(source=f"--set {shortened(setting.partition('=')[0], _LONGEST_PLACE)}")
-        mistakes.add(place, f"not a setting: {error}", expected="KEY=VALUE")
-        return None
-    parts = own_path(written)
-    shown = f"{key}={value}" if parts[0] in _MAY_BE_SHOWN else key
-    place = Place(source=f"--set {shortened(shown, _LONGEST_PLACE)}")
-    if len(parts) > MAX_DEPTH:
-        mistakes.add(place, "the key is nested too deep", expected=f"at most {MAX_DEPTH} levels")
-        return None
-    node = _read_value(value.strip(), parts, place, mistakes)
-    for part in reversed(parts):
-        node = Node(value={part: node}, place=place, key_place=place)
-    return SettingNode(root=node, synonym="" if parts == written else key)
-
-
-def _read_value(value: str, parts: tuple[str, ...], place: Place, mistakes: Mistakes) -> Node:
-    if parts in _LISTS and not value.startswith(_OPENS_YAML):
-        names = (name.strip() for name in value.split(","))
-        return Node(
-            value=tuple(Node(value=name, place=place) for name in names if name),
-            place=place,
-            key_place=place,
-        )
-    if not value.startswith(_OPENS_YAML):
-        builder = NodeBuilder(mistakes)
-        return builder.plain(value, parts, place, place)
-    from coral_lock.document.yaml_reader import read_yaml
-
-    inner = Mistakes()
-    try:
-        node = read_yaml(value, place.source, inner, path=parts)
-    except InputError as error:
-        message = f"`{dotted(parts)}` can't be read: {error.message}"
-        mistakes.add(place, message, expected=error.expected)
-        return Node(value=INVALID, place=place, key_place=place)
-    for mistake in inner.in_order():
-        mistakes.add(
-            place,
-            mistake.message,
-            expected=mistake.expected,
-            found=mistake.found,
-            hint=mistake.hint,
-        )
-    return _placed(node, place)
-
-
-def _placed(node: Node, place: Place) -> Node:
-    """Return `node` with `place` everywhere: positions in an argument help nobody."""
-    value = node.value
-    if isinstance(value, dict):
-        value = {key: _placed(member, place) for key, member in value.items()}
-    elif isinstance(value, tuple):
-        value = tuple(_placed(item, place) for item in value)
-    return Node(value=value, place=place, key_place=place, text=node.text)
-
-
-def merged_descriptor(sources: Iterable[Settings], warnings: tuple[str, ...]) -> Descriptor:
-    """Return the descriptor of several sources.
-
-    A plugin's switch is merged field by field, so that a later `true` or `false` changes
-    `enabled` alone; `services` are merged key by key, lists as a whole.
-
-    Args:
-        sources: what each source says, the one that wins last.
-        warnings: the warnings of all sources.
-    """
-    values: dict[Path, Setting] = {}
-    mentions: dict[Path, Mention] = {}
-    services: Node | None = None
-    for source in sources:
-        values.update(source.values)
-        for path, mention in source.mentions.items():
-            if mention.decides or path not in mentions:
-                mentions[path] = mention
-        if source.services is not None:
-            services = source.services if services is None else _merged(services, source.services)
-    descriptor = _descriptor(values, mentions, services, warnings)
-    return descriptor.replace(origins=_origins(descriptor, values, services))
-
-
-def _merged(base: Node, over: Node) -> Node:
-    if not isinstance(base.value, dict) or not isinstance(over.value, dict):
-        return over
-    members = dict(base.value)
-    for key, node in over.value.items():
-        members[key] = _merged(members[key], node) if key in members else node
-    return Node(value=members, place=base.place, key_place=base.key_place)
-
-
-def _descriptor(
-    values: dict[Path, Setting],
-    mentions: dict[Path, Mention],
-    services: Node | None,
-    warnings: tuple[str, ...],
-) -> Descriptor:
-    def value(default: Any, *path: str) -> Any:
-        return values[path].value if path in values else default
-
-    return Descriptor(
-        platform=value(DEFAULT_PLATFORM, "platform"),
-        targets=value((), "targets"),
-        host_core=value(None, "host", "core"),
-        host_inference=value(None, "host", "inference"),
-        discover=value(DISCOVER_ALL, "plugins", "discover"),
-        auto_discover_backends=value(True, "backends", "auto_discover"),
-        auto_patch_rknn=value(True, "backends", "auto_patch_rknn"),
-        backend_modules=value((), "backends", "modules"),
-        extra_patches=value((), "extra_patches"),
-        program_requires=value((), "program", "requires"),
-        accepted={
-            path[1]: setting.value
-            for path, setting in sorted(values.items())
-            if path[0] == "distributions" and setting.value
-        },
-        built_in_patches={name: value(True, "patches", name) for name in BUILT_IN_PATCHES},
-        requests=tuple(
-            PluginRequest(
-                group=group,
-                name=name,
-                enabled=value(True, group, name, "enabled"),
-                optional=value(False, group, name, "optional"),
-                after=value((), group, name, "after"),
-                distribution=value(None, group, name, "distribution"),
-                explicit_defaults=tuple(
-                    field
-                    for field in ("optional", "after")
-                    if (group, name, field) in values and not values[group, name, field].value
-                ),
-                where=mention.where,
-            )
-            for (group, name), mention in mentions.items()
-        ),
-        services={} if services is None else services.plain(),
-        origins={},
-        warnings=warnings,
-    )
-
-
-def _origins(
-    descriptor: Descriptor, values: dict[Path, Setting], services: Node | None
-) -> dict[str, str]:
-    origins: dict[str, str] = {}
-    for path in leaves(to_mapping(descriptor)):
-        if path[0] == "services":
-            origin = _services_origin(services, path[1:])
-        elif path in values:
-            origin = values[path].where
-        else:
-            # The short form of a plugin's switch stands for its `enabled`.
-            enabled = values.get((*path, "enabled"))
-            origin = enabled.where if enabled else DEFAULT_ORIGIN
-        origins[dotted(path)] = origin
-    return origins
-
-
-def _services_origin(services: Node | None, path: Path) -> str:
-    if services is None:
-        return DEFAULT_ORIGIN
-    node = services
-    for part in path:
-        node = node.value[part]
-    return str(node.origin)
-
+    Path: TypeAlias = tuple[str, ...]
 
 MAX_DESCRIPTOR_BYTES = 1024 * 1024
 MAX_MISTAKES = 50
 """How many mistakes are told; a file with more is no descriptor at all."""
+_NOTHING = Node(value={}, place=Place(source=DEFAULT_ORIGIN))
 
 
 def load_descriptor(
@@ -404,36 +50,33 @@ def load_descriptor(
         ProblemsError: there are several mistakes: those of the file by position, then the
             environment's by name, then those of `settings` in their order.
     """
-    sources: list[Settings] = []
+    root = _NOTHING
     problems: list[InputError] = []
     warnings: list[str] = []
     if path is not None:
+        mistakes = Mistakes()
         try:
-            mistakes = Mistakes()
-            root = _read_file(path, mistakes)
-            sources.append(read_sections(root, mistakes))
+            root = _merged(root, _checked(_read_file(path, mistakes), mistakes))
             _gather(mistakes, problems, warnings)
         except InputError as error:
             _gather(mistakes, problems, warnings)
             problems.append(error)
     if environment is not None:
         mistakes = Mistakes()
-        sources += [
-            read_sections(root, mistakes) for root in read_environment(environment, mistakes)
-        ]
+        for source in read_environment(environment, mistakes):
+            root = _merged(root, _checked(source, mistakes))
         _gather(mistakes, problems, warnings)
-    said: dict[tuple[str, ...], Setting] = {}
+    said: dict[Path, tuple[str, Node]] = {}
     for setting in settings:
         mistakes = Mistakes()
         read = read_setting(setting, mistakes)
         if read is not None:
-            sources.append(read_sections(read.root, mistakes, read.synonym))
-            for keys, value in sources[-1].values.items():
-                add_contradiction(said.get(keys, value), value, read.root.place, mistakes)
-                said[keys] = value
+            source = _checked(read[0], mistakes)
+            _refuse_contradictions(source, read[1], said, mistakes)
+            root = _merged(root, source)
         _gather(mistakes, problems, warnings)
     _raise_for(problems)
-    return merged_descriptor(sources, tuple(warnings))
+    return _descriptor(root, tuple(warnings))
 
 
 def _gather(mistakes: Mistakes, problems: list[InputError], warnings: list[str]) -> None:
@@ -479,3 +122,260 @@ def _read_bytes(path: str) -> bytes:
         raise InputError(f"the descriptor can't be read: {error.strerror}", where=path) from None
     except ValueError:
         raise InputError("the descriptor's path can't be a path", where=repr(path)) from None
+
+
+def _checked(root: Node, mistakes: Mistakes) -> Node:
+    """Return a source's document with each value at its own key and each switch in its long form.
+
+    What the schema refuses goes to `mistakes`, and what it can't say: that two keys mean the same
+    and contradict each other, and that two targets have one name. A document that has mistakes
+    isn't used, but is searched for all of them.
+    """
+    check(root, "descriptor", mistakes, synonyms=FLAT_KEYS)
+    sections = {key: node for key, node in _members(root).items() if key not in FLAT_KEYS}
+    for group in GROUPS:
+        if group in sections:
+            sections[group] = _with_long_switches(sections[group], group, mistakes)
+    if "distributions" in sections:
+        distributions: dict[str, Node] = {}
+        for key, node in _members(sections["distributions"]).items():
+            name = normalized_name(key)
+            NodeBuilder(mistakes).put(distributions, ("distributions",), name, node)
+        sections["distributions"] = sections["distributions"].replace(value=distributions)
+    if "targets" in sections:
+        _check_targets(sections["targets"], mistakes)
+    for key, (section, name) in FLAT_KEYS.items():
+        if key in _members(root):
+            flat = root.value[key]
+            base = sections.get(section, _NOTHING)
+            if name in _members(base):
+                pair = ((key, flat), (f"{section}.{name}", base.value[name]))
+                first, second = sorted(pair, key=lambda said: _position(said[1]))
+                _add_contradiction(first, second, mistakes)
+            sections[section] = _merged(base, flat.replace(value={name: flat}))
+    return root.replace(value=sections)
+
+
+def _position(node: Node) -> tuple[int, int]:
+    return node.origin.line, node.origin.column
+
+
+def _members(node: Node) -> dict[str, Node]:
+    """Return the members of what should be a mapping, none where it isn't."""
+    return node.value if isinstance(node.value, dict) else {}
+
+
+def _with_long_switches(section: Node, group: str, mistakes: Mistakes) -> Node:
+    members = dict(_members(section))
+    for name, node in members.items():
+        if name in OWN_SWITCHES.get(group, ()):
+            continue
+        if isinstance(node.value, bool):
+            members[name] = node.replace(value={"enabled": node})
+        if group == "backends" and (near := nearest(name, OWN_SWITCHES[group], likeness=0.8)):
+            mistakes.warn(
+                f"{node.origin}: `{dotted((group, name))}` is taken for the switch of a backend "
+                f"plugin; did you mean `{group}.{near}`?"
+            )
+    return section.replace(value=members)
+
+
+def _check_targets(targets: Node, mistakes: Mistakes) -> None:
+    """Refuse targets of one name, and warn of platforms of a kind that isn't known."""
+    from coral_lock.targets.option import doubt_of_platform
+
+    places: dict[object, Place] = {}
+    for index, target in enumerate(targets.value if isinstance(targets.value, tuple) else ()):
+        name, platform = _members(target).get("name"), _members(target).get("platform")
+        if name is not None and isinstance(name.value, str):
+            first = places.setdefault(name.value, name.place)
+            if first is not name.place:
+                mistakes.add(
+                    name.place,
+                    f"`{dotted(('targets', index, 'name'))}` is the name of another target too",
+                    expected="each name once",
+                    found=shown(name),
+                    hint=f"the first one is on line {first.line}" if first.line else None,
+                )
+        if platform is not None and isinstance(platform.value, str):
+            doubt = doubt_of_platform(platform.value) if is_platform_tag(platform.value) else None
+            if doubt is not None:
+                mistakes.warn(f"{platform.place}: {doubt}")
+
+
+def _refuse_contradictions(
+    source: Node, synonym: str, said: dict[Path, tuple[str, Node]], mistakes: Mistakes
+) -> None:
+    """Refuse a `--set` that contradicts an earlier one which uses another key for the same.
+
+    Args:
+        source: what the `--set` says.
+        synonym: the key by which it says so, empty where that is its own.
+        said: what the earlier ones say, by path; it is added to.
+        mistakes: where mistakes go.
+    """
+    for path, node in _leaf_nodes(source, ()):
+        now = (synonym or dotted(path), node)
+        _add_contradiction(said.get(path, now), now, mistakes)
+        said[path] = now
+
+
+def _leaf_nodes(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
+    if not isinstance(node.value, dict):
+        yield path, node
+        return
+    for key, member in node.value.items():
+        yield from _leaf_nodes(member, (*path, key))
+
+
+def _add_contradiction(
+    first: tuple[str, Node], second: tuple[str, Node], mistakes: Mistakes
+) -> None:
+    """Add a mistake where two keys that mean the same have different values of one type."""
+    (first_key, had), (second_key, has) = first, second
+    before, now = had.plain(), has.plain()
+    if first_key == second_key or type(before) is not type(now) or before == now:
+        return
+    mistakes.add(
+        has.origin,
+        f"`{second_key}` contradicts `{first_key}`, which means the same",
+        expected=f"{_in_words(before)}, as at {had.origin}",
+        found=_in_words(now),
+        hint="remove one of them",
+    )
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
+
+
+def _merged(base: Node, over: Node) -> Node:
+    """Return `base` with what `over` says on top: mappings key by key, anything else as a whole."""
+    if not isinstance(base.value, dict) or not isinstance(over.value, dict):
+        return over
+    members = dict(base.value)
+    for key, node in over.value.items():
+        members[key] = _merged(members[key], node) if key in members else node
+    return base.replace(value=members)
+
+
+def _descriptor(root: Node, warnings: tuple[str, ...]) -> Descriptor:
+    fields: dict[str, Any] = {}
+    for field, path in FIELDS.items():
+        node = _find(root, path)
+        if node is not None:
+            value = node.plain()
+            fields[field] = tuple(value) if isinstance(value, list) else value
+    document = root.plain()
+    patches = document.get("patches", {})
+    descriptor = Descriptor(
+        **fields,
+        targets=tuple(Target(**target) for target in document.get("targets", ())),
+        accepted={
+            name: tuple(sorted(said["accept"]))
+            for name, said in sorted(document.get("distributions", {}).items())
+            if said.get("accept")
+        },
+        built_in_patches={name: patches.get(name, True) for name in BUILT_IN_PATCHES},
+        requests=tuple(
+            _request(group, name, switch)
+            for group in GROUPS
+            for name, switch in _members(root.value.get(group, _NOTHING)).items()
+            if name not in OWN_SWITCHES.get(group, ())
+        ),
+        warnings=warnings,
+    )
+    origins = {dotted(path): _origin(root, path) for path in leaves(to_mapping(descriptor))}
+    return descriptor.replace(origins=origins)
+
+
+def _find(root: Node, path: Path) -> Node | None:
+    node: Node | None = root
+    for part in path:
+        node = None if node is None else _members(node).get(part)
+    return node
+
+
+def _request(group: str, name: str, switch: Node) -> PluginRequest:
+    said = switch.plain()
+    distribution = said.get("distribution")
+    return PluginRequest(
+        group=group,
+        name=name,
+        enabled=said.get("enabled", True),
+        optional=said.get("optional", False),
+        after=tuple(sorted(said.get("after", ()))),
+        distribution=distribution and normalized_name(distribution),
+        explicit_defaults=tuple(
+            field for field in ("optional", "after") if field in said and not said[field]
+        ),
+        where=str(switch.value.get("enabled", switch).origin),
+    )
+
+
+def _origin(root: Node, path: Path) -> str:
+    """Return where the value at `path` of the printed document comes from."""
+    node = _find(root, path)
+    if node is not None and path[0] in GROUPS and len(path) == 2 and isinstance(node.value, dict):
+        # The short form of a switch is printed for its `enabled`.
+        node = node.value.get("enabled")
+    return DEFAULT_ORIGIN if node is None else str(node.origin)
+
+
+def to_mapping(descriptor: Descriptor) -> dict[str, Any]:
+    """Return the document of `descriptor`, its defaults written out.
+
+    A plugin about which there is no more to say than on or off has the short form. The
+    values of `services` are the ones that plugins get: mask them before printing.
+    """
+    document: dict[str, Any] = {
+        "platform": None,
+        "targets": [
+            {"name": target.name, "python": target.python, "platform": target.platform}
+            for target in descriptor.targets
+        ],
+        "host": {},
+        "patches": dict(descriptor.built_in_patches),
+        "workflows": {},
+        "backends": {},
+        "plugins": {},
+        "distributions": {
+            name: {"accept": list(codes)} for name, codes in descriptor.accepted.items()
+        },
+        "extra_patches": None,
+        "program": {},
+        "services": None,
+    }
+    for field, (*sections, key) in FIELDS.items():
+        value = getattr(descriptor, field)
+        if value is not None:
+            place = document[sections[0]] if sections else document
+            place[key] = list(value) if isinstance(value, tuple) else value
+    for request in descriptor.requests:
+        document[request.group][request.name] = _switch(request)
+    return document
+
+
+def _switch(request: PluginRequest) -> Any:
+    details = {
+        "optional": request.optional,
+        "after": list(request.after),
+        "distribution": request.distribution,
+    }
+    given = {
+        field: value
+        for field, value in details.items()
+        if value or field in request.explicit_defaults
+    }
+    return {"enabled": request.enabled, **given} if given else request.enabled
+
+
+def leaves(mapping: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every value that isn't a mapping with members; a list is one value."""
+    for key, value in mapping.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coral_lock.plugin.config import DEFAULT_PLATFORM, RuntimeConfig
+from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM, RuntimeConfig
 from coral_lock.plugin.terms import merged
 from coral_lock.record import Record
 
@@ -15,16 +15,32 @@ if TYPE_CHECKING:
 
 DISCOVER_ALL = "all"
 DISCOVER_LISTED = "listed"
-DISCOVER_CHOICES = (DISCOVER_ALL, DISCOVER_LISTED)
 """`all` selects every plugin that fits, `listed` only those that are switched on."""
-
-SWITCH_FIELDS = ("enabled", "optional", "after", "distribution")
-"""What the mapping form of a plugin's switch may hold."""
 
 HOST_KEYS = ("core", "inference")
 """The hosts whose versions the descriptor may tell."""
 
 DEFAULT_ORIGIN = "default"
+
+OWN_SWITCHES = {
+    "patches": tuple(BUILT_IN_PATCHES),
+    "backends": ("auto_discover", "auto_patch_rknn", "modules"),
+}
+"""The keys of a group's section that aren't the names of plugins."""
+
+FIELDS = {
+    "platform": ("platform",),
+    "host_core": ("host", "core"),
+    "host_inference": ("host", "inference"),
+    "auto_discover_backends": ("backends", "auto_discover"),
+    "auto_patch_rknn": ("backends", "auto_patch_rknn"),
+    "backend_modules": ("backends", "modules"),
+    "discover": ("plugins", "discover"),
+    "extra_patches": ("extra_patches",),
+    "program_requires": ("program", "requires"),
+    "services": ("services",),
+}
+"""The fields of a `Descriptor` that are one key of the document each, and the path of the key."""
 
 
 class PluginRequest(Record):
@@ -112,8 +128,8 @@ class Descriptor(Record):
     accepted: Mapping[str, tuple[str, ...]] = {}
     built_in_patches: Mapping[str, bool]
     requests: tuple[PluginRequest, ...]
-    services: Mapping[str, Any]
-    origins: Mapping[str, str]
+    services: Mapping[str, Any] = {}
+    origins: Mapping[str, str] = {}
     warnings: tuple[str, ...] = ()
 
     def _check(self) -> None:
@@ -125,6 +141,7 @@ class Descriptor(Record):
         if len({target.name for target in targets}) < len(targets):
             raise ValueError("a target's name stands once")
         object.__setattr__(self, "targets", tuple(targets))
+        object.__setattr__(self, "program_requires", tuple(sorted(self.program_requires)))
 
     def request(self, group: str, name: str) -> PluginRequest | None:
         """Return what the descriptor says of that plugin, None if it doesn't name it."""

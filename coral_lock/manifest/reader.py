@@ -1,51 +1,17 @@
-"""Text → manifest, strictly: every mistake is told, with its place."""
+"""Text → manifest, strictly: every mistake is reported with its place."""
 
 from __future__ import annotations
 
-from coral_lock.document import expectations as expect
+from typing import Any
+
 from coral_lock.document.characters import decode
-from coral_lock.document.node import INVALID, Mistakes, Node, dotted, nearest
+from coral_lock.document.node import Mistakes, Node
+from coral_lock.document.schema import check
 from coral_lock.errors import InputError, ProblemsError
-from coral_lock.manifest.model import (
-    MANIFEST_VERSION,
-    MAX_MANIFEST_BYTES,
-    Manifest,
-    ManifestPlugin,
-)
-from coral_lock.names import GROUPS, is_object_reference, nearest_id
-from coral_lock.plugin.config import BUILT_IN_PATCHES
-from coral_lock.plugin.facts import FactsError, facts_from_fields
+from coral_lock.manifest.model import MAX_MANIFEST_BYTES, Manifest, ManifestPlugin
+from coral_lock.plugin.facts import PluginFacts
 from coral_lock.plugin.terms import EnvironmentVariable, PluginTerms, Relation
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any, TypeAlias
-
-    Path: TypeAlias = tuple[str | int, ...]
-
-
-TOP_KEYS = ("manifest_version", "plugins")
-PLUGIN_KEYS = (
-    "group",
-    "name",
-    "entry_point",
-    "description",
-    "min_core_version",
-    "min_inference_version",
-    "platforms",
-    "after",
-    "requires",
-    "conflicts",
-    "default_config_overrides",
-    "env",
-    "homepage",
-)
-"""The keys of a plugin, in the order in which they are written."""
-
-_REQUIRED_KEYS = ("group", "name", "entry_point")
-_A_VERSION = 'a version in quotes, like "0.0.4"'
-_AN_ENTRY_POINT = "`module:attribute`"
+from coral_lock.printable import shortened
 
 
 def read_manifest(content: bytes, source: str) -> Manifest:
@@ -69,215 +35,62 @@ def read_manifest(content: bytes, source: str) -> Manifest:
         )
     mistakes = Mistakes()
     root = read_yaml(decode(content, source), source, mistakes)
-    manifest = _ManifestReader(mistakes).read(root)
+    document = check(root, "manifest", mistakes)
+    _check_ids(root, mistakes)
     problems = mistakes.in_order()
     if len(problems) == 1:
         raise problems[0]
     if problems:
         raise ProblemsError(f"the manifest has {len(problems)} mistakes", tuple(problems))
-    return manifest
+    return Manifest(plugins=tuple(map(_plugin, document["plugins"], root.value["plugins"].value)))
 
 
-class _ManifestReader:
-    def __init__(self, mistakes: Mistakes) -> None:
-        self._mistakes = mistakes
-
-    def read(self, root: Node) -> Manifest:
-        members = self._mapping(root, (), TOP_KEYS, TOP_KEYS)
-        version = members.get("manifest_version")
-        if version is not None and (
-            version.value != MANIFEST_VERSION or isinstance(version.value, bool)
-        ):
-            expect.wrong_value(
-                version,
-                ("manifest_version",),
-                self._mistakes,
-                str(MANIFEST_VERSION),
-                hint="a later version needs a later coral-lock",
+def _check_ids(root: Node, mistakes: Mistakes) -> None:
+    """Add a mistake for each plugin that is declared twice, which the schema can't say."""
+    plugins = root.value.get("plugins") if isinstance(root.value, dict) else None
+    first: dict[tuple[Any, Any], Node] = {}
+    for node in plugins.value if plugins and isinstance(plugins.value, tuple) else ():
+        members = node.value if isinstance(node.value, dict) else {}
+        if not {"group", "name"} <= members.keys():
+            continue
+        group, name = members["group"].value, members["name"].value
+        if not isinstance(group, str) or not isinstance(name, str):
+            continue
+        other = first.setdefault((group, name), node)
+        if other is not node:
+            mistakes.add(
+                node.place,
+                f"`{shortened(f'{group}:{name}')}` is declared twice",
+                expected="each plugin once",
+                found=f"the first at {other.place}",
             )
-        plugins: dict[str, ManifestPlugin] = {}
-        for index, node in enumerate(self._list(members.get("plugins"), ("plugins",))):
-            plugin = self._plugin(node, ("plugins", index))
-            if plugin is None:
-                continue
-            if plugin.id in plugins:
-                self._mistakes.add(
-                    node.place,
-                    f"`{plugin.id}` is declared twice",
-                    expected="each plugin once",
-                    found=f"the first at {plugins[plugin.id].place}",
-                )
-            plugins.setdefault(plugin.id, plugin)
-        return Manifest(plugins=tuple(plugins.values()))
-
-    def _plugin(self, node: Node, path: Path) -> ManifestPlugin | None:
-        members = self._mapping(node, path, PLUGIN_KEYS, _REQUIRED_KEYS)
-        values: dict[str, Any] = {}
-        for key, member in members.items():
-            values[key] = self._field(key, member, (*path, key))
-        if any(values.get(key) is None for key in _REQUIRED_KEYS):
-            return None
-        try:
-            facts = facts_from_fields(values)
-        except FactsError as error:
-            self._mistakes.add(node.place, f"`{dotted(path)}`: {error}")
-            return None
-        return ManifestPlugin(
-            group=values["group"],
-            entry_point=values["entry_point"],
-            facts=facts,
-            terms=PluginTerms(
-                **{key: values[key] for key in PluginTerms._fields if values.get(key) is not None}
-            ),
-            place=str(node.place),
-        )
-
-    def _field(self, key: str, node: Node, path: Path) -> Any:
-        if key == "group":
-            return expect.choice(node, path, self._mistakes, GROUPS)
-        if key == "name":
-            return expect.name(node, path, self._mistakes)
-        if key == "entry_point":
-            return expect.text(node, path, self._mistakes, is_object_reference, _AN_ENTRY_POINT)
-        if key in ("min_core_version", "min_inference_version"):
-            return expect.text(node, path, self._mistakes, _is_version, _A_VERSION)
-        if key == "platforms":
-            return tuple(sorted(expect.names(node, path, self._mistakes)))
-        if key == "after":
-            return tuple(sorted(expect.plugin_ids(node, path, self._mistakes)))
-        if key in ("requires", "conflicts"):
-            return self._relations(node, path)
-        if key == "default_config_overrides":
-            return self._overrides(node, path)
-        if key == "env":
-            return self._variables(node, path)
-        if key == "homepage":
-            return expect.text(node, path, self._mistakes, _is_url, "an http(s) address")
-        return expect.text(node, path, self._mistakes, str.isprintable, "one line of text")
-
-    def _relations(self, node: Node, path: Path) -> tuple[Relation, ...]:
-        relations = []
-        for identifier, member in expect.mapping(node, path, self._mistakes).items():
-            place = (*path, identifier)
-            if not expect.is_plugin_id(identifier):
-                self._mistakes.add(
-                    member.origin,
-                    f"`{dotted(place)}` isn't named by a plugin id",
-                    expected=expect.A_PLUGIN_ID,
-                    found=identifier,
-                    hint=_likely_id(identifier),
-                )
-                continue
-            reason = expect.text(
-                member, place, self._mistakes, _is_reason, "the reason, one line of text"
-            )
-            relations.append(Relation(id=identifier, reason=reason or ""))
-        return tuple(sorted(relations, key=lambda relation: relation.id))
-
-    def _overrides(self, node: Node, path: Path) -> dict[str, Any]:
-        members = self._mapping(node, path, ("patches", "services"), ())
-        overrides: dict[str, Any] = {}
-        if "patches" in members:
-            switches = self._mapping(
-                members["patches"], (*path, "patches"), tuple(sorted(BUILT_IN_PATCHES)), ()
-            )
-            overrides["patches"] = {
-                name: expect.flag(member, (*path, "patches", name), self._mistakes)
-                for name, member in sorted(switches.items())
-            }
-        if "services" in members:
-            expect.mapping(members["services"], (*path, "services"), self._mistakes)
-            if isinstance(members["services"].value, dict):
-                overrides["services"] = members["services"].plain()
-        return overrides
-
-    def _variables(self, node: Node, path: Path) -> tuple[EnvironmentVariable, ...]:
-        variables = []
-        for name, member in expect.mapping(node, path, self._mistakes).items():
-            place = (*path, name)
-            if not _is_variable(name):
-                self._mistakes.add(
-                    member.origin,
-                    f"`{dotted(place)}` isn't the name of an environment variable",
-                    expected="letters, digits and underscores, like `ACME_TOKEN`",
-                    found=name,
-                )
-                continue
-            fields = self._mapping(member, place, ("required", "description"), ())
-            required = fields.get("required")
-            description = fields.get("description")
-            variables.append(
-                EnvironmentVariable(
-                    name=name,
-                    required=required is not None
-                    and expect.flag(required, (*place, "required"), self._mistakes),
-                    description=""
-                    if description is None
-                    else expect.text(
-                        description,
-                        (*place, "description"),
-                        self._mistakes,
-                        str.isprintable,
-                        "one line of text",
-                    )
-                    or "",
-                )
-            )
-        return tuple(sorted(variables, key=lambda variable: variable.name))
-
-    def _mapping(
-        self, node: Node, path: Path, known: Iterable[str], required: Iterable[str]
-    ) -> dict[str, Node]:
-        """Return the known members of a mapping, with unknown and missing keys on record."""
-        known = tuple(known)
-        members = expect.mapping(node, path, self._mistakes)
-        for key, member in members.items():
-            if key not in known:
-                similar = nearest(key, known)
-                self._mistakes.add(
-                    member.origin,
-                    f"unknown key `{dotted((*path, key))}`",
-                    expected=None if similar else f"one of {', '.join(known)}",
-                    hint=f"did you mean `{similar}`?" if similar else None,
-                )
-        if isinstance(node.value, dict):
-            for key in required:
-                if key not in members:
-                    self._mistakes.add(node.place, f"`{dotted((*path, key))}` is missing")
-        return {key: member for key, member in members.items() if key in known}
-
-    def _list(self, node: Node | None, path: Path) -> tuple[Node, ...]:
-        if node is None or node.value is INVALID:
-            return ()
-        if not isinstance(node.value, tuple):
-            expect.wrong_value(node, path, self._mistakes, "a list of plugins")
-            return ()
-        return node.value
 
 
-def _is_version(text: str) -> bool:
-    from packaging.version import Version
+def _plugin(plugin: dict[str, Any], node: Node) -> ManifestPlugin:
+    """Return what a valid manifest declares of a plugin, at the place of `node`."""
+    terms: dict[str, Any] = {
+        "platforms": tuple(sorted(plugin.get("platforms", ()))),
+        "after": tuple(sorted(plugin.get("after", ()))),
+        "requires": _relations(plugin.get("requires", {})),
+        "conflicts": _relations(plugin.get("conflicts", {})),
+        "default_config_overrides": plugin.get("default_config_overrides", {}),
+        "env": tuple(
+            EnvironmentVariable(name=name, **said)
+            for name, said in sorted(plugin.get("env", {}).items())
+        ),
+        "homepage": plugin.get("homepage"),
+    }
+    facts = {field: plugin[field] for field in PluginFacts._fields if field in plugin}
+    return ManifestPlugin(
+        group=plugin["group"],
+        entry_point=plugin["entry_point"],
+        facts=PluginFacts(**facts),
+        terms=PluginTerms(**terms),
+        place=str(node.place),
+    )
 
-    try:
-        Version(text)
-    except ValueError:
-        # It isn't a version, or has more digits than Python turns into a number.
-        return False
-    return True
 
-
-def _is_url(text: str) -> bool:
-    return text.startswith(("https://", "http://")) and text.isprintable() and " " not in text
-
-
-def _is_reason(text: str) -> bool:
-    return bool(text.strip()) and text.isprintable()
-
-
-def _is_variable(text: str) -> bool:
-    return text.isascii() and text.isidentifier()
-
-
-def _likely_id(identifier: str) -> str | None:
-    near = nearest_id(identifier)
-    return f"did you mean `{near}`?" if near else None
+def _relations(reasons: dict[str, str]) -> tuple[Relation, ...]:
+    return tuple(
+        Relation(id=identifier, reason=reasons[identifier]) for identifier in sorted(reasons)
+    )

@@ -12,8 +12,12 @@ import pytest
 import coral_lock
 from coral_lock.cli.application import application
 from coral_lock.cli.grammar import START_COMMANDS
-from coral_lock.descriptor.load import FLAG_VARIABLES, LIST_VARIABLES, TEXT_VARIABLES
-from coral_lock.descriptor.sections import FLAT_KEYS
+from coral_lock.descriptor.sources import (
+    FLAG_VARIABLES,
+    FLAT_KEYS,
+    LIST_VARIABLES,
+    TEXT_VARIABLES,
+)
 from coral_lock.errors import INTEGRITY
 from coral_lock.finding import CODES
 from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig

@@ -27,7 +27,7 @@ def register():
 """
 DYNAMIC = SOURCE.replace('"cam"', "__file__")
 MANIFEST = """\
-# yaml-language-server: $schema=https://coral-lock.example/schemas/manifest-1.schema.json
+# Its JSON Schema: coral-runtime manifest schema
 manifest_version: 1
 plugins:
   - group: patches

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.document.expectations import A_PLUGIN_ID
 from coral_lock.lockfile.text import write_lock
 from tests.conftest import MakeDevice
 from tests.support.device import Device
@@ -96,7 +95,8 @@ def test_an_id_in_a_descriptor(work: WorkingDirectory) -> None:
         .require(2)
         .stderr.endswith(
             "error: `patches.zoom.after[0]` has a wrong value\n"
-            f"  expected: {A_PLUGIN_ID}\n"
+            "  expected: a plugin id: `<group>:<name>`, the group one of backends, patches, "
+            "workflows\n"
             '  found: "patch:crop"\n'
             "  where: runtime.yaml:1:26\n"
             "  hint: did you mean `patches:crop`?\n"

@@ -21,16 +21,21 @@ from tests.support.wheels import FIXTURES, build_wheels, fixture_projects
 REPOSITORY = FIXTURES.parent
 PACKAGE = "coral_lock"
 THIRD_PARTY = (
+    "attrs",
     "click==8.5.1",
     "installer",
+    "jsonschema",
+    "jsonschema-specifications",
     "markupsafe==3.0.4",
     "packaging",
     "pip>=26.1",
     "pyyaml",
+    "referencing",
     "resolvelib",
+    "rpds-py",
     "tomlkit",
 )
-NATIVE = ("markupsafe==3.0.4", "pyyaml")
+NATIVE = ("markupsafe==3.0.4", "pyyaml", "rpds-py")
 """What of that is made for each Python and each architecture of its own."""
 
 AUTHORS_TOOLS = (

@@ -103,7 +103,6 @@ def test_the_schema_of_the_lock_and_its_page_have_every_field(kind: type[Entry])
 
 def test_the_lock() -> None:
     lock = validator("lock")
-    assert json.loads(schema_text("lock"))["$id"] == "urn:coral-lock:lock:1"
     lock.validate(json.loads(write_lock(sample_lock())))
 
 
@@ -194,9 +193,6 @@ def test_the_activation_report() -> None:
         log_messages=("started",),
     )
     schema = validator("activation-report")
-    assert (
-        json.loads(schema_text("activation-report"))["$id"] == "urn:coral-lock:activation-report:1"
-    )
     schema.validate(report.to_dict())
     schema.validate(report.replace(lock=None).to_dict())
     for outcome in ("failed", "refused"):

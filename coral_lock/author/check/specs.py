@@ -16,10 +16,9 @@ from coral_lock.author.check.subject import (
     LearntEntryPoint,
     Subject,
 )
-from coral_lock.descriptor.sections import RESERVED_BACKEND_KEYS
+from coral_lock.descriptor.model import OWN_SWITCHES
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.inventory import EntryPoint
-from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.facts import FactsError, PluginFacts
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import NotEvaluableError, Sources
@@ -296,8 +295,7 @@ def _facts_findings(
                 where=place_of(version),
                 hint=f"write {field} like `0.0.4`",
             )
-    reserved = {"patches": BUILT_IN_PATCHES, "backends": RESERVED_BACKEND_KEYS}
-    if facts.name in reserved.get(entry.declared.entry_point.group, ()):
+    if facts.name in OWN_SWITCHES.get(entry.declared.entry_point.group, ()):
         yield Finding(
             code="reserved-name",
             severity=ERROR,

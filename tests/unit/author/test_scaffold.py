@@ -149,15 +149,14 @@ def _yaml(text: str) -> Any:
     return yaml.safe_load(text)
 
 
-def test_editors_learn_the_schemas() -> None:
+def test_files_name_the_command_that_prints_their_schema() -> None:
     files = _files()
-    for path, schema in (
-        ("runtime.yaml", "descriptor"),
-        ("src/acme_glow/coral_plugin.yaml", "manifest"),
+    for path, schema, command in (
+        ("runtime.yaml", "descriptor", "config"),
+        ("src/acme_glow/coral_plugin.yaml", "manifest", "manifest"),
     ):
         first = files[path].split("\n")[0]
-        assert first.startswith("# yaml-language-server: $schema=https://"), path
-        assert first.endswith(f"/{schema}-1.schema.json"), path
+        assert first == f"# Its JSON Schema: coral-runtime {command} schema", path
         jsonschema.validate(_yaml(files[path]), json.loads(schema_text(schema)))
 
 

@@ -51,7 +51,8 @@ HEAVY = (
     "difflib",
     "importlib.metadata",
     "packaging",
-    "coral_lock.descriptor.targets",
+    "jsonschema",
+    "coral_lock.targets.option",
     "coral_lock.document.versions",
 )
 

@@ -410,7 +410,7 @@ def test_a_quoted_part_of_a_key() -> None:
         (
             "host.core=1.0",
             "`host.core` has a wrong value | where: --set host.core=1.0 | "
-            'expected: a version (PEP 440) in quotes, like "0.0.4" | found: 1.0 | '
+            "expected: a version (PEP 440) in quotes, like '0.0.4' | found: 1.0 | "
             'hint: quote it if it is meant as text: "1.0"',
         ),
         (

@@ -8,7 +8,7 @@ import pytest
 
 from coral_lock.descriptor.load import load_descriptor, to_mapping
 from coral_lock.descriptor.model import Descriptor
-from coral_lock.descriptor.sections import FLAT_KEYS
+from coral_lock.descriptor.sources import FLAT_KEYS
 from coral_lock.document.node import dotted
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 

@@ -12,7 +12,7 @@ from coral_lock.plugin.terms import EnvironmentVariable, PluginTerms, Relation
 from tests.unit.descriptor.wording import told
 
 WHOLE = """\
-# yaml-language-server: $schema=https://coral-lock.example/schemas/manifest-1.schema.json
+# Its JSON Schema: coral-runtime manifest schema
 manifest_version: 1
 plugins:
   - group: patches
@@ -90,7 +90,8 @@ MISTAKES = [
         "`manifest_version` has a wrong value | where: m.yaml:2:19 | expected: 1 | found: true | "
         "hint: a later version needs a later coral-lock",
     ),
-    ("manifest_version: 1\n", "", "`manifest_version` is missing | where: m.yaml:2:1"),
+    ("manifest_version: 1\n", "", "`manifest_version` is missing | where: m.yaml:2:1 | "
+     "expected: 1"),
     (
         "manifest_version: 1",
         "manifest_version: 1\nplugin: []",
@@ -102,7 +103,8 @@ MISTAKES = [
         "`plugins[0].group` has a wrong value | where: m.yaml:4:12 | expected: `backends` or "
         '`patches` or `workflows` | found: "patch" | hint: did you mean `patches`?',
     ),
-    ("    name: night_vision\n", "", "`plugins[0].name` is missing | where: m.yaml:4:5"),
+    ("    name: night_vision\n", "", "`plugins[0].name` is missing | where: m.yaml:4:5 | "
+     "expected: a name: printable text on one line, without `@`"),
     (
         "name: night_vision",
         "name: a@b",
@@ -124,26 +126,27 @@ MISTAKES = [
     (
         "See in the dark",
         "x" * 1001,
-        "`plugins[0]`: `description` is longer than 1000 characters | where: m.yaml:4:5",
+        "`plugins[0].description` has a wrong value | where: m.yaml:7:18 | "
+        f'expected: at most 1000 characters | found: "{"x" * 60}…"',
     ),
     (
         '"0.0.4"',
         "1.10",
         "`plugins[0].min_core_version` has a wrong value | where: m.yaml:8:23 | expected: a "
-        'version in quotes, like "0.0.4" | found: 1.10 | hint: quote it if it is meant as text: '
-        '"1.10"',
+        "version (PEP 440) in quotes, like '0.0.4' | found: 1.10 | hint: quote it if it is meant "
+        'as text: "1.10"',
     ),
     (
         '"0.0.4"',
         '"four"',
         "`plugins[0].min_core_version` has a wrong value | where: m.yaml:8:23 | expected: a "
-        'version in quotes, like "0.0.4" | found: "four"',
+        "version (PEP 440) in quotes, like '0.0.4' | found: \"four\"",
     ),
     (
         '"0.0.4"',
         f'"{"9" * 5000}"',
         "`plugins[0].min_core_version` has a wrong value | where: m.yaml:8:23 | expected: a "
-        f'version in quotes, like "0.0.4" | found: "{"9" * 60}…"',
+        f"version (PEP 440) in quotes, like '0.0.4' | found: \"{'9' * 60}…\"",
     ),
     (
         "[rknn, onnx]",
@@ -161,8 +164,8 @@ MISTAKES = [
     (
         '"backends:npu"',
         "npu",
-        "`plugins[0].requires.npu` isn't named by a plugin id | where: m.yaml:12:16 | expected: a "
-        "plugin id: `<group>:<name>`, the group one of backends, patches, workflows | found: npu",
+        "invalid key `plugins[0].requires.npu` | where: m.yaml:12:16 | expected: a "
+        "plugin id: `<group>:<name>`, the group one of backends, patches, workflows",
     ),
     (
         "both set the exposure",
@@ -174,14 +177,13 @@ MISTAKES = [
         "webrtc: false",
         "webrtx: false",
         "unknown key `plugins[0].default_config_overrides.patches.webrtx` | where: m.yaml:16:17 | "
-        "hint: did you mean `webrtc`?",
+        "hint: did you mean `plugins[0].default_config_overrides.patches.webrtc`?",
     ),
     (
         "ACME_DEBUG: {}",
         "ACME-DEBUG: {}",
-        "`plugins[0].env.ACME-DEBUG` isn't the name of an environment variable | where: "
-        "m.yaml:20:7 | expected: letters, digits and underscores, like `ACME_TOKEN` | found: "
-        "ACME-DEBUG",
+        "invalid key `plugins[0].env.ACME-DEBUG` | where: "
+        "m.yaml:20:7 | expected: letters, digits and underscores, like `ACME_TOKEN`",
     ),
     (
         "required: true",
@@ -198,7 +200,8 @@ MISTAKES = [
     (
         "    homepage:",
         "    home_page:",
-        "unknown key `plugins[0].home_page` | where: m.yaml:21:5 | hint: did you mean `homepage`?",
+        "unknown key `plugins[0].home_page` | where: m.yaml:21:5 | hint: did you mean "
+        "`plugins[0].homepage`?",
     ),
     (
         "    homepage: https://example.org/night\n",
@@ -226,13 +229,13 @@ def test_mistakes_are_told_together_by_their_place() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "`manifest_version` is missing | where: m.yaml:1:1"),
+        ("", "`manifest_version` is missing | where: m.yaml:1:1 | expected: 1"),
         ("[]", "the document isn't a mapping | where: m.yaml:1:1 | expected: a mapping | "
          "found: a list"),
         ("manifest_version: 1\nplugins: &a []", "`plugins` has an anchor | where: m.yaml:2:10 | "
          "expected: plain data | found: &a | hint: write the value itself"),
         ("manifest_version: 1\nplugins: {}", "`plugins` has a wrong value | where: m.yaml:2:10 | "
-         "expected: a list of plugins | found: a mapping"),
+         "expected: a list | found: a mapping"),
         ("\ufeffplugins: []", "the document starts with a byte order mark | where: m.yaml:1:1 | "
          "expected: UTF-8 without one | hint: save the file as UTF-8 without a byte order mark"),
         ("[" * 1000, "the document is nested too deep | where: m.yaml:1:33 | expected: at most "
