@@ -7,18 +7,15 @@ import stat
 
 import click
 
-from coral_lock.cli.options import output_format_option
+from coral_lock.cli.formats import Outcome, emit, output_format_option
 from coral_lock.difference.compare import difference
-from coral_lock.difference.text import render_text, to_json
+from coral_lock.difference.text import render_text
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
 from coral_lock.lockfile.file import decode_lock, load_lock, read_lock_stream
+from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import read_lock
 from coral_lock.messages import say, say_warning
 from coral_lock.wording import later_version_warning
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from coral_lock.lockfile.model import Lock
 
 
 @click.command()
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 def diff(old: str, new: str, output_format: str, exit_code: bool) -> int:
     """Show what changed between two locks, by plugin and distribution.
 
-    What stands out comes first, marked with `!`: a digest that changed under the same
+    Alarming changes come first, marked with `!`: a digest that changed under the same
     version, an entry point that moved to another distribution or module, a plugin that is
     no longer optional, a distribution without digests or with a lower version.
 
@@ -44,13 +41,13 @@ def diff(old: str, new: str, output_format: str, exit_code: bool) -> int:
     """
     if old == new == "-":
         raise UsageError(
-            "both locks can't come from standard input",
+            "only one of the locks can be read from standard input",
             expected="a file for one of them",
             hint="`git show main:coral.lock | coral-runtime diff - coral.lock`",
         )
     changes = difference(_load(old), _load(new))
-    text = to_json(changes) if output_format == "json" else render_text(changes)
-    click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+    document = {"changes": [change.to_dict() for change in changes]}
+    emit(Outcome(document=document, text=render_text(changes), changes=changes), output_format)
     if not changes:
         say("no changes")
     return DOES_NOT_HOLD if changes and exit_code else HOLDS

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable
+from functools import partial
 
 import click
 
+from coral_lock.canonical_json import Value
+from coral_lock.cli.formats import Outcome, emit, output_format_option
 from coral_lock.cli.options import config_options, load_config, no_exec_option, version_options
 from coral_lock.cli.place_options import place_of, place_options
 from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.locking import Freshness, derive, freshness_of, kept_versions
 from coral_lock.derive.opening import open_place
 from coral_lock.descriptor.model import HostVersions
+from coral_lock.difference.change import Change
 from coral_lock.difference.text import render_text
 from coral_lock.errors import (
     DOES_NOT_HOLD,
@@ -27,7 +32,7 @@ from coral_lock.finding import exit_code, has_errors
 from coral_lock.lockfile.diagnosis import is_damaged_lock
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock, write_lock
-from coral_lock.messages import say, say_findings, say_warning
+from coral_lock.messages import say, say_warning
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
 from coral_lock.wording import counted, later_version_warning, size_of
 
@@ -71,6 +76,7 @@ _MAX_SHOWN_CHANGES = 12
     is_flag=True,
     help="Lock editable installs too, without a digest.",
 )
+@output_format_option
 def lock(
     config: str | None,
     no_config: bool,
@@ -89,6 +95,7 @@ def lock(
     core_version: str | None,
     inference_version: str | None,
     allow_editable: bool,
+    output_format: str,
 ) -> int:
     """Derive coral.lock from the descriptor and from what is installed, or from wheels.
 
@@ -103,6 +110,7 @@ def lock(
     Examples:
       coral-runtime lock -c runtime.yaml
       coral-runtime lock -c runtime.yaml --check
+      coral-runtime lock -c runtime.yaml --check --output-format github
       coral-runtime lock -c runtime.yaml --core-version 0.0.4 --inference-version 0.58.0
       coral-runtime lock -c runtime.yaml --wheels wheelhouse
       coral-runtime lock --wheels wheelhouse --target python=3.11,platform=linux_aarch64
@@ -130,14 +138,33 @@ def lock(
         derivation = derive(
             opened, descriptor, told=told, allow_editable=allow_editable, reporter=reporter
         )
-    say_findings(derivation.findings)
+    emit_result = partial(_emit, output, derivation, output_format)
     if has_errors(derivation.findings):
+        emit_result("failed")
         say("no lock can be made" + ("" if check else f"; `{output}` wasn't touched"))
         return _integrity_of(derivation, str(current), output) if check else DOES_NOT_HOLD
     if check:
-        return _check(output, str(current), derivation)
+        return _check(output, str(current), derivation, emit_result)
     assert derivation.lock is not None
-    return _write(output, current, derivation.lock)
+    return _write(output, current, derivation.lock, emit_result)
+
+
+def _emit(
+    output: str,
+    derivation: Derivation,
+    output_format: str,
+    result: str,
+    changes: tuple[Change, ...] = (),
+) -> None:
+    document: dict[str, Value] = {
+        "lock": output,
+        "result": result,
+        "findings": [finding.to_dict() for finding in derivation.findings],
+        "changes": [change.to_dict() for change in changes],
+    }
+    text = render_text(changes, _MAX_SHOWN_CHANGES)
+    findings = derivation.findings
+    emit(Outcome(document=document, text=text, findings=findings, changes=changes), output_format)
 
 
 def _refuse_senseless_upgrade(
@@ -224,17 +251,18 @@ def _refuse_part(opened: Opened) -> None:
         )
 
 
-def _check(output: str, current: str, derivation: Derivation) -> int:
+def _check(
+    output: str, current: str, derivation: Derivation, emit_result: Callable[..., None]
+) -> int:
     locked = read_lock(current, output)
     warning = later_version_warning(locked, output)
     if warning:
         say_warning(warning)
     freshness = freshness_of(locked, derivation)
+    emit_result("fresh" if freshness.is_fresh else "stale", freshness.changes)
     if freshness.is_fresh:
         say(f"{output} is fresh{_extent(freshness)}: {size_of(locked)}")
         return HOLDS
-    sys.stdout.write(render_text(freshness.changes, _MAX_SHOWN_CHANGES))
-    sys.stdout.flush()
     number = counted(len(freshness.changes), "change")
     say(f"{output} is stale{_extent(freshness)}: {number}, see above")
     remedy = (
@@ -276,11 +304,13 @@ def _fixing_command() -> str:
     return shlex.join(["coral-runtime", *words])
 
 
-def _write(output: str, current: str | None, lock: Lock) -> int:
+def _write(output: str, current: str | None, lock: Lock, emit_result: Callable[[str], None]) -> int:
     text = write_lock(lock)
     if current == text:
+        emit_result("unchanged")
         say(f"{output} is unchanged: {size_of(lock)}")
         return HOLDS
     write_durably(output, text)
+    emit_result("written")
     say(f"wrote {output}: {size_of(lock)}")
     return HOLDS

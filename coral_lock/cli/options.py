@@ -119,17 +119,6 @@ def lock_option(command: Command) -> Command:
     )(command)
 
 
-def output_format_option(command: Command) -> Command:
-    """Add `--output-format text|json`."""
-    return click.option(
-        "--output-format",
-        type=click.Choice(("text", "json")),
-        default="text",
-        show_default=True,
-        help="How the outcome is printed.",
-    )(command)
-
-
 class GroupType(Choice):
     """A plugin group by its short name; another one is answered with the nearest."""
 

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from coral_lock import canonical_json
 from coral_lock.author.check.environment import Environment
 from coral_lock.author.check.opening import open_target
-from coral_lock.author.check.report import annotation_lines, check_subject, summary_line, text_lines
+from coral_lock.author.check.report import check_subject, summary_line, text_lines
+from coral_lock.cli.formats import Outcome, emit, output_format_option
 from coral_lock.cli.options import DEFAULT_DESCRIPTOR, config_file_options, descriptor_path
 from coral_lock.cli.place_options import places
 from coral_lock.cli.progress import terminal_reporter
 from coral_lock.derive.place import Place
 from coral_lock.messages import say
 from coral_lock.printable import printable
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from coral_lock.author.check.report import CheckReport
-
-TEXT, JSON, GITHUB = "text", "json", "github"
 
 
 @click.command("check")
@@ -33,13 +25,7 @@ TEXT, JSON, GITHUB = "text", "json", "github"
 )
 @config_file_options("A sample configuration to check with.")
 @places
-@click.option(
-    "--output-format",
-    type=click.Choice((TEXT, JSON, GITHUB)),
-    default=TEXT,
-    show_default=True,
-    help="The output format.",
-)
+@output_format_option
 def check_plugins(
     target: str,
     run: bool,
@@ -71,14 +57,12 @@ def check_plugins(
     left_out = DEFAULT_DESCRIPTOR if no_config else None
     with open_target(target, sample, environment, left_out, run=run) as subject:
         report = check_subject(subject, run=run, reporter=terminal_reporter())
-    sys.stdout.write(_rendered(report, output_format))
-    sys.stdout.flush()
+    outcome = Outcome(
+        document=report.to_dict(),
+        text="".join(f"{printable(line)}\n" for line in text_lines(report)),
+        findings=report.findings,
+        has_findings_in_text=True,
+    )
+    emit(outcome, output_format)
     say(summary_line(report))
     return report.exit_code
-
-
-def _rendered(report: CheckReport, output_format: str) -> str:
-    if output_format == JSON:
-        return canonical_json.write(report.to_dict())
-    lines = text_lines(report) if output_format == TEXT else annotation_lines(report.findings)
-    return "".join(f"{printable(line)}\n" for line in lines)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from coral_lock import canonical_json
+from coral_lock.cli.formats import TEXT, Outcome, emit, output_format_option
 from coral_lock.cli.options import (
     GroupType,
     config_options,
     load_config,
     no_exec_option,
-    output_format_option,
     version_options,
 )
 from coral_lock.cli.place_options import place_and_target_options, place_of
@@ -24,7 +21,7 @@ from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import has_errors
 from coral_lock.lockfile.mapping import sorted_data, to_mapping
-from coral_lock.messages import say, say_findings, say_warning
+from coral_lock.messages import say, say_warning
 from coral_lock.plugin.terms import leaves, terms_to_mapping
 from coral_lock.printable import printable
 from coral_lock.record import Record
@@ -227,15 +224,14 @@ def list_plugins(
         Listing(target=name, survey=surveyed, group=group) for name, surveyed in surveys.items()
     ]
     findings = gathered_findings(opened, {name: each.findings for name, each in surveys.items()})
-    if output_format == "json":
-        sys.stdout.write(
-            canonical_json.write(listing_document(listings, findings, descriptor.platform))
-        )
-    else:
-        for line in (line for listing in listings for line in listing_lines(listing)):
-            sys.stdout.write(f"{printable(line)}\n")
-        sys.stdout.flush()
-        say_findings(findings)
+    lines = (line for listing in listings for line in listing_lines(listing))
+    outcome = Outcome(
+        document=listing_document(listings, findings, descriptor.platform),
+        text="".join(f"{printable(line)}\n" for line in lines),
+        findings=findings,
+    )
+    emit(outcome, output_format)
+    if output_format == TEXT:
         for line in (line for listing in listings for line in left_out_lines(listing)):
             say(line)
     if not any(listing.decisions() for listing in listings):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
-from coral_lock import canonical_json
-from coral_lock.cli.options import lock_option, output_format_option
+from coral_lock.cli.formats import Outcome, emit, output_format_option
+from coral_lock.cli.options import lock_option
 from coral_lock.cli.place_options import places
 from coral_lock.derive.place import Place
 from coral_lock.derive.subjects import subject_of
 from coral_lock.finding import exit_code
 from coral_lock.lockfile.file import load_lock
-from coral_lock.messages import say, say_findings, say_warning
+from coral_lock.messages import say, say_warning
 from coral_lock.verification.machine import FULL, INTEGRITY_LEVELS
 from coral_lock.verification.verdict import verdict_on
 from coral_lock.wording import later_version_warning, size_of
@@ -74,17 +72,14 @@ def verify(
         targets=() if target is None else (target,),
     )
     compared, name, findings = _compare(place, loaded, integrity)
-    if output_format == "json":
-        document: dict[str, Value] = {
-            "lock": lock,
-            "integrity": integrity,
-            "target": name,
-            "holds": exit_code(findings) == 0,
-            "findings": [finding.to_dict() for finding in findings],
-        }
-        sys.stdout.write(canonical_json.write(document))
-    else:
-        say_findings(findings)
+    document: dict[str, Value] = {
+        "lock": lock,
+        "integrity": integrity,
+        "target": name,
+        "holds": exit_code(findings) == 0,
+        "findings": [finding.to_dict() for finding in findings],
+    }
+    emit(Outcome(document=document, findings=findings), output_format)
     if exit_code(findings) == 0:
         part = "" if name is None else f" for the target `{name}`"
         say(f"{lock} holds{part}: {size_of(compared)}, integrity {integrity}")

@@ -1,4 +1,4 @@
-"""The difference of two locks as text for people and as JSON for programs."""
+"""The difference of two locks as text for people."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ _DIGEST_START, _DIGEST_END = 15, 7
 _VALUE_SUFFIXES = ("-changed", "-moved", "-upgraded", "-downgraded")
 _CONSTANTS = frozenset({"true", "false", "none"})
 _NOT_PLAIN = frozenset(" ,[]")
-
-
-def to_json(changes: Sequence[Change]) -> str:
-    """Return the changes as a JSON document, `{"changes": [...]}`, in their order."""
-    return write({"changes": [change.to_dict() for change in changes]})
 
 
 def render_text(changes: Sequence[Change], limit: int | None = None) -> str:

@@ -110,7 +110,7 @@ def test_standard_input_holds_one_lock(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["diff", "-", "-"]) == 2
     assert capsys.readouterr() == (
         "",
-        "error: both locks can't come from standard input\n"
+        "error: only one of the locks can be read from standard input\n"
         "  expected: a file for one of them\n"
         "  hint: `git show main:coral.lock | coral-runtime diff - coral.lock`\n",
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from coral_lock.difference.compare import difference
-from coral_lock.difference.text import render_text, to_json
+from coral_lock.difference.text import render_text
 from coral_lock.lockfile.entries import (
     ExcludedPlugin,
     HostPackage,
@@ -576,17 +576,18 @@ def test_digests_that_look_alike_when_shortened_are_shown_in_full() -> None:
     assert text.endswith(f"      - {old}\n      + {new}\n")
 
 
-def test_the_json_document() -> None:
-    changes = difference(sample_lock(), with_camera(optional=False))
-    assert to_json(changes) == (
-        '{\n  "changes": [\n    {\n      "code": "no-longer-optional",\n'
-        '      "is_alarming": true,\n'
-        f'      "subject": "{CAMERA}",\n      "distribution": "my-package",\n'
-        f'      "summary": "`{CAMERA}` is no longer optional",\n'
-        f'      "path": "plugins[\\"{CAMERA}\\"].optional",\n'
-        '      "before": true,\n      "after": false\n    }\n  ]\n}\n'
-    )
-    assert to_json(()) == '{\n  "changes": []\n}\n'
+def test_a_change_as_json() -> None:
+    (change,) = difference(sample_lock(), with_camera(optional=False))
+    assert change.to_dict() == {
+        "code": "no-longer-optional",
+        "is_alarming": True,
+        "subject": CAMERA,
+        "distribution": "my-package",
+        "summary": f"`{CAMERA}` is no longer optional",
+        "path": f'plugins["{CAMERA}"].optional',
+        "before": True,
+        "after": False,
+    }
 
 
 @pytest.mark.parametrize("make", [sample_lock, upgraded, with_new_plugin])

@@ -1,4 +1,4 @@
-"""All checks of one subject, and their outcome as a document, as text, and for GitHub."""
+"""All checks of one subject, and their outcome as a document and as text."""
 
 from __future__ import annotations
 
@@ -194,47 +194,3 @@ def summary_line(report: CheckReport) -> str:
     return f"{title} ({subject.kind}): {counted(len(report.plugins), 'plugin')}, " + (
         ", ".join(counts) or "no findings"
     )
-
-
-def annotation_lines(findings: Iterable[Finding]) -> Iterator[str]:
-    """Yield the findings as workflow commands, which GitHub shows beside the code.
-
-    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
-    """
-    for finding in findings:
-        position = _position(finding.where)
-        properties = {**position, "title": finding.code}
-        listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-        lines = [finding.summary]
-        for name in _DETAILS:
-            value = getattr(finding, name)
-            if value and not (name == "where" and position):
-                lines.append(f"{name}: {value}")
-        yield f"::{finding.severity} {listed}::{_data(chr(10).join(lines))}"
-
-
-def _position(where: str | None) -> dict[str, str]:
-    """Return file, line and column of a place; what is no place in a file has none of them."""
-    file, line, column = ("", "", "") if where is None else _split(where)
-    if not file:
-        return {}
-    position = {"file": file, "line": line, "col": column}
-    return {key: value for key, value in position.items() if value}
-
-
-def _split(where: str) -> tuple[str, str, str]:
-    file, _, last = where.rpartition(":")
-    if not last.isdigit():
-        is_file = "/" in where or where.endswith((".toml", ".yaml", ".yml", ".json", ".whl"))
-        is_file = is_file and ":" not in where
-        return (where, "", "") if is_file else ("", "", "")
-    before, _, line = file.rpartition(":")
-    return (before, line, last) if before and line.isdigit() else (file, last, "")
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,140 @@
+"""How commands print what they found: one registry of formats, shared by all of them.
+
+A command makes an `Outcome` and prints it with `emit`. A new format is a function and a line in
+`FORMATS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import click
+
+from coral_lock.canonical_json import Value, write
+from coral_lock.difference.change import Change
+from coral_lock.difference.text import one_line
+from coral_lock.finding import Finding
+from coral_lock.messages import say_findings
+from coral_lock.printable import printable
+
+TEXT = "text"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a command found.
+
+    Attributes:
+        document: all of it, as a JSON document.
+        text: what people read on standard output.
+        findings: the findings; people read them on standard error, unless `text` has them.
+        changes: what changed between two locks.
+        has_findings_in_text: whether `text` has them.
+    """
+
+    document: Value
+    text: str = ""
+    findings: tuple[Finding, ...] = ()
+    changes: tuple[Change, ...] = ()
+    has_findings_in_text: bool = False
+
+
+def emit(outcome: Outcome, output_format: str) -> None:
+    """Print an outcome to standard output, and as text its findings to standard error."""
+    text = FORMATS[output_format](outcome)
+    click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+    if output_format == TEXT and not outcome.has_findings_in_text:
+        say_findings(outcome.findings)
+
+
+def output_format_option(command: Command) -> Command:
+    """Add `--output-format`."""
+    return click.option(
+        "--output-format",
+        type=click.Choice(tuple(FORMATS)),
+        default=TEXT,
+        show_default=True,
+        help="The output format.",
+    )(command)
+
+
+def _render_text(outcome: Outcome) -> str:
+    return outcome.text
+
+
+def _render_json(outcome: Outcome) -> str:
+    return write(outcome.document)
+
+
+def _render_github(outcome: Outcome) -> str:
+    """Return findings and changes as workflow commands, which GitHub shows beside the code.
+
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+    """
+    lines = (*finding_annotations(outcome.findings), *_change_annotations(outcome.changes))
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def finding_annotations(findings: Iterable[Finding]) -> Iterator[str]:
+    """Yield the workflow command for each finding."""
+    for finding in findings:
+        position = _position(finding.where)
+        lines = [finding.summary]
+        for name in ("expected", "found", "where", "hint"):
+            value = getattr(finding, name)
+            if value and not (name == "where" and position):
+                lines.append(f"{name}: {value}")
+        yield _annotation(finding.severity, lines, **position, title=finding.code)
+
+
+def _change_annotations(changes: Iterable[Change]) -> Iterator[str]:
+    for change in changes:
+        lines = [change.summary]
+        for name, value in (("before", change.before), ("after", change.after)):
+            if value is not None:
+                lines.append(f"{name}: {one_line(value)}")
+        severity = "warning" if change.is_alarming else "notice"
+        yield _annotation(severity, lines, title=change.code)
+
+
+def _annotation(severity: str, lines: Iterable[str], **properties: str) -> str:
+    listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    return f"::{severity} {listed}::{_data(chr(10).join(lines))}"
+
+
+def _position(where: str | None) -> dict[str, str]:
+    """Return file, line and column of a place; a place that isn't in a file has none of them."""
+    file, line, column = ("", "", "") if where is None else _split(where)
+    if not file:
+        return {}
+    position = {"file": file, "line": line, "col": column}
+    return {key: value for key, value in position.items() if value}
+
+
+def _split(where: str) -> tuple[str, str, str]:
+    file, _, last = where.rpartition(":")
+    if not last.isdigit():
+        is_file = "/" in where or where.endswith((".toml", ".yaml", ".yml", ".json", ".whl"))
+        is_file = is_file and ":" not in where
+        return (where, "", "") if is_file else ("", "", "")
+    before, _, line = file.rpartition(":")
+    return (before, line, last) if before and line.isdigit() else (file, last, "")
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+FORMATS: Mapping[str, Callable[[Outcome], str]] = {
+    TEXT: _render_text,
+    "json": _render_json,
+    "github": _render_github,
+}

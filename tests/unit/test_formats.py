@@ -1,0 +1,93 @@
+"""The formats in which commands print what they found."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from coral_lock.cli.application import run_application
+from coral_lock.cli.formats import FORMATS, Outcome, emit, finding_annotations
+from coral_lock.difference.change import Change
+from coral_lock.finding import ERROR, WARNING, Finding
+
+
+def finding(where: str | None, summary: str = "it is so", severity: str = ERROR) -> Finding:
+    return Finding(
+        code="manifest-stale",
+        severity=severity,
+        subject="acme",
+        summary=summary,
+        where=where,
+        hint="mend it",
+    )
+
+
+@pytest.mark.parametrize(
+    ("where", "properties"),
+    [
+        ("a/b.py:3:7", "file=a/b.py,line=3,col=7,"),
+        ("a/b.py:3", "file=a/b.py,line=3,"),
+        ("a/b.py", "file=a/b.py,"),
+        ("pyproject.toml", "file=pyproject.toml,"),
+        ("odd,name: 100%.yaml:1:2", "file=odd%2Cname%3A 100%25.yaml,line=1,col=2,"),
+    ],
+)
+def test_a_place_in_a_file_becomes_properties(where: str, properties: str) -> None:
+    (line,) = finding_annotations([finding(where)])
+    assert line == f"::error {properties}title=manifest-stale::it is so%0Ahint: mend it"
+
+
+@pytest.mark.parametrize("where", ["acme.plugins:register", "CORAL_PLATFORM"])
+def test_another_place_stays_in_the_message(where: str) -> None:
+    (line,) = finding_annotations([finding(where)])
+    assert line == f"::error title=manifest-stale::it is so%0Awhere: {where}%0Ahint: mend it"
+
+
+def test_a_message_is_escaped() -> None:
+    (line,) = finding_annotations([finding(None, "50% of\r\na, b: c", WARNING)])
+    assert line == "::warning title=manifest-stale::50%25 of%0D%0Aa, b: c%0Ahint: mend it"
+
+
+CHANGE = Change(
+    code="platform-changed",
+    subject="platform",
+    summary="the platform changed",
+    place=("platform",),
+    before="rknn",
+    after="onnx",
+)
+OUTCOME = Outcome(
+    document={"holds": False},
+    text="one line\n",
+    findings=(finding(None),),
+    changes=(CHANGE, replace(CHANGE, is_alarming=True)),
+)
+
+
+@pytest.mark.parametrize(
+    ("output_format", "stdout", "stderr"),
+    [
+        ("text", "one line\n", "error[manifest-stale]: it is so\n  hint: mend it\n"),
+        ("json", '{\n  "holds": false\n}\n', ""),
+        (
+            "github",
+            "::error title=manifest-stale::it is so%0Ahint: mend it\n"
+            "::notice title=platform-changed::the platform changed%0Abefore: rknn%0Aafter: onnx\n"
+            "::warning title=platform-changed::the platform changed%0Abefore: rknn%0Aafter: onnx\n",
+            "",
+        ),
+    ],
+)
+def test_every_format(
+    output_format: str, stdout: str, stderr: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    emit(OUTCOME, output_format)
+    assert capsys.readouterr() == (stdout, stderr)
+
+
+@pytest.mark.parametrize("command", ["diff", "lock", "verify", "plugins list", "plugins check"])
+def test_commands_share_all_formats(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(FORMATS) == ["text", "json", "github"]
+    assert run_application([*command.split(), "--help"]) == 0
+    assert "--output-format [text|json|github]" in capsys.readouterr().out
