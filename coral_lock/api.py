@@ -200,7 +200,7 @@ def init(
     if lock is None:
         from coral_lock.start.live import start_live
 
-        report = start_live(descriptor, told=told)
+        report = start_live(descriptor, host_overrides=told)
     else:
         from coral_lock.children.parent import start_program
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from _thread import RLock
 
-from coral_lock.children.session import Marker, leave_marker, read_session
+from coral_lock.children.session import leave_marker, read_session
 from coral_lock.children.watch import watch_processes
+from coral_lock.errors import INTEGRITY
 from coral_lock.host.import_hooks import install_hooks
 from coral_lock.imports.finder import install_imports
 from coral_lock.imports.table import ImportIndex, ImportTable
@@ -48,7 +49,7 @@ class Child:
             install_imports(
                 ImportIndex(**session.index),
                 self._table,
-                on_mismatch=self._note_mismatch,
+                on_mismatch=lambda finding: self._note(finding, INTEGRITY),
                 bytecode_directory=session.bytecode_directory,
                 closed=session.is_closed,
             )
@@ -59,7 +60,7 @@ class Child:
             install_shim()
             activate = self._activate
         install_hooks(self._opened, session.plugin_modules, session.has_host, activate)
-        watch_processes(self._note_process, session.is_strict)
+        watch_processes(lambda finding: self._note(finding, None), session.is_strict)
 
     def _table(self) -> ImportTable:
         return self._verified().table or ImportTable(())
@@ -88,19 +89,11 @@ class Child:
         if report.outcome != "started":
             refuse(self._directory, report.exit_code, report.findings)
 
-    def _note_mismatch(self, finding: Finding) -> None:
-        from coral_lock.errors import INTEGRITY
-
-        self._note(finding, INTEGRITY)
-
-    def _note_process(self, finding: Finding) -> None:
-        self._note(finding, None)
-
     def _note(self, finding: Finding, exit_code: int | None) -> None:
         from coral_lock.messages import say_findings
 
         say_findings((finding,))
-        leave_marker(self._directory, Marker(exit_code=exit_code, findings=(finding,)))
+        leave_marker(self._directory, exit_code, (finding,))
 
 
 def verify_again(session: Session, directory: str | None) -> LockedStart:
@@ -147,6 +140,5 @@ def refuse(directory: str | None, exit_code: int, findings: tuple[Finding, ...])
 
     say_findings(findings)
     say(f"start refused: the child process {os.getpid()} is ended")
-    if directory is not None:
-        leave_marker(directory, Marker(exit_code=exit_code, findings=findings))
+    leave_marker(directory, exit_code, findings)
     leave_process(EXIT_CODE)

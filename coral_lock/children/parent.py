@@ -7,7 +7,7 @@ import os
 import time
 
 from coral_lock.children.child import refuse, verify_again
-from coral_lock.children.session import VARIABLE, Marker, Session, leave_marker, open_session
+from coral_lock.children.session import VARIABLE, Session, leave_marker, open_session
 from coral_lock.children.watch import watch_processes
 from coral_lock.errors import INTEGRITY, InputError
 from coral_lock.finding import WARNING, Finding, exit_code
@@ -95,8 +95,8 @@ class Cover:
         markers = session.markers() if session else ()
         if session:
             session.close()
-        findings = (*self._findings, *(each for marker in markers for each in marker.findings))
-        codes = [marker.exit_code for marker in markers if marker.exit_code is not None]
+        findings = (*self._findings, *(each for _, found in markers for each in found))
+        codes = [code for code, _ in markers if code is not None]
         return max([*codes, exit_code(findings)]), tuple(dict.fromkeys(findings))
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class Cover:
         if os.getpid() == self._process:
             self._findings.append(finding)
         else:
-            self._leave(Marker(exit_code=None, findings=(finding,)))
+            leave_marker(self._directory, None, (finding,))
 
     def _refuse_file(self, finding: Finding) -> None:
         """Show that a file differs from the lock; its import is about to fail.
@@ -158,7 +158,7 @@ class Cover:
         """
         if os.getpid() != self._process:
             say_findings((finding,))
-            self._leave(Marker(exit_code=INTEGRITY, findings=(finding,)))
+            leave_marker(self._directory, INTEGRITY, (finding,))
         elif self._begun is not None:
             self._note(finding)
             if self._end is None:
@@ -181,10 +181,6 @@ class Cover:
             self._begun = time.monotonic()
         elif report.outcome != STARTED:
             refuse(self._directory, report.exit_code, report.findings)
-
-    def _leave(self, marker: Marker) -> None:
-        if self._directory is not None:
-            leave_marker(self._directory, marker)
 
     @property
     def _directory(self) -> str | None:

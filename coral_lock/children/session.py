@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from coral_lock.errors import InputError
     from coral_lock.finding import Finding
 
+    Marker = tuple["int | None", tuple[Finding, ...]]
+
 VARIABLE = "CORAL_LOCK_RUN"
 """Names the session to children: `<sha256>:<path>`."""
 
@@ -69,13 +71,6 @@ class Session(Record):
     is_strict: bool = False
 
 
-class Marker(Record):
-    """What a child reports: the exit code it would end with, or None, and its findings."""
-
-    exit_code: int | None
-    findings: tuple[Finding, ...]
-
-
 class OpenSession:
     """The session of a running program.
 
@@ -91,7 +86,7 @@ class OpenSession:
         self._descriptor = descriptor
 
     def markers(self) -> tuple[Marker, ...]:
-        """Return what children have reported so far, in that order."""
+        """Return what children have reported so far, in that order, see `leave_marker`."""
         from coral_lock.finding import Finding
 
         try:
@@ -103,8 +98,7 @@ class OpenSession:
         for line in lines:
             try:
                 exit_code, findings = marshal.loads(bytes.fromhex(line.decode("ascii")))
-                findings = tuple(Finding(**fields) for fields in findings)
-                markers.append(Marker(exit_code=exit_code, findings=findings))
+                markers.append((exit_code, tuple(Finding(**fields) for fields in findings)))
             except (ValueError, TypeError, EOFError):
                 continue
         return tuple(markers)
@@ -178,16 +172,24 @@ def _unusable(message: str, path: str) -> InputError:
     )
 
 
-def leave_marker(directory: str, marker: Marker) -> None:
-    """Add a marker to a session; nothing happens if the session is gone."""
-    fields = [finding.to_dict() for finding in marker.findings]
-    line = marshal.dumps((marker.exit_code, fields)).hex() + "\n"
+def leave_marker(
+    directory: str | None, exit_code: int | None, findings: tuple[Finding, ...]
+) -> None:
+    """Report to the program that a session belongs to; nothing happens if the session is gone.
+
+    Args:
+        directory: that of the session, None if there is none.
+        exit_code: what this process would end with, None for warnings alone.
+        findings: why.
+    """
+    if directory is None:
+        return
+    line = marshal.dumps((exit_code, [finding.to_dict() for finding in findings])).hex() + "\n"
     try:
         path = os.path.join(directory, _MARKERS)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
         try:
-            is_warning = marker.exit_code is None
-            if not is_warning or os.fstat(descriptor).st_size < _MAX_WARNING_BYTES:
+            if exit_code is not None or os.fstat(descriptor).st_size < _MAX_WARNING_BYTES:
                 os.write(descriptor, line.encode("ascii"))
         finally:
             os.close(descriptor)

@@ -61,8 +61,8 @@ def _start(arguments: Arguments, file: ReportFile) -> ActivationReport:
     from coral_lock.start.live import start_live
 
     file.begin()
-    told = _told(arguments)
-    return start_live(_descriptor(arguments, told), told=told)
+    hosts = _host_overrides(arguments)
+    return start_live(_descriptor(arguments, hosts), host_overrides=hosts)
 
 
 def report_file(arguments: Arguments) -> ReportFile:
@@ -83,11 +83,11 @@ def report_file(arguments: Arguments) -> ReportFile:
 def prepare(arguments: Arguments, file: ReportFile) -> LockedStart:
     """Begin the report, and verify the machine as the command line says."""
     file.begin()
-    told = _told(arguments)
-    descriptor = _descriptor(arguments, told)
+    hosts = _host_overrides(arguments)
+    descriptor = _descriptor(arguments, hosts)
     return prepare_locked(
         str(arguments.last("lock")),
-        descriptor=descriptor.with_told(told) if descriptor and told else descriptor,
+        descriptor=descriptor.with_told(hosts) if descriptor and hosts else descriptor,
         integrity=str(arguments.last("integrity")),
         state_directory=arguments.last("state-dir"),
         closed=arguments.flag("closed"),
@@ -118,7 +118,7 @@ def conclude(
     return report
 
 
-def _told(arguments: Arguments) -> HostVersions | None:
+def _host_overrides(arguments: Arguments) -> HostVersions | None:
     """Return the versions of hosts on the command line; None if it has none."""
     core, inference = arguments.last("core-version"), arguments.last("inference-version")
     if core is None and inference is None:
@@ -128,14 +128,14 @@ def _told(arguments: Arguments) -> HostVersions | None:
     return HostVersions(core=core, inference=inference)
 
 
-def _descriptor(arguments: Arguments, told: HostVersions | None) -> Descriptor | None:
+def _descriptor(arguments: Arguments, hosts: HostVersions | None) -> Descriptor | None:
     """Return what the command line and the environment request; None if that is nothing."""
     path = descriptor_path(arguments.last("config"), arguments.flag("no-config"))
     settings = arguments.all("set")
     environment = None if arguments.flag("no-env") else os.environ
     if (
         path is None
-        and told is None
+        and hosts is None
         and not settings
         and not (environment and any(name.startswith("CORAL_") for name in environment))
     ):

@@ -1,10 +1,10 @@
-"""What the host says of itself once it has started, and where that isn't what was asked for."""
+"""The state that the host reports once it has started, and how it differs from the request."""
 
 from __future__ import annotations
 
 import sys
 
-from coral_lock.finding import ERROR, Finding
+from coral_lock.finding import Finding
 from coral_lock.imports.finder import installed_imports
 from coral_lock.installed.import_lookup import import_chain
 from coral_lock.names import HOST_MODULE, plugin_id
@@ -22,15 +22,15 @@ _CONTEXT_MODULE = f"{HOST_MODULE}.runtime"
 OWN_BACKENDS = frozenset({"onnx", "rknn"})
 """The backends that the host registers by itself."""
 
-_HINT = "see whether this version of the host loads plugins otherwise, and report it to coral-lock"
+_HINT = "this version of the host may load plugins in another way: report it to coral-lock"
 
 
 class HostState(Record):
-    """What the host's own context says, as plain data.
+    """The state in the host's own context, as plain data.
 
-    `platform` is its name for the platform; `patches_enabled` holds its built-in patches,
-    `backends_enabled` the active backends in order, its own among them, and
-    `plugins_loaded` the patches and workflows by id. `log_messages` are its own words.
+    `platform` is its name for the platform; `patches_enabled` has its built-in patches,
+    `backends_enabled` the active backends in order, including its own, and
+    `plugins_loaded` the patches and workflows by id. `log_messages` are the host's.
     """
 
     platform: str
@@ -43,14 +43,14 @@ class HostState(Record):
 def is_host_installed() -> bool:
     """Whether a host that loads plugins would be imported; nothing of it is run.
 
-    A core without `coral_inference.runtime.plugins` loads none, and what stands in for it
-    where there is none is no host.
+    A core without `coral_inference.runtime.plugins` loads none, and our own stand-in for a
+    missing one is no host.
     """
     if HOST_MODULE in sys.modules and not is_host_imported():
         return False
     for imports in installed_imports():
         if HOST_MODULE in imports.index.names:
-            # It comes from the lock's own files, whatever the path may lead to.
+            # It is imported from the locked files, whatever the path has.
             return any(
                 files.module(f"{HOST_MODULE}/runtime", "plugins") is not None
                 for files in imports.files().roots.values()
@@ -60,21 +60,21 @@ def is_host_installed() -> bool:
 
 
 def is_host_imported() -> bool:
-    """Whether the host runs already."""
+    """Whether the host is already running."""
     module = sys.modules.get(HOST_MODULE)
     loader = getattr(getattr(module, "__spec__", None), "loader", None)
     return module is not None and not getattr(loader, "is_coral_lock", False)
 
 
 def current_context() -> object | None:
-    """Return the host's context once it has been imported, None where it has none."""
+    """Return the context of a host that has been imported, None if it has none."""
     module = sys.modules.get(_CONTEXT_MODULE)
     function = getattr(module, "get_current_context", None)
     return function() if callable(function) else None
 
 
 def state_of(context: object) -> HostState | None:
-    """Return what the host's context says, None where it isn't of the form that is known."""
+    """Return the state in the host's context, None if its form is unknown."""
     state = getattr(context, "state", None)
     platform = getattr(state, "platform", None)
     patches = getattr(state, "patches_enabled", None)
@@ -100,15 +100,15 @@ def state_of(context: object) -> HostState | None:
 def state_findings(
     state: HostState | None, config: RuntimeConfig, active: Mapping[str, bool | None]
 ) -> Iterator[Finding]:
-    """Yield where the host's state isn't what descriptor and lock ask for.
+    """Yield where the host's state differs from descriptor and lock.
 
     Args:
-        state: what the host says; None where it says nothing that can be understood.
-        config: what it was asked for.
-        active: whether each plugin became active, by id; None where the host never asked.
+        state: what the host reports; None if that can't be understood.
+        config: what was requested.
+        active: whether each plugin became active, by id; None if the host never loaded it.
     """
     if state is None:
-        yield _difference("its context", "a context that says what was started", "none")
+        yield _difference("its context", "a context with its state", "none")
         return
     if state.platform != config.platform:
         yield _difference("its platform", config.platform, state.platform)
@@ -140,9 +140,8 @@ def state_findings(
 def _difference(what: str, expected: str, found: str) -> Finding:
     return Finding(
         code="host-state",
-        severity=ERROR,
         subject=HOST_MODULE,
-        summary=f"the host isn't what it was asked to be: {what}",
+        summary=f"the host's state isn't the requested one: {what}",
         expected=expected,
         found=found,
         where=_CONTEXT_MODULE,

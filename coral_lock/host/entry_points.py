@@ -1,7 +1,7 @@
-"""The entry points of the runtime's three groups: those of the lock, whoever asks for them.
+"""The entry points of the runtime's three groups: those of the lock, for anyone who asks.
 
-`importlib.metadata`, its backport `importlib_metadata` and `pkg_resources` answer for what is
-installed. For our groups, and for no others, they answer here with what was verified.
+`importlib.metadata`, its backport `importlib_metadata` and `pkg_resources` return what is
+installed. For our groups, and for no others, they return what was verified.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _GROUPS = frozenset(ENTRY_POINT_GROUPS.values())
 
 
 class ServedEntryPoint(Record):
-    """An entry point as the lock has it.
+    """A locked entry point.
 
     `group` is the full name, e.g. `coral_inference.patches`; `name` is the plugin's;
-    `distribution` is a normalized name; `load` returns what the host is handed for it.
+    `distribution` is a normalized name; `load` returns what the host gets for it.
     """
 
     group: str
@@ -34,14 +34,13 @@ class ServedEntryPoint(Record):
 
 
 def serve_entry_points(module: Any, served: Served) -> None:
-    """Let one of the metadata modules answer for our groups with what is served.
+    """Let one of the metadata modules return for our groups what is served.
 
-    The call is made once the module has been executed: half imported, it lacks what is
-    replaced here.
+    It must have been executed: half imported, it lacks what is replaced here.
 
     Args:
         module: `importlib.metadata`, `importlib_metadata` or `pkg_resources`.
-        served: returns what there is, in the order of activation; called at each question.
+        served: returns the entry points in the order of activation; called for each query.
     """
     if module.__name__ == "pkg_resources":
         _serve_pkg_resources(module, served)

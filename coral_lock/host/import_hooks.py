@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from coral_lock.lockfile.entries import LockedPlugin
 
     class Host(Protocol):
-        """What decides on the host: a gate."""
+        """What the hooks need of a gate."""
 
-        @property
-        def entry_points(self) -> tuple[ServedEntryPoint, ...]: ...
+        entry_points: tuple[ServedEntryPoint, ...]
 
         def execute_host(self, module: ModuleType, execute: Callable[[], None]) -> None: ...
 
@@ -31,13 +30,13 @@ _METADATA_MODULES = ("importlib.metadata", "importlib_metadata", "pkg_resources"
 
 
 class ImportHooks:
-    """A finder that stands first, asks the others, and wraps the loader that they name.
+    """A finder that comes first, asks the others, and wraps the loader that they return.
 
     Args:
         wrap: by module name, what executes the module: it gets the module and a function
-            that does it, which it calls once.
-        before: by module name, what is called when that module is looked for. What it
-            imports may be that very module: then the import yields that one.
+            that executes it, to be called once.
+        before: by module name, what is called when that module is looked for. If it imports
+            that very module, the import yields that one.
     """
 
     is_coral_lock = True
@@ -51,7 +50,7 @@ class ImportHooks:
         self._before = before
 
     def install(self) -> None:
-        """Stand first among the finders from now on, in place of earlier hooks."""
+        """Become the first finder, in place of earlier hooks."""
         others = [finder for finder in sys.meta_path if not isinstance(finder, ImportHooks)]
         sys.meta_path[:] = [self, *others]
 
@@ -86,16 +85,16 @@ def install_hooks(
     has_host: bool,
     activate: Callable[[], None] | None = None,
 ) -> None:
-    """Let entry points and the host be a gate's from now on.
+    """Take entry points and the host from a gate from now on.
 
     Args:
         gate: returns the gate; called when it is first needed.
-        modules: those of the locked entry points. They would import the host half-way: it
-            imports them in turn, and finds nothing in a module that is half imported. So it
-            is imported before them.
-        has_host: whether there is a host to be brought up.
-        activate: where there is none, is called before the first import of a plugin's module
-            or of what stands in for the host; None if the plugins are active already.
+        modules: those of the locked entry points. The host is imported before them: they
+            import it and it imports them, and it would find nothing in a module that is only
+            half imported.
+        has_host: whether there is a host to start.
+        activate: without a host, is called before the first import of a plugin's module or of
+            the host's stand-in; None if the plugins are already active.
     """
 
     def serve(module: ModuleType) -> None:
@@ -127,7 +126,7 @@ def install_hooks(
 
 
 class _Wrapped:
-    """Stands for a loader until the module is executed."""
+    """Takes the place of a loader until the module is executed."""
 
     def __init__(
         self, loader: Loader, execute: Callable[[ModuleType, Callable[[], None]], None]
@@ -150,9 +149,9 @@ class _Wrapped:
 
 
 def _spec_of_imported(name: str) -> ModuleSpec:
-    """Return a spec by which importing `name` yields the module that is there already.
+    """Return a spec by which importing `name` yields the module that is already imported.
 
-    The import system prefers the spec of a module that has come to be meanwhile, and would
+    The import system prefers the spec of a module that was imported meanwhile, and would
     execute it again.
     """
     module = sys.modules[name]
@@ -162,7 +161,7 @@ def _spec_of_imported(name: str) -> ModuleSpec:
 
 
 class _Imported:
-    """The loader of a module that is there already, which stays as it is."""
+    """The loader of a module that is already imported, which it leaves as it is."""
 
     def __init__(self, spec: ModuleSpec | None) -> None:
         self._spec = spec

@@ -115,15 +115,12 @@ def _split_options(words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
             if letter in _FLAGS:
                 options.append(f"-{letter}")
             elif letter not in "cmWX":
-                is_long = letter == "-"
-                kept = [] if is_long or not letters else [f"-{letters}"]
-                others = [*options, *kept, *rest] or ["app.py"]
+                name = f"-{letter}{letters if letter == '-' else ''}"
                 raise ProgramError(
-                    "`python -S` leaves out everything that is installed, and every plugin with it"
+                    f"`run` can't pass the option `{name}` to `python`",
+                    hint="remove it: without `site`, nothing that is installed can be imported"
                     if letter == "S"
-                    else f"`run` can't pass the option `-{letter}{letters if is_long else ''}` "
-                    "to `python`",
-                    hint=f"write `{_line('python', *others)}`",
+                    else "remove it",
                 )
             elif not letters and not rest:
                 raise UsageError(f"the option `-{letter}` of `python` needs a value")
@@ -141,10 +138,15 @@ def _names_python(path: str) -> bool:
     return version != name and (not version or version.replace(".", "").isdigit())
 
 
-def _require_this_interpreter(path: str, words: Sequence[str]) -> None:
+def _require_this_interpreter(path: str, words: Sequence[str], where: str | None = None) -> None:
     """Refuse an interpreter that isn't the one of this process.
 
     A bare name whose version fits is this one, whatever PATH says of it.
+
+    Args:
+        path: the interpreter.
+        words: what it is to run.
+        where: the script that names it, if one does.
     """
     line = _line("python", *words)
     own_version = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -153,12 +155,15 @@ def _require_this_interpreter(path: str, words: Sequence[str]) -> None:
         if not version or f"{own_version}.".startswith(f"{version}."):
             return
     elif not os.path.exists(path):
-        raise ProgramNotFoundError(f"there is no interpreter `{path}`", hint=f"write `{line}`")
+        raise ProgramNotFoundError(
+            f"there is no interpreter `{path}`", where=where, hint=f"write `{line}`"
+        )
     elif _is_this_interpreter(path):
         return
     raise ProgramError(
         f"`{path}` isn't the interpreter of this environment",
         expected=f"{sys.executable}, Python {own_version}",
+        where=where,
         hint=f"write `{line}`, or use the `coral-runtime` of that one",
     )
 
@@ -256,13 +261,10 @@ def _kind_of(path: str, words: Sequence[str]) -> str:
     if os.path.isdir(path):
         if os.path.isfile(os.path.join(path, "__main__.py")):
             return ARCHIVE
-        is_package = os.path.isfile(os.path.join(path, "__init__.py"))
         raise ProgramError(
             f"the directory `{path}` has no `__main__.py`, so it can't be run",
             where=path,
-            hint="name one of its modules with `python -m MODULE`"
-            if is_package
-            else "name a Python file",
+            hint="name a Python file in it, or a module with `python -m MODULE`",
         )
     head = _head(path)
     if path.endswith(_SUFFIXES):
@@ -299,15 +301,7 @@ def _shebang_options(path: str, words: Sequence[str]) -> tuple[str, ...]:
     if not _names_python(interpreter):
         what = f"a program for `{interpreter}`" if interpreter else None
         raise _not_python(path, what, words)
-    if os.sep not in interpreter:
-        _require_this_interpreter(interpreter, [path, *words[1:]])
-    elif not (os.path.exists(interpreter) and _is_this_interpreter(interpreter)):
-        raise ProgramError(
-            f"`{path}` is a script of another environment",
-            expected=f"a first line `#!{sys.executable}`",
-            found=f"#!{interpreter}",
-            hint=f"install it in this environment, or write `{_line('python', path, *words[1:])}`",
-        )
+    _require_this_interpreter(interpreter, [path, *words[1:]], where=path)
     return _split_options(options)[0]
 
 

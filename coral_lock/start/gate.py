@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from coral_lock.finding import ERROR, Finding, has_errors
+from coral_lock.finding import Finding, has_errors
 from coral_lock.host.context import (
     current_context,
     is_host_imported,
@@ -176,7 +176,6 @@ def _message(outcome: PluginOutcome) -> str:
 def _host_running() -> Finding:
     return Finding(
         code="host-running",
-        severity=ERROR,
         subject=HOST_MODULE,
         summary="the host was imported before the lock could be applied to it",
         where=HOST_MODULE,
@@ -187,7 +186,6 @@ def _host_running() -> Finding:
 def _host_failed(error: BaseException) -> Finding:
     return Finding(
         code="host-failed",
-        severity=ERROR,
         subject=HOST_MODULE,
         summary=f"the host couldn't be imported: {describe_exception(error)}",
         where=HOST_MODULE,

@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 def start_live(
-    descriptor: Descriptor | None = None, *, told: HostVersions | None = None
+    descriptor: Descriptor | None = None, *, host_overrides: HostVersions | None = None
 ) -> ActivationReport:
     """Select plugins among what is installed and start the runtime with them.
 
     Args:
         descriptor: what this runtime should run; None stands for the defaults.
-        told: the versions of hosts that aren't installed.
+        host_overrides: the versions of hosts that aren't installed.
     """
     descriptor = descriptor or load_descriptor(None)
     surveyed = survey(
         EnvironmentInventory(),
         descriptor,
         probe=interpreter_probe(sys.path),
-        core_version=told.core if told else None,
-        inference_version=told.inference if told else None,
+        core_version=host_overrides.core if host_overrides else None,
+        inference_version=host_overrides.inference if host_overrides else None,
         is_installed=True,
     )
     decisions = surveyed.selection.decisions

@@ -126,7 +126,6 @@ def _contradiction(
 ) -> Finding:
     return Finding(
         code="contradicts-lock",
-        severity=ERROR,
         subject=subject,
         summary=summary,
         expected=expected,
@@ -138,50 +137,30 @@ def _contradiction(
 
 def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
     origins = descriptor.origins
-    if origins.get("platform", "default") != "default" and descriptor.platform != lock.platform:
-        yield _contradiction(
-            "platform",
-            "the requested platform isn't the locked one",
-            origins["platform"],
-            lock.platform,
-            descriptor.platform,
-        )
-    yield from _host_contradictions(lock, descriptor)
-    requested = sorted({requirement_name(each) for each in descriptor.program_requires})
-    locked_names = [each.name for each in lock.distributions if each.program]
-    if origins.get("program.requires", "default") != "default" and requested != locked_names:
-        yield _contradiction(
-            "program.requires",
-            "the program's requirements aren't the locked ones",
-            origins["program.requires"],
-            _shown(tuple(locked_names)),
-            _shown(tuple(requested)),
-        )
+    for key, locked, requested in _differences(lock, descriptor):
+        summary = f"the requested `{key}` isn't the locked one"
+        where = origins.get(key, key)
+        yield _contradiction(key, summary, where, _shown(locked), _shown(requested))
     for group in GROUPS:
         unloaded = descriptor.unloaded(group)
         count = sum(plugin.group == group for plugin in lock.plugins)
         if unloaded is not None and count:
-            yield _contradiction(
-                group,
-                f"{unloaded[1]}, and the lock holds {count}",
-                origins.get(unloaded[0], unloaded[0]),
-            )
+            summary = f"{unloaded[1]}, and the lock holds {count}"
+            yield _contradiction(group, summary, origins.get(unloaded[0], unloaded[0]))
     for module in descriptor.backend_modules:
         yield Finding(
             code="unlocked-module",
-            severity=WARNING,
             subject=module,
             summary=f"the module `{module}` isn't imported: no lock covers it",
             where=origins.get("backends.modules", "backends.modules"),
             hint="package it with an entry point in `coral_inference.backends` and lock it",
         )
-    locked = {plugin.id: plugin for plugin in lock.plugins}
+    locked_plugins = {plugin.id: plugin for plugin in lock.plugins}
     known = lock.known_plugins()
     for request in descriptor.requests:
-        identifier = plugin_id(request.group, request.name)
-        plugin = locked.pop(identifier, None)
-        yield from _request_contradictions(identifier, request, plugin, known, origins)
-    for identifier in locked if descriptor.discover == "listed" else ():
+        plugin = locked_plugins.pop(plugin_id(request.group, request.name), None)
+        yield from _request_contradictions(request, plugin, known, origins)
+    for identifier in locked_plugins if descriptor.discover == "listed" else ():
         yield _contradiction(
             identifier,
             f"`{identifier}` isn't among the plugins that are switched on, and the lock holds it",
@@ -189,7 +168,11 @@ def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
         )
 
 
-def _host_contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
+def _differences(lock: Lock, descriptor: Descriptor) -> Iterator[tuple[str, object, object]]:
+    """Yield the descriptor's keys that differ from the lock, with both values."""
+    explicit = {key for key, origin in descriptor.origins.items() if origin != "default"}
+    if "platform" in explicit and descriptor.platform != lock.platform:
+        yield "platform", lock.platform, descriptor.platform
     for key, pinned, package in (
         ("host.core", descriptor.host_core, lock.host.core),
         ("host.inference", descriptor.host_inference, lock.host.inference),
@@ -198,19 +181,15 @@ def _host_contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding
             continue
         from coral_lock.document.versions import is_same_version
 
-        found = package.version if package else None
-        if found is None or not is_same_version(pinned, found):
-            yield _contradiction(
-                key,
-                "the requested version of the host isn't the locked one",
-                descriptor.origins.get(key, key),
-                found or "none",
-                pinned,
-            )
+        if package is None or not is_same_version(pinned, package.version):
+            yield key, package.version if package else "none", pinned
+    requested = tuple(sorted({requirement_name(each) for each in descriptor.program_requires}))
+    locked = tuple(each.name for each in lock.distributions if each.program)
+    if "program.requires" in explicit and requested != locked:
+        yield "program.requires", locked, requested
 
 
 def _request_contradictions(
-    identifier: str,
     request: PluginRequest,
     plugin: LockedPlugin | None,
     known: Collection[str],
@@ -218,18 +197,15 @@ def _request_contradictions(
 ) -> Iterator[Finding]:
     from coral_lock.document.node import dotted
 
+    identifier = plugin_id(request.group, request.name)
     if plugin is None:
         if request.enabled and not request.optional:
-            yield _contradiction(
-                identifier,
-                f"`{identifier}` is switched on, and the lock doesn't hold it",
-                request.where,
-            )
+            summary = f"`{identifier}` is switched on, and the lock doesn't hold it"
+            yield _contradiction(identifier, summary, request.where)
         return
     if not request.enabled:
-        yield _contradiction(
-            identifier, f"`{identifier}` is switched off, and the lock holds it", request.where
-        )
+        summary = f"`{identifier}` is switched off, and the lock holds it"
+        yield _contradiction(identifier, summary, request.where)
         return
     for field in ("optional", "after", "distribution"):
         requested, locked = getattr(request, field), getattr(plugin, field)

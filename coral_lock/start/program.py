@@ -8,7 +8,7 @@ import os
 import sys
 
 from coral_lock.errors import ProgramError
-from coral_lock.finding import WARNING, Finding
+from coral_lock.finding import Finding
 from coral_lock.start.command import (
     ARCHIVE,
     CODE,
@@ -160,7 +160,6 @@ def _host_as_main(command: Command) -> Iterator[Finding]:
     if command.kind == MODULE and command.target.partition(".")[0] in _HOST_PACKAGES:
         yield Finding(
             code="host-as-main",
-            severity=WARNING,
             subject=command.target,
             summary=f"`{command.target}` runs as `__main__`, so patches of that module don't "
             "reach it",

@@ -189,8 +189,8 @@ def test_services_reach_plugins_and_never_the_lock(device: MakeDevice) -> None:
 
 
 CONTRADICTIONS: list[tuple[list[str], dict[str, str], str]] = [
-    (["--set", "platform=rknn"], {}, "the requested platform isn't the locked one"),
-    ([], {"CORAL_RUNTIME_PLATFORM": "rknn"}, "the requested platform isn't the locked one"),
+    (["--set", "platform=rknn"], {}, "the requested `platform` isn't the locked one"),
+    ([], {"CORAL_RUNTIME_PLATFORM": "rknn"}, "the requested `platform` isn't the locked one"),
     (
         ["--set", "patches.camera_stabilizer=false"],
         {},
@@ -214,7 +214,7 @@ CONTRADICTIONS: list[tuple[list[str], dict[str, str], str]] = [
     (
         ["--set", "host.core='0.0.3'"],
         {},
-        "the requested version of the host isn't the locked one",
+        "the requested `host.core` isn't the locked one",
     ),
 ]
 

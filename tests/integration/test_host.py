@@ -445,7 +445,7 @@ def get_current_context():
         ),
         (
             {"runtime/start.py": KEEPS_QUIET},
-            [("its context", "a context that says what was started", "none")],
+            [("its context", "a context with its state", "none")],
         ),
     ],
 )

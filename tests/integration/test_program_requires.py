@@ -163,7 +163,7 @@ class TestDevice:
         machine.coral("init", "--locked", "--no-config").require(0)
         outcome = machine.coral("init", "--locked", "--set", "program.requires=my-lib").require(1)
         assert (
-            "error[contradicts-lock]: the program's requirements aren't the locked ones\n"
+            "error[contradicts-lock]: the requested `program.requires` isn't the locked one\n"
             "  expected: my-app\n"
             "  found: my-lib\n"
             "  where: --set program.requires=my-lib\n"
