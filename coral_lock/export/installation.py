@@ -2,26 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from packaging.markers import Marker
+
 from coral_lock.canonical_json import quote
 from coral_lock.document.versions import is_version
-from coral_lock.export.locked_wheels import Installation, Pin, find_locked_wheels, marker_of
+from coral_lock.export.locked_wheels import FoundWheels, find_locked_wheels
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
+from coral_lock.lockfile.entries import LockedDistribution
+from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import named_target, part_of, with_tags
 from coral_lock.printable import shortened
+from coral_lock.reporter import Reporter
+from coral_lock.targets.environment import environment_of
+from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import fits
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
-
-    from coral_lock.export.locked_wheels import FoundWheels
-    from coral_lock.lockfile.entries import LockedDistribution
-    from coral_lock.lockfile.model import Lock
-    from coral_lock.reporter import Reporter
-    from coral_lock.targets.model import Target
-    from coral_lock.wheels.wheelhouse import Wheelhouse
+from coral_lock.wheels.wheel_name import best_rank
+from coral_lock.wheels.wheelhouse import WheelFile, Wheelhouse
 
 _LONGEST_SHOWN = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """A distribution to install.
+
+    Args:
+        name: the normalized name.
+        version: the version.
+        requires: the names that it requires, sorted.
+        wheels: its wheels, sorted by file name; at least one.
+        marker: the marker (PEP 508) under which it is to be installed, or None.
+    """
+
+    name: str
+    version: str
+    requires: tuple[str, ...]
+    wheels: tuple[WheelFile, ...]
+    marker: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Installation:
+    """Everything that is to be installed.
+
+    Args:
+        pins: the distributions, sorted by name.
+        python: the language version, `3.11`; None where targets differ in it.
+        environments: the marker of each target, sorted; none without targets.
+        told: hosts whose version was given on the command line, so that they aren't pinned.
+    """
+
+    pins: tuple[Pin, ...]
+    python: str | None
+    environments: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
 
 
 def installation_of(
@@ -32,7 +69,7 @@ def installation_of(
     Args:
         lock: the lock.
         wheelhouse: where the wheels are.
-        target: the only target to install for; None for all, told apart by markers.
+        target: the only target to install for; None for all, distinguished by markers.
         reporter: is told of progress.
 
     Raises:
@@ -46,12 +83,10 @@ def installation_of(
     if has_errors(findings):
         return None, findings
     pins = tuple(_pin(each, found, targets, markers.get(each.name)) for each in distributions)
-    without = tuple(_without_wheel(pin) for pin in pins if not pin.wheels)
-    if without:
-        return None, sorted_findings((*findings, *without))
-    odd = tuple(_odd_versions(lock, distributions))
-    if odd:
-        return None, sorted_findings((*findings, *odd))
+    errors = [_without_wheel(pin) for pin in pins if not pin.wheels]
+    errors = errors or list(_invalid_versions(lock, distributions))
+    if errors:
+        return None, sorted_findings((*findings, *errors))
     pythons = {each.language_version for each in targets} or {str(lock.host.python)}
     pinned = {each.name for each in distributions}
     return (
@@ -87,9 +122,6 @@ def distributions_for(lock: Lock, target: str | None) -> tuple[LockedDistributio
 
 def _for_target(distribution: LockedDistribution, target: Target) -> LockedDistribution:
     """Keep the digest of the wheel that suits a target best; all where none does."""
-    from coral_lock.targets.environment import environment_of
-    from coral_lock.wheels.wheel_name import best_rank
-
     ranks = {tag: rank for rank, tag in enumerate(environment_of(target).tags)}
     ranked = sorted(
         (rank, tag) for tag in distribution.digests if (rank := best_rank(tag, ranks)) is not None
@@ -102,12 +134,8 @@ def _for_target(distribution: LockedDistribution, target: Target) -> LockedDistr
 def _markers(lock: Lock) -> tuple[dict[str, str], tuple[Finding, ...]]:
     """Return the marker of each distribution that only some targets need.
 
-    One that holds on another target's machines, too, can't tell them apart.
+    It is an error if it holds for the machines of other targets as well.
     """
-    from packaging.markers import Marker
-
-    from coral_lock.targets.environment import environment_of
-
     environments = {target.name: environment_of(target).markers for target in lock.targets}
     of_target = {target.name: marker_of(target) for target in lock.targets}
     markers: dict[str, str] = {}
@@ -124,22 +152,35 @@ def _markers(lock: Lock) -> tuple[dict[str, str], tuple[Finding, ...]]:
             if marker.evaluate(dict(environments[name]))
         ]
         if alike:
-            findings.append(_alike_finding(distribution, alike))
+            findings.append(
+                Finding(
+                    code="conflict",
+                    severity=ERROR,
+                    subject=distribution.name,
+                    summary=f"only some targets need `{distribution.name}`, and no marker "
+                    "distinguishes them from the others",
+                    expected=", ".join(distribution.targets),
+                    found=", ".join(alike),
+                    hint="export each target separately with `--target NAME`",
+                )
+            )
         markers[distribution.name] = text
     return markers, tuple(findings)
 
 
-def _alike_finding(distribution: LockedDistribution, alike: Collection[str]) -> Finding:
-    return Finding(
-        code="conflict",
-        severity=ERROR,
-        subject=distribution.name,
-        summary=f"only some targets need `{distribution.name}`, and no marker tells them from "
-        "the others",
-        expected=", ".join(distribution.targets),
-        found=", ".join(alike),
-        hint="export each target alone with `--target NAME`",
+def marker_of(target: Target) -> str:
+    """Return the marker (PEP 508) of a target's machines.
+
+    No marker can state which C library a machine has, and in which version.
+    """
+    markers = environment_of(target).markers
+    is_exact = target.python != target.language_version
+    names = (
+        "python_full_version" if is_exact else "python_version",
+        "sys_platform",
+        "platform_machine",
     )
+    return " and ".join(f"{name} == '{markers[name]}'" for name in names if markers[name])
 
 
 def _pin(
@@ -166,8 +207,8 @@ def _pin(
     )
 
 
-def _odd_versions(lock: Lock, distributions: Sequence[LockedDistribution]) -> Iterator[Finding]:
-    """Yield the versions that aren't any, and so might say something else to an installer."""
+def _invalid_versions(lock: Lock, distributions: Sequence[LockedDistribution]) -> Iterator[Finding]:
+    """Yield the versions that an installer could read as something else."""
     versions = [(each.name, each.version) for each in distributions]
     versions += [(host.distribution, host.version) for host in lock.host.packages()]
     for name, version in versions:
@@ -176,10 +217,10 @@ def _odd_versions(lock: Lock, distributions: Sequence[LockedDistribution]) -> It
                 code="version-drift",
                 severity=ERROR,
                 subject=name,
-                summary=f"the lock's version of `{name}` isn't one that installers understand",
+                summary=f"the lock's version of `{name}` isn't valid",
                 expected="a version (PEP 440)",
                 found=quote(shortened(version, _LONGEST_SHOWN)),
-                hint="find out who wrote the lock, and lock again",
+                hint="find out who wrote the lock, and re-lock",
             )
 
 

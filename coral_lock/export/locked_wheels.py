@@ -2,107 +2,45 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from coral_lock.canonical_json import join_path
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.installed.outside import data_digest
-from coral_lock.record import Record
-from coral_lock.wheels.hashing import in_threads
+from coral_lock.lockfile.entries import LockedDistribution
+from coral_lock.reporter import Reporter
+from coral_lock.wheels.contents import WheelContents
+from coral_lock.wheels.wheelhouse import WheelFile, Wheelhouse
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from coral_lock.lockfile.entries import LockedDistribution
-    from coral_lock.reporter import Reporter
-    from coral_lock.targets.model import Target
-    from coral_lock.wheels.wheel_name import HouseWheel
-    from coral_lock.wheels.wheelhouse import Wheelhouse
+_WHO_CHANGED_IT = "get the wheel from the source of the locked one, and find out who changed it"
 
 
-class LockedWheel(Record):
-    """The wheel that a digest of the lock stands for.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundWheels:
+    """The wheels of a lock's distributions in a wheelhouse.
 
     Args:
-        path: its file.
-        file_name: the file's name, which installers read tags from.
-        size: its size in bytes.
-        sha256: the SHA-256 of the whole file, in hexadecimal.
-    """
-
-    path: str
-    file_name: str
-    size: int
-    sha256: str
-
-
-class Pin(Record):
-    """A distribution to install.
-
-    Args:
-        name: the normalized name.
-        version: the version.
-        requires: the names that it requires, sorted.
-        wheels: its wheels, sorted by file name; at least one.
-        marker: the marker (PEP 508) under which it is to be installed, or None.
-    """
-
-    name: str
-    version: str
-    requires: tuple[str, ...]
-    wheels: tuple[LockedWheel, ...]
-    marker: str | None = None
-
-
-class Installation(Record):
-    """Everything that is to be installed.
-
-    Args:
-        pins: the distributions, sorted by name.
-        python: the language version, `3.11`; None where targets differ in it.
-        environments: the marker of each target, sorted; none without targets.
-        told: hosts that the lock was only told of, so that they aren't among the pins.
-    """
-
-    pins: tuple[Pin, ...]
-    python: str | None
-    environments: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
-
-
-def marker_of(target: Target) -> str:
-    """Return the marker (PEP 508) that tells a target's machines from those of others.
-
-    Which C library there is, and in which version, no marker can say.
-    """
-    from coral_lock.targets.environment import environment_of
-
-    markers = environment_of(target).markers
-    is_exact = target.python != target.language_version
-    names = [
-        "python_full_version" if is_exact else "python_version",
-        "sys_platform",
-        "platform_machine",
-    ]
-    return " and ".join(f"{name} == '{markers[name]}'" for name in names if markers[name])
-
-
-_WHO_CHANGED_IT = "take the wheel from where the locked one came from, and find out who changed it"
-
-
-class FoundWheels(Record):
-    """What a wheelhouse has of a lock's distributions.
-
-    Args:
-        wheels: by name and wheel tag, the wheels whose files have the locked digest; of a
+        wheels: by name and wheel tag, the wheels whose files have the locked digest; for a
             distribution without digests those of its version, whatever their bytes are.
         findings: what is missing, differs or can't be used.
     """
 
-    wheels: Mapping[tuple[str, str], LockedWheel]
+    wheels: Mapping[tuple[str, str], WheelFile]
     findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Hashed:
+    """A wheel that can be used."""
+
+    file: WheelFile
+    contents: WheelContents
+
+    @property
+    def data_digest(self) -> str | None:
+        return data_digest(self.contents.outside) if self.contents.outside else None
 
 
 def find_locked_wheels(
@@ -117,140 +55,92 @@ def find_locked_wheels(
         wheelhouse: where to look.
         reporter: is told of progress.
     """
-    names = {each.name: wheelhouse.wheels_of(each.name, each.version) for each in distributions}
-    hashed = _hash_all(
-        [wheel for several in names.values() for wheel in several], wheelhouse, reporter
-    )
-    found: dict[tuple[str, str], LockedWheel] = {}
+    of_name = {each.name: wheelhouse.wheels_of(each.name, each.version) for each in distributions}
+    wheels = [wheel for several in of_name.values() for wheel in several]
+    hashed: dict[str, _Hashed | BrokenDistributionError] = {}
+    for contents, wheel in zip(wheelhouse.contents_of(wheels, reporter or Reporter()), wheels):
+        try:
+            hashed[wheel.path] = (
+                contents
+                if isinstance(contents, BrokenDistributionError)
+                else _Hashed(file=wheelhouse.file(wheel), contents=contents)
+            )
+        except BrokenDistributionError as error:
+            hashed[wheel.path] = error
+    found: dict[tuple[str, str], WheelFile] = {}
     findings: list[Finding] = []
-    for distribution in distributions:
-        outcomes = [hashed[wheel.path] for wheel in names[distribution.name]]
-        for tag in sorted(distribution.digests):
-            outcome = _of_tag(distribution, tag, outcomes)
+    for each in distributions:
+        outcomes = [hashed[wheel.path] for wheel in of_name[each.name]]
+        usable = [outcome for outcome in outcomes if isinstance(outcome, _Hashed)]
+        broken = [outcome for outcome in outcomes if not isinstance(outcome, _Hashed)]
+        for tag in sorted(each.digests):
+            outcome = _wheel_of_tag(each, tag, usable, broken)
             if isinstance(outcome, Finding):
                 findings.append(outcome)
             else:
-                found[distribution.name, tag] = outcome
-        if not distribution.digests:
-            usable = {each.tag: each.wheel for each in outcomes if each.wheel is not None}
-            found.update({(distribution.name, tag): usable[tag] for tag in sorted(usable)})
-            findings.append(_unpinned(distribution, bool(usable)))
+                found[each.name, tag] = outcome
+        if not each.digests:
+            found.update({(each.name, wheel.contents.tag): wheel.file for wheel in usable})
+            findings.append(_unpinned(each, bool(usable)))
     return FoundWheels(wheels=found, findings=tuple(findings))
 
 
-class _Hashed(Record):
-    """A wheel with its tag and its digest, or why it can't be used."""
-
-    path: str
-    tag: str = ""
-    digest: str = ""
-    data_digest: str | None = None
-    wheel: LockedWheel | None = None
-    error: BrokenDistributionError | None = None
-
-
-def _hash_all(
-    wheels: Sequence[HouseWheel], wheelhouse: Wheelhouse, reporter: Reporter | None
-) -> dict[str, _Hashed]:
-    """Return what comes of each wheel, by its path."""
-    by_path = {wheel.path: wheel for wheel in wheels}
-    outcomes = in_threads(
-        lambda path: _hashed(by_path[path], wheelhouse),
-        {path: _size(path) for path in by_path},
-        sorted(by_path),
-    )
-    hashed: dict[str, _Hashed] = {}
-    for path, outcome in outcomes:
-        hashed[path] = outcome
-        if reporter is not None:
-            reporter.hashing(by_path[path].name, len(hashed), len(by_path))
-    wheelhouse.save()
-    return hashed
-
-
-def _hashed(wheel: HouseWheel, wheelhouse: Wheelhouse) -> _Hashed:
-    try:
-        contents = wheelhouse.contents(wheel)
-        file = wheelhouse.file(wheel)
-    except BrokenDistributionError as error:
-        return _Hashed(path=wheel.path, error=error)
-    return _Hashed(
-        path=wheel.path,
-        tag=contents.tag,
-        digest=contents.digest,
-        data_digest=data_digest(contents.outside) if contents.outside else None,
-        wheel=LockedWheel(
-            path=file.path, file_name=file.file_name, size=file.size, sha256=file.sha256
-        ),
-    )
-
-
-def _of_tag(
-    distribution: LockedDistribution, tag: str, outcomes: Sequence[_Hashed]
-) -> LockedWheel | Finding:
-    """Return the wheel of a tag that has the locked digest, or what there is instead."""
-    of_tag = [outcome for outcome in outcomes if outcome.tag == tag]
-    alike = [each for each in of_tag if each.digest == distribution.digests[tag]]
+def _wheel_of_tag(
+    distribution: LockedDistribution,
+    tag: str,
+    usable: Sequence[_Hashed],
+    broken: Sequence[BrokenDistributionError],
+) -> WheelFile | Finding:
+    """Return the wheel of a tag that has the locked digest, or what is wrong instead."""
+    of_tag = [wheel for wheel in usable if wheel.contents.tag == tag]
+    alike = [wheel for wheel in of_tag if wheel.contents.digest == distribution.digests[tag]]
     is_open = distribution.data_digests == {}
     data = (distribution.data_digests or {}).get(tag)
-    matching = [
-        outcome.wheel
-        for outcome in alike
-        if outcome.wheel is not None and (is_open or outcome.data_digest == data)
-    ]
-    if len({wheel.sha256 for wheel in matching}) > 1:
+    matching = [wheel.file for wheel in alike if is_open or wheel.data_digest == data]
+    if len({file.sha256 for file in matching}) > 1:
         return _ambiguous(distribution, matching)
     if matching:
         return matching[0]
-    place = join_path(join_path("distributions", distribution.name) + ".digests", tag)
     subject = f"`{distribution.name}` {distribution.version}"
+    if not of_tag and not broken:
+        place = join_path(join_path("distributions", distribution.name) + ".digests", tag)
+        return Finding(
+            code="distribution-missing",
+            severity=ERROR,
+            subject=distribution.name,
+            summary=f"the wheelhouse has no wheel of {subject} with the locked wheel tag",
+            expected=tag,
+            found=_tags(usable) or "no wheel of that version",
+            where=place,
+            hint="add the wheel that was locked to the wheelhouse",
+        )
+    summary = f"the wheel of {subject} isn't the one that was locked"
+    expected: str | None = distribution.digests[tag]
     if alike:
-        return Finding(
-            code="digest-mismatch",
-            severity=ERROR,
-            subject=distribution.name,
-            summary=f"the wheel of {subject} has other scripts, headers or data than the one that "
-            "was locked",
-            expected=data or "none",
-            found=alike[0].data_digest or "none",
-            where=alike[0].path,
-            hint=_WHO_CHANGED_IT,
-        )
-    if of_tag:
-        return Finding(
-            code="digest-mismatch",
-            severity=ERROR,
-            subject=distribution.name,
-            summary=f"the wheel of {subject} isn't the one that was locked",
-            expected=distribution.digests[tag],
-            found=of_tag[0].digest,
-            where=of_tag[0].path,
-            hint=_WHO_CHANGED_IT,
-        )
-    broken = [outcome.error for outcome in outcomes if outcome.error is not None]
-    if broken:
-        return Finding(
-            code="digest-mismatch",
-            severity=ERROR,
-            subject=distribution.name,
-            summary=f"the wheel of {subject} isn't the one that was locked: {broken[0].message}",
-            expected=distribution.digests[tag],
-            where=broken[0].where,
-            hint=_WHO_CHANGED_IT,
-        )
+        summary = f"the wheel of {subject} has other scripts, headers or data than the locked one"
+        expected, found = data or "none", alike[0].data_digest or "none"
+        where: str | None = alike[0].file.path
+    elif of_tag:
+        found, where = of_tag[0].contents.digest, of_tag[0].file.path
+    else:
+        summary, found, where = f"{summary}: {broken[0].message}", None, broken[0].where
     return Finding(
-        code="distribution-missing",
+        code="digest-mismatch",
         severity=ERROR,
         subject=distribution.name,
-        summary=f"the wheelhouse has no wheel of {subject} with the locked wheel tag",
-        expected=tag,
-        found=", ".join(sorted(outcome.tag for outcome in outcomes)) or "no wheel of that version",
-        where=place,
-        hint="add the wheel that was locked to the wheelhouse",
+        summary=summary,
+        expected=expected,
+        found=found,
+        where=where,
+        hint=_WHO_CHANGED_IT,
     )
 
 
-def _ambiguous(distribution: LockedDistribution, wheels: Sequence[LockedWheel]) -> Finding:
+def _tags(wheels: Iterable[_Hashed]) -> str:
+    return ", ".join(sorted(wheel.contents.tag for wheel in wheels))
+
+
+def _ambiguous(distribution: LockedDistribution, files: Sequence[WheelFile]) -> Finding:
     return Finding(
         code="conflict",
         severity=ERROR,
@@ -258,36 +148,29 @@ def _ambiguous(distribution: LockedDistribution, wheels: Sequence[LockedWheel]) 
         summary=f"several wheels of `{distribution.name}` {distribution.version} have the locked "
         "digests and aren't the same file",
         expected="one wheel",
-        found=", ".join(wheel.file_name for wheel in wheels),
-        where=wheels[0].path,
-        hint="leave only the one that you trust in the wheelhouse",
+        found=", ".join(file.file_name for file in files),
+        where=files[0].path,
+        hint="keep only the one that you trust in the wheelhouse",
     )
 
 
-def _unpinned(distribution: LockedDistribution, is_there: bool) -> Finding:
+def _unpinned(distribution: LockedDistribution, is_available: bool) -> Finding:
     subject = f"`{distribution.name}` {distribution.version}"
-    if not is_there:
+    where = join_path("distributions", distribution.name)
+    if not is_available:
         return Finding(
             code="distribution-missing",
             severity=ERROR,
             subject=distribution.name,
             summary=f"the wheelhouse has no wheel of {subject}",
-            where=join_path("distributions", distribution.name),
+            where=where,
             hint="add a wheel of that version to the wheelhouse",
         )
     return Finding(
         code="unpinned",
         severity=WARNING,
         subject=distribution.name,
-        summary=f"the lock holds no digest of {subject}, so that nobody reviewed the bytes of "
-        "the wheel that is there",
-        where=join_path("distributions", distribution.name),
+        summary=f"the lock has no digest of {subject}, so nobody reviewed the bytes of its wheel",
+        where=where,
         hint="make sure that you trust the wheel, or lock it with its digest",
     )
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return 0

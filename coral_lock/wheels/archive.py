@@ -21,6 +21,9 @@ CHUNK_BYTES = 1 << 18
 """How much of a member is in memory at a time: packed, and unpacked."""
 
 
+_NO_FILE: FileIdentity = (0, 0, 0, 0, 0)
+
+
 class WheelArchive:
     """A wheel; a context manager that opens its file, and closes it.
 
@@ -33,6 +36,7 @@ class WheelArchive:
     Attributes:
         path: the same.
         wheel: what the file name states.
+        name: the normalized name of the distribution in it.
         identity: that of the file, once it was entered.
         dist_info: the name of its dist-info directory, once it was entered.
         members: its files in file order, once it was entered.
@@ -45,7 +49,8 @@ class WheelArchive:
     def __init__(self, path: str) -> None:
         self.path = path
         self.wheel = parse_wheel_name(path)
-        self.identity: FileIdentity | None = None
+        self.name = self.wheel.name
+        self.identity: FileIdentity = _NO_FILE
         self.dist_info = ""
         self.members: tuple[Member, ...] = ()
         self._by_site_path: Mapping[str | None, Member] = {}

@@ -1,4 +1,4 @@
-"""What a wheel's files hold: all of them hashed in one pass, and its RECORD held against it."""
+"""The hashes of a wheel's files, computed in one pass and compared with its RECORD."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import csv
 import hashlib
 import io
 from binascii import b2a_base64
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.installed.digest import is_digested, tree_digest
@@ -18,113 +20,22 @@ from coral_lock.installed.outside import (
     wheel_path,
 )
 from coral_lock.printable import quoted
-from coral_lock.record import Record
+from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.metadata import read_wheel_tag
-from coral_lock.wheels.zip_file import HINT, MalformedMemberError
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
-
-    from installer.records import RecordEntry
-
-    from coral_lock.wheels.archive import WheelArchive
-    from coral_lock.wheels.zip_file import Member
-
+from coral_lock.wheels.zip_file import HINT, MalformedMemberError, Member
 
 MAX_RECORD_BYTES = 12 << 20
 _MAX_OTHERS = 1000
 """How many files that the wheel doesn't have are read, to name the first of them."""
 
-ALGORITHMS = ("sha256", "sha384", "sha512")
+_ALGORITHMS = ("sha256", "sha384", "sha512")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
 
-def false_record(path: str, message: str) -> BrokenDistributionError:
-    """Return the refusal of a wheel whose RECORD doesn't match its files."""
-    return BrokenDistributionError(message, code="false-record", where=path, hint=HINT)
-
-
-def read_record(archive: WheelArchive) -> Mapping[str, RecordEntry]:
-    """Return what RECORD states, by the member's name: each file but RECORD and its signatures.
-
-    Raises:
-        BrokenDistributionError: there is no RECORD, it lists other files than the wheel has,
-            or it doesn't state hash and size of one (code `false-record`).
-    """
-    itself = f"{archive.dist_info}/RECORD"
-    unlisted = frozenset(f"{archive.dist_info}/{name}" for name in _SIGNATURES)
-    text = archive.read_text("RECORD", MAX_RECORD_BYTES)
-    if text is None:
-        raise false_record(archive.path, f"the wheel has no {quoted(itself)}")
-    entries = _parsed(text, archive.path, len(archive.members) + _MAX_OTHERS)
-    rows: dict[str, RecordEntry] = {}
-    for member in archive.members:
-        name = member.name
-        entry = entries.pop(name, None)
-        if name in unlisted:
-            if entry is not None:
-                raise false_record(archive.path, f"RECORD lists its own signature {quoted(name)}")
-        elif entry is None:
-            raise false_record(archive.path, f"RECORD doesn't list the member {quoted(name)}")
-        elif name == itself:
-            if entry.hash_ is not None or entry.size is not None:
-                raise false_record(archive.path, f"RECORD states a hash of itself, {quoted(name)}")
-        else:
-            _refuse_incomplete(entry, archive.path)
-            rows[name] = entry
-    if entries:
-        raise false_record(
-            archive.path, f"RECORD lists {quoted(min(entries))}, which the wheel doesn't have"
-        )
-    return rows
-
-
-def _parsed(text: str, path: str, most: int) -> dict[str, RecordEntry]:
-    # Its import takes as long as opening thirty wheels, and only a wheel that nobody knows
-    # yet is read to its RECORD.
-    from installer.records import InvalidRecordEntry, RecordEntry, parse_record_file
-
-    entries: dict[str, RecordEntry] = {}
-    try:
-        for elements in parse_record_file(io.StringIO(text, newline="")):
-            entry = RecordEntry.from_elements(*elements)
-            if entry.path in entries:
-                raise false_record(path, f"RECORD lists {quoted(entry.path)} twice")
-            if len(entries) == most:
-                raise false_record(path, "RECORD lists many more files than the wheel has")
-            entries[entry.path] = entry
-    except InvalidRecordEntry as error:
-        shown = quoted(",".join(error.elements))
-        raise false_record(path, f"RECORD has a row that isn't sound: {shown}") from None
-    except csv.Error as error:
-        raise false_record(path, f"RECORD isn't a list of files: {error}") from None
-    return entries
-
-
-def _refuse_incomplete(entry: RecordEntry, path: str) -> None:
-    if entry.hash_ is None or entry.size is None:
-        raise false_record(path, f"RECORD doesn't state hash and size of {quoted(entry.path)}")
-    if entry.hash_.name not in ALGORITHMS:
-        raise false_record(
-            path, f"RECORD states no SHA-256, SHA-384 or SHA-512 of {quoted(entry.path)}"
-        )
-
-
-def recorded(digest: bytes) -> str:
-    """Return a hash as RECORD has it: URL-safe base64 without padding."""
-    return b2a_base64(digest, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
-
-
-def new_hash(algorithm: str) -> hashlib._Hash:
-    """Return a new hash object for one of `ALGORITHMS`."""
-    hash_object: hashlib._Hash = getattr(hashlib, algorithm)()
-    return hash_object
-
-
-class WheelContents(Record):
-    """The files that a wheel puts under the site root.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelContents:
+    """The files that a wheel installs.
 
     Args:
         tag: its compressed, sorted tag set, the key of its digest in a lock.
@@ -147,19 +58,22 @@ def read_contents(archive: WheelArchive) -> WheelContents:
     """Return the hashes of a wheel's files; each is read once, in bounded memory.
 
     Raises:
-        BrokenDistributionError: a file isn't what the wheel states of it (code
-            `wheel-malformed`), or what RECORD does (`false-record`); two files are installed
-            in one place outside of the site root.
+        BrokenDistributionError: a file differs from what the wheel states of it (code
+            `wheel-malformed`) or from RECORD (`false-record`); two files are installed to one
+            path outside of the site root.
     """
     tag = read_wheel_tag(archive)
-    record = read_record(archive)
+    record = _read_record(archive)
     commands = command_names(archive.read_text("entry_points.txt") or "")
     files: dict[str, str] = {}
     outside: dict[str, str] = {}
     for member in archive.members:
         path = None if member.site_path is not None else _outside_path(archive, member)
-        if path is not None:
-            _refuse_second(archive, member, path, outside, commands)
+        if path is not None and (path in outside or is_generated(path, commands, archive.name)):
+            other = "another member" if path in outside else "the script of an entry point"
+            raise MalformedMemberError(
+                archive.path, member.name, f"is installed to the same path as {other}"
+            )
         is_script = path is not None and path.startswith(SCRIPTS)
         digest = _hash(archive, member, record.get(member.name), is_script)
         if path is not None:
@@ -176,54 +90,89 @@ def read_contents(archive: WheelArchive) -> WheelContents:
     )
 
 
+def _read_record(archive: WheelArchive) -> dict[str, tuple[str, str]]:
+    """Return hash and size that RECORD states of each file but RECORD and its signatures.
+
+    Raises:
+        BrokenDistributionError: there is no RECORD, it lists other files than the wheel has,
+            or it doesn't state hash and size of one (code `false-record`).
+    """
+    itself = f"{archive.dist_info}/RECORD"
+    unlisted = frozenset(f"{archive.dist_info}/{name}" for name in _SIGNATURES)
+    text = archive.read_text("RECORD", MAX_RECORD_BYTES)
+    if text is None:
+        raise _false_record(archive, f"the wheel has no {quoted(itself)}")
+    rows = _parse_record(archive, text)
+    for member in archive.members:
+        name = member.name
+        row = rows.get(name)
+        if name in unlisted:
+            if row is not None:
+                raise _false_record(archive, f"RECORD lists its own signature {quoted(name)}")
+        elif row is None:
+            raise _false_record(archive, f"RECORD doesn't list the member {quoted(name)}")
+        elif name == itself:
+            if row != ("", ""):
+                raise _false_record(archive, f"RECORD states a hash of itself, {quoted(name)}")
+        elif not all(row):
+            raise _false_record(archive, f"RECORD doesn't state hash and size of {quoted(name)}")
+        elif row[0].partition("=")[0] not in _ALGORITHMS:
+            raise _false_record(
+                archive, f"RECORD states no SHA-256, SHA-384 or SHA-512 of {quoted(name)}"
+            )
+    others = rows.keys() - {member.name for member in archive.members}
+    if others:
+        raise _false_record(
+            archive, f"RECORD lists {quoted(min(others))}, which the wheel doesn't have"
+        )
+    rows.pop(itself, None)
+    return rows
+
+
+def _parse_record(archive: WheelArchive, text: str) -> dict[str, tuple[str, str]]:
+    rows: dict[str, tuple[str, str]] = {}
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), strict=True):
+            path, stated_hash, size = row if len(row) == 3 else ("", "", "")
+            is_sound = "=" in stated_hash if stated_hash else True
+            if not path or not is_sound or not (size.isdecimal() or not size):
+                raise _false_record(archive, f"RECORD has an invalid row: {quoted(','.join(row))}")
+            if path in rows:
+                raise _false_record(archive, f"RECORD lists {quoted(path)} twice")
+            if len(rows) == len(archive.members) + _MAX_OTHERS:
+                raise _false_record(archive, "RECORD lists many more files than the wheel has")
+            rows[path] = (stated_hash, size)
+    except csv.Error as error:
+        raise _false_record(archive, f"RECORD isn't valid CSV: {error}") from None
+    return rows
+
+
 def _outside_path(archive: WheelArchive, member: Member) -> str | None:
     """Return the path of a file in the `.data` directory; bytecode has none, like elsewhere."""
     _, scheme, path = member.name.split("/", 2)
-    is_bytecode = "__pycache__" in path.split("/")
-    return None if is_bytecode else wheel_path(scheme, path, archive.wheel.name)
-
-
-def _refuse_second(
-    archive: WheelArchive,
-    member: Member,
-    path: str,
-    others: Mapping[str, str],
-    commands: Collection[str],
-) -> None:
-    """Refuse a file in whose place another one is installed: nobody knows which is there."""
-    if path in others:
-        raise MalformedMemberError(
-            archive.path, member.name, "is installed to the same path as another member"
-        )
-    if is_generated(path, commands, archive.wheel.name):
-        raise MalformedMemberError(
-            archive.path,
-            member.name,
-            "is installed to the same path as the script of an entry point",
-        )
+    return None if "__pycache__" in path.split("/") else wheel_path(scheme, path, archive.name)
 
 
 def _hash(
-    archive: WheelArchive, member: Member, stated: RecordEntry | None, is_script: bool
+    archive: WheelArchive, member: Member, stated: tuple[str, str] | None, is_script: bool
 ) -> str:
-    """Return the SHA-256 of a file in hexadecimal, once it is what RECORD states of it.
+    """Return the SHA-256 of a file in hexadecimal, if the file is what RECORD states.
 
     Of a script it is that of its normal form.
     """
+    algorithm = stated[0].partition("=")[0] if stated else "sha256"
     digest = hashlib.sha256()
-    algorithm = "sha256" if stated is None or stated.hash_ is None else stated.hash_.name
-    other = digest if algorithm == "sha256" else new_hash(algorithm)
-    hashes = (digest,) if other is digest else (digest, other)
-    chunks = hashed_chunks(archive.stream(member), *hashes)
+    other = digest if algorithm == "sha256" else hashlib.new(algorithm)
+    chunks = hashed_chunks(archive.stream(member), *{digest, other})
     normal = script_hash(chunks) if is_script else None
     for _ in chunks:
         pass
-    if stated is not None and (
-        stated.size != member.size
-        or stated.hash_ is None
-        or stated.hash_.value != recorded(other.digest())
-    ):
-        raise false_record(
-            archive.path, f"the member {quoted(member.name)} isn't what RECORD states"
-        )
+    # The form of PEP 376 and of the wheel specification: URL-safe base64 without padding.
+    encoded = b2a_base64(other.digest(), newline=False).translate(_URL_SAFE, b"=")
+    if stated and stated != (f"{algorithm}={encoded.decode('ascii')}", str(member.size)):
+        raise _false_record(archive, f"the member {quoted(member.name)} doesn't match RECORD")
     return normal or digest.hexdigest()
+
+
+def _false_record(archive: WheelArchive, message: str) -> BrokenDistributionError:
+    return BrokenDistributionError(message, code="false-record", where=archive.path, hint=HINT)

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from packaging.version import Version
 
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
-from coral_lock.inventory import BrokenDistribution, Outside, Release
+from coral_lock.inventory import BrokenDistribution, Distribution, Outside, Release
 from coral_lock.reporter import Reporter
-from coral_lock.wheels.hashing import in_threads
-from coral_lock.wheels.wheel_name import best_rank
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from packaging.version import Version
-
-    from coral_lock.inventory import FoundDistribution
-    from coral_lock.targets.environment import TargetEnvironment
-    from coral_lock.wheels.contents import WheelContents
-    from coral_lock.wheels.hashing import WheelFile
-    from coral_lock.wheels.wheel_name import HouseWheel
-    from coral_lock.wheels.wheelhouse import Wheelhouse
-
+from coral_lock.targets.environment import TargetEnvironment
+from coral_lock.wheels.contents import WheelContents
+from coral_lock.wheels.wheel_name import HouseWheel, best_rank
+from coral_lock.wheels.wheelhouse import WheelFile, Wheelhouse
 
 MAX_SOURCE_BYTES = 1 << 20
 
@@ -46,7 +36,7 @@ class WheelhouseInventory:
         self._environment = environment
         self._wheels = wheels
 
-    def plugin_distributions(self) -> tuple[FoundDistribution, ...]:
+    def plugin_distributions(self) -> tuple[Distribution | BrokenDistribution, ...]:
         """Return the distributions that declare plugins or are broken, sorted by name."""
         found = []
         for name in sorted(self._wheels):
@@ -55,7 +45,7 @@ class WheelhouseInventory:
                 found.append(distribution)
         return tuple(found)
 
-    def find(self, name: str) -> FoundDistribution | None:
+    def find(self, name: str) -> Distribution | BrokenDistribution | None:
         """Return the distribution of that normalized name, or None."""
         wheel = self._wheels.get(name)
         return None if wheel is None else self._wheelhouse.distribution(wheel)
@@ -82,7 +72,8 @@ class WheelhouseInventory:
         Raises:
             KeyError: there is no such distribution.
         """
-        for name, contents in self._all_contents(names, reporter):
+        wheels = [self._wheels[name] for name in names]
+        for contents, name in zip(self._wheelhouse.contents_of(wheels, reporter), names):
             if isinstance(contents, BrokenDistributionError):
                 yield name, contents
             else:
@@ -124,20 +115,6 @@ class WheelhouseInventory:
     def marker_environment(self) -> Mapping[str, str]:
         """Return the marker environment of the target."""
         return self._environment.markers
-
-    def _all_contents(
-        self, names: Sequence[str], reporter: Reporter
-    ) -> Iterator[tuple[str, WheelContents | BrokenDistributionError]]:
-        costs = {name: self._wheelhouse.cost(self._wheels[name]) for name in names}
-        done = itertools.count(1)
-
-        def read(name: str) -> WheelContents | BrokenDistributionError:
-            contents = self._contents(name)
-            reporter.hashing(name, next(done), len(names))
-            return contents
-
-        yield from in_threads(read, costs, names)
-        self._wheelhouse.save()
 
     def _contents(self, name: str) -> WheelContents | BrokenDistributionError:
         try:
@@ -190,7 +167,7 @@ class WheelhouseView:
             )
         )
 
-    def distribution(self, name: str, version: str) -> FoundDistribution:
+    def distribution(self, name: str, version: str) -> Distribution | BrokenDistribution:
         """Return what the wheel of a version says of itself; it is read once.
 
         Raises:

@@ -1,13 +1,14 @@
-"""What a wheel's file name says: the distribution, its version, and what it is built for.
+"""What a wheel's file name states, in the form of the binary distribution format specification.
 
-The form is that of the binary distribution format specification:
-`<name>-<version>[-<build>]-<python tags>-<ABI tags>-<platform tags>.whl`.
+`<name>-<version>[-<build>]-<python tags>-<ABI tags>-<platform tags>.whl`
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
@@ -15,34 +16,27 @@ from packaging.version import Version
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.names import is_normalized_name
 from coral_lock.printable import quoted
-from coral_lock.record import Record
 from coral_lock.targets.model import MAX_TAGS, tag_count
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import TypeAlias
 
-    BuildNumber: TypeAlias = tuple[()] | tuple[int, str]
-
-
-class HouseWheel(Record):
-    """A wheel in a wheelhouse, told from its file name alone.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HouseWheel:
+    """A wheel in a wheelhouse, by its file name alone.
 
     Args:
         path: its file.
         name: the normalized name of the distribution.
         version: its version (PEP 440); two spellings of one version are equal.
         build: the build number, empty where there is none.
-        tags: the compressed tag set (PEP 425) that the file name ends with, in lower case.
-        is_yanked: whether an index page marks it as one to be avoided (PEP 592).
+        tags: the compressed tag set (PEP 425) at the end of the file name, in lower case.
+        is_yanked: whether an index page marks it as yanked (PEP 592).
         problem: why it can't be used, whatever it holds, or None.
     """
 
     path: str
     name: str
     version: Version
-    build: BuildNumber
+    build: tuple[()] | tuple[int, str]
     tags: str
     is_yanked: bool = False
     problem: BrokenDistributionError | None = None
@@ -54,10 +48,10 @@ class HouseWheel(Record):
 
 
 def parse_wheel_name(path: str) -> HouseWheel:
-    """Return the wheel that lies at `path`; the file isn't opened.
+    """Return the wheel at `path`; the file isn't opened.
 
     Raises:
-        BrokenDistributionError: its name isn't a wheel's.
+        BrokenDistributionError: the file name isn't a wheel's.
     """
     file_name = os.path.basename(path)
     try:
@@ -67,20 +61,20 @@ def parse_wheel_name(path: str) -> HouseWheel:
         name, version, build, _ = parse_wheel_filename(file_name)
         if not file_name.isascii() or not is_normalized_name(name):
             raise InvalidWheelFilename
-    # Old versions of `packaging` let a broken tag through to where it is unpacked.
+    # Old versions of `packaging` raise this for a broken tag.
     except ValueError:
         raise BrokenDistributionError(
             f"the file name {quoted(file_name)} isn't a wheel's",
             code="wheel-malformed",
             where=path,
-            hint="give it back the name that it was built with, "
+            hint="restore the name that it was built with, "
             "`<name>-<version>-<python>-<abi>-<platform>.whl`",
         ) from None
     return HouseWheel(path=path, name=name, version=version, build=build, tags=tags)
 
 
 def single_tags(compressed: str) -> Iterator[str]:
-    """Yield the tags that a compressed tag set stands for: `py2.py3-none-any` is two."""
+    """Yield the tags of a compressed tag set: `py2.py3-none-any` has two."""
     for parts in itertools.product(*(part.split(".") for part in compressed.split("-"))):
         yield "-".join(parts)
 
@@ -100,5 +94,4 @@ def best_rank(compressed: str, ranks: Mapping[str, int]) -> int | None:
     rank = ranks.get(compressed)
     if rank is not None or "." not in compressed:
         return rank
-    found = [ranks[tag] for tag in single_tags(compressed) if tag in ranks]
-    return min(found, default=None)
+    return min((ranks[tag] for tag in single_tags(compressed) if tag in ranks), default=None)

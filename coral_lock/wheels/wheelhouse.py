@@ -1,71 +1,83 @@
-"""A wheelhouse: directories of wheels, listed once and opened wheel by wheel."""
+"""A wheelhouse: directories of wheels, listed once and read wheel by wheel."""
 
 from __future__ import annotations
 
+import itertools
 import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
 
 from packaging.version import InvalidVersion, Version
 
 from coral_lock.errors import BrokenDistributionError, InputError
-from coral_lock.inventory import BrokenDistribution
-from coral_lock.safe_files import open_regular_file
-from coral_lock.wheels.hashing import WheelHashes
-from coral_lock.wheels.index_page import read_yanked
-from coral_lock.wheels.wheel_name import parse_wheel_name, sorted_tags
-from coral_lock.wheels.zip_file import malformed
+from coral_lock.installed.digest import MAX_THREADS, available_cores, hash_file
+from coral_lock.inventory import BrokenDistribution, Distribution
+from coral_lock.printable import quoted
+from coral_lock.reporter import Reporter
+from coral_lock.wheels.archive import WheelArchive
+from coral_lock.wheels.cache import KnownWheel, WheelCache
+from coral_lock.wheels.contents import WheelContents, read_contents
+from coral_lock.wheels.layout import is_dist_info_of, is_version
+from coral_lock.wheels.listing import list_wheels
+from coral_lock.wheels.metadata import read_distribution
+from coral_lock.wheels.wheel_name import HouseWheel, sorted_tags
+from coral_lock.wheels.zip_file import FileIdentity, identity_of, malformed
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from coral_lock.inventory import Distribution, FoundDistribution
-    from coral_lock.wheels.cache import WheelCache
-    from coral_lock.wheels.contents import WheelContents
-    from coral_lock.wheels.hashing import WheelFile
-    from coral_lock.wheels.wheel_name import HouseWheel
-
-MAX_WHEELS = 200_000
 MAX_REQUIREMENTS_LENGTH = 64 << 20
 """How many characters of requirements the wheels of a run may state together."""
 
-_CHUNK_BYTES = 1 << 20
+MAX_KEPT_FILES = 30_000
+"""How many files the wheels may have of which structure, or hashes, are kept until they are used.
+
+That takes some 10 MB.
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WheelFile:
+    """A wheel as a file: its path and name, its size in bytes, and the SHA-256 of all of it."""
+
+    path: str
+    file_name: str
+    size: int
+    sha256: str
 
 
 class Wheelhouse:
-    """The wheels that lie in some directories, by distribution and version.
+    """The wheels in some directories, by distribution and version.
 
-    The directories are listed at construction, without those beneath them; what isn't named
-    `*.whl` is passed over. A wheel is opened when something is asked of it, and closed again.
+    The directories are listed at construction, without their subdirectories; files that aren't
+    named `*.whl` are ignored. A wheel is opened when something is asked of it. Each must stay
+    the same file from the first question to the last.
 
     Args:
         directories: where to look. Several may hold the same file.
-        cache: what earlier runs found in wheels, or None.
+        cache: what earlier runs found in wheels, or None. It affects nothing but speed.
 
     Attributes:
-        broken: why some of the files can't be told to be wheels, sorted by path: for the
+        broken: why some of the files aren't wheels by their name, sorted by path: for the
             caller to report, as nobody can ask for them.
 
     Raises:
-        InputError: a directory can't be listed, there is no wheel at all, there are more than
-            200,000, or an index page beside them is malformed.
+        InputError: as `list_wheels`.
     """
 
     def __init__(self, directories: Sequence[str], *, cache: WheelCache | None = None) -> None:
-        places = _list_wheels(directories)
-        if not places:
-            raise InputError(
-                "there are no wheels",
-                where=", ".join(directories),
-                hint="fill the directory with `pip download` or `pip wheel`",
-            )
-        self._hashes = WheelHashes(cache)
-        self._found: dict[str, FoundDistribution] = {}
-        self._requirements = 0
         self._wheels: dict[str, dict[Version, list[HouseWheel]]] = {}
-        broken: list[BrokenDistributionError] = []
-        for wheel in _parsed(places, broken):
+        wheels, self.broken = list_wheels(directories)
+        for wheel in wheels:
             self._wheels.setdefault(wheel.name, {}).setdefault(wheel.version, []).append(wheel)
-        self.broken: tuple[BrokenDistributionError, ...] = tuple(broken)
+        self._cache = cache
+        self._identities: dict[str, FileIdentity] = {}
+        self._found: dict[str, Distribution | BrokenDistribution] = {}
+        self._files: dict[str, WheelFile] = {}
+        self._contents: dict[str, WheelContents | BrokenDistributionError] = {}
+        self._archives: dict[str, WheelArchive] = {}
+        self._kept_files = self._known_files = 0
+        self._requirements = 0
 
     def names(self) -> tuple[str, ...]:
         """Return the normalized names of the distributions, sorted."""
@@ -82,16 +94,18 @@ class Wheelhouse:
         except InvalidVersion:
             return ()
 
-    def distribution(self, wheel: HouseWheel) -> FoundDistribution:
+    def distribution(self, wheel: HouseWheel) -> Distribution | BrokenDistribution:
         """Return what a wheel says of itself, or why it can't be used; it is read once.
 
         Raises:
             InputError: all wheels that were read state more requirements than is kept.
         """
         if wheel.path not in self._found:
-            found = self._found[wheel.path] = self._read(wheel)
-            if not isinstance(found, BrokenDistribution):
-                self._count_requirements(found)
+            try:
+                found: Distribution | BrokenDistribution = self._read_distribution(wheel)
+            except BrokenDistributionError as error:
+                found = BrokenDistribution(name=wheel.name, location=wheel.path, error=error)
+            self._found[wheel.path] = found
         return self._found[wheel.path]
 
     def file(self, wheel: HouseWheel) -> WheelFile:
@@ -101,7 +115,16 @@ class Wheelhouse:
             BrokenDistributionError: the wheel can't be used.
         """
         self._refuse_broken(wheel)
-        return self._hashes.file(wheel.path)
+        path = wheel.path
+        if path not in self._files:
+            identity = self._identity(path)
+            self._files[path] = WheelFile(
+                path=path,
+                file_name=wheel.file_name,
+                size=identity[2],
+                sha256=self._known_sha256(identity) or self._hash(path, identity),
+            )
+        return self._files[path]
 
     def contents(self, wheel: HouseWheel) -> WheelContents:
         """Return the hashes of the files in a wheel, computed once; threads may ask for several.
@@ -109,16 +132,48 @@ class Wheelhouse:
         Raises:
             BrokenDistributionError: the wheel can't be used.
         """
-        # What the cache holds doesn't depend on the file's name, so this is where a wheel is
-        # refused that isn't what its name says.
         self._refuse_broken(wheel)
-        contents = self._hashes.contents(wheel.path)
+        self._identity(wheel.path)
+        if wheel.path not in self._contents:
+            try:
+                self._contents[wheel.path] = self._read_contents(wheel)
+            except BrokenDistributionError as error:
+                self._contents[wheel.path] = error
+        contents = self._contents[wheel.path]
+        if isinstance(contents, BrokenDistributionError):
+            raise contents
+        # What the cache holds doesn't depend on the file name, so that it is compared here.
         if sorted_tags(wheel.tags) != contents.tag:
             raise malformed(
                 wheel.path,
-                f"the file's name says other tags than WHEEL, which states `{contents.tag[:200]}`",
+                f"the file name states other tags than WHEEL, which states {quoted(contents.tag)}",
             )
         return contents
+
+    def contents_of(
+        self, wheels: Sequence[HouseWheel], reporter: Reporter
+    ) -> Iterator[WheelContents | BrokenDistributionError]:
+        """Yield the contents of each of the wheels, in their order, or why it has none.
+
+        Several threads hash them; the reporter is told of progress. What was found is kept for
+        later runs at the end.
+        """
+        by_path = {wheel.path: wheel for wheel in wheels}
+        done = itertools.count(1)
+
+        def read(path: str) -> WheelContents | BrokenDistributionError:
+            try:
+                return self.contents(by_path[path])
+            except BrokenDistributionError as error:
+                return error
+            finally:
+                reporter.hashing(by_path[path].name, next(done), len(by_path))
+
+        costs = {path: self._cost(path) for path in by_path}
+        for _, contents in in_threads(read, costs, [wheel.path for wheel in wheels]):
+            yield contents
+        if self._cache is not None:
+            self._cache.save()
 
     def read_source(self, wheel: HouseWheel, path: str, limit: int) -> bytes | None:
         """Return one of a wheel's files by its path under the site root, or None.
@@ -127,134 +182,171 @@ class Wheelhouse:
             BrokenDistributionError: the wheel isn't sound, or the file has more than `limit`
                 bytes.
         """
-        return self._hashes.read(wheel.path, path, limit)
+        known = self._archives.get(wheel.path)
+        if known is not None and not known.has(path):
+            return None
+        with self._opened(wheel.path) as archive:
+            return archive.read(path, limit)
 
-    def cost(self, wheel: HouseWheel) -> int:
-        """Return what `contents` costs, in no particular unit: 0 where they are at hand."""
-        try:
-            is_free = self._hashes.has_contents(wheel.path)
-            return 0 if is_free else os.path.getsize(wheel.path)
-        except OSError:
-            return 0
-
-    def save(self) -> None:
-        """Keep for later runs which wheel has which SHA-256, if there is a cache."""
-        self._hashes.save()
-
-    def _count_requirements(self, distribution: Distribution) -> None:
+    def _read_distribution(self, wheel: HouseWheel) -> Distribution:
+        if wheel.problem is not None:
+            raise wheel.problem
+        known = self._known(wheel)
+        if known is not None:
+            self._known_files += len(known.contents.files)
+            if self._known_files <= MAX_KEPT_FILES:
+                self._contents[wheel.path] = known.contents
+            distribution = known.distribution.replace(location=wheel.path)
+        else:
+            with self._opened(wheel.path) as archive:
+                distribution = read_distribution(archive)
         self._requirements += sum(map(len, distribution.requires))
         if self._requirements > MAX_REQUIREMENTS_LENGTH:
             raise InputError(
                 f"the wheels state more than {MAX_REQUIREMENTS_LENGTH >> 20} MiB of requirements",
-                where=distribution.location,
+                where=wheel.path,
                 hint="make a wheelhouse of what may be locked",
             )
+        return distribution
 
-    def _read(self, wheel: HouseWheel) -> FoundDistribution:
+    def _known(self, wheel: HouseWheel) -> KnownWheel | None:
+        """Return what the cache knows of a wheel, unless the file name contradicts it."""
+        if self._cache is None:
+            return None
+        sha256 = self._known_sha256(self._identity(wheel.path))
+        known = None if sha256 is None else self._cache.load(sha256)
+        if (
+            known is not None
+            and known.distribution.name == wheel.name
+            and is_version(known.distribution.version, wheel.version)
+            and is_dist_info_of(known.dist_info, wheel)
+        ):
+            return known
+        return None
+
+    def _read_contents(self, wheel: HouseWheel) -> WheelContents:
+        if self._cache is not None:
+            sha256 = self.file(wheel).sha256
+            known = self._cache.load(sha256)
+            if known is not None:
+                return known.contents
+        archive = self._take(wheel.path)
+        with archive:
+            self._refuse_other(wheel.path, archive.identity)
+            known = KnownWheel(
+                dist_info=archive.dist_info,
+                distribution=read_distribution(archive),
+                contents=read_contents(archive),
+            )
+        self._identity(wheel.path)
+        if self._cache is not None:
+            self._cache.store(sha256, known)
+        return known.contents
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[WheelArchive]:
+        """Open a wheel, and keep its structure; that of the oldest ones makes room."""
+        archive = self._take(path)
+        with archive:
+            self._refuse_other(path, archive.identity)
+            self._archives[path] = archive
+            self._kept_files += len(archive.members)
+            while self._kept_files > MAX_KEPT_FILES and len(self._archives) > 1:
+                self._take(next(iter(self._archives)))
+            yield archive
+
+    def _take(self, path: str) -> WheelArchive:
+        """Return the archive of a wheel, which isn't kept from then on."""
+        archive = self._archives.pop(path, None)
+        if archive is None:
+            return WheelArchive(path)
+        self._kept_files -= len(archive.members)
+        return archive
+
+    def _known_sha256(self, identity: FileIdentity) -> str | None:
+        return None if self._cache is None else self._cache.sha256(identity)
+
+    def _hash(self, path: str, identity: FileIdentity) -> str:
+        now = time.time_ns()
         try:
-            if wheel.problem is not None:
-                raise wheel.problem
-            return self._hashes.distribution(wheel)
-        except BrokenDistributionError as error:
-            return BrokenDistribution(name=wheel.name, location=wheel.path, error=error)
+            sha256 = hash_file(path)
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        self._identity(path)
+        if self._cache is not None:
+            self._cache.add_file(identity, sha256, now)
+        return sha256
+
+    def _identity(self, path: str) -> FileIdentity:
+        """Return the identity of a wheel's file, which is still the same."""
+        try:
+            identity = identity_of(os.stat(path))
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        self._refuse_other(path, identity)
+        return identity
+
+    def _refuse_other(self, path: str, identity: FileIdentity) -> None:
+        # Some network file systems return another inode number at every call.
+        if self._identities.setdefault(path, identity)[2:] != identity[2:]:
+            raise BrokenDistributionError(
+                "the wheel changed while it was read",
+                code="wheel-malformed",
+                where=path,
+                hint="run the command again when nothing writes to the wheelhouse",
+            )
 
     def _refuse_broken(self, wheel: HouseWheel) -> None:
         found = self.distribution(wheel)
         if isinstance(found, BrokenDistribution):
             raise found.error
 
-
-def _list_wheels(directories: Iterable[str]) -> dict[str, list[tuple[str, bool]]]:
-    """Return where each file name is found, and whether it is yanked there, sorted by name."""
-    places: dict[str, list[tuple[str, bool]]] = {}
-    for directory in dict.fromkeys(directories):
+    def _cost(self, path: str) -> int:
+        """Return what `contents` costs: 0 if it is known, so that it needs no thread."""
         try:
-            with os.scandir(directory) as entries:
-                names = [
-                    entry.name
-                    for entry in entries
-                    if entry.name.endswith(".whl") and not entry.is_dir()
-                ]
-        except (OSError, ValueError) as error:
-            raise _unlistable(directory, error) from None
-        yanked = read_yanked(directory)
-        for name in names:
-            places.setdefault(name, []).append((os.path.join(directory, name), name in yanked))
-        if len(places) > MAX_WHEELS:
-            raise InputError(
-                f"there are more than {MAX_WHEELS:,} wheels",
-                where=directory,
-                hint="make a wheelhouse of what may be locked",
-            )
-    return {name: places[name] for name in sorted(places)}
+            return 0 if path in self._contents else os.path.getsize(path)
+        except OSError:
+            return 0
 
 
-def _unlistable(directory: str, error: Exception) -> InputError:
-    reason = getattr(error, "strerror", None) or error
-    return InputError(
-        f"the wheelhouse can't be listed: {reason}",
-        where=directory,
-        hint="name a directory that holds wheels",
+def _unreadable(path: str, error: OSError) -> BrokenDistributionError:
+    return BrokenDistributionError(
+        f"the wheel can't be read: {error.strerror or error}",
+        code="wheel-malformed",
+        where=path,
+        hint="make it readable, or remove it from the wheelhouse",
     )
 
 
-def _parsed(
-    places: Mapping[str, Sequence[tuple[str, bool]]], broken: list[BrokenDistributionError]
-) -> list[HouseWheel]:
-    """Return the wheels; why a file is none goes to `broken`."""
-    wheels = []
-    for copies in places.values():
-        path = copies[0][0]
+Outcome = TypeVar("Outcome")
+
+
+def in_threads(
+    work: Callable[[str], Outcome], costs: Mapping[str, int], names: Sequence[str]
+) -> Iterator[tuple[str, Outcome]]:
+    """Yield each of the names with the outcome of `work` for it, in their order.
+
+    The costliest are started first, so that no core waits for a large one at the end; hashing
+    and inflating release the interpreter. What costs nothing takes no thread. A caller that
+    stops early waits for those started.
+
+    Args:
+        work: what to do for a name.
+        costs: what it costs for each name, in any unit.
+        names: the names, each at least once in `costs`.
+    """
+    outcomes = {name: work(name) for name in dict.fromkeys(names) if not costs[name]}
+    order = sorted(set(names).difference(outcomes), key=lambda name: (-costs[name], name))
+    if not order:
+        yield from ((name, outcomes[name]) for name in names)
+        return
+    # Its import takes as long as all of this when every wheel is known.
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(len(order), available_cores(), MAX_THREADS)) as pool:
+        futures = {name: pool.submit(work, name) for name in order}
         try:
-            wheel = parse_wheel_name(path)
-        except BrokenDistributionError as error:
-            broken.append(error)
-            continue
-        if any(is_yanked for _, is_yanked in copies):
-            wheel = wheel.replace(is_yanked=True)
-        if len(copies) > 1:
-            wheel = wheel.replace(problem=_difference(path, [path for path, _ in copies[1:]]))
-        wheels.append(wheel)
-    broken.sort(key=lambda error: error.where or "")
-    return wheels
-
-
-def _difference(path: str, copies: Iterable[str]) -> BrokenDistributionError | None:
-    """Return why files with the same name can't stand for each other, or None where they can."""
-    for copy in copies:
-        try:
-            if os.path.samefile(path, copy) or _have_same_bytes(path, copy):
-                continue
-        except OSError as error:
-            return BrokenDistributionError(
-                f"the wheel can't be read: {error.strerror or error}",
-                code="wheel-malformed",
-                where=str(error.filename or path),
-                hint="make it readable, or take it out of the wheelhouse",
-            )
-        return BrokenDistributionError(
-            f"two different wheels have the same file name: `{path}` and `{copy}`",
-            code="conflict",
-            where=copy,
-            hint="keep the one that you trust",
-        )
-    return None
-
-
-def _have_same_bytes(path: str, copy: str) -> bool:
-    one, size = open_regular_file(path)
-    try:
-        other, other_size = open_regular_file(copy)
-        try:
-            if size != other_size:
-                return False
-            while True:
-                chunk = os.read(one, _CHUNK_BYTES)
-                if chunk != os.read(other, _CHUNK_BYTES):
-                    return False
-                if not chunk:
-                    return True
+            for name in names:
+                yield name, futures[name].result() if name in futures else outcomes[name]
         finally:
-            os.close(other)
-    finally:
-        os.close(one)
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -69,7 +69,7 @@ def test_wheels_that_differ_in_one_such_file_have_other_locks(
     refused = work.coral("verify", "--wheels", "house").require(3)
     assert (
         "error[digest-mismatch]: the wheel of `acme` 1.0 has other scripts, headers or data than "
-        "the one that was locked\n"
+        "the locked one\n"
     ) in refused.stderr
     other = locked_entry(work.locked("--wheels", "house"))
     assert other["digests"] == locked_entry(lock)["digests"]

@@ -240,10 +240,11 @@ def test_targets_that_no_marker_tells_apart(
         outcome.require(0)
         return
     assert outcome.require(1).stderr == (
-        "error[conflict]: only some targets need `crop`, and no marker tells them from the others\n"
+        "error[conflict]: only some targets need `crop`, and no marker distinguishes them from the "
+        "others\n"
         "  expected: field\n"
         "  found: gate\n"
-        "  hint: export each target alone with `--target NAME`\n"
+        "  hint: export each target separately with `--target NAME`\n"
         "nothing is exported\n"
     )
     assert outcome.stdout == ""
@@ -285,7 +286,7 @@ def test_a_differing_wheel(work: WorkingDirectory, house: Path) -> None:
         f"  expected: {locked}\n"
         f"  found: {found}\n"
         f"  where: {Path('house', LENS)}\n"
-        "  hint: take the wheel from where the locked one came from, and find out who changed it\n"
+        "  hint: get the wheel from the source of the locked one, and find out who changed it\n"
         "nothing is exported\n"
     )
     assert found.startswith("t1:")
@@ -325,7 +326,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
         end_it_early,
         "the wheel isn't a ZIP file, is truncated, or has a comment or data after its end record",
     ),
-    "a false RECORD": (rewrite_module, "the member `lens.py` isn't what RECORD states"),
+    "a false RECORD": (rewrite_module, "the member `lens.py` doesn't match RECORD"),
     "a file that RECORD lacks": (add_module, "RECORD doesn't list the member `evil.py`"),
 }
 
@@ -348,14 +349,14 @@ def test_a_hostile_wheel_in_the_place_of_the_locked_one(
         "\n"
         f"  expected: {locked}\n"
         f"  where: {Path('house', LENS)}\n"
-        "  hint: take the wheel from where the locked one came from, and find out who changed it\n"
+        "  hint: get the wheel from the source of the locked one, and find out who changed it\n"
         f"{last}"
     )
 
 
 UNPINNED = (
-    "warning[unpinned]: the lock holds no digest of `lens` 1.0, so that nobody reviewed the bytes "
-    "of the wheel that is there\n"
+    "warning[unpinned]: the lock has no digest of `lens` 1.0, so nobody reviewed the bytes of its "
+    "wheel\n"
     "  where: distributions.lens\n"
     "  hint: make sure that you trust the wheel, or lock it with its digest\n"
 )
@@ -491,7 +492,7 @@ def test_an_older_packaging_has_no_pylock(
     monkeypatch.setitem(sys.modules, "packaging.pylock", None)
     monkeypatch.setattr("packaging.__version__", "25.0")
     assert work.coral("export", "--format=pylock", "--wheels=house").require(2).stderr == (
-        "error: the `packaging` that is installed can't write a pylock.toml\n"
+        "error: the installed `packaging` can't write a pylock.toml\n"
         "  expected: packaging 26.0 or newer\n"
         "  found: packaging 25.0\n"
         "  hint: install `coral-lock[export]` into an environment of its own, or export with "

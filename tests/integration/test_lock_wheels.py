@@ -8,12 +8,13 @@ import os
 import shutil
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from coral_lock.wheels.cache import FILE_NAME, WheelCache
+from coral_lock.wheels.cache import FILES, WheelCache
 from tests.support.downloads import find_wheel
 from tests.support.handmade_wheels import make_wheel
 from tests.support.in_process import WorkingDirectory
@@ -581,8 +582,8 @@ def test_a_wheel_is_never_run(work: WorkingDirectory, house: Path, words: tuple[
 
 def cache_entries(work: WorkingDirectory) -> dict[str, Path]:
     """The entries of the cache, by the SHA-256 of their wheels."""
-    directory = work.cache / "coral-lock" / "wheels" / "v4"
-    return {path.name: path for path in directory.iterdir() if path.name != FILE_NAME}
+    directory = work.cache / "coral-lock" / "wheels" / "v5"
+    return {path.name: path for path in directory.iterdir() if path.name != FILES}
 
 
 def sha256_of(path: Path) -> str:
@@ -609,7 +610,7 @@ def test_the_cache_is_used_and_an_edited_entry_is_not(work: WorkingDirectory, ho
     cache = WheelCache(str(work.cache))
     known = cache.load(sha256_of(wheel))
     assert known is not None
-    cache.store(sha256_of(wheel), known.replace(contents=known.contents.replace(digest=other)))
+    cache.store(sha256_of(wheel), replace(known, contents=replace(known.contents, digest=other)))
     assert other in work.locked("--wheels", "house")
     assert work.locked("--wheels", "house", "--no-cache") == expected
 
@@ -627,7 +628,7 @@ def test_a_cache_that_cannot_be_used(work: WorkingDirectory, house: Path) -> Non
     directory.chmod(0o777)
     outcome = work.coral("lock", "--wheels", "house", "-o", "other.lock").require(0)
     assert outcome.stderr == (
-        f"warning: every wheel is hashed anew: `{directory}` can be written by others\n"
+        f"warning: every wheel is hashed anew: `{directory}` is writable by others\n"
         "wrote other.lock: 2 plugins, 3 distributions\n"
     )
     assert (work.directory / "other.lock").read_text() == expected

@@ -48,7 +48,7 @@ from coral_lock.reporter import Reporter
 from coral_lock.safe_files import NotRegularFileError, read_regular_file
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.contents import read_contents
-from coral_lock.wheels.metadata import read_facts, read_wheel_tag
+from coral_lock.wheels.metadata import read_distribution, read_wheel_tag
 from coral_lock.wheels.zip_file import malformed
 
 MAX_UNPACKED_BYTES = 1 << 30
@@ -219,7 +219,7 @@ def _wheel(target: str, samples: tuple[Sample, ...], stack: ExitStack, *, run: b
     problems: list[BrokenDistributionError] = []
     # These are what a lock reads of a wheel, in its order.
     try:
-        version = read_facts(archive).version
+        version = read_distribution(archive).version
     except BrokenDistributionError as error:
         problems.append(error)
     try:

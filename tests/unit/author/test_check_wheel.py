@@ -171,7 +171,7 @@ def test_an_unsafe_member(tmp_path: Path, member: str, what: str) -> None:
         (
             _row("acme/__init__.py", ""),
             _row("acme/__init__.py", "changed"),
-            "the member `acme/__init__.py` isn't what RECORD states",
+            "the member `acme/__init__.py` doesn't match RECORD",
         ),
         (
             _row("acme/__init__.py", ""),

@@ -8,8 +8,12 @@ import pytest
 from packaging.markers import Marker
 
 from coral_lock.errors import InputError
-from coral_lock.export.installation import distributions_for, installation_of
-from coral_lock.export.locked_wheels import Installation, marker_of
+from coral_lock.export.installation import (
+    Installation,
+    distributions_for,
+    installation_of,
+    marker_of,
+)
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.lockfile.entries import Host, HostPackage, LockedDistribution
 from coral_lock.lockfile.model import Lock
@@ -208,8 +212,7 @@ UNPINNED = Finding(
     code="unpinned",
     severity=WARNING,
     subject="lens",
-    summary="the lock holds no digest of `lens` 1.0, so that nobody reviewed the bytes of the "
-    "wheel that is there",
+    summary="the lock has no digest of `lens` 1.0, so nobody reviewed the bytes of its wheel",
     where="distributions.lens",
     hint="make sure that you trust the wheel, or lock it with its digest",
 )

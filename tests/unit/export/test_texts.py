@@ -11,7 +11,8 @@ from packaging.pylock import Pylock
 from packaging.requirements import Requirement
 
 from coral_lock.export.formats import pylock_text, requirements_text
-from coral_lock.export.locked_wheels import Installation, LockedWheel, Pin
+from coral_lock.export.installation import Installation, Pin
+from coral_lock.wheels.wheelhouse import WheelFile
 
 NAMES = st.from_regex(r"[a-z]{1,8}(-[a-z0-9]{1,5})?", fullmatch=True)
 MARKERS = st.sampled_from(
@@ -28,11 +29,11 @@ VERSIONS = st.sampled_from(["1.0", "2.0.1", "1!3", "1.0rc1", "1.0.post2", "2.1+c
 
 
 @st.composite
-def wheels(draw: st.DrawFn, name: str, version: str) -> LockedWheel:
+def wheels(draw: st.DrawFn, name: str, version: str) -> WheelFile:
     tag = draw(st.sampled_from(["py3-none-any", "cp311-cp311-linux_x86_64", "py3-none-win32"]))
     directory = draw(st.lists(PARTS, max_size=3))
     file_name = f"{name.replace('-', '_')}-{version}-{tag}.whl"
-    return LockedWheel(
+    return WheelFile(
         path="/".join(["", *directory, file_name]),
         file_name=file_name,
         size=draw(st.integers(1, 1 << 40)),

@@ -15,15 +15,8 @@ from coral_lock.errors import BrokenDistributionError
 from coral_lock.inventory import BrokenDistribution
 from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import this_environment
-from coral_lock.wheels import cache as known_files
-from coral_lock.wheels.cache import (
-    FILE_NAME,
-    SETTLED_NANOSECONDS,
-    CacheDirectory,
-    KnownFiles,
-    WheelCache,
-    is_lasting,
-)
+from coral_lock.wheels import cache as cache_module
+from coral_lock.wheels.cache import FILES, SETTLED_NANOSECONDS, WheelCache, is_lasting
 from coral_lock.wheels.inventory import WheelhouseInventory, WheelhouseView
 from coral_lock.wheels.wheelhouse import Wheelhouse
 from tests.support.handmade_wheels import make_wheel
@@ -34,6 +27,7 @@ if TYPE_CHECKING:
 
 IDENTITY = (1, 2, 3, 4, 5)
 HASH = "a" * 64
+NOW = 10 * SETTLED_NANOSECONDS
 
 
 def inventory_of(directory: Path, cache: WheelCache | None) -> WheelhouseInventory:
@@ -73,72 +67,42 @@ def house(tmp_path: Path) -> Path:
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the files of the test pass for old."""
     later = time.time_ns() + 3600 * 1_000_000_000
-    monkeypatch.setattr("coral_lock.wheels.hashing.time.time_ns", lambda: later)
+    monkeypatch.setattr("coral_lock.wheels.wheelhouse.time.time_ns", lambda: later)
 
 
 def forbid_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise AssertionError("the wheel is read though the cache knows it")
 
-    monkeypatch.setattr("coral_lock.wheels.hashing.WheelArchive", fail)
-    monkeypatch.setattr("coral_lock.wheels.hashing.hash_file", fail)
+    monkeypatch.setattr("coral_lock.wheels.wheelhouse.WheelArchive", fail)
+    monkeypatch.setattr("coral_lock.wheels.wheelhouse.hash_file", fail)
 
 
 def test_what_is_saved_is_known(tmp_path: Path) -> None:
-    directory = CacheDirectory(str(tmp_path))
-    files = KnownFiles(directory)
-    assert files.get(IDENTITY) is None
-    files.add(IDENTITY, HASH)
-    assert KnownFiles(directory).get(IDENTITY) is None
-    files.save()
-    assert files.get(IDENTITY) == KnownFiles(directory).get(IDENTITY) == HASH
-    assert directory.read(FILE_NAME, 1000) == f"1 2 3 4 5 {HASH}\n"
+    cache = WheelCache(str(tmp_path))
+    assert cache.sha256(IDENTITY) is None
+    cache.add_file(IDENTITY, HASH, NOW)
+    assert WheelCache(str(tmp_path)).sha256(IDENTITY) is None
+    cache.save()
+    assert cache.sha256(IDENTITY) == WheelCache(str(tmp_path)).sha256(IDENTITY) == HASH
     for place in range(5):
         other = (*IDENTITY[:place], 9, *IDENTITY[place + 1 :])
-        assert KnownFiles(directory).get(other) is None  # type: ignore[arg-type]
+        assert WheelCache(str(tmp_path)).sha256(other) is None  # type: ignore[arg-type]
 
 
 def test_nothing_new_is_not_saved(tmp_path: Path) -> None:
-    files = KnownFiles(CacheDirectory(str(tmp_path)))
-    files.save()
-    assert not list(tmp_path.rglob(FILE_NAME))
+    WheelCache(str(tmp_path)).save()
+    assert not list(tmp_path.rglob(FILES))
 
 
 def test_the_last_files_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known_files, "MAX_FILES", 2)
-    directory = CacheDirectory(str(tmp_path))
-    files = KnownFiles(directory)
+    monkeypatch.setattr(cache_module, "MAX_FILES", 2)
+    cache = WheelCache(str(tmp_path))
     for number in range(3):
-        files.add((number, 2, 3, 4, 5), HASH)
-    files.save()
-    known = KnownFiles(directory)
-    assert [known.get((number, 2, 3, 4, 5)) for number in range(3)] == [None, HASH, HASH]
-
-
-def test_what_could_not_be_read_again_is_not_saved(tmp_path: Path) -> None:
-    directory = CacheDirectory(str(tmp_path))
-    files = KnownFiles(directory)
-    files.add((1, 2, 3, -4, 5), HASH)
-    files.save()
-    assert directory.read(FILE_NAME, 1000) is None
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"1 2 3 4 {HASH}\n",
-        f"1 2 3 4 5 6 {HASH}\n",
-        f"1 2 3 4 five {HASH}\n",
-        f"1 2 3 4 5 {HASH[1:]}\n",
-        f"1 2 3 4 5 {HASH.upper()}\n",
-        f"1 2 3 4 5 {HASH}",
-        f"\n1 2 3 4 5 {HASH}\n",
-    ],
-)
-def test_broken_lines_with_a_true_checksum_do_not_count(tmp_path: Path, text: str) -> None:
-    directory = CacheDirectory(str(tmp_path))
-    directory.write(FILE_NAME, f"1 2 3 4 5 {HASH}\n{text}")
-    assert KnownFiles(directory).get(IDENTITY) is None
+        cache.add_file((number, 2, 3, 4, 5), HASH, NOW)
+    cache.save()
+    known = WheelCache(str(tmp_path))
+    assert [known.sha256((number, 2, 3, 4, 5)) for number in range(3)] == [None, HASH, HASH]
 
 
 @given(data=st.data())
@@ -147,10 +111,10 @@ def test_torn_or_edited_files_do_not_count(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     base = tmp_path_factory.mktemp("cache")
-    files = KnownFiles(CacheDirectory(str(base)))
-    files.add(IDENTITY, HASH)
-    files.save()
-    (kept,) = base.rglob(FILE_NAME)
+    cache = WheelCache(str(base))
+    cache.add_file(IDENTITY, HASH, NOW)
+    cache.save()
+    (kept,) = base.rglob(FILES)
     sound = kept.read_bytes()
     position = data.draw(st.integers(0, len(sound) - 1))
     torn = bytearray(sound)
@@ -159,7 +123,7 @@ def test_torn_or_edited_files_do_not_count(
     else:
         del torn[position:]
     kept.write_bytes(torn)
-    assert KnownFiles(CacheDirectory(str(base))).get(IDENTITY) is None
+    assert WheelCache(str(base)).sha256(IDENTITY) is None
 
 
 def test_an_identity_lasts_when_both_times_are_past(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +165,7 @@ def test_a_file_that_was_just_written_is_not_known(house: Path, tmp_path: Path) 
     for path in house.iterdir():
         os.utime(path, ns=(0, 0))
     found_in(house, WheelCache(str(tmp_path)))
-    assert not list(tmp_path.rglob(FILE_NAME))
+    assert not list(tmp_path.rglob(FILES))
 
 
 @pytest.mark.usefixtures("settled")
@@ -284,7 +248,7 @@ def _hold_against_no_cache(
     wheel = make_wheel(house, "acme", {"acme.py": "x = 0"})
     # The kernel's clock ticks more often than this, and no test waits for two seconds.
     tick = 20_000_000
-    monkeypatch.setattr(known_files, "SETTLED_NANOSECONDS", tick)
+    monkeypatch.setattr(cache_module, "SETTLED_NANOSECONDS", tick)
     for step, number, is_old in (*steps, ("run", 0, True), ("run", 0, True)):
         files = {"acme.py": f"x = {number}"}
         status = wheel.stat()
@@ -295,7 +259,7 @@ def _hold_against_no_cache(
         elif step == "remove cache":
             shutil.rmtree(base / "coral-lock", ignore_errors=True)
         elif step == "damage cache":
-            for path in base.glob("coral-lock/wheels/v4/*"):
+            for path in base.glob("coral-lock/wheels/v5/*"):
                 path.write_bytes(path.read_bytes().replace(b"1", b"2"))
         if step == "forge":
             os.utime(wheel, ns=(status.st_atime_ns, status.st_mtime_ns))

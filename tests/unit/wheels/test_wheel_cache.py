@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import stat
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,24 +15,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coral_lock.errors import BrokenDistributionError
-from coral_lock.inventory import EntryPoint
+from coral_lock.inventory import Distribution, EntryPoint
 from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.cache import CacheDirectory, KnownWheel, WheelCache, default_cache_base
+from coral_lock.wheels.cache import KnownWheel, WheelCache, default_cache_base
 from coral_lock.wheels.contents import WheelContents, read_contents
 from coral_lock.wheels.inventory import WheelhouseView
-from coral_lock.wheels.metadata import WheelFacts
 from coral_lock.wheels.wheelhouse import Wheelhouse
 from tests.support.handmade_wheels import make_wheel
 
 KEY = "a" * 64
-FACTS = WheelFacts(
-    dist_info="Acme-1.0.dist-info",
-    name="Acme",
+DISTRIBUTION = Distribution(
+    name="acme",
     version="1.0",
     requires=("click>=8; python_version < '4'", "numpy"),
     entry_points=(EntryPoint(group="patches", name="an acme", value="acme:register"),),
+    location="",
     requires_python=">=3.10",
 )
 CONTENTS = WheelContents(
@@ -40,11 +41,11 @@ CONTENTS = WheelContents(
     outside={"data/share/x": "3" * 64, "scripts/acme": "4" * 64},
     commands=("acme", "acme tool"),
 )
-KNOWN = KnownWheel(facts=FACTS, contents=CONTENTS)
+KNOWN = KnownWheel(dist_info="Acme-1.0.dist-info", distribution=DISTRIBUTION, contents=CONTENTS)
 
 
 def directory_of(base: Path) -> Path:
-    return base / "coral-lock" / "wheels" / "v4"
+    return base / "coral-lock" / "wheels" / "v5"
 
 
 def digest_of(directory: Path, cache: WheelCache | None) -> object:
@@ -61,7 +62,7 @@ def forbid_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: object) -> None:
         raise AssertionError("the wheel is read though the cache knows it")
 
-    monkeypatch.setattr("coral_lock.wheels.hashing.read_contents", fail)
+    monkeypatch.setattr("coral_lock.wheels.wheelhouse.read_contents", fail)
 
 
 def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
@@ -122,45 +123,9 @@ def test_an_entry_that_is_not_a_file(tmp_path: Path) -> None:
     assert cache.load(KEY) == KNOWN
 
 
-@pytest.mark.parametrize(
-    "contents",
-    [
-        CONTENTS.replace(files={"a\nb": "1" * 64}),
-        CONTENTS.replace(files={"a\udcff": "1" * 64}),
-        CONTENTS.replace(files={"a": "1"}),
-        CONTENTS.replace(files={"": "1" * 64}),
-        CONTENTS.replace(files={"a": "G" * 64}),
-        CONTENTS.replace(tag="a\nb"),
-        CONTENTS.replace(digest="t1:"),
-    ],
-)
-def test_contents_that_could_not_be_read_again_are_not_kept(
-    tmp_path: Path, contents: WheelContents
-) -> None:
-    cache = WheelCache(str(tmp_path))
-    cache.store(KEY, KNOWN.replace(contents=contents))
-    assert os.listdir(directory_of(tmp_path)) == []
-
-
-@pytest.mark.parametrize(
-    "facts",
-    [
-        FACTS.replace(name="a\nb"),
-        FACTS.replace(version="1\n0"),
-        FACTS.replace(requires=("a\nb",)),
-        FACTS.replace(requires_python=""),
-        FACTS.replace(entry_points=(EntryPoint(group="patches", name="x", value="a b"),)),
-    ],
-)
-def test_facts_that_could_not_be_read_again_are_not_kept(tmp_path: Path, facts: WheelFacts) -> None:
-    cache = WheelCache(str(tmp_path))
-    cache.store(KEY, KNOWN.replace(facts=facts))
-    assert os.listdir(directory_of(tmp_path)) == []
-
-
-def test_facts_without_anything_optional(tmp_path: Path) -> None:
-    bare = FACTS.replace(requires=(), entry_points=(), requires_python=None)
-    known = KnownWheel(facts=bare, contents=CONTENTS.replace(files={}))
+def test_a_wheel_without_anything_optional(tmp_path: Path) -> None:
+    bare = DISTRIBUTION.replace(requires=(), entry_points=(), requires_python=None)
+    known = replace(KNOWN, distribution=bare, contents=replace(CONTENTS, files={}, commands=()))
     cache = WheelCache(str(tmp_path))
     cache.store(KEY, known)
     assert cache.load(KEY) == known
@@ -169,28 +134,23 @@ def test_facts_without_anything_optional(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("2 1 2", "1 2 2"),
-        ("2 1 2", "2 1 1"),
-        ("2 1 2", "2 1"),
-        ("2 1 2", "2 1 2 0"),
-        ("2 1 2", "-2 5 2"),
-        ("2 1 2", "99999999999999999999 1 2"),
-        (f"{'2' * 64}  acme/\u00dcn", f"{'2' * 64}  acme/\u00dcn\n"),
-        (f"{'1' * 64}  ", f"{'1' * 64} -"),
-        ("  acme/__init__.py", "  zebra.py"),
-        ("  acme/__init__.py", "  "),
+        (b'"Acme-1.0.dist-info",', b""),
+        (b'"requires":', b'"require":'),
+        (b'"version":"1.0",', b""),
+        (b'"group":', b'"groups":'),
+        (b'"files":{', b'"others":{'),
+        (b'"tag":', b'"tags":'),
+        (b"[", b""),
     ],
 )
-def test_a_broken_entry_with_a_true_checksum_does_not_count(
-    tmp_path: Path, old: str, new: str
-) -> None:
+def test_an_entry_of_another_form_does_not_count(tmp_path: Path, old: bytes, new: bytes) -> None:
     cache = WheelCache(str(tmp_path))
     cache.store(KEY, KNOWN)
-    directory = CacheDirectory(str(tmp_path))
-    text = directory.read(KEY, 1 << 20)
-    assert text is not None
-    assert old in text
-    directory.write(KEY, text.replace(old, new))
+    entry = directory_of(tmp_path) / KEY
+    _, _, body = entry.read_bytes().partition(b"\n")
+    assert old in body
+    changed = body.replace(old, new, 1)
+    entry.write_bytes(hashlib.sha256(changed).hexdigest().encode() + b"\n" + changed)
     assert cache.load(KEY) is None
 
 
@@ -199,7 +159,7 @@ def test_a_directory_that_others_can_write_to(tmp_path: Path) -> None:
     for directory in (directory_of(tmp_path), directory_of(tmp_path).parents[1]):
         directory.chmod(0o770)
         cache = WheelCache(str(tmp_path))
-        assert cache.problem == f"`{directory}` can be written by others"
+        assert cache.problem == f"`{directory}` is writable by others"
         assert cache.load(KEY) is None
         cache.store("b" * 64, KNOWN)
         directory.chmod(0o755)
@@ -225,7 +185,7 @@ def test_a_link_in_place_of_the_directory(tmp_path: Path) -> None:
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     cache = WheelCache(str(tmp_path / "file"))
-    assert cache.problem == f"`{tmp_path / 'file'}` can't be made: File exists"
+    assert cache.problem == f"`{tmp_path / 'file'}` can't be created: File exists"
     assert cache.load(KEY) is None
     cache.store(KEY, KNOWN)
 
@@ -318,7 +278,7 @@ def test_a_wheel_that_changes_behind_its_hash_is_not_kept(
         os.utime(wheel, ns=(0, 0))
         return contents
 
-    monkeypatch.setattr("coral_lock.wheels.hashing.read_contents", read_and_change)
+    monkeypatch.setattr("coral_lock.wheels.wheelhouse.read_contents", read_and_change)
     for cache in (WheelCache(str(tmp_path)), None):
         error = digest_of(house, cache)
         assert isinstance(error, BrokenDistributionError)

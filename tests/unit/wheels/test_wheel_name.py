@@ -8,9 +8,7 @@ from packaging.version import Version
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.wheels.wheel_name import HouseWheel, best_rank, parse_wheel_name, single_tags
 
-HINT = (
-    "give it back the name that it was built with, `<name>-<version>-<python>-<abi>-<platform>.whl`"
-)
+HINT = "restore the name that it was built with, `<name>-<version>-<python>-<abi>-<platform>.whl`"
 
 NOT_A_WHEELS = [
     "acme.whl",

@@ -295,7 +295,8 @@ def test_a_broken_index_page_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         Wheelhouse([str(tmp_path)])
     assert str(caught.value) == (
-        f"the index page can't be used: `files` isn't a list of files ({tmp_path / 'index.json'})"
+        "the index page can't be used: it isn't a project page with `files` and their `filename` "
+        f"({tmp_path / 'index.json'})"
     )
 
 

@@ -19,9 +19,8 @@ from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.contents import WheelContents, read_contents
-from coral_lock.wheels.hashing import WheelFile, in_threads
 from coral_lock.wheels.inventory import MAX_SOURCE_BYTES, WheelhouseInventory, WheelhouseView
-from coral_lock.wheels.wheelhouse import Wheelhouse
+from coral_lock.wheels.wheelhouse import WheelFile, Wheelhouse, in_threads
 from tests.support.environments import create_environment, install_with_uv
 from tests.support.handmade_wheels import make_wheel
 
@@ -152,7 +151,7 @@ def test_a_wheel_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         read.append(archive.path)
         return read_contents(archive)
 
-    monkeypatch.setattr("coral_lock.wheels.hashing.read_contents", spy)
+    monkeypatch.setattr("coral_lock.wheels.wheelhouse.read_contents", spy)
     view = WheelhouseView(Wheelhouse([str(tmp_path)]), this_environment())
     names = ["false", "sound"]
     for _ in range(2):
@@ -178,7 +177,7 @@ def test_a_wheel_that_is_gone(tmp_path: Path) -> None:
         "the wheel can't be read: No such file or directory",
         "wheel-malformed",
         str(wheel),
-        "make it readable, or take it out of the wheelhouse",
+        "make it readable, or remove it from the wheelhouse",
     )
 
 
@@ -211,7 +210,7 @@ def test_a_wheel_that_changes_while_it_is_read(
         wheel.write_bytes(wheel.read_bytes() + b"\0")
         return digest
 
-    monkeypatch.setattr("coral_lock.wheels.hashing.hash_file", change)
+    monkeypatch.setattr("coral_lock.wheels.wheelhouse.hash_file", change)
     with pytest.raises(BrokenDistributionError) as caught:
         inventory.wheel("acme")
     assert (caught.value.message, caught.value.code, caught.value.where, caught.value.hint) == (
@@ -250,7 +249,7 @@ def test_each_name_is_worked_on_once_and_the_costliest_first() -> None:
         return name.upper()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("coral_lock.wheels.hashing.MAX_THREADS", 1)
+        patch.setattr("coral_lock.wheels.wheelhouse.MAX_THREADS", 1)
         found = list(in_threads(work, costs, ["a", "b", "c", "a", "d"]))
     assert found == [("a", "A"), ("b", "B"), ("c", "C"), ("a", "A"), ("d", "D")]
     assert begun == ["b", "d", "c", "a"]
@@ -308,5 +307,5 @@ def test_the_tags_of_a_file_name_are_those_of_the_wheel(tmp_path: Path) -> None:
     assert isinstance(error, BrokenDistributionError)
     assert (error.code, error.message) == (
         "wheel-malformed",
-        "the file's name says other tags than WHEEL, which states `cp39-cp39-win32`",
+        "the file name states other tags than WHEEL, which states `cp39-cp39-win32`",
     )
