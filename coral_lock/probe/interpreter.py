@@ -4,66 +4,150 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from coral_lock.child_process import PRINTED, TOOK_LONGER, bare_environment, run_child
 from coral_lock.errors import InputError
 from coral_lock.printable import printable, shortened
-from coral_lock.record import Record
 from coral_lock.safe_files import read_regular_file
 from coral_lock.targets.environment import TargetEnvironment, environment_of
 from coral_lock.targets.machine import Machine, platform_of
 from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import tag_of
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+TIME_LIMIT = 10.0
+OLDEST = (3, 10)
 
-
+_CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "interpreter_child.py")
+_VERSION_PROGRAM = "import sys; print('%d.%d.%d' % tuple(sys.version_info[:3]))"
+_PLACES = (("bin", "python"), ("bin", "python3"), ("Scripts", "python.exe"))
+_HINT = "name the file of a Python interpreter, or the directory of a virtual environment"
 _MAX_TEXT = 4096
 _MAX_ITEMS = 1000
-_MARKERS = frozenset(
-    {
-        "implementation_name",
-        "implementation_version",
-        "os_name",
-        "platform_machine",
-        "platform_python_implementation",
-        "platform_release",
-        "platform_system",
-        "platform_version",
-        "python_full_version",
-        "python_version",
-        "sys_platform",
-    }
-)
+_MAX_BYTES = 1 << 20
+_MAX_ENTRIES = 1000
+_MARKERS = {
+    *("implementation_name", "implementation_version", "os_name", "platform_machine"),
+    *("platform_python_implementation", "platform_release", "platform_system"),
+    *("platform_version", "python_full_version", "python_version", "sys_platform"),
+}
 """The variables of the marker environment (PEP 508), but for `extra`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interpreter:
+    """An interpreter and its environment.
+
+    Args:
+        executable: its file, absolute.
+        path: the directories that may hold distributions, in the order of its `sys.path`:
+            its site directories and what `.pth` files add. The user's own site directory
+            isn't among them, as it is no part of the environment.
+        standard_library: what comes before them on its `sys.path`.
+        built_in_modules: the modules that it has without a file.
+        extension_suffixes: the endings of extension modules that it loads.
+        machine: its version, and the platform that it runs on.
+        environment: the markers, and the wheel tags where it is a usual CPython.
+    """
+
+    executable: str
+    path: tuple[str, ...]
+    standard_library: tuple[str, ...]
+    built_in_modules: tuple[str, ...]
+    extension_suffixes: tuple[str, ...]
+    machine: Machine
+    environment: TargetEnvironment
 
 
 class AnswerError(Exception):
     """An answer can't be right; the message is a phrase without a final period."""
 
 
-class InterpreterFacts(Record):
-    """What an interpreter says of itself; see `interpreter_child` for how it finds out."""
+def ask_interpreter(path: str, time_limit: float = TIME_LIMIT) -> Interpreter:
+    """Return what an interpreter says of itself.
 
-    version: tuple[int, int, int]
-    executable: str
-    standard_library: tuple[str, ...]
-    site_directories: tuple[str, ...]
-    built_in_modules: tuple[str, ...]
-    extension_suffixes: tuple[str, ...]
-    is_free_threaded: bool
-    is_debug_build: bool
-    markers: Mapping[str, str]
-    system: str
-    machine: str
-    is_narrow: bool
-    libc: str
-    release: str
+    Args:
+        path: the interpreter's file, or the directory of a virtual environment (PEP 405).
+        time_limit: the seconds that it may take.
+
+    Raises:
+        InputError: there is no interpreter, it doesn't answer, or it is older than 3.10.
+    """
+    executable = _executable(path)
+    # Nothing that the program prints by itself can be taken for the answer.
+    mark = os.urandom(8).hex()
+    output = _ask(executable, ("-I", "-S", "-B", _CHILD, mark), path, time_limit)
+    answer = next((line for line in output.splitlines() if line.startswith(mark)), "")
+    try:
+        facts = _facts_of(answer[len(mark) :])
+    except AnswerError as error:
+        _refuse_old(_version(executable, path, time_limit), path)
+        raise InputError(
+            f"`{path}` doesn't answer as a Python interpreter does: {error}",
+            expected=f"Python {_dotted(OLDEST)} or newer",
+            found=_first_line(output),
+            where=executable,
+            hint=_HINT,
+        ) from None
+    _refuse_old(facts["version"], path)
+    return _interpreter(facts)
 
 
-def facts_of_answer(text: str) -> InterpreterFacts:
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _MAX_TEXT and "\0" not in value
+
+
+def _is_path(value: object) -> bool:
+    return isinstance(value, str) and _is_text(value) and os.path.isabs(value)
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _list_of(check: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: (
+        isinstance(value, list) and len(value) <= _MAX_ITEMS and all(map(check, value))
+    )
+
+
+def _is_version(value: object) -> bool:
+    return _list_of(lambda part: type(part) is int and 0 <= part < 10_000)(value) and (
+        isinstance(value, list) and len(value) == 3
+    )
+
+
+def _is_marker_environment(value: object) -> bool:
+    return (
+        isinstance(value, dict) and value.keys() == _MARKERS and all(map(_is_text, value.values()))
+    )
+
+
+_FACTS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
+    "version": ("a version", _is_version),
+    "executable": ("an absolute path", _is_path),
+    "standard_library": ("a list of absolute paths", _list_of(_is_path)),
+    "site_directories": ("a list of absolute paths", _list_of(_is_path)),
+    "built_in_modules": ("a list of texts", _list_of(_is_text)),
+    "extension_suffixes": ("a list of texts", _list_of(_is_text)),
+    "is_free_threaded": ("true or false", _is_flag),
+    "is_debug_build": ("true or false", _is_flag),
+    "markers": ("the marker environment", _is_marker_environment),
+    "system": ("a text", _is_text),
+    "machine": ("a text", _is_text),
+    "is_narrow": ("true or false", _is_flag),
+    "libc": ("a text", _is_text),
+    "release": ("a text", _is_text),
+}
+"""What an interpreter says of itself: each field, what it is, and whether it is that.
+
+How it finds out is in `interpreter_child`.
+"""
+
+
+def _facts_of(text: str) -> dict[str, Any]:
     """Return the facts of an answer, a JSON object of exactly these fields.
 
     Raises:
@@ -73,70 +157,12 @@ def facts_of_answer(text: str) -> InterpreterFacts:
         document = json.loads(text)
     except (ValueError, RecursionError):
         raise AnswerError("it says nothing of itself") from None
-    if not isinstance(document, dict) or document.keys() != set(InterpreterFacts._fields):
-        raise AnswerError("it leaves things out, or says too much")
-    markers = document["markers"]
-    if not isinstance(markers, dict) or markers.keys() != _MARKERS:
-        raise AnswerError("`markers` isn't the marker environment")
-    return InterpreterFacts(
-        version=_stated_version(document),
-        executable=_place(document["executable"], "executable"),
-        standard_library=_places(document["standard_library"], "standard_library"),
-        site_directories=_places(document["site_directories"], "site_directories"),
-        built_in_modules=_texts(document["built_in_modules"], "built_in_modules"),
-        extension_suffixes=_texts(document["extension_suffixes"], "extension_suffixes"),
-        is_free_threaded=_flag(document, "is_free_threaded"),
-        is_debug_build=_flag(document, "is_debug_build"),
-        markers={name: _text(markers[name], name) for name in sorted(_MARKERS)},
-        system=_text(document["system"], "system"),
-        machine=_text(document["machine"], "machine"),
-        is_narrow=_flag(document, "is_narrow"),
-        libc=_text(document["libc"], "libc"),
-        release=_text(document["release"], "release"),
-    )
-
-
-def _stated_version(document: Mapping[str, object]) -> tuple[int, int, int]:
-    version = document["version"]
-    if isinstance(version, list) and len(version) == 3:
-        numbers = [part for part in version if type(part) is int and 0 <= part < 10_000]
-        if len(numbers) == 3:
-            return numbers[0], numbers[1], numbers[2]
-    raise AnswerError("`version` isn't a version")
-
-
-def _places(value: object, field: str) -> tuple[str, ...]:
-    return tuple(_place(text, field) for text in _texts(value, field))
-
-
-def _place(value: object, field: str) -> str:
-    text = _text(value, field)
-    if not os.path.isabs(text):
-        raise AnswerError(f"`{field}` isn't absolute")
-    return text
-
-
-def _texts(value: object, field: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or len(value) > _MAX_ITEMS:
-        raise AnswerError(f"`{field}` isn't a list of texts")
-    return tuple(_text(item, field) for item in value)
-
-
-def _text(value: object, field: str) -> str:
-    if not isinstance(value, str) or len(value) > _MAX_TEXT or "\0" in value:
-        raise AnswerError(f"`{field}` isn't a text")
-    return value
-
-
-def _flag(document: Mapping[str, object], field: str) -> bool:
-    value = document[field]
-    if not isinstance(value, bool):
-        raise AnswerError(f"`{field}` isn't true or false")
-    return value
-
-
-_MAX_BYTES = 1 << 20
-_MAX_ENTRIES = 1000
+    if not isinstance(document, dict) or document.keys() != _FACTS.keys():
+        raise AnswerError("it has missing or additional fields")
+    for field, (what, is_right) in _FACTS.items():
+        if not is_right(document[field]):
+            raise AnswerError(f"`{field}` isn't {what}")
+    return document
 
 
 def with_pth_entries(directories: Iterable[str]) -> tuple[str, ...]:
@@ -182,68 +208,6 @@ def _lines(directory: str, name: str) -> Iterator[str]:
         entry = os.path.abspath(os.path.join(directory, line.rstrip()))
         if os.path.exists(entry):
             yield entry
-
-
-TIME_LIMIT = 10.0
-OLDEST = (3, 10)
-_CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "interpreter_child.py")
-_VERSION_PROGRAM = "import sys; print('%d.%d.%d' % tuple(sys.version_info[:3]))"
-_PLACES = (("bin", "python"), ("bin", "python3"), ("Scripts", "python.exe"))
-_HINT = "name the file of a Python interpreter, or the directory of a virtual environment"
-
-
-class Interpreter(Record):
-    """An interpreter and its environment.
-
-    Args:
-        executable: its file, absolute.
-        path: the directories that may hold distributions, in the order of its `sys.path`:
-            its site directories and what `.pth` files add. The user's own site directory
-            isn't among them, as it is no part of the environment.
-        standard_library: what comes before them on its `sys.path`.
-        built_in_modules: the modules that it has without a file.
-        extension_suffixes: the endings of extension modules that it loads.
-        machine: its version, and the platform that it runs on.
-        environment: the markers, and the wheel tags where it is a usual CPython.
-    """
-
-    executable: str
-    path: tuple[str, ...]
-    standard_library: tuple[str, ...]
-    built_in_modules: tuple[str, ...]
-    extension_suffixes: tuple[str, ...]
-    machine: Machine
-    environment: TargetEnvironment
-
-
-def ask_interpreter(path: str, time_limit: float = TIME_LIMIT) -> Interpreter:
-    """Return what an interpreter tells about itself.
-
-    Args:
-        path: the interpreter's file, or the directory of a virtual environment (PEP 405).
-        time_limit: the seconds that it may take.
-
-    Raises:
-        InputError: there is no interpreter, it doesn't answer, or it is older than 3.10.
-    """
-    executable = _executable(path)
-    # Nothing that the program prints by itself can be taken for the answer.
-    mark = os.urandom(8).hex()
-    output = _ask(executable, ("-I", "-S", "-B", _CHILD, mark), path, time_limit)
-    answer = next((line for line in output.splitlines() if line.startswith(mark)), "")
-    try:
-        facts = facts_of_answer(answer[len(mark) :])
-    except AnswerError as error:
-        _refuse_old(_version(executable, path, time_limit), path)
-        raise InputError(
-            f"`{path}` doesn't answer as a Python interpreter does: {error}",
-            expected=f"Python {_dotted(OLDEST)} or newer",
-            found=_first_line(output),
-            where=executable,
-            hint=_HINT,
-        ) from None
-    _refuse_old(facts.version, path)
-    return _interpreter(facts)
 
 
 def _executable(path: str) -> str:
@@ -300,20 +264,18 @@ def _ask(executable: str, arguments: Sequence[str], path: str, time_limit: float
     return printed
 
 
-def _version(executable: str, path: str, time_limit: float) -> tuple[int, int, int] | None:
+def _version(executable: str, path: str, time_limit: float) -> Sequence[int] | None:
     """Return the version of an interpreter that gave no usable answer, None if it has none."""
     # Python 2 knows no `-I`; these three come to the same.
     answer = _ask(executable, ("-E", "-s", "-S", "-c", _VERSION_PROGRAM), path, time_limit)
     parts = answer.strip().split(".")
-    if len(parts) != 3 or not all(
-        part.isascii() and part.isdigit() and len(part) < 5 for part in parts
-    ):
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
         return None
-    return int(parts[0]), int(parts[1]), int(parts[2])
+    return [int(part[:5]) for part in parts]
 
 
-def _refuse_old(version: tuple[int, int, int] | None, path: str) -> None:
-    if version is not None and version < OLDEST:
+def _refuse_old(version: Sequence[int] | None, path: str) -> None:
+    if version is not None and tuple(version) < OLDEST:
         raise InputError(
             f"the interpreter `{path}` is too old",
             expected=f"Python {_dotted(OLDEST)} or newer",
@@ -334,40 +296,35 @@ def _first_line(output: str) -> str:
     return printable(shortened(lines[0].strip()))
 
 
-def _interpreter(facts: InterpreterFacts) -> Interpreter:
-    machine = Machine(
-        python=_dotted(facts.version),
-        platform=platform_of(
-            facts.system,
-            facts.machine,
-            is_narrow=facts.is_narrow,
-            libc=facts.libc,
-            release=facts.release,
-        ),
+def _interpreter(facts: Mapping[str, Any]) -> Interpreter:
+    platform = platform_of(
+        facts["system"],
+        facts["machine"],
+        is_narrow=facts["is_narrow"],
+        libc=facts["libc"],
+        release=facts["release"],
     )
+    machine = Machine(python=_dotted(facts["version"]), platform=platform)
     return Interpreter(
-        executable=facts.executable,
-        path=with_pth_entries(facts.site_directories),
-        standard_library=facts.standard_library,
-        built_in_modules=facts.built_in_modules,
-        extension_suffixes=facts.extension_suffixes,
+        executable=facts["executable"],
+        path=with_pth_entries(facts["site_directories"]),
+        standard_library=tuple(facts["standard_library"]),
+        built_in_modules=tuple(facts["built_in_modules"]),
+        extension_suffixes=tuple(facts["extension_suffixes"]),
         machine=machine,
         environment=TargetEnvironment(
             target=None,
             python=machine.language_version,
-            markers=facts.markers,
+            markers=dict(sorted(facts["markers"].items())),
             tags=_tags(facts, machine),
         ),
     )
 
 
-def _tags(facts: InterpreterFacts, machine: Machine) -> tuple[str, ...]:
+def _tags(facts: Mapping[str, Any], machine: Machine) -> tuple[str, ...]:
     """Return the wheel tags of a usual CPython; of other interpreters they aren't known."""
-    if (
-        facts.markers["implementation_name"] != "cpython"
-        or facts.is_free_threaded
-        or facts.is_debug_build
-    ):
+    is_usual = facts["markers"]["implementation_name"] == "cpython"
+    if not is_usual or facts["is_free_threaded"] or facts["is_debug_build"]:
         return ()
     try:
         target = Target(

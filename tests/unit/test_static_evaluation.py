@@ -267,6 +267,7 @@ def test_what_is_still_evaluated(description: str, expected: str) -> None:
         ("f'{A}', name='m'", "`PluginSpec` can't take `name`"),
         ("description='', **{}", "`PluginSpec` is called with `**`"),
         ("A, '1', '2', '3'", "`PluginSpec` takes 5 arguments"),
+        (f"'{'x' * 100_000}' + 'x'", "the text is too long"),
     ],
 )
 def test_just_beyond_what_is_evaluated(description: str, reason: str) -> None:
