@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
 from coral_lock.budget import Budget, OverBudgetError
 from coral_lock.errors import InputError, ProblemsError, UnreadableSourceError
 from coral_lock.finding import ERROR, WARNING, Finding
-from coral_lock.inventory import BrokenDistribution
-from coral_lock.manifest.model import manifest_paths
+from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint
+from coral_lock.manifest.model import Manifest, ManifestPlugin, manifest_paths
 from coral_lock.names import ENTRY_POINT_GROUPS, nearest_group, plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
-from coral_lock.plugin.facts import MANIFEST, PROBE, STATIC, FactsError
-from coral_lock.plugin.terms import NO_TERMS
+from coral_lock.plugin.facts import MANIFEST, PROBE, STATIC, FactsError, PluginFacts
+from coral_lock.plugin.terms import NO_TERMS, PluginTerms
 from coral_lock.probe.run import ProbeError
 from coral_lock.record import Record
+from coral_lock.reporter import Reporter
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import NotEvaluableError, Sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from coral_lock.inventory import Inventory
 
-    from coral_lock.inventory import Distribution, EntryPoint, Inventory
-    from coral_lock.manifest.model import Manifest, ManifestPlugin
-    from coral_lock.plugin.facts import PluginFacts
-    from coral_lock.plugin.terms import PluginTerms
-    from coral_lock.reporter import Reporter
+Probe: TypeAlias = Callable[[EntryPoint], tuple[PluginFacts, ...]]
+NO_EXEC = "`--no-exec` forbids a probe"
 
 
 class ManifestError(Exception):
@@ -157,13 +158,6 @@ class DistributionEvidence:
         except ProblemsError as error:
             first = error.problems[0]
             return ManifestError(f"{error.message}, the first: {first.message}", first.where)
-
-
-if TYPE_CHECKING:
-    Probe = Callable[[EntryPoint], tuple[PluginFacts, ...]]
-
-
-NO_EXEC = "`--no-exec` forbids a probe"
 
 
 class DiscoveredPlugin(Record):

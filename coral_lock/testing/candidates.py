@@ -4,54 +4,44 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor, PluginRequest
-from coral_lock.finding import has_errors, sorted_findings
-from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.finding import Finding, has_errors, sorted_findings
+from coral_lock.installed.environment import MAX_SOURCE_BYTES, EnvironmentInventory
 from coral_lock.installed.import_lookup import module_origin
-from coral_lock.inventory import Distribution, Outside
+from coral_lock.inventory import Distribution, EntryPoint
+from coral_lock.lockfile.entries import LockedPlugin
 from coral_lock.lockfile.order import activation_order
-from coral_lock.locking.discovery import discover
-from coral_lock.locking.resolution import locked_plugins, survey
+from coral_lock.locking.discovery import Probe, discover
+from coral_lock.locking.resolution import Survey, locked_plugins, survey
 from coral_lock.names import split_plugin_id
-from coral_lock.plugin.config import BUILT_IN_PATCHES
+from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig
 from coral_lock.plugin.terms import combined, merged
 from coral_lock.probe.run import interpreter_probe
-from coral_lock.record import Record
 from coral_lock.reporter import Reporter
 from coral_lock.safe_files import read_regular_file
 from coral_lock.start.plan import StartPlan, missing_variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from coral_lock.errors import BrokenDistributionError
-    from coral_lock.finding import Finding
-    from coral_lock.inventory import EntryPoint, FoundDistribution, Inventory
-    from coral_lock.lockfile.entries import LockedPlugin
-    from coral_lock.locking.discovery import Probe
-    from coral_lock.locking.resolution import Survey
-    from coral_lock.plugin.config import RuntimeConfig
-
+    from coral_lock.inventory import FoundDistribution, Inventory
 
 UNDER_TEST = "under-test"
 """How the distribution is called, of which nothing is known."""
 
-_MAX_SOURCE_BYTES = 1 << 20
 
-
-class SourceInventory:
-    """An `inventory.Inventory` of one entry point, and of the hosts of an environment.
+class SourceInventory(EnvironmentInventory):
+    """This environment, whose only plugins are those of one entry point, installed or not.
 
     Args:
         entry_point: what a distribution would declare.
-        environment: where everything else is.
     """
 
-    def __init__(self, entry_point: EntryPoint, environment: Inventory) -> None:
-        self._environment = environment
+    def __init__(self, entry_point: EntryPoint) -> None:
+        super().__init__()
         module = entry_point.value.partition(":")[0]
         origin = module_origin(module)
         self._root = _root_of(module, origin)
@@ -69,45 +59,18 @@ class SourceInventory:
         return (self._distribution,)
 
     def find(self, name: str) -> FoundDistribution | None:
-        return self._distribution if name == UNDER_TEST else self._environment.find(name)
+        return self._distribution if name == UNDER_TEST else super().find(name)
 
     def read_source(self, name: str, path: str) -> bytes | None:
         """Return a file of the entry point's top-level package."""
         if name != UNDER_TEST:
-            return self._environment.read_source(name, path)
+            return super().read_source(name, path)
         if self._root is None or path.partition("/")[0].removesuffix(".py") != self._top:
             return None
         try:
-            return read_regular_file(os.path.join(self._root, path), _MAX_SOURCE_BYTES)
+            return read_regular_file(os.path.join(self._root, path), MAX_SOURCE_BYTES)
         except OSError:
             return None
-
-    def digests(
-        self, names: Sequence[str], reporter: Reporter
-    ) -> Iterator[tuple[str, Mapping[str, str] | BrokenDistributionError]]:
-        """Yield the digests of an environment's distributions; what is under test has none."""
-        for name in names:
-            if name == UNDER_TEST:
-                yield name, {}
-            else:
-                yield from self._environment.digests((name,), reporter)
-
-    def stated_files(self, name: str) -> Mapping[str, str]:
-        return {} if name == UNDER_TEST else self._environment.stated_files(name)
-
-    def outside(self, name: str) -> Outside:
-        if name == UNDER_TEST:
-            return Outside(stated={}, commands=())
-        return self._environment.outside(name)
-
-    def outside_hashes(self, name: str) -> Mapping[str, str] | None:
-        return {} if name == UNDER_TEST else self._environment.outside_hashes(name)
-
-    def python_version(self) -> str:
-        return self._environment.python_version()
-
-    def marker_environment(self) -> Mapping[str, str]:
-        return self._environment.marker_environment()
 
 
 def _root_of(module: str, origin: str | None) -> str | None:
@@ -123,16 +86,17 @@ def _root_of(module: str, origin: str | None) -> str | None:
 PLACE = "this test"
 
 
-class Candidates(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidates:
     """The plugins of a test.
 
     `identifiers` are the plugins that are meant, and `providers` the distributions that
-    offer them, by id. Where a finding of `starting` is an error, nothing may run.
+    offer them, by id. If a finding of `plan` is an error, nothing may run.
     """
 
     identifiers: tuple[str, ...]
     providers: Mapping[str, Distribution]
-    starting: StartPlan
+    plan: StartPlan
 
 
 def installed_candidates(identifiers: Sequence[str], config: RuntimeConfig) -> Candidates:
@@ -158,7 +122,7 @@ def entry_point_candidates(entry_point: EntryPoint, config: RuntimeConfig) -> Ca
         entry_point: what a distribution would declare.
         config: see `installed_candidates`.
     """
-    inventory = SourceInventory(entry_point, EnvironmentInventory())
+    inventory = SourceInventory(entry_point)
     probe = cache(interpreter_probe(sys.path))
     found = discover(inventory, probe, Reporter()).plugins
     identifiers = tuple(dict.fromkeys(plugin.id for plugin in found))
@@ -184,7 +148,7 @@ def _candidates(
     return Candidates(
         identifiers=identifiers,
         providers=providers,
-        starting=StartPlan(
+        plan=StartPlan(
             plugins=plugins,
             versions={provider.name: provider.version for provider in providers.values()},
             config=config,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import pickle
 import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from coral_lock import canonical_json
 from coral_lock.child_process import PRINTED, TOOK_LONGER, run_child
@@ -15,6 +21,7 @@ from coral_lock.plugin.config import RuntimeConfig
 from coral_lock.plugin.shim import RuntimeShim
 from coral_lock.record import Record
 from coral_lock.start.gate import activate
+from coral_lock.start.plan import StartPlan
 from coral_lock.start.report import (
     ACTIVATED,
     FAILED,
@@ -24,16 +31,11 @@ from coral_lock.start.report import (
     PluginOutcome,
     VerifiedLock,
 )
-from coral_lock.testing.candidates import entry_point_candidates, installed_candidates
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
-
-    from coral_lock.start.plan import StartPlan
-    from coral_lock.testing.candidates import Candidates
-
+from coral_lock.testing.candidates import (
+    Candidates,
+    entry_point_candidates,
+    installed_candidates,
+)
 
 _AUTHORS_HINTS = {
     "activation-failed": None,
@@ -42,7 +44,13 @@ _AUTHORS_HINTS = {
 """What helps the author of a plugin, where a finding's own hint is for an operator."""
 
 
-class Activation(Record):
+TIME_LIMIT = 60.0
+_MAX_OUTPUT = 1 << 26
+_CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Activation:
     """The outcome of an activation.
 
     `report` is the report, as `coral-runtime init` prints it. From a fresh interpreter,
@@ -153,37 +161,44 @@ def _forget(name: str) -> None:
         delattr(sys.modules[parent], child)
 
 
-_MAX_OUTPUT = 1 << 26
-_CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
+class _Pickler(pickle.Pickler):
+    """Pickles records, too, which refuse to be set attribute by attribute."""
+
+    def reducer_override(self, value: object) -> Any:
+        if isinstance(value, Record):
+            fields = {field: getattr(value, field) for field in value._fields}
+            return partial(type(value), **fields), ()
+        return NotImplemented
 
 
-def activate_freshly(starting: StartPlan, time_limit: float) -> Activation:
+def activate_freshly(plan: StartPlan, time_limit: float) -> Activation:
     """Activate plugins in a fresh interpreter, which prints as `coral-runtime init` does.
 
     Where it ends without a report, or takes too long, each plugin has failed, with that as
     the reason.
 
     Args:
-        starting: what to activate; its configuration is plain data.
+        plan: what to activate; its configuration can be pickled.
         time_limit: the seconds that it may take.
 
     Raises:
-        ValueError: the configuration isn't plain data.
+        ValueError: the configuration can't be pickled.
     """
-    request = {
-        "path": [os.path.abspath(entry) for entry in sys.path],
-        "config": _plain(vars(starting.config)),
-        "plugins": [_fields(plugin) for plugin in starting.plugins],
-        "versions": dict(starting.versions),
-        "findings": [_fields(finding) for finding in starting.findings],
-    }
+    content = io.BytesIO()
+    pickle.dump([os.path.abspath(entry) for entry in sys.path], content)
+    try:
+        _Pickler(content).dump(plan)
+    except Exception as error:
+        raise ValueError(
+            f"a fresh interpreter can't be handed this configuration: {error}"
+        ) from None
     end = run_child(
         (sys.executable, "-I", _CHILD),
         time_limit=time_limit,
         environment=os.environ,
         directory=os.getcwd(),
         memory_limit=None,
-        content=json.dumps(request).encode(),
+        content=content.getvalue(),
         most_output=_MAX_OUTPUT,
         errors_apart=True,
     )
@@ -191,28 +206,12 @@ def activate_freshly(starting: StartPlan, time_limit: float) -> Activation:
     ending = end.ending or "exited with code 0"
     report = None if ending.startswith((TOOK_LONGER, PRINTED)) else _read_report(stdout)
     if report is None:
-        report = _without_report(starting, f"the interpreter {ending} before it could report")
+        report = _without_report(plan, f"the interpreter {ending} before it could report")
     return Activation(report=report, stdout=stdout, stderr=stderr)
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    try:
-        if json.loads(json.dumps(values)) == values:
-            return values
-    except (TypeError, ValueError):
-        pass
-    raise ValueError(
-        "a fresh interpreter can only be handed a configuration of plain data: strings, "
-        "numbers, booleans, None, lists, and dicts with strings for keys"
-    )
-
-
-def _fields(record: Any) -> dict[str, Any]:
-    return {field: getattr(record, field) for field in record._fields}
-
-
 def _read_report(text: str) -> ActivationReport | None:
-    """Return the report that a document holds, or None where there is no document."""
+    """Return the report that a document holds, or None if there is no document."""
     try:
         document = json.loads(text)
     except ValueError:
@@ -229,45 +228,25 @@ def _read_report(text: str) -> ActivationReport | None:
     )
 
 
-def _without_report(starting: StartPlan, reason: str) -> ActivationReport:
-    return ActivationReport(
-        outcome=FAILED,
-        lock=starting.lock,
-        platform=starting.config.platform,
-        plugins=tuple(
-            PluginOutcome(
-                id=plugin.id,
-                status=FAILED,
-                distribution=plugin.distribution,
-                version=starting.versions[plugin.distribution],
-                reason=reason,
-            )
-            for plugin in starting.plugins
-        ),
-        patches_enabled=starting.config.built_in_patches(),
-        findings=(
-            *starting.findings,
-            *(
-                Finding(
-                    code="activation-failed",
-                    severity=ERROR,
-                    subject=plugin.id,
-                    summary=f"`{plugin.id}` failed: {reason}",
-                    where=plugin.entry_point,
-                )
-                for plugin in starting.plugins
-            ),
-        ),
+def _without_report(plan: StartPlan, reason: str) -> ActivationReport:
+    outcomes = tuple(each.replace(status=FAILED, reason=reason) for each in plan.not_run())
+    findings = (
+        Finding(
+            code="activation-failed",
+            severity=ERROR,
+            subject=plugin.id,
+            summary=f"`{plugin.id}` failed: {reason}",
+            where=plugin.entry_point,
+        )
+        for plugin in plan.plugins
     )
-
-
-TIME_LIMIT = 60.0
+    return plan.report(FAILED, outcomes, findings)
 
 
 class ActivationHarness:
     """Activates plugins as `coral-runtime init --locked` does; the fixture `coral_activation`.
 
-    What a plugin is, is learnt without running it, as `coral-runtime lock` does: from its
+    What a plugin is, is learned without running it, as `coral-runtime lock` does: from its
     manifest, its source, or a probe. Then its live spec must equal that, and `activate` is
     called. The host's own discovery is off. Nothing is verified by digests, so an editable
     install can be tested.
@@ -324,15 +303,12 @@ class ActivationHarness:
             raise ValueError("name plugins by their ids or an `entry_point`, not both")
         else:
             candidates = entry_point_candidates(_entry_point(entry_point, group, name), config)
-        if has_errors(candidates.starting.findings):
+        if has_errors(candidates.plan.findings):
             return _refused(candidates)
         if fresh:
-            return activate_freshly(candidates.starting, time_limit)
-        return self._activate_here(candidates.starting)
-
-    def _activate_here(self, starting: StartPlan) -> Activation:
-        self._state.note_modules(plugin.entry_point for plugin in starting.plugins)
-        return Activation(report=activate(starting))
+            return activate_freshly(candidates.plan, time_limit)
+        self._state.note_modules(plugin.entry_point for plugin in candidates.plan.plugins)
+        return Activation(report=activate(candidates.plan))
 
 
 def _entry_point(value: str, group: str, name: str | None) -> EntryPoint:
@@ -344,8 +320,7 @@ def _entry_point(value: str, group: str, name: str | None) -> EntryPoint:
 
 
 def _refused(candidates: Candidates) -> Activation:
-    starting = candidates.starting
-    errors = [finding for finding in starting.findings if finding.severity == ERROR]
+    errors = [finding for finding in candidates.plan.findings if finding.severity == ERROR]
 
     def outcome(identifier: str) -> PluginOutcome:
         own = [finding for finding in errors if finding.subject == identifier]
@@ -358,6 +333,6 @@ def _refused(candidates: Candidates) -> Activation:
             reason="; ".join(finding.summary for finding in own or errors),
         )
 
-    report = starting.refused("The plugins can't be started: nothing was activated")
+    report = candidates.plan.refused("The plugins can't be started: nothing was activated")
     report = report.replace(plugins=tuple(map(outcome, candidates.identifiers)))
     return Activation(report=report, stdout=canonical_json.write(report.to_dict()))

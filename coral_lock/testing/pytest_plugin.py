@@ -22,7 +22,7 @@ def coral_config() -> ConfigBuilder:
     `coral_config(platform="rknn", services={…}, patches={…})` takes what isn't given from
     the defaults; `coral_config("runtime.yaml", …)` takes it from a descriptor.
     """
-    from coral_lock.testing.host import ConfigBuilder
+    from coral_lock.testing.fixtures import ConfigBuilder
 
     return ConfigBuilder()
 
@@ -36,7 +36,7 @@ def coral_host(
     `coral_host(core="0.0.4", inference="0.58.0")` holds until the end of the test or the
     next call. Only the versions are faked: there is nothing to import.
     """
-    from coral_lock.testing.host import FakeHost
+    from coral_lock.testing.fixtures import FakeHost
 
     return FakeHost(str(tmp_path_factory.mktemp("coral_host")), monkeypatch)
 

@@ -299,6 +299,14 @@ def test_what_reaches_into_namespaces(line: str, culprit: str) -> None:
     assert f"{culprit} can change what a name stands for" in refusal("a:b", read)
 
 
+@pytest.mark.parametrize("spec", ["PluginSpec('n', {})", "register = PluginSpec('n', {})"])
+def test_the_defaults_of_what_a_spec_calls_run_at_once(spec: str) -> None:
+    line = spec.format("lambda config, more=exec(''): True")
+    factory = f"def register():\n    return {line}\n" if "=" not in spec else f"{line}\n"
+    text = f"from coral_inference.runtime.plugins import PluginSpec\n{factory}"
+    assert "`exec` can change what a name stands for" in refusal("a:register", sources(a=text))
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -317,6 +325,7 @@ def test_what_never_runs_is_no_hazard(line: str) -> None:
     ("line", "reason"),
     [
         ("x = a.register", "`exec` can change what a name stands for"),
+        ("from .a import change as c", "`exec` can change what a name stands for"),
         ("a.plugin.activate(None)", "`.plugin` may be an object that is changed"),
         ("a.other.activate(None)", "`exec` can change what a name stands for"),
         ("print(plugin)", "`plugin` is used where it may be changed"),
@@ -333,7 +342,7 @@ def test_what_another_module_does_to_specs(line: str, reason: str) -> None:
     read = sources(
         p____init__="",
         p__a=f"from coral_inference.runtime.plugins import PluginSpec\nN = 'n'\nplugin = {spec}\n"
-        "def register():\n    return plugin\n",
+        "def register():\n    return plugin\ndef change():\n    exec('')\n",
         p__c=f"from . import a\nfrom .a import register, plugin\n{line}\n"
         "specs = [plugin, register]\n",
     )
