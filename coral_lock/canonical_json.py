@@ -82,7 +82,7 @@ def write(value: Value) -> str:
 
 
 def _write(value: Value, indent: str, prefix: str, lines: list[str]) -> None:
-    """Append the lines of `value`; `prefix` is the key that it stands behind."""
+    """Append the lines of `value`; `prefix` is its key."""
     if isinstance(value, str):
         lines.append(f"{indent}{prefix}{quote(value)}")
     elif value is None or value is True or value is False:
@@ -188,7 +188,7 @@ def _parse_array(lines: Iterator[tuple[int, str]], number: int, depth: int) -> V
 
 
 def _end_of_key(line: str, start: int) -> int:
-    """Return where the quote stands that ends the key opened at `start`, or -1."""
+    """Return the position of the quote that ends the key opened at `start`, or -1."""
     if not line.startswith('"', start):
         return -1
     end = line.find('": ', start + 1)

@@ -33,7 +33,7 @@ class Distribution(Record):
         editable: whether it is an editable install.
         requires_python: the specifier of its METADATA, None where it states none.
         unknown_groups: the entry point groups that it declares under the host's prefix and
-            that nobody knows, sorted; told of what is installed only.
+            that nobody knows, sorted; only of what is installed.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Outside(Record):
     Args:
         stated: the hash that its RECORD states of each script, header and data file, by the
             path as `installed.outside` has it. Those of one inventory are written alike.
-        commands: the console and GUI scripts that installers generate besides, sorted.
+        commands: the console and GUI scripts that installers generate, sorted.
     """
 
     stated: Mapping[str, str]
@@ -105,8 +105,8 @@ if TYPE_CHECKING:
         ) -> Iterator[tuple[str, Mapping[str, str] | BrokenDistributionError]]:
             """Yield for each of the names, in their order, its `t1` digest by wheel tag.
 
-            In place of the digest stands why there is none, where the files aren't what the
-            distribution's RECORD lists. The reporter is told of progress.
+            An error in place of the digest says why there is none, where the files aren't what the
+            distribution's RECORD lists. Progress goes to the reporter.
             """
 
         def stated_files(self, name: str) -> Mapping[str, str]:

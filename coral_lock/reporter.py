@@ -1,19 +1,19 @@
-"""What long work tells while it goes on. The default tells nothing."""
+"""The progress of long work. The default does nothing."""
 
 from __future__ import annotations
 
 
 class Reporter:
-    """Told of progress; a command that someone watches overrides the methods."""
+    """Receives progress; a command at a terminal overrides the methods."""
 
     def probing(self, entry_point: str) -> None:
         """A fresh interpreter is about to import this entry point."""
 
     def hashing(self, distribution: str, done: int, total: int) -> None:
-        """The files of `done` distributions of `total` are hashed; this one's come now or last.
+        """The files of `done` distributions of `total` are hashed, this one the last or the next.
 
         Several threads may call it.
         """
 
     def finished(self) -> None:
-        """The work is done or given up."""
+        """The work has ended."""

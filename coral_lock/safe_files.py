@@ -29,7 +29,7 @@ class NotRegularFileError(OSError):
 
 
 class FileTooLargeError(OSError):
-    """The file is larger than what a reader is ready to take."""
+    """The file is larger than what a reader accepts."""
 
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(f"{size} bytes, more than the {limit} allowed")

@@ -120,7 +120,7 @@ class BytecodeCache:
             code: CodeType = marshal.loads(memoryview(content)[_HEADER_BYTES:])
         except (EOFError, TypeError, ValueError):
             return None
-        # Equal sources share an entry, so it may bear the name of another file.
+        # Equal sources share an entry, so it may have the name of another file.
         _imp._fix_co_filename(code, path)  # type: ignore[attr-defined]
         return code
 

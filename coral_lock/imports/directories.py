@@ -104,7 +104,7 @@ class LockedDirectory(FileFinder):
 def standard_library() -> list[str]:
     """Return the directories of this interpreter's standard library.
 
-    `sys.path` isn't asked: a directory on PYTHONPATH may bear any name.
+    `sys.path` isn't asked: a directory on PYTHONPATH may have any name.
     """
     library = os.path.dirname(os.__file__)
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"

@@ -50,8 +50,8 @@ def install_imports(
         index: what belongs to the lock.
         supply: returns the proved lists; called once, before the first locked module is
             looked up, and never in a process that imports none.
-        on_mismatch: is told of each file that isn't what was locked, before the import
-            fails: a program may swallow the error.
+        on_mismatch: called with the finding of each file that isn't what was locked, before the
+            import fails: a program may swallow the error.
         bytecode_directory: what `bytecode.prepare_cache` returned; None to compile always.
         closed: whether distributions that nobody locked are invisible.
     """
@@ -143,7 +143,7 @@ class LockedImports:
 
     def _find_in_library(self, name: str) -> ModuleSpec | None:
         if name == _DISTUTILS:
-            # That of setuptools stands in for it, if setuptools wants it to.
+            # Setuptools replaces it by its own, unless that is switched off.
             for finder in sys.meta_path:
                 if finder not in (self, PathFinder) and hasattr(finder, "find_spec"):
                     spec = finder.find_spec(name, None)
@@ -209,7 +209,7 @@ class LockedImports:
         return spec
 
     def place_of(self, entry: object) -> tuple[str, str] | None:
-        """Return the site root in which a path lies and the way from there, with `/`.
+        """Return the site root that a path is in and the path relative to it, with `/`.
 
         None stands for a path outside, and for one that can't hold a locked file.
         """
@@ -252,13 +252,13 @@ class LockedImports:
         return self._files
 
     def report(self, finding: Finding) -> None:
-        """Remember a file that was refused, and tell whoever wants to know, each file once."""
+        """Remember a file that was refused, and report it, each file once."""
         if not any(finding.where == known.where for known in self.findings):
             self.findings.append(finding)
             self._on_mismatch(finding)
 
     def invalidate_caches(self) -> None:
-        """Forget which directories lie where (called by `importlib.invalidate_caches`)."""
+        """Forget where directories are (called by `importlib.invalidate_caches`)."""
         self._places.clear()
 
     def directory_finder(self, entry: str) -> LockedDirectory:
@@ -332,7 +332,7 @@ class LockedImports:
     def listed_file(self, location: str) -> tuple[RootFiles, str] | None:
         """Return the site root of a file and its path there; None if it isn't in a locked place.
 
-        Whether it is listed is told by the root's `hashes`.
+        It is listed if the root's `hashes` have it.
         """
         found = self.place_of(os.path.dirname(location))
         if found is None:

@@ -85,7 +85,7 @@ class Libraries:
                 self._loaded[proved.name] = None
 
     def _with_libraries_for(self, first: ProvedList) -> Iterator[ProvedList]:
-        """Yield a distribution, and those that bring libraries for it and for others only."""
+        """Yield a distribution, and those it requires that only ship libraries."""
         waiting, seen = [first], {first.name}
         while waiting:
             proved = waiting.pop()
@@ -162,7 +162,7 @@ def libraries_of(proved: ProvedList) -> list[tuple[str, str]]:
 
 
 def _has_libraries_only(proved: ProvedList) -> bool:
-    """Whether a distribution brings libraries for others, and no extension module."""
+    """Whether a distribution ships libraries for others, and no extension module."""
     paths = [path for path in proved.hashes if is_library(path)]
     return bool(paths) and not any(path.endswith(_TAGGED) for path in paths)
 

@@ -43,7 +43,7 @@ class ProvedList(Record):
 
 
 class ImportIndex(Record):
-    """What tells locked modules from others without the lists: enough for most processes.
+    """What distinguishes locked modules from others without the lists: enough for most processes.
 
     Args:
         roots: the site roots of the locked distributions.
@@ -102,7 +102,7 @@ class RootFiles:
         return digest == allowed or (not isinstance(allowed, str) and digest in allowed)
 
     def is_directory(self, path: str) -> bool:
-        """Whether a listed file lies somewhere beneath that path."""
+        """Whether a listed file is somewhere below that path."""
         if self._directories is None:
             self._directories = directories = {""}
             for file in self.hashes:
@@ -113,7 +113,7 @@ class RootFiles:
         return path in self._directories
 
     def is_owned(self, directory: str) -> bool:
-        """Whether a directory is, or lies in, a package that is listed with its `__init__`."""
+        """Whether a directory is, or is in, a package that is listed with its `__init__`."""
         owned = self._owned.get(directory)
         if owned is None:
             owned = any(f"{directory}/__init__{ending}" in self.hashes for ending in _ENDINGS)
@@ -151,7 +151,7 @@ class ImportTable:
         self.roots = {root: RootFiles(root, lists) for root, lists in by_root.items()}
 
     def index(self, unlisted: Iterable[str] = (), distributions: Iterable[str] = ()) -> ImportIndex:
-        """Return what tells the table's modules from others.
+        """Return what distinguishes the table's modules from others.
 
         Args:
             unlisted: see `ImportIndex`.

@@ -80,7 +80,7 @@ class VerifiedFiles:
         Args:
             name: its full name.
             files: the site root's files.
-            directory: where it lies there.
+            directory: its directory there.
             entry: the same directory, as the path names it.
             module: what `RootFiles.module` returned.
         """
@@ -239,7 +239,7 @@ def read_listed(imports: LockedImports, location: str) -> bytes | None:
 
     Raises:
         ChangedFileError: it isn't what was locked.
-        FileNotFoundError: it lies in a locked package and isn't listed.
+        FileNotFoundError: it is in a locked package and isn't listed.
     """
     listed = imports.listed_file(location)
     if listed is None:

@@ -60,7 +60,7 @@ def is_digested(path: str) -> bool:
 def foreign_bytecode(paths: Collection[str]) -> list[str]:
     """Return the paths in a `__pycache__` that aren't the bytecode of one of these paths.
 
-    The digest covers no bytecode, as Python makes it anew from the source (PEP 3147). What
+    The digest covers no bytecode, as Python compiles it from the source (PEP 3147). What
     else is in such a directory can be imported, like any other file.
     """
     return [
@@ -91,7 +91,7 @@ def tree_digest(files: Iterable[tuple[str, str]], prefix: str = DIGEST_PREFIX) -
     Args:
         files: each file's path relative to the site root, with `/`, and the SHA-256 of
             its bytes in hexadecimal, in any order.
-        prefix: what the digest of files elsewhere is told from it by.
+        prefix: distinguishes it from the digest of files elsewhere.
 
     Returns:
         The prefix and the base64 of the SHA-256 over the lines `<hash>  <path>`, sorted by
@@ -176,7 +176,7 @@ def _hash_open(descriptor: int) -> str:
 
 
 def _hash_large(sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    """Yield the hash of each file that can be read; the largest are begun first."""
+    """Yield the hash of each file that can be read; the largest are hashed first."""
     paths = sorted(sizes, key=lambda path: (-sizes[path], path))
     threads = min(len(paths), available_cores(), MAX_THREADS)
     if threads < 2 or sum(sizes.values()) < _THREADS_FROM_BYTES:

@@ -34,7 +34,7 @@ _MAX_DIRECT_URL_BYTES = 1 << 16
 
 
 class Location(Record):
-    """Where an installed distribution's metadata lies: a site root and a directory in it."""
+    """Where an installed distribution's metadata is: a site root and a directory in it."""
 
     root: str
     directory: str
@@ -157,7 +157,7 @@ def read_wheel_tag(location: Location) -> str:
 def parse_wheel_tag(text: str, where: str) -> str:
     """Return the tag set that the text of a WHEEL file states; `where` is its place.
 
-    A line may stand for several tags itself, where its parts are compressed (PEP 425).
+    A line may state several tags itself, where its parts are compressed (PEP 425).
 
     Raises:
         BrokenDistributionError: there is no well-formed tag in it.
@@ -184,7 +184,7 @@ def read_entry_points(location: Location) -> tuple[EntryPoint, ...]:
     """Return the entry points of the plugin groups, sorted by group and name.
 
     The format is that of the entry points specification; extras behind the object
-    reference are passed over, as they are deprecated.
+    reference are ignored, as they are deprecated.
 
     Raises:
         BrokenDistributionError: `entry_points.txt` can't be read, or one of the groups
@@ -290,7 +290,7 @@ def is_editable(location: Location) -> bool:
 def project_directory(location: Location) -> str | None:
     """Return the directory of the project that an editable install was made from (PEP 610).
 
-    It is None where the distribution is no editable install, or doesn't tell.
+    It is None where the distribution is no editable install, or doesn't say.
     """
     try:
         url = _editable_url(location)

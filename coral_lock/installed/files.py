@@ -239,7 +239,7 @@ def compare_files(
 def refuse_links(location: Location, files: InstalledFiles) -> None:
     """Refuse a distribution of another machine's image of which a file is a link.
 
-    No wheel holds links, and where one leads on that machine, nobody can tell here.
+    No wheel contains links, and where one leads on that machine isn't known here.
 
     Raises:
         BrokenDistributionError: a file, or a directory above it in the site root, is a link.
@@ -248,7 +248,7 @@ def refuse_links(location: Location, files: InstalledFiles) -> None:
     for place in sorted(_with_parents(paths)):
         if os.path.islink(files.locate(place)):
             raise BrokenDistributionError(
-                f"`{place}` is a link, and where it leads on the machine can't be told",
+                f"`{place}` is a link, and where it leads on the machine isn't known",
                 code="unusable-record",
                 where=files.locate(place),
                 hint="install into the image with files that are copied (uv: `--link-mode copy`)",

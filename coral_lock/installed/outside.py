@@ -1,6 +1,6 @@
 """Scripts, headers and data: what a distribution puts outside of the site root.
 
-`t1` doesn't cover them, as installers write some of them anew. Their own digest, `d1`, takes
+`t1` doesn't cover them, as installers rewrite some of them. Their own digest, `d1`, takes
 a file under a path that is the same in the wheel and wherever it is installed: `scripts/x`,
 `headers/x.h`, `data/share/x` (binary distribution format and sysconfig).
 """
@@ -243,7 +243,7 @@ def script_hash(chunks: Iterable[bytes]) -> str:
 def _normal(head: bytes) -> bytes:
     """Return the start of a script with `#!python` for whatever names its interpreter.
 
-    Both pip and uv replace a whole line that begins with `#!python`. A path that can't stand
+    Both pip and uv replace a whole line that begins with `#!python`. A path that doesn't fit
     in one line uv gives to `/bin/sh`, in three lines that are a string to Python.
     """
     line, newline, rest = head.partition(b"\n")

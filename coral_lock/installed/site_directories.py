@@ -66,9 +66,9 @@ def _hint_for(root: str) -> str:
 
 
 def python_of(directories: Iterable[str]) -> str | None:
-    """Return the language version that site directories are for, as their paths tell it.
+    """Return the language version that site directories are for, as their paths state it.
 
-    That is the `3.11` of `lib/python3.11/site-packages`; None where no path tells it, or
+    That is the `3.11` of `lib/python3.11/site-packages`; None where no path states it, or
     they disagree.
     """
     found = set()

@@ -1,4 +1,4 @@
-"""Which distributions lie on a path, told from directory names alone."""
+"""Which distributions are on a path, by directory names alone."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Scan:
         return tuple(sorted(self._copies))
 
     def locations(self, name: str) -> tuple[Location, ...]:
-        """Return where a distribution lies, in the order of the path and of directory names.
+        """Return where a distribution is, in the order of the path and of directory names.
 
         More than one place means that it is installed more than once. The `egg-info` that
         setuptools leaves beside the sources of an editable install is no place of its own.
@@ -81,7 +81,7 @@ def scan_path(path: Sequence[str]) -> Scan:
 
     Args:
         path: directories, as `sys.path` holds them. Entries that aren't directories are
-            passed over, and a directory that appears under two names counts once.
+            ignored, and a directory that appears under two names counts once.
     """
     directories: dict[str, list[str]] = {}
     startup_files: list[tuple[str, str]] = []

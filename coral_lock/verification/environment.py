@@ -70,7 +70,7 @@ def image_environment(
         directories: its site directories, in the order of its path.
         lock: what it is compared with.
         target: what the machine is, or the name of one of the lock's targets. By default
-            the lock's only target; where the lock has none, the paths have to tell the
+            the lock's only target; where the lock has none, the paths have to state the
             version of Python.
 
     Raises:
@@ -84,18 +84,18 @@ def image_environment(
         target = lock.targets[0]
     if target is None and lock.targets:
         raise InputError(
-            "a directory can't tell which of the lock's targets it is for",
+            "which of the lock's targets the directories are for isn't known",
             expected=", ".join(each.name for each in lock.targets),
             where=path[0],
-            hint="name it with `--target NAME`",
+            hint="pass `--target NAME`",
         )
     python = target.language_version if target else python_of(path)
     if python is None:
         raise InputError(
-            "the directory doesn't tell for which Python it is",
+            "the version of Python that the directories are for isn't known",
             expected="a path like `lib/python3.11/site-packages`",
             where=path[0],
-            hint="tell it with `--target python=3.11,platform=linux_aarch64`",
+            hint="pass `--target python=3.11,platform=linux_aarch64`",
         )
     return Environment(
         path=path,

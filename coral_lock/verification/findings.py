@@ -56,34 +56,12 @@ def findings_of(lock: Lock, machine: MachineState) -> tuple[Finding, ...]:
     return sorted_findings(set(findings))
 
 
-def _finding(
-    code: str,
-    subject: str,
-    summary: str,
-    expected: str | None = None,
-    found: str | None = None,
-    where: str | None = None,
-    hint: str | None = None,
-    severity: str = ERROR,
-) -> Finding:
-    return Finding(
-        code=code,
-        severity=severity,
-        subject=subject,
-        summary=summary,
-        expected=expected,
-        found=found,
-        where=where,
-        hint=hint,
-    )
-
-
 def _python_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
     if machine.python != lock.host.python:
-        yield _finding(
-            "python-drift",
-            "python",
-            "the lock was made for another version of Python",
+        yield Finding(
+            code="python-drift",
+            subject="python",
+            summary="the lock was made for another version of Python",
             expected=f"Python {lock.host.python}",
             found=f"Python {machine.python}",
             where="host.python",
@@ -104,33 +82,36 @@ def _host_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
         found = ", ".join(map(_show_host, states)) or "none"
         where = join_path("host", role)
         if package and not states and package.distribution not in locked:
-            yield _finding(
-                "host-unverified",
-                package.distribution,
-                f"the version of the {role} host can't be verified: it was given on the command "
-                "line or in the descriptor, and the distribution isn't installed",
-                *(expected, found, where),
+            yield Finding(
+                code="host-unverified",
+                subject=package.distribution,
+                summary=f"the version of the {role} host can't be verified: it was given on the "
+                "command line or in the descriptor, and the distribution isn't installed",
+                expected=expected,
+                found=found,
+                where=where,
                 hint=f"install `{package.distribution}=={package.version}`, so that it is checked",
-                severity=WARNING,
             )
         elif not _is_host(package, states):
-            yield _finding(
-                "host-drift",
-                package.distribution if package else states[0].name,
-                f"the {role} host isn't the one that the lock was made for",
-                *(expected, found, where),
+            yield Finding(
+                code="host-drift",
+                subject=package.distribution if package else states[0].name,
+                summary=f"the {role} host isn't the one that the lock was made for",
+                expected=expected,
+                found=found,
+                where=where,
                 hint=f"install `{package.distribution}=={package.version}`" if package else _RELOCK,
             )
-        module = machine.host_modules.get(role)
+        module = machine.host_origins.get(role)
         if module and not module.is_own and (role == "core" or package):
-            yield _finding(
-                "module-shadowed" if package else "host-drift",
-                package.distribution if package else module.module,
-                f"`{module.module}` would be imported from a file that isn't the locked "
+            yield Finding(
+                code="module-shadowed" if package else "host-drift",
+                subject=package.distribution if package else module.module,
+                summary=f"`{module.module}` would be imported from a file that isn't the locked "
                 f"{role} host's",
                 expected=expected if package else "no such module",
-                found=module.place,
-                where=module.place,
+                found=module.origin,
+                where=module.origin,
                 hint="remove it, or find out which distribution it belongs to",
             )
 
@@ -153,7 +134,8 @@ def _distribution_findings(
     about = _about(locked)
     if not state.locations:
         if not is_host:
-            yield about("distribution-missing", f"`{name}` isn't installed", version, "nothing")
+            summary = f"`{name}` isn't installed"
+            yield about("distribution-missing", summary, expected=version, found="nothing")
     elif len(state.locations) > 1:
         yield about(
             "duplicate-distribution",
@@ -207,12 +189,14 @@ def _distribution_findings(
 
 def _about(locked: LockedDistribution) -> Callable[..., Finding]:
     """Return a maker of findings about a distribution, by default with the hint to reinstall it."""
-    place = join_path("distributions", locked.name)
-    reinstall = f"install `{locked.name}=={locked.version}` again, from a wheel you trust"
+    defaults = {
+        "where": join_path("distributions", locked.name),
+        "hint": f"install `{locked.name}=={locked.version}` again, from a wheel you trust",
+    }
 
-    def about(code: str, summary: str, *details: Any, **named: Any) -> Finding:
-        finding = _finding(code, locked.name, summary, *details, **named)
-        return finding.replace(where=finding.where or place, hint=finding.hint or reinstall)
+    def about(code: str, summary: str, **details: Any) -> Finding:
+        given = {field: value for field, value in details.items() if value is not None}
+        return Finding(code=code, subject=locked.name, summary=summary, **{**defaults, **given})
 
     return about
 
@@ -269,7 +253,7 @@ def _digest_findings(
         yield from _changed_findings(locked, files.changed, expected, files.digest)
         if not files.changed:
             summary = f"`{name}` isn't what was locked, and its RECORD hides which file changed"
-            yield about("digest-mismatch", summary, expected, files.digest)
+            yield about("digest-mismatch", summary, expected=expected, found=files.digest)
 
 
 def _outside_findings(locked: LockedDistribution, state: InstalledState) -> Iterator[Finding]:
@@ -286,7 +270,6 @@ def _outside_findings(locked: LockedDistribution, state: InstalledState) -> Iter
                 f"the lock holds no digest of the scripts, headers and data of `{name}`, so "
                 "they weren't verified",
                 hint="lock it without the other distribution that overwrites them",
-                severity=WARNING,
             )
     elif expected is None:
         for path in (*files.hashes, *absent)[:_MAX_NAMED]:
@@ -311,7 +294,6 @@ def _outside_findings(locked: LockedDistribution, state: InstalledState) -> Iter
             f"the scripts, headers and data of `{name}` are missing, so they can't be verified",
             expected=expected,
             found="none",
-            severity=WARNING,
         )
     elif absent:
         yield from _absent_findings(locked, files.missing, files.unreadable)
@@ -319,7 +301,7 @@ def _outside_findings(locked: LockedDistribution, state: InstalledState) -> Iter
         yield from _changed_findings(locked, files.changed, expected, files.digest)
         if not files.changed:
             summary = f"`{name}` has other scripts, headers or data than the locked ones"
-            yield about("digest-mismatch", summary, expected, files.digest)
+            yield about("digest-mismatch", summary, expected=expected, found=files.digest)
 
 
 def _absent_findings(
@@ -338,7 +320,7 @@ def _changed_findings(
     about, rest = _about(locked), len(changed) - _MAX_NAMED
     for path in changed[:_MAX_NAMED]:
         summary = f"`{path}` of `{locked.name}` isn't the file that was locked"
-        yield about("digest-mismatch", summary, expected, found, where=path)
+        yield about("digest-mismatch", summary, expected=expected, found=found, where=path)
     if rest > 0:
         summary = f"{rest} more files of `{locked.name}` aren't what was locked"
         yield about("digest-mismatch", summary, found=found)
@@ -359,10 +341,10 @@ def _requires_findings(
     extra = sorted(set(locked.requires) - possible)
     lacking = sorted(needed - set(locked.requires))
     if extra or lacking:
-        yield _finding(
-            "requires-drift",
-            locked.name,
-            f"`{locked.name}` requires other distributions than the lock says",
+        yield Finding(
+            code="requires-drift",
+            subject=locked.name,
+            summary=f"`{locked.name}` requires other distributions than the lock says",
             expected=", ".join(locked.requires) or "none",
             found="; ".join(
                 [f"`{name}` isn't required" for name in extra[:_MAX_NAMED]]
@@ -383,10 +365,10 @@ def _plugin_findings(
     where = join_path("plugins", plugin.id) + ".entry_point"
     if plugin.entry_point not in declared:
         more = f", and {len(declared) - _MAX_NAMED} more" if len(declared) > _MAX_NAMED else ""
-        yield _finding(
-            "entry-point-drift",
-            plugin.id,
-            f"`{plugin.distribution}` declares no such entry point",
+        yield Finding(
+            code="entry-point-drift",
+            subject=plugin.id,
+            summary=f"`{plugin.distribution}` declares no such entry point",
             expected=plugin.entry_point,
             found=", ".join(sorted(declared)[:_MAX_NAMED]) + more or "none in this group",
             where=where,
@@ -396,20 +378,20 @@ def _plugin_findings(
     if origin is None or origin.is_own:
         return
     if origin.own_file is None:
-        yield _finding(
-            "foreign-target",
-            plugin.id,
-            f"`{origin.module}` isn't a module of `{plugin.distribution}`'s own files",
+        yield Finding(
+            code="foreign-target",
+            subject=plugin.id,
+            summary=f"`{origin.module}` isn't a module of `{plugin.distribution}`'s own files",
             expected=f"a file of {plugin.distribution}",
             found=origin.origin or "nothing",
             where=origin.origin or where,
             hint="the entry point must name a module that its own distribution ships",
         )
     elif origin.origin is None:
-        yield _finding(
-            "foreign-target",
-            plugin.id,
-            f"`{origin.module}` can't be imported from where `{plugin.distribution}` is installed",
+        yield Finding(
+            code="foreign-target",
+            subject=plugin.id,
+            summary=f"`{origin.module}` can't be imported from where `{plugin.distribution}` is",
             expected=origin.own_file,
             found="nothing",
             where=where,
@@ -420,10 +402,10 @@ def _plugin_findings(
 
 
 def _shadow_finding(subject: str, origin: ModuleOrigin, place: str) -> Finding:
-    return _finding(
-        "module-shadowed",
-        subject,
-        f"another file than the locked one would be imported as `{origin.module}`"
+    return Finding(
+        code="module-shadowed",
+        subject=subject,
+        summary=f"another file than the locked one would be imported as `{origin.module}`"
         if place == origin.origin
         else f"importing `{origin.module}` would run a file that nobody locked",
         expected=origin.own_file,
@@ -436,22 +418,21 @@ def _shadow_finding(subject: str, origin: ModuleOrigin, place: str) -> Finding:
 def _unlocked_findings(machine: MachineState) -> Iterator[Finding]:
     """Yield the distributions and files that the lock isn't responsible for."""
     for name, place in machine.unlocked:
-        yield _finding(
-            "unlocked-plugin",
-            name,
-            f"`{name}` declares plugins, and the lock doesn't name it",
+        yield Finding(
+            code="unlocked-plugin",
+            subject=name,
+            summary=f"`{name}` declares plugins, and the lock doesn't name it",
             where=place,
             hint=f"uninstall `{name}`, or run `coral-runtime lock` and have it reviewed",
         )
     for file in machine.unlocked_startup[:_MAX_NAMED]:
-        yield _finding(
-            "unlocked-startup",
-            file.name,
-            f"`{file.name}` runs at every start of Python, before anything is checked, "
+        yield Finding(
+            code="unlocked-startup",
+            subject=file.name,
+            summary=f"`{file.name}` runs at every start of Python, before anything is checked, "
             "and no locked distribution ships it",
             where=file.place,
             hint=_REMOVE,
-            severity=WARNING,
         )
     shipped = {
         path.split("/")[1]
@@ -461,10 +442,10 @@ def _unlocked_findings(machine: MachineState) -> Iterator[Finding]:
     }
     scripts = [each for each in sorted(machine.shadowing_scripts.items()) if each[0] not in shipped]
     for name, place in scripts[:_MAX_NAMED]:
-        yield _finding(
-            "shadowing-script",
-            name,
-            f"`{name}` is beside the commands, which would import it instead of the module "
+        yield Finding(
+            code="shadowing-script",
+            subject=name,
+            summary=f"`{name}` is beside the commands, which would import it instead of the module "
             "of that name",
             where=place,
             hint=_REMOVE,

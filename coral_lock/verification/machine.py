@@ -35,7 +35,7 @@ from coral_lock.installed.site_scan import scan_path
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, requirement_name
 from coral_lock.record import Record
 from coral_lock.reserved import placed
-from coral_lock.verification.import_origins import ModuleOrigins, listed_origins
+from coral_lock.verification.import_origins import ModuleOrigin, ModuleOrigins, listed_origins
 from coral_lock.verification.startup import (
     loaded_files,
     may_own,
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
     from coral_lock.lockfile.model import Lock
     from coral_lock.reserved import Placed
     from coral_lock.targets.machine import Machine
-    from coral_lock.verification.import_origins import ModuleOrigin
     from coral_lock.verification.startup import StartupFile
 
 METADATA = "metadata"
@@ -229,14 +228,6 @@ class InstalledState:
         self.placed = placed(paths if is_named else (), outside)
 
 
-class HostModule(Record):
-    """Where a host's module would be imported from, and whether that is the locked host's."""
-
-    module: str
-    place: str
-    is_own: bool
-
-
 class MachineState(Record):
     """All that a verification looks at.
 
@@ -245,7 +236,8 @@ class MachineState(Record):
         integrity: the level that was asked for.
         distributions: what is seen of each distribution of the lock, by name.
         hosts: the same of each host distribution that is installed.
-        host_modules: by role, `core` or `inference`, for those that can be imported at all.
+        host_origins: by role, `core` or `inference`, where the module of the host would come from,
+            if it can be imported at all.
         entry_origins: by plugin id, where the module of its entry point would come from.
         root_origins: by distribution, where its topmost modules would come from.
         unlocked: the place of each distribution outside the lock that declares plugins, by name.
@@ -260,7 +252,7 @@ class MachineState(Record):
     integrity: str
     distributions: Mapping[str, InstalledState]
     hosts: Mapping[str, InstalledState]
-    host_modules: Mapping[str, HostModule]
+    host_origins: Mapping[str, ModuleOrigin]
     entry_origins: Mapping[str, ModuleOrigin]
     root_origins: Mapping[str, tuple[ModuleOrigin, ...]]
     unlocked: tuple[tuple[str, str], ...]
@@ -340,7 +332,7 @@ def observe(
             for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS)
             if name in scan
         },
-        host_modules=_host_modules(lock, scan, environment.find, proved if is_by_list else ()),
+        host_origins=_host_origins(lock, scan, environment.find, proved if is_by_list else ()),
         entry_origins=listed_origins(lock, table) if is_by_list else origins.of_entry_points(lock),
         root_origins=origins.of_roots(),
         unlocked=_unlocked(lock, scan),
@@ -480,7 +472,7 @@ def _find_strays(states: Mapping[str, InstalledState], scan: Scan) -> None:
 def _unlisted_names(lock: Lock, scan: Scan) -> frozenset[str]:
     """Return the top-level names of locked distributions that have no digest.
 
-    Those of an editable install can't be told but by its entry points.
+    Of an editable install only its entry points name any.
     """
     unpinned = {each.name for each in lock.distributions if not each.digests}
     names = {
@@ -493,15 +485,15 @@ def _unlisted_names(lock: Lock, scan: Scan) -> frozenset[str]:
     return frozenset(names)
 
 
-def _host_modules(
+def _host_origins(
     lock: Lock, scan: Scan, find: Find, by_list: Collection[str]
-) -> dict[str, HostModule]:
+) -> dict[str, ModuleOrigin]:
     """Look where the hosts' own modules would be imported from, but for those by a list.
 
     A host that was locked with its bytes and is absent now is left out: that is drift.
     """
     locked = {distribution.name for distribution in lock.distributions}
-    modules = {}
+    origins = {}
     for role, package, module in (
         ("core", lock.host.core, "coral_inference"),
         ("inference", lock.host.inference, "inference"),
@@ -514,8 +506,10 @@ def _host_modules(
         if chain and not is_absent:
             place = chain[0].origin or "".join((chain[0].search or ("",))[:1])
             is_own = len(locations) == 1 and _is_of(locations[0], module, os.path.abspath(place))
-            modules[role] = HostModule(module=module, place=place, is_own=place == "" or is_own)
-    return modules
+            origins[role] = ModuleOrigin(
+                module=module, origin=place, own_file=None, is_own=place == "" or is_own
+            )
+    return origins
 
 
 def _is_of(location: Location, module: str, place: str) -> bool:

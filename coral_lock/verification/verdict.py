@@ -31,9 +31,9 @@ class Verdict(Record):
     """
 
     part: Lock | None
-    target: str | None
-    findings: tuple[Finding, ...]
-    machine: MachineState | None
+    target: str | None = None
+    findings: tuple[Finding, ...] = ()
+    machine: MachineState | None = None
 
 
 def verdict_on(
@@ -59,35 +59,15 @@ def verdict_on(
         InputError: the lock has no target of that name.
         UsageError: there is no such integrity level.
     """
-    coverage = covered_part(lock, environment.machine if environment else None, target)
-    if coverage.part is None:
-        findings = (coverage.finding,) if coverage.finding else ()
-        return Verdict(part=None, target=coverage.target, findings=findings, machine=None)
-    machine = observe(coverage.part, integrity, environment, is_start=is_start)
-    return Verdict(
-        part=coverage.part,
-        target=coverage.target,
-        findings=findings_of(coverage.part, machine),
-        machine=machine,
-    )
+    verdict = covered_part(lock, environment.machine if environment else None, target)
+    if verdict.part is None:
+        return verdict
+    machine = observe(verdict.part, integrity, environment, is_start=is_start)
+    return verdict.replace(findings=findings_of(verdict.part, machine), machine=machine)
 
 
-class Coverage(Record):
-    """What a lock says of a machine.
-
-    Args:
-        part: a lock without targets that is for the machine; None where none is.
-        target: the name of the target that the machine is, None where the lock has none.
-        finding: that no target matches the machine; None where one does.
-    """
-
-    part: Lock | None
-    target: str | None = None
-    finding: Finding | None = None
-
-
-def covered_part(lock: Lock, machine: Machine | None = None, target: str | None = None) -> Coverage:
-    """Narrow a lock to what it says of one machine.
+def covered_part(lock: Lock, machine: Machine | None = None, target: str | None = None) -> Verdict:
+    """Narrow a lock to what it says of one machine, which isn't looked at yet.
 
     A lock without targets is for any machine: whether that has the right Python is up to
     the comparison with it.
@@ -102,7 +82,7 @@ def covered_part(lock: Lock, machine: Machine | None = None, target: str | None 
         InputError: the lock has no target of that name.
     """
     if target is None and not lock.targets:
-        return Coverage(part=lock)
+        return Verdict(part=lock)
     # A start with a lock without targets doesn't pay for these imports.
     from coral_lock.lockfile.parts import named_target, part_of
     from coral_lock.targets.machine import matching_target, this_machine
@@ -111,7 +91,7 @@ def covered_part(lock: Lock, machine: Machine | None = None, target: str | None 
     machine = machine or this_machine()
     found = matching_target(targets, machine)
     if found is not None:
-        return Coverage(part=part_of(lock, found.name), target=found.name)
+        return Verdict(part=part_of(lock, found.name), target=found.name)
     finding = Finding(
         code="target-uncovered",
         severity=ERROR,
@@ -127,7 +107,7 @@ def covered_part(lock: Lock, machine: Machine | None = None, target: str | None 
         if target is None
         else "pass the name of the target that it matches, or none",
     )
-    return Coverage(part=None, target=target, finding=finding)
+    return Verdict(part=None, target=target, findings=(finding,))
 
 
 def _listed(names: Sequence[str]) -> str:

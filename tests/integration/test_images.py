@@ -94,11 +94,11 @@ def test_an_image_for_one_of_the_targets(environment: Environment, image: Path) 
     with pytest.raises(InputError) as raised:
         coral_lock.verify(targeted, site_packages=[directory])
     assert str(raised.value) == (
-        f"a directory can't tell which of the lock's targets it is for ({directory})"
+        f"which of the lock's targets the directories are for isn't known ({directory})"
     )
     assert (raised.value.expected, raised.value.hint) == (
         "jetson, old",
-        "name it with `--target NAME`",
+        "pass `--target NAME`",
     )
     with pytest.raises(UsageError) as usage:
         coral_lock.verify(targeted, python=environment.root, target=told)
@@ -112,8 +112,10 @@ def test_the_python_of_an_image(environment: Environment, image: Path, tmp_path:
     shutil.copytree(directory, unversioned)
     with pytest.raises(InputError) as raised:
         coral_lock.verify(lock, site_packages=[unversioned])
-    assert str(raised.value) == f"the directory doesn't tell for which Python it is ({unversioned})"
-    assert raised.value.hint == "tell it with `--target python=3.11,platform=linux_aarch64`"
+    assert str(raised.value) == (
+        f"the version of Python that the directories are for isn't known ({unversioned})"
+    )
+    assert raised.value.hint == "pass `--target python=3.11,platform=linux_aarch64`"
     drifted = coral_lock.verify(
         lock, site_packages=[unversioned], target="python=3.9,platform=linux_aarch64"
     )
@@ -145,7 +147,7 @@ def test_a_link_in_an_image_is_refused(environment: Environment, image: Path) ->
         (
             "unusable-record",
             "`my-package`: `my_package/coral_plugins.py` is a link, and where it leads on the "
-            "machine can't be told",
+            "machine isn't known",
         )
     ]
     inventory = EnvironmentInventory([str(directory)], this_environment(), is_image=True)

@@ -11,7 +11,7 @@ from coral_lock.lockfile.parts import named_target, part_of
 from coral_lock.targets.machine import Machine
 from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import parse_platform
-from coral_lock.verification.verdict import Coverage, covered_part
+from coral_lock.verification.verdict import Verdict, covered_part
 from tests.support.locks import sample_lock
 
 JETSON = Target(name="jetson", python="3.10", platform="manylinux_2_31_aarch64")
@@ -28,12 +28,12 @@ def targeted_lock() -> Lock:
 def test_a_lock_without_targets_is_for_any_machine() -> None:
     lock = sample_lock()
     for machine in (None, DEVICE, SERVER):
-        assert covered_part(lock, machine) == Coverage(part=lock)
+        assert covered_part(lock, machine) == Verdict(part=lock)
 
 
 def test_the_part_of_the_target_that_a_machine_is() -> None:
     lock = targeted_lock()
-    expected = Coverage(part=part_of(lock, "pi"), target="pi")
+    expected = Verdict(part=part_of(lock, "pi"), target="pi")
     assert covered_part(lock, DEVICE) == expected
     assert covered_part(lock, DEVICE, "pi") == expected
 
@@ -45,35 +45,39 @@ HINT = (
 
 
 def test_a_machine_that_no_target_covers() -> None:
-    assert covered_part(targeted_lock(), SERVER) == Coverage(
+    assert covered_part(targeted_lock(), SERVER) == Verdict(
         part=None,
-        finding=Finding(
-            code="target-uncovered",
-            severity=ERROR,
-            subject="targets",
-            summary="no target of the lock matches this environment",
-            expected="jetson (Python 3.10, manylinux_2_31_aarch64), "
-            "pi (Python 3.11, manylinux_2_36_aarch64)",
-            found="Python 3.11.7, Linux on x86_64, glibc 2.36",
-            where="targets",
-            hint=HINT,
+        findings=(
+            Finding(
+                code="target-uncovered",
+                severity=ERROR,
+                subject="targets",
+                summary="no target of the lock matches this environment",
+                expected="jetson (Python 3.10, manylinux_2_31_aarch64), "
+                "pi (Python 3.11, manylinux_2_36_aarch64)",
+                found="Python 3.11.7, Linux on x86_64, glibc 2.36",
+                where="targets",
+                hint=HINT,
+            ),
         ),
     )
 
 
 def test_a_machine_that_isn_t_the_target_it_has_to_be() -> None:
-    assert covered_part(targeted_lock(), DEVICE, "jetson") == Coverage(
+    assert covered_part(targeted_lock(), DEVICE, "jetson") == Verdict(
         part=None,
         target="jetson",
-        finding=Finding(
-            code="target-uncovered",
-            severity=ERROR,
-            subject="targets",
-            summary="this environment doesn't match the target `jetson`",
-            expected="jetson (Python 3.10, manylinux_2_31_aarch64)",
-            found="Python 3.11.7, Linux on aarch64, glibc 2.36",
-            where="targets.jetson",
-            hint="pass the name of the target that it matches, or none",
+        findings=(
+            Finding(
+                code="target-uncovered",
+                severity=ERROR,
+                subject="targets",
+                summary="this environment doesn't match the target `jetson`",
+                expected="jetson (Python 3.10, manylinux_2_31_aarch64)",
+                found="Python 3.11.7, Linux on aarch64, glibc 2.36",
+                where="targets.jetson",
+                hint="pass the name of the target that it matches, or none",
+            ),
         ),
     )
 
@@ -82,8 +86,7 @@ def test_many_targets_are_named_up_to_a_bound() -> None:
     lock = targeted_lock().replace(
         targets=tuple(JETSON.replace(name=f"t{number:03}") for number in range(25))
     )
-    finding = covered_part(lock, SERVER).finding
-    assert finding is not None
+    (finding,) = covered_part(lock, SERVER).findings
     assert finding.expected is not None
     assert finding.expected.endswith("t019 (Python 3.10, manylinux_2_31_aarch64), and 5 more")
 
