@@ -1,8 +1,9 @@
-"""What a released distribution declares of its plugins: an installed one, or a wheel."""
+"""The manifests of a released distribution: an installed one, or a wheel."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
 
 from coral_lock.budget import Allowance
 from coral_lock.errors import (
@@ -11,26 +12,21 @@ from coral_lock.errors import (
     CoralLockError,
     InputError,
 )
-from coral_lock.inventory import BrokenDistribution
+from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.inventory import BrokenDistribution, EntryPoint
 from coral_lock.manifest.model import MAX_MANIFEST_BYTES, Manifest, manifest_paths
 from coral_lock.manifest.reader import read_manifest
 from coral_lock.names import normalized_name
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.metadata import read_distribution
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
-    from coral_lock.inventory import EntryPoint, Inventory
-
-
-def released_manifest(source: str, inventory: Callable[[], Inventory]) -> Manifest:
-    """Return what the manifests of a released distribution declare, one after the other.
+def released_manifest(source: str, inventory: Callable[[], EnvironmentInventory]) -> Manifest:
+    """Return the plugins that the manifests of a released distribution declare.
 
     Args:
         source: a wheel's file, or the name of an installed distribution.
-        inventory: makes the inventory that knows what is installed.
+        inventory: makes the inventory of what is installed.
 
     Raises:
         InputError: there is no such wheel or distribution, or a manifest can't be used.
@@ -44,7 +40,7 @@ def released_manifest(source: str, inventory: Callable[[], Inventory]) -> Manife
 
 def _of_wheel(path: str) -> Manifest:
     if not os.path.exists(path):
-        raise InputError("there is no wheel", where=path)
+        raise InputError("wheel not found", where=path)
     try:
         with WheelArchive(path) as wheel:
             entry_points = read_distribution(wheel).entry_points
@@ -55,14 +51,14 @@ def _of_wheel(path: str) -> Manifest:
         raise InputError(error.message, where=error.where, hint=error.hint) from None
 
 
-def _of_distribution(source: str, inventory: Inventory) -> Manifest:
+def _of_distribution(source: str, inventory: EnvironmentInventory) -> Manifest:
     name = normalized_name(source)
     distribution = inventory.find(name)
     if distribution is None:
         raise InputError(
-            f"`{source}` isn't installed, and is no wheel",
+            f"`{source}` is neither an installed distribution nor a wheel",
             expected="the name of an installed distribution, or a file `*.whl`",
-            hint=f"install `{source}`, or name its wheel",
+            hint=f"install `{source}`, or pass its wheel",
         )
     if isinstance(distribution, BrokenDistribution):
         raise distribution.error

@@ -1,4 +1,4 @@
-"""`coral-runtime plugins`: list, check and begin plugins."""
+"""`coral-runtime plugins`: list, check and create plugins."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from coral_lock.cli.application import CommandGroup
     },
 )
 def plugins() -> None:
-    """List the plugins that are installed, check one, or begin a new one.
+    """List the installed plugins, check one, or create a new one.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`coral-runtime plugins new`: begin a plugin's project."""
+"""`coral-runtime plugins new`: create a project for a new plugin."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from coral_lock.wording import counted
     type=GroupType(),
     default="patches",
     show_default=True,
-    help="What the plugin is.",
+    help="The group of the plugin.",
 )
 @click.option(
     "--directory",
     metavar="DIR",
     default=".",
-    help="Where the project's directory is made; by default here.",
+    help="Where the project's directory is created; by default here.",
 )
 def new_plugin(name: str, group: str, directory: str) -> int:
-    """Write a project for a new plugin into the directory NAME, and print its files.
+    """Create a project for a new plugin in the directory NAME, and print its files.
 
-    NAME is the name of the distribution; the package and the plugin are called after it.
+    NAME is the name of the distribution; the package and the plugin are named after it.
     The project has an entry point, a manifest, a test, a sample descriptor and a workflow
     for continuous integration, and passes `plugins check`. Nothing is ever overwritten.
 
@@ -51,5 +51,5 @@ def new_plugin(name: str, group: str, directory: str) -> int:
     for path in files:
         sys.stdout.write(f"{printable(os.path.join(target, *path.split('/')))}\n")
     sys.stdout.flush()
-    say(f"wrote {target}: {counted(len(files), 'file')}; its README.md says what comes next")
+    say(f"wrote {target}: {counted(len(files), 'file')}; see its README.md for the next steps")
     return HOLDS

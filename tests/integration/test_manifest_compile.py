@@ -566,9 +566,9 @@ def test_a_released_manifest_is_shown(device: MakeDevice, project: MakeProject) 
     assert none.stderr.startswith("error: `click` declares no plugin\n  where: ")
     absent = made.coral("manifest", "show", "nobody").require(2)
     assert absent.stderr == (
-        "error: `nobody` isn't installed, and is no wheel\n"
+        "error: `nobody` is neither an installed distribution nor a wheel\n"
         "  expected: the name of an installed distribution, or a file `*.whl`\n"
-        "  hint: install `nobody`, or name its wheel\n"
+        "  hint: install `nobody`, or pass its wheel\n"
     )
 
 

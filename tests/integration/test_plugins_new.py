@@ -72,7 +72,7 @@ def test_the_command_says_what_it_wrote(device: MakeDevice) -> None:
     )
     assert len(written) == 9
     assert outcome.stderr == (
-        "wrote projects/Acme.Glow: 9 files; its README.md says what comes next\n"
+        "wrote projects/Acme.Glow: 9 files; see its README.md for the next steps\n"
     )
 
 
@@ -83,11 +83,11 @@ def test_nothing_is_overwritten(device: MakeDevice) -> None:
     outcome = author.coral("plugins", "new", "acme-glow").require(2)
     assert outcome.stdout == ""
     assert outcome.stderr == (
-        "error: there is something already where the project would go; nothing was written\n"
-        "  expected: nothing, or an empty directory\n"
+        "error: the target exists; nothing was written\n"
+        "  expected: no file, or an empty directory\n"
         "  found: a directory with files\n"
         "  where: acme-glow\n"
-        "  hint: choose another name, or another place with `--directory DIR`\n"
+        "  hint: choose another name, or another directory with `--directory DIR`\n"
     )
     assert (project / "README.md").read_text(encoding="utf-8") == "mine\n"
     assert [path.name for path in author.directory.iterdir()] == ["acme-glow"]
@@ -97,8 +97,8 @@ def test_a_name_that_can_t_be_used(device: MakeDevice) -> None:
     author = device()
     outcome = author.coral("plugins", "new", "email").require(2)
     assert outcome.stderr == (
-        "error: a project can't be called `email`: `email` is a module of Python's own\n"
-        "  hint: put your own prefix in front of it, like `acme-email`\n"
+        "error: a project can't be called `email`: `email` is a module of the standard library\n"
+        "  hint: add a prefix of your own, like `acme-email`\n"
     )
     assert list(author.directory.iterdir()) == []
 

@@ -1,33 +1,33 @@
-"""Is the manifest valid, does it say what the code says, and can what it declares hold?"""
+"""Is the manifest valid, does it agree with the code, and is it free of contradictions?"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
 from coral_lock.author.check.specs import is_version
+from coral_lock.author.check.subject import (
+    DeclaredEntryPoint,
+    LearntEntryPoint,
+    Subject,
+    finding,
+)
+from coral_lock.descriptor.model import PluginRequest
 from coral_lock.document.node import nearest
 from coral_lock.errors import InputError, ProblemsError
-from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+from coral_lock.finding import Finding
 from coral_lock.lockfile.order import CycleError, activation_order
-from coral_lock.manifest.model import MANIFEST_NAME, manifest_paths
+from coral_lock.manifest.model import MANIFEST_NAME, Manifest, ManifestPlugin, manifest_paths
 from coral_lock.manifest.reader import read_manifest
 from coral_lock.names import GROUPS, plugin_id, split_plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.record import Record
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
-
-    from coral_lock.author.check.subject import DeclaredEntryPoint, LearntEntryPoint, Subject
-    from coral_lock.descriptor.model import PluginRequest
-    from coral_lock.manifest.model import Manifest, ManifestPlugin
-    from coral_lock.plugin.facts import PluginFacts
-
-
 COMPILE_HINT = "run `coral-runtime manifest compile`"
 _INCLUDE_HINT = "and configure the build back end to include the file in the wheel"
 _VERSIONS = ("min_core_version", "min_inference_version")
-_FIELDS = ("description", *_VERSIONS)
 _ALIKE = 0.8
+_SIMILAR = 0.5
+"""How alike names have to be where no known plugin has the name."""
 
 
 class Manifests(Record):
@@ -36,8 +36,8 @@ class Manifests(Record):
     Args:
         by_path: what each of them declares, by its path under the site root.
         invalid: those that can't be used, and why.
-        of_module: the manifest that counts for a module of an entry point, by its path;
-            None where there is none.
+        of_module: the path of the manifest for each module of an entry point; None where
+            there is none.
     """
 
     by_path: Mapping[str, Manifest]
@@ -50,7 +50,7 @@ class Manifests(Record):
             yield from manifest.plugins
 
     def of_entry_point(self, declared: DeclaredEntryPoint) -> tuple[ManifestPlugin, ...]:
-        """Return what the manifest says of an entry point; nothing without a valid one."""
+        """Return the declared plugins of an entry point; none without a valid manifest."""
         manifest = self.by_path.get(self.of_module.get(declared.module) or "")
         if manifest is None:
             return ()
@@ -58,169 +58,143 @@ class Manifests(Record):
 
 
 def read_manifests(subject: Subject) -> Manifests:
-    """Return the manifests that the entry points of a subject lead to."""
+    """Return the manifests of the packages that the entry points of a subject name."""
     by_path: dict[str, Manifest] = {}
     invalid: dict[str, tuple[InputError, ...]] = {}
     of_module: dict[str, str | None] = {}
     for module in dict.fromkeys(declared.module for declared in subject.entry_points):
         of_module[module] = None
         for path in manifest_paths(module):
-            content = subject.read_source(path)
-            obstacle = subject.obstacle(path) if content is None else None
-            if content is None and obstacle is None:
-                continue
+            if path not in by_path and path not in invalid:
+                content = subject.read_source(path)
+                obstacle = subject.obstacle(path) if content is None else None
+                if obstacle is not None:
+                    invalid[path] = (obstacle,)
+                elif content is None:
+                    continue
+                else:
+                    try:
+                        by_path[path] = read_manifest(content, subject.shown(path))
+                    except InputError as error:
+                        invalid[path] = (error,)
+                    except ProblemsError as error:
+                        invalid[path] = tuple(
+                            each for each in error.problems if isinstance(each, InputError)
+                        )
             of_module[module] = path
-            if path in by_path or path in invalid:
-                break
-            if content is None:
-                invalid[path] = (obstacle,) if obstacle else ()
-                break
-            try:
-                by_path[path] = read_manifest(content, subject.shown(path))
-            except InputError as error:
-                invalid[path] = (error,)
-            except ProblemsError as error:
-                invalid[path] = tuple(e for e in error.problems if isinstance(e, InputError))
             break
     return Manifests(by_path=by_path, invalid=invalid, of_module=of_module)
 
 
 def check_manifests(
     subject: Subject, learnt: Iterable[LearntEntryPoint], manifests: Manifests
-) -> tuple[Finding, ...]:
-    """Return the findings about the manifests of a subject."""
-    findings: list[Finding] = [*_missing(subject, manifests), *_misplaced(subject, manifests)]
-    for path, problems in manifests.invalid.items():
-        findings.extend(_invalid(subject, path, error) for error in problems)
-    for entry in learnt:
-        findings.extend(_disagreements(subject, entry, manifests))
-    declared = {(d.entry_point.group, d.entry_point.value) for d in subject.entry_points}
-    for plugin in manifests.plugins():
-        if (plugin.group, plugin.entry_point) not in declared:
-            findings.append(
-                _stale(
-                    plugin.id,
-                    f"the manifest declares `{plugin.id}` of an entry point that isn't declared",
-                    plugin.place,
-                    found=f"`{plugin.entry_point}`",
-                )
-            )
-    findings.extend(_contradictions(tuple(manifests.plugins())))
-    return sorted_findings(findings)
-
-
-def _missing(subject: Subject, manifests: Manifests) -> Iterator[Finding]:
-    told: set[str] = set()
-    for declared in subject.entry_points:
-        package = declared.module.partition(".")[0]
-        if manifests.of_module[declared.module] is None and package not in told:
-            told.add(package)
-            yield Finding(
-                code="manifest-missing",
-                severity=WARNING,
-                subject=subject.name,
-                summary=f"the package `{package}` ships no `{MANIFEST_NAME}`",
-                where=declared.where,
-                hint=COMPILE_HINT if subject.layout is None else f"{COMPILE_HINT}, {_INCLUDE_HINT}",
-            )
-
-
-def _misplaced(subject: Subject, manifests: Manifests) -> Iterator[Finding]:
+) -> Iterator[Finding]:
+    """Yield the findings about the manifests of a subject."""
+    yield from _missing(subject, manifests)
     used = set(manifests.of_module.values())
     for path in subject.layout.files if subject.layout else ():
         if path.rpartition("/")[2] == MANIFEST_NAME and path not in used:
-            yield Finding(
-                code="manifest-misplaced",
-                severity=WARNING,
-                subject=subject.name,
-                summary="the manifest isn't in a package that an entry point names, so it is "
-                "ignored",
-                where=subject.shown(path),
-                hint="move it into the top-level package that an entry point names",
+            yield finding(
+                "manifest-misplaced",
+                subject.name,
+                "the manifest isn't in a package that an entry point names, so it is ignored",
+                subject.shown(path),
+                "move it into the top-level package that an entry point names",
             )
+    for path, problems in manifests.invalid.items():
+        for error in problems:
+            yield finding(
+                "manifest-invalid",
+                subject.name,
+                error.message,
+                error.where or subject.shown(path),
+                error.hint,
+                expected=error.expected,
+                found=error.found,
+            )
+    for entry in learnt:
+        yield from _disagreements(subject, entry, manifests)
+    declared = {(d.entry_point.group, d.entry_point.value) for d in subject.entry_points}
+    for plugin in manifests.plugins():
+        if (plugin.group, plugin.entry_point) not in declared:
+            yield finding(
+                "manifest-stale",
+                plugin.id,
+                f"the manifest declares `{plugin.id}` of an entry point that isn't declared",
+                plugin.place,
+                COMPILE_HINT,
+                found=f"`{plugin.entry_point}`",
+            )
+    yield from _contradictions(tuple(manifests.plugins()))
 
 
-def _invalid(subject: Subject, path: str, error: InputError) -> Finding:
-    return Finding(
-        code="manifest-invalid",
-        severity=ERROR,
-        subject=subject.name,
-        summary=error.message,
-        expected=error.expected,
-        found=error.found,
-        where=error.where or subject.shown(path),
-        hint=error.hint,
-    )
+def _missing(subject: Subject, manifests: Manifests) -> Iterator[Finding]:
+    packages: dict[str, DeclaredEntryPoint] = {}
+    for declared in subject.entry_points:
+        if manifests.of_module[declared.module] is None:
+            packages.setdefault(declared.module.partition(".")[0], declared)
+    for package, declared in packages.items():
+        yield finding(
+            "manifest-missing",
+            subject.name,
+            f"the package `{package}` ships no `{MANIFEST_NAME}`",
+            declared.where,
+            COMPILE_HINT if subject.layout is None else f"{COMPILE_HINT}, {_INCLUDE_HINT}",
+        )
 
 
 def _disagreements(
     subject: Subject, entry: LearntEntryPoint, manifests: Manifests
 ) -> Iterator[Finding]:
+    """Yield where the manifest and the code of an entry point differ."""
     path = manifests.of_module[entry.declared.module]
     if path is None or path in manifests.invalid:
         return
+
+    def stale(
+        identifier: str, summary: str, where: str, expected: str = "", found: str = ""
+    ) -> Finding:
+        hint = COMPILE_HINT
+        if entry.refusal is not None:
+            # What can't be read from the source can't be compiled either.
+            line, _, column = where.rpartition(":")
+            hint = f"correct {line if column.isdigit() else where} by hand"
+        return finding(
+            "manifest-stale",
+            identifier,
+            summary,
+            where,
+            hint,
+            expected=expected or None,
+            found=found or None,
+        )
+
     stated = {p.facts.name: p for p in manifests.of_entry_point(entry.declared)}
     yielded = {facts.name: facts for facts in entry.facts}
-    value = entry.declared.entry_point.value
+    value, shown = entry.declared.entry_point.value, subject.shown(path)
     if not stated and not yielded:
-        summary = f"the manifest says nothing of the entry point `{value}`"
-        yield _of_entry(entry, _stale(entry.declared.id, summary, subject.shown(path)))
+        summary = f"the manifest doesn't declare the plugins of the entry point `{value}`"
+        yield stale(entry.declared.id, summary, shown)
     for name, facts in yielded.items():
+        identifier = entry.id_of(facts)
         if name not in stated:
-            summary = f"the manifest says nothing of `{entry.id_of(facts)}`"
-            yield _of_entry(entry, _stale(entry.id_of(facts), summary, subject.shown(path)))
-        else:
-            for finding in _field_differences(stated[name], facts):
-                yield _of_entry(entry, finding)
-    for name in [name for name in stated if yielded and name not in yielded]:
-        summary = f"the manifest declares `{stated[name].id}`, which `{value}` doesn't yield"
-        yield _of_entry(entry, _stale(stated[name].id, summary, stated[name].place))
-
-
-def _of_entry(entry: LearntEntryPoint, stale: Finding) -> Finding:
-    """Return the finding with the hint that helps: what can't be read can't be compiled."""
-    if entry.refusal is None:
-        return stale
-    where = stale.where or ""
-    line, separator, column = where.rpartition(":")
-    if separator and column.isdigit():
-        where = line
-    return stale.replace(hint=f"correct {where} by hand")
-
-
-def _field_differences(stated: ManifestPlugin, facts: PluginFacts) -> Iterator[Finding]:
-    for field in _FIELDS:
-        said, is_so = getattr(stated.facts, field), getattr(facts, field)
-        if field in _VERSIONS and is_so is not None and not is_version(is_so):
-            # It has a finding of its own, and no manifest can say it.
+            yield stale(identifier, f"the manifest doesn't declare `{identifier}`", shown)
             continue
-        if said != is_so:
-            yield _stale(
-                stated.id,
-                f"the manifest states another {field} of `{stated.id}` than its code",
-                stated.place,
-                expected=_shown(is_so),
-                found=_shown(said),
-            )
-
-
-def _shown(value: str | None) -> str:
-    return f"`{value}`" if value else "none"
-
-
-def _stale(
-    subject: str, summary: str, where: str, expected: str | None = None, found: str | None = None
-) -> Finding:
-    return Finding(
-        code="manifest-stale",
-        severity=ERROR,
-        subject=subject,
-        summary=summary,
-        expected=expected,
-        found=found,
-        where=where,
-        hint=COMPILE_HINT,
-    )
+        plugin = stated[name]
+        for field in ("description", *_VERSIONS):
+            in_manifest, in_code = getattr(plugin.facts, field), getattr(facts, field)
+            # An invalid version has a finding of its own, and no manifest can state it.
+            is_invalid = field in _VERSIONS and in_code is not None and not is_version(in_code)
+            if in_manifest != in_code and not is_invalid:
+                summary = f"the manifest and the code of `{identifier}` differ in its {field}"
+                expected, found = (
+                    f"`{each}`" if each else "none" for each in (in_code, in_manifest)
+                )
+                yield stale(identifier, summary, plugin.place, expected, found)
+    for name in stated.keys() - yielded.keys() if yielded else ():
+        plugin = stated[name]
+        summary = f"the manifest declares `{plugin.id}`, which `{value}` doesn't yield"
+        yield stale(plugin.id, summary, plugin.place)
 
 
 def _contradictions(plugins: tuple[ManifestPlugin, ...]) -> Iterator[Finding]:
@@ -233,11 +207,10 @@ def _contradictions(plugins: tuple[ManifestPlugin, ...]) -> Iterator[Finding]:
         earlier = {*plugin.terms.after, *required} - {plugin.id}
         if plugin.id in named:
             yield _contradiction(plugin, f"`{plugin.id}` names itself in its relations")
-        for other in sorted(required):
-            is_refused = other in conflicting or (
+        for other in sorted(required - {plugin.id}):
+            if other in conflicting or (
                 other in own and plugin.id in {r.id for r in own[other].terms.conflicts}
-            )
-            if is_refused and other != plugin.id:
+            ):
                 yield _contradiction(
                     plugin, f"`{plugin.id}` requires `{other}`, and conflicts with it"
                 )
@@ -249,7 +222,7 @@ def _contradictions(plugins: tuple[ManifestPlugin, ...]) -> Iterator[Finding]:
                 f"order {', '.join(GROUPS)}",
             )
         for other in sorted(named - own.keys()):
-            yield from near_miss(other, own, plugin.place, plugin.id)
+            yield from _near_miss(other, own, plugin.place, plugin.id)
         before[plugin.id] = tuple(sorted(earlier - late))
     try:
         activation_order(before)
@@ -262,77 +235,60 @@ def _order(identifier: str) -> int:
 
 
 def _contradiction(plugin: ManifestPlugin, summary: str) -> Finding:
-    return Finding(
-        code="manifest-contradiction",
-        severity=ERROR,
-        subject=plugin.id,
-        summary=summary,
-        where=plugin.place,
-        hint="take one of the ids out of `after`, `requires` or `conflicts`",
-    )
+    hint = "remove one of the ids from `after`, `requires` or `conflicts`"
+    return finding("manifest-contradiction", plugin.id, summary, plugin.place, hint)
 
 
-def near_miss(identifier: str, own: Iterable[str], where: str, subject: str) -> Iterator[Finding]:
+def _near_miss(identifier: str, own: Iterable[str], where: str, subject: str) -> Iterator[Finding]:
     """Yield a finding if an id that isn't the distribution's own is nearly one of them."""
     similar = nearest(identifier, own, likeness=_ALIKE)
     if similar is not None:
         summary = f"`{identifier}` is nearly the name of a plugin of this distribution"
-        yield missed(identifier, similar, summary, where, subject)
+        yield _misspelt(identifier, similar, summary, where, subject)
 
 
-def missed(identifier: str, similar: str, summary: str, where: str, subject: str) -> Finding:
-    """Return the finding that one id stands where another may be meant."""
-    return Finding(
-        code="near-miss",
-        severity=WARNING,
-        subject=subject,
-        summary=summary,
+def _misspelt(identifier: str, similar: str, summary: str, where: str, subject: str) -> Finding:
+    return finding(
+        "near-miss",
+        subject,
+        summary,
+        where,
+        f"did you mean `{similar}`?",
         expected=f"`{similar}`",
         found=f"`{identifier}`",
-        where=where,
-        hint=f"did you mean `{similar}`?",
     )
 
 
-_SIMILAR = 0.5
-"""How alike names have to be where nothing that is known has the name."""
-
-
-def check_samples(subject: Subject, own: Collection[str]) -> tuple[Finding, ...]:
-    """Return the findings about the sample configurations of a subject.
+def check_samples(subject: Subject, own: Collection[str]) -> Iterator[Finding]:
+    """Yield the findings about the sample configurations of a subject.
 
     Args:
         subject: what is checked.
         own: the ids of its plugins.
     """
-    findings: list[Finding] = []
     for sample in subject.samples:
-        findings.extend(
-            Finding(
-                code="sample-invalid",
-                severity=ERROR,
-                subject=subject.name,
-                summary=f"a sample configuration is wrong: {problem.message}",
+        for problem in sample.problems:
+            yield finding(
+                "sample-invalid",
+                subject.name,
+                f"a sample configuration is invalid: {problem.message}",
+                problem.where or sample.path,
+                problem.hint,
                 expected=problem.expected,
                 found=problem.found,
-                where=problem.where or sample.path,
-                hint=problem.hint,
             )
-            for problem in sample.problems
-        )
         for request in sample.descriptor.requests if sample.descriptor else ():
             identifier = plugin_id(request.group, request.name)
             is_host_s = request.group == "patches" and request.name in BUILT_IN_PATCHES
             if identifier not in own and not is_host_s:
-                findings.extend(_misnamed(subject, request, own))
-    return sorted_findings(findings)
+                yield from _misnamed(subject, request, own)
 
 
 def _misnamed(subject: Subject, request: PluginRequest, own: Collection[str]) -> Iterator[Finding]:
     identifier = plugin_id(request.group, request.name)
-    found = tuple(near_miss(identifier, own, request.where, subject.name))
-    if found:
-        yield from found
+    near = tuple(_near_miss(identifier, own, request.where, subject.name))
+    if near:
+        yield from near
         return
     names = {
         name: plugin_id(group, name)
@@ -341,5 +297,5 @@ def _misnamed(subject: Subject, request: PluginRequest, own: Collection[str]) ->
     }
     similar = nearest(request.name, names, likeness=_SIMILAR)
     if similar is not None and identifier not in subject.others():
-        summary = f"nothing that is known offers `{identifier}`, which a sample names"
-        yield missed(identifier, names[similar], summary, request.where, subject.name)
+        summary = f"no known plugin is `{identifier}`, which a sample configuration names"
+        yield _misspelt(identifier, names[similar], summary, request.where, subject.name)

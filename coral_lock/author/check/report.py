@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 
 from coral_lock.author.check.definitions import Definitions
 from coral_lock.author.check.manifest import check_manifests, check_samples, read_manifests
-from coral_lock.author.check.run import TIME_LIMIT, check_run, measure, with_live_facts
+from coral_lock.author.check.run import (
+    TIME_LIMIT,
+    Activated,
+    Imported,
+    Measurements,
+    check_run,
+    measure,
+    with_live_facts,
+)
 from coral_lock.author.check.specs import check_entry_points, check_specs, learn
+from coral_lock.author.check.subject import Subject
 from coral_lock.author.check.wheel import check_wheel
+from coral_lock.canonical_json import Value
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
 from coral_lock.record import Record
+from coral_lock.reporter import Reporter
 from coral_lock.wording import counted
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-
-    from coral_lock.author.check.run import Activated, Imported, Measurements
-    from coral_lock.author.check.subject import LearntEntryPoint, Subject
-    from coral_lock.canonical_json import Value
-    from coral_lock.reporter import Reporter
 
 
 class CheckReport(Record):
@@ -63,9 +66,9 @@ def check_subject(
 
     Args:
         subject: what is checked.
-        run: whether the plugins are run, too, in fresh interpreters.
+        run: whether the plugins are also run, in fresh interpreters.
         time_limit: the seconds that each of those may take.
-        reporter: is told of each of those.
+        reporter: is informed of each of those.
     """
     definitions = Definitions(subject.read_source)
     learnt = learn(subject, definitions)
@@ -84,7 +87,9 @@ def check_subject(
     own = {entry.id_of(facts) for entry in learnt for facts in entry.facts} | declared.keys()
     findings += check_specs(subject, learnt, definitions, covered)
     findings += check_manifests(subject, learnt, manifests)
-    plugins = own | _unknown(learnt, own)
+    # The plugins of an entry point whose specs are unknown are represented by its own id.
+    unknown = (entry.declared.id for entry in learnt if not entry.facts)
+    plugins = own.union(unknown)
     findings += check_samples(subject, plugins)
     return CheckReport(
         subject=subject,
@@ -98,13 +103,6 @@ def _search_path(subject: Subject) -> tuple[str, ...]:
     """Return the `sys.path` with which the plugins of a subject are run."""
     here = (os.path.abspath(entry) for entry in sys.path if entry)
     return tuple(dict.fromkeys((*subject.import_path, *here)))
-
-
-def _unknown(learnt: Iterable[LearntEntryPoint], known: Collection[str]) -> set[str]:
-    """Return an id for each entry point of which nobody knows what it yields."""
-    return {
-        entry.declared.id for entry in learnt if not entry.facts and entry.declared.id not in known
-    }
 
 
 def _measurements_document(measurements: Measurements | None) -> Value:

@@ -1,32 +1,46 @@
-"""What the plugins do when they run: at import, and when they are activated."""
+"""What plugins do when they run: at import, and when they are activated."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from coral_lock.author.check.specs import place
-from coral_lock.author.check.subject import BACKEND, PLUGIN
+from coral_lock.author.check.subject import (
+    BACKEND,
+    PLUGIN,
+    DeclaredEntryPoint,
+    LearntEntryPoint,
+    Subject,
+    finding,
+)
 from coral_lock.child_process import PRINTED, TOOK_LONGER
-from coral_lock.descriptor.model import DEFAULT_ORIGIN
-from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+from coral_lock.descriptor.model import DEFAULT_ORIGIN, Descriptor
+from coral_lock.finding import WARNING, Finding
+from coral_lock.inventory import EntryPoint
 from coral_lock.names import plugin_id
-from coral_lock.plugin.facts import FactsError
-from coral_lock.plugin.terms import NO_TERMS, merged
+from coral_lock.plugin.facts import FactsError, PluginFacts
+from coral_lock.plugin.terms import NO_TERMS, PluginTerms, merged
 from coral_lock.probe.run import answer_of, run_entry_point, specs_of
 from coral_lock.record import Record
 from coral_lock.reporter import Reporter
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import Any
+TIME_LIMIT = 10.0
 
-    from coral_lock.author.check.subject import DeclaredEntryPoint, LearntEntryPoint, Subject
-    from coral_lock.descriptor.model import Descriptor
-    from coral_lock.inventory import EntryPoint
-    from coral_lock.plugin.facts import PluginFacts
-    from coral_lock.plugin.terms import PluginTerms
+MAX_IMPORT_MS = 1000
+"""How long an import may take: a device pays for it at every start."""
+
+MAX_IMPORT_MEMORY_KIB = 200 * 1024
+"""How much memory an import may add."""
+
+DEFAULT_PLATFORMS = ("onnx", "rknn")
+"""The platforms to activate on where a manifest names none."""
+
+DEFAULTS = "the defaults"
+_MAX_SHOWN = 2000
+_PROGRAM = "coral_lock.author.check.run_child"
 
 
 class LiveSpec(Record):
@@ -37,18 +51,18 @@ class LiveSpec(Record):
 
 
 class Imported(Record):
-    """What importing an entry point in a fresh interpreter showed.
+    """The result of importing an entry point in a fresh interpreter.
 
     Args:
         declared: the entry point.
         error: why there are no specs, as a phrase; None where there are.
-        is_malformed: whether the import succeeded and what it yields is wrong.
+        is_malformed: whether the import succeeded and a spec is invalid.
         import_ms: the milliseconds that the import took, without the host's own.
-        peak_memory_kib: the most memory that the process had by then; None where this
-            system doesn't tell.
+        peak_memory_kib: the peak memory of the process by then; None where the system
+            doesn't report it.
         import_memory_kib: how much of it the import added; None likewise.
         output: the beginning of what was printed meanwhile.
-        changes: what was changed that others rely on, each as a phrase.
+        changes: the changes of what others rely on, each as a phrase.
         specs: the live specs.
         hint: what helps against the error, where its kind tells.
     """
@@ -66,7 +80,7 @@ class Imported(Record):
 
 
 class Activated(Record):
-    """What activating a plugin in a fresh interpreter showed.
+    """The result of activating a plugin in a fresh interpreter.
 
     Args:
         plugin: its id.
@@ -75,7 +89,7 @@ class Activated(Record):
         supported: what `supports` answered; None where it has none or gave no bool.
         result: `true`, `false`, `unsupported`, or `failed`.
         reason: why it failed, as a phrase; None where it didn't.
-        is_no_bool: whether it failed because an answer isn't a bool.
+        is_no_bool: whether it failed because a return value isn't a bool.
         duration_ms: the milliseconds that `supports` and `activate` took; None where they
             didn't end.
     """
@@ -91,7 +105,7 @@ class Activated(Record):
 
 
 class Untried(Record):
-    """A plugin that wasn't activated, as environment variables that it requires aren't set."""
+    """A plugin that wasn't activated, since environment variables that it needs aren't set."""
 
     plugin: str
     declared: DeclaredEntryPoint
@@ -99,7 +113,7 @@ class Untried(Record):
 
 
 class Measurements(Record):
-    """Everything that running the plugins of a subject showed, in a fixed order."""
+    """The results of running the plugins of a subject, in a fixed order."""
 
     imports: tuple[Imported, ...]
     activations: tuple[Activated, ...]
@@ -107,17 +121,12 @@ class Measurements(Record):
     untried: tuple[Untried, ...] = ()
 
 
-TIME_LIMIT = 10.0
-MAX_SHOWN = 2000
-_PROGRAM = "coral_lock.author.check.run_child"
-
-
 class Trial(Record):
     """The outcome of one run.
 
     Args:
-        answer: the parts of the answer, joined; what a plugin's code could have forged.
-        ending: how the process ended before it was done, as a phrase; None if it did.
+        answer: the parts of the answer, joined; the plugin's code could have forged it.
+        ending: how the process ended before it was done, as a phrase; None if it was done.
         output: everything that it printed, up to a limit.
     """
 
@@ -142,12 +151,12 @@ class Trial(Record):
         return None if value is None else int(value)
 
     def printed(self) -> str:
-        """Return the beginning of what was printed during the import."""
+        """Return the beginning of the output of the import."""
         bounds = self.answer.get("printed")
         if not (isinstance(bounds, list) and all(isinstance(bound, int) for bound in bounds)):
             return ""
         start, end = bounds
-        return self.output[start : min(end, start + MAX_SHOWN)].decode("utf-8", "replace")
+        return self.output[start : min(end, start + _MAX_SHOWN)].decode("utf-8", "replace")
 
 
 def run_trial(
@@ -179,18 +188,6 @@ def run_trial(
     return Trial(answer=answer_of(end), ending=end.ending, output=end.output)
 
 
-MAX_IMPORT_MS = 1000
-"""How long an import may take: a device pays for it at every start."""
-
-MAX_IMPORT_MEMORY_KIB = 200 * 1024
-"""How much memory an import may add."""
-
-DEFAULT_PLATFORMS = ("onnx", "rknn")
-"""The platforms to activate on where a manifest names none."""
-
-DEFAULTS = "the defaults"
-
-
 def measure(
     subject: Subject,
     path: Sequence[str],
@@ -204,9 +201,9 @@ def measure(
     Args:
         subject: what is checked.
         path: the `sys.path` to run them with.
-        terms: what the manifests declare of each plugin, by its id.
+        terms: the terms that the manifests declare of each plugin, by its id.
         time_limit: the seconds that each interpreter may take.
-        reporter: is told of each interpreter.
+        reporter: is informed of each interpreter.
     """
     reporter = reporter or Reporter()
     sample = next((sample for sample in subject.samples if sample.descriptor), None)
@@ -248,9 +245,9 @@ def measure(
 
 
 def _config(descriptor: Descriptor | None) -> dict[str, Any]:
-    """Return the arguments of the `RuntimeConfig` that a descriptor stands for.
+    """Return the arguments of the `RuntimeConfig` of a descriptor.
 
-    Patches of which the descriptor says nothing are left out, so that a manifest can.
+    Patches that the descriptor doesn't name are omitted, so that a manifest can switch them.
     """
     if descriptor is None:
         return {}
@@ -297,7 +294,7 @@ def _imported(declared: DeclaredEntryPoint, trial: Trial) -> Imported:
 
 
 def _hint_for(ending: str) -> str:
-    """Return what helps against an import that ended like this."""
+    """Return the hint for an import that ended like this."""
     if ending.startswith(TOOK_LONGER):
         return "move the work out of the module's top level into `activate`"
     if ending.startswith(PRINTED):
@@ -335,7 +332,7 @@ def _activated(
 def with_live_facts(
     learnt: Iterable[LearntEntryPoint], measurements: Measurements
 ) -> tuple[LearntEntryPoint, ...]:
-    """Return what is known of each entry point, from the live specs where the source is silent."""
+    """Return the entry points with the live specs where their sources are unreadable."""
     live = {imported.declared: imported.specs for imported in measurements.imports}
     completed = []
     for entry in learnt:
@@ -350,50 +347,46 @@ def with_live_facts(
 
 def check_run(
     subject: Subject, learnt: Iterable[LearntEntryPoint], measurements: Measurements
-) -> tuple[Finding, ...]:
-    """Return the findings about what running the plugins showed.
+) -> Iterator[Finding]:
+    """Yield the findings about running the plugins.
 
     Args:
         subject: what is checked.
         learnt: what the sources say of each entry point.
-        measurements: what running them showed.
+        measurements: the results of running them.
     """
-    findings: list[Finding] = []
     entries = {entry.declared: entry for entry in learnt}
+    places = {declared: place(subject, entry) for declared, entry in entries.items()}
     for imported in measurements.imports:
-        entry = entries[imported.declared]
-        where = place(subject, entry)
-        findings.extend(_import_findings(imported, where))
+        where, entry = places[imported.declared], entries[imported.declared]
+        yield from _import_findings(imported, where)
         if imported.specs and entry.facts:
-            findings.extend(_live_findings(imported, entry, where))
+            yield from _live_findings(imported, entry, where)
     for untried in measurements.untried:
-        findings.extend(_unset_findings(untried, place(subject, entries[untried.declared])))
+        for name in untried.variables:
+            yield finding(
+                "env-missing",
+                untried.plugin,
+                f"`{untried.plugin}` needs the environment variable `{name}`, so its activation "
+                "wasn't tried: a start would refuse it",
+                places[untried.declared],
+                f"set `{name}`, and run the check again",
+                expected="a value",
+                found="nothing",
+                severity=WARNING,
+            )
     for activated in measurements.activations:
-        findings.extend(
-            _activation_findings(activated, place(subject, entries[activated.declared]))
-        )
-    return sorted_findings(findings)
+        yield from _activation_findings(activated, places[activated.declared])
 
 
 def _import_findings(imported: Imported, where: str) -> Iterator[Finding]:
-    declared, value = imported.declared, imported.declared.entry_point.value
-
-    def finding(code: str, severity: str, summary: str, hint: str, **details: str) -> Finding:
-        return Finding(
-            code=code,
-            severity=severity,
-            subject=declared.id,
-            summary=summary,
-            where=where,
-            hint=hint,
-            **details,
-        )
-
+    identifier, value = imported.declared.id, imported.declared.entry_point.value
     if imported.error is not None:
         code = "spec-malformed" if imported.is_malformed else "import-failed"
-        what = "yields no sound spec" if imported.is_malformed else "can't be imported"
-        hint = "make it work with nothing installed but what the distribution requires"
-        yield finding(code, ERROR, f"`{value}` {what}: {imported.error}", imported.hint or hint)
+        what = "yields an invalid spec" if imported.is_malformed else "can't be imported"
+        hint = "make it work with nothing installed but the distribution's requirements"
+        summary = f"`{value}` {what}: {imported.error}"
+        yield finding(code, identifier, summary, where, imported.hint or hint)
     for measured, limit, unit in (
         (imported.import_ms, MAX_IMPORT_MS, "ms"),
         (imported.import_memory_kib, MAX_IMPORT_MEMORY_KIB, "KiB"),
@@ -401,46 +394,51 @@ def _import_findings(imported: Imported, where: str) -> Iterator[Finding]:
         if measured is not None and measured > limit:
             yield finding(
                 "costly-import",
-                WARNING,
-                f"importing `{value}` costs much, and a device pays for it at every start",
-                "import what is large inside of `activate`",
+                identifier,
+                f"importing `{value}` is expensive, and a device pays for it at every start",
+                where,
+                "import large packages inside `activate`",
                 expected=f"at most {limit} {unit}",
                 found=f"{measured:.0f} {unit}",
             )
     if imported.output.strip():
         first = imported.output.strip().splitlines()[0]
-        summary = f"importing `{value}` prints"
         yield finding(
-            "import-output", WARNING, summary, "use `logging` instead", found=f"`{first[:100]}`"
+            "import-output",
+            identifier,
+            f"importing `{value}` prints",
+            where,
+            "use `logging` instead",
+            found=f"`{first[:100]}`",
         )
     for change in imported.changes:
-        hint = "leave that to the program, or do it inside of `activate`"
-        yield finding("import-side-effect", WARNING, f"importing `{value}` {change}", hint)
+        hint = "leave that to the program, or do it inside `activate`"
+        summary = f"importing `{value}` {change}"
+        yield finding("import-side-effect", identifier, summary, where, hint)
 
 
 def _live_findings(imported: Imported, entry: LearntEntryPoint, where: str) -> Iterator[Finding]:
+    """Yield where the live specs differ from those of the source."""
     group = entry.declared.entry_point.group
     stated = {entry.id_of(facts): facts for facts in entry.facts}
     live = {plugin_id(group, spec.facts.name): spec.facts for spec in imported.specs}
+    differing = [
+        (identifier, _described(stated[identifier]), _described(live[identifier]))
+        for identifier in stated.keys() & live.keys()
+        if stated[identifier] != live[identifier]
+    ]
     if stated.keys() != live.keys():
-        yield _unstable(entry.declared.id, _listed(stated), _listed(live), where)
-    for identifier in stated.keys() & live.keys():
-        if stated[identifier] != live[identifier]:
-            expected, found = _described(stated[identifier]), _described(live[identifier])
-            yield _unstable(identifier, expected, found, where)
-
-
-def _unstable(subject: str, expected: str, found: str, where: str) -> Finding:
-    return Finding(
-        code="spec-unstable",
-        severity=ERROR,
-        subject=subject,
-        summary=f"the spec of `{subject}` isn't at run time what its source says",
-        expected=expected,
-        found=found,
-        where=where,
-        hint="make the spec the same wherever it is imported: a locked start refuses another",
-    )
+        differing.append((entry.declared.id, _listed(stated), _listed(live)))
+    for identifier, expected, found in differing:
+        yield finding(
+            "spec-unstable",
+            identifier,
+            f"the spec of `{identifier}` differs at run time from its source",
+            where,
+            "make the spec the same wherever it is imported: a locked start refuses another",
+            expected=expected,
+            found=found,
+        )
 
 
 def _described(facts: PluginFacts) -> str:
@@ -451,44 +449,26 @@ def _listed(identifiers: Iterable[str]) -> str:
     return ", ".join(f"`{identifier}`" for identifier in sorted(identifiers)) or "nothing"
 
 
-def _unset_findings(untried: Untried, where: str) -> Iterator[Finding]:
-    for name in untried.variables:
-        yield Finding(
-            code="env-missing",
-            severity=WARNING,
-            subject=untried.plugin,
-            summary=f"`{untried.plugin}` needs the environment variable `{name}`: a start would "
-            "refuse it, so its activation wasn't tried",
-            expected="a value",
-            found="nothing",
-            where=where,
-            hint=f"set `{name}`, and run the check again",
-        )
-
-
 def _activation_findings(activated: Activated, where: str) -> Iterator[Finding]:
-    if activated.result not in ("false", "failed"):
-        return
     on_platform = f"`{activated.plugin}` on the platform `{activated.platform}`"
     if activated.is_no_bool:
-        yield Finding(
-            code="not-a-bool",
-            severity=ERROR,
-            subject=activated.plugin,
-            summary=f"{on_platform} doesn't say whether it works: {activated.reason}",
+        yield finding(
+            "not-a-bool",
+            activated.plugin,
+            f"{on_platform} doesn't return whether it works: {activated.reason}",
+            where,
+            "return `True` if it worked, else `False` or raise an exception",
             expected="`True` or `False`",
-            where=where,
-            hint="return `True` where it worked, and `False` or an exception where it didn't",
         )
-        return
-    is_false = activated.result == "false"
-    yield Finding(
-        code="activation-failed",
-        severity=WARNING if is_false else ERROR,
-        subject=activated.plugin,
-        summary=f"{on_platform} failed: "
-        + ("`activate` returned False" if is_false else str(activated.reason)),
-        where=where,
-        hint="name the platforms where it works in `coral_plugin.yaml`, or give a sample "
-        "configuration that it works with",
-    )
+    elif activated.result in ("false", "failed"):
+        is_false = activated.result == "false"
+        reason = "`activate` returned False" if is_false else activated.reason
+        yield finding(
+            "activation-failed",
+            activated.plugin,
+            f"{on_platform} failed: {reason}",
+            where,
+            "name the platforms where it works in `coral_plugin.yaml`, or pass a sample "
+            "configuration that it works with",
+            severity=WARNING if is_false else "",
+        )

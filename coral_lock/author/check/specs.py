@@ -15,9 +15,10 @@ from coral_lock.author.check.subject import (
     DeclaredEntryPoint,
     LearntEntryPoint,
     Subject,
+    finding,
 )
 from coral_lock.descriptor.model import OWN_SWITCHES
-from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+from coral_lock.finding import Finding
 from coral_lock.inventory import EntryPoint
 from coral_lock.plugin.facts import FactsError, PluginFacts
 from coral_lock.static.evaluation import evaluate
@@ -96,59 +97,37 @@ def _without(kind: str, read_source: ReadSource) -> ReadSource:
     return read
 
 
-def is_standard_library(module: str) -> bool:
-    """Whether a module is one of the interpreter's own, which takes precedence over all others."""
-    return module.partition(".")[0] in sys.stdlib_module_names
-
-
-def check_entry_points(subject: Subject, learnt: Iterable[LearntEntryPoint]) -> tuple[Finding, ...]:
-    """Return a finding for each entry point that doesn't resolve, or can't be proven to."""
-    findings = []
+def check_entry_points(subject: Subject, learnt: Iterable[LearntEntryPoint]) -> Iterator[Finding]:
+    """Yield a finding for each entry point that doesn't resolve, or can't be proven to."""
     for entry in learnt:
         resolution, value = entry.resolution, entry.declared.entry_point.value
         module = entry.declared.module
-        if is_standard_library(module):
-            findings.append(
-                _unresolved(
-                    entry,
-                    f"`{module}` is a module of the standard library, which is imported instead",
-                    entry.declared.where,
-                    "give the package another name",
-                )
+        unresolved = f"the entry point `{value}` doesn't resolve: "
+        if module.partition(".")[0] in sys.stdlib_module_names:
+            yield finding(
+                "entry-point-unresolved",
+                entry.declared.id,
+                f"{unresolved}`{module}` is a module of the standard library, which is imported "
+                "instead",
+                entry.declared.where,
+                "give the package another name",
             )
         elif resolution.status == ABSENT:
-            findings.append(
-                _unresolved(
-                    entry,
-                    resolution.reason,
-                    place(subject, entry),
-                    resolution.hint or "correct the entry point or its module",
-                )
+            yield finding(
+                "entry-point-unresolved",
+                entry.declared.id,
+                unresolved + resolution.reason,
+                place(subject, entry),
+                resolution.hint or "correct the entry point or its module",
             )
         elif resolution.status != PROVEN:
-            findings.append(
-                Finding(
-                    code="entry-point-unproven",
-                    severity=WARNING,
-                    subject=entry.declared.id,
-                    summary=f"`{value}` may not exist: {resolution.reason}",
-                    where=place(subject, entry),
-                    hint="define it in the module by its name, or run "
-                    "`coral-runtime plugins check --run`",
-                )
+            yield finding(
+                "entry-point-unproven",
+                entry.declared.id,
+                f"`{value}` may not exist: {resolution.reason}",
+                place(subject, entry),
+                "define it in the module by its name, or run `coral-runtime plugins check --run`",
             )
-    return sorted_findings(findings)
-
-
-def _unresolved(entry: LearntEntryPoint, reason: str, where: str, hint: str) -> Finding:
-    return Finding(
-        code="entry-point-unresolved",
-        severity=ERROR,
-        subject=entry.declared.id,
-        summary=f"the entry point `{entry.declared.entry_point.value}` doesn't resolve: {reason}",
-        where=where,
-        hint=hint,
-    )
 
 
 def place(subject: Subject, entry: LearntEntryPoint) -> str:
@@ -179,98 +158,75 @@ def check_specs(
     learnt: Iterable[LearntEntryPoint],
     definitions: Definitions,
     declared_by_manifest: Iterable[str] = (),
-) -> tuple[Finding, ...]:
-    """Return the findings about the specs that the entry points yield.
+) -> Iterator[Finding]:
+    """Yield the findings about the specs of the entry points.
 
     Args:
         subject: what is checked.
         learnt: what is known of each entry point.
         definitions: finds the places in the sources.
-        declared_by_manifest: the entry points, `<group>:<name>`, of which a manifest says
-            what they yield.
+        declared_by_manifest: the entry points, `<group>:<name>`, whose plugins a manifest
+            declares.
     """
     covered = frozenset(declared_by_manifest)
-    findings: list[Finding] = []
-    first: dict[str, LearntEntryPoint] = {}
+    first: dict[str, str] = {}
     for entry in learnt:
-        findings.extend(_entry_findings(subject, entry, entry.declared.id in covered))
+        yield from _entry_findings(subject, entry, entry.declared.id in covered)
+        value = entry.declared.entry_point.value
         for facts in entry.facts:
             identifier = entry.id_of(facts)
             if identifier in first:
-                findings.append(_duplicate(subject, entry, identifier, first[identifier]))
-            first.setdefault(identifier, entry)
-            findings.extend(_facts_findings(subject, entry, facts, definitions))
-    return sorted_findings(findings)
+                yield finding(
+                    "duplicate-plugin",
+                    identifier,
+                    f"`{identifier}` is yielded twice",
+                    place(subject, entry),
+                    "give one of them another name, or declare one entry point only",
+                    expected="each plugin once",
+                    found=f"`{first[identifier]}` and `{value}`",
+                )
+            first.setdefault(identifier, value)
+            yield from _facts_findings(subject, entry, facts, definitions)
 
 
 def _entry_findings(
     subject: Subject, entry: LearntEntryPoint, is_covered: bool
 ) -> Iterator[Finding]:
-    entry_point, where = entry.declared.entry_point, place(subject, entry)
+    declared, where = entry.declared, place(subject, entry)
+    group, value = declared.entry_point.group, declared.entry_point.value
     if entry.fault is not None:
-        yield Finding(
-            code="spec-malformed",
-            severity=ERROR,
-            subject=entry.declared.id,
-            summary=f"the spec of `{entry_point.value}` is malformed: {entry.fault}",
-            where=where,
-            hint="correct the field",
-        )
+        summary = f"the spec of `{value}` is malformed: {entry.fault}"
+        yield finding("spec-malformed", declared.id, summary, where, "correct the field")
     if entry.refusal is not None and entry.resolution.status != ABSENT:
-        yield Finding(
-            code="spec-unreadable",
-            severity=WARNING,
-            subject=entry.declared.id,
-            summary=f"the spec of `{entry_point.value}` can't be read from its source: "
-            f"{entry.refusal}",
-            where=entry.refusal_where,
-            hint=_UNCHECKED_HINT if is_covered else _UNREADABLE_HINT,
+        yield finding(
+            "spec-unreadable",
+            declared.id,
+            f"the spec of `{value}` can't be read from its source: {entry.refusal}",
+            entry.refusal_where,
+            _UNCHECKED_HINT if is_covered else _UNREADABLE_HINT,
         )
-    wanted = _KIND_OF_GROUP[entry_point.group]
+    wanted = _KIND_OF_GROUP[group]
     for kind in sorted(entry.kinds - {wanted}):
-        yield wrong_kind(entry.declared.id, entry_point.group, kind, where)
-    if len(entry.facts) == 1 and entry.facts[0].name != entry_point.name:
-        yield Finding(
-            code="name-differs",
-            severity=WARNING,
-            subject=entry.id_of(entry.facts[0]),
-            summary="the entry point and its plugin have different names",
-            expected=f"`{entry.facts[0].name}`",
-            found=f"`{entry_point.name}`",
-            where=entry.declared.where,
-            hint="give the entry point the plugin's name",
+        groups = " or ".join(f"`{name}`" for name, other in _KIND_OF_GROUP.items() if other == kind)
+        yield finding(
+            "wrong-kind",
+            declared.id,
+            f"the entry point yields a spec of the wrong kind for the group `{group}`",
+            where,
+            f"declare the entry point in the group {groups}, or yield a `{wanted}`",
+            expected=f"a `{wanted}`",
+            found=f"a `{kind}`",
         )
-
-
-def wrong_kind(subject: str, group: str, kind: str, where: str) -> Finding:
-    """Return the finding that a group holds a spec of the other kind."""
-    right_groups = " or ".join(f"`{name}`" for name, k in _KIND_OF_GROUP.items() if k == kind)
-    return Finding(
-        code="wrong-kind",
-        severity=ERROR,
-        subject=subject,
-        summary=f"the entry point yields a spec of the wrong kind for the group `{group}`",
-        expected=f"a `{_KIND_OF_GROUP[group]}`",
-        found=f"a `{kind}`",
-        where=where,
-        hint=f"declare the entry point in the group {right_groups}, or yield a "
-        f"`{_KIND_OF_GROUP[group]}`",
-    )
-
-
-def _duplicate(
-    subject: Subject, entry: LearntEntryPoint, identifier: str, first: LearntEntryPoint
-) -> Finding:
-    return Finding(
-        code="duplicate-plugin",
-        severity=ERROR,
-        subject=identifier,
-        summary=f"`{identifier}` is yielded twice",
-        expected="each plugin once",
-        found=f"`{first.declared.entry_point.value}` and `{entry.declared.entry_point.value}`",
-        where=place(subject, entry),
-        hint="give one of them another name, or declare one entry point only",
-    )
+    if len(entry.facts) == 1 and entry.facts[0].name != declared.entry_point.name:
+        yield finding(
+            "name-differs",
+            entry.id_of(entry.facts[0]),
+            "the entry point and its plugin have different names",
+            declared.where,
+            "give the entry point the plugin's name",
+            expected=f"`{entry.facts[0].name}`",
+            found=f"`{declared.entry_point.name}`",
+        )
 
 
 def _facts_findings(
@@ -279,42 +235,39 @@ def _facts_findings(
     identifier = entry.id_of(facts)
 
     def place_of(text: str) -> str:
-        found = definitions.place_of_text(entry.resolution, text)
-        return place(subject, entry.replace(resolution=found))
+        resolution = definitions.place_of_text(entry.resolution, text)
+        return place(subject, entry.replace(resolution=resolution))
 
     for field in ("min_core_version", "min_inference_version"):
         version = getattr(facts, field)
         if version is not None and not is_version(version):
-            yield Finding(
-                code="invalid-requirement",
-                severity=ERROR,
-                subject=identifier,
-                summary=f"the {field} of `{identifier}` isn't a PEP 440 version",
+            yield finding(
+                "invalid-requirement",
+                identifier,
+                f"the {field} of `{identifier}` isn't a PEP 440 version",
+                place_of(version),
+                f"write {field} like `0.0.4`",
                 expected="a version like `0.0.4`",
                 found=f"`{version}`",
-                where=place_of(version),
-                hint=f"write {field} like `0.0.4`",
             )
     if facts.name in OWN_SWITCHES.get(entry.declared.entry_point.group, ()):
-        yield Finding(
-            code="reserved-name",
-            severity=ERROR,
-            subject=identifier,
-            summary=f"`{facts.name}` is a reserved name in a descriptor, so the plugin couldn't be "
+        yield finding(
+            "reserved-name",
+            identifier,
+            f"`{facts.name}` is a reserved name in a descriptor, so the plugin couldn't be "
             "switched on or off",
-            where=place_of(facts.name),
-            hint="give the plugin another name",
+            place_of(facts.name),
+            "give the plugin another name",
         )
     problem = _description_problem(facts) if entry.kinds == {PLUGIN} else None
     if problem:
-        yield Finding(
-            code="poor-description",
-            severity=WARNING,
-            subject=identifier,
-            summary=f"the description of `{identifier}` {problem}",
+        yield finding(
+            "poor-description",
+            identifier,
+            f"the description of `{identifier}` {problem}",
+            place_of(facts.description or facts.name),
+            "describe in one line what the plugin does, for `plugins list` and for reviewers",
             found=f"`{facts.description}`" if facts.description else None,
-            where=place_of(facts.description or facts.name),
-            hint="describe in one line what the plugin does, for `plugins list` and for reviewers",
         )
 
 

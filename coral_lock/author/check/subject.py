@@ -7,6 +7,7 @@ from collections.abc import Callable
 from coral_lock.author.check.definitions import Resolution
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import BrokenDistributionError, CoralLockError, InputError
+from coral_lock.finding import Finding
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import PluginFacts
@@ -18,6 +19,30 @@ INSTALLED = "installed"
 
 BACKEND = "BackendAdapter"
 PLUGIN = "PluginSpec"
+
+
+def finding(
+    code: str,
+    subject: str,
+    summary: str,
+    where: str | None,
+    hint: str | None,
+    *,
+    expected: str | None = None,
+    found: str | None = None,
+    severity: str = "",
+) -> Finding:
+    """Return a finding with its usual details; its severity is that of its code by default."""
+    return Finding(
+        code=code,
+        severity=severity,
+        subject=subject,
+        summary=summary,
+        expected=expected,
+        found=found,
+        where=where,
+        hint=hint,
+    )
 
 
 class DeclaredEntryPoint(Record):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from coral_lock.author.check.subject import INSTALLED, Layout, Subject
-from coral_lock.finding import ERROR, Finding, sorted_findings
+from coral_lock.author.check.subject import INSTALLED, Subject, finding
+from coral_lock.finding import Finding
 from coral_lock.reserved import is_startup_file, owner_of, placed, reserved_findings
 
 _MODULE_SUFFIXES = (".py", ".pyi", ".so", ".pyd")
@@ -21,42 +21,29 @@ _SHARED_NAMES = frozenset(
 _MAX_NAMED = 5
 
 
-def check_wheel(subject: Subject) -> tuple[Finding, ...]:
-    """Return what keeps a lock from pinning a wheel or an installed distribution."""
-    findings = [] if subject.layout is None else list(_layout_findings(subject, subject.layout))
+def check_wheel(subject: Subject) -> Iterator[Finding]:
+    """Yield what keeps a lock from pinning a wheel or an installed distribution."""
     for error in subject.problems:
         # What is installed may differ from a sound wheel in nothing but its RECORD.
         code = "false-record" if subject.kind == INSTALLED else error.code
-        findings.append(
-            Finding(
-                code=code,
-                severity=ERROR,
-                subject=subject.name,
-                summary=error.message,
-                where=error.where,
-                hint=error.hint,
-            )
-        )
-    return sorted_findings(findings)
-
-
-def _layout_findings(subject: Subject, layout: Layout) -> Iterator[Finding]:
-    files = placed(layout.files, layout.outside)
+        yield finding(code, subject.name, error.message, error.where, error.hint)
+    if subject.layout is None:
+        return
+    files = placed(subject.layout.files, subject.layout.outside)
     yield from reserved_findings(subject.name, files, provides_plugins=True)
     foreign: dict[str, list[str]] = {}
-    for path in layout.files:
+    for path in subject.layout.files:
         top = path.partition("/")[0]
         is_reserved = is_startup_file(top) or owner_of(top, subject.name) is not None
         if not is_reserved and not _is_own(path):
             foreign.setdefault(top, []).append(path)
     for paths in foreign.values():
-        yield Finding(
-            code="foreign-file",
-            severity=ERROR,
-            subject=subject.name,
-            summary="the distribution installs files outside its own packages: " + _listed(paths),
-            where=paths[0],
-            hint="move them into the distribution's own package, or exclude them from the wheel",
+        yield finding(
+            "foreign-file",
+            subject.name,
+            "the distribution installs files outside its own packages: " + _listed(paths),
+            paths[0],
+            "move them into the distribution's own package, or exclude them from the wheel",
         )
 
 

@@ -100,10 +100,10 @@ PREFIX = "importing `acme.plugins:register`"
          ("warning", "import-side-effect", f"{PREFIX} starts the thread `poll`")),
         ("import time; time.sleep(1.1)",
          ("warning", "costly-import",
-          f"{PREFIX} costs much, and a device pays for it at every start")),
+          f"{PREFIX} is expensive, and a device pays for it at every start")),
         ("bytearray(b'x' * (250 << 20))",
          ("warning", "costly-import",
-          f"{PREFIX} costs much, and a device pays for it at every start")),
+          f"{PREFIX} is expensive, and a device pays for it at every start")),
     ],
 )  # fmt: skip
 def test_what_an_import_should_not_do(
@@ -122,7 +122,7 @@ def test_the_whole_host_is_the_host_s_doing_only_where_the_host_imports_it(tmp_p
 
 
 FAILED = "`patches:blur` on the platform `rknn` failed: "
-UNSURE = "`patches:blur` on the platform `rknn` doesn't say whether it works: "
+UNSURE = "`patches:blur` on the platform `rknn` doesn't return whether it works: "
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,8 @@ def test_a_required_variable_that_is_unset_leaves_the_activation_untried(
     report = _run(checked)
     assert _told(report) == [
         ("warning", "env-missing",
-         "`patches:blur` needs the environment variable `ACME_KEY`: a start would refuse it, so "
-         "its activation wasn't tried")
+         "`patches:blur` needs the environment variable `ACME_KEY`, so its activation wasn't "
+         "tried: a start would refuse it")
     ]  # fmt: skip
     assert report.measurements is not None
     assert report.measurements.activations == ()
@@ -224,7 +224,7 @@ def test_supports_has_to_answer_with_a_bool(tmp_path: Path) -> None:
     report = _run(_subject(tmp_path, source, group="backends"))
     assert _told(report) == [
         ("error", "not-a-bool",
-         "`backends:blur` on the platform `onnx` doesn't say whether it works: `supports` "
+         "`backends:blur` on the platform `onnx` doesn't return whether it works: `supports` "
          "returned a `NoneType`")
     ]  # fmt: skip
     assert report.measurements is not None
@@ -244,8 +244,8 @@ def test_an_async_supports_never_ran(tmp_path: Path) -> None:
     report = _run(_subject(tmp_path, source, group="backends"))
     assert _told(report) == [
         ("error", "not-a-bool",
-         f"`backends:blur` on the platform `{platform}` doesn't say whether it works: `supports` "
-         "returned a `coroutine`")
+         f"`backends:blur` on the platform `{platform}` doesn't return whether it works: "
+         "`supports` returned a `coroutine`")
         for platform in ("onnx", "rknn")
     ]  # fmt: skip
 
@@ -288,7 +288,7 @@ def test_what_the_source_does_not_say_the_live_spec_does(tmp_path: Path) -> None
 def test_a_live_spec_that_is_malformed(tmp_path: Path) -> None:
     source = f"{IMPORT}register = PluginSpec(str('blur'), print, 1)\n"
     assert ("error", "spec-malformed",
-            "`acme.plugins:register` yields no sound spec: `description` isn't a string: 1"
+            "`acme.plugins:register` yields an invalid spec: `description` isn't a string: 1"
             ) in _told(_run(_subject(tmp_path, source)))  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def test_samples_are_found_by_their_names(project: Path, name: str) -> None:
     (project / name).parent.mkdir(exist_ok=True)
     (project / name).write_text('{"patchs": {}}')
     assert found() == [
-        ("sample-invalid", "a sample configuration is wrong: unknown key `patchs`", f"{name}:1:2")
+        ("sample-invalid", "a sample configuration is invalid: unknown key `patchs`", f"{name}:1:2")
     ]
 
 
@@ -104,7 +104,7 @@ def test_a_name_that_nothing_known_offers(project: Path) -> None:
 
     assert misses(frozenset()) == [
         (
-            "nothing that is known offers `patches:zed_typo`, which a sample names",
+            "no known plugin is `patches:zed_typo`, which a sample configuration names",
             "runtime.yaml:2:3",
             "did you mean `patches:zed_patches`?",
         )

@@ -57,7 +57,7 @@ def test_a_wheel_says_what_it_declares(tmp_path: Path) -> None:
 
 
 def test_what_isnt_there_is_told(tmp_path: Path) -> None:
-    assert refusal(tmp_path / NAME) == f"there is no wheel | where: {NAME}"
+    assert refusal(tmp_path / NAME) == f"wheel not found | where: {NAME}"
     assert refusal(write(tmp_path, SOUND)) == f"{NAME} declares no plugin | where: {NAME}"
     assert refusal(write(tmp_path, {**SOUND, **ENTRY_POINTS})) == (
         f"{NAME} ships no manifest | where: {NAME} | hint: in its project, run "

@@ -33,7 +33,7 @@ PATHS = [
     "src/acme_glow/plugin.py",
     "tests/test_plugin.py",
 ]
-PREFIX = "put your own prefix in front of it, like `acme-{}`"
+PREFIX = "add a prefix of your own, like `acme-{}`"
 
 
 def _files(group: str = "patches") -> dict[str, str]:
@@ -60,29 +60,29 @@ def test_everything_is_named_after_the_distribution(name: str, package: str) -> 
 def test_what_can_t_name_a_distribution(name: str) -> None:
     with pytest.raises(InputError) as refusal:
         naming_of(name, "patches")
-    assert refusal.value.message == "this can't be the name of a distribution"
+    assert refusal.value.message == "invalid name of a distribution"
     assert (
         refusal.value.expected == "letters, digits and inner `-`, `_` and `.`, at most 100 of them"
     )
     assert refusal.value.found == name
-    assert refusal.value.hint == "name it like `acme-night-vision`"
+    assert refusal.value.hint == "use a name like `acme-night-vision`"
 
 
 @pytest.mark.parametrize(
     ("name", "problem", "normalized"),
     [
-        ("class", "`class` is a word of Python's own", "class"),
-        ("Json", "`json` is a module of Python's own", "json"),
+        ("class", "`class` is a keyword of Python", "class"),
+        ("Json", "`json` is a module of the standard library", "json"),
         (
             "3d-view",
             "its package `3d_view` couldn't be imported, as it starts with a digit",
             "3d-view",
         ),
-        ("coral_inference", "that is the host", "coral-inference"),
-        ("inference-gpu", "that is the host", "inference-gpu"),
-        ("coral-lock", "a package `coral_lock` would hide another one", "coral-lock"),
-        ("tests", "a package `tests` would hide another one", "tests"),
-        ("camera", "`camera` is a patch of the host itself", "camera"),
+        ("coral_inference", "that is the name of the host", "coral-inference"),
+        ("inference-gpu", "that is the name of the host", "inference-gpu"),
+        ("coral-lock", "the package `coral_lock` would hide another one", "coral-lock"),
+        ("tests", "the package `tests` would hide another one", "tests"),
+        ("camera", "`camera` is a built-in patch of the host", "camera"),
     ],
 )
 def test_what_would_clash_with_others(name: str, problem: str, normalized: str) -> None:
@@ -195,13 +195,11 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (target / "note.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(InputError) as refusal:
         write_project(str(target), _files())
-    assert refusal.value.message == (
-        "there is something already where the project would go; nothing was written"
-    )
-    assert refusal.value.expected == "nothing, or an empty directory"
+    assert refusal.value.message == ("the target exists; nothing was written")
+    assert refusal.value.expected == "no file, or an empty directory"
     assert refusal.value.found == "a directory with files"
     assert refusal.value.where == str(target)
-    assert refusal.value.hint == "choose another name, or another place with `--directory DIR`"
+    assert refusal.value.hint == "choose another name, or another directory with `--directory DIR`"
     assert [path.name for path in tmp_path.rglob("*")] == ["acme-glow", "note.txt"]
 
 
@@ -225,9 +223,9 @@ def test_the_directory_around_it_is_not_made(tmp_path: Path) -> None:
     parent = tmp_path / "no place"
     with pytest.raises(InputError) as refusal:
         write_project(str(parent / "acme-glow"), _files())
-    assert refusal.value.message == "there is no directory to put the project in"
+    assert refusal.value.message == "the directory for the project doesn't exist"
     assert refusal.value.where == str(parent)
-    assert refusal.value.hint == f"make it with `mkdir -p '{parent}'`"
+    assert refusal.value.hint == f"create it with `mkdir -p '{parent}'`"
     assert list(tmp_path.iterdir()) == []
 
 
