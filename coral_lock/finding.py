@@ -87,7 +87,8 @@ CODES: Mapping[str, Code] = {
     "host-state": Code("What the host says of itself isn't what lock and descriptor ask for."),
     "host-unknown": Code("A plugin requires a version of a host whose version isn't known."),
     "host-unverified": Code(
-        "The lock was told a host's version, and this machine has no such host.", severity=WARNING
+        "The version of a host was only given to the lock, and this machine has no such host.",
+        severity=WARNING,
     ),
     "import-failed": Code("A plugin can't be imported."),
     "import-output": Code("Importing a plugin prints.", severity=WARNING),
@@ -105,7 +106,7 @@ CODES: Mapping[str, Code] = {
         breaks_plugin=True,
         reason="its manifest can't be used",
     ),
-    "manifest-misplaced": Code("A manifest lies where nobody reads it.", severity=WARNING),
+    "manifest-misplaced": Code("A manifest is in a place where nobody reads it.", severity=WARNING),
     "manifest-missing": Code("A package that offers plugins ships no manifest.", severity=WARNING),
     "manifest-stale": Code("A manifest doesn't say what the code says."),
     "module-shadowed": Code(
@@ -117,7 +118,7 @@ CODES: Mapping[str, Code] = {
     ),
     "no-solution": Code("No choice of versions meets every requirement."),
     "not-a-bool": Code("`activate` or `supports` returned something else than True or False."),
-    "not-started": Code("`run` ended before it looked at the machine."),
+    "not-started": Code("`run` ended before it inspected the machine."),
     "platform-drift": Code("The wheel tag that is installed isn't one that the lock covers."),
     "plugin-broken": Code(
         "A plugin can't be used as it is installed.",
@@ -143,13 +144,15 @@ CODES: Mapping[str, Code] = {
     "spec-drift": Code("A plugin's live spec differs from the lock."),
     "spec-malformed": Code("A plugin's spec can't be right."),
     "spec-unknown": Code(
-        "What a plugin is can't be learnt.", breaks_plugin=True, reason="what it is can't be learnt"
+        "The spec of a plugin can't be determined.",
+        breaks_plugin=True,
+        reason="what it is can't be learnt",
     ),
     "spec-unreadable": Code("What a plugin is can't be read from its source.", severity=WARNING),
     "spec-unstable": Code("A plugin's live spec differs from its source or its manifest."),
     "target-uncovered": Code("The lock covers no target like this machine."),
     "uncovered-child": Code("A process that the program starts can't be put under the lock."),
-    "unknown-group": Code("A distribution declares entry points in a group that nobody knows."),
+    "unknown-group": Code("A distribution declares entry points in an unknown group."),
     "unknown-plugin": Code("The descriptor names a plugin that no distribution offers."),
     "unlocked-file": Code(
         "An unexpected file is in a directory of a locked distribution.",
