@@ -83,7 +83,7 @@ def lock(
     from coral_lock.reporter import Reporter as SilentReporter
 
     descriptor = load_descriptor(_text(config), settings=settings, environment=environment)
-    told = HostVersions(core=core_version, inference=inference_version)
+    host_versions = HostVersions(core=core_version, inference=inference_version)
     reporter = reporter or SilentReporter()
     opened = open_place(
         Place(
@@ -93,12 +93,18 @@ def lock(
             targets=tuple(targets),
         ),
         descriptor,
-        told=told,
+        host_versions=host_versions,
         allow_exec=allow_exec,
         kept=kept_versions(kept, ()),
         use_cache=True,
     )
-    return derive(opened, descriptor, told=told, allow_editable=allow_editable, reporter=reporter)
+    return derive(
+        opened,
+        descriptor,
+        host_versions=host_versions,
+        allow_editable=allow_editable,
+        reporter=reporter,
+    )
 
 
 def verify(
@@ -131,8 +137,7 @@ def verify(
             that name, or it isn't clear for which one a directory is.
         UsageError: the arguments can't go together.
     """
-    from coral_lock.derive.place import Place
-    from coral_lock.derive.subjects import subject_of
+    from coral_lock.derive.place import Place, subject_of
     from coral_lock.verification.environment import path_environment
     from coral_lock.verification.verdict import verdict_on
 

@@ -1,4 +1,4 @@
-"""`coral-runtime explain`: why a plugin is in the lock, at that version, or why it isn't."""
+"""`coral-runtime explain`: why a plugin is or isn't in the lock."""
 
 from __future__ import annotations
 
@@ -59,11 +59,11 @@ def explain(
     core_version: str | None,
     inference_version: str | None,
 ) -> int:
-    """Tell why a plugin is in the lock, at that version, or why it isn't.
+    """Explain why a plugin is or isn't in the lock.
 
-    ID is a plugin's id, or the name of a distribution that the lock holds. What was chosen
-    from is looked at again, in the place that the options name; nothing is written. The
-    exit code is 1 where the lock doesn't hold it.
+    ID is a plugin's id, or the name of a distribution in the lock. The place that the options
+    name is inspected again, and what would be chosen there is compared with the lock; nothing
+    is written. The exit code is 1 if the lock doesn't contain it.
 
     \b
     Examples:
@@ -75,11 +75,11 @@ def explain(
     place = place_of(python, wheels, site_packages, target)
     descriptor = load_config(config, no_config, settings, no_env)
     locked = _load(lock)
-    told = HostVersions(core=core_version, inference=inference_version)
+    host_versions = HostVersions(core=core_version, inference=inference_version)
     opened = open_place(
         place,
         descriptor,
-        told=told,
+        host_versions=host_versions,
         allow_exec=not no_exec,
         kept=kept_versions(locked, ()),
         use_cache=True,
@@ -88,7 +88,7 @@ def explain(
     for note in opened.notes:
         say_warning(note)
     with shown_progress() as reporter:
-        surveys = survey_all(opened, descriptor, told, reporter)
+        surveys = survey_all(opened, descriptor, host_versions, reporter)
     findings = gathered_findings(opened, {name: each.findings for name, each in surveys.items()})
     explainer = Explainer(locked, lock, opened, surveys, descriptor)
     if identifier in explainer.ids():
@@ -119,10 +119,10 @@ def _refuse_unknown_group(identifier: str) -> None:
 
 
 def _load(path: str) -> Lock | None:
-    """Return the lock that there is, and warn where it is of a later minor format version.
+    """Return the existing lock, and warn if it has a later minor format version.
 
     Raises:
-        LockError: there is one, and it can't be read.
+        LockError: it exists and can't be read.
     """
     if not os.path.lexists(path):
         return None
@@ -143,8 +143,8 @@ def _show(explanation: Explanation) -> None:
 
 
 def _say_unknown(identifier: str, explainer: Explainer, lock: str | None) -> None:
-    lacking = f", and {lock} holds nothing of that name" if lock else ""
-    say(f"there is no plugin `{identifier}` here{lacking}")
+    lacking = f", and {lock} contains nothing of that name" if lock else ""
+    say(f"there is no plugin `{identifier}`{lacking}")
     sought = identifier if ":" in identifier else f":{identifier}"
     near = nearest_plugin(sought, explainer.ids())
     hint = f"did you mean `{near}`?" if near else "see `coral-runtime plugins list`"

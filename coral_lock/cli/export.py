@@ -53,7 +53,7 @@ def export(
     """Write what the lock pins in a form from which pip and uv install.
 
     Every distribution is pinned to its version and to the SHA-256 of its wheels, which are
-    looked up in the wheelhouse and compared with the lock's digests. A lock for several
+    found in the wheelhouse and compared with the lock's digests. A lock for several
     targets gives one file for all of them, with markers, unless --target names one.
 
     \b
@@ -70,7 +70,7 @@ def export(
         say_warning(warning)
     cache = WheelCache()
     if cache.problem:
-        say_warning(f"every wheel is hashed anew: {cache.problem}")
+        say_warning(f"every wheel is hashed again: {cache.problem}")
     wheelhouse = Wheelhouse(wheels, cache=cache)
     with shown_progress() as reporter:
         installation, findings = installation_of(loaded, wheelhouse, target, reporter)

@@ -61,13 +61,12 @@ _MAX_SHOWN_CHANGES = 12
     help="Write nothing; fail if the lock isn't what would be written now.",
 )
 @place_options
-@click.option("--upgrade", is_flag=True, help="Keep no version of the lock that is there.")
+@click.option("--upgrade", is_flag=True, help="Ignore the versions in the existing lock.")
 @click.option(
     "--upgrade-plugin",
     metavar="ID",
     multiple=True,
-    help="Don't keep the version of this plugin's distribution, or of a distribution of that "
-    "name. May be repeated.",
+    help="Upgrade the distribution of this plugin, or the one of that name. May be repeated.",
 )
 @no_exec_option
 @version_options
@@ -103,8 +102,8 @@ def lock(
     process; one whose spec can't be read from its source is imported in a fresh
     interpreter, unless --no-exec forbids it. Wheels are never run.
 
-    Where a wheelhouse holds several versions, the newest ones that fit together are taken;
-    what the lock has already is kept while it fits.
+    Where a wheelhouse holds several versions, the newest compatible ones are taken; a version
+    that the lock has is kept as long as it is compatible.
 
     \b
     Examples:
@@ -121,11 +120,11 @@ def lock(
     descriptor = load_config(config, no_config, settings, no_env)
     current = _read_current(output, check)
     is_kept = bool(wheels) and not upgrade
-    told = HostVersions(core=core_version, inference=inference_version)
+    host_versions = HostVersions(core=core_version, inference=inference_version)
     opened = open_place(
         place,
         descriptor,
-        told=told,
+        host_versions=host_versions,
         allow_exec=not no_exec,
         kept=kept_versions(_lock_in(current, output), upgrade_plugin) if is_kept else {},
         use_cache=not no_cache,
@@ -136,12 +135,16 @@ def lock(
         _refuse_part(opened)
     with shown_progress() as reporter:
         derivation = derive(
-            opened, descriptor, told=told, allow_editable=allow_editable, reporter=reporter
+            opened,
+            descriptor,
+            host_versions=host_versions,
+            allow_editable=allow_editable,
+            reporter=reporter,
         )
     emit_result = partial(_emit, output, derivation, output_format)
     if has_errors(derivation.findings):
         emit_result("failed")
-        say("no lock can be made" + ("" if check else f"; `{output}` wasn't touched"))
+        say("failed to lock" + ("" if check else f"; `{output}` is unchanged"))
         return _integrity_of(derivation, str(current), output) if check else DOES_NOT_HOLD
     if check:
         return _check(output, str(current), derivation, emit_result)
@@ -173,11 +176,11 @@ def _refuse_senseless_upgrade(
     if (upgrade or upgrade_plugin) and not wheels:
         raise UsageError(
             "`--upgrade` and `--upgrade-plugin` choose among the versions of a wheelhouse",
-            hint="name one with `--wheels DIR`; what is installed is upgraded with pip or uv",
+            hint="name one with `--wheels DIR`; upgrade what is installed with pip or uv",
         )
     if upgrade and upgrade_plugin:
         raise UsageError(
-            "`--upgrade` and `--upgrade-plugin` can't go together",
+            "`--upgrade` and `--upgrade-plugin` are mutually exclusive",
             expected="one of them",
             hint="`--upgrade` upgrades every plugin",
         )
@@ -229,11 +232,11 @@ def _lock_in(text: str | None, output: str) -> Lock | None:
         raise
     except LockError as error:
         raise LockError(
-            "the lock can't be read, so that its versions can't be kept",
+            "the lock can't be read, so its versions can't be kept",
             found=error.message,
             where=error.where,
             hint="after a merge, take one side (`git checkout --ours coral.lock`) and lock again; "
-            "`--upgrade` begins anew",
+            "`--upgrade` starts from scratch",
         ) from None
 
 
@@ -242,7 +245,7 @@ def _refuse_part(opened: Opened) -> None:
     if 0 < len(opened.inventories) < len(opened.targets):
         targets = ", ".join(f"`{target.name}`" for target in opened.targets)
         raise InputError(
-            "the lock is for several targets, and only a part of them is looked at",
+            "the lock has several targets, and only some of them were inspected",
             expected=f"the distributions of {targets}",
             found=f"those of {', '.join(f'`{name}`' for name in opened.inventories)}",
             hint="lock from a wheelhouse with `--wheels DIR` and without `--target`, check this "
@@ -266,7 +269,7 @@ def _check(
     number = counted(len(freshness.changes), "change")
     say(f"{output} is stale{_extent(freshness)}: {number}, see above")
     remedy = (
-        "lock anew for all targets, from a wheelhouse (`--wheels DIR`),"
+        "re-lock all targets from a wheelhouse (`--wheels DIR`)"
         if freshness.parts
         else f"run `{_fixing_command()}`"
     )
@@ -279,7 +282,7 @@ def _check(
 
 
 def _integrity_of(derivation: Derivation, current: str, output: str) -> int:
-    """Return the exit code of `--check` where no lock can be made: 3 if locked bytes differ."""
+    """Return the exit code of `--check` where failed to lock: 3 if locked bytes differ."""
     locked = {distribution.name for distribution in read_lock(current, output).distributions}
     about_locked = [each for each in derivation.findings if each.subject in locked]
     return max(DOES_NOT_HOLD, exit_code(about_locked))

@@ -1,4 +1,4 @@
-"""The options that say where distributions are looked for, and for which targets."""
+"""The options that say where to find distributions, and for which targets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def place_options(command: Command) -> Command:
     command = click.option(
         "--no-cache",
         is_flag=True,
-        help="Hash every wheel anew, whatever is known of its bytes.",
+        help="Don't use the cache of wheel hashes.",
     )(command)
     return place_and_target_options(command)
 
@@ -34,7 +34,7 @@ def place_and_target_options(command: Command) -> Command:
         "--target",
         metavar="TARGET",
         multiple=True,
-        help="For a target of the descriptor, by its name, or for "
+        help="A target of the descriptor by its name, or "
         "`python=3.11,platform=linux_aarch64`. May be repeated.",
     )(command)
     return places(command)
@@ -46,18 +46,18 @@ def places(command: Command) -> Command:
         "--site-packages",
         metavar="DIR",
         multiple=True,
-        help="Look into a directory with installed distributions, e.g. of an image.",
+        help="Inspect a directory of installed distributions, e.g. of an image.",
     )(command)
     command = click.option(
         "--wheels",
         metavar="DIR",
         multiple=True,
-        help="Look into a directory of wheels; nothing is installed or run. May be repeated.",
+        help="Use a directory of wheels; nothing is installed or run. May be repeated.",
     )(command)
     return click.option(
         "--python",
         metavar="PATH",
-        help="Look into the environment of another interpreter, or of a virtual environment.",
+        help="Inspect the environment of another interpreter or of a virtual environment.",
     )(command)
 
 

@@ -206,11 +206,11 @@ def list_plugins(
     """
     place = place_of(python, wheels, site_packages, target)
     descriptor = load_config(config, no_config, settings, no_env)
-    told = HostVersions(core=core_version, inference=inference_version)
+    host_versions = HostVersions(core=core_version, inference=inference_version)
     opened = open_place(
         place,
         descriptor,
-        told=told,
+        host_versions=host_versions,
         allow_exec=not no_exec,
         kept={},
         use_cache=True,
@@ -219,7 +219,7 @@ def list_plugins(
     for note in opened.notes:
         say_warning(note)
     with shown_progress() as reporter:
-        surveys = survey_all(opened, descriptor, told, reporter)
+        surveys = survey_all(opened, descriptor, host_versions, reporter)
     listings = [
         Listing(target=name, survey=surveyed, group=group) for name, surveyed in surveys.items()
     ]

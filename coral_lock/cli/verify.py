@@ -7,8 +7,7 @@ import click
 from coral_lock.cli.formats import Outcome, emit, output_format_option
 from coral_lock.cli.options import lock_option
 from coral_lock.cli.place_options import places
-from coral_lock.derive.place import Place
-from coral_lock.derive.subjects import subject_of
+from coral_lock.derive.place import Place, subject_of
 from coral_lock.finding import exit_code
 from coral_lock.lockfile.file import load_lock
 from coral_lock.messages import say, say_warning

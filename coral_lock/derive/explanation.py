@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from coral_lock.derive.opening import Opened
+from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import has_errors
+from coral_lock.lockfile.entries import Host
+from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import part_of
+from coral_lock.locking.resolution import Survey
+from coral_lock.locking.selection import Decision
 from coral_lock.names import base_id, split_plugin_id
-from coral_lock.record import Record
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from coral_lock.derive.opening import Opened
-    from coral_lock.descriptor.model import Descriptor
-    from coral_lock.lockfile.entries import Host
-    from coral_lock.lockfile.model import Lock
-    from coral_lock.locking.resolution import Survey
-    from coral_lock.locking.selection import Decision
 
 
 def shortest_chain(lock: Lock, name: str) -> tuple[str, ...]:
@@ -71,7 +68,8 @@ Line = tuple[str, str]
 """A label, and what it says."""
 
 
-class Explanation(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explanation:
     """The answer to `explain`.
 
     Args:
@@ -93,8 +91,8 @@ class Explainer:
     """Explains with what is known of a place.
 
     Args:
-        lock: the lock that is there, or None.
-        lock_name: how it is called.
+        lock: the existing lock, or None.
+        lock_name: its name in messages.
         opened: the place.
         surveys: what is decided there, by the target's name.
         descriptor: what the runtime should run.
@@ -198,7 +196,8 @@ class Explainer:
     def _headline(self, identifier: str) -> str:
         if self._lock is None:
             return (
-                f"there is no {self._lock_name}; this is what would be decided about {identifier}"
+                f"there is no {self._lock_name}; "
+                f"this is what locking would decide about {identifier}"
             )
         for plugin in self._lock.plugins:
             if plugin.id == identifier:
@@ -213,7 +212,7 @@ class Explainer:
         return f"{identifier} isn't in {self._lock_name}"
 
     def _exclusion_lines(self, identifier: str) -> Iterator[Line]:
-        """Yield why the lock leaves it out; what is the same for several targets stands once."""
+        """Yield why the lock leaves it out; what is the same for several targets once."""
         targets: dict[Line, list[str]] = {}
         for name, part in self._parts.items():
             for excluded in part.excluded:
@@ -228,21 +227,21 @@ class Explainer:
     def _request_lines(self, identifier: str) -> Iterator[Line]:
         request = self._descriptor.request(*split_plugin_id(identifier))
         if request is None:
-            yield "asked for", f"by nobody; `plugins.discover` is `{self._descriptor.discover}`"
+            yield "requested", f"no; `plugins.discover` is `{self._descriptor.discover}`"
         elif request.enabled:
-            yield "asked for", request.where + (", optional" if request.optional else "")
+            yield "requested", request.where + (", optional" if request.optional else "")
         else:
             yield "switched off", request.where
 
     def _decision_lines(self, decisions: Mapping[str, Sequence[Decision]]) -> Iterator[Line]:
-        """Yield what is decided now; what is the same for several targets stands once."""
+        """Yield what is decided now; what is the same for several targets once."""
         targets: dict[tuple[Line, ...], list[str]] = {}
         for target, several in decisions.items():
             for decision in several:
                 lines = tuple(_lines_of(decision, self._surveys[target].host))
                 targets.setdefault(lines, []).append(target)
         if not targets:
-            yield "now", "nothing that is looked at offers it"
+            yield "now", "no inspected distribution offers it"
         for lines, names in targets.items():
             if len(names) < len(self._surveys):
                 yield "for", ", ".join(names)
@@ -268,8 +267,8 @@ class Explainer:
     def _advice(self, identifier: str, decisions: Mapping[str, Sequence[Decision]]) -> str | None:
         """Return what to do where the lock says something else than what is decided now.
 
-        Nothing where no lock can be made now, or where the lock is for other targets than
-        those that are looked at.
+        Nothing where failed to lock now, or where the lock is for other targets than
+        those that are inspected.
         """
         surveys = self._surveys.values()
         if has_errors(self._opened.findings) or any(has_errors(each.findings) for each in surveys):
@@ -285,9 +284,9 @@ class Explainer:
             if now == self._locked_versions(identifier, target):
                 continue
             offered = " and ".join(f"{name} {version}" for name, version in sorted(now))
-            change = f"would have `{identifier}` from {offered}" if now else "wouldn't have it"
+            change = f"take `{identifier}` from {offered}" if now else "drop it"
             return (
-                f"a lock that is derived now {change}: run `coral-runtime lock` with the same "
+                f"locking again would {change}: run `coral-runtime lock` with the same "
                 "descriptor and place"
             )
         return None
@@ -318,6 +317,6 @@ def _lines_of(decision: Decision, host: Host) -> Iterator[Line]:
             "requires",
             f"core {least(core)}, inference {least(inference)} ({listed_hosts(host)})",
         )
-        yield "learnt by", str(plugin.evidence)
+        yield "source", str(plugin.evidence)
     for relation in plugin.terms.requires:
         yield "needs", f"{relation.id}: {relation.reason}"

@@ -2,56 +2,51 @@
 
 from __future__ import annotations
 
-from coral_lock.derive.opening import WITHOUT_TARGET
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from coral_lock.derive.opening import WITHOUT_TARGET, Opened
+from coral_lock.descriptor.model import Descriptor, HostVersions
+from coral_lock.difference.change import Change
 from coral_lock.difference.compare import difference
 from coral_lock.errors import UsageError
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
+from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import narrowed_digests, part_of
 from coral_lock.locking.combination import combine
-from coral_lock.locking.resolution import Resolution, resolve, survey
+from coral_lock.locking.resolution import Resolution, Survey, resolve, survey
 from coral_lock.locking.selection import is_unoffered, nearest_plugin
 from coral_lock.names import base_id, nearest_id, normalized_name
-from coral_lock.record import Record
+from coral_lock.reporter import Reporter
+from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import fits
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-
-    from coral_lock.derive.opening import Opened
-    from coral_lock.descriptor.model import Descriptor, HostVersions
-    from coral_lock.difference.change import Change
-    from coral_lock.lockfile.model import Lock
-    from coral_lock.locking.resolution import Survey
-    from coral_lock.reporter import Reporter
-    from coral_lock.targets.model import Target
 
 
 def kept_versions(lock: Lock | None, upgraded: Sequence[str]) -> dict[str, str]:
     """Return the versions of a lock's distributions that are to be kept, by name.
 
     Args:
-        lock: the lock that is there, or None.
+        lock: the existing lock, or None.
         upgraded: ids of plugins whose distributions aren't kept, or names of distributions.
 
     Raises:
         UsageError: the lock has no such plugin or distribution.
     """
     distributions: dict[str, str] = {}
+    versions: dict[str, str] = {}
     if lock is not None:
         distributions.update((plugin.id, plugin.distribution) for plugin in lock.plugins)
         for excluded in lock.excluded:
             distributions.setdefault(base_id(excluded.id), excluded.distribution)
-        distributions.update((each.name, each.name) for each in lock.distributions)
-    dropped = set()
+        versions = {each.name: each.version for each in lock.distributions}
+        distributions.update((name, name) for name in versions)
     for identifier in upgraded:
         known = identifier if identifier in distributions else normalized_name(identifier)
         if known not in distributions:
             raise _unknown(identifier, distributions)
-        dropped.add(distributions[known])
-    if lock is None:
-        return {}
-    return {each.name: each.version for each in lock.distributions if each.name not in dropped}
+        versions.pop(distributions[known], None)
+    return versions
 
 
 def _unknown(identifier: str, known: Collection[str]) -> UsageError:
@@ -70,8 +65,6 @@ def _unknown(identifier: str, known: Collection[str]) -> UsageError:
 
 def _nearest(identifier: str, known: Collection[str]) -> str | None:
     """Return what may be meant: what has no group, like a distribution, or like a plugin's name."""
-    from difflib import get_close_matches
-
     plugins = [each for each in known if ":" in each]
     if ":" in identifier:
         return nearest_plugin(identifier, plugins)
@@ -79,90 +72,15 @@ def _nearest(identifier: str, known: Collection[str]) -> str | None:
     return near[0] if near else nearest_plugin(f":{identifier}", plugins)
 
 
-_MISFITS = frozenset(
-    {
-        "host-unknown",
-        "incompatible",
-        "invalid-requirement",
-        "manifest-invalid",
-        "plugin-broken",
-        "required-plugin-missing",
-        "spec-unknown",
-        "wrong-platform",
-    }
-)
-"""What can be wrong with a plugin of one version by itself."""
-
-_PLAINER = _MISFITS | {"conflict", "host-drift"}
-"""What says more than that there is no solution."""
-
-_CHOICES = frozenset({"no-solution", "requirement-unmet", "wrong-platform"})
-"""What choosing says of a plugin that can't be had."""
-
-_REFUSALS = frozenset({"conflict", "false-record", "wheel-malformed"})
-"""What is said of a wheel that can't be used: nobody knows what it would offer."""
-
-_OMISSIONS = frozenset({"conflict", "requirement-unmet"})
-"""Why an optional plugin is left out."""
-
-
-class Repeats:
-    """Judges findings by what else is found.
-
-    Args:
-        opened: the place, with its own findings.
-        found: the findings of all its targets.
-    """
-
-    def __init__(self, opened: Opened, found: Iterable[Finding]) -> None:
-        of_choice = [each for each in opened.findings if each.code in _CHOICES | _REFUSALS]
-        choice = opened.choice
-        self._known = choice.known if choice else frozenset()
-        self._weighed = choice.weighed if choice else frozenset()
-        self._told = {each.subject for each in of_choice}
-        self._refused = {each.subject for each in of_choice if _is_error(each)}
-        self._is_anything_unread = any(
-            each.code in _REFUSALS and _is_error(each) for each in opened.findings
-        )
-        self._plain = {
-            each.subject for each in found if _is_error(each) and each.code in _PLAINER
-        } - self._weighed
-
-    def of_place(self, findings: Iterable[Finding]) -> Iterator[Finding]:
-        """Yield the findings of the place that say something by themselves."""
-        for finding in findings:
-            if finding.code != "no-solution" or finding.subject not in self._plain:
-                yield finding
-
-    def of_target(self, findings: Iterable[Finding]) -> Iterator[Finding]:
-        """Yield the findings of a target that aren't told by those of the place."""
-        for finding in findings:
-            if not self._is_told(finding):
-                yield finding
-
-    def _is_told(self, finding: Finding) -> bool:
-        subject, is_error = finding.subject, _is_error(finding)
-        if is_unoffered(finding):
-            if is_error:
-                return subject in self._refused or self._is_anything_unread
-            return subject in self._told or subject in self._known
-        if is_error:
-            return finding.code in _MISFITS and subject in self._weighed
-        return finding.code in _OMISSIONS and subject in self._told
-
-
-def _is_error(finding: Finding) -> bool:
-    return finding.severity == ERROR
-
-
-class Derivation(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Derivation:
     """What a place comes to.
 
     Args:
         opened: the place.
-        lock: the whole lock; None where something stands in its way, or where the place
-            is an environment and there are more targets than one.
-        parts: the lock of each target that was looked at, by its name.
+        lock: the whole lock; None where there are errors, or where the place is an
+            environment and there are more targets than one.
+        parts: the lock of each target that was inspected, by its name.
         findings: everything that is wrong or worth knowing, in a fixed order.
     """
 
@@ -173,7 +91,7 @@ class Derivation(Record):
 
 
 def survey_all(
-    opened: Opened, descriptor: Descriptor, told: HostVersions, reporter: Reporter
+    opened: Opened, descriptor: Descriptor, host_versions: HostVersions, reporter: Reporter
 ) -> dict[str, Survey]:
     """Find the plugins of each target and decide on each, by the target's name.
 
@@ -181,18 +99,18 @@ def survey_all(
     """
     surveys = {
         name: survey(
-            opened.inventories[name],
+            inventory,
             descriptor,
             probe=opened.probe,
             no_probe=opened.no_probe,
-            core_version=told.core,
-            inference_version=told.inference,
+            core_version=host_versions.core,
+            inference_version=host_versions.inference,
             evidence=opened.evidence,
             reporter=reporter,
             is_installed=opened.choice is None,
             follows_requirements=opened.knows_machine and not has_errors(opened.findings),
         )
-        for name in sorted(opened.inventories)
+        for name, inventory in sorted(opened.inventories.items())
     }
     reporter.finished()
     return surveys
@@ -202,44 +120,37 @@ def derive(
     opened: Opened,
     descriptor: Descriptor,
     *,
-    told: HostVersions,
+    host_versions: HostVersions,
     allow_editable: bool,
     reporter: Reporter,
 ) -> Derivation:
     """Derive the lock of a place that is open.
 
-    Where the place itself is wrong, no file is hashed, and what the survey finds is told
-    as well.
+    Where something is wrong with the place itself, no file is hashed, and the findings are
+    its own and those of the survey.
     """
+    found: dict[str, tuple[Finding, ...]] = {}
+    parts: dict[str, Lock] = {}
     if has_errors(opened.findings):
-        surveys = survey_all(opened, descriptor, told, reporter)
-        found = {name: surveyed.findings for name, surveyed in surveys.items()}
-        return Derivation(
-            opened=opened,
-            lock=None,
-            parts={},
-            findings=gathered_findings(opened, found),
-        )
-    resolutions = {
-        name: _resolve(name, opened, descriptor, told, allow_editable, reporter)
-        for name in sorted(opened.inventories)
-    }
-    found = {name: resolution.findings for name, resolution in resolutions.items()}
-    findings = set(gathered_findings(opened, found))
-    parts = {
-        name: resolution.lock
-        for name, resolution in resolutions.items()
-        if resolution.lock is not None
-    }
-    lock = None
+        surveys = survey_all(opened, descriptor, host_versions, reporter)
+        found = {name: each.findings for name, each in surveys.items()}
+    else:
+        for name in sorted(opened.inventories):
+            resolution = _resolve(name, opened, descriptor, host_versions, allow_editable, reporter)
+            found[name] = resolution.findings
+            if resolution.lock is not None:
+                parts[name] = resolution.lock
+    lock, findings = None, gathered_findings(opened, found)
     if not has_errors(findings):
-        lock, conflicts = _joined(opened, parts, descriptor)
-        findings.update(conflicts)
+        lock = parts.get(WITHOUT_TARGET)
+        if lock is None and len(parts) == len(opened.targets):
+            lock, conflicts = combine(parts, opened.targets, descriptor)
+            findings = sorted_findings({*findings, *conflicts})
     return Derivation(
         opened=opened,
         lock=None if has_errors(findings) else lock,
         parts=parts,
-        findings=sorted_findings(findings),
+        findings=findings,
     )
 
 
@@ -247,18 +158,17 @@ def _resolve(
     name: str,
     opened: Opened,
     descriptor: Descriptor,
-    told: HostVersions,
+    host_versions: HostVersions,
     allow_editable: bool,
     reporter: Reporter,
 ) -> Resolution:
-    inventory = opened.inventories[name]
     resolution = resolve(
-        inventory,
+        opened.inventories[name],
         descriptor,
         probe=opened.probe,
         no_probe=opened.no_probe,
-        core_version=told.core,
-        inference_version=told.inference,
+        core_version=host_versions.core,
+        inference_version=host_versions.inference,
         allow_editable=allow_editable,
         evidence=opened.evidence,
         reporter=reporter,
@@ -269,7 +179,7 @@ def _resolve(
     targets = [target for target in opened.targets if target.name == name]
     found = tuple(_unfitting(resolution.lock, targets))
     return Resolution(
-        lock=None if has_errors(found) else resolution.lock,
+        lock=None if found else resolution.lock,
         findings=sorted_findings((*resolution.findings, *found)),
     )
 
@@ -284,24 +194,13 @@ def _unfitting(lock: Lock, targets: Sequence[Target]) -> Iterator[Finding]:
                         code="platform-drift",
                         severity=ERROR,
                         subject=distribution.name,
-                        summary=f"what is there of `{distribution.name}` is from a wheel for "
-                        "another machine",
+                        summary=f"`{distribution.name}` was installed from a wheel for another "
+                        "machine",
                         expected=str(target),
                         found=tag,
-                        hint=f"install a wheel of `{distribution.name}` that fits, or name the "
-                        "target that this is",
+                        hint=f"install a wheel of `{distribution.name}` that fits, or pass the "
+                        "target that this environment is",
                     )
-
-
-def _joined(
-    opened: Opened, parts: Mapping[str, Lock], descriptor: Descriptor
-) -> tuple[Lock | None, tuple[Finding, ...]]:
-    """Return the whole lock; None where parts are missing, or can't go together."""
-    if WITHOUT_TARGET in parts:
-        return parts[WITHOUT_TARGET], ()
-    if len(parts) < len(opened.targets):
-        return None, ()
-    return combine(parts, opened.targets, descriptor)
 
 
 def gathered_findings(
@@ -309,29 +208,66 @@ def gathered_findings(
 ) -> tuple[Finding, ...]:
     """Return the findings of a place and of all its targets, in a fixed order.
 
-    One that isn't every target's says whose it is. What the place's own findings tell of a
-    plugin isn't told again.
+    One that isn't every target's says whose it is. Where choosing versions and judging what
+    was chosen find the same problem, it is reported once.
 
     Args:
         opened: the place.
         found: the findings of each target, by its name.
     """
-    repeats = Repeats(opened, [each for findings in found.values() for each in findings])
-    several = {name: set(repeats.of_target(findings)) for name, findings in found.items()}
+    plain = {
+        each.subject
+        for findings in found.values()
+        for each in findings
+        if each.severity == ERROR and not is_unoffered(each)
+    }
+    compared = opened.choice.compared if opened.choice else frozenset()
+    # That there is no solution says less than what is wrong with the only version there is.
+    gathered = {
+        finding
+        for finding in opened.findings
+        if finding.code != "no-solution" or finding.subject not in plain - compared
+    }
+    several = {
+        name: {each for each in findings if not _is_repeated(each, opened)}
+        for name, findings in found.items()
+    }
     common = set.intersection(*several.values()) if several else set()
-    gathered = {*repeats.of_place(opened.findings), *common}
     for name, findings in several.items():
         for finding in findings - common:
             gathered.add(finding.replace(summary=f"{finding.summary} (target `{name}`)"))
-    return sorted_findings(gathered)
+    return sorted_findings(gathered | common)
 
 
-class Freshness(Record):
+_CHOOSING = frozenset({"no-solution", "requirement-unmet", "wrong-platform"})
+"""The codes of findings about choosing versions. Others are about wheels that can't be read."""
+
+
+def _is_repeated(finding: Finding, opened: Opened) -> bool:
+    """Whether a finding about what was chosen follows from one of choosing."""
+    if opened.choice is None:
+        return False
+    errors = {each.subject: each for each in opened.findings if each.severity == ERROR}
+    if is_unoffered(finding):
+        if finding.severity == ERROR:
+            # A wheel that can't be read may be the one that offers it.
+            is_unread = any(each.code not in _CHOOSING for each in errors.values())
+            return is_unread or finding.subject in errors
+        return finding.subject in opened.choice.known
+    if finding.severity == ERROR:
+        return finding.subject in opened.choice.compared and finding.code != "conflict"
+    return finding.code in ("conflict", "requirement-unmet") and any(
+        each.subject == finding.subject for each in opened.findings
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Freshness:
     """What would change about a lock.
 
     Args:
         changes: the changes, none if it is fresh.
-        parts: the targets whose parts were looked at; none where the whole lock was.
+        parts: the targets whose parts were inspected; none where the whole lock was.
         unchecked: the names of the other targets, sorted.
     """
 
@@ -348,7 +284,7 @@ def freshness_of(locked: Lock, derivation: Derivation) -> Freshness:
     """Compare a lock with what was derived.
 
     Args:
-        locked: the lock that is there.
+        locked: the existing lock.
         derivation: what would be written now, without errors; its whole lock, or the parts
             of some of its targets.
     """

@@ -4,54 +4,51 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from coral_lock.derive.place import targets_of
-from coral_lock.errors import InputError, UsageError
+from coral_lock.derive.place import Place, WantedTargets, targets_of
+from coral_lock.descriptor.model import Descriptor, HostVersions
+from coral_lock.errors import BrokenDistributionError, InputError, UsageError
 from coral_lock.finding import ERROR, Finding, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.installed.site_directories import checked_directories, python_of
 from coral_lock.locking.discovery import NO_EXEC, Evidence
 from coral_lock.probe.run import interpreter_probe
-from coral_lock.record import Record
-from coral_lock.resolver.choice import choose
 from coral_lock.targets.environment import environment_of, this_environment
-from coral_lock.targets.machine import matching_target, this_machine
+from coral_lock.targets.machine import Machine, matching_target, this_machine
+from coral_lock.targets.model import Target
 from coral_lock.targets.option import doubt_of_platform
 from coral_lock.wheels.cache import WheelCache
-from coral_lock.wheels.inventory import WheelhouseView
-from coral_lock.wheels.wheelhouse import Wheelhouse
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    from coral_lock.derive.place import Place, WantedTargets
-    from coral_lock.descriptor.model import Descriptor, HostVersions
-    from coral_lock.errors import BrokenDistributionError
     from coral_lock.inventory import FoundDistribution, Inventory
     from coral_lock.locking.discovery import Probe
     from coral_lock.resolver.choice import Choice
-    from coral_lock.targets.machine import Machine
-    from coral_lock.targets.model import Target
-
 
 WITHOUT_TARGET = ""
-"""Stands for a target's name where none is named."""
+"""In place of a target's name where none is named."""
 
-_NEVER_RUN = "an image of another machine is never run"
+_IMAGE_NEVER_RUN = "an image of another machine is never run"
+_WHEELS_NEVER_RUN = (
+    "a wheel is never run: have it ship a manifest (`coral-runtime manifest compile`)"
+)
 
 
-class Opened(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Opened:
     """The inventories of a place.
 
     Args:
-        targets: what a lock of the whole place would be for, sorted by name.
+        targets: the targets of a lock of the whole place, sorted by name.
         inventories: by target name, `WITHOUT_TARGET` where there are no targets; only of
-            the targets that are looked at. An environment is that of one target alone.
+            the targets that are inspected. An environment is that of one target alone.
         probe: learns specs by running plugins in a fresh interpreter, or None.
         no_probe: why nothing is run, where nothing is.
         findings: what is wrong with the place itself.
         choice: which versions were chosen, where there were several to choose from.
-        evidence: what was learnt of distributions to choose among them.
+        evidence: what is known of distributions from choosing among them.
         notes: what a user may want to know and that changes nothing.
         knows_machine: whether requirements can be evaluated for the machine that is meant.
     """
@@ -71,7 +68,7 @@ def open_place(
     place: Place,
     descriptor: Descriptor,
     *,
-    told: HostVersions,
+    host_versions: HostVersions,
     allow_exec: bool,
     kept: Mapping[str, str],
     use_cache: bool,
@@ -82,10 +79,10 @@ def open_place(
     Args:
         place: where to look.
         descriptor: what this runtime should run, and on which targets.
-        told: the versions of hosts that the command line tells.
+        host_versions: the versions of hosts given on the command line.
         allow_exec: whether plugins may be run in a fresh interpreter to learn about them.
         kept: the versions to keep where there are several to choose from, by name.
-        use_cache: whether what is known of a wheel's bytes may come from the cache.
+        use_cache: whether the hashes of wheels may come from the cache.
         needs_target: whether requirements are evaluated, so that it has to be known for
             which machine a directory is.
 
@@ -94,79 +91,28 @@ def open_place(
     """
     wanted = targets_of(place, descriptor)
     if place.wheels:
-        opened = open_wheelhouse(
-            place.wheels,
-            wanted.every,
-            descriptor,
-            told=told,
-            kept=kept,
-            use_cache=use_cache,
-        )
-        names = wanted.looked_at or (WITHOUT_TARGET,)
-        return opened.replace(inventories={name: opened.inventories[name] for name in names})
+        return _open_wheelhouse(place.wheels, wanted, descriptor, host_versions, kept, use_cache)
     if place.site_packages:
         return _open_directories(place.site_packages, wanted, needs_target)
     if place.python is not None:
-        return _open_interpreter(place.python, wanted, allow_exec)
+        from coral_lock.probe.interpreter import ask_interpreter
+
+        interpreter = ask_interpreter(place.python)
+        return _open_environment(
+            EnvironmentInventory(interpreter.path, interpreter.environment),
+            interpreter.machine,
+            wanted,
+            interpreter_probe(interpreter.path, interpreter.executable) if allow_exec else None,
+        )
     probe = interpreter_probe(sys.path) if allow_exec else None
-    return _opened(EnvironmentInventory(), this_machine(), wanted, probe)
+    return _open_environment(EnvironmentInventory(), this_machine(), wanted, probe)
 
 
-def _open_interpreter(python: str, wanted: WantedTargets, allow_exec: bool) -> Opened:
-    from coral_lock.probe.interpreter import ask_interpreter
-
-    interpreter = ask_interpreter(python)
-    inventory = EnvironmentInventory(interpreter.path, interpreter.environment)
-    probe = interpreter_probe(interpreter.path, interpreter.executable) if allow_exec else None
-    return _opened(inventory, interpreter.machine, wanted, probe)
-
-
-def _open_directories(
-    directories: tuple[str, ...], wanted: WantedTargets, needs_target: bool
-) -> Opened:
-    from coral_lock.installed.site_directories import checked_directories, python_of
-    from coral_lock.targets.environment import environment_of, this_environment
-
-    path = checked_directories(directories)
-    targets = wanted.chosen()
-    if len(targets) != 1 and not needs_target:
-        inventory = EnvironmentInventory(path, this_environment(), is_image=True)
-        return Opened(
-            targets=(),
-            inventories={WITHOUT_TARGET: inventory},
-            no_probe=_NEVER_RUN,
-            knows_machine=False,
-        )
-    if len(targets) != 1:
-        names = ", ".join(target.name for target in targets)
-        raise UsageError(
-            "a directory can't tell which machine it is for",
-            expected=f"one of the targets {names}" if targets else "a target",
-            hint="name it with `--target NAME`"
-            if targets
-            else "name it with `--target python=3.10,platform=manylinux_2_31_aarch64`, or in "
-            "the descriptor's `targets`",
-        )
-    python = python_of(path)
-    if python not in (None, targets[0].language_version):
-        raise InputError(
-            f"the directory is for another Python than the target `{targets[0].name}`",
-            expected=f"Python {targets[0].language_version}",
-            found=f"Python {python}, as its path tells",
-            where=path[0],
-            hint="name the directory or the target that belongs to the other",
-        )
-    inventory = EnvironmentInventory(path, environment_of(targets[0]), is_image=True)
-    return Opened(
-        targets=wanted.every, inventories={targets[0].name: inventory}, no_probe=_NEVER_RUN
-    )
-
-
-def _opened(
+def _open_environment(
     inventory: Inventory, machine: Machine, wanted: WantedTargets, probe: Probe | None
 ) -> Opened:
     """Return an environment as the inventory of the target that its machine is."""
-    targets = wanted.chosen()
+    targets = wanted.inspected
     if not targets:
         return Opened(targets=(), inventories={WITHOUT_TARGET: inventory}, probe=probe)
     target = matching_target(targets, machine)
@@ -176,7 +122,7 @@ def _opened(
         code="target-uncovered",
         severity=ERROR,
         subject="targets",
-        summary="none of the targets is a machine like the one that is looked at",
+        summary="no target matches this environment",
         expected=", ".join(map(str, targets)),
         found=str(machine),
         hint="lock from a wheelhouse with `--wheels DIR`, or add this machine to `targets`",
@@ -184,59 +130,70 @@ def _opened(
     return Opened(targets=wanted.every, inventories={}, findings=(finding,))
 
 
-_WHEELS_NEVER_RUN = (
-    "a wheel is never run: have it ship a manifest (`coral-runtime manifest compile`)"
-)
+def _open_directories(
+    directories: tuple[str, ...], wanted: WantedTargets, needs_target: bool
+) -> Opened:
+    path = checked_directories(directories)
+    targets = wanted.inspected
+    if len(targets) != 1 and not needs_target:
+        inventory = EnvironmentInventory(path, this_environment(), is_image=True)
+        return Opened(
+            targets=(),
+            inventories={WITHOUT_TARGET: inventory},
+            no_probe=_IMAGE_NEVER_RUN,
+            knows_machine=False,
+        )
+    if len(targets) != 1:
+        names = ", ".join(target.name for target in targets)
+        raise UsageError(
+            "the target of a directory can't be detected",
+            expected=f"one of the targets {names}" if targets else "a target",
+            hint="pass `--target NAME`"
+            if targets
+            else "pass `--target python=3.10,platform=manylinux_2_31_aarch64`, or add it to the "
+            "descriptor's `targets`",
+        )
+    (target,) = targets
+    python = python_of(path)
+    if python not in (None, target.language_version):
+        raise InputError(
+            f"the directory is for another Python than the target `{target.name}`",
+            expected=f"Python {target.language_version}",
+            found=f"Python {python}, by its path",
+            where=path[0],
+            hint="pass the directory of that target, or the target of that directory",
+        )
+    inventory = EnvironmentInventory(path, environment_of(target), is_image=True)
+    return Opened(
+        targets=wanted.every, inventories={target.name: inventory}, no_probe=_IMAGE_NEVER_RUN
+    )
 
 
-def open_wheelhouse(
+def _open_wheelhouse(
     directories: Sequence[str],
-    targets: tuple[Target, ...],
+    wanted: WantedTargets,
     descriptor: Descriptor,
-    *,
-    told: HostVersions,
+    host_versions: HostVersions,
     kept: Mapping[str, str],
     use_cache: bool,
 ) -> Opened:
     """Open directories of wheels for targets, or for this interpreter where none is named.
 
-    The arguments are those of `opening.open_place`.
-
     Raises:
         InputError: a directory can't be used.
     """
+    # What is installed is locked without a resolver.
+    from coral_lock.resolver.choice import choose
+    from coral_lock.wheels.inventory import WheelhouseView
+    from coral_lock.wheels.wheelhouse import Wheelhouse
+
     cache = WheelCache() if use_cache else None
     wheelhouse = Wheelhouse(directories, cache=cache)
-    environments = {target.name: environment_of(target) for target in targets} or {
-        WITHOUT_TARGET: this_environment()
-    }
+    environments = {target.name: environment_of(target) for target in wanted.every}
     views = {
-        name: WheelhouseView(wheelhouse, environment) for name, environment in environments.items()
+        name: WheelhouseView(wheelhouse, environment)
+        for name, environment in (environments or {WITHOUT_TARGET: this_environment()}).items()
     }
-    evidence = Evidence()
-    choice = choose(
-        views,
-        descriptor,
-        core_version=told.core or descriptor.host_core,
-        inference_version=told.inference or descriptor.host_inference,
-        kept=kept,
-        read_unfitting=_reader(wheelhouse),
-        evidence=evidence,
-    )
-    broken = (_unnamed(error) for error in wheelhouse.broken)
-    return Opened(
-        targets=targets,
-        inventories={name: view.chosen(choice.versions_for(name)) for name, view in views.items()},
-        no_probe=_WHEELS_NEVER_RUN,
-        findings=sorted_findings({*broken, *choice.findings}),
-        choice=choice,
-        evidence=evidence,
-        notes=tuple(_notes([each for each in targets if each not in descriptor.targets], cache)),
-    )
-
-
-def _reader(wheelhouse: Wheelhouse) -> Callable[[str, str], FoundDistribution | None]:
-    """Return what reads a wheel by its distribution and file name, whatever it fits."""
 
     def read(name: str, file_name: str) -> FoundDistribution | None:
         for wheels in wheelhouse.versions(name).values():
@@ -245,20 +202,45 @@ def _reader(wheelhouse: Wheelhouse) -> Callable[[str, str], FoundDistribution | 
                     return wheelhouse.distribution(wheel)
         return None
 
-    return read
+    evidence = Evidence()
+    choice = choose(
+        views,
+        descriptor,
+        host_versions=HostVersions(
+            core=host_versions.core or descriptor.host_core,
+            inference=host_versions.inference or descriptor.host_inference,
+        ),
+        kept=kept,
+        read_unfitting=read,
+        evidence=evidence,
+    )
+    return Opened(
+        targets=wanted.every,
+        inventories={
+            name: views[name].chosen(choice.versions_for(name))
+            for name in [target.name for target in wanted.inspected] or [WITHOUT_TARGET]
+        },
+        no_probe=_WHEELS_NEVER_RUN,
+        findings=sorted_findings({*map(_unreadable, wheelhouse.broken), *choice.findings}),
+        choice=choice,
+        evidence=evidence,
+        notes=tuple(_notes(wanted.every, descriptor, cache)),
+    )
 
 
-def _notes(targets: Sequence[Target], cache: WheelCache | None) -> Iterator[str]:
+def _notes(
+    targets: Sequence[Target], descriptor: Descriptor, cache: WheelCache | None
+) -> Iterator[str]:
     for target in targets:
         doubt = doubt_of_platform(target.platform)
-        if doubt:
+        if doubt and target not in descriptor.targets:
             yield doubt
     if cache is not None and cache.problem:
-        yield f"every wheel is hashed anew: {cache.problem}"
+        yield f"every wheel is hashed again: {cache.problem}"
 
 
-def _unnamed(error: BrokenDistributionError) -> Finding:
-    """Return the finding for a file that can't even be told to be some distribution's wheel."""
+def _unreadable(error: BrokenDistributionError) -> Finding:
+    """Return the finding for a file that can't even be attributed to a distribution."""
     return Finding(
         code=error.code,
         severity=ERROR,

@@ -1,60 +1,62 @@
-"""What the descriptor and the plugins want of each other, as demands on versions."""
+"""What the descriptor and the plugins want of each other, as requirements on versions."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from itertools import chain
+
+from coral_lock.locking.discovery import DiscoveredPlugin
 from coral_lock.names import plugin_id
-from coral_lock.resolver.requirements import Demand, Incoming, Source
+from coral_lock.resolver.inputs import Inputs
+from coral_lock.resolver.requirements import Requirement, RequirementInformation, Source
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from coral_lock.locking.discovery import DiscoveredPlugin
-    from coral_lock.resolver.candidates import Releases
-    from coral_lock.resolver.planning import HostVersions
-    from coral_lock.resolver.plugin_index import Offers
+Unit = tuple[str, str]
+"""An optional plugin, and a target for which it is wanted."""
 
 
-class Wants:
-    """The demands that follow from plugins, for given versions of the hosts.
+class PluginRequirements:
+    """The requirements that follow from plugins, for given versions of the hosts.
 
     Args:
-        releases: what there is.
-        offers: which plugins each version offers.
-        hosts: the hosts.
+        inputs: what the problem is made from.
         versions: the hosts' versions for which it is judged whether a plugin fits.
-        only_asked: whether plugins that aren't asked for are left out.
-        left_out: the optional plugins that aren't wanted, each with a target.
+        only_asked: whether plugins that nobody asks for are ignored.
+        omitted: the optional plugins that aren't wanted.
     """
 
     def __init__(
         self,
-        releases: Releases,
-        offers: Offers,
-        hosts: HostVersions,
+        inputs: Inputs,
         versions: Mapping[str, str],
-        only_asked: bool,
-        left_out: frozenset[tuple[str, str]] = frozenset(),
+        only_asked: bool = False,
+        omitted: frozenset[Unit] = frozenset(),
     ) -> None:
-        self._releases = releases
-        self._offers = offers
-        self._hosts = hosts
+        self._inputs = inputs
+        self._releases = inputs.releases
+        self._plugins = inputs.plugins
         self._versions = versions
-        self._host_at = {target: hosts.at(target, versions) for target in releases.targets}
+        self._host_at = {
+            target: inputs.hosts.at(target, versions) for target in self._releases.targets
+        }
         self._only_asked = only_asked
-        self._left_out = left_out
+        self._omitted = omitted
         self._fitting: dict[tuple[str, str, str], Mapping[str, DiscoveredPlugin]] = {}
+        self._requirements: dict[tuple[str, str, str], tuple[Requirement, ...]] = {}
         self._providers = self._find_providers()
         self.asked = self._attribute_asked()
-        self.acceptable = {name: self._acceptable(name) for name in offers.names}
-        self._idle = self._find_idle()
-        self._demands: dict[tuple[str, str, str], tuple[Demand, ...]] = {}
+        self.acceptable = {name: self._find_acceptable(name) for name in self._plugins.names}
+        required = {
+            relation.id
+            for name in (self._plugins.names if omitted else ())
+            for plugin in self._plugins.of(name)
+            for relation in plugin.terms.requires
+        }
+        # An omitted plugin that another one requires may be needed all the same.
+        self._idle = frozenset(unit for unit in omitted if unit[0] not in required)
 
-    def without_omissions(self) -> Wants:
-        """Return the same wants, with nothing left out."""
-        if not self._left_out:
-            return self
-        return Wants(self._releases, self._offers, self._hosts, self._versions, self._only_asked)
+    def without_omissions(self) -> PluginRequirements:
+        """Return the same requirements, with nothing omitted."""
+        return PluginRequirements(self._inputs, self._versions, self._only_asked)
 
     def fitting(self, name: str, version: str, target: str) -> Mapping[str, DiscoveredPlugin]:
         """Return the plugins of a version that would be selected on a target, by id."""
@@ -62,7 +64,7 @@ class Wants:
         if key not in self._fitting:
             self._fitting[key] = {
                 decision.plugin.id: decision.plugin
-                for decision in self._offers.judged(name, version, target, self._host_at[target])
+                for decision in self._plugins.judged(name, version, target, self._host_at[target])
                 if decision.is_selected
             }
         return self._fitting[key]
@@ -72,10 +74,8 @@ class Wants:
         if version in self.acceptable.get(name, ()):
             return None
         asked = self.asked.get(name, ())
-        for target in self._releases.targets:
-            if not self._releases.can_have(name, version, target):
-                continue
-            decisions = self._offers.judged(name, version, target, self._host_at[target])
+        for target in self._releases.targets_of(name, version):
+            decisions = self._plugins.judged(name, version, target, self._host_at[target])
             offered = {decision.plugin.id for decision in decisions}
             for identifier in asked:
                 if identifier not in offered:
@@ -86,158 +86,137 @@ class Wants:
             for plugin in self.fitting(name, version, target).values():
                 missing = self._missing(plugin, name, version, target)
                 if missing is not None:
-                    return f"requires `{missing}`, which nothing offers that fits"
+                    return f"requires `{missing}`, which no compatible wheel offers"
         return None
 
-    def roots(self) -> list[Incoming]:
-        """Return the demands of the descriptor: each distribution whose plugins it wants."""
-        roots: list[Incoming] = []
-        for name in self._offers.names:
-            asked = self.asked.get(name, ())
-            allowed = self.acceptable[name]
-            if asked:
-                targets = self._releases.targets
-            elif not self._only_asked:
-                targets = self._wanted_targets(name, allowed)
-            else:
-                continue
-            plugins = asked or self._wanted_ids(name, allowed, self._releases.targets)
-            roots.extend(
-                Incoming(
-                    demand=Demand(
+    def roots(self) -> Iterator[RequirementInformation]:
+        """Yield the requirements of the descriptor: each distribution whose plugins it wants."""
+        for name in self._plugins.names:
+            plugins = self.asked.get(name, ())
+            targets = self._releases.targets
+            if not plugins:
+                if self._only_asked:
+                    continue
+                plugins = tuple(sorted({each for each, _ in self._units(name)}))
+                targets = self._wanted_targets(name)
+            for target in targets:
+                yield RequirementInformation(
+                    Requirement(
                         name=name,
                         target=target,
-                        allowed=allowed,
+                        allowed=self.acceptable[name],
                         text=", ".join(f"`{identifier}`" for identifier in plugins),
                     ),
-                    source=Source(plugins=plugins),
+                    Source(plugins=plugins),
                 )
-                for target in targets
-            )
-        return roots
 
-    def demands_of(self, name: str, version: str, target: str) -> tuple[Demand, ...]:
-        """Return what the plugins of a version want of other distributions and of the hosts."""
+    def of(self, name: str, version: str, target: str) -> tuple[Requirement, ...]:
+        """Return what the plugins of a version require of other distributions and the hosts."""
         if name not in self.acceptable or (self._only_asked and name not in self.asked):
             return ()
         key = (name, version, target)
-        if key not in self._demands:
-            self._demands[key] = tuple(self._derive(*key))
-        return self._demands[key]
+        if key not in self._requirements:
+            fitting = self.fitting(*key)
+            ids = self.asked[name] if self._only_asked else fitting
+            self._requirements[key] = tuple(
+                chain.from_iterable(
+                    self._derive(fitting[identifier], name, version, target)
+                    for identifier in sorted(fitting)
+                    if identifier in ids and (identifier, target) not in self._idle
+                )
+            )
+        return self._requirements[key]
 
-    def _derive(self, name: str, version: str, target: str) -> Iterator[Demand]:
-        fitting = self.fitting(name, version, target)
-        for identifier in sorted(fitting):
-            if self._only_asked and identifier not in self.asked[name]:
-                continue
-            if (identifier, target) in self._idle:
-                continue
-            plugin = fitting[identifier]
-            if plugin.facts is not None:
-                yield from self._least_versions(plugin, target)
-            for relation in plugin.terms.requires:
-                provider = self._providers.get(relation.id)
-                if relation.id not in fitting and provider and provider != name:
-                    yield self._offering(provider, relation.id, target)
-            for relation in plugin.terms.conflicts:
-                if (relation.id, target) in self._idle:
-                    continue
-                yield from self._lacking(name, relation.id, target)
+    def _derive(
+        self, plugin: DiscoveredPlugin, name: str, version: str, target: str
+    ) -> Iterator[Requirement]:
+        if plugin.facts is not None:
+            for role, least in (
+                ("core", plugin.facts.min_core_version),
+                ("inference", plugin.facts.min_inference_version),
+            ):
+                required = self._inputs.hosts.at_least(role, least, target) if least else None
+                if required is not None:
+                    yield required
+        for relation in plugin.terms.requires:
+            provider = self._providers.get(relation.id)
+            if relation.id not in self.fitting(name, version, target) and provider not in (
+                None,
+                name,
+            ):
+                yield Requirement(
+                    name=provider,
+                    target=target,
+                    allowed=self._offering(provider, relation.id, target),
+                    text=f"`{relation.id}`",
+                    relation=relation.id,
+                )
+        for relation in plugin.terms.conflicts:
+            for other in self._plugins.names if (relation.id, target) not in self._idle else ():
+                offering = self._offering(other, relation.id, target)
+                if other != name and offering:
+                    yield Requirement(
+                        name=other,
+                        target=None,
+                        allowed=frozenset(self._releases.versions(other)) - offering,
+                        text=f"no `{relation.id}`",
+                        relation=relation.id,
+                    )
 
-    def _least_versions(self, plugin: DiscoveredPlugin, target: str) -> Iterator[Demand]:
-        assert plugin.facts is not None
-        for role, required in (
-            ("core", plugin.facts.min_core_version),
-            ("inference", plugin.facts.min_inference_version),
-        ):
-            demand = self._hosts.at_least(role, required, target) if required else None
-            if demand is not None:
-                yield demand
-
-    def _offering(self, provider: str, identifier: str, target: str) -> Demand:
-        return Demand(
-            name=provider,
-            target=target,
-            allowed=frozenset(
-                version
-                for version in self._releases.versions(provider)
-                if identifier in self.fitting(provider, version, target)
-            ),
-            text=f"`{identifier}`",
-            relation=identifier,
+    def _offering(self, name: str, identifier: str, target: str) -> frozenset[str]:
+        return frozenset(
+            version
+            for version in self._releases.versions(name)
+            if identifier in self.fitting(name, version, target)
         )
 
-    def _lacking(self, name: str, identifier: str, target: str) -> Iterator[Demand]:
-        for other in self._offers.names:
-            versions = frozenset(self._releases.versions(other))
-            allowed = frozenset(
-                version
-                for version in versions
-                if identifier not in self.fitting(other, version, target)
-            )
-            if other != name and allowed != versions:
-                yield Demand(
-                    name=other,
-                    target=None,
-                    allowed=allowed,
-                    text=f"no `{identifier}`",
-                    relation=identifier,
-                )
-
     def _find_providers(self) -> dict[str, str]:
-        """Return for each plugin who is to offer it; nobody for one that two are to offer."""
-        best: dict[str, tuple[int, list[str]]] = {}
-        for name in self._offers.names:
-            ranks: dict[str, int] = {}
+        """Return the distribution that is to offer each plugin; none where two would do.
+
+        It is the one whose version that offers it comes first in the order of preference.
+        """
+        ranks: dict[str, dict[str, int]] = {}
+        for name in self._plugins.names:
             for rank, version in enumerate(self._releases.versions(name)):
                 for target in self._releases.targets:
                     for identifier in self.fitting(name, version, target):
-                        ranks.setdefault(identifier, rank)
-            for identifier, rank in ranks.items():
-                known = best.setdefault(identifier, (rank, []))
-                if rank < known[0]:
-                    best[identifier] = (rank, [name])
-                elif rank == known[0]:
-                    known[1].append(name)
-        return {
-            identifier: names[0]
-            for identifier, (rank, names) in best.items()
-            if len(names) == 1 or rank > 0
-        }
+                        ranks.setdefault(identifier, {}).setdefault(name, rank)
+        providers = {}
+        for identifier, by_name in ranks.items():
+            best = min(by_name.values())
+            names = [name for name, rank in by_name.items() if rank == best]
+            if len(names) == 1 or best > 0:
+                providers[identifier] = names[0]
+        return providers
 
     def _attribute_asked(self) -> dict[str, tuple[str, ...]]:
-        """Return for each distribution the plugins that are asked for of it."""
-        asked: dict[str, list[str]] = {}
-        offering: dict[str, list[str]] = {}
-        for name in self._offers.names:
-            for identifier in sorted(
-                {plugin.id for plugin in self._offers.of(name) if self._offers.is_wanted(plugin)}
-            ):
-                offering.setdefault(identifier, []).append(name)
-        for request in self._offers.asked_for():
+        """Return for each distribution the plugins that are asked for of it, sorted."""
+        offering: dict[str, set[str]] = {}
+        for name in self._plugins.names:
+            for plugin in self._plugins.of(name):
+                if self._plugins.is_wanted(plugin):
+                    offering.setdefault(plugin.id, set()).add(name)
+        asked: dict[str, set[str]] = {}
+        for request in self._plugins.asked_for():
             identifier = plugin_id(request.group, request.name)
-            provider = self._providers.get(identifier)
-            names = offering.get(identifier, [])
-            if provider is None and len(names) == 1:
-                provider = names[0]
+            names = offering.get(identifier, set())
+            provider = self._providers.get(identifier) or (min(names) if len(names) == 1 else None)
             if provider is not None:
-                asked.setdefault(provider, []).append(identifier)
+                asked.setdefault(provider, set()).add(identifier)
         return {name: tuple(sorted(ids)) for name, ids in asked.items()}
 
-    def _acceptable(self, name: str) -> frozenset[str]:
-        """Return the versions that offer what is asked for of it, or else anything that fits."""
+    def _find_acceptable(self, name: str) -> frozenset[str]:
+        """Return the versions that offer what is asked for of it, or else anything that fits.
+
+        Those that offer what is asked for of another distribution count only without others.
+        """
         fitting = {
             version
             for version in self._releases.versions(name)
             if self._is_acceptable(name, version)
         }
-        elsewhere = {
-            identifier
-            for other, identifiers in self.asked.items()
-            if other != name
-            for identifier in identifiers
-        }
-        lacking = {
+        elsewhere = {each for other, ids in self.asked.items() if other != name for each in ids}
+        without = {
             version
             for version in fitting
             if not any(
@@ -245,22 +224,19 @@ class Wants:
                 for target in self._releases.targets
             )
         }
-        return frozenset(lacking or fitting)
+        return frozenset(without or fitting)
 
     def _is_acceptable(self, name: str, version: str) -> bool:
         asked = self.asked.get(name)
-        sound = []
-        for target in self._releases.targets:
-            if self._releases.can_have(name, version, target):
-                fitting = self.fitting(name, version, target)
-                sound.append(
-                    {
-                        identifier
-                        for identifier, plugin in fitting.items()
-                        if self._missing(plugin, name, version, target) is None
-                    }
-                )
-        return all(each.issuperset(asked) for each in sound) if asked else any(sound)
+        usable = [
+            {
+                identifier
+                for identifier, plugin in self.fitting(name, version, target).items()
+                if self._missing(plugin, name, version, target) is None
+            }
+            for target in self._releases.targets_of(name, version)
+        ]
+        return all(each.issuperset(asked) for each in usable) if asked else any(usable)
 
     def _missing(
         self, plugin: DiscoveredPlugin, name: str, version: str, target: str
@@ -272,62 +248,28 @@ class Wants:
                 return relation.id
         return None
 
-    def _wanted_ids(
-        self, name: str, allowed: frozenset[str], targets: tuple[str, ...]
-    ) -> tuple[str, ...]:
-        return tuple(
-            sorted(
-                {
-                    identifier
-                    for version in allowed
-                    for target in targets
-                    for identifier in self.fitting(name, version, target)
-                }
-            )
-        )
-
-    def _wanted_targets(self, name: str, allowed: frozenset[str]) -> tuple[str, ...]:
-        """Return the targets for which a distribution is wanted that nobody asked for.
-
-        Of a distribution whose plugins are all optional these are all that aren't given up.
-        """
-        optional = self._offers.optional()
-        wanted = {
+    def _units(self, name: str) -> set[Unit]:
+        """Return the plugins that acceptable versions offer, each with a target."""
+        return {
             (identifier, target)
-            for target in (self._releases.targets if optional else ())
-            for identifier in self._wanted_ids(name, allowed, (target,))
+            for version in self.acceptable[name]
+            for target in self._releases.targets
+            for identifier in self.fitting(name, version, target)
         }
-        if not optional or not wanted.issubset(optional):
-            return self._common_targets(name, allowed)
-        remaining = {target for _, target in wanted - self._left_out}
-        return tuple(target for target in self._releases.targets if target in remaining)
 
-    def _find_idle(self) -> frozenset[tuple[str, str]]:
-        """Return the plugins that are left out and that no other plugin requires."""
-        if not self._left_out:
-            return frozenset()
-        required = {
-            relation.id
-            for name in self._offers.names
-            for plugin in self._offers.of(name)
-            for relation in plugin.terms.requires
-        }
-        return frozenset(each for each in self._left_out if each[0] not in required)
+    def _wanted_targets(self, name: str) -> tuple[str, ...]:
+        """Return the targets for which a distribution is wanted that nobody asks for.
 
-    def _common_targets(self, name: str, allowed: frozenset[str]) -> tuple[str, ...]:
-        """Return the targets for which a distribution is there that nobody asked for.
-
-        Where no version is for all of them, it is there for those that the version for
-        the most of them is for.
+        Where all its plugins are optional these are the targets for which any isn't omitted.
+        Else they are those of the version that fits the most of them.
         """
-        best: tuple[str, ...] = ()
-        demand = Demand(name=name, target=None, allowed=allowed, text=name)
-        for version in self._releases.candidates(name, (demand,), ()):
-            targets = tuple(
-                target
-                for target in self._releases.targets
-                if self._releases.can_have(name, version, target)
-            )
-            if len(targets) > len(best):
-                best = targets
-        return best
+        optional, units = self._plugins.optional, self._units(name)
+        if optional and units.issubset(optional):
+            remaining = {target for _, target in units - self._omitted}
+            return tuple(target for target in self._releases.targets if target in remaining)
+        required = Requirement(name=name, target=None, allowed=self.acceptable[name], text=name)
+        fitting = (
+            self._releases.targets_of(name, version)
+            for version in self._releases.candidates(name, (required,))
+        )
+        return max(fitting, key=len, default=())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from tests.unit.choose.universe import Wheel, wheel
+from tests.unit.resolver.universe import Wheel, wheel
 
 _SEED = 20240601
 

@@ -53,26 +53,26 @@ EXPLANATIONS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
         ("patches:zoom",),
         0,
         "patches:zoom is in coral.lock, from zoom 2.0\n"
-        "    asked for     by nobody; `plugins.discover` is `all`\n"
+        "    requested     no; `plugins.discover` is `all`\n"
         "    now           zoom 2.0, selected\n"
         "    requires      core any, inference any (coral-inference 0.0.4)\n"
-        "    learnt by     static\n"
-        "    version       zoom 3.0b1: a pre-release\n"
+        "    source        static\n"
+        "    version       zoom 3.0b1: pre-release\n"
         "    version       zoom 2.0: kept: it is in the lock\n"
-        "    version       zoom 1.0: older than the one taken\n",
+        "    version       zoom 1.0: older than 2.0\n",
         "",
     ),
     "asked for": (
         ("patches:zoom", "--set=patches.zoom=true"),
         0,
         "patches:zoom is in coral.lock, from zoom 2.0\n"
-        "    asked for     --set patches.zoom=true\n"
+        "    requested     --set patches.zoom=true\n"
         "    now           zoom 2.0, selected\n"
         "    requires      core any, inference any (coral-inference 0.0.4)\n"
-        "    learnt by     static\n"
-        "    version       zoom 3.0b1: a pre-release\n"
+        "    source        static\n"
+        "    version       zoom 3.0b1: pre-release\n"
         "    version       zoom 2.0: kept: it is in the lock\n"
-        "    version       zoom 1.0: older than the one taken\n",
+        "    version       zoom 1.0: older than 2.0\n",
         "",
     ),
     "left out": (
@@ -80,10 +80,10 @@ EXPLANATIONS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
         1,
         "patches:future is left out of coral.lock\n"
         "    left out      future: requires coral-inference >= 9.0, found 0.0.4\n"
-        "    asked for     by nobody; `plugins.discover` is `all`\n"
+        "    requested     no; `plugins.discover` is `all`\n"
         "    now           future 1.0, left out: requires coral-inference >= 9.0, found 0.0.4\n"
         "    requires      core >= 9.0, inference any (coral-inference 0.0.4)\n"
-        "    learnt by     static\n"
+        "    source        static\n"
         "    version       future 1.0: requires coral-inference >= 9.0, found 0.0.4\n",
         "warning[incompatible]: `patches:future` of `future` 1.0 requires coral-inference >= 9.0, "
         "found 0.0.4, so it is left out\n"
@@ -98,7 +98,7 @@ EXPLANATIONS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
         "    switched off  --set patches.crop=false\n"
         "    now           crop 1.0, left out: switched off by the descriptor\n"
         "    requires      core any, inference any (coral-inference 0.0.4)\n"
-        "    learnt by     static\n"
+        "    source        static\n"
         "    version       crop 1.0: switched off by the descriptor\n",
         "",
     ),
@@ -107,34 +107,34 @@ EXPLANATIONS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
         1,
         "patches:crop is left out of coral.lock\n"
         "    left out      crop: switched off by the descriptor\n"
-        "    asked for     by nobody; `plugins.discover` is `all`\n"
+        "    requested     no; `plugins.discover` is `all`\n"
         "    now           crop 1.0, selected\n"
         "    requires      core any, inference any (coral-inference 0.0.4)\n"
-        "    learnt by     static\n"
+        "    source        static\n"
         "    version       crop 1.0: taken\n",
-        f"hint: a lock that is derived now would have `patches:crop` from crop 1.0: {AGAIN}",
+        f"hint: locking again would take `patches:crop` from crop 1.0: {AGAIN}",
     ),
     "removed since": (
         ("patches:zoom", "--set=plugins.discover=listed"),
         0,
         "patches:zoom is in coral.lock, from zoom 2.0\n"
-        "    asked for     by nobody; `plugins.discover` is `listed`\n"
+        "    requested     no; `plugins.discover` is `listed`\n"
         f"    now           zoom 2.0, left out: {LISTED}\n"
         "    requires      core any, inference any (coral-inference 0.0.4)\n"
-        "    learnt by     static\n"
+        "    source        static\n"
         f"    version       zoom 3.0b1: {LISTED}\n"
         f"    version       zoom 2.0: {LISTED}\n"
         f"    version       zoom 1.0: {LISTED}\n",
-        f"hint: a lock that is derived now wouldn't have it: {AGAIN}",
+        f"hint: locking again would drop it: {AGAIN}",
     ),
     "a distribution of a plugin": (
         ("Zoom",),
         0,
         "zoom 2.0 is in coral.lock\n"
         "    plugin        patches:zoom\n"
-        "    version       zoom 3.0b1: a pre-release\n"
+        "    version       zoom 3.0b1: pre-release\n"
         "    version       zoom 2.0: kept: it is in the lock\n"
-        "    version       zoom 1.0: older than the one taken\n",
+        "    version       zoom 1.0: older than 2.0\n",
         "",
     ),
     "a distribution that is required": (
@@ -150,39 +150,39 @@ EXPLANATIONS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
         ("patches:zooom",),
         1,
         "",
-        "there is no plugin `patches:zooom` here, and coral.lock holds nothing of that name\n"
+        "there is no plugin `patches:zooom`, and coral.lock contains nothing of that name\n"
         "  hint: did you mean `patches:zoom`?\n",
     ),
     "a name without its group": (
         ("crop",),
         1,
         "",
-        "there is no plugin `crop` here, and coral.lock holds nothing of that name\n"
+        "there is no plugin `crop`, and coral.lock contains nothing of that name\n"
         "  hint: did you mean `patches:crop`?\n",
     ),
     "nothing like it": (
         ("workflows:blur",),
         1,
         "",
-        "there is no plugin `workflows:blur` here, and coral.lock holds nothing of that name\n"
+        "there is no plugin `workflows:blur`, and coral.lock contains nothing of that name\n"
         "  hint: see `coral-runtime plugins list`\n",
     ),
     "no lock": (
         ("patches:crop", "--lock=absent.lock"),
         1,
-        "there is no absent.lock; this is what would be decided about patches:crop\n"
-        "    asked for     by nobody; `plugins.discover` is `all`\n"
+        "there is no absent.lock; this is what locking would decide about patches:crop\n"
+        "    requested     no; `plugins.discover` is `all`\n"
         "    now           crop 1.0, selected\n"
         "    requires      core any, inference any (coral-inference 0.0.4)\n"
-        "    learnt by     static\n"
+        "    source        static\n"
         "    version       crop 1.0: taken\n",
-        f"hint: a lock that is derived now would have `patches:crop` from crop 1.0: {AGAIN}",
+        f"hint: locking again would take `patches:crop` from crop 1.0: {AGAIN}",
     ),
     "no lock and nothing like it": (
         ("lens", "--lock=absent.lock"),
         1,
         "",
-        "there is no plugin `lens` here\n  hint: see `coral-runtime plugins list`\n",
+        "there is no plugin `lens`\n  hint: see `coral-runtime plugins list`\n",
     ),
 }
 
@@ -201,11 +201,11 @@ def test_a_version_that_no_longer_fits(work: WorkingDirectory, house: Path) -> N
     outcome = work.coral("explain", "patches:zoom", "--wheels=house", CORE).require(0)
     assert outcome.stdout.splitlines()[:3] == [
         "patches:zoom is in coral.lock, from zoom 2.0",
-        "    asked for     by nobody; `plugins.discover` is `all`",
+        "    requested     no; `plugins.discover` is `all`",
         "    now           zoom 1.0, selected",
     ]
     assert outcome.stderr == (
-        f"hint: a lock that is derived now would have `patches:zoom` from zoom 1.0: {AGAIN}"
+        f"hint: locking again would take `patches:zoom` from zoom 1.0: {AGAIN}"
     )
 
 
@@ -216,10 +216,10 @@ def test_what_is_locked_and_no_longer_offered(work: WorkingDirectory, house: Pat
     outcome = work.coral("explain", "patches:zoom", "--wheels=house", CORE).require(0)
     assert outcome.stdout == (
         "patches:zoom is in coral.lock, from zoom 2.0\n"
-        "    asked for     by nobody; `plugins.discover` is `all`\n"
-        "    now           nothing that is looked at offers it\n"
+        "    requested     no; `plugins.discover` is `all`\n"
+        "    now           no inspected distribution offers it\n"
     )
-    assert outcome.stderr == f"hint: a lock that is derived now wouldn't have it: {AGAIN}"
+    assert outcome.stderr == f"hint: locking again would drop it: {AGAIN}"
 
 
 def test_without_a_solution_there_is_no_advice(work: WorkingDirectory, house: Path) -> None:
@@ -229,8 +229,10 @@ def test_without_a_solution_there_is_no_advice(work: WorkingDirectory, house: Pa
     assert outcome.stdout.splitlines()[-1] == (
         "    version       extra 1.0: would be taken, but there is no solution"
     )
-    assert outcome.stderr.startswith("error[no-solution]: no version of `lens` can be taken: ")
-    assert "a lock that is derived now" not in outcome.stderr
+    assert outcome.stderr.startswith(
+        "error[no-solution]: no version of `lens` meets all requirements: "
+    )
+    assert "locking again" not in outcome.stderr
 
 
 def test_a_broken_wheel_may_be_what_is_looked_for(work: WorkingDirectory, house: Path) -> None:
@@ -242,7 +244,7 @@ def test_a_broken_wheel_may_be_what_is_looked_for(work: WorkingDirectory, house:
         "error[wheel-malformed]: the member `/evil.py` has an absolute path\n"
         f"  where: {Path('house', hostile.name)}\n"
         "  hint: rebuild the wheel with a sound build backend, or get it from a source you trust\n"
-        "there is no plugin `patches:blur` here, and coral.lock holds nothing of that name\n"
+        "there is no plugin `patches:blur`, and coral.lock contains nothing of that name\n"
         "  hint: see `coral-runtime plugins list`\n"
     )
 
@@ -258,13 +260,13 @@ def test_several_distributions_offer_it(work: WorkingDirectory, house: Path) -> 
     assert outcome.stdout == (
         "patches:crop is in coral.lock, from rival 1.0\n"
         "    left out      crop: the descriptor takes it from `rival`\n"
-        "    asked for     runtime.yaml:2:3\n"
+        "    requested     runtime.yaml:2:3\n"
         "    now           crop 1.0, left out: the descriptor takes it from `rival`\n"
         "    requires      core any, inference any (coral-inference 0.0.4)\n"
-        "    learnt by     static\n"
+        "    source        static\n"
         "    now           rival 1.0, selected\n"
         "    requires      core any, inference any (coral-inference 0.0.4)\n"
-        "    learnt by     static\n"
+        "    source        static\n"
         "    version       crop 1.0: the descriptor takes it from `rival`\n"
         "    version       rival 1.0: kept: it is in the lock\n"
     )
@@ -287,13 +289,13 @@ def test_targets_that_differ(fleet: WorkingDirectory) -> None:
     place = ("-c", "runtime.yaml", "--wheels=house")
     assert fleet.coral("explain", "patches:crop", *place).require(0).stdout == (
         "patches:crop is in coral.lock for gate, from crop 1.1\n"
-        "    asked for     by nobody; `plugins.discover` is `all`\n"
+        "    requested     no; `plugins.discover` is `all`\n"
         "    for           gate\n"
         "    now           crop 1.1, selected\n"
         "    requires      core any, inference any (coral-inference 0.0.4)\n"
-        "    learnt by     static\n"
+        "    source        static\n"
         "    version       crop 1.1: kept: it is in the lock\n"
-        "    version       crop 1.0: no wheel fits the target `gate`\n"
+        "    version       crop 1.0: no compatible wheel for the target `gate`\n"
     )
     assert fleet.coral("explain", "lens", *place).require(0).stdout == (
         "lens 1.0 is in coral.lock\n"
@@ -311,27 +313,25 @@ def test_one_target_alone_is_looked_at(fleet: WorkingDirectory, house: Path) -> 
     outcome = fleet.coral("explain", "patches:crop", *place).require(0)
     assert outcome.stdout == (
         "patches:crop is in coral.lock for gate, from crop 1.1\n"
-        "    asked for     by nobody; `plugins.discover` is `all`\n"
-        "    now           nothing that is looked at offers it\n"
+        "    requested     no; `plugins.discover` is `all`\n"
+        "    now           no inspected distribution offers it\n"
         "    version       crop 1.1: kept: it is in the lock\n"
-        "    version       crop 1.0: no wheel fits the target `gate`\n"
+        "    version       crop 1.0: no compatible wheel for the target `gate`\n"
     )
     assert outcome.stderr == ""
     make_plugin(house, "crop", "1.2")
     again = fleet.coral("explain", "patches:crop", *place, "--lock=absent.lock").require(1)
     assert again.stdout == (
-        "there is no absent.lock; this is what would be decided about patches:crop\n"
-        "    asked for     by nobody; `plugins.discover` is `all`\n"
+        "there is no absent.lock; this is what locking would decide about patches:crop\n"
+        "    requested     no; `plugins.discover` is `all`\n"
         "    now           crop 1.2, selected\n"
         "    requires      core any, inference any (coral-inference 0.0.4)\n"
-        "    learnt by     static\n"
+        "    source        static\n"
         "    version       crop 1.2: taken\n"
-        "    version       crop 1.1: no wheel fits the target `field`\n"
-        "    version       crop 1.0: no wheel fits the target `gate`\n"
+        "    version       crop 1.1: no compatible wheel for the target `field`\n"
+        "    version       crop 1.0: no compatible wheel for the target `gate`\n"
     )
-    assert again.stderr == (
-        f"hint: a lock that is derived now would have `patches:crop` from crop 1.2: {AGAIN}"
-    )
+    assert again.stderr == (f"hint: locking again would take `patches:crop` from crop 1.2: {AGAIN}")
 
 
 def test_a_description_is_compared_with_the_part_of_its_name(fleet: WorkingDirectory) -> None:
@@ -340,11 +340,11 @@ def test_a_description_is_compared_with_the_part_of_its_name(fleet: WorkingDirec
     outcome = fleet.coral("explain", "patches:crop", *words).require(0)
     assert outcome.stdout.splitlines()[:3] == [
         "patches:crop is in coral.lock for gate, from crop 1.1",
-        "    asked for     by nobody; `plugins.discover` is `all`",
+        "    requested     no; `plugins.discover` is `all`",
         "    now           crop 1.0, selected",
     ]
     assert outcome.stderr == (
-        f"hint: a lock that is derived now would have `patches:crop` from crop 1.0: {AGAIN}"
+        f"hint: locking again would take `patches:crop` from crop 1.0: {AGAIN}"
     )
 
 
@@ -362,9 +362,9 @@ def test_targets_that_leave_it_out_for_other_reasons(work: WorkingDirectory) -> 
         "    left out      future-plugin: requires core 9.0",
         "    for           server",
         "    left out      future-plugin: requires `backends:rknn`",
-        "    asked for     by nobody; `plugins.discover` is `all`",
+        "    requested     no; `plugins.discover` is `all`",
     ]
-    assert "a lock that is derived now" not in outcome.stderr
+    assert "locking again" not in outcome.stderr
 
 
 def test_a_lock_of_a_later_version_is_warned_of(work: WorkingDirectory) -> None:
@@ -391,11 +391,11 @@ def test_a_device_explains_what_is_installed(device: MakeDevice) -> None:
     words = ("--inference-version=0.58.0",)
     assert machine.coral("explain", "patches:camera_stabilizer", *words).require(0).stdout == (
         "patches:camera_stabilizer is in coral.lock, from my-package 1.0.0\n"
-        "    asked for     by nobody; `plugins.discover` is `all`\n"
+        "    requested     no; `plugins.discover` is `all`\n"
         "    now           my-package 1.0.0, selected\n"
         "    requires      core >= 0.0.4, inference >= 0.9.0 (coral-inference 0.0.4, "
         "inference 0.58.0)\n"
-        "    learnt by     static\n"
+        "    source        static\n"
     )
     core = machine.coral("explain", "coral-inference", *words).require(0)
     assert core.stdout == "coral-inference 0.0.4 is in coral.lock\n    host          core\n"
@@ -408,6 +408,6 @@ def test_a_plugin_whose_wheels_fit_nothing_is_known(tmp_path: Path) -> None:
         "explain", "patches:crop", "--wheels=house", "--target=python=3.11,platform=linux_x86_64"
     )
     assert outcome.require(1).stdout.startswith(
-        "there is no coral.lock; this is what would be decided about patches:crop\n"
+        "there is no coral.lock; this is what locking would decide about patches:crop\n"
     )
     assert "warning[wrong-platform]: no wheel of `crop`" in outcome.stderr

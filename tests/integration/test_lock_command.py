@@ -291,7 +291,7 @@ def test_a_host_whose_version_nobody_knows_names_the_flag(device: MakeDevice) ->
         "  where: my_package.coral_plugins:register_camera_stabilizer\n"
         "  hint: tell its version with `--core-version V`, or with "
         '`host: {core: "V"}` in the descriptor, or add it\n'
-        "no lock can be made; `coral.lock` wasn't touched\n"
+        "failed to lock; `coral.lock` is unchanged\n"
     )
 
 

@@ -38,8 +38,8 @@ def test_a_wheelhouse_and_an_environment_leave_out_the_same(work: WorkingDirecto
     make_library(house, "lens", "2.0")
     outcome = work.coral("lock", "-c", "runtime.yaml", "--wheels", "house").require(0)
     assert outcome.stderr == (
-        "warning[no-solution]: no version of `lens` can be taken: `patches:crop` (crop 1.0) "
-        "requires `lens<2`; `patches:zoom` (zoom 1.0) requires `lens>=2`; the optional "
+        "warning[no-solution]: no version of `lens` meets all requirements: `patches:crop` "
+        "(crop 1.0) requires `lens<2`; `patches:zoom` (zoom 1.0) requires `lens>=2`; the optional "
         "`patches:zoom` is left out\n"
         "  expected: `lens<2`, `lens>=2`\n"
         "  found: lens 2.0, 1.0; crop 1.0; zoom 1.0\n"
@@ -82,8 +82,7 @@ def test_a_lock_says_for_which_python_a_plugin_is(work: WorkingDirectory) -> Non
     assert outcome.stderr == (
         "warning[wrong-platform]: no wheel of `night`, which offers `patches:night`, fits any "
         "target, so it is left out\n"
-        "  found: night-1.0-py3-none-win_amd64.whl (its wheel tag doesn't fit the targets `new` "
-        "and `old`)\n"
+        "  found: night-1.0-py3-none-win_amd64.whl (its tags fit no target)\n"
         "  hint: add a wheel of `night` that fits the targets `new` and `old`, or switch "
         "`patches:night` off\n"
         "wrote coral.lock: 2 plugins, 3 distributions, 2 targets\n"

@@ -92,16 +92,16 @@ def test_the_target_that_another_environment_is(
     target = "--target=python=3.9,platform=linux_riscv64"
     refused = work.coral("lock", "--python", environment.root, target).require(1)
     assert refused.stderr == (
-        "error[target-uncovered]: none of the targets is a machine like the one that is looked at\n"
+        "error[target-uncovered]: no target matches this environment\n"
         "  expected: py3.9-linux_riscv64 (Python 3.9, linux_riscv64)\n"
         f"  found: {this_machine()}\n"
         "  hint: lock from a wheelhouse with `--wheels DIR`, or add this machine to `targets`\n"
-        "no lock can be made; `coral.lock` wasn't touched\n"
+        "failed to lock; `coral.lock` is unchanged\n"
     )
 
 
 PARTIAL = (
-    "error: the lock is for several targets, and only a part of them is looked at\n"
+    "error: the lock has several targets, and only some of them were inspected\n"
     "  expected: the distributions of `here`, `jetson`\n"
     "  found: those of `here`\n"
     "  hint: lock from a wheelhouse with `--wheels DIR` and without `--target`, check this part "
@@ -150,33 +150,33 @@ IMAGES: dict[str, tuple[str, tuple[str, ...], str]] = {
     "no target": (
         "{}",
         (),
-        "error: a directory can't tell which machine it is for\n"
+        "error: the target of a directory can't be detected\n"
         "  expected: a target\n"
-        "  hint: name it with `--target python=3.10,platform=manylinux_2_31_aarch64`, or in the "
-        "descriptor's `targets`\n",
+        "  hint: pass `--target python=3.10,platform=manylinux_2_31_aarch64`, or add it to "
+        "the descriptor's `targets`\n",
     ),
     "several targets": (
         DESCRIPTOR,
         (),
-        "error: a directory can't tell which machine it is for\n"
+        "error: the target of a directory can't be detected\n"
         "  expected: one of the targets here, jetson\n"
-        "  hint: name it with `--target NAME`\n",
+        "  hint: pass `--target NAME`\n",
     ),
     "two targets": (
         DESCRIPTOR,
         ("--target=here", "--target=jetson"),
-        "error: a directory can't tell which machine it is for\n"
+        "error: the target of a directory can't be detected\n"
         "  expected: one of the targets here, jetson\n"
-        "  hint: name it with `--target NAME`\n",
+        "  hint: pass `--target NAME`\n",
     ),
     "another Python": (
         "{}",
         ("--target=python=3.9,platform=linux_riscv64,name=old",),
         "error: the directory is for another Python than the target `old`\n"
         "  expected: Python 3.9\n"
-        f"  found: Python {THIS.python}, as its path tells\n"
+        f"  found: Python {THIS.python}, by its path\n"
         "  where: {image}\n"
-        "  hint: name the directory or the target that belongs to the other\n",
+        "  hint: pass the directory of that target, or the target of that directory\n",
     ),
 }
 
@@ -216,7 +216,7 @@ def test_a_device_checks_its_part(machine: Device, wheelhouse: Path) -> None:
     *_, last, hint = outcome.stderr.splitlines()
     assert last.startswith("coral.lock is stale for the target `here` (not checked: `jetson`): ")
     assert hint == (
-        "  hint: lock anew for all targets, from a wheelhouse (`--wheels DIR`), and have the "
+        "  hint: re-lock all targets from a wheelhouse (`--wheels DIR`) and have the "
         "changes reviewed"
     )
     assert machine.lock_path.read_bytes() == before
@@ -230,11 +230,11 @@ def test_a_device_checks_the_part_that_is_named(machine: Device) -> None:
     outcome = machine.coral(*check, "--target=jetson").require(1)
     assert (outcome.stdout, outcome.stderr) == (
         "",
-        "error[target-uncovered]: none of the targets is a machine like the one that is looked at\n"
+        "error[target-uncovered]: no target matches this environment\n"
         "  expected: jetson (Python 3.10, manylinux_2_31_aarch64)\n"
         f"  found: {this_machine()}\n"
         "  hint: lock from a wheelhouse with `--wheels DIR`, or add this machine to `targets`\n"
-        "no lock can be made\n",
+        "failed to lock\n",
     )
 
 
@@ -243,7 +243,10 @@ def test_targets_that_were_added_or_moved_make_a_lock_stale(machine: Device) -> 
     text = (machine.directory / "runtime.yaml").read_text()
     machine.write("runtime.yaml", text.replace('"3.10"', '"3.12"'))
     outcome = machine.coral(*check).require(1)
-    assert outcome.stdout == "lock\n  ~ the target `jetson` has X → 3.12\n"
+    assert (
+        outcome.stdout
+        == "lock\n  ~ the Python version of the target `jetson` changed: 3.10 → 3.12\n"
+    )
     assert outcome.stderr.splitlines()[0] == "coral.lock is stale: 1 change, see above"
     machine.write("runtime.yaml", text.replace("name: jetson", "name: nano"))
     assert machine.coral(*check).require(1).stdout == (
@@ -260,7 +263,7 @@ def test_a_lock_without_targets_and_a_descriptor_with_some(machine: Device) -> N
     outcome = machine.coral("lock", "-c", "runtime.yaml", "--check").require(1)
     assert outcome.stdout == (
         "lock\n"
-        f"  ~ the targets say the version of Python now: {THIS.python} → none\n"
+        f"  ~ the Python version is per target: {THIS.python} → none\n"
         "  + the target `here` is added\n"
         f"      python: {THIS.python}\n"
         f"      platform: {HERE}\n"
@@ -287,8 +290,7 @@ def test_a_device_of_no_target_checks_nothing(machine: Device) -> None:
     for words in ((), ("--check",)):
         outcome = machine.coral("lock", "-c", "runtime.yaml", *words).require(1)
         assert outcome.stderr.startswith(
-            "error[target-uncovered]: none of the targets is a machine like the one that is "
-            "looked at\n"
+            "error[target-uncovered]: no target matches this environment\n"
         )
 
 
@@ -302,10 +304,10 @@ FOREIGN: dict[str, tuple[str, str, str]] = {
 
 
 UNFITTING = (
-    "error[platform-drift]: what is there of `zoom` is from a wheel for another machine\n"
+    "error[platform-drift]: `zoom` was installed from a wheel for another machine\n"
     f"  expected: here (Python {THIS.python}, {HERE})\n"
     "  found: {tag}\n"
-    "  hint: install a wheel of `zoom` that fits, or name the target that this is\n"
+    "  hint: install a wheel of `zoom` that fits, or pass the target that this environment is\n"
 )
 
 
@@ -342,9 +344,7 @@ def test_what_is_from_a_wheel_for_another_target(work: WorkingDirectory, name: s
     work.coral("verify", *place).require(0)
 
     unpack(foreign, work.directory / image)
-    assert (
-        work.coral(*check).require(1).stderr == UNFITTING.format(tag=tag) + "no lock can be made\n"
-    )
+    assert work.coral(*check).require(1).stderr == UNFITTING.format(tag=tag) + "failed to lock\n"
     found = work.coral("verify", *place, "--output-format=json").require(1).json()["findings"]
     assert [finding for finding in found if finding["severity"] == "error"] == [
         {
@@ -369,7 +369,7 @@ def test_an_image_with_wheels_for_another_machine_is_not_locked(
     unpack(make_plugin(work.directory, "zoom", tag=tag), work.directory / image)
     words = ("--site-packages", image, "--core-version=0.0.4")
     assert work.coral("lock", *words, HERE_DESCRIBED).require(1).stderr == (
-        UNFITTING.format(tag=tag) + "no lock can be made; `coral.lock` wasn't touched\n"
+        UNFITTING.format(tag=tag) + "failed to lock; `coral.lock` is unchanged\n"
     )
     assert not work.lock_path.exists()
     if python == THIS.python:
@@ -386,7 +386,7 @@ def test_an_environment_with_a_wheel_for_another_machine_is_not_locked(
         archive.extractall(made.site_packages)
     words = ("--python", made.root, "--core-version=0.0.4")
     assert work.coral("lock", *words, HERE_DESCRIBED).require(1).stderr == (
-        UNFITTING.format(tag=tag) + "no lock can be made; `coral.lock` wasn't touched\n"
+        UNFITTING.format(tag=tag) + "failed to lock; `coral.lock` is unchanged\n"
     )
     # Without a target nothing is said of the machine.
     assert json.loads(work.locked(*words))["distributions"]["zoom"]["digests"].keys() == {tag}

@@ -166,14 +166,14 @@ UPGRADES: dict[str, tuple[tuple[str, ...], str]] = {
     ),
     "all and one": (
         ("--wheels=house", "--upgrade", "--upgrade-plugin=patches:zoom"),
-        "error: `--upgrade` and `--upgrade-plugin` can't go together\n"
+        "error: `--upgrade` and `--upgrade-plugin` are mutually exclusive\n"
         "  expected: one of them\n"
         "  hint: `--upgrade` upgrades every plugin\n",
     ),
     "no wheelhouse": (
         ("--upgrade",),
         "error: `--upgrade` and `--upgrade-plugin` choose among the versions of a wheelhouse\n"
-        "  hint: name one with `--wheels DIR`; what is installed is upgraded with pip or uv\n",
+        "  hint: name one with `--wheels DIR`; upgrade what is installed with pip or uv\n",
     ),
 }
 
@@ -199,15 +199,15 @@ def test_a_left_out_plugin_can_be_upgraded(work: WorkingDirectory, house: Path) 
 PLACES: dict[str, tuple[tuple[str, ...], str]] = {
     "two kinds": (
         ("--wheels=house", "--python=venv"),
-        "error: `--python` and `--wheels` can't go together\n"
+        "error: `--python` and `--wheels` are mutually exclusive\n"
         "  expected: one of them\n"
-        "  hint: leave all but one out\n",
+        "  hint: omit all but one\n",
     ),
     "three kinds": (
         ("--wheels=house", "--python=venv", "--site-packages=site"),
-        "error: `--python` and `--wheels` and `--site-packages` can't go together\n"
+        "error: `--python` and `--wheels` and `--site-packages` are mutually exclusive\n"
         "  expected: one of them\n"
-        "  hint: leave all but one out\n",
+        "  hint: omit all but one\n",
     ),
     "a missing directory": (
         ("--wheels=absent",),
@@ -231,18 +231,18 @@ PLACES: dict[str, tuple[tuple[str, ...], str]] = {
         ("--wheels=house", "--target=jetson"),
         "error: the descriptor has no target `jetson`\n"
         "  expected: `targets` in the descriptor\n"
-        "  hint: write `--target python=3.11,platform=linux_aarch64`\n",
+        "  hint: use `--target python=3.11,platform=linux_aarch64`\n",
     ),
     "an unknown target beside others": (
         ("--wheels=house", "-c", "runtime.yaml", "--target=jetson"),
         "error: the descriptor has no target `jetson`\n"
         "  expected: field, gate\n"
-        "  hint: name one of those, or write `--target python=3.11,platform=linux_aarch64`\n",
+        "  hint: use one of those, or `--target python=3.11,platform=linux_aarch64`\n",
     ),
     "a target twice": (
         ("--wheels=house", f"--target={FIELD},name=a", f"--target={GATE},name=a"),
-        "error: two targets are called `a`\n"
-        "  hint: give one another name: `--target name=…,python=…,platform=…`\n",
+        "error: two targets have the name `a`\n"
+        "  hint: rename one: `--target name=…,python=…,platform=…`\n",
     ),
 }
 
@@ -302,7 +302,7 @@ def test_targets_by_name_and_by_description(native: WorkingDirectory) -> None:
 
 
 PARTIAL = (
-    "error: the lock is for several targets, and only a part of them is looked at\n"
+    "error: the lock has several targets, and only some of them were inspected\n"
     "  expected: the distributions of `field`, `gate`\n"
     "  found: those of `field`\n"
     "  hint: lock from a wheelhouse with `--wheels DIR` and without `--target`, check this part "
@@ -342,7 +342,7 @@ def test_one_target_alone_is_only_checked(fleet: WorkingDirectory, house: Path) 
     *_, last, hint = outcome.stderr.splitlines()
     assert last.startswith("coral.lock is stale for the target `field` (not checked: `gate`): ")
     assert hint == (
-        "  hint: lock anew for all targets, from a wheelhouse (`--wheels DIR`), and have the "
+        "  hint: re-lock all targets from a wheelhouse (`--wheels DIR`) and have the "
         "changes reviewed"
     )
 
@@ -415,7 +415,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     ),
     "another form": (
         b'{\n  "lock_version": "1.0"\n}\n',
-        "  found: the field `host` is missing\n  where: coral.lock\n",
+        "  found: the field `platform` is missing\n  where: coral.lock\n",
     ),
 }
 
@@ -429,10 +429,10 @@ def test_versions_of_a_lock_that_cannot_be_read_are_not_dropped(
     work.lock_path.write_bytes(content)
     for words in ((), ("--upgrade-plugin=patches:zoom",)):
         assert work.coral("lock", "--wheels=house", *words).require(2).stderr == (
-            "error: the lock can't be read, so that its versions can't be kept\n"
+            "error: the lock can't be read, so its versions can't be kept\n"
             f"{found}"
             "  hint: after a merge, take one side (`git checkout --ours coral.lock`) and lock "
-            "again; `--upgrade` begins anew\n"
+            "again; `--upgrade` starts from scratch\n"
         )
         assert work.lock_path.read_bytes() == content
     anew = work.locked("--wheels=house", "--upgrade")
@@ -479,7 +479,7 @@ def test_a_finding_of_one_target_names_it(work: WorkingDirectory, house: Path) -
         '  expected: lens; platform_machine == "aarch64"\n'
         "  found: nothing\n"
         "  hint: add what meets it, or switch `patches:zoom` off in the descriptor\n"
-        "no lock can be made; `coral.lock` wasn't touched\n"
+        "failed to lock; `coral.lock` is unchanged\n"
     )
 
 
@@ -496,7 +496,7 @@ def test_a_hostile_wheel_is_named_with_its_member(work: WorkingDirectory, house:
             f"  where: {Path('house', hostile.name)}\n"
             "  hint: rebuild the wheel with a sound build backend, or get it from a source you "
             "trust\n"
-            "no lock can be made" + ("" if words else "; `coral.lock` wasn't touched") + "\n"
+            "failed to lock" + ("" if words else "; `coral.lock` is unchanged") + "\n"
         )
     assert work.lock_path.read_text() == before
     assert not (work.directory / "evil.py").exists()
@@ -544,7 +544,7 @@ def test_wheels_that_cannot_be_installed_together_are_an_error(
         OVERLAP.format(
             severity="error", other="b-lib", places="`shared/x.py` and `Shared/x.py`", why=ORDER
         )
-        + "no lock can be made; `coral.lock` wasn't touched\n"
+        + "failed to lock; `coral.lock` is unchanged\n"
     )
     assert not work.lock_path.exists()
 
@@ -628,7 +628,7 @@ def test_a_cache_that_cannot_be_used(work: WorkingDirectory, house: Path) -> Non
     directory.chmod(0o777)
     outcome = work.coral("lock", "--wheels", "house", "-o", "other.lock").require(0)
     assert outcome.stderr == (
-        f"warning: every wheel is hashed anew: `{directory}` is writable by others\n"
+        f"warning: every wheel is hashed again: `{directory}` is writable by others\n"
         "wrote other.lock: 2 plugins, 3 distributions\n"
     )
     assert (work.directory / "other.lock").read_text() == expected
@@ -639,7 +639,8 @@ def test_a_wheel_that_changes_under_its_name_is_alarming(
 ) -> None:
     def digest(text: str) -> str:
         locked: dict[str, Any] = json.loads(text)["distributions"]["zoom"]["digests"]
-        return str(locked["py3-none-any"])
+        shown: str = locked["py3-none-any"]
+        return f"{shown[:15]}…{shown[-7:]}"
 
     make_wheel(house, "lens", {"lens.py": ""})
     plugin = make_plugin(house, "zoom", requires="lens")

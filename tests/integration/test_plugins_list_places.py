@@ -89,8 +89,7 @@ def unfitting(place: str, target: str = "") -> str:
     return (
         f"warning[wrong-platform]: no wheel of `crop`, which offers `patches:crop`, fits {place}, "
         "so it is left out\n"
-        "  found: crop-1.0-py3-none-manylinux_2_17_aarch64.whl (its wheel tag doesn't fit"
-        f"{target})\n"
+        "  found: crop-1.0-py3-none-manylinux_2_17_aarch64.whl (its tags fit no target)\n"
         f"  hint: add a wheel of `crop` that fits{target}, or switch `patches:crop` off\n"
     )
 
@@ -222,7 +221,7 @@ def test_an_environment_that_is_no_target(work: WorkingDirectory, environment: E
     words = ("plugins", "list", "--no-config", "--python", environment.root, target)
     outcome = work.coral(*words).require(1)
     assert outcome.stdout == ""
-    assert outcome.stderr.startswith("error[target-uncovered]: none of the targets is a machine ")
+    assert outcome.stderr.startswith("error[target-uncovered]: no target matches this environment")
 
 
 @pytest.mark.skipif(HERE is None, reason="this platform's tag can't be told")
@@ -238,7 +237,7 @@ def test_an_environment_is_one_of_the_descriptors_targets(
     refused = work.coral(*words, "--target=field").require(1)
     assert refused.stdout == ""
     assert refused.stderr.startswith(
-        "error[target-uncovered]: none of the targets is a machine like the one that is looked at\n"
+        "error[target-uncovered]: no target matches this environment\n"
         "  expected: field (Python 3.10, manylinux_2_31_aarch64)\n"
     )
 
@@ -267,7 +266,7 @@ def test_an_image(
 def test_places_that_contradict_each_other(work: WorkingDirectory) -> None:
     words = ("plugins", "list", "--wheels=house", "--site-packages=image")
     assert work.coral(*words).require(2).stderr == (
-        "error: `--wheels` and `--site-packages` can't go together\n"
+        "error: `--wheels` and `--site-packages` are mutually exclusive\n"
         "  expected: one of them\n"
-        "  hint: leave all but one out\n"
+        "  hint: omit all but one\n"
     )

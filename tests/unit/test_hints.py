@@ -36,6 +36,8 @@ EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     ("coral_lock.descriptor.load", "-c"): WITHOUT_DESCRIPTOR,
     # Said where the option is given, wrongly.
     ("coral_lock.derive.place", "--target"): frozenset({"plugins check"}),
+    # Said of a lock, which `plugins check` has none of.
+    ("coral_lock.verification.environment", "--target"): frozenset({"plugins check"}),
     # Said where the option is given.
     ("coral_lock.locking.discovery", "--no-exec"): frozenset({"init", "run"}),
     # Said where a lock is derived, which only `lock` does.

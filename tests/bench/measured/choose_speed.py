@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from coral_lock.descriptor.model import HostVersions
 from coral_lock.resolver.choice import choose
 from tests.bench.synthetic_releases import synthetic_wheels
-from tests.unit.choose.universe import descriptor, sources
+from tests.unit.resolver.universe import descriptor, sources
 
 DISTRIBUTIONS, VERSIONS = 2_000, 10
 
@@ -17,7 +18,7 @@ DISTRIBUTIONS, VERSIONS = 2_000, 10
 def main() -> None:
     found = sources(*synthetic_wheels(DISTRIBUTIONS, VERSIONS))
     started = perf_counter()
-    choice = choose(found, descriptor(), core_version=None, inference_version=None, kept={})
+    choice = choose(found, descriptor(), host_versions=HostVersions(), kept={})
     seconds = perf_counter() - started
     assert not choice.findings
     assert len(choice.versions) == DISTRIBUTIONS

@@ -21,10 +21,10 @@ def descriptor(*targets: Target) -> Descriptor:
 
 
 @pytest.mark.parametrize(
-    ("named", "every", "looked_at"),
+    ("named", "every", "inspected"),
     [
         ((), (JETSON, SERVER), (JETSON, SERVER)),
-        # A name alone says which part of the descriptor's is looked at.
+        # A name alone says which part of the descriptor's is inspected.
         (("server",), (JETSON, SERVER), (SERVER,)),
         (("server", "jetson"), (JETSON, SERVER), (JETSON, SERVER)),
         # A description stands in place of the descriptor's.
@@ -43,23 +43,20 @@ def descriptor(*targets: Target) -> Descriptor:
     ],
 )
 def test_targets(
-    named: tuple[str, ...], every: tuple[Target, ...], looked_at: tuple[Target, ...]
+    named: tuple[str, ...], every: tuple[Target, ...], inspected: tuple[Target, ...]
 ) -> None:
     wanted = targets_of(Place(targets=named), descriptor(JETSON, SERVER))
-    names = tuple(target.name for target in looked_at)
-    assert wanted == WantedTargets(every=every, looked_at=names)
-    assert wanted.chosen() == looked_at
+    assert wanted == WantedTargets(every=every, inspected=inspected)
 
 
 def test_no_targets() -> None:
     wanted = targets_of(Place(), descriptor())
-    assert wanted == WantedTargets(every=(), looked_at=())
-    assert wanted.chosen() == ()
+    assert wanted == WantedTargets(every=(), inspected=())
 
 
-WRITE = "write `--target python=3.11,platform=linux_aarch64`"
-TARGETS = f"name one of those, or {WRITE}"
-TWICE = "give one another name: `--target name=…,python=…,platform=…`"
+USE = "use `--target python=3.11,platform=linux_aarch64`"
+TARGETS = f"use one of those, or {USE[4:]}"
+TWICE = "rename one: `--target name=…,python=…,platform=…`"
 
 
 @pytest.mark.parametrize(
@@ -77,13 +74,13 @@ TWICE = "give one another name: `--target name=…,python=…,platform=…`"
             (),
             "the descriptor has no target `nano`",
             "`targets` in the descriptor",
-            WRITE,
+            USE,
         ),
-        (("jetson", "jetson"), (JETSON,), "two targets are called `jetson`", None, TWICE),
+        (("jetson", "jetson"), (JETSON,), "two targets have the name `jetson`", None, TWICE),
         (
             ("jetson", "name=jetson,python=3.10,platform=linux_aarch64"),
             (JETSON,),
-            "two targets are called `jetson`",
+            "two targets have the name `jetson`",
             None,
             TWICE,
         ),
@@ -112,4 +109,4 @@ def test_targets_that_cannot_be(
 def test_only_one_kind_of_place(place: dict[str, object], named: str) -> None:
     with pytest.raises(UsageError) as caught:
         Place(**place)  # type: ignore[arg-type]
-    assert caught.value.message == f"{named} can't go together"
+    assert caught.value.message == f"{named} are mutually exclusive"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coral_lock.descriptor.model import Descriptor
-from tests.unit.choose.deriving import acme, derived, told
-from tests.unit.choose.universe import Plugin, Wheel, descriptor, wheel
+from tests.unit.resolver.deriving import acme, derived, told
+from tests.unit.resolver.universe import Plugin, Wheel, descriptor, wheel
 
 A = descriptor("patches:a")
 AB = descriptor("patches:a", "patches:b")

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.derive.place import Place
-from coral_lock.derive.subjects import subject_of
+from coral_lock.derive.place import Place, subject_of
 from coral_lock.errors import CoralLockError, UsageError
 from coral_lock.targets.machine import this_machine
 from tests.support.locks import JETSON, lock_of_targets, sample_lock
@@ -44,11 +43,11 @@ def test_an_interpreter_needs_no_description(python: str | None) -> None:
     with pytest.raises(UsageError) as caught:
         subject_of(Place(python=python, targets=(DESCRIBED,)), lock_of_targets())
     assert told(caught.value) == {
-        "message": "what an interpreter runs on needs no description",
+        "message": "an interpreter's target can't be described",
         "expected": None,
         "found": DESCRIBED,
         "where": None,
-        "hint": "name one of the lock's targets",
+        "hint": "pass the name of one of the lock's targets",
     }
 
 

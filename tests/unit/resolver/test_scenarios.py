@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor
+from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor, HostVersions
 from coral_lock.finding import Finding
 from coral_lock.locking.resolution import resolve
 from coral_lock.resolver.choice import Choice, choose
@@ -37,8 +37,7 @@ def chosen(
     return choose(
         sources(*wheels, targets=targets, pythons=pythons),
         wanted,
-        core_version=core,
-        inference_version=None,
+        host_versions=HostVersions(core=core),
         kept=kept or {},
     )
 
@@ -231,19 +230,19 @@ def test_what_came_of_every_version() -> None:
     ]
     choice = chosen(AC, *wheels)
     assert verdicts(choice, "acme-a") == {
-        "9.0": "no wheel fits",
+        "9.0": "no compatible wheel",
         "8.0": "requires Python >=3.12, found 3.11.4",
         "7.0": "yanked",
-        "6.0rc1": "a pre-release",
+        "6.0rc1": "pre-release",
         "5.0": "doesn't offer `patches:a`",
         "4.0": "requires coral-inference >= 99, found 0.0.5",
         "3.0": "requires `numpy<2`, found 2.1",
         "2.0": "taken",
-        "1.0": "older than the one taken",
+        "1.0": "older than 2.0",
     }
     kept = chosen(AC, *wheels, kept={"acme-a": "1.0"})
     assert verdicts(kept, "acme-a")["2.0"] == (
-        "newer than the one taken, which is in the lock and still fits"
+        "newer than 1.0, which is in the lock and still fits"
     )
     assert verdicts(kept, "acme-a")["1.0"] == "kept: it is in the lock"
 
@@ -262,8 +261,9 @@ WHERE = "runtime.yaml:2:3"
                     code="no-solution",
                     severity="error",
                     subject="patches:a",
-                    summary="no version of `numpy` can be taken: `patches:c` (acme-c 1.0) "
-                    "requires `numpy>=2`; `patches:a` (acme-a 1.0) → lib 1.0 requires `numpy<2`",
+                    summary="no version of `numpy` meets all requirements: `patches:c` "
+                    "(acme-c 1.0) requires `numpy>=2`; `patches:a` (acme-a 1.0) → lib 1.0 "
+                    "requires `numpy<2`",
                     expected="`numpy>=2`, `numpy<2`",
                     found="numpy 2.2rc1, 2.1, 1.26; acme-a 1.0; acme-c 1.0; lib 1.0",
                     where=WHERE,
@@ -281,9 +281,11 @@ WHERE = "runtime.yaml:2:3"
                     code="requirement-unmet",
                     severity="error",
                     subject="patches:a",
-                    summary="`patches:a` (acme-a 1.0) requires `gone`, and of `gone` no wheel fits",
+                    summary="`patches:a` (acme-a 1.0) requires `gone`, and `gone` has no "
+                    "compatible wheel",
                     expected="`gone`",
-                    found="gone-2.0-py3-none-x.whl; acme-a 1.0",
+                    found="gone-2.0-py3-none-x.whl; acme-a 1.0 (requires `numpy>=3`); "
+                    "numpy 2.2rc1, 2.1, 1.26",
                     where=WHERE,
                     hint="add a wheel of `gone`, or switch `patches:a` off",
                 )
@@ -298,12 +300,12 @@ WHERE = "runtime.yaml:2:3"
                     code="no-solution",
                     severity="error",
                     subject="patches:a",
-                    summary="no version of `numpy` can be taken: `patches:a` (acme-a 1.0) "
-                    "requires `numpy`",
+                    summary="no version of `numpy` meets all requirements: `patches:a` "
+                    "(acme-a 1.0) requires `numpy`",
                     expected="`numpy`",
                     found="numpy 2.0 (yanked); acme-a 1.0",
                     where=WHERE,
-                    hint="allow the yanked version 2.0 of `numpy` by requiring `numpy==2.0`, or "
+                    hint="allow the yanked version 2.0 by requiring `numpy==2.0`, or "
                     "switch `patches:a` off",
                 )
             ],
@@ -317,12 +319,12 @@ WHERE = "runtime.yaml:2:3"
                     code="no-solution",
                     severity="error",
                     subject="patches:a",
-                    summary="no version of `acme-a` offers `patches:a` so that it fits",
+                    summary="no compatible version of `acme-a` offers `patches:a`",
                     found="3.0: requires Python <3, found 3.11.4; "
                     "2.0: requires coral-inference >= 99, found 0.0.5; "
                     "1.0: requires coral-inference >= 98, found 0.0.5",
                     where=WHERE,
-                    hint="add a version of `acme-a` that fits, or switch `patches:a` off",
+                    hint="add a compatible version of `acme-a`, or switch `patches:a` off",
                 )
             ],
             id="no version that fits",

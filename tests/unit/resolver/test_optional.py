@@ -101,9 +101,9 @@ def test_what_is_said_of_one_that_is_left_out() -> None:
             code="no-solution",
             severity="warning",
             subject="patches:a",
-            summary="no version of `numpy` can be taken: `patches:a` (acme-a 2.0) requires "
-            "`numpy<2`; `patches:c` (acme-c 1.0) requires `numpy>=2`; the optional `patches:a` "
-            "is left out",
+            summary="no version of `numpy` meets all requirements: `patches:a` (acme-a 2.0) "
+            "requires `numpy<2`; `patches:c` (acme-c 1.0) requires `numpy>=2`; the optional "
+            "`patches:a` is left out",
             expected="`numpy<2`, `numpy>=2`",
             found="numpy 2.1, 1.26; acme-a 2.0, 1.0; acme-c 1.0",
             where=WHERE,
@@ -123,8 +123,8 @@ def test_it_is_left_out_for_the_targets_where_it_has_to_be() -> None:
     _, derivation = derived(wanted, *wheels, targets=TARGETS)
     (finding,) = derivation.findings
     assert finding.summary == (
-        "`patches:a` (acme-a 1.0) requires `lib`, and of `lib` no wheel fits the target `old`; "
-        "the optional `patches:a` is left out for `old`"
+        "`patches:a` (acme-a 1.0) requires `lib`, and `lib` has no compatible wheel for the target "
+        "`old`; the optional `patches:a` is left out for `old`"
     )
     assert finding.hint == (
         "add a wheel of `lib` that fits the target `old`, or switch `patches:a` off"
@@ -145,9 +145,9 @@ def test_one_that_has_no_wheel_for_a_target_is_left_out_there() -> None:
             code="wrong-platform",
             severity="warning",
             subject="patches:a",
-            summary="`acme-a` 1.0, which offers the optional `patches:a`, isn't for every target, "
-            "so it is left out for `old`",
-            found="no wheel fits the target `old`",
+            summary="`acme-a` 1.0, which offers the optional `patches:a`, doesn't fit every "
+            "target, so it is left out for `old`",
+            found="no compatible wheel for the target `old`",
             where=WHERE,
             hint="add a wheel of `acme-a` 1.0 that fits the target `old`",
         )

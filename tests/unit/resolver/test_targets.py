@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coral_lock.descriptor.model import Descriptor
+from coral_lock.descriptor.model import Descriptor, HostVersions
 from coral_lock.finding import Finding
 
 from .deriving import TARGETS, acme, chosen, derived, told, verdicts
@@ -47,8 +47,8 @@ FITS_NONE = "no wheel of `acme-x`, which offers `patches:x`, fits any target, so
                 severity="warning",
                 subject="patches:x",
                 summary=FITS_NONE,
-                found="acme_x-1.0-py3-none-other.whl (its wheel tag doesn't fit the targets `new` "
-                f"and `old`); 0.9 (requires Python >=3.13, and {BOTH})",
+                found="acme_x-1.0-py3-none-other.whl (its tags fit no target)"
+                f"; 0.9 (requires Python >=3.13, and {BOTH})",
                 hint="add a wheel of `acme-x` that fits the targets `new` and `old`, or switch "
                 "`patches:x` off",
             ),
@@ -62,8 +62,7 @@ FITS_NONE = "no wheel of `acme-x`, which offers `patches:x`, fits any target, so
                 severity="error",
                 subject="patches:x",
                 summary="no wheel of `acme-x`, which offers `patches:x`, fits any target",
-                found="acme_x-1.0-py3-none-other.whl (its wheel tag doesn't fit the targets `new` "
-                "and `old`)",
+                found="acme_x-1.0-py3-none-other.whl (its tags fit no target)",
                 where=WHERE,
                 hint="add a wheel of `acme-x` that fits the targets `new` and `old`, or switch "
                 "`patches:x` off",
@@ -92,10 +91,10 @@ FITS_NONE = "no wheel of `acme-x`, which offers `patches:x`, fits any target, so
                 code="no-solution",
                 severity="error",
                 subject="patches:x",
-                summary="no version of `acme-x` offers `patches:x` so that it fits",
+                summary="no compatible version of `acme-x` offers `patches:x`",
                 found=f"1.0: requires Python <3, and {BOTH}",
                 where=WHERE,
-                hint="add a version of `acme-x` that fits, or switch `patches:x` off",
+                hint="add a compatible version of `acme-x`, or switch `patches:x` off",
             ),
             id="asked for, for another Python",
         ),
@@ -134,7 +133,7 @@ def test_without_targets_it_is_this_interpreter_that_nothing_fits() -> None:
         "no wheel of `acme-x`, which offers `patches:x`, fits this interpreter, so it is left out"
     )
     assert finding.found == (
-        "acme_x-1.0-py3-none-other.whl (its wheel tag doesn't fit); "
+        "acme_x-1.0-py3-none-other.whl (its tags fit no target); "
         "0.9 (requires Python >=3.12, found 3.11.4)"
     )
     assert finding.hint == "add a wheel of `acme-x` that fits, or switch `patches:x` off"
@@ -148,7 +147,8 @@ def test_what_is_only_for_another_target_is_not_unknown() -> None:
             code="requirement-unmet",
             severity="error",
             subject="patches:stab",
-            summary="`patches:stab` is wanted, and of `acme-stab` no wheel fits the target `old`",
+            summary="`patches:stab` is wanted, and `acme-stab` has no compatible wheel for the "
+            "target `old`",
             expected="`patches:stab`",
             found="acme_stab-1.0-py3-none-new.whl",
             where=WHERE,
@@ -165,20 +165,22 @@ def test_what_is_only_for_another_target_is_not_unknown() -> None:
     [
         (
             wheel("lib 1.0", targets=["other"]),
-            "`patches:a` (acme-a 1.0) requires `lib>=1`, and of `lib` no wheel fits the targets "
-            "`new` and `old`",
+            "`patches:a` (acme-a 1.0) requires `lib>=1`, and `lib` has no compatible wheel for the "
+            "targets `new` and `old`",
             "add a wheel of `lib` that meets `>=1` and fits the targets `new` and `old`, or "
             "switch `patches:a` off",
         ),
         (
             wheel("lib 1.0", python=">=3.11"),
-            "no version of `lib` can be taken: `patches:a` (acme-a 1.0) requires `lib>=1`",
+            "no version of `lib` meets all requirements: `patches:a` (acme-a 1.0) requires "
+            "`lib>=1`",
             "add a wheel of `lib` that meets `>=1` and fits the target `old`, or switch "
             "`patches:a` off",
         ),
         (
             wheel("lib 0.9"),
-            "no version of `lib` can be taken: `patches:a` (acme-a 1.0) requires `lib>=1`",
+            "no version of `lib` meets all requirements: `patches:a` (acme-a 1.0) requires "
+            "`lib>=1`",
             "add a wheel of `lib` that meets `>=1`, or switch `patches:a` off",
         ),
     ],
@@ -195,7 +197,7 @@ def test_a_python_that_is_named_with_its_patch_release_is_shown_so() -> None:
     from .universe import sources
 
     there = sources(acme("a 1.0", python=">=3.12"), targets=["x"], pythons={"x": "3.10.13"})
-    choice = choose(there, ALL, core_version=None, inference_version=None, kept={})
+    choice = choose(there, ALL, host_versions=HostVersions(), kept={})
     assert verdicts(choice, "acme-a") == {
         "1.0": "requires Python >=3.12, and target `x` has Python 3.10.13"
     }
@@ -211,7 +213,7 @@ def test_nothing_is_taken_without_a_solution() -> None:
     }
     assert verdicts(choice, "acme-b") == {
         "2.0": "would be taken, but there is no solution",
-        "1.0": "older than the one that would be taken",
+        "1.0": "older than 2.0",
     }
 
 
@@ -227,7 +229,7 @@ def test_every_distribution_that_takes_part_is_considered() -> None:
     assert verdicts(choice, "lib") == {
         "3.0": "yanked",
         "2.0": "taken",
-        "1.0": "older than the one taken",
+        "1.0": "older than 2.0",
     }
     assert verdicts(choice, "acme-b") == {"1.0": "switched off by the descriptor"}
     assert choice.considered.get("other") is None

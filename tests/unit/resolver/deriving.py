@@ -17,7 +17,7 @@ from .universe import PYTHON, Plugin, Wheel, found, sources, wheel
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.inventory import FoundDistribution
-    from coral_lock.resolver.candidate_reports import ReadWheel
+    from coral_lock.resolver.reports import ReadWheel
 
 TARGETS = ("new", "old")
 PYTHONS = {"new": "3.11.0", "old": "3.10.0"}
@@ -55,8 +55,7 @@ def chosen(
     return choose(
         sources(*wheels, targets=targets, pythons=PYTHONS),
         wanted,
-        core_version=None,
-        inference_version=None,
+        host_versions=HostVersions(),
         kept=kept or {},
         read_unfitting=reading(wheels),
     )
@@ -92,7 +91,7 @@ def derived(
         choice=choice,
     )
     derivation = derive(
-        opened, wanted, told=HostVersions(), allow_editable=False, reporter=Reporter()
+        opened, wanted, host_versions=HostVersions(), allow_editable=False, reporter=Reporter()
     )
     return choice, derivation
 
