@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-
 import pytest
 
 from coral_lock.descriptor.load import load_descriptor
-from coral_lock.errors import BrokenDistributionError
 from coral_lock.finding import ERROR, Finding
-from coral_lock.inventory import Distribution, Outside
 from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.locking.hosts import UnmetRequirement, find_host, unmet_requirement
 from coral_lock.plugin.facts import PluginFacts
-from coral_lock.reporter import Reporter
+from tests.support.shelf import Shelf, shelved
 
 PINS = ("host.core=0.0.4", "host.inference=0.58.0")
 
 
-class Shelf:
-    """An inventory of distributions about which only the version matters."""
-
-    def __init__(self, **versions: str) -> None:
-        self._versions = {name.replace("_", "-"): version for name, version in versions.items()}
-
-    def plugin_distributions(self) -> tuple[Distribution, ...]:
-        return ()
-
-    def find(self, name: str) -> Distribution | None:
-        if name not in self._versions:
-            return None
-        version = self._versions[name]
-        location = f"wheels/{name}-{version}.whl"
-        return Distribution(
-            name=name, version=version, requires=(), entry_points=(), location=location
-        )
-
-    def read_source(self, name: str, path: str) -> bytes | None:
-        return None
-
-    def digests(
-        self, names: Sequence[str], reporter: Reporter
-    ) -> Iterator[tuple[str, Mapping[str, str] | BrokenDistributionError]]:
-        return iter(())
-
-    def stated_files(self, name: str) -> Mapping[str, str]:
-        return {}
-
-    def outside(self, name: str) -> Outside:
-        return Outside(stated={}, commands=())
-
-    def outside_hashes(self, name: str) -> Mapping[str, str]:
-        return {}
-
-    def python_version(self) -> str:
-        return "3.10"
-
-    def marker_environment(self) -> Mapping[str, str]:
-        return {}
+def _shelf(**versions: str) -> Shelf:
+    """Return an inventory of these distributions."""
+    return Shelf(*(shelved(name.replace("_", "-"), each) for name, each in versions.items()))
 
 
 def _find(
@@ -78,19 +37,19 @@ def _host(core: str | None, inference: str | None, name: str = "inference") -> H
 
 
 def test_nothing_is_there_and_nothing_is_told() -> None:
-    assert _find(Shelf()) == (_host(None, None), ())
+    assert _find(_shelf()) == (_host(None, None), ())
 
 
 def test_the_descriptor_tells_what_is_not_there() -> None:
-    assert _find(Shelf(), *PINS) == (_host("0.0.4", "0.58.0"), ())
+    assert _find(_shelf(), *PINS) == (_host("0.0.4", "0.58.0"), ())
 
 
 def test_a_flag_wins_over_the_descriptor() -> None:
-    assert _find(Shelf(), *PINS, core="0.0.5") == (_host("0.0.5", "0.58.0"), ())
+    assert _find(_shelf(), *PINS, core="0.0.5") == (_host("0.0.5", "0.58.0"), ())
 
 
 def test_what_is_there_is_the_host_and_may_be_told_too() -> None:
-    shelf = Shelf(coral_inference="0.0.4", inference_gpu="0.58.0")
+    shelf = _shelf(coral_inference="0.0.4", inference_gpu="0.58.0")
     there = _host("0.0.4", "0.58.0", "inference-gpu")
     assert _find(shelf) == (there, ())
     assert _find(shelf, *PINS) == (there, ())
@@ -99,7 +58,7 @@ def test_what_is_there_is_the_host_and_may_be_told_too() -> None:
 
 @pytest.mark.parametrize("told", ["0.0.5", "latest"])
 def test_a_flag_that_tells_another_version(told: str) -> None:
-    host, findings = _find(Shelf(coral_inference="0.0.4"), core=told)
+    host, findings = _find(_shelf(coral_inference="0.0.4"), core=told)
     assert host == _host("0.0.4", None)
     assert findings == (
         Finding(
@@ -116,7 +75,7 @@ def test_a_flag_that_tells_another_version(told: str) -> None:
 
 
 def test_a_descriptor_that_tells_another_version() -> None:
-    host, findings = _find(Shelf(inference_core="0.59.0"), *PINS)
+    host, findings = _find(_shelf(inference_core="0.59.0"), *PINS)
     assert host == _host("0.0.4", "0.59.0", "inference-core")
     assert findings == (
         Finding(
@@ -134,7 +93,7 @@ def test_a_descriptor_that_tells_another_version() -> None:
 
 
 def test_one_host_under_two_names() -> None:
-    host, findings = _find(Shelf(inference="0.58.0", inference_gpu="0.59.0"))
+    host, findings = _find(_shelf(inference="0.58.0", inference_gpu="0.59.0"))
     assert host == _host(None, "0.58.0")
     assert findings == (
         Finding(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from coral_lock.errors import LockError
-from coral_lock.lockfile.file import MAX_LOCK_BYTES, load_lock
+from coral_lock.lockfile.file import MAX_LOCK_BYTES, load_lock, read_lock_stream
 from tests.support.locks import sample_lock
 from tests.support.refusals import RESTORE, TEXT, Refusal, refusal, told
 
@@ -112,3 +114,30 @@ def test_a_file_is_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "coral.lock"
     path.write_text(TEXT, encoding="utf-8", newline="")
     assert load_lock(str(path)) == sample_lock()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("surplus", [0, 1])
+def test_a_pipe_is_read_up_to_the_limit(tmp_path: Path, surplus: int) -> None:
+    pipe = str(tmp_path / "pipe")
+    os.mkfifo(pipe)
+    content = b"x" * (MAX_LOCK_BYTES + surplus)
+
+    def fill() -> None:
+        with suppress(BrokenPipeError), open(pipe, "wb") as file:
+            file.write(content)
+
+    writer = threading.Thread(target=fill)
+    writer.start()
+    try:
+        if surplus:
+            with pytest.raises(LockError) as caught:
+                read_lock_stream(pipe)
+            assert (caught.value.message, caught.value.where) == (
+                f"the lock is larger than {MAX_LOCK_BYTES} bytes",
+                pipe,
+            )
+        else:
+            assert read_lock_stream(pipe) == content
+    finally:
+        writer.join()

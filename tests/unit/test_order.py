@@ -57,6 +57,33 @@ def test_ids_that_are_not_there_do_not_matter() -> None:
             ("patches:b", "patches:c"),
         ),
         (
+            # Of several cycles the first one is named.
+            {
+                "patches:a": ["patches:b", "patches:y"],
+                "patches:b": ["patches:a"],
+                "patches:y": ["patches:z"],
+                "patches:z": ["patches:y"],
+            },
+            "plugins wait for each other: `patches:a` → `patches:b` → `patches:a`",
+            ("patches:a", "patches:b"),
+        ),
+        (
+            # The search enters the cycle at `c`; the message starts from `b`.
+            {
+                "patches:a": ["patches:c"],
+                "patches:b": ["patches:c"],
+                "patches:c": ["patches:b"],
+            },
+            "plugins wait for each other: `patches:b` → `patches:c` → `patches:b`",
+            ("patches:b", "patches:c"),
+        ),
+        (
+            {"patches:a": ["patches:a", "workflows:b"], "workflows:b": []},
+            "`patches:a` can't come after `workflows:b`: "
+            "the groups are activated in the order backends, patches, workflows",
+            ("patches:a", "workflows:b"),
+        ),
+        (
             {"backends:a": ["workflows:b"], "workflows:b": []},
             "`backends:a` can't come after `workflows:b`: "
             "the groups are activated in the order backends, patches, workflows",
