@@ -6,11 +6,9 @@ of it, evaluated and probed is counted, for it alone and for all of a run togeth
 
 from __future__ import annotations
 
-from coral_lock.errors import CoralLockError, InputError
+from collections.abc import Callable
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from coral_lock.errors import CoralLockError, InputError
 
 MAX_SOURCE_BYTES = 512 << 10
 """How many bytes of sources and manifests are read of a distribution. A byte of source can

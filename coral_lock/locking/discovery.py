@@ -37,7 +37,7 @@ class ManifestError(Exception):
 
 
 class Evidence:
-    """What the distributions of a run say of their plugins, each learnt once.
+    """What the distributions of a run say of their plugins, each learned once.
 
     A wheel can be that of several targets, and is looked at to choose it and to lock it.
     """
@@ -96,7 +96,7 @@ class DistributionEvidence:
             return error
 
     def forget_sources(self) -> None:
-        """Free the syntax trees; what was learnt of the entry points is kept."""
+        """Free the syntax trees; what was learned of the entry points is kept."""
         self._sources = None
 
     def declared(self, entry_point: EntryPoint) -> tuple[ManifestPlugin, ...]:
@@ -139,7 +139,7 @@ class DistributionEvidence:
                         severity=WARNING,
                         subject=plugin.id,
                         summary=f"the manifest of `{self._distribution.name}` names an entry "
-                        "point that the distribution doesn't declare, so it is passed over",
+                        "point that the distribution doesn't declare, so it is ignored",
                         found=plugin.entry_point,
                         where=plugin.place,
                         hint="have its author run `coral-runtime manifest compile`",
@@ -167,8 +167,8 @@ class DiscoveredPlugin(Record):
         id: the plugin's id; for one whose spec isn't known, made from the entry point's name.
         entry_point: where it was declared.
         distribution: who offers it.
-        facts: its spec's fields, or None where they couldn't be learnt.
-        evidence: how they were learnt, `manifest`, `static` or `probe`; None without facts.
+        facts: its spec's fields, or None where they couldn't be learned.
+        evidence: how they were learned, `manifest`, `static` or `probe`; None without facts.
         terms: what its manifest declares beyond the spec.
         problem: why it can't be used as it is, or None.
     """
@@ -205,9 +205,9 @@ def discover(
     Args:
         inventory: where to look.
         probe: learns the specs of an entry point in a fresh interpreter; None forbids it.
-        reporter: is told of the probes, as they take long.
+        reporter: notified of the probes, as they take long.
         no_probe: why there is no probe, where there is none.
-        evidence: what was learnt of distributions before in this run.
+        evidence: what was learned of distributions before in this run.
 
     Raises:
         RunOverBudgetError: learning about all distributions costs too much.
@@ -239,8 +239,8 @@ def _of_unknown_groups(distribution: Distribution) -> Iterator[Finding]:
             code="unknown-group",
             severity=ERROR if near else WARNING,
             subject=distribution.name,
-            summary=f"`{distribution.name}` declares entry points in the group `{group}`, of which "
-            "nobody loads plugins",
+            summary=f"`{distribution.name}` declares entry points in the group `{group}`, which "
+            "no host loads",
             expected=" or ".join(f"`{known}`" for known in ENTRY_POINT_GROUPS.values()),
             found=group,
             where=distribution.location,
@@ -265,7 +265,7 @@ class _Learner:
         distribution: Distribution,
         evidence: DistributionEvidence,
     ) -> Iterator[DiscoveredPlugin]:
-        """Yield the plugins of an entry point, or one that says why they can't be learnt."""
+        """Yield the plugins of an entry point, or one that says why they can't be learned."""
         try:
             declared = evidence.declared(entry_point)
             if declared:
@@ -311,8 +311,8 @@ def _discovered(
             code="plugin-broken",
             severity=ERROR,
             subject=identifier,
-            summary=f"`{identifier}` of `{distribution.name}` bears the name of a patch of the "
-            "host itself, so it couldn't be switched",
+            summary=f"`{identifier}` of `{distribution.name}` has the name of one of the "
+            "host's own patches, so it can't be switched",
             where=entry_point.value,
             hint="have its author give it another name",
         )
@@ -346,9 +346,9 @@ def _unknown(
             code=code,
             severity=ERROR,
             subject=identifier,
-            summary=f"`{identifier}` of `{distribution.name}` can't be understood: {error}",
+            summary=f"`{identifier}` of `{distribution.name}` can't be used: {error}",
             where=error.where if isinstance(error, ManifestError) else entry_point.value,
-            hint=f"have `{distribution.name}` mended, uninstall it, or switch it off with "
+            hint=f"report it upstream, uninstall `{distribution.name}`, or switch it off with "
             f"`{entry_point.group}: {{{entry_point.name}: false}}` in the descriptor",
         ),
     )

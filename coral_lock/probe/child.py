@@ -117,14 +117,14 @@ class Trial:
         self.step = f"asking `{self.request['attribute']}` for its specs"
         try:
             specs = live_specs(target, self.request["name"])
-            learnt = [
+            learned = [
                 {"facts": _fields(facts_of_spec(spec)), "backend": is_backend(spec)}
                 for spec in specs
             ]
         except (FactsError, SpecError) as error:
             self.answer({"error": _one_line(error), "malformed": True})
             return ()
-        self.answer({"specs": learnt})
+        self.answer({"specs": learned})
         return specs
 
     def describe(self, error: BaseException) -> str:

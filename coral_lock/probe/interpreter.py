@@ -169,7 +169,7 @@ def with_pth_entries(directories: Iterable[str]) -> tuple[str, ...]:
     """Return the path that `site` makes of site directories.
 
     Behind each directory stand the paths that its `.pth` files name, in the order of the
-    files' names. Lines that begin with `import` would be run, and are passed over; so is
+    files' names. Lines that begin with `import` would be run, and are ignored; so is
     what doesn't exist, and a file that can't be read. At most a thousand paths are taken.
 
     Args:

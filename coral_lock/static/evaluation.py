@@ -41,25 +41,19 @@ _MAX_TEXT = 100_000
 _TEXT_OF_A_STEP = 64
 _MAX_NUMBER = 1 << 63
 
-_PLUGIN_SPEC, _BACKEND_ADAPTER = "PluginSpec", "BackendAdapter"
 _PARAMETERS = {
-    _PLUGIN_SPEC: ("name", "activate", "description", "min_core_version", "min_inference_version"),
-    _BACKEND_ADAPTER: ("name", "supports", "activate"),
+    "PluginSpec": ("name", "activate", "description", "min_core_version", "min_inference_version"),
+    "BackendAdapter": ("name", "supports", "activate"),
 }
 """The parameters of each kind of spec, in the order of its constructor."""
 
 _CALLABLES = ("activate", "supports")
-_REQUIRED = {
-    _PLUGIN_SPEC: ("name", "activate"),
-    _BACKEND_ADAPTER: ("name", "supports", "activate"),
-}
+_REQUIRED = {"name", *_CALLABLES}
 _SPEC_CLASSES = {
-    "coral_inference.runtime.plugins.PluginSpec": _PLUGIN_SPEC,
-    "coral_inference.runtime.backends.BackendAdapter": _BACKEND_ADAPTER,
-    "coral_lock.PluginSpec": _PLUGIN_SPEC,
-    "coral_lock.BackendAdapter": _BACKEND_ADAPTER,
-    "coral_lock.plugin.spec.PluginSpec": _PLUGIN_SPEC,
-    "coral_lock.plugin.spec.BackendAdapter": _BACKEND_ADAPTER,
+    "coral_inference.runtime.plugins.PluginSpec": "PluginSpec",
+    "coral_inference.runtime.backends.BackendAdapter": "BackendAdapter",
+    **{f"coral_lock.{kind}": kind for kind in _PARAMETERS},
+    **{f"coral_lock.plugin.spec.{kind}": kind for kind in _PARAMETERS},
 }
 _SPECIAL_NAMES = ("__getattr__", "__name__", "__package__", "__path__", "__spec__")
 
@@ -302,7 +296,7 @@ class _Evaluation:
             word = _EXITS[type(first)]
             if first is statement:
                 frame.module.refuse(f"the factory may end with {word}", first)
-            frame.module.refuse(f"{word} stands under a condition or in an expression", first)
+            frame.module.refuse(f"{word} is inside a condition or an expression", first)
 
     # Expressions
 
@@ -398,8 +392,8 @@ class _Evaluation:
             if keyword.arg not in parameters or keyword.arg in arguments:
                 refuse(f"`{kind}` can't take `{keyword.arg}`", keyword.value)
             arguments[keyword.arg] = keyword.value
-        for parameter in _REQUIRED[kind]:
-            if parameter not in arguments:
+        for parameter in parameters:
+            if parameter in _REQUIRED and parameter not in arguments:
                 refuse(f"`{kind}` is called without `{parameter}`", node)
         fields: dict[str, Any] = {}
         for parameter, argument in arguments.items():
@@ -485,7 +479,7 @@ class _Evaluation:
         for name in _SPECIAL_NAMES:
             if name in module.scope.bindings:
                 node = module.scope.bindings[name][0].node
-                module.refuse(f"`{name}` changes what the module's names stand for", node)
+                module.refuse(f"`{name}` changes how names of the module are found", node)
         self._touched[module.name] = module
 
     def _value(

@@ -35,7 +35,7 @@ _ATTRIBUTES = frozenset(
 _MODULES = frozenset({"__main__", "builtins"})
 _CALLABLES = frozenset({"activate", "supports"})
 _STEPS = 100
-_CHANGES = "can change what a name stands for"
+_CHANGES = "can rebind names"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -209,7 +209,7 @@ class _Walk:
         if id(node) in self._harmless or id(node) in self._reliance.consumed:
             return
         if node.id == "__name__":
-            module.refuse("`__name__` is handed to code that may change this module", node)
+            module.refuse("`__name__` is passed to code that may change this module", node)
         is_object = node.id in self._reliance.objects or node.id in self._reliance.functions
         if is_object and isinstance(node.ctx, _ast.Load):
             module.refuse(f"`{node.id}` is used where it may be changed", node)

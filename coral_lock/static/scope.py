@@ -10,7 +10,7 @@ from __future__ import annotations
 import _ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 FunctionNode: TypeAlias = _ast.FunctionDef | _ast.AsyncFunctionDef
 Position: TypeAlias = tuple[int, int]
@@ -127,29 +127,13 @@ class _Collector:
         self._bind(name, REBINDING, node, node, reason=reason)
 
     def _bind(
-        self,
-        name: str,
-        kind: str,
-        node: _ast.AST,
-        statement: _ast.AST,
-        *,
-        alias: _ast.alias | None = None,
-        shared: bool = False,
-        reason: str = CONDITIONAL,
+        self, name: str, kind: str, node: _ast.AST, statement: _ast.AST, **details: Any
     ) -> None:
         line, column = start_of(statement)
+        end = getattr(statement, "end_lineno", line), getattr(statement, "end_col_offset", column)
+        is_certain, is_typing_only = self._how == _CERTAIN, self._how == _TYPING_ONLY
         binding = Binding(
-            kind=kind,
-            node=node,
-            end=(
-                getattr(statement, "end_lineno", line),
-                getattr(statement, "end_col_offset", column),
-            ),
-            certain=self._how == _CERTAIN,
-            typing_only=self._how == _TYPING_ONLY,
-            alias=alias,
-            shared=shared,
-            reason=reason,
+            kind=kind, node=node, end=end, certain=is_certain, typing_only=is_typing_only, **details
         )
         self.scope.bindings.setdefault(name, []).append(binding)
 

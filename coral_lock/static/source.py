@@ -165,7 +165,7 @@ class Sources:
         if source is None:
             return None
         if self._compiled(base) or self._compiled(f"{base}/__init__"):
-            raise NotEvaluableError(f"a compiled `{name}` lies beside its source", path, 0)
+            raise NotEvaluableError(f"`{name}` has both a source and a compiled file", path, 0)
         self._check_parents(name)
         self._allowance.step(_MODULE_STEPS)
         return SourceModule(name, path, parse(source, path), self._allowance.step)

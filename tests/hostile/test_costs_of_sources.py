@@ -117,7 +117,7 @@ def test_probes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert probed == ["p0", "p1", "p2", "p0", "p1", "p2"]
     (unknown,) = [plugin.problem for plugin in found.plugins if plugin.problem]
     assert unknown.summary == (
-        "`patches:p3` of `acme0` can't be understood: the distribution has more than 3 entry "
+        "`patches:p3` of `acme0` can't be used: the distribution has more than 3 entry "
         "points to probe"
     )
     with pytest.raises(RunOverBudgetError) as refused:

@@ -85,7 +85,7 @@ def test_twelve_large_modules_are_not_all_read(work: WorkingDirectory, house: Pa
     assert wheel.stat().st_size < 16 << 10
     outcome = _lock_in_a_child(work, ENOUGH_MEMORY).require(1)
     assert (
-        "error[spec-unknown]: `patches:p9` of `acme` can't be understood: the distribution has "
+        "error[spec-unknown]: `patches:p9` of `acme` can't be used: the distribution has "
         "more than 512 KiB of sources and manifests to read, and a wheel is never run: have it "
         "ship a manifest (`coral-runtime manifest compile`)\n"
     ) in outcome.stderr
@@ -96,7 +96,7 @@ def test_a_module_that_is_too_large_is_not_parsed(work: WorkingDirectory, house:
     make_wheel(house, "acme", files, entry_point=entry_points, compressed=True)
     outcome = work.coral("lock", "--wheels", "house").require(1)
     assert (
-        "`patches:p0` of `acme` can't be understood: acme/m0.py: the source has more than "
+        "`patches:p0` of `acme` can't be used: acme/m0.py: the source has more than "
         f"{source.MAX_SOURCE >> 10} KiB, and a wheel is never run"
     ) in outcome.stderr
 
@@ -144,7 +144,7 @@ def test_manifests_count_as_well(work: WorkingDirectory, house: Path) -> None:
     make_wheel(house, "acme", files, entry_point=lines, compressed=True)
     outcome = work.coral("lock", "--wheels", "house").require(1)
     assert (
-        "error[manifest-invalid]: `patches:p3` of `acme` can't be understood: the distribution "
+        "error[manifest-invalid]: `patches:p3` of `acme` can't be used: the distribution "
         "has more than 512 KiB of sources and manifests to read\n"
     ) in outcome.stderr
 

@@ -74,7 +74,7 @@ def test_a_manifest_that_is_too_large_is_not_absent(work: WorkingDirectory, hous
     make_wheel(house, "acme", files, entry_point="acme:spec")
     outcome = work.coral("lock", "--wheels", "house").require(1)
     assert (
-        "error[manifest-invalid]: `patches:acme` of `acme` can't be understood: the member "
+        "error[manifest-invalid]: `patches:acme` of `acme` can't be used: the member "
         "`acme/coral_plugin.yaml` has more than 1048576 bytes\n"
     ) in outcome.stderr
 

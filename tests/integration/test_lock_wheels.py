@@ -571,7 +571,7 @@ def test_a_wheel_is_never_run(work: WorkingDirectory, house: Path, words: tuple[
     make_wheel(house, "lit", {"lit.py": DYNAMIC.format(name='"lit"')}, entry_point="lit:spec")
     outcome = work.coral(*words, "--wheels", "house").require(1)
     assert outcome.stderr.startswith(
-        "error[spec-unknown]: `patches:dyn` of `dyn` can't be understood: dyn.py:12: it depends on "
+        "error[spec-unknown]: `patches:dyn` of `dyn` can't be used: dyn.py:12: it depends on "
         "a subscript, and a wheel is never run: have it ship a manifest (`coral-runtime manifest "
         "compile`)\n"
         "  where: dyn:spec\n"

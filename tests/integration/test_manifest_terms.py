@@ -211,7 +211,7 @@ def test_a_manifest_that_is_wrong(machine: Device, tmp_path: Path) -> None:
     add_plugin(machine, tmp_path, "broken", homepag="x", min_core_version=1.0)
     outcome = machine.coral("plugins", "list").require(1)
     assert (
-        "error[manifest-invalid]: `patches:broken` of `broken` can't be understood: "
+        "error[manifest-invalid]: `patches:broken` of `broken` can't be used: "
         "the manifest has 2 mistakes, the first: unknown key `plugins[0].homepag`\n"
         "  where: broken/coral_plugin.yaml:1:" in outcome.stderr
     )

@@ -125,7 +125,7 @@ def test_what_an_installed_distribution_declares(device: MakeDevice, tmp_path: P
     place = machine.site_packages / "zoom-1.0.dist-info"
     said = (
         "error[unknown-group]: `zoom` declares entry points in the group "
-        "`coral_inference.patch`, of which nobody loads plugins\n"
+        "`coral_inference.patch`, which no host loads\n"
         f"  expected: {KNOWN}\n"
         "  found: coral_inference.patch\n"
         f"  where: {place}\n"

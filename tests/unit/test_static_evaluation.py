@@ -296,7 +296,7 @@ def test_just_beyond_what_is_evaluated(description: str, reason: str) -> None:
 )
 def test_what_reaches_into_namespaces(line: str, culprit: str) -> None:
     read = _described("''", above=f"A = ''\n{line}\n")
-    assert f"{culprit} can change what a name stands for" in refusal("a:b", read)
+    assert f"{culprit} can rebind names" in refusal("a:b", read)
 
 
 @pytest.mark.parametrize("spec", ["PluginSpec('n', {})", "register = PluginSpec('n', {})"])
@@ -304,7 +304,7 @@ def test_the_defaults_of_what_a_spec_calls_run_at_once(spec: str) -> None:
     line = spec.format("lambda config, more=exec(''): True")
     factory = f"def register():\n    return {line}\n" if "=" not in spec else f"{line}\n"
     text = f"from coral_inference.runtime.plugins import PluginSpec\n{factory}"
-    assert "`exec` can change what a name stands for" in refusal("a:register", sources(a=text))
+    assert "`exec` can rebind names" in refusal("a:register", sources(a=text))
 
 
 @pytest.mark.parametrize(
@@ -324,10 +324,10 @@ def test_what_never_runs_is_no_hazard(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("x = a.register", "`exec` can change what a name stands for"),
-        ("from .a import change as c", "`exec` can change what a name stands for"),
+        ("x = a.register", "`exec` can rebind names"),
+        ("from .a import change as c", "`exec` can rebind names"),
         ("a.plugin.activate(None)", "`.plugin` may be an object that is changed"),
-        ("a.other.activate(None)", "`exec` can change what a name stands for"),
+        ("a.other.activate(None)", "`exec` can rebind names"),
         ("print(plugin)", "`plugin` is used where it may be changed"),
         ("print(register)", "`register` is used where it may be changed"),
         ("from .a import plugin as p", "`plugin` is imported under a second name"),
@@ -368,7 +368,10 @@ def test_compiled_modules() -> None:
     files = {f"a/b{suffix}": b"", "a/__init__.py": b""}
     assert refusal("a.b:c", Sources(files.get)) == "a/b: `a.b` is compiled, it has no source"
     files["a/b.py"] = b"c = 1"
-    assert refusal("a.b:c", Sources(files.get)) == "a/b.py: a compiled `a.b` lies beside its source"
+    assert (
+        refusal("a.b:c", Sources(files.get))
+        == "a/b.py: `a.b` has both a source and a compiled file"
+    )
 
 
 def test_a_distribution_with_a_runtime_of_its_own() -> None:

@@ -1,5 +1,5 @@
 # entry point: branches_that_agree:register
-# not evaluable: `return` stands under a condition or in an expression
+# not evaluable: `return` is inside a condition or an expression
 import sys
 
 from coral_inference.runtime.plugins import PluginSpec

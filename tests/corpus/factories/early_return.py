@@ -1,5 +1,5 @@
 # entry point: early_return:register
-# not evaluable: `return` stands under a condition or in an expression
+# not evaluable: `return` is inside a condition or an expression
 import sys
 
 from coral_inference.runtime.plugins import PluginSpec

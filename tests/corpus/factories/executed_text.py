@@ -1,5 +1,5 @@
 # entry point: executed_text:register
-# not evaluable: `exec` can change what a name stands for
+# not evaluable: `exec` can rebind names
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: globals_changed:register
-# not evaluable: `globals` can change what a name stands for
+# not evaluable: `globals` can rebind names
 from coral_inference.runtime.plugins import PluginSpec
 
 

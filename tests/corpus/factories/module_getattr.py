@@ -1,5 +1,5 @@
 # entry point: module_getattr:register
-# not evaluable: `__getattr__` changes what the module's names stand for
+# not evaluable: `__getattr__` changes how names of the module are found
 from coral_inference.runtime.plugins import PluginSpec
 
 

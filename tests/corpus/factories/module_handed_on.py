@@ -1,5 +1,5 @@
 # entry point: module_handed_on:register
-# not evaluable: `__name__` is handed to code that may change this module
+# not evaluable: `__name__` is passed to code that may change this module
 import importlib
 
 from coral_inference.runtime.plugins import PluginSpec

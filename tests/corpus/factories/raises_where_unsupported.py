@@ -1,5 +1,5 @@
 # entry point: raises_where_unsupported:register
-# not evaluable: `raise` stands under a condition or in an expression
+# not evaluable: `raise` is inside a condition or an expression
 import sys
 
 from coral_inference.runtime.plugins import PluginSpec

@@ -1,5 +1,5 @@
 # entry point: return_in_try:register
-# not evaluable: `return` stands under a condition or in an expression
+# not evaluable: `return` is inside a condition or an expression
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: spec_changed_with_setattr:register
-# not evaluable: `setattr` can change what a name stands for
+# not evaluable: `setattr` can rebind names
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: specs_from_loop:register
-# not evaluable: `yield` stands under a condition or in an expression
+# not evaluable: `yield` is inside a condition or an expression
 from coral_inference.runtime.plugins import PluginSpec
 
 
