@@ -563,12 +563,14 @@ def test_a_released_manifest_is_shown(device: MakeDevice, project: MakeProject) 
     valid = made.coral("manifest", "validate", "shown.yaml").require(0)
     assert (valid.stdout, valid.stderr) == ("", "shown.yaml is valid: 1 plugin\n")
     none = made.coral("manifest", "show", "click").require(1)
-    assert none.stderr.startswith("error: `click` declares no plugin\n  where: ")
+    assert none.stderr.startswith("error: `click` declares no plugin\n")
     absent = made.coral("manifest", "show", "nobody").require(2)
     assert absent.stderr == (
-        "error: `nobody` is neither an installed distribution nor a wheel\n"
-        "  expected: the name of an installed distribution, or a file `*.whl`\n"
-        "  hint: install `nobody`, or pass its wheel\n"
+        "error: `nobody` not found\n"
+        "  expected: a project's directory, a wheel file, or the name of an available "
+        "distribution\n"
+        "  found: `nobody`\n"
+        "  hint: install it, or pass the path of a project or a wheel\n"
     )
 
 

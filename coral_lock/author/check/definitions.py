@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from importlib.machinery import EXTENSION_SUFFIXES
 
 from coral_lock.budget import Allowance, OverBudgetError
 from coral_lock.document.node import nearest
-from coral_lock.record import Record
 from coral_lock.static.source import NotEvaluableError, parse
 
 PROVEN = "proven"
@@ -23,7 +23,8 @@ _SCOPES = (*_FUNCTIONS, ast.ClassDef, ast.Lambda)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
-class Resolution(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolution:
     """The outcome of looking for an attribute.
 
     Args:
@@ -111,9 +112,9 @@ class Definitions:
                 return resolution
             if not (node.bases or node.keywords or node.decorator_list or "." in rest):
                 reason = f"`{rest}` isn't defined in the class `{node.name}`"
-                return resolution.replace(status=ABSENT, reason=reason)
+                return replace(resolution, status=ABSENT, reason=reason)
         reason = f"`{attribute}` is an attribute of an object"
-        return resolution.replace(status=UNPROVEN, reason=reason)
+        return replace(resolution, status=UNPROVEN, reason=reason)
 
     def place_of_text(self, resolution: Resolution, text: str) -> Resolution:
         """Return the place of a string literal that the object of a resolution contains.
@@ -131,7 +132,7 @@ class Definitions:
                 )
                 start = (resolution.line, resolution.column)
                 for line, column in [place for place in places if place >= start] or places:
-                    return resolution.replace(line=line, column=column)
+                    return replace(resolution, line=line, column=column)
         return resolution
 
     def _module(self, name: str) -> _Module | Resolution:
@@ -203,7 +204,7 @@ class Definitions:
             if resolution.status != ABSENT:
                 return resolution, through
             reason = f"`{name}` isn't defined in `{origin.name}`"
-            origin = resolution.replace(reason=reason)
+            origin = replace(resolution, reason=reason)
         package = module.absolute(node)
         if package is not None and isinstance(self._module(f"{package}.{name}"), _Module):
             return module.at(PROVEN, node), node
@@ -241,7 +242,7 @@ class Definitions:
             if word in module.source:
                 line = module.source.count(b"\n", 0, module.source.index(word)) + 1
                 reason = f"`{word.decode()}…` may bind it"
-                return found.replace(status=UNPROVEN, reason=reason, line=line, hint=None)
+                return replace(found, status=UNPROVEN, reason=reason, line=line, hint=None)
         return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from coral_lock.author.check.specs import is_version
 from coral_lock.author.check.subject import (
@@ -13,14 +14,13 @@ from coral_lock.author.check.subject import (
 )
 from coral_lock.descriptor.model import PluginRequest
 from coral_lock.document.node import nearest
-from coral_lock.errors import InputError, ProblemsError
+from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError
 from coral_lock.finding import Finding
 from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.manifest.model import MANIFEST_NAME, Manifest, ManifestPlugin, manifest_paths
 from coral_lock.manifest.reader import read_manifest
 from coral_lock.names import GROUPS, plugin_id, split_plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
-from coral_lock.record import Record
 
 COMPILE_HINT = "run `coral-runtime manifest compile`"
 _INCLUDE_HINT = "and configure the build back end to include the file in the wheel"
@@ -30,7 +30,8 @@ _SIMILAR = 0.5
 """How alike names have to be where no known plugin has the name."""
 
 
-class Manifests(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifests:
     """The manifests of a subject.
 
     Args:
@@ -84,6 +85,33 @@ def read_manifests(subject: Subject) -> Manifests:
             of_module[module] = path
             break
     return Manifests(by_path=by_path, invalid=invalid, of_module=of_module)
+
+
+def declared_plugins(subject: Subject) -> tuple[ManifestPlugin, ...]:
+    """Return the plugins that the manifests of a subject declare.
+
+    Raises:
+        InputError: it can't be read, or a manifest has a mistake.
+        ProblemsError: manifests have several mistakes.
+        CoralLockError: it ships no manifest (exit code 1).
+    """
+    if not subject.entry_points:
+        error = subject.problems[0]
+        raise InputError(error.message, where=error.where, hint=error.hint)
+    manifests = read_manifests(subject)
+    mistakes = [mistake for invalid in manifests.invalid.values() for mistake in invalid]
+    if len(mistakes) == 1:
+        raise mistakes[0]
+    if mistakes:
+        raise ProblemsError(f"the manifest has {len(mistakes)} mistakes", tuple(mistakes))
+    plugins = tuple(manifests.plugins())
+    if not plugins:
+        missing = CoralLockError(
+            f"`{subject.target}` ships no manifest", hint=f"in its project, {COMPILE_HINT}"
+        )
+        missing.exit_code = DOES_NOT_HOLD
+        raise missing
+    return plugins
 
 
 def check_manifests(

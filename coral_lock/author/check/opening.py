@@ -7,6 +7,7 @@ import tempfile
 import zipfile
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from glob import escape, glob
 
 from packaging.tags import parse_tag
@@ -57,6 +58,10 @@ _SAMPLE_PATTERNS = ("runtime*.yaml", "runtime*.yml", "runtime*.json")
 _ENTRY_POINTS = "entry_points.txt"
 
 
+class NoPluginError(InputError):
+    """The wheel or the installed distribution declares no plugin."""
+
+
 @contextmanager
 def open_target(
     target: str,
@@ -95,7 +100,7 @@ def open_target(
             subject = _project(target, samples, left_out)
         else:
             subject = _installed(target, samples, environment)
-        yield subject.replace(others=environment.plugins)
+        yield replace(subject, others=environment.plugins)
 
 
 def _unknown(target: str) -> InputError:
@@ -103,7 +108,7 @@ def _unknown(target: str) -> InputError:
         f"`{target}` not found",
         expected="a project's directory, a wheel file, or the name of an available distribution",
         found=f"`{target}`",
-        hint="pass one of them: `coral-runtime plugins check .`",
+        hint="install it, or pass the path of a project or a wheel",
     )
 
 
@@ -300,7 +305,7 @@ def _entry_points(text: str, shown: str, target: str) -> tuple[DeclaredEntryPoin
         raise unknown_group(group, shown)
     if not found:
         groups = ", ".join(f"`{group}`" for group in ENTRY_POINT_GROUPS.values())
-        raise InputError(
+        raise NoPluginError(
             f"`{target}` declares no plugin",
             expected=f"an entry point in one of the groups {groups}",
             where=shown,

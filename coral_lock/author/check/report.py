@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from coral_lock.author.check.definitions import Definitions
 from coral_lock.author.check.manifest import check_manifests, check_samples, read_manifests
@@ -23,12 +24,12 @@ from coral_lock.author.check.wheel import check_wheel
 from coral_lock.canonical_json import Value
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
-from coral_lock.record import Record
 from coral_lock.reporter import Reporter
 from coral_lock.wording import counted
 
 
-class CheckReport(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckReport:
     """The outcome of checking a subject; `measurements` is None where nothing was run."""
 
     subject: Subject

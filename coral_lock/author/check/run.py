@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from coral_lock.author.check.specs import place
@@ -24,7 +25,6 @@ from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import FactsError, PluginFacts
 from coral_lock.plugin.terms import NO_TERMS, PluginTerms, merged
 from coral_lock.probe.run import answer_of, run_entry_point, specs_of
-from coral_lock.record import Record
 from coral_lock.reporter import Reporter
 
 TIME_LIMIT = 10.0
@@ -43,14 +43,16 @@ _MAX_SHOWN = 2000
 _PROGRAM = "coral_lock.author.check.run_child"
 
 
-class LiveSpec(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveSpec:
     """A spec as it is at run time, and its class of the two."""
 
     facts: PluginFacts
     kind: str
 
 
-class Imported(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Imported:
     """The result of importing an entry point in a fresh interpreter.
 
     Args:
@@ -79,7 +81,8 @@ class Imported(Record):
     hint: str | None = None
 
 
-class Activated(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Activated:
     """The result of activating a plugin in a fresh interpreter.
 
     Args:
@@ -104,7 +107,8 @@ class Activated(Record):
     duration_ms: float | None = None
 
 
-class Untried(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Untried:
     """A plugin that wasn't activated, since environment variables that it needs aren't set."""
 
     plugin: str
@@ -112,7 +116,8 @@ class Untried(Record):
     variables: tuple[str, ...]
 
 
-class Measurements(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurements:
     """The results of running the plugins of a subject, in a fixed order."""
 
     imports: tuple[Imported, ...]
@@ -121,7 +126,8 @@ class Measurements(Record):
     untried: tuple[Untried, ...] = ()
 
 
-class Trial(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
     """The outcome of one run.
 
     Args:
@@ -316,17 +322,17 @@ def _activated(
     )
     error = trial.text("error")
     if isinstance(supports, str):
-        return outcome.replace(is_no_bool=True, reason=f"`supports` returned a {supports}")
+        return replace(outcome, is_no_bool=True, reason=f"`supports` returned a {supports}")
     if supports is False:
-        return outcome.replace(result="unsupported")
+        return replace(outcome, result="unsupported")
     if error is not None:
-        return outcome.replace(reason=error)
+        return replace(outcome, reason=error)
     if isinstance(result, bool):
-        return outcome.replace(result="true" if result else "false")
+        return replace(outcome, result="true" if result else "false")
     if isinstance(result, str):
-        return outcome.replace(is_no_bool=True, reason=f"`activate` returned a {result}")
+        return replace(outcome, is_no_bool=True, reason=f"`activate` returned a {result}")
     step = "`activate`" if trial.answer.get("activating") else "`supports`"
-    return outcome.replace(reason=f"{step} {trial.ending or 'ended the process'}")
+    return replace(outcome, reason=f"{step} {trial.ending or 'ended the process'}")
 
 
 def with_live_facts(
@@ -338,9 +344,9 @@ def with_live_facts(
     for entry in learnt:
         specs = live.get(entry.declared, ())
         if specs and entry.refusal is not None:
-            entry = entry.replace(facts=tuple(spec.facts for spec in specs))
+            entry = replace(entry, facts=tuple(spec.facts for spec in specs))
         if specs and not entry.kinds:
-            entry = entry.replace(kinds=frozenset(spec.kind for spec in specs))
+            entry = replace(entry, kinds=frozenset(spec.kind for spec in specs))
         completed.append(entry)
     return tuple(completed)
 

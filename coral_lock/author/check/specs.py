@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TypeAlias
 
 from packaging.version import InvalidVersion, Version
@@ -33,7 +34,7 @@ def learn(subject: Subject, definitions: Definitions) -> tuple[LearntEntryPoint,
     learnt = [_learn(entry, subject, sources, definitions) for entry in subject.entry_points]
     del sources
     kinds = _kinds([each for each in learnt if each.refusal is None], subject.read_source)
-    return tuple(each.replace(kinds=kinds.get(each.declared, each.kinds)) for each in learnt)
+    return tuple(replace(each, kinds=kinds.get(each.declared, each.kinds)) for each in learnt)
 
 
 def _learn(
@@ -45,13 +46,13 @@ def _learn(
     try:
         facts = evaluate(entry_point, sources)
     except FactsError as error:
-        return learnt.replace(fault=str(error))
+        return replace(learnt, fault=str(error))
     except NotEvaluableError as error:
         where = declared.where
         if error.path and error.line:
             where = f"{subject.shown(error.path)}:{error.line}:1"
-        return learnt.replace(refusal=error.reason, refusal_where=where)
-    return learnt.replace(facts=facts)
+        return replace(learnt, refusal=error.reason, refusal_where=where)
+    return replace(learnt, facts=facts)
 
 
 def _kinds(
@@ -236,7 +237,7 @@ def _facts_findings(
 
     def place_of(text: str) -> str:
         resolution = definitions.place_of_text(entry.resolution, text)
-        return place(subject, entry.replace(resolution=resolution))
+        return place(subject, replace(entry, resolution=resolution))
 
     for field in ("min_core_version", "min_inference_version"):
         version = getattr(facts, field)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from coral_lock.author.check.definitions import Resolution
 from coral_lock.descriptor.model import Descriptor
@@ -11,7 +12,6 @@ from coral_lock.finding import Finding
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import PluginFacts
-from coral_lock.record import Record
 
 PROJECT = "project"
 WHEEL = "wheel"
@@ -45,7 +45,8 @@ def finding(
     )
 
 
-class DeclaredEntryPoint(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeclaredEntryPoint:
     """An entry point and where it is declared, `pyproject.toml:12:21`."""
 
     entry_point: EntryPoint
@@ -61,7 +62,8 @@ class DeclaredEntryPoint(Record):
         return self.entry_point.value.partition(":")[0]
 
 
-class Sample(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
     """A sample configuration: the descriptor that it gives, or what is wrong with it."""
 
     path: str
@@ -69,7 +71,8 @@ class Sample(Record):
     problems: tuple[CoralLockError, ...] = ()
 
 
-class Layout(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
     """Which files a distribution installs where.
 
     Args:
@@ -82,7 +85,8 @@ class Layout(Record):
     outside: tuple[str, ...] = ()
 
 
-class Subject(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
     """What is checked.
 
     Args:
@@ -118,7 +122,8 @@ class Subject(Record):
     problems: tuple[BrokenDistributionError, ...] = ()
 
 
-class LearntEntryPoint(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LearntEntryPoint:
     """What the source says of an entry point, without running it.
 
     Args:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from coral_lock.author.check.report import check_subject
@@ -168,7 +170,8 @@ def test_a_wrong_requirement_is_told_once() -> None:
 
 def test_what_is_in_the_way_of_a_manifest_makes_it_invalid() -> None:
     files = {path: text for path, text in FILES.items() if path != MANIFEST}
-    checked = subject(files).replace(
-        obstacle=lambda path: InputError("it is a pipe", where=path) if path == MANIFEST else None
+    checked = replace(
+        subject(files),
+        obstacle=lambda path: InputError("it is a pipe", where=path) if path == MANIFEST else None,
     )
     assert findings_of(checked) == [("error", "manifest-invalid", "it is a pipe", MANIFEST)]

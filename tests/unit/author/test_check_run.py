@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -36,9 +37,8 @@ def _subject(directory: Path, source: str, group: str = "patches", manifest: str
     (directory / "acme").mkdir(exist_ok=True)
     (directory / HERE).write_text(source, encoding="utf-8")
     files = {HERE: source, **({MANIFEST: manifest} if manifest else {})}
-    return subject(files, [(group, "blur", "acme.plugins:register")]).replace(
-        import_path=(str(directory),)
-    )
+    checked = subject(files, [(group, "blur", "acme.plugins:register")])
+    return replace(checked, import_path=(str(directory),))
 
 
 def _run(checked: Subject, time_limit: float = 20) -> CheckReport:
@@ -267,7 +267,7 @@ def test_the_sample_reaches_the_plugin_above_the_manifest(tmp_path: Path) -> Non
         f"{SPEC}"
     )
     checked = _subject(tmp_path, source, manifest=manifest)
-    report = _run(checked.replace(samples=(load_sample(str(sample)),)))
+    report = _run(replace(checked, samples=(load_sample(str(sample)),)))
     assert report.findings == ()
     assert report.measurements is not None
     assert report.measurements.configuration == str(sample)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -99,7 +100,7 @@ def test_a_name_that_nothing_known_offers(project: Path) -> None:
 
     def misses(others: frozenset[str]) -> list[tuple[str, str | None, str | None]]:
         with open_target(".") as subject:
-            report = check_subject(subject.replace(others=lambda: others))
+            report = check_subject(replace(subject, others=lambda: others))
         return [(f.summary, f.where, f.hint) for f in report.findings if f.code == "near-miss"]
 
     assert misses(frozenset()) == [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from coral_lock.author.check.report import CheckReport, summary_line, text_lines
 from coral_lock.finding import ERROR, WARNING, Finding
 from tests.unit.author.check_subjects import subject
@@ -32,6 +34,6 @@ def test_the_text_and_the_summary() -> None:
         "  hint: mend it",
     ]
     assert summary_line(report) == "acme 1.0 (project): 2 plugins, 1 error, 1 warning"
-    assert summary_line(report.replace(findings=())) == (
+    assert summary_line(replace(report, findings=())) == (
         "acme 1.0 (project): 2 plugins, no findings"
     )
