@@ -174,7 +174,7 @@ def _with_long_switches(section: Node, group: str, mistakes: Mistakes) -> Node:
             members[name] = node.replace(value={"enabled": node})
         if group == "backends" and (near := nearest(name, OWN_SWITCHES[group], likeness=0.8)):
             mistakes.warn(
-                f"{node.origin}: `{dotted((group, name))}` is taken for the switch of a backend "
+                f"{node.origin}: `{dotted((group, name))}` is read as the switch of a backend "
                 f"plugin; did you mean `{group}.{near}`?"
             )
     return section.replace(value=members)

@@ -67,7 +67,7 @@ class PluginRequest(Record):
 
     def _check(self) -> None:
         if list(self.after) != sorted(set(self.after)):
-            raise ValueError("`after` is sorted, and holds each id once")
+            raise ValueError("`after` must be sorted and unique")
 
 
 class HostVersions(Record):
@@ -93,7 +93,7 @@ def _require_version(flag: str, version: str) -> None:
 
     if not is_version(version):
         raise UsageError(
-            f"`{flag}` tells no version",
+            f"`{flag}` isn't a version",
             expected="a version (PEP 440), like `0.0.4`",
             found=f"`{version}`",
         )
@@ -135,11 +135,11 @@ class Descriptor(Record):
     def _check(self) -> None:
         in_order = sorted(self.requests, key=lambda request: (request.group, request.name))
         if len({(request.group, request.name) for request in in_order}) < len(in_order):
-            raise ValueError("a plugin is requested once")
+            raise ValueError("two requests for one plugin")
         object.__setattr__(self, "requests", tuple(in_order))
         targets = sorted(self.targets, key=lambda target: target.name)
         if len({target.name for target in targets}) < len(targets):
-            raise ValueError("a target's name stands once")
+            raise ValueError("two targets with one name")
         object.__setattr__(self, "targets", tuple(targets))
         object.__setattr__(self, "program_requires", tuple(sorted(self.program_requires)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from coral_lock.canonical_json import quote
 from coral_lock.document.node import (
+    FLAG_WORDS,
     INVALID,
     MAX_DEPTH,
     Mistakes,
@@ -78,19 +79,6 @@ LIST_VARIABLES = {
 _FAMILIES = ("CORAL_ENABLE_", "CORAL_AUTO_")
 """Prefixes under which a variable that isn't known must be a misspelling."""
 
-_FLAGS = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "y": True,
-    "on": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "n": False,
-    "off": False,
-}
-
 
 def read_environment(environment: Mapping[str, str], mistakes: Mistakes) -> Iterator[Node]:
     """Yield for each variable that is set a document that holds only what it says.
@@ -108,7 +96,7 @@ def read_environment(environment: Mapping[str, str], mistakes: Mistakes) -> Iter
         elif name in LIST_VARIABLES:
             yield _document(LIST_VARIABLES[name], _names(value, place))
         elif name in FLAG_VARIABLES:
-            flag = _FLAGS.get(value.lower())
+            flag = FLAG_WORDS.get(value.lower())
             if flag is not None:
                 yield _document(FLAG_VARIABLES[name], Node(value=flag, place=place))
                 continue

@@ -27,7 +27,7 @@ def decode(content: bytes, source: str) -> str:
     """
     if content.startswith(_BYTE_ORDER_MARK):
         raise InputError(
-            "the document starts with a byte order mark",
+            "the file starts with a byte order mark",
             expected="UTF-8 without one",
             where=f"{source}:1:1",
             hint="save the file as UTF-8 without a byte order mark",
@@ -37,7 +37,7 @@ def decode(content: bytes, source: str) -> str:
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8")
         raise InputError(
-            "the document isn't UTF-8",
+            "the file isn't UTF-8",
             expected="UTF-8",
             found=f"byte 0x{content[error.start]:02x}",
             where=str(place_of(before, len(before), source)),
@@ -68,7 +68,7 @@ def _refuse_conflict_markers(text: str, source: str) -> None:
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(_CONFLICT_MARKERS) and line[7:8] in ("", " ", "\r"):
             raise InputError(
-                "the document holds merge conflict markers",
+                "the file contains merge conflict markers",
                 found=line[:60].rstrip(),
                 where=f"{source}:{number}:1",
                 hint="resolve the conflict in the file first",
@@ -79,7 +79,7 @@ def _refuse_match(refused: re.Pattern[str], text: str, source: str) -> None:
     match = refused.search(text)
     if match:
         raise InputError(
-            "the document holds a character that can't be seen",
+            "the file contains an invisible character",
             expected="printable text",
             found=f"U+{ord(match.group()):04X}",
             where=str(place_of(text, match.start(), source)),

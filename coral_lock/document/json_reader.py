@@ -27,7 +27,7 @@ _SCALAR = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-
 def read_json(text: str, source: str, mistakes: Mistakes) -> Node:
     """Return the JSON document that `text` holds; an empty text is an empty mapping.
 
-    Keys that appear twice and numbers that can't be held go to `mistakes`.
+    Keys that appear twice and numbers out of range go to `mistakes`.
 
     Args:
         text: the whole document.
@@ -56,7 +56,7 @@ class _JsonReader:
     def document(self) -> Node:
         node = self._value((), None)
         if self._next_character():
-            raise self._error("expected the end of the document")
+            raise self._error("expected the end of the file")
         return node
 
     def _value(self, path: Path, key_place: Place | None) -> Node:
@@ -72,7 +72,7 @@ class _JsonReader:
             return self._builder.text(self._string(), path, place, key_place)
         match = _SCALAR.match(self._text, self._position)
         if not match:
-            raise self._error("expected a value" if character else "it is cut off")
+            raise self._error("expected a value")
         self._position = match.end()
         return self._builder.plain(match.group(), path, place, key_place)
 
@@ -98,9 +98,8 @@ class _JsonReader:
 
     def _member(self, path: Path, members: dict[str, Node]) -> None:
         """Read a key and its value into `members`."""
-        character = self._next_character()
-        if character != '"':
-            raise self._error("expected a key in double quotes" if character else "it is cut off")
+        if self._next_character() != '"':
+            raise self._error("expected a key in double quotes")
         place = self._place()
         self._builder.count(place)
         key = self._builder.text(self._string(), (*path, "?"), place).value
@@ -130,9 +129,11 @@ class _JsonReader:
 
     def _require(self, character: str, problem: str) -> None:
         if not self._take(character):
-            raise self._error(problem if self._next_character() else "it is cut off")
+            raise self._error(problem)
 
     def _error(self, problem: str) -> InputError:
+        if self._position == len(self._text):
+            problem = "unexpected end of the file"
         return InputError(f"not JSON: {problem}", where=str(self._place()))
 
     def _place(self) -> Place:

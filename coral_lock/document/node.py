@@ -29,7 +29,7 @@ class Place(Record):
 
 
 class Invalid:
-    """Stands for a value that was refused: its mistake is on record already."""
+    """Stands for a value that was refused: its mistake is known already."""
 
 
 INVALID = Invalid()
@@ -74,6 +74,12 @@ def kind(node: Node) -> str:
     return "text" if isinstance(node.value, str) else "a number"
 
 
+FLAG_WORDS = {
+    **dict.fromkeys(("true", "yes", "y", "on", "1"), True),
+    **dict.fromkeys(("false", "no", "n", "off", "0"), False),
+}
+"""What people write for true and false, in lower case: in YAML 1.1, the environment, elsewhere."""
+
 _LONGEST_SHOWN = 60
 
 
@@ -115,7 +121,7 @@ def split_setting(text: str) -> tuple[tuple[str, ...], str, str]:
         if separator == "=":
             return tuple(parts), text[:position], text[position + 1 :]
         if separator != ".":
-            raise ValueError("there is no `=` behind the key" if not separator else _NOT_DOTTED)
+            raise ValueError("there is no `=` after the key" if not separator else _NOT_DOTTED)
         position += 1
 
 
@@ -171,13 +177,13 @@ class Mistakes:
         found: str | None = None,
         hint: str | None = None,
     ) -> None:
-        """Put a mistake at `place` on record."""
+        """Add a mistake at `place`."""
         message = shortened(message, _LONGEST_MESSAGE)
         error = InputError(message, expected=expected, found=found, where=str(place), hint=hint)
         self._mistakes.append((place.line, place.column, error))
 
     def warn(self, text: str) -> None:
-        """Put a warning on record: one sentence without a final period."""
+        """Add a warning: one sentence without a final period."""
         self.warnings.append(text)
 
     def in_order(self) -> list[InputError]:

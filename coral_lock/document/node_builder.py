@@ -136,7 +136,7 @@ class NodeBuilder:
             value = INVALID
             self._mistakes.add(
                 place,
-                f"{named(path)} holds half of a surrogate pair",
+                f"{named(path)} contains a lone surrogate",
                 expected="whole characters",
             )
         return Node(value=value, place=place, key_place=key_place)
@@ -150,7 +150,7 @@ class NodeBuilder:
             value = INVALID
             self._mistakes.add(
                 place,
-                f"{named(path)} is a number that can't be held",
+                f"{named(path)} is a number out of range",
                 expected=str(error),
                 hint="quote it if it is text",
             )

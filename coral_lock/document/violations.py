@@ -8,7 +8,17 @@ from typing import Any, TypeAlias
 from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from jsonschema.validators import extend
 
-from coral_lock.document.node import INVALID, Mistakes, Node, Place, dotted, kind, nearest, shown
+from coral_lock.document.node import (
+    FLAG_WORDS,
+    INVALID,
+    Mistakes,
+    Node,
+    Place,
+    dotted,
+    kind,
+    nearest,
+    shown,
+)
 from coral_lock.document.schema import FORMATS, definition
 from coral_lock.names import nearest_id
 from coral_lock.printable import shortened
@@ -16,12 +26,6 @@ from coral_lock.targets.option import likely_platform
 
 Path: TypeAlias = tuple[str | int, ...]
 Schema: TypeAlias = Mapping[str, Any]
-
-_FLAG_WORDS = {
-    **dict.fromkeys(("yes", "y", "on", "true", "1"), "true"),
-    **dict.fromkeys(("no", "n", "off", "false", "0"), "false"),
-}
-"""What people write for true and false, in YAML 1.1 and elsewhere."""
 
 _EXPECTED_TYPES = {
     "array": "a list",
@@ -113,7 +117,7 @@ class _Violations:
                     message = f"`{dotted((*path, key))}` is missing"
                     self._tell((*path, key), node.place, message, expected=expected)
         elif error.validator == "uniqueItems":
-            message = f"`{dotted(path[:-1])}` holds an entry twice"
+            message = f"`{dotted(path[:-1])}` contains a duplicate entry"
             self._tell(path, node.place, message, expected="each entry once", found=shown(node))
         elif error.validator == "type" and error.validator_value == "object":
             self._not_a_mapping(node, path)
@@ -188,15 +192,14 @@ class _Violations:
         """Return how to write what is probably meant."""
         if keyword == "const":
             # Format versions are the only constants of our schemas.
-            return "a later version needs a later coral-lock"
+            return "upgrade coral-lock to read a later version"
         if "boolean" in schema.get("type", ()):
-            word = _FLAG_WORDS.get(str(node.value).lower())
-            if word is None:
+            flag = FLAG_WORDS.get(str(node.value).lower())
+            if flag is None:
                 return None
-            is_quoted = node.value == word
-            return f"write `{word}` " + (
-                "without quotes" if is_quoted else f"instead of `{node.value}`"
-            )
+            word = "true" if flag else "false"
+            how = "without quotes" if node.value == word else f"instead of `{node.value}`"
+            return f"write `{word}` {how}"
         if isinstance(node.value, str):
             if schema.get("type") == "array":
                 return self._hint_at_list(node.value, schema)

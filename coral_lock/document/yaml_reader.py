@@ -28,7 +28,7 @@ def read_yaml(text: str, source: str, mistakes: Mistakes, *, path: Path = ()) ->
     """Return the one document that `text` holds; an empty text is an empty mapping.
 
     Tags, anchors, aliases, merge keys, keys that aren't text, keys that appear twice and
-    numbers that can't be held go to `mistakes`.
+    numbers out of range go to `mistakes`.
 
     Args:
         text: the whole document.
@@ -61,7 +61,7 @@ class _YamlReader:
         after = next(self._events)
         if not isinstance(after, yaml.StreamEndEvent):
             raise InputError(
-                "the document holds several documents",
+                "the file contains several documents",
                 expected="one document",
                 where=str(self._place(after)),
                 hint="remove the `---` and what follows it",
@@ -119,7 +119,7 @@ class _YamlReader:
         return build(event.value, path, place, key_place)
 
     def _refuse_references(self, event: yaml.Event, path: Path) -> bool:
-        """Put a tag, anchor or alias on record; return whether there was one."""
+        """Add a mistake for a tag, anchor or alias; return whether there was one."""
         anchor = getattr(event, "anchor", None)
         tag = getattr(event, "tag", None)
         if isinstance(event, yaml.AliasEvent):
@@ -166,7 +166,7 @@ class _YamlReader:
         elif node.value is INVALID:
             return None
         else:
-            problem, expected = "has a key that isn't text", "text"
+            problem, expected = "has a key that isn't a string", "text"
             found = shown(node)
             hint = f'quote it: "{found}"' if node.text else "write a key as one word or quote it"
         self._mistakes.add(

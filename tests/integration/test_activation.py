@@ -323,7 +323,7 @@ def test_a_start_is_told_the_versions_of_hosts(device: MakeDevice) -> None:
     for program in ((), ("--", "app.py")):
         words = ("run" if program else "init", "--locked", "--core-version", "latest", *program)
         assert machine.coral(*words).require(78 if program else 2).stderr == (
-            "error: `--core-version` tells no version\n"
+            "error: `--core-version` isn't a version\n"
             "  expected: a version (PEP 440), like `0.0.4`\n"
             "  found: `latest`\n"
         )

@@ -388,7 +388,7 @@ def test_a_host_is_told_as_a_version(
     outcome = work.coral(*command, "--wheels=house", f"--{role}-version=banana").require(2)
     assert outcome.stdout == ""
     assert outcome.stderr == (
-        f"error: `--{role}-version` tells no version\n"
+        f"error: `--{role}-version` isn't a version\n"
         "  expected: a version (PEP 440), like `0.0.4`\n"
         "  found: `banana`\n"
     )

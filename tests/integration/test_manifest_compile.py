@@ -437,8 +437,8 @@ HOSTILE: dict[str, tuple[str, bytes | Callable[[Path], None] | None, str]] = {
               "bytes, more than the 524288 allowed\n  where: pyproject.toml\n"),
     "manifest pipe": ("acme/coral_plugin.yaml", os.mkfifo, "error: the manifest can't be read: "
                       "not a regular file\n  where: acme/coral_plugin.yaml\n"),
-    "manifest binary": ("acme/coral_plugin.yaml", b"\x00", "error: the document holds a character "
-                        "that can't be seen\n  expected: printable text\n  found: U+0000\n"
+    "manifest binary": ("acme/coral_plugin.yaml", b"\x00", "error: the file contains an "
+                        "invisible character\n  expected: printable text\n  found: U+0000\n"
                         "  where: acme/coral_plugin.yaml:1:1\n"
                         "  hint: remove it, or write it as an escape in double quotes\n"),
     "manifest deep": ("acme/coral_plugin.yaml", b"[" * 100_000, "error: the document is nested "

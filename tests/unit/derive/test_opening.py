@@ -21,7 +21,7 @@ def test_what_is_no_version(role: str, version: str) -> None:
     with pytest.raises(UsageError) as caught:
         HostVersions(**{role: version})
     assert told(caught.value) == {
-        "message": f"`--{role}-version` tells no version",
+        "message": f"`--{role}-version` isn't a version",
         "expected": "a version (PEP 440), like `0.0.4`",
         "found": f"`{version}`",
         "where": None,

@@ -46,16 +46,16 @@ def test_positions_count_lines_and_columns(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("{", "not JSON: it is cut off | where: runtime.json:1:2"),
-        ('{"platform": "rknn"', "not JSON: it is cut off | where: runtime.json:1:20"),
-        ('{"platform":', "not JSON: it is cut off | where: runtime.json:1:13"),
+        ("{", "not JSON: unexpected end of the file | where: runtime.json:1:2"),
+        ('{"platform": "rknn"', "not JSON: unexpected end of the file | where: runtime.json:1:20"),
+        ('{"platform":', "not JSON: unexpected end of the file | where: runtime.json:1:13"),
         ('{"platform', "not JSON: unterminated string starting | where: runtime.json:1:2"),
         ('{"a": 1,}', "not JSON: expected a key in double quotes | where: runtime.json:1:9"),
         ("{'a': 1}", "not JSON: expected a key in double quotes | where: runtime.json:1:2"),
         ('{"a" 1}', "not JSON: expected `:` | where: runtime.json:1:6"),
         ('{"a": 01}', "not JSON: expected `,` or `}` | where: runtime.json:1:8"),
         ('{"a": NaN}', "not JSON: expected a value | where: runtime.json:1:7"),
-        ('{"a": 1} 2', "not JSON: expected the end of the document | where: runtime.json:1:10"),
+        ('{"a": 1} 2', "not JSON: expected the end of the file | where: runtime.json:1:10"),
         ("platform: rknn", "not JSON: expected a value | where: runtime.json:1:1"),
         (
             '{"services": {\n"a": 1,\n "a": 2}}',
@@ -64,12 +64,12 @@ def test_positions_count_lines_and_columns(tmp_path: Path) -> None:
         ),
         (
             '{"services": {"a": 1e999}}',
-            "`services.a` is a number that can't be held | where: runtime.json:1:20 | "
+            "`services.a` is a number out of range | where: runtime.json:1:20 | "
             "expected: a number that fits into 64 bits | hint: quote it if it is text",
         ),
         (
             '{"services": {"a": "\\ud83d"}}',
-            "`services.a` holds half of a surrogate pair | where: runtime.json:1:20 | "
+            "`services.a` contains a lone surrogate | where: runtime.json:1:20 | "
             "expected: whole characters",
         ),
         (

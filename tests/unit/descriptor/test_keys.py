@@ -45,7 +45,7 @@ def test_a_setting_is_split(setting: str, expected: tuple[tuple[str, ...], str, 
     ("setting", "message"),
     [
         ("", _NOT_DOTTED),
-        ("a", "there is no `=` behind the key"),
+        ("a", "there is no `=` after the key"),
         ("a.=b", _NOT_DOTTED),
         ("=b", _NOT_DOTTED),
         ('a."b', "the key's quote isn't closed"),

@@ -128,13 +128,13 @@ CHANGES = [
     (
         "camera_stabilizer: true",
         "1: true",
-        "`patches` has a key that isn't text | where: runtime.yaml:4:3 | expected: text | "
+        "`patches` has a key that isn't a string | where: runtime.yaml:4:3 | expected: text | "
         'found: 1 | hint: quote it: "1"',
     ),
     (
         "camera_stabilizer: true",
         "[a]: true",
-        "`patches` has a key that isn't text | where: runtime.yaml:4:3 | expected: text | "
+        "`patches` has a key that isn't a string | where: runtime.yaml:4:3 | expected: text | "
         "found: a list | hint: write a key as one word or quote it",
     ),
     (
@@ -171,7 +171,7 @@ CHANGES = [
     (
         'after: ["patches:camera_stabilizer"]',
         "after: [patches:a, patches:a]",
-        "`patches.night_vision.after` holds an entry twice | where: runtime.yaml:8:24 | "
+        "`patches.night_vision.after` contains a duplicate entry | where: runtime.yaml:8:24 | "
         'expected: each entry once | found: "patches:a"',
     ),
     (
@@ -244,25 +244,25 @@ CHANGES = [
     (
         "services: {webrtc",
         "services: {a: .nan, webrtc",
-        "`services.a` is a number that can't be held | where: runtime.yaml:14:15 | "
+        "`services.a` is a number out of range | where: runtime.yaml:14:15 | "
         "expected: a finite number | hint: quote it if it is text",
     ),
     (
         "services: {webrtc",
         "services: {a: 1e999, webrtc",
-        "`services.a` is a number that can't be held | where: runtime.yaml:14:15 | "
+        "`services.a` is a number out of range | where: runtime.yaml:14:15 | "
         "expected: a number that fits into 64 bits | hint: quote it if it is text",
     ),
     (
         "services: {webrtc",
         f"services: {{a: {'9' * 5000}, webrtc",
-        "`services.a` is a number that can't be held | where: runtime.yaml:14:15 | "
+        "`services.a` is a number out of range | where: runtime.yaml:14:15 | "
         "expected: an integer of at most 64 bits | hint: quote it if it is text",
     ),
     (
         "services: {webrtc",
         'services: {a: "\\ud83d", webrtc',
-        "`services.a` holds half of a surrogate pair | where: runtime.yaml:14:15 | "
+        "`services.a` contains a lone surrogate | where: runtime.yaml:14:15 | "
         "expected: whole characters",
     ),
     (
@@ -409,33 +409,33 @@ CHANGES = [
     (
         "workflows: {",
         "---\nworkflows: {",
-        "the document holds several documents | where: runtime.yaml:10:1 | "
+        "the file contains several documents | where: runtime.yaml:10:1 | "
         "expected: one document | hint: remove the `---` and what follows it",
     ),
     (
         "platform: rknn\n",
         "<<<<<<< HEAD\nplatform: rknn\n=======\nplatform: onnx\n>>>>>>> other\n",
-        "the document holds merge conflict markers | where: runtime.yaml:1:1 | "
+        "the file contains merge conflict markers | where: runtime.yaml:1:1 | "
         "found: <<<<<<< HEAD | hint: resolve the conflict in the file first",
     ),
     (
         "platform: rknn",
         "platform: rknn # \u2028plugins: {}",
-        "the document holds a character that can't be seen | where: runtime.yaml:1:18 | "
+        "the file contains an invisible character | where: runtime.yaml:1:18 | "
         "expected: printable text | found: U+2028 | "
         "hint: remove it, or write it as an escape in double quotes",
     ),
     (
         "platform: rknn\n",
         "platform: rknn # \rplugins: {}\n",
-        "the document holds a character that can't be seen | where: runtime.yaml:1:18 | "
+        "the file contains an invisible character | where: runtime.yaml:1:18 | "
         "expected: printable text | found: U+000D | "
         "hint: remove it, or write it as an escape in double quotes",
     ),
     (
         "rknn",
         "rk\x00nn",
-        "the document holds a character that can't be seen | where: runtime.yaml:1:13 | "
+        "the file contains an invisible character | where: runtime.yaml:1:13 | "
         "expected: printable text | found: U+0000 | "
         "hint: remove it, or write it as an escape in double quotes",
     ),
@@ -488,12 +488,12 @@ def test_a_mistake_is_told_in_full(tmp_path: Path, old: str, new: str, expected:
     [
         (
             b"\xef\xbb\xbf{}",
-            "the document starts with a byte order mark | where: runtime.yaml:1:1 | "
+            "the file starts with a byte order mark | where: runtime.yaml:1:1 | "
             "expected: UTF-8 without one | hint: save the file as UTF-8 without a byte order mark",
         ),
         (
             "services: {}\n# é: ".encode() + b"\xe9",
-            "the document isn't UTF-8 | where: runtime.yaml:2:6 | expected: UTF-8 | "
+            "the file isn't UTF-8 | where: runtime.yaml:2:6 | expected: UTF-8 | "
             "found: byte 0xe9 | hint: save the file as UTF-8",
         ),
     ],

@@ -18,7 +18,7 @@ def test_requests_are_sorted_and_each_plugin_stands_once() -> None:
     second = PluginRequest(group="backends", name="b", enabled=True, where="x")
     empty = load_descriptor(None)
     assert empty.replace(requests=(first, second)).requests == (second, first)
-    with pytest.raises(ValueError, match="a plugin is requested once"):
+    with pytest.raises(ValueError, match="two requests for one plugin"):
         empty.replace(requests=(first, first))
 
 
@@ -27,12 +27,12 @@ def test_targets_are_sorted_and_each_name_stands_once() -> None:
     second = Target(name="a", python="3.11", platform="linux_aarch64")
     empty = load_descriptor(None)
     assert empty.replace(targets=(first, second)).targets == (second, first)
-    with pytest.raises(ValueError, match="a target's name stands once"):
+    with pytest.raises(ValueError, match="two targets with one name"):
         empty.replace(targets=(first, second, first))
 
 
 def test_after_is_sorted() -> None:
-    with pytest.raises(ValueError, match="`after` is sorted, and holds each id once"):
+    with pytest.raises(ValueError, match="`after` must be sorted and unique"):
         PluginRequest(
             group="patches", name="a", enabled=True, where="x", after=("patches:c", "patches:b")
         )

@@ -215,7 +215,7 @@ def test_a_variable_that_cannot_be_understood(variable: str, value: str, expecte
 def test_a_misspelt_key_of_backends_is_a_warning(tmp_path: Path) -> None:
     descriptor = _load(tmp_path, "backends: {auto_discovr: false}")
     assert descriptor.warnings == (
-        f"{tmp_path / 'runtime.yaml'}:1:12: `backends.auto_discovr` is taken for the switch of a "
+        f"{tmp_path / 'runtime.yaml'}:1:12: `backends.auto_discovr` is read as the switch of a "
         "backend plugin; did you mean `backends.auto_discover`?",
     )
 
@@ -383,7 +383,7 @@ def test_a_quoted_part_of_a_key() -> None:
     [
         (
             "patches.camera",
-            "not a setting: there is no `=` behind the key | where: --set patches.camera | "
+            "not a setting: there is no `=` after the key | where: --set patches.camera | "
             "expected: KEY=VALUE",
         ),
         (
@@ -430,7 +430,7 @@ def test_a_quoted_part_of_a_key() -> None:
         ),
         (
             "services.a=1e999",
-            "`services.a` is a number that can't be held | where: --set services.a | "
+            "`services.a` is a number out of range | where: --set services.a | "
             "expected: a number that fits into 64 bits | hint: quote it if it is text",
         ),
         (

@@ -82,13 +82,13 @@ MISTAKES = [
         "manifest_version: 1",
         "manifest_version: 2",
         "`manifest_version` has a wrong value | where: m.yaml:2:19 | expected: 1 | found: 2 | "
-        "hint: a later version needs a later coral-lock",
+        "hint: upgrade coral-lock to read a later version",
     ),
     (
         "manifest_version: 1",
         "manifest_version: true",
         "`manifest_version` has a wrong value | where: m.yaml:2:19 | expected: 1 | found: true | "
-        "hint: a later version needs a later coral-lock",
+        "hint: upgrade coral-lock to read a later version",
     ),
     ("manifest_version: 1\n", "", "`manifest_version` is missing | where: m.yaml:2:1 | "
      "expected: 1"),
@@ -236,7 +236,7 @@ def test_mistakes_are_told_together_by_their_place() -> None:
          "expected: plain data | found: &a | hint: write the value itself"),
         ("manifest_version: 1\nplugins: {}", "`plugins` has a wrong value | where: m.yaml:2:10 | "
          "expected: a list | found: a mapping"),
-        ("\ufeffplugins: []", "the document starts with a byte order mark | where: m.yaml:1:1 | "
+        ("\ufeffplugins: []", "the file starts with a byte order mark | where: m.yaml:1:1 | "
          "expected: UTF-8 without one | hint: save the file as UTF-8 without a byte order mark"),
         ("[" * 1000, "the document is nested too deep | where: m.yaml:1:33 | expected: at most "
          "32 levels"),
