@@ -241,7 +241,7 @@ def _lock_in(text: str | None, output: str) -> Lock | None:
 
 
 def _refuse_part(opened: Opened) -> None:
-    """Refuse to write a lock for several targets of which only some are looked at."""
+    """Refuse to write a lock for several targets of which only some were inspected."""
     if 0 < len(opened.inventories) < len(opened.targets):
         targets = ", ".join(f"`{target.name}`" for target in opened.targets)
         raise InputError(
@@ -289,7 +289,7 @@ def _integrity_of(derivation: Derivation, current: str, output: str) -> int:
 
 
 def _extent(freshness: Freshness) -> str:
-    """Return what was looked at, where that isn't the whole lock."""
+    """Return what was inspected, where that isn't the whole lock."""
     if not freshness.parts:
         return ""
     noun = "target" if len(freshness.parts) == 1 else "targets"

@@ -151,7 +151,7 @@ def no_exec_option(command: Command) -> Command:
 
 
 def version_options(command: Command) -> Command:
-    """Add the options that tell the versions of hosts that aren't installed."""
+    """Add the options that give the versions of hosts that aren't installed."""
     command = click.option(
         "--inference-version",
         metavar="V",

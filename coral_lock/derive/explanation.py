@@ -75,7 +75,7 @@ class Explanation:
     Args:
         headline: one sentence.
         lines: what supports it, in order.
-        is_locked: whether the lock holds what was asked for.
+        is_locked: whether the lock contains it.
         distributions: the names of the distributions that it is about, sorted.
         advice: what to do where the lock isn't what would be derived now, or None.
     """
@@ -212,17 +212,14 @@ class Explainer:
         return f"{identifier} isn't in {self._lock_name}"
 
     def _exclusion_lines(self, identifier: str) -> Iterator[Line]:
-        """Yield why the lock leaves it out; what is the same for several targets once."""
-        targets: dict[Line, list[str]] = {}
-        for name, part in self._parts.items():
-            for excluded in part.excluded:
-                if base_id(excluded.id) == identifier:
-                    line = ("left out", f"{excluded.distribution}: {excluded.reason}")
-                    targets.setdefault(line, []).append(name)
-        for line, names in targets.items():
-            if len(names) < len(self._parts):
-                yield "for", ", ".join(names)
-            yield line
+        """Yield why the lock leaves it out."""
+        found = [
+            (name, (("left out", f"{excluded.distribution}: {excluded.reason}"),))
+            for name, part in self._parts.items()
+            for excluded in part.excluded
+            if base_id(excluded.id) == identifier
+        ]
+        return _by_target(found, len(self._parts))
 
     def _request_lines(self, identifier: str) -> Iterator[Line]:
         request = self._descriptor.request(*split_plugin_id(identifier))
@@ -234,18 +231,15 @@ class Explainer:
             yield "switched off", request.where
 
     def _decision_lines(self, decisions: Mapping[str, Sequence[Decision]]) -> Iterator[Line]:
-        """Yield what is decided now; what is the same for several targets once."""
-        targets: dict[tuple[Line, ...], list[str]] = {}
-        for target, several in decisions.items():
-            for decision in several:
-                lines = tuple(_lines_of(decision, self._surveys[target].host))
-                targets.setdefault(lines, []).append(target)
-        if not targets:
+        """Yield what is decided now."""
+        found = [
+            (target, tuple(_lines_of(decision, self._surveys[target].host)))
+            for target, several in decisions.items()
+            for decision in several
+        ]
+        if not found:
             yield "now", "no inspected distribution offers it"
-        for lines, names in targets.items():
-            if len(names) < len(self._surveys):
-                yield "for", ", ".join(names)
-            yield from lines
+        yield from _by_target(found, len(self._surveys))
 
     def _needed_by(self, identifier: str) -> Iterator[Line]:
         needing = {
@@ -298,6 +292,22 @@ class Explainer:
             for plugin in (part.plugins if part else ())
             if part is not None and plugin.id == identifier
         }
+
+
+def _by_target(found: Sequence[tuple[str, tuple[Line, ...]]], number: int) -> Iterator[Line]:
+    """Yield lines of targets: what is the same for several appears once, with their names.
+
+    Args:
+        found: targets and their lines.
+        number: how many targets there are; what is the same for all names none.
+    """
+    targets: dict[tuple[Line, ...], list[str]] = {}
+    for target, lines in found:
+        targets.setdefault(lines, []).append(target)
+    for lines, names in targets.items():
+        if len(names) < number:
+            yield "for", ", ".join(names)
+        yield from lines
 
 
 def _parts_of(lock: Lock | None) -> dict[str, Lock]:

@@ -12,12 +12,10 @@ from coral_lock.finding import WARNING, Finding, sorted_findings
 from coral_lock.locking.discovery import Evidence
 from coral_lock.locking.hosts import broken_finding
 from coral_lock.names import split_plugin_id
-from coral_lock.resolver.conflicts import causes_of
-from coral_lock.resolver.explanation import explained
-from coral_lock.resolver.inputs import Hosts, Inputs
+from coral_lock.resolver.explanation import causes_of, explained
+from coral_lock.resolver.inputs import DeclaredRequirements, Hosts, Inputs
 from coral_lock.resolver.planning import Plan, best_versions, plan, plan_with_most_optional
 from coral_lock.resolver.plugin_index import PluginIndex
-from coral_lock.resolver.problem import DeclaredRequirements
 from coral_lock.resolver.releases import Releases
 from coral_lock.resolver.reports import (
     CandidateReport,
@@ -73,7 +71,7 @@ def choose(
 ) -> Choice:
     """Choose one version of each distribution, the same for all targets.
 
-    It is the newest set that meets all requirements: of what is asked for and of everything
+    It is the newest set that meets all requirements: of what is requested and of everything
     else that the descriptor wants, with all that these and the hosts require. An optional
     plugin is left out where there is no such set with it.
 
@@ -100,7 +98,7 @@ def choose(
     versions, needed = best_versions(inputs, planned)
     explanation = explained(tuple(causes_of(planned.problem, planned.outcome)), inputs, planned)
     incompatible = IncompatiblePlugins(inputs, read_unfitting)
-    offered = inputs.plugins.ids().union(*planned.plugins.asked.values())
+    offered = inputs.plugins.ids().union(*planned.plugins.requested.values())
     omitted = {identifier for identifier, _ in planned.omitted}
     return Choice(
         versions=versions,
@@ -128,7 +126,7 @@ def choose(
 
 
 def _omissions(inputs: Inputs, chosen: Plan) -> Iterator[Finding]:
-    """Yield a warning for each optional plugin that is left out: why it can't be had."""
+    """Yield a warning for each optional plugin that is left out: why it can't be installed."""
     for identifier in sorted({identifier for identifier, _ in chosen.omitted}):
         units = {unit for unit in chosen.omitted if unit[0] == identifier}
         offered = {unit for unit in inputs.plugins.optional if unit[0] == identifier}

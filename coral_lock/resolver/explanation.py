@@ -1,19 +1,147 @@
-"""Findings that say why there is no solution, and what would help."""
+"""Why a problem has no solution, as findings with what would help."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
 from coral_lock.finding import ERROR, Finding
 from coral_lock.names import split_plugin_id
-from coral_lock.resolver.conflicts import Cause, Conflict
 from coral_lock.resolver.inputs import Inputs
 from coral_lock.resolver.planning import Plan
-from coral_lock.resolver.releases import NO_WHEEL, target_names
-from coral_lock.resolver.requirements import RequirementInformation, specifiers
-from coral_lock.resolver.solver import solve
+from coral_lock.resolver.propagation import Problem, Propagation, propagate
+from coral_lock.resolver.releases import (
+    NO_WHEEL,
+    RequirementInformation,
+    needed_nodes,
+    specifiers,
+    target_names,
+)
+from coral_lock.resolver.solver import Outcome, SearchGivenUp, search, solve
+
+_MAX_CAUSES = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Conflict:
+    """A distribution of which no version meets all requirements.
+
+    Args:
+        name: the distribution.
+        incoming: the fewest requirements that can't be met together.
+        chains: for each of these, how its source is needed: from the descriptor's
+            requirement over the versions that require each other, the source last.
+        targets: all the targets that need the distribution, sorted.
+    """
+
+    name: str
+    incoming: tuple[RequirementInformation, ...]
+    chains: tuple[tuple[RequirementInformation, ...], ...]
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cause:
+    """Roots that can't be met together.
+
+    Args:
+        problem: the problem with these roots alone.
+        outcome: what solving it came to.
+        conflicts: where following the best versions leads to.
+    """
+
+    problem: Problem
+    outcome: Outcome
+    conflicts: tuple[Conflict, ...]
+
+    def plugins(self) -> list[tuple[str, ...]]:
+        """Return the plugins at the roots: those of each distribution, sorted."""
+        return sorted({root.source.plugins for root in self.problem.roots if root.source.plugins})
+
+
+def causes_of(problem: Problem, outcome: Outcome) -> Iterator[Cause]:
+    """Yield the independent causes why a problem has no solution.
+
+    Args:
+        problem: the problem.
+        outcome: what solving it came to.
+    """
+    for _ in range(_MAX_CAUSES):
+        if outcome.is_solved:
+            return
+        smallest = _smallest(problem, outcome)
+        yield Cause(
+            problem=smallest,
+            outcome=outcome if smallest is problem else solve(smallest),
+            conflicts=tuple(_conflicts(smallest)),
+        )
+        wanted = {root.requirement.name for root in smallest.roots if root.source.plugins}
+        if not wanted:
+            return
+        problem = problem.with_roots(set(problem.root_names()) - wanted)
+        outcome = solve(problem)
+
+
+def _smallest(problem: Problem, outcome: Outcome) -> Problem:
+    """Return the problem with roots of which none can be left out, if that can be proven."""
+    if not outcome.is_proven:
+        return problem
+    smallest = problem.with_roots(outcome.involved)
+    for name in smallest.root_names():
+        fewer = smallest.with_roots(set(smallest.root_names()) - {name})
+        with suppress(SearchGivenUp):
+            if search(fewer, outcome.involved) is None:
+                smallest = fewer
+    return smallest
+
+
+def _conflicts(problem: Problem) -> Iterator[Conflict]:
+    """Yield where the best versions conflict, or would if nothing else were tried."""
+    propagation = propagate(problem, is_lenient=True)
+    for name in propagation.conflicts or propagation.unstable:
+        incoming = _fewest(problem, name, propagation)
+        yield Conflict(
+            name=name,
+            incoming=incoming,
+            chains=tuple(_chain(each, propagation) for each in incoming),
+            targets=tuple(sorted({node[2] for node in propagation.nodes.get(name, ())})),
+        )
+
+
+def _fewest(
+    problem: Problem, name: str, propagation: Propagation
+) -> tuple[RequirementInformation, ...]:
+    """Return requirements on a distribution of which none can be left out."""
+    fewest = list(dict.fromkeys(propagation.incoming[name]))
+    for each in list(fewest):
+        fewer = [other for other in fewest if other is not each]
+        requirements = [incoming.requirement for incoming in fewer]
+        candidates = problem.releases.candidates(name, requirements, needed_nodes(fewer))
+        if fewer and next(candidates, None) is None:
+            fewest = fewer
+    return tuple(fewest)
+
+
+def _chain(
+    incoming: RequirementInformation, propagation: Propagation
+) -> tuple[RequirementInformation, ...]:
+    """Return how the source of a requirement is needed, the root's requirement first."""
+    chain = [incoming]
+    seen = {incoming.requirement.name}
+    while (name := chain[0].source.name) is not None and name not in seen:
+        seen.add(name)
+        needing = [
+            each for each in propagation.incoming[name] if each.requirement.target is not None
+        ]
+        needing.sort(key=lambda each: (each.source.name is not None, str(each.source.name)))
+        if not needing:
+            break
+        unseen = [each for each in needing if each.source.name not in seen]
+        chain.insert(0, (unseen or needing)[0])
+    return tuple(chain)
+
 
 _MAX_NAMES = 8
 _MAX_VERSIONS = 8
@@ -70,35 +198,41 @@ class _Explainer:
     def findings(self, cause: Cause) -> Iterator[Finding]:
         """Yield a finding for each distribution without a wheel, else for the first conflict."""
         missing = [conflict for conflict in cause.conflicts if self._without_wheel(conflict)]
-        for conflict in missing:
-            yield self._missing(cause, conflict)
-        if not missing:
-            conflict = cause.conflicts[0]
-            if all(source.plugins for _, source in conflict.incoming):
+        for conflict in missing or cause.conflicts[:1]:
+            if not missing and all(source.plugins for _, source in conflict.incoming):
                 yield self._misfit(cause, conflict)
             else:
-                yield self._conflict(cause, conflict)
+                yield self._unmet(cause, conflict)
 
     def _without_wheel(self, conflict: Conflict) -> list[str]:
         return [each for each in conflict.targets if not self._releases.at(conflict.name, each)]
 
-    def _missing(self, cause: Cause, conflict: Conflict) -> Finding:
-        name, targets = conflict.name, self._without_wheel(conflict)
-        sources = [self._releases.sources[target] for target in targets]
-        files = sorted({file_name for source in sources for file_name in source.unfitting(name)})
-        tried = self._tried(cause, conflict, self._others(cause, conflict))
-        place = f" for {target_names(targets)}" if any(targets) else ""
+    def _unmet(self, cause: Cause, conflict: Conflict) -> Finding:
+        name, lacking = conflict.name, self._without_wheel(conflict)
+        names = [each for each in cause.outcome.involved if each != name]
+        if lacking:
+            sources = [self._releases.sources[target] for target in lacking]
+            files = sorted({each for source in sources for each in source.unfitting(name)})
+            what = NO_WHEEL if files else "no wheel"
+            place = f" for {target_names(lacking)}" if any(lacking) else ""
+            summary = f"{_wording(conflict)}, and `{name}` has {what}{place}"
+            found = [listed(files, _MAX_FILES) or "nothing", self._tried(cause, conflict, names)]
+        else:
+            is_proven = cause.outcome.is_proven
+            why = "meets all requirements" if is_proven else "was found before the search gave up"
+            summary = f"no version of `{name}` {why}: {_wording(conflict)}"
+            found = [self._tried(cause, conflict, [name, *names])]
+        texts = [each.requirement.text for each in conflict.incoming]
+        expected = dict.fromkeys(text if "`" in text else f"`{text}`" for text in texts)
         return Finding(
-            code="requirement-unmet",
+            code="requirement-unmet" if lacking else "no-solution",
             severity=ERROR,
             subject=_subject(conflict),
-            summary=f"{_wording(conflict)}, and `{name}` has "
-            + (NO_WHEEL if files else "no wheel")
-            + place,
-            expected=_expected(conflict),
-            found=(listed(files, _MAX_FILES) or "nothing") + (f"; {tried}" if tried else ""),
+            summary=summary,
+            expected=", ".join(expected),
+            found="; ".join(filter(None, found)) or None,
             where=self._where(cause),
-            hint=self._hint(cause, conflict, targets),
+            hint=self._hint(cause, conflict, lacking or self._unserved(conflict)),
         )
 
     def _misfit(self, cause: Cause, conflict: Conflict) -> Finding:
@@ -107,45 +241,22 @@ class _Explainer:
         if len(versions) > 1:
             self.compared.add(_subject(conflict))
         reasons = [
-            f"{version}: "
-            + (
-                self._plugins.misfit(name, version)
-                or self._note(cause, conflict, name, version)
-                or "not available for every target"
-            )
+            self._plugins.misfit(name, version)
+            or self._note(cause, conflict, name, version)
+            or "not available for every target"
             for version in versions
         ]
+        texts = [f"{version}: {reason}" for version, reason in zip(versions, reasons)]
         plugins = " and ".join(f"`{each}`" for each in conflict.incoming[0].source.plugins)
         return Finding(
             code="no-solution",
             severity=ERROR,
             subject=_subject(conflict),
             summary=f"no compatible version of `{name}` offers {plugins}",
-            found=listed(reasons, _MAX_VERSIONS, "; "),
+            found=listed(texts, _MAX_VERSIONS, "; "),
             where=self._where(cause),
             hint=f"add a compatible version of `{name}`, or {self._switch_off(cause)}",
         )
-
-    def _conflict(self, cause: Cause, conflict: Conflict) -> Finding:
-        names = [conflict.name, *self._others(cause, conflict)]
-        return Finding(
-            code="no-solution",
-            severity=ERROR,
-            subject=_subject(conflict),
-            summary=(
-                f"no version of `{conflict.name}` meets all requirements: "
-                if cause.outcome.is_proven
-                else f"no version of `{conflict.name}` was found before the search was given up: "
-            )
-            + _wording(conflict),
-            expected=_expected(conflict),
-            found=self._tried(cause, conflict, names) or None,
-            where=self._where(cause),
-            hint=self._hint(cause, conflict, self._unserved(conflict)),
-        )
-
-    def _others(self, cause: Cause, conflict: Conflict) -> list[str]:
-        return [name for name in cause.outcome.involved if name != conflict.name]
 
     def _tried(self, cause: Cause, conflict: Conflict, names: Sequence[str]) -> str:
         """Return the versions of some distributions, and why one can't be in any solution."""
@@ -238,7 +349,7 @@ class _Explainer:
         return f"switch {' or '.join(ids)} off" if ids else ""
 
     def _where(self, cause: Cause) -> str | None:
-        """Return where the descriptor asks for one of the plugins."""
+        """Return where the descriptor requests one of the plugins."""
         if any(root.source.is_program for root in cause.problem.roots):
             return self._descriptor.origins.get("program.requires")
         for identifier in chain.from_iterable(cause.plugins()):
@@ -260,11 +371,6 @@ def _subject(conflict: Conflict) -> str:
     """Return the first plugin at the root of a conflict, or else the distribution."""
     plugins = sorted(plugin for each in conflict.chains for plugin in each[0].source.plugins)
     return plugins[0] if plugins else conflict.name
-
-
-def _expected(conflict: Conflict) -> str:
-    texts = (each.requirement.text for each in conflict.incoming)
-    return ", ".join(dict.fromkeys(text if "`" in text else f"`{text}`" for text in texts))
 
 
 def _wording(conflict: Conflict) -> str:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from coral_lock.resolver.inputs import Inputs
 from coral_lock.resolver.plugin_requirements import PluginRequirements, Unit
-from coral_lock.resolver.problem import Problem
-from coral_lock.resolver.propagation import propagate
-from coral_lock.resolver.requirements import Requirement
+from coral_lock.resolver.propagation import Problem, propagate
+from coral_lock.resolver.releases import Requirement
 from coral_lock.resolver.solver import Outcome, solve
 
 
@@ -56,7 +55,7 @@ def _with_more(inputs: Inputs, solved: Plan, units: Sequence[Unit]) -> Plan:
 
 
 def plan(inputs: Inputs, omitted: frozenset[Unit] = frozenset()) -> Plan:
-    """Solve for the hosts and what is asked for, then for everything that is wanted.
+    """Solve for the hosts and what is requested, then for everything that is wanted.
 
     What a host itself requires is met where it can be. It needn't be where no plugin needs
     the host, as then it is only a warning in the end.
@@ -86,7 +85,9 @@ def plan(inputs: Inputs, omitted: frozenset[Unit] = frozenset()) -> Plan:
 def _plan(inputs: Inputs, followed: frozenset[str], omitted: frozenset[Unit]) -> Plan:
     versions: Mapping[str, str] = inputs.hosts.newest()
     if inputs.hosts.is_open():
-        first = _solved(inputs, PluginRequirements(inputs, versions, only_asked=True), {}, followed)
+        first = _solved(
+            inputs, PluginRequirements(inputs, versions, only_requested=True), {}, followed
+        )
         if not first.is_solved:
             return first
         chosen = first.outcome.propagation.versions
@@ -163,7 +164,7 @@ def best_versions(inputs: Inputs, plan: Plan) -> tuple[dict[str, str], frozenset
                 versions.setdefault(name, version)
     for name in (*inputs.plugins.names, *inputs.plugins.unreadable):
         if name not in versions:
-            is_missed = name in plan.plugins.asked and not plan.is_solved
+            is_missed = name in plan.plugins.requested and not plan.is_solved
             for version in releases.candidates(name):
                 if is_missed or releases.targets_of(name, version):
                     versions[name] = version

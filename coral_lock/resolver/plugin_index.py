@@ -92,7 +92,7 @@ class PluginIndex:
         request = request_for(plugin, self._descriptor)
         return unwanted_reason(plugin, request, self._descriptor) is None
 
-    def asked_for(self) -> tuple[PluginRequest, ...]:
+    def requested(self) -> tuple[PluginRequest, ...]:
         """Return what the descriptor switches on and doesn't call optional."""
         if not self._descriptor.built_in_patches.get("plugins", True):
             return ()
@@ -116,14 +116,14 @@ class PluginIndex:
         """Return the distributions that declare plugins, sorted.
 
         Of most only the preferred versions are read. Where none of these offers a plugin
-        that is asked for, it may be an older version of another distribution.
+        that is requested, it may be an older version of another distribution.
         """
         names = self._releases.names()
         targets = self._releases.targets
         found = {name for name in names if self._has_entry_points(name, self._best(name), targets)}
         offered = {plugin.id for name in sorted(found) for plugin in self.of(name)}
-        asked = {plugin_id(request.group, request.name) for request in self.asked_for()}
-        if asked - offered:
+        requested = {plugin_id(request.group, request.name) for request in self.requested()}
+        if requested - offered:
             found.update(
                 name
                 for name in names

@@ -8,7 +8,7 @@ from itertools import chain
 from coral_lock.locking.discovery import DiscoveredPlugin
 from coral_lock.names import plugin_id
 from coral_lock.resolver.inputs import Inputs
-from coral_lock.resolver.requirements import Requirement, RequirementInformation, Source
+from coral_lock.resolver.releases import Requirement, RequirementInformation, Source
 
 Unit = tuple[str, str]
 """An optional plugin, and a target for which it is wanted."""
@@ -20,7 +20,7 @@ class PluginRequirements:
     Args:
         inputs: what the problem is made from.
         versions: the hosts' versions for which it is judged whether a plugin fits.
-        only_asked: whether plugins that nobody asks for are ignored.
+        only_requested: whether plugins that nobody requests are ignored.
         omitted: the optional plugins that aren't wanted.
     """
 
@@ -28,7 +28,7 @@ class PluginRequirements:
         self,
         inputs: Inputs,
         versions: Mapping[str, str],
-        only_asked: bool = False,
+        only_requested: bool = False,
         omitted: frozenset[Unit] = frozenset(),
     ) -> None:
         self._inputs = inputs
@@ -38,12 +38,12 @@ class PluginRequirements:
         self._host_at = {
             target: inputs.hosts.at(target, versions) for target in self._releases.targets
         }
-        self._only_asked = only_asked
+        self._only_requested = only_requested
         self._omitted = omitted
         self._fitting: dict[tuple[str, str, str], Mapping[str, DiscoveredPlugin]] = {}
         self._requirements: dict[tuple[str, str, str], tuple[Requirement, ...]] = {}
         self._providers = self._find_providers()
-        self.asked = self._attribute_asked()
+        self.requested = self._attribute_requested()
         self.acceptable = {name: self._find_acceptable(name) for name in self._plugins.names}
         required = {
             relation.id
@@ -56,7 +56,7 @@ class PluginRequirements:
 
     def without_omissions(self) -> PluginRequirements:
         """Return the same requirements, with nothing omitted."""
-        return PluginRequirements(self._inputs, self._versions, self._only_asked)
+        return PluginRequirements(self._inputs, self._versions, self._only_requested)
 
     def fitting(self, name: str, version: str, target: str) -> Mapping[str, DiscoveredPlugin]:
         """Return the plugins of a version that would be selected on a target, by id."""
@@ -73,15 +73,15 @@ class PluginRequirements:
         """Return why a version doesn't offer what is wanted of it, None if it does."""
         if version in self.acceptable.get(name, ()):
             return None
-        asked = self.asked.get(name, ())
+        requested = self.requested.get(name, ())
         for target in self._releases.targets_of(name, version):
             decisions = self._plugins.judged(name, version, target, self._host_at[target])
             offered = {decision.plugin.id for decision in decisions}
-            for identifier in asked:
+            for identifier in requested:
                 if identifier not in offered:
                     return f"doesn't offer `{identifier}`"
             for decision in decisions:
-                if decision.reason is not None and decision.plugin.id in (asked or offered):
+                if decision.reason is not None and decision.plugin.id in (requested or offered):
                     return decision.reason
             for plugin in self.fitting(name, version, target).values():
                 missing = self._missing(plugin, name, version, target)
@@ -92,10 +92,10 @@ class PluginRequirements:
     def roots(self) -> Iterator[RequirementInformation]:
         """Yield the requirements of the descriptor: each distribution whose plugins it wants."""
         for name in self._plugins.names:
-            plugins = self.asked.get(name, ())
+            plugins = self.requested.get(name, ())
             targets = self._releases.targets
             if not plugins:
-                if self._only_asked:
+                if self._only_requested:
                     continue
                 plugins = tuple(sorted({each for each, _ in self._units(name)}))
                 targets = self._wanted_targets(name)
@@ -112,12 +112,12 @@ class PluginRequirements:
 
     def of(self, name: str, version: str, target: str) -> tuple[Requirement, ...]:
         """Return what the plugins of a version require of other distributions and the hosts."""
-        if name not in self.acceptable or (self._only_asked and name not in self.asked):
+        if name not in self.acceptable or (self._only_requested and name not in self.requested):
             return ()
         key = (name, version, target)
         if key not in self._requirements:
             fitting = self.fitting(*key)
-            ids = self.asked[name] if self._only_asked else fitting
+            ids = self.requested[name] if self._only_requested else fitting
             self._requirements[key] = tuple(
                 chain.from_iterable(
                     self._derive(fitting[identifier], name, version, target)
@@ -189,33 +189,33 @@ class PluginRequirements:
                 providers[identifier] = names[0]
         return providers
 
-    def _attribute_asked(self) -> dict[str, tuple[str, ...]]:
-        """Return for each distribution the plugins that are asked for of it, sorted."""
+    def _attribute_requested(self) -> dict[str, tuple[str, ...]]:
+        """Return for each distribution the plugins that are requested of it, sorted."""
         offering: dict[str, set[str]] = {}
         for name in self._plugins.names:
             for plugin in self._plugins.of(name):
                 if self._plugins.is_wanted(plugin):
                     offering.setdefault(plugin.id, set()).add(name)
-        asked: dict[str, set[str]] = {}
-        for request in self._plugins.asked_for():
+        requested: dict[str, set[str]] = {}
+        for request in self._plugins.requested():
             identifier = plugin_id(request.group, request.name)
             names = offering.get(identifier, set())
             provider = self._providers.get(identifier) or (min(names) if len(names) == 1 else None)
             if provider is not None:
-                asked.setdefault(provider, set()).add(identifier)
-        return {name: tuple(sorted(ids)) for name, ids in asked.items()}
+                requested.setdefault(provider, set()).add(identifier)
+        return {name: tuple(sorted(ids)) for name, ids in requested.items()}
 
     def _find_acceptable(self, name: str) -> frozenset[str]:
-        """Return the versions that offer what is asked for of it, or else anything that fits.
+        """Return the versions that offer what is requested of it, or else anything that fits.
 
-        Those that offer what is asked for of another distribution count only without others.
+        Those that offer what is requested of another distribution count only without others.
         """
         fitting = {
             version
             for version in self._releases.versions(name)
             if self._is_acceptable(name, version)
         }
-        elsewhere = {each for other, ids in self.asked.items() if other != name for each in ids}
+        elsewhere = {each for other, ids in self.requested.items() if other != name for each in ids}
         without = {
             version
             for version in fitting
@@ -227,7 +227,7 @@ class PluginRequirements:
         return frozenset(without or fitting)
 
     def _is_acceptable(self, name: str, version: str) -> bool:
-        asked = self.asked.get(name)
+        requested = self.requested.get(name)
         usable = [
             {
                 identifier
@@ -236,7 +236,7 @@ class PluginRequirements:
             }
             for target in self._releases.targets_of(name, version)
         ]
-        return all(each.issuperset(asked) for each in usable) if asked else any(usable)
+        return all(each.issuperset(requested) for each in usable) if requested else any(usable)
 
     def _missing(
         self, plugin: DiscoveredPlugin, name: str, version: str, target: str
@@ -258,7 +258,7 @@ class PluginRequirements:
         }
 
     def _wanted_targets(self, name: str) -> tuple[str, ...]:
-        """Return the targets for which a distribution is wanted that nobody asks for.
+        """Return the targets for which a distribution is wanted that nobody requests.
 
         Where all its plugins are optional these are the targets for which any isn't omitted.
         Else they are those of the version that fits the most of them.

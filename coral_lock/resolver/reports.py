@@ -15,8 +15,7 @@ from coral_lock.names import plugin_id, split_plugin_id
 from coral_lock.resolver.explanation import listed
 from coral_lock.resolver.inputs import Inputs
 from coral_lock.resolver.planning import Plan
-from coral_lock.resolver.releases import NO_WHEEL, target_names
-from coral_lock.resolver.requirements import Requirement, needed_nodes
+from coral_lock.resolver.releases import NO_WHEEL, Requirement, needed_nodes, target_names
 
 if TYPE_CHECKING:
     from coral_lock.inventory import FoundDistribution
@@ -196,7 +195,7 @@ class IncompatiblePlugins:
                     self.ids[name] = sorted(ids)
 
     def findings(self, elsewhere: Collection[str]) -> Iterator[Finding]:
-        """Yield what is wanted and fits nowhere: an error for what is asked for.
+        """Yield what is wanted and fits nowhere: an error for what is requested.
 
         Args:
             elsewhere: the plugins that another distribution offers, or that other findings
@@ -238,7 +237,7 @@ class IncompatiblePlugins:
         return sorted(found, key=lambda each: self._releases.order(each[0]), reverse=True)
 
     def _finding(self, name: str, identifier: str, request: PluginRequest | None) -> Finding:
-        is_asked = request is not None and not request.optional
+        is_requested = request is not None and not request.optional
         targets = self._releases.targets
         misfits = [
             (version, f"{file_name} (its tags fit no target)")
@@ -251,11 +250,11 @@ class IncompatiblePlugins:
         misfits.sort(key=lambda each: (self._releases.order(each[0]), each[1]), reverse=True)
         return Finding(
             code="wrong-platform",
-            severity=ERROR if is_asked else WARNING,
+            severity=ERROR if is_requested else WARNING,
             subject=identifier,
             summary=f"no wheel of `{name}`, which offers `{identifier}`, fits "
             + ("any target" if any(targets) else "this interpreter")
-            + ("" if is_asked else ", so it is left out"),
+            + ("" if is_requested else ", so it is left out"),
             found=listed([text for _, text in misfits], _MAX_WHEELS_SHOWN, "; "),
             where=request.where if request else None,
             hint=f"add a wheel of `{name}` that fits {target_names(targets)}".rstrip()

@@ -12,10 +12,8 @@ from resolvelib import AbstractProvider, BaseReporter, Resolver
 from resolvelib.resolvers import ResolutionImpossible, ResolutionTooDeep
 from resolvelib.structs import RequirementInformation as Information
 
-from coral_lock.resolver.narrowing import narrowed
-from coral_lock.resolver.problem import Problem
-from coral_lock.resolver.propagation import Propagation, propagate
-from coral_lock.resolver.requirements import Requirement, needed_nodes
+from coral_lock.resolver.propagation import Problem, Propagation, narrowed, propagate
+from coral_lock.resolver.releases import Requirement, needed_nodes
 
 
 class SearchGivenUp(Exception):

@@ -58,7 +58,7 @@ def test_a_version_that_it_requires_is_chosen(work: WorkingDirectory, house: Pat
     assert json.loads(work.lock_path.read_text())["distributions"]["my-app"]["version"] == "1.0"
     outcome = work.coral("lock", "--wheels", "house", "--set", "program.requires=my-app<1")
     assert (
-        "error[no-solution]: no version of `my-app` can be taken: "
+        "error[no-solution]: no version of `my-app` meets all requirements: "
         "the program requires `my-app<1`\n"
         "  expected: `my-app<1`\n"
         "  found: my-app 2.0, 1.0\n"
@@ -98,7 +98,7 @@ class TestDevice:
         machine.locked()
         for old, line in (
             ("old.lock", "+ `my-app` is added"),
-            ("library.lock", "- the program no longer requires `my-lib` itself"),
+            ("library.lock", "- the program itself no longer requires `my-lib`"),
         ):
             assert line in machine.coral("diff", old, "coral.lock").require(0).stdout
 
