@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from coral_lock.record import Record
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from packaging.markers import default_environment
+from packaging.tags import compatible_tags, cpython_tags, mac_platforms, sys_tags
+
+from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import (
-    BEFORE_2014,
     GLIBC,
     LINUX,
     MACOS,
     MUSL,
     WINDOWS,
+    Platform,
+    oldest_glibc,
     parse_platform,
 )
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from coral_lock.targets.model import Target
-    from coral_lock.targets.wheel_tags import Platform
 
 _OLD_NAMES = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
 _NARROWER = {"armv8l": ("armv7l",)}
@@ -32,11 +32,12 @@ _FIELDS = {
 _WINDOWS_MACHINES = {"amd64": "AMD64", "arm64": "ARM64", "x86": "x86"}
 
 
-class TargetEnvironment(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TargetEnvironment:
     """What requirements and wheels are chosen for.
 
     Args:
-        target: the target, or None for one interpreter that is there.
+        target: the target, or None for one existing interpreter.
         python: the language version, `3.11`.
         markers: the marker environment (PEP 508), without `extra`.
         tags: the wheel tags that are supported, `cp311-cp311-linux_x86_64`, the best first.
@@ -53,9 +54,6 @@ class TargetEnvironment(Record):
 
 def this_environment() -> TargetEnvironment:
     """Return the environment of the interpreter that runs this."""
-    from packaging.markers import default_environment
-    from packaging.tags import sys_tags
-
     markers = {key: str(value) for key, value in default_environment().items()}
     return TargetEnvironment(
         target=None,
@@ -71,8 +69,6 @@ def environment_of(target: Target) -> TargetEnvironment:
     Its interpreter is CPython. Of a version like `3.10` the first release counts, and what
     nobody can know of a machine (`platform_release`, `platform_version`) is empty.
     """
-    from packaging.tags import compatible_tags, cpython_tags
-
     version = tuple(int(part) for part in target.language_version.split("."))
     platforms = tuple(_platform_tags(target.platform))
     interpreter = f"cp{version[0]}{version[1]}"
@@ -114,8 +110,6 @@ def _platform_tags(tag: str) -> Iterator[str]:
     """Yield the platform tags that a machine of this platform supports, the best first."""
     platform = parse_platform(tag)
     if platform.system == MACOS:
-        from packaging.tags import mac_platforms
-
         for supported in mac_platforms(platform.version, platform.machine):
             # Older versions of `packaging` call `fat32` what distutils called `fat3`.
             yield supported.replace("_fat32", "_fat3")
@@ -135,8 +129,7 @@ def _linux_tags(platform: Platform, machine: str) -> Iterator[str]:
         for minor in range(newest, -1, -1):
             yield f"musllinux_{major}_{minor}_{machine}"
     elif platform.libc == GLIBC:
-        oldest = 5 if machine in BEFORE_2014 else 17
-        for minor in range(newest, oldest - 1, -1):
+        for minor in range(newest, oldest_glibc(machine)[1] - 1, -1):
             yield f"manylinux_{major}_{minor}_{machine}"
             if (major, minor) in _OLD_NAMES:
                 yield f"{_OLD_NAMES[major, minor]}_{machine}"

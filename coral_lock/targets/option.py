@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
+
 from coral_lock.canonical_json import quote
 from coral_lock.errors import UsageError
 from coral_lock.printable import shortened
@@ -9,122 +12,73 @@ from coral_lock.targets.model import Target, is_platform_tag, is_python_version,
 from coral_lock.targets.wheel_tags import LINUX, MACOS, OTHER, WINDOWS, parse_platform
 
 _ARCHITECTURES = {
-    "aarch64": "aarch64",
-    "arm64": "aarch64",
-    "arm64v8": "aarch64",
-    "armv8": "aarch64",
-    "arm": "armv7l",
-    "arm32v7": "armv7l",
-    "armhf": "armv7l",
-    "armv7": "armv7l",
-    "armv7l": "armv7l",
-    "386": "i686",
-    "i386": "i686",
-    "i686": "i686",
-    "x86": "i686",
-    "win32": "i686",
-    "amd64": "x86_64",
-    "win64": "x86_64",
-    "x64": "x86_64",
-    "x86_64": "x86_64",
-    "ppc64el": "ppc64le",
-    "ppc64le": "ppc64le",
-    "riscv64": "riscv64",
-    "s390x": "s390x",
-}
-"""What wheel tags on Linux call an architecture, by what others call it."""
-
-_OWN_NAMES = {
-    MACOS: {"aarch64": "arm64", "x86_64": "x86_64"},
+    LINUX: {
+        "amd64": "x86_64",
+        "x64": "x86_64",
+        "arm64": "aarch64",
+        "arm": "armv7l",
+        "armhf": "armv7l",
+        "armv7": "armv7l",
+        "386": "i686",
+        "i386": "i686",
+        "x86": "i686",
+        "ppc64el": "ppc64le",
+    },
+    MACOS: {"aarch64": "arm64", "amd64": "x86_64"},
     WINDOWS: {"aarch64": "arm64", "x86_64": "amd64"},
 }
-"""What wheel tags call an architecture on other systems."""
+"""What wheel tags call an architecture, by what containers and compilers call it."""
 
 _SYSTEM_NAMES = {LINUX: "Linux", MACOS: "macOS", WINDOWS: "Windows"}
-_MACOS_WORDS = frozenset({"apple", "darwin", "macos", "macosx", "osx"})
-_WINDOWS_WORDS = frozenset({"win", "win32", "win64", "windows"})
-_MUSL_WORDS = frozenset({"alpine", "musl", "musllinux"})
-_WORD_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
+_LINUX_NAMES = frozenset({*_ARCHITECTURES[LINUX].values(), "riscv64", "s390x"})
+_OTHER_SYSTEMS = re.compile("apple|darwin|mac|osx|win")
 _LONGEST_TAG = 100
 
 
 def doubt_of_platform(tag: str) -> str | None:
-    """Return what is odd about a well-formed platform tag in a sentence without its period.
+    """Return what is unusual about a well-formed platform tag, as a sentence without its period.
 
-    None stands for a tag like those of wheels. A tag of no known kind isn't wrong: wheels
-    may be built for it, but nothing says which machines are of that kind.
+    A tag of no known kind isn't an error: wheels may be built for it, but nothing states which
+    machines are of that kind.
     """
     platform = parse_platform(tag)
     if platform.system == OTHER:
         likely = likely_platform(tag)
         question = f"; did you mean `{likely}`?" if likely else ""
         return (
-            f"`{tag}` is a platform tag of no known kind, so it stands for itself alone{question}"
+            f"`{tag}` is a platform tag of no known kind, and matches nothing but itself{question}"
         )
-    corrected = _with_own_architecture(tag)
-    if corrected == tag:
+    name = _ARCHITECTURES[platform.system].get(platform.machine)
+    if name is None or tag == "win32":
         return None
-    system = _SYSTEM_NAMES[platform.system]
     return (
-        f"wheels for {system} don't call an architecture `{platform.machine}`; "
-        f"did you mean `{corrected}`?"
+        f"wheels for {_SYSTEM_NAMES[platform.system]} don't call an architecture "
+        f"`{platform.machine}`; did you mean `{tag.removesuffix(platform.machine)}{name}`?"
     )
 
 
 def likely_platform(text: str) -> str | None:
-    """Return the platform tag that `text` may stand for, or None.
+    """Return the tag for Linux that `text` may stand for, or None.
 
-    What containers, compilers and packages of other kinds call a platform is understood:
-    `arm64`, `linux/arm64`, `aarch64-unknown-linux-gnu`, `win-amd64`.
+    It understands what containers and compilers call a platform: `arm64`, `linux/arm64`,
+    `aarch64-unknown-linux-gnu`.
     """
-    if len(text) > _LONGEST_TAG:
+    lowered = text[:_LONGEST_TAG].lower().replace("x86_64", "amd64").replace("x86-64", "amd64")
+    if _OTHER_SYSTEMS.search(lowered):
         return None
-    lowered = text.lower()
-    rewritten = "".join(
-        character if character in _WORD_CHARACTERS else "_" for character in lowered
-    ).strip("_")
-    is_known = is_platform_tag(rewritten) and parse_platform(rewritten).system != OTHER
-    if is_known and not rewritten.startswith("linux_"):
-        return _with_own_architecture(rewritten)
-    words = rewritten.replace("x86_64", "amd64").split("_")
-    architecture = next((_ARCHITECTURES[word] for word in words if word in _ARCHITECTURES), None)
-    return None if architecture is None else _tag_of(frozenset(words), architecture)
+    for word in re.split("[^a-z0-9]+", lowered):
+        name = word if word in _LINUX_NAMES else _ARCHITECTURES[LINUX].get(word)
+        if name is not None:
+            is_musl = "musl" in lowered or "alpine" in lowered
+            return f"{'musllinux_1_2' if is_musl else 'manylinux_2_28'}_{name}"
+    return None
 
 
-def _tag_of(words: frozenset[str], architecture: str) -> str | None:
-    """Return a tag for the system that the words name; Linux with glibc where none does."""
-    if words & _MACOS_WORDS:
-        name = _OWN_NAMES[MACOS].get(architecture)
-        return f"macosx_11_0_{name}" if name else None
-    if words & _WINDOWS_WORDS:
-        name = _OWN_NAMES[WINDOWS].get(architecture)
-        return f"win_{name}" if name else "win32" if architecture == "i686" else None
-    if words & _MUSL_WORDS:
-        return f"musllinux_1_2_{architecture}"
-    return f"manylinux_2_28_{architecture}"
-
-
-def _with_own_architecture(tag: str) -> str:
-    """Return a tag of a known kind with its architecture called as wheels call it."""
-    platform = parse_platform(tag)
-    machine = platform.machine
-    name = _ARCHITECTURES.get(machine, machine)
-    if platform.system != LINUX:
-        name = _OWN_NAMES[platform.system].get(name, machine)
-    return tag if tag == "win32" else tag.removesuffix(machine) + name
-
-
-_KEYS = ("python", "platform", "name")
 _EXAMPLE = "python=3.11,platform=linux_aarch64"
-_EXPECTED = {
-    "python": "a version of Python 3, like `3.11`",
-    "platform": "a platform tag, like `linux_aarch64`",
-    "name": "lower-case letters and digits, with `.`, `_` and `-` between them",
-}
-_IS_RIGHT = {
-    "python": is_python_version,
-    "platform": is_platform_tag,
-    "name": is_target_name,
+_PARTS = {
+    "python": (is_python_version, "a version of Python 3, like `3.11`"),
+    "platform": (is_platform_tag, "a platform tag, like `linux_aarch64`"),
+    "name": (is_target_name, "lower-case letters and digits, with `.`, `_` and `-` between them"),
 }
 _LONGEST_TEXT = 400
 _LONGEST_SHOWN = 60
@@ -143,63 +97,49 @@ def parse_target(text: str) -> Target | str:
     if len(text) > _LONGEST_TEXT:
         raise _error(text, "the target is too long", expected=f"at most {_LONGEST_TEXT} characters")
     if "=" not in text:
-        return _parse_name(text)
+        if is_target_name(text):
+            return text
+        raise _error(
+            text,
+            "this is neither a target nor the name of one",
+            expected=f"`{_EXAMPLE}`, or a name that the descriptor gives a target",
+            found=_shown(text),
+        )
     values: dict[str, str] = {}
     for part in text.split(","):
-        key, separator, value = part.strip().partition("=")
-        if key not in _KEYS or not separator:
-            raise _unknown_part(text, key, separator)
+        key, value = _parse_part(text, part.strip())
         if key in values:
-            raise _error(text, f"`{key}` stands in it twice", expected="each part once")
-        if not _IS_RIGHT[key](value):
-            raise _wrong_value(text, key, value)
+            raise _error(text, f"`{key}` is given twice", expected="each part once")
         values[key] = value
     for key in ("python", "platform"):
         if key not in values:
-            raise _error(text, f"`{key}` is missing", expected=_EXPECTED[key])
+            raise _error(text, f"`{key}` is missing", expected=_PARTS[key][1])
     name = values.get("name", f"py{values['python']}-{values['platform']}")
     if not is_target_name(name):
         raise _error(
             text,
-            "the target is too long to be called by its parts",
+            "the target is too long to be named after its parts",
             hint="give it a name: add `,name=NAME`",
         )
     return Target(name=name, python=values["python"], platform=values["platform"])
 
 
-def _parse_name(text: str) -> str:
-    if is_target_name(text):
-        return text
-    raise _error(
-        text,
-        "this is neither a target nor the name of one",
-        expected=f"`{_EXAMPLE}`, or a name that the descriptor gives a target",
-        found=_shown(text),
-    )
-
-
-def _unknown_part(text: str, key: str, separator: str) -> UsageError:
-    from difflib import get_close_matches
-
-    near = get_close_matches(key[:_LONGEST_SHOWN].lower(), _KEYS, 1)
-    what = f"unknown part {_shown(key)}" if separator else f"the part {_shown(key)} has no `=`"
-    return _error(
-        text,
-        what,
-        expected=f"parts like in `{_EXAMPLE}`, and `name`",
-        hint=f"did you mean `{near[0]}`?" if near and separator else None,
-    )
-
-
-def _wrong_value(text: str, key: str, value: str) -> UsageError:
-    likely = likely_platform(value) if key == "platform" else None
-    return _error(
-        text,
-        f"`{key}` has a wrong value",
-        expected=_EXPECTED[key],
-        found=_shown(value),
-        hint=f"did you mean `{likely}`?" if likely else None,
-    )
+def _parse_part(text: str, part: str) -> tuple[str, str]:
+    key, separator, value = part.partition("=")
+    expected = f"parts like in `{_EXAMPLE}`, and `name`"
+    if not separator:
+        raise _error(text, f"the part {_shown(key)} has no `=`", expected=expected)
+    if key not in _PARTS:
+        near = get_close_matches(key.lower(), _PARTS, 1)
+        hint = f"did you mean `{near[0]}`?" if near else None
+        raise _error(text, f"unknown part {_shown(key)}", expected=expected, hint=hint)
+    is_right, expected = _PARTS[key]
+    if not is_right(value):
+        likely = likely_platform(value) if key == "platform" else None
+        hint = f"did you mean `{likely}`?" if likely else None
+        message = f"`{key}` has a wrong value"
+        raise _error(text, message, expected=expected, found=_shown(value), hint=hint)
+    return key, value
 
 
 def _error(

@@ -15,10 +15,10 @@ LINUX, MACOS, WINDOWS, OTHER = "linux", "macos", "windows", "other"
 GLIBC, MUSL = "glibc", "musl"
 
 _OLD_MANYLINUX = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
-BEFORE_2014 = frozenset({"x86_64", "i686"})
+_BEFORE_2014 = frozenset({"x86_64", "i686"})
 """The architectures for which there are profiles older than `manylinux2014` (PEP 599)."""
 
-LEAST_GLIBC = (2, 17)
+_LEAST_GLIBC = (2, 17)
 """What `linux_<architecture>` alone stands for: the glibc of `manylinux2014`."""
 
 ANY_VERSION = (sys.maxsize, 0)
@@ -67,7 +67,7 @@ def parse_platform(tag: str) -> Platform:
     """
     family, _, rest = tag.partition("_")
     if family == "linux" and rest:
-        return Platform(system=LINUX, machine=rest, libc=GLIBC, version=LEAST_GLIBC)
+        return Platform(system=LINUX, machine=rest, libc=GLIBC, version=_LEAST_GLIBC)
     if family in _OLD_MANYLINUX and rest:
         return Platform(system=LINUX, machine=rest, libc=GLIBC, version=_OLD_MANYLINUX[family])
     if family == "win" and rest:
@@ -156,9 +156,9 @@ def _minor_of(python: str) -> int:
     return int(digits) if is_number and str(int(digits)) == digits else -1
 
 
-def _oldest_glibc(machine: str) -> tuple[int, int]:
+def oldest_glibc(machine: str) -> tuple[int, int]:
     """Return the oldest glibc for which there are tags (PEP 513, PEP 599)."""
-    return (2, 5) if machine in BEFORE_2014 else LEAST_GLIBC
+    return (2, 5) if machine in _BEFORE_2014 else _LEAST_GLIBC
 
 
 def _fits_platform(tag: str, target: Target, own: Platform) -> bool:
@@ -167,7 +167,7 @@ def _fits_platform(tag: str, target: Target, own: Platform) -> bool:
     platform = parse_platform(tag)
     if tag.startswith("linux_"):
         return own.system == LINUX and platform.machine == own.machine
-    if platform.libc == GLIBC and platform.version < _oldest_glibc(platform.machine):
+    if platform.libc == GLIBC and platform.version < oldest_glibc(platform.machine):
         return False
     is_older_mac = platform.machine in _OLDER_MACOS and platform.version <= own.version
     return runs(own, platform) or (platform.system == own.system and is_older_mac)

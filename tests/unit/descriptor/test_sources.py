@@ -317,12 +317,12 @@ def test_a_platform_of_no_known_kind_is_a_warning(tmp_path: Path) -> None:
     )
     file = tmp_path / "runtime.yaml"
     assert descriptor.warnings == (
-        f"{file}:2:41: `arm64` is a platform tag of no known kind, so it stands for itself alone; "
+        f"{file}:2:41: `arm64` is a platform tag of no known kind, and matches nothing but itself; "
         "did you mean `manylinux_2_28_aarch64`?",
         f"{file}:3:41: wheels for Linux don't call an architecture `arm64`; "
         "did you mean `linux_aarch64`?",
         f"{file}:4:41: `plan9_riscv` is a platform tag of no known kind, "
-        "so it stands for itself alone",
+        "and matches nothing but itself",
     )
 
 

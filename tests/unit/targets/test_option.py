@@ -68,7 +68,7 @@ def test_a_target_or_its_name(text: str, target: Target | str) -> None:
         ),
         (
             "python=3.11,python=3.12",
-            "`python` stands in it twice | where: --target python=3.11,python=3.12 | "
+            "`python` is given twice | where: --target python=3.11,python=3.12 | "
             "expected: each part once",
         ),
         (
@@ -105,7 +105,7 @@ def test_a_target_or_its_name(text: str, target: Target | str) -> None:
         ),
         (
             f"python=3.11,platform={'x' * 100}",
-            "the target is too long to be called by its parts | "
+            "the target is too long to be named after its parts | "
             f"where: --target python=3.11,platform={'x' * 39}… | "
             "hint: give it a name: add `,name=NAME`",
         ),
