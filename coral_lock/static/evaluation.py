@@ -19,12 +19,8 @@ from coral_lock.plugin.facts import PluginFacts, facts_from_fields
 from coral_lock.plugin.spec import ACTIVATE, SpecError, classify_signature
 from coral_lock.static.hazards import Reliance, check_hazards
 from coral_lock.static.scope import (
-    CLASS,
-    FUNCTION,
+    CONDITIONAL,
     FUNCTIONS,
-    IMPORT,
-    REBINDING,
-    VALUE,
     Binding,
     FunctionNode,
     Position,
@@ -420,13 +416,13 @@ class _Evaluation:
             self._reliance.deferred[id(node)] = (frame.module, node)
         if not isinstance(node, _ast.Name):
             return
-        live = [binding for binding in frame.bindings(node.id) if not binding.typing_only]
-        if not live:
+        bindings = frame.bindings(node.id)
+        if not bindings:
             refuse(f"`{node.id}` isn't defined in `{frame.module.name}`", node)
-        for binding in live:
-            if binding.kind == REBINDING:
-                refuse(f"`{node.id}` {binding.reason}", binding.node)
-            if binding.kind == VALUE and not _may_be_called(binding.node):
+        for binding in bindings:
+            if binding.rebinding:
+                refuse(f"`{node.id}` {binding.rebinding}", binding.node)
+            if isinstance(binding.node, _ast.expr) and not _may_be_called(binding.node):
                 refuse(data, node)
 
     # Names
@@ -487,16 +483,14 @@ class _Evaluation:
     ) -> _Value:
         refuse = frame.module.refuse
         frame.module.step(len(bindings))
-        if all(binding.typing_only for binding in bindings):
-            refuse(f"`{name}` is defined for type checkers only", bindings[0].node)
         for binding in bindings:
-            if binding.kind == REBINDING:
-                refuse(f"`{name}` {binding.reason}", binding.node)
+            if binding.rebinding:
+                refuse(f"`{name}` {binding.rebinding}", binding.node)
         last = max(bindings, key=lambda binding: binding.end)
         if until is not None and last.end > until:
             refuse(f"`{name}` is read before it is defined", last.node)
         if len(bindings) > 1 or not last.certain:
-            refuse(f"`{name}` {last.reason}", last.node)
+            refuse(f"`{name}` {CONDITIONAL}", last.node)
         value = self._bound_value(name, last, frame)
         if isinstance(value, (_Spec, tuple)):
             self._reliance.objects.add(name)
@@ -508,7 +502,7 @@ class _Evaluation:
         node, module = binding.node, frame.module
         if isinstance(node, _ast.ImportFrom) and binding.alias is not None:
             return self._from_import(module.absolute(node), binding.alias.name, module, node)
-        if binding.kind == IMPORT and binding.alias is not None:
+        if binding.alias is not None:
             imported, asname = binding.alias.name, binding.alias.asname
             return self._module(imported if asname else imported.partition(".")[0])
         if isinstance(node, _ast.expr):
@@ -516,9 +510,9 @@ class _Evaluation:
             if binding.shared and not isinstance(value, _Constant):
                 module.refuse(f"`{name}` shares its value with another name", node)
             return value
-        if binding.kind == FUNCTION and isinstance(node, FUNCTIONS) and frame.function is None:
+        if isinstance(node, FUNCTIONS) and frame.function is None:
             return _Function(module, node)
-        what = "a class" if binding.kind == CLASS else "a function inside a function"
+        what = "a class" if isinstance(node, _ast.ClassDef) else "a function inside a function"
         module.refuse(f"`{name}` is {what}", node)
 
     def _module(self, name: str) -> _Value:

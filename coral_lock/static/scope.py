@@ -15,16 +15,14 @@ from typing import Any, TypeAlias
 FunctionNode: TypeAlias = _ast.FunctionDef | _ast.AsyncFunctionDef
 Position: TypeAlias = tuple[int, int]
 
-VALUE, FUNCTION, CLASS, IMPORT = "value", "function", "class", "import"
-REBINDING = "rebinding"
 CONDITIONAL = "is assigned more than once or under a condition"
 
 FUNCTIONS = (_ast.FunctionDef, _ast.AsyncFunctionDef)
 LEAVES = (_ast.Constant, _ast.expr_context, _ast.operator)
 
-# What is known of a statement: that it always runs, that it may run, that only type
-# checkers see it, or that it is inside of a definition and binds names there.
-_CERTAIN, _UNCERTAIN, _TYPING_ONLY, _NESTED = range(4)
+# What is known of a statement: that it always runs, that it may run, or that it is inside
+# of a definition and binds names there.
+_CERTAIN, _UNCERTAIN, _NESTED = range(3)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,24 +30,20 @@ class Binding:
     """One place that binds a name.
 
     Attributes:
-        kind: `value`, `function`, `class`, `import` or `rebinding`.
-        node: the value's expression, or the statement.
+        node: the value's expression, or the statement: a definition or an import.
         end: where its statement ends.
         certain: whether it runs whenever its scope does.
-        typing_only: whether only type checkers see it.
         alias: of an import, the part of the statement that binds the name.
         shared: whether the same statement binds other names to the same object.
-        reason: of a rebinding, what it is.
+        rebinding: what it is, if it is anything else, and its value can't be known.
     """
 
-    kind: str
     node: _ast.AST
     end: Position
     certain: bool
-    typing_only: bool
     alias: _ast.alias | None = None
     shared: bool = False
-    reason: str = CONDITIONAL
+    rebinding: str | None = None
 
 
 class Scope:
@@ -123,18 +117,13 @@ class _Collector:
             elif not isinstance(node, LEAVES):
                 self._node(node)
 
-    def rebind(self, name: str, node: _ast.AST, reason: str = CONDITIONAL) -> None:
-        self._bind(name, REBINDING, node, node, reason=reason)
+    def rebind(self, name: str, node: _ast.AST, what: str = CONDITIONAL) -> None:
+        self._bind(name, node, node, rebinding=what)
 
-    def _bind(
-        self, name: str, kind: str, node: _ast.AST, statement: _ast.AST, **details: Any
-    ) -> None:
+    def _bind(self, name: str, node: _ast.AST, statement: _ast.AST, **details: Any) -> None:
         line, column = start_of(statement)
         end = getattr(statement, "end_lineno", line), getattr(statement, "end_col_offset", column)
-        is_certain, is_typing_only = self._how == _CERTAIN, self._how == _TYPING_ONLY
-        binding = Binding(
-            kind=kind, node=node, end=end, certain=is_certain, typing_only=is_typing_only, **details
-        )
+        binding = Binding(node=node, end=end, certain=self._how == _CERTAIN, **details)
         self.scope.bindings.setdefault(name, []).append(binding)
 
     def _push(self, nodes: Iterable[_ast.AST], how: int) -> None:
@@ -145,9 +134,7 @@ class _Collector:
             if not isinstance(node.ctx, _ast.Load):
                 self.rebind(node.id, node)
         elif isinstance(node, (*FUNCTIONS, _ast.ClassDef)):
-            self._bind(
-                node.name, CLASS if isinstance(node, _ast.ClassDef) else FUNCTION, node, node
-            )
+            self._bind(node.name, node, node)
             body = set(map(id, node.body))
             self._push((part for part in children(node) if id(part) not in body), self._how)
             self._push(node.body, _NESTED)
@@ -157,9 +144,6 @@ class _Collector:
             self._assignment(node)
         elif isinstance(node, (_ast.Import, _ast.ImportFrom)):
             self._import(node)
-        elif isinstance(node, _ast.If) and _is_typing_guard(node.test):
-            self._push(node.body, _TYPING_ONLY)
-            self._push(node.orelse, max(self._how, _UNCERTAIN))
         else:
             self._other(node)
 
@@ -172,7 +156,7 @@ class _Collector:
             if isinstance(name, str):
                 self.rebind(name, node)
         is_simple = isinstance(node, (_ast.expr, _ast.Expr, _ast.Return))
-        self._push(children(node), self._how if is_simple else max(self._how, _UNCERTAIN))
+        self._push(children(node), self._how if is_simple else _UNCERTAIN)
 
     def _assignment(self, node: _ast.Assign | _ast.AnnAssign) -> None:
         targets = node.targets if isinstance(node, _ast.Assign) else [node.target]
@@ -185,7 +169,7 @@ class _Collector:
         self._push((node.value,), self._how)
         for target in targets:
             if isinstance(target, _ast.Name):
-                self._bind(target.id, VALUE, node.value, node, shared=len(targets) > 1)
+                self._bind(target.id, node.value, node, shared=len(targets) > 1)
             else:
                 self._push((target,), self._how)
 
@@ -195,10 +179,4 @@ class _Collector:
                 self.scope.star_imports.append(node)
                 continue
             name = alias.name.partition(".")[0] if isinstance(node, _ast.Import) else alias.name
-            self._bind(alias.asname or name, IMPORT, node, node, alias=alias)
-
-
-def _is_typing_guard(test: _ast.expr) -> bool:
-    """Whether a condition reads `TYPE_CHECKING` or `typing.TYPE_CHECKING`."""
-    name = test.attr if isinstance(test, _ast.Attribute) else getattr(test, "id", "")
-    return name == "TYPE_CHECKING"
+            self._bind(alias.asname or name, node, node, alias=alias)

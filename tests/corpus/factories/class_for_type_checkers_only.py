@@ -1,5 +1,5 @@
 # entry point: class_for_type_checkers_only:register
-# not evaluable: `PluginSpec` is defined for type checkers only
+# not evaluable: `PluginSpec` is assigned more than once or under a condition
 from typing import TYPE_CHECKING
 
 
