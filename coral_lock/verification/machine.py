@@ -188,7 +188,7 @@ class InstalledState:
         def step(location: Location) -> None:
             self.tag = read_wheel_tag(location)
             self.digest = digest
-            if locked.digests.get(self.tag) == digest.digest and digest.is_complete:
+            if locked.digests.get(self.tag) == digest.digest:
                 self.take_list(locked, digest.hashes)
 
         self.attempt(step)

@@ -127,6 +127,7 @@ def test_strays_are_what_is_in_own_directories_and_not_listed(tmp_path: Path) ->
         "acme-x/z.py",
         "acme/__pycache__/a.pyc",
         "acme/__pycache__/x.so",
+        "acme/deep/er/z.py",
         "acme/deep/z.py",
         "acme/z.py",
         "ns/d/sub/z.py",

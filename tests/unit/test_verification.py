@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -260,6 +261,15 @@ UNPROVED = [
         "`acme-1.0.dist-info/WHEEL` of `acme` isn't the file that was locked",
     ),
     (
+        lambda site: (
+            site.replace(RECORD, "acme/plug.py,sha256=", "acme/plug.py,md5="),
+            site.append("acme/plug.py"),
+            (site.root / "acme/other.py").unlink(),
+        ),
+        "file-missing",
+        "`acme/other.py` of `acme` is missing",
+    ),
+    (
         lambda site: (site.root / RECORD).unlink(),
         "unusable-record",
         "`acme`: RECORD is absent or doesn't list the distribution's own files",
@@ -267,7 +277,7 @@ UNPROVED = [
 ]
 
 
-@pytest.mark.parametrize(("change", "code", "summary"), UNPROVED, ids=[str(i) for i in range(5)])
+@pytest.mark.parametrize(("change", "code", "summary"), UNPROVED)
 @pytest.mark.parametrize("integrity", ["imports", "full"])
 def test_a_record_that_is_not_the_lock_s(
     site: Site,
@@ -341,7 +351,7 @@ def test_entry_points_that_cannot_be_read_are_broken(
 
 
 def test_entry_points_of_others_that_cannot_be_read_may_declare_plugins(
-    site: Site, lock: Lock
+    site: Site, lock: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.install("other", {"other.py": ""})
     assert site.findings(lock) == ()
@@ -356,8 +366,14 @@ def test_entry_points_of_others_that_cannot_be_read_may_declare_plugins(
             hint="uninstall `other`, or run `coral-runtime lock` and have it reviewed",
         ),
     )
-    (site.root / "other-1.0.dist-info/entry_points.txt").write_bytes(b"[coral_inference.\xff]")
+    place = site.root / "other-1.0.dist-info/entry_points.txt"
+    place.write_bytes(b"[coral_inference.\xff]")
     assert [each.code for each in site.findings(lock)] == ["unlocked-plugin"]
+    place.unlink()
+    monkeypatch.chdir(place.parent)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(place.name)
+        assert [each.code for each in site.findings(lock)] == ["unlocked-plugin"]
 
 
 def test_an_entry_point_that_is_not_declared(site: Site, lock: Lock) -> None:
@@ -435,6 +451,31 @@ def test_a_distribution_without_a_digest(site: Site, lock: Lock) -> None:
             ("helper", WARNING, "lock it from a wheel"),
         ],
     }
+
+
+def test_a_requirement_of_what_is_not_pinned(site: Site, lock: Lock) -> None:
+    (plugin,) = lock.plugins
+    inference = HostPackage(distribution="inference", version="0.58.0")
+    loose = site.install(
+        "loose",
+        {"loose.py": ""},
+        metadata="Requires-Dist: absent>=1\nRequires-Dist: inference\nRequires-Dist: helper\n"
+        "Requires-Dist: windows-only; sys_platform == 'win32'\n",
+        entry_points="[coral_inference.patches]\nloose = loose:spec\n",
+    )
+    changed = lock.replace(
+        host=lock.host.replace(inference=inference),
+        plugins=(
+            plugin,
+            plugin.replace(id="patches:loose", distribution="loose", entry_point="loose:spec"),
+        ),
+        distributions=(*lock.distributions, loose.replace(digests={}, requires=("helper",))),
+    )
+    assert [
+        (each.subject, each.summary, each.found)
+        for each in site.findings(changed)
+        if each.code == "requirement-unmet"
+    ] == [("loose", "`loose` requires `absent>=1`, found nothing", "nothing")]
 
 
 def test_a_file_in_a_directory_of_a_locked_distribution(site: Site, lock: Lock) -> None:
