@@ -80,8 +80,8 @@ def listing_lines(listing: Listing) -> Iterator[str]:
             yield f"    compatible    {_compatible(decision, listing.survey.host)}"
         yield from _terms_lines(plugin.terms)
         if decision.reason:
-            yield f"    why off       {decision.reason}"
-        yield f"    learnt by     {plugin.evidence or 'nothing: its spec is unknown'}"
+            yield f"    reason        {decision.reason}"
+        yield f"    source        {plugin.evidence or 'unknown'}"
 
 
 def _mark(decision: Decision) -> str:

@@ -86,8 +86,8 @@ def test_the_list_shows_everything_that_a_manifest_says(machine: Device, tmp_pat
         "    configures    patches.camera, services.depth.max\n"
         "    reads         STEREO_TOKEN, must be set: from the vendor\n"
         "    homepage      https://example.org/stereo\n"
-        "    why off       requires `patches:base`, which isn't selected\n"
-        "    learnt by     manifest\n"
+        "    reason        requires `patches:base`, which isn't selected\n"
+        "    source        manifest\n"
     )
 
 

@@ -33,7 +33,7 @@ def test_the_text_says_everything_of_a_plugin(device: MakeDevice) -> None:
         "my_package.coral_plugins:register_camera_stabilizer\n"
         "    requires      core >= 0.0.4, inference >= 0.9.0\n"
         "    compatible    yes (coral-inference 0.0.4, inference 0.58.0)\n"
-        "    learnt by     static\n"
+        "    source        static\n"
     )
 
 

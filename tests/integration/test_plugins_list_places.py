@@ -29,7 +29,7 @@ CAMERA = (
     "    entry point   camera_stabilizer = my_package.coral_plugins:register_camera_stabilizer\n"
     "    requires      core >= 0.0.4, inference >= 0.9.0\n"
     "    compatible    yes (coral-inference 0.0.4, inference 0.58.0)\n"
-    "    learnt by     static\n"
+    "    source        static\n"
 )
 INFERENCE = "--inference-version=0.58.0"
 
@@ -41,7 +41,7 @@ def entry(name: str, version: str = "1.0", mark: str = "selected", **changed: st
         "requires": "core any, inference any",
         "compatible": "yes (coral-inference 0.0.4)",
         **changed,
-        "learnt by": "static",
+        "source": "static",
     }
     body = "".join(f"    {label:<14}{text}\n" for label, text in lines.items())
     return f"patches:{name}  {name} {version}  {mark}\n    {name} {version}\n{body}"
@@ -65,7 +65,7 @@ def work(tmp_path: Path) -> WorkingDirectory:
 FUTURE = {
     "requires": "core >= 9.0, inference any",
     "compatible": "no (coral-inference 0.0.4)",
-    "why off": "requires coral-inference >= 9.0, found 0.0.4",
+    "reason": "requires coral-inference >= 9.0, found 0.0.4",
 }
 WARNING = (
     "warning[incompatible]: `patches:future` of `future` 1.0 requires coral-inference >= 9.0, "
@@ -80,7 +80,7 @@ def left_out(selected: int, total: int, target: str = "") -> str:
     of_target = f" for the target `{target}`" if target else ""
     return (
         f"{selected} of {total} plugins selected{of_target}\n"
-        f"  patches:future of future is off: {FUTURE['why off']}\n"
+        f"  patches:future of future is off: {FUTURE['reason']}\n"
     )
 
 
@@ -210,7 +210,7 @@ def test_another_environment(work: WorkingDirectory, environment: Environment) -
     outcome = work.coral(*words).require(0)
     assert outcome.stdout.startswith(CAMERA)
     assert "patches:frame_compositor  dynamic-spec 1.0.0  selected\n" in outcome.stdout
-    assert outcome.stdout.endswith("    learnt by     probe\n")
+    assert outcome.stdout.endswith("    source        probe\n")
     refused = work.coral(*words, "--no-exec").require(1)
     assert "patches:frame_compositor  dynamic-spec 1.0.0  broken\n" in refused.stdout
     assert "and `--no-exec` forbids a probe\n" in refused.stderr

@@ -35,7 +35,10 @@ class WorkingDirectory:
         """Run `coral-runtime` in this process; its hints may only name what it has."""
         arguments = list(map(str, words))
         variables = clean_environment({"XDG_CACHE_HOME": str(self.cache), **(env or {})})
-        stdout, stderr = io.StringIO(), io.StringIO()
+        stdout, stderr = (
+            io.TextIOWrapper(io.BytesIO(), encoding="utf-8", newline="", write_through=True)
+            for _ in range(2)
+        )
         with contextlib.ExitStack() as stack:
             stack.enter_context(patch.dict(os.environ, variables, clear=True))
             stack.enter_context(patch.object(sys, "argv", ["coral-runtime", *arguments]))
@@ -43,8 +46,9 @@ class WorkingDirectory:
             stack.enter_context(contextlib.redirect_stdout(stdout))
             stack.enter_context(contextlib.redirect_stderr(stderr))
             code = main(arguments)
-        assert wrong_hints(arguments, stderr.getvalue()) == []
-        return Outcome(code=code, stdout=stdout.getvalue(), stderr=stderr.getvalue())
+        outcome = Outcome(code=code, stdout=_written(stdout), stderr=_written(stderr))
+        assert wrong_hints(arguments, outcome.stderr) == []
+        return outcome
 
     def write(self, name: str, text: str) -> Path:
         path = self.directory / name
@@ -55,6 +59,11 @@ class WorkingDirectory:
         """Lock, insist on success, and return the lock's text."""
         self.coral("lock", *words).require(0)
         return self.lock_path.read_text(encoding="utf-8")
+
+
+def _written(stream: io.TextIOWrapper) -> str:
+    stream.seek(0)
+    return stream.read()
 
 
 @contextlib.contextmanager
