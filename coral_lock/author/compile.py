@@ -30,7 +30,7 @@ from coral_lock.author.project import (
     display_path,
     read_project,
 )
-from coral_lock.document.characters import decode
+from coral_lock.document.reader import decode
 from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError
 from coral_lock.manifest.model import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, manifest_paths
 from coral_lock.manifest.reader import read_manifest

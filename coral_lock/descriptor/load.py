@@ -10,8 +10,7 @@ from coral_lock.descriptor.model import (
     PluginRequest,
 )
 from coral_lock.descriptor.sources import FLAT_KEYS, read_environment, read_setting
-from coral_lock.document.node import Mistakes, Node, Place, dotted, nearest, shown
-from coral_lock.document.node_builder import NodeBuilder
+from coral_lock.document.node import Mistakes, Node, NodeBuilder, Place, dotted, nearest, shown
 from coral_lock.document.schema import check
 from coral_lock.errors import InputError, ProblemsError
 from coral_lock.names import GROUPS, normalized_name
@@ -97,12 +96,10 @@ def _raise_for(problems: list[InputError]) -> None:
 def _read_file(path: str, mistakes: Mistakes) -> Node:
     content = _read_bytes(path)
     # A start with neither file nor collections pays for no parser.
-    from coral_lock.document.characters import decode
+    from coral_lock.document.reader import decode, read_json
 
     text = decode(content, path)
     if path.lower().endswith(".json"):
-        from coral_lock.document.json_reader import read_json
-
         return read_json(text, path, mistakes)
     from coral_lock.document.yaml_reader import read_yaml
 

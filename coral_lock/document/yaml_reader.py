@@ -7,19 +7,16 @@ equal keys win. The C scanner isn't used: 200,000 open brackets crash it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TypeAlias
+
 import yaml
 
-from coral_lock.document.characters import place_of, refuse_hidden_lines
-from coral_lock.document.node import INVALID, Node, Place, shown
-from coral_lock.document.node_builder import NodeBuilder, named
+from coral_lock.document.node import INVALID, Mistakes, Node, NodeBuilder, Place, named, shown
+from coral_lock.document.reader import place_of, refuse_hidden_lines
 from coral_lock.errors import InputError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from coral_lock.document.node import Mistakes
-    from coral_lock.document.node_builder import Path
+Path: TypeAlias = tuple[str | int, ...]
 
 _MERGE_KEY = "<<"
 

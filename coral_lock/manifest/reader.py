@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from coral_lock.document.characters import decode
 from coral_lock.document.node import Mistakes, Node
+from coral_lock.document.reader import decode
 from coral_lock.document.schema import check
 from coral_lock.errors import InputError, ProblemsError
 from coral_lock.manifest.model import MAX_MANIFEST_BYTES, Manifest, ManifestPlugin

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coral_lock.document.node import dotted, split_setting
+from coral_lock.descriptor.sources import split_setting
+from coral_lock.document.node import dotted
 
 _NOT_DOTTED = 'a key is names joined by dots, one with a dot in it quoted: `patches."odd.name"`'
 

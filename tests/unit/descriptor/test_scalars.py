@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coral_lock.document.node_builder import RefusedNumberError, resolve_plain
+from coral_lock.document.node import RefusedNumberError, resolve_plain
 
 
 @pytest.mark.parametrize(
