@@ -7,12 +7,13 @@ READY := $(VENV)/.ready
 WHEELHOUSE := .cache/wheelhouse
 PYTEST_OPTIONS ?=
 
-.PHONY: help setup wheelhouse demo test quick lowest check lint types imports format bench size clean
+.PHONY: help setup wheelhouse demo test quick mutants lowest check lint types imports format bench size clean
 
 help:
 	@echo "make demo    walk through the whole story on real wheels and environments"
 	@echo "make test    run the tests"
 	@echo "make quick   run the tests that need no environment"
+	@echo "make mutants change the code in small ways, and count how many a test notices"
 	@echo "make lowest  run the tests that reach a dependency with the oldest versions of it"
 	@echo "make check   run all that CI runs: linter, types, import directions, tests"
 	@echo "make bench   measure start-up and memory against other plugin loaders"
@@ -42,6 +43,9 @@ test: wheelhouse
 
 quick: $(READY)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(PYTEST_OPTIONS) tests/unit
+
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants
 
 # In environments of their own, with the lowest versions that are declared, and those of the host.
 lowest: $(READY)
