@@ -12,6 +12,7 @@ import pytest
 from coral_lock.installed.digest import (
     MAX_THREADS,
     OVERSIZED,
+    foreign_bytecode,
     hash_file,
     hash_files,
     is_digested,
@@ -162,3 +163,21 @@ def test_a_record_with_the_digest_of_the_lock_proves_its_rows() -> None:
 )
 def test_any_other_record_proves_nothing(rows: dict[str, str]) -> None:
     assert proved_hashes(rows, [DIGEST]) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "is_foreign"),
+    [
+        ("acme/__pycache__/plugin.cpython-311.pyc", False),
+        ("acme/__pycache__/plugin.cpython-311.opt-2.pyc", False),
+        ("acme/__pycache__/plugin.cpython-311.txt", True),
+        ("acme/__pycache__/plugin.pyc", True),
+        ("acme/__pycache__/.cpython-311.pyc", True),
+        ("acme/__pycache__/other.cpython-311.pyc", True),
+        ("acme/__pycache__/inner/plugin.cpython-311.pyc", True),
+        ("acme/plugin.cpython-311.pyc", False),
+    ],
+)
+def test_only_bytecode_of_listed_sources_belongs_into_a_cache(path: str, is_foreign: bool) -> None:
+    paths = {"acme/plugin.py", path}
+    assert foreign_bytecode(paths) == ([path] if is_foreign else [])
