@@ -172,6 +172,7 @@ def test_any_other_record_proves_nothing(rows: dict[str, str]) -> None:
         ("acme/__pycache__/plugin.cpython-311.opt-2.pyc", False),
         ("acme/__pycache__/plugin.cpython-311.txt", True),
         ("acme/__pycache__/plugin.pyc", True),
+        ("acme/__pycache__/plugin..pyc", True),
         ("acme/__pycache__/.cpython-311.pyc", True),
         ("acme/__pycache__/other.cpython-311.pyc", True),
         ("acme/__pycache__/inner/plugin.cpython-311.pyc", True),

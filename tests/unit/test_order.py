@@ -28,6 +28,10 @@ def test_groups_then_after_then_id() -> None:
         assert activation_order(dict(items)) == order
 
 
+def test_ids_without_after_are_sorted() -> None:
+    assert activation_order({"patches:b": [], "patches:a": []}) == ("patches:a", "patches:b")
+
+
 def test_an_id_goes_as_early_as_its_name_allows() -> None:
     after = {"patches:a": ["patches:c"], "patches:b": [], "patches:c": [], "patches:d": []}
     assert activation_order(after) == ("patches:b", "patches:c", "patches:a", "patches:d")
@@ -35,6 +39,7 @@ def test_an_id_goes_as_early_as_its_name_allows() -> None:
 
 def test_ids_that_are_not_there_do_not_matter() -> None:
     assert activation_order({"patches:a": ["patches:gone"]}) == ("patches:a",)
+    assert activation_order({"patches:a": ["workflows:gone"]}) == ("patches:a",)
     assert activation_order({}) == ()
 
 
@@ -100,3 +105,19 @@ def test_cycles_are_named(
     assert caught.value.cycle == cycle
     assert caught.value.path == f'plugins["{cycle[0]}"].after'
     assert caught.value.hint == "remove one of these ids from `after` in the descriptor"
+
+
+def test_of_many_later_ids_the_first_is_named() -> None:
+    later = [f"workflows:{number:02}" for number in range(50)]
+    with pytest.raises(CycleError) as caught:
+        activation_order({"patches:a": later, **dict.fromkeys(later, ())})
+    assert caught.value.cycle == ("patches:a", "workflows:00")
+
+
+def test_a_long_cycle_is_cut_in_the_message() -> None:
+    ids = [f"patches:{number:02}" for number in range(30)]
+    with pytest.raises(CycleError) as caught:
+        activation_order({each: [after] for each, after in zip(ids, [*ids[1:], ids[0]])})
+    named = " → ".join([*(f"`{each}`" for each in ids[:19]), "…", "`patches:00`"])
+    assert caught.value.message == f"plugins wait for each other: {named}"
+    assert caught.value.cycle == tuple(ids)

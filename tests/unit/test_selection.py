@@ -151,6 +151,34 @@ def test_what_the_host_does_not_load_is_left_out(
     assert reasons(selection) == left_out
 
 
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        ("true", [("loading-off", ERROR, "patches:a")]),
+        ('{"optional": true}', [("loading-off", WARNING, "patches:a")]),
+        ("false", []),
+    ],
+)
+def test_what_is_switched_on_though_the_host_loads_none(
+    request_: str, expected: list[tuple[str, str, str]]
+) -> None:
+    selection = selected([plugin("a")], "patches.plugins=false", f"patches.a={request_}")
+    assert findings(selection) == expected
+
+
+@pytest.mark.parametrize(
+    ("request_", "severity"),
+    [
+        ('{"distribution": "other"}', ERROR),
+        ('{"distribution": "other", "optional": true}', WARNING),
+        ('{"distribution": "other", "enabled": false}', WARNING),
+    ],
+)
+def test_a_distribution_that_does_not_offer_the_plugin(request_: str, severity: str) -> None:
+    selection = selected([plugin("a")], f"patches.a={request_}")
+    assert findings(selection) == [("unknown-plugin", severity, "patches:a")]
+
+
 def test_one_id_from_two_distributions_is_a_conflict() -> None:
     plugins = [plugin("a"), plugin("a", distribution="other")]
     selection = selected(plugins)
