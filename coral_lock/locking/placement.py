@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.installed.outside import HEADERS, SCRIPTS, data_digest
-from coral_lock.inventory import BrokenDistribution
+from coral_lock.inventory import BrokenDistribution, Distribution
+from coral_lock.lockfile.entries import LockedDistribution
 from coral_lock.locking.hosts import broken_finding
-from coral_lock.record import Record
 from coral_lock.reserved import placed, reserved_findings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
+    from coral_lock.inventory import Inventory
 
-    from coral_lock.inventory import Distribution, Inventory
-    from coral_lock.lockfile.entries import LockedDistribution
-
-
-if TYPE_CHECKING:
-    FilesByName = Mapping[str, Mapping[str, str]]
-
+FilesByName: TypeAlias = Mapping[str, Mapping[str, str]]
 
 MAX_OVERLAPS = 100
-"""How many overlaps of the same two distributions are told."""
+"""How many overlaps of the same two distributions are reported."""
 
 
-class Overlap(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overlap:
     """A place under the site root that two distributions claim for different things.
 
     Args:
@@ -60,24 +58,45 @@ def overlaps(files_by_name: FilesByName) -> tuple[Overlap, ...]:
     Returns:
         Of each two distributions the first hundred by path, regardless of case.
     """
-    owners = _contested(files_by_name)
     found: list[Overlap] = []
     counts: dict[tuple[str, str], int] = {}
-    for first, path, second, second_path in _all_overlaps(owners, files_by_name):
-        count = counts.get((first, second), 0)
-        if count < MAX_OVERLAPS:
-            counts[first, second] = count + 1
+    for first, path, second, second_path in _all_overlaps(files_by_name):
+        count = counts[first, second] = counts.get((first, second), 0) + 1
+        if count <= MAX_OVERLAPS:
             found.append(Overlap(path=path, first=first, second=second, second_path=second_path))
     found.sort(key=lambda each: (each.path, each.first, each.second, each.second_path))
     return tuple(found)
 
 
-def _contested(files_by_name: FilesByName) -> dict[str, list[tuple[str, str]]]:
-    """Return who has a file in each place that may be claimed twice: nearly all are left out.
+def _all_overlaps(files_by_name: FilesByName) -> Iterator[tuple[str, str, str, str]]:
+    """Yield the first distribution, its path, the second one and its path, sorted by place."""
+    owners, blocked = _contested(files_by_name)
+    # Of each directory that is a file elsewhere, one file of each distribution counts.
+    beneath: dict[str, dict[str, str]] = {place: {} for place in blocked}
+    for place in sorted(owners) if blocked else ():
+        for parent in blocked.intersection(_parents(place)):
+            for name, path in owners[place]:
+                beneath[parent].setdefault(name, path)
+    for place in sorted(owners):
+        claims = [(name, path, files_by_name[name][path]) for name, path in owners[place]]
+        if len({claim[1:] for claim in claims}) > 1:
+            for (first, *one), (second, *other) in itertools.combinations(claims, 2):
+                if first != second and one != other:
+                    yield first, one[0], second, other[0]
+        for pair in itertools.product(owners[place], beneath.get(place, {}).items()):
+            (first, path), (second, second_path) = sorted(pair)
+            if first != second:
+                yield first, path, second, second_path
+
+
+def _contested(
+    files_by_name: FilesByName,
+) -> tuple[dict[str, list[tuple[str, str]]], set[str]]:
+    """Return the places that several files claim: nearly all are left out.
 
     Returns:
-        By folded path, the distributions and their paths: where several lie, or one stands
-        where a directory is needed, and all that lie in such a directory.
+        By case-folded path, the distributions and their paths: where there are several, or one
+        that others need as a directory, and all in such a directory. Then these directories.
     """
     folded = {
         name: [path.casefold() for path in files_by_name[name]] for name in sorted(files_by_name)
@@ -87,68 +106,26 @@ def _contested(files_by_name: FilesByName) -> dict[str, list[tuple[str, str]]]:
     for places in folded.values():
         contested.update(seen.intersection(places))
         seen.update(places)
-    blocked = _directories(seen).intersection(seen)
-    contested.update(blocked)
-    if blocked:
-        contested.update(place for place in seen if _lies_beneath(place, blocked))
-    owners: dict[str, list[tuple[str, str]]] = {}
-    for name, places in folded.items():
-        if not contested.isdisjoint(places):
-            for place, path in zip(places, files_by_name[name]):
-                if place in contested:
-                    owners.setdefault(place, []).append((name, path))
-    return owners
-
-
-def _lies_beneath(place: str, directories: Set[str]) -> bool:
-    parent = place.rpartition("/")[0]
-    while parent and parent not in directories:
-        parent = parent.rpartition("/")[0]
-    return bool(parent)
-
-
-def _directories(places: Iterable[str]) -> set[str]:
-    """Return every directory above any of these places."""
-    directories = {""}
-    parents = {place.rpartition("/")[0] for place in places}
-    while parents := parents - directories:
+    directories: set[str] = set()
+    parents = {place.rpartition("/")[0] for place in seen}
+    while parents := parents - directories - {""}:
         directories |= parents
         parents = {parent.rpartition("/")[0] for parent in parents}
-    return directories - {""}
-
-
-def _all_overlaps(
-    owners: Mapping[str, Sequence[tuple[str, str]]], files_by_name: FilesByName
-) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the first distribution, its path, the second one and its path."""
-    beneath = _files_beneath(owners)
-    for place in sorted(owners):
-        claims = [(name, path, files_by_name[name][path]) for name, path in owners[place]]
-        if len({claim[1:] for claim in claims}) > 1:
-            for (first, *one), (second, *other) in itertools.combinations(claims, 2):
-                if first != second and one != other:
-                    yield first, one[0], second, other[0]
-        for pair in itertools.product(owners[place], beneath.get(place, ())):
-            (first, path), (second, second_path) = sorted(pair)
-            if first != second:
-                yield first, path, second, second_path
-
-
-def _files_beneath(
-    owners: Mapping[str, Sequence[tuple[str, str]]],
-) -> dict[str, list[tuple[str, str]]]:
-    """Return, for files that stand where a directory is needed, one file in it of each owner."""
-    blocked = _directories(owners).intersection(owners)
-    beneath: dict[str, dict[str, str]] = {place: {} for place in sorted(blocked)}
+    blocked = directories & seen
+    contested |= blocked
     if blocked:
-        for place in sorted(owners):
-            parts = place.split("/")
-            for length in range(1, len(parts)):
-                parent = "/".join(parts[:length])
-                if parent in blocked:
-                    for name, path in owners[place]:
-                        beneath[parent].setdefault(name, path)
-    return {place: list(files.items()) for place, files in beneath.items()}
+        contested.update(place for place in seen if not blocked.isdisjoint(_parents(place)))
+    owners: dict[str, list[tuple[str, str]]] = {}
+    for name, places in folded.items():
+        for place, path in zip(places, files_by_name[name]) if contested else ():
+            if place in contested:
+                owners.setdefault(place, []).append((name, path))
+    return owners, blocked
+
+
+def _parents(place: str) -> Iterator[str]:
+    while place := place.rpartition("/")[0]:
+        yield place
 
 
 _MAX_NAMED = 5
