@@ -101,13 +101,13 @@ def test_all_of_them_gone_or_there_at_last_is_alarming(work: WorkingDirectory) -
     bare = work.locked("--wheels", "house")
     make_plugin_with(house, {"DATA/scripts/tool": "#!python\n"})
     assert (
-        "  ! `acme` has scripts, headers or data now, under the same version\n"
+        "  ! `acme` gained scripts, headers or data, under the same version\n"
         "      py3-none-any: d1:"
     ) in work.coral("lock", "--wheels", "house", "--check").require(3).stdout
     work.locked("--wheels", "house")
     make_plugin_with(house, {})
     assert (
-        "  ! `acme` has no scripts, headers and data any more, under the same version\n"
+        "  ! `acme` lost its scripts, headers and data, under the same version\n"
     ) in work.coral("lock", "--wheels", "house", "--check").require(3).stdout
     work.coral("verify", "--wheels", "house").require(3)
     assert work.locked("--wheels", "house") == bare
