@@ -143,7 +143,9 @@ class LockedPlugin(Entry):
         noun="required inference version",
     )
     optional: bool = False
-    after: tuple[str, ...] = declared(default=(), changed="{} is activated after other plugins")
+    after: tuple[str, ...] = declared(
+        default=(), changed="{} is activated after other plugins", noun=None
+    )
     default_config_overrides: Mapping[str, Any] = declared(
         default={},
         is_left_out=True,

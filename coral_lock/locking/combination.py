@@ -1,231 +1,31 @@
-"""From the lock of each target to the one lock of all of them, and what keeps them apart."""
+"""From the lock of each target to the one lock of all of them, or to what keeps them apart."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
 from coral_lock import canonical_json
+from coral_lock.canonical_json import Value
+from coral_lock.descriptor.model import Descriptor
 from coral_lock.difference.change import literal
 from coral_lock.difference.text import one_line
 from coral_lock.errors import InvalidLockError
-from coral_lock.finding import ERROR, Finding, sorted_findings
-from coral_lock.lockfile.entries import ExcludedPlugin, LockedDistribution, LockedPlugin
+from coral_lock.finding import Finding, sorted_findings
+from coral_lock.lockfile.entries import Entry, ExcludedPlugin, LockedDistribution, LockedPlugin
 from coral_lock.lockfile.mapping import sorted_data
 from coral_lock.lockfile.model import Lock, offering_distributions
 from coral_lock.lockfile.order import CycleError
 from coral_lock.locking.relations import cycle_finding
 from coral_lock.names import base_id
+from coral_lock.targets.model import Target
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-
-    from coral_lock.canonical_json import Value
-    from coral_lock.descriptor.model import Descriptor
-    from coral_lock.lockfile.entries import HostPackage
-    from coral_lock.targets.model import Target
-
-
+_APART = "the targets can't be in one lock: "
 _ONE_VERSION = (
     "leave one version that fits every target in the wheelhouse, or write a lock for each target"
 )
 
-
-def conflicts(parts: Mapping[str, Lock]) -> Iterator[Finding]:
-    """Yield an error for everything that one lock can't say differently for each target.
-
-    Args:
-        parts: the lock of each target by the target's name, sorted.
-    """
-    yield from _host_conflicts(parts)
-    distributions: dict[str, dict[str, LockedDistribution]] = {}
-    plugins: dict[str, dict[str, LockedPlugin]] = {}
-    for target, part in parts.items():
-        for distribution in part.distributions:
-            distributions.setdefault(distribution.name, {})[target] = distribution
-        for plugin in part.plugins:
-            plugins.setdefault(plugin.id, {})[target] = plugin
-    for name in sorted(distributions):
-        yield from _distribution_conflicts(distributions[name])
-    known = {target: known_plugins(part) for target, part in parts.items()}
-    for identifier in sorted(plugins):
-        yield from _plugin_conflicts(plugins[identifier], known)
-
-
-def known_plugins(part: Lock) -> set[str]:
-    """Return the ids that may stand in `after`: what is activated, and what is left out."""
-    return part.known_plugins()
-
-
-def _host_conflicts(parts: Mapping[str, Lock]) -> Iterator[Finding]:
-    platforms = _disagreement({target: part.platform for target, part in parts.items()})
-    if platforms:
-        yield Finding(
-            code="conflict",
-            severity=ERROR,
-            subject="platform",
-            summary="the targets have different platforms to be told to plugins",
-            expected="one platform",
-            found=platforms,
-            hint="say `platform` in the descriptor",
-        )
-    for role in ("core", "inference"):
-        packages = {target: getattr(part.host, role) for target, part in parts.items()}
-        found = _disagreement({target: _package(each) for target, each in packages.items()})
-        if found:
-            yield Finding(
-                code="conflict",
-                severity=ERROR,
-                subject=next(each.distribution for each in packages.values() if each),
-                summary=f"the targets have different versions of the {role} host",
-                expected="one version",
-                found=found,
-                hint=_ONE_VERSION,
-            )
-
-
-def _package(package: HostPackage | None) -> str | None:
-    return f"{package.distribution}=={package.version}" if package else None
-
-
-def _disagreement(values: Mapping[str, Value]) -> str | None:
-    """Return which targets have which value, or None where all have the same."""
-    shown: dict[str, str] = {}
-    targets: dict[str, list[str]] = {}
-    for target, value in values.items():
-        text = canonical_json.write(value)
-        shown[text] = one_line(value)
-        targets.setdefault(text, []).append(literal(target))
-    if len(targets) < 2:
-        return None
-    return ", ".join(f"{shown[text]} for {' and '.join(names)}" for text, names in targets.items())
-
-
-def _distribution_conflicts(found: Mapping[str, LockedDistribution]) -> Iterator[Finding]:
-    """Yield what differs about a distribution, given for each target that needs it."""
-    some = next(iter(found.values()))
-    name = literal(some.name)
-    versions = _disagreement({target: each.version for target, each in found.items()})
-    if versions:
-        yield Finding(
-            code="conflict",
-            severity=ERROR,
-            subject=some.name,
-            summary=f"the targets need different versions of {name}",
-            expected="one version",
-            found=versions,
-            hint=_ONE_VERSION,
-        )
-        return
-    accepted = _disagreement({target: list(each.accepted) for target, each in found.items()})
-    if accepted:
-        yield Finding(
-            code="conflict",
-            severity=ERROR,
-            subject=some.name,
-            summary=f"the targets accept different findings about {name}",
-            expected="the same for every target",
-            found=accepted,
-            hint="lock all targets with one descriptor",
-        )
-    program = _disagreement({target: each.program for target, each in found.items()})
-    if program:
-        yield Finding(
-            code="conflict",
-            severity=ERROR,
-            subject=some.name,
-            summary=f"the program requires {name} itself for some targets only",
-            expected="the same for every target",
-            found=program,
-            hint="lock all targets with one descriptor",
-        )
-    unpinned = [literal(target) for target, each in found.items() if not each.digests]
-    if unpinned and len(unpinned) < len(found):
-        yield Finding(
-            code="conflict",
-            severity=ERROR,
-            subject=some.name,
-            summary=f"{name} is an editable install for some targets only",
-            expected="a digest for every target",
-            found=f"none for {' and '.join(unpinned)}",
-            hint="install it from a wheel",
-        )
-    for tag in sorted({tag for each in found.values() for tag in each.digests}):
-        those = {target: each for target, each in found.items() if tag in each.digests}
-        digests = _disagreement({target: each.digests[tag] for target, each in those.items()})
-        digests = digests or _disagreement(
-            {target: (each.data_digests or {}).get(tag) for target, each in those.items()}
-        )
-        if digests:
-            yield Finding(
-                code="conflict",
-                severity=ERROR,
-                subject=some.name,
-                summary=f"{name} has different bytes for the wheel tag {literal(tag)}",
-                expected="one digest",
-                found=digests,
-                hint="take the same wheel for every target",
-            )
-
-
-_FIELDS = {
-    "entry_point": "entry point",
-    "description": "description",
-    "min_core_version": "required core version",
-    "min_inference_version": "required inference version",
-    "optional": "`optional`",
-    "default_config_overrides": "configuration",
-    "env": "needed environment variables",
-}
-
-
-def _plugin_conflicts(
-    found: Mapping[str, LockedPlugin], known: Mapping[str, set[str]]
-) -> Iterator[Finding]:
-    """Yield what differs about a plugin, given for each target that activates it."""
-    some = next(iter(found.values()))
-    distributions = _disagreement({target: each.distribution for target, each in found.items()})
-    if distributions:
-        yield Finding(
-            code="conflict",
-            severity=ERROR,
-            subject=some.id,
-            summary=f"{literal(some.id)} comes from different distributions",
-            expected="one distribution",
-            found=distributions,
-            hint="choose one in the descriptor: "
-            f"`{some.group}: {{{some.name}: {{distribution: {some.distribution}}}}}`",
-        )
-        return
-    differing = {
-        what: _disagreement(
-            {target: sorted_data(getattr(each, field)) for target, each in found.items()}
-        )
-        for field, what in _FIELDS.items()
-    }
-    differing["`after`"] = _after_disagreement(found, known)
-    for what, values in differing.items():
-        if values:
-            yield Finding(
-                code="conflict",
-                severity=ERROR,
-                subject=some.id,
-                summary=f"the {what} of {literal(some.id)} differs between the targets",
-                expected="the same for every target",
-                found=values,
-                hint=f"build the wheels of `{some.distribution}` from the same sources",
-            )
-
-
-def _after_disagreement(
-    found: Mapping[str, LockedPlugin], known: Mapping[str, set[str]]
-) -> str | None:
-    """Return which targets have which `after`, where more differs than what there is."""
-    every = {identifier for plugin in found.values() for identifier in plugin.after}
-    if all(every & known[target] == set(plugin.after) for target, plugin in found.items()):
-        return None
-    return _disagreement({target: plugin.after for target, plugin in found.items()})
-
-
-_APART = "the targets can't be in one lock: "
+EntryT = TypeVar("EntryT", bound=Entry)
 
 
 def combine(
@@ -241,21 +41,28 @@ def combine(
         parts: the lock of each target by the target's name: it has no targets itself, and
             its host has the target's Python.
         targets: the targets, each of which has its part.
-        descriptor: what this runtime should run, to tell where it asks for something.
+        descriptor: what this runtime should run, to name the place that asks for something.
     """
     ordered = {name: parts[name] for name in sorted(target.name for target in targets)}
-    findings = sorted_findings(conflicts(ordered))
+    plugins = _by_target(ordered, lambda part: part.plugins, lambda plugin: plugin.id)
+    distributions = _by_target(ordered, lambda part: part.distributions, lambda each: each.name)
+    known = {target: part.known_plugins() for target, part in ordered.items()}
+    findings = [*_lock_conflicts(ordered)]
+    for found_distributions in distributions:
+        findings.extend(_distribution_conflicts(found_distributions))
+    for found_plugins in plugins:
+        findings.extend(_plugin_conflicts(found_plugins, known))
     if findings:
-        return None, findings
+        return None, sorted_findings(findings)
     first = next(iter(ordered.values()))
     try:
         lock = Lock(
             platform=first.platform,
             host=first.host.replace(python=None),
             targets=targets,
-            plugins=_plugins(ordered),
+            plugins=tuple(_plugin(found, ordered) for found in plugins),
             excluded=_excluded(ordered),
-            distributions=_distributions(ordered),
+            distributions=tuple(_distribution(found, ordered) for found in distributions),
         )
     except CycleError as error:
         entry_points = {
@@ -263,19 +70,152 @@ def combine(
         }
         return None, (cycle_finding(error, descriptor, entry_points, _APART),)
     except InvalidLockError as error:
-        return None, (_invalid_lock_finding(error),)
+        finding = Finding(
+            code="conflict",
+            subject=error.path,
+            summary=f"{_APART}{error.message}",
+            where=error.path,
+            hint=error.hint,
+        )
+        return None, (finding,)
     return lock, ()
 
 
-def _invalid_lock_finding(error: InvalidLockError) -> Finding:
-    return Finding(
-        code="conflict",
-        severity=ERROR,
-        subject=error.path,
-        summary=f"{_APART}{error.message}",
-        where=error.path,
-        hint=error.hint,
+def _by_target(
+    parts: Mapping[str, Lock],
+    entries_of: Callable[[Lock], Sequence[EntryT]],
+    key_of: Callable[[EntryT], Any],
+) -> list[dict[str, EntryT]]:
+    """Return the entries of one key, by the target that has them, for each key in order."""
+    found: dict[Any, dict[str, EntryT]] = {}
+    for target, part in parts.items():
+        for entry in entries_of(part):
+            found.setdefault(key_of(entry), {})[target] = entry
+    return [found[key] for key in sorted(found)]
+
+
+def _conflict(
+    subject: str, summary: str, found: str | None, hint: str, expected: str | None = None
+) -> Iterator[Finding]:
+    """Yield an error if the targets disagree, which `found` says."""
+    if found:
+        yield Finding(
+            code="conflict",
+            subject=subject,
+            summary=summary,
+            expected=expected or "the same for every target",
+            found=found,
+            hint=hint,
+        )
+
+
+def _disagreement(values: Mapping[str, Value]) -> str | None:
+    """Return which targets have which value, or None where all have the same."""
+    shown: dict[str, str] = {}
+    targets: dict[str, list[str]] = {}
+    for target, value in values.items():
+        text = canonical_json.write(value)
+        shown[text] = one_line(value)
+        targets.setdefault(text, []).append(literal(target))
+    if len(targets) < 2:
+        return None
+    return ", ".join(f"{shown[text]} for {' and '.join(names)}" for text, names in targets.items())
+
+
+def _field_conflicts(found: Mapping[str, Entry], subject: str, hint: str) -> Iterator[Finding]:
+    """Yield the fields of an entry that have to agree and don't."""
+    for field in next(iter(found.values())).fields[1:]:
+        if field.noun is not None:
+            values = {
+                target: sorted_data(getattr(each, field.name)) for target, each in found.items()
+            }
+            summary = f"the {field.noun} of {literal(subject)} differs between the targets"
+            yield from _conflict(subject, summary, _disagreement(values), hint)
+
+
+def _lock_conflicts(parts: Mapping[str, Lock]) -> Iterator[Finding]:
+    yield from _conflict(
+        "platform",
+        "the platform differs between the targets",
+        _disagreement({target: part.platform for target, part in parts.items()}),
+        "set `platform` in the descriptor",
     )
+    for role in ("core", "inference"):
+        packages = {target: getattr(part.host, role) for target, part in parts.items()}
+        shown = {
+            target: f"{package.distribution}=={package.version}" if package else None
+            for target, package in packages.items()
+        }
+        yield from _conflict(
+            next((each.distribution for each in packages.values() if each), role),
+            f"the version of the {role} host differs between the targets",
+            _disagreement(shown),
+            _ONE_VERSION,
+        )
+
+
+def _distribution_conflicts(found: Mapping[str, LockedDistribution]) -> Iterator[Finding]:
+    """Yield what differs about a distribution, given for each target that needs it."""
+    name = next(iter(found.values())).name
+    versions = _disagreement({target: each.version for target, each in found.items()})
+    if versions:
+        summary = f"the version of {literal(name)} differs between the targets"
+        yield from _conflict(name, summary, versions, _ONE_VERSION)
+        return
+    yield from _field_conflicts(found, name, "lock all targets with one descriptor")
+    unpinned = [literal(target) for target, each in found.items() if not each.digests]
+    if len(unpinned) < len(found):
+        yield from _conflict(
+            name,
+            f"{literal(name)} is an editable install for some targets only",
+            (unpinned and f"none for {' and '.join(unpinned)}") or None,
+            "install it from a wheel",
+            "a digest for every target",
+        )
+    for tag in sorted({tag for each in found.values() for tag in each.digests}):
+        those = {target: each for target, each in found.items() if tag in each.digests}
+        digests = _disagreement({target: each.digests[tag] for target, each in those.items()})
+        digests = digests or _disagreement(
+            {target: (each.data_digests or {}).get(tag) for target, each in those.items()}
+        )
+        yield from _conflict(
+            name,
+            f"{literal(name)} has different bytes for the wheel tag {literal(tag)}",
+            digests,
+            "use the same wheel for every target",
+            "one digest",
+        )
+
+
+def _plugin_conflicts(
+    found: Mapping[str, LockedPlugin], known: Mapping[str, Collection[str]]
+) -> Iterator[Finding]:
+    """Yield what differs about a plugin, given for each target that activates it.
+
+    Args:
+        found: the plugin of each target.
+        known: the ids that `after` may name, for each target.
+    """
+    some = next(iter(found.values()))
+    distributions = _disagreement({target: each.distribution for target, each in found.items()})
+    if distributions:
+        yield from _conflict(
+            some.id,
+            f"{literal(some.id)} comes from different distributions",
+            distributions,
+            "choose one in the descriptor: "
+            f"`{some.group}: {{{some.name}: {{distribution: {some.distribution}}}}}`",
+            "one distribution",
+        )
+        return
+    hint = f"build the wheels of `{some.distribution}` from the same sources"
+    yield from _field_conflicts(found, some.id, hint)
+    every = {identifier for plugin in found.values() for identifier in plugin.after}
+    # What isn't on a target is left out of `after` there.
+    if any(every.intersection(known[target]) != set(each.after) for target, each in found.items()):
+        summary = f"the `after` of {literal(some.id)} differs between the targets"
+        after = _disagreement({target: each.after for target, each in found.items()})
+        yield from _conflict(some.id, summary, after, hint)
 
 
 def _scope(found: Collection[str], parts: Collection[str]) -> tuple[str, ...]:
@@ -283,76 +223,62 @@ def _scope(found: Collection[str], parts: Collection[str]) -> tuple[str, ...]:
     return () if len(found) == len(parts) else tuple(sorted(found))
 
 
-def _plugins(parts: Mapping[str, Lock]) -> tuple[LockedPlugin, ...]:
-    found: dict[str, dict[str, LockedPlugin]] = {}
-    for target, part in parts.items():
-        for plugin in part.plugins:
-            found.setdefault(plugin.id, {})[target] = plugin
-    return tuple(
-        next(iter(by_target.values())).replace(
-            after=tuple(sorted({other for each in by_target.values() for other in each.after})),
-            targets=_scope(by_target, parts),
-        )
-        for by_target in found.values()
+def _plugin(found: Mapping[str, LockedPlugin], parts: Collection[str]) -> LockedPlugin:
+    return next(iter(found.values())).replace(
+        after=tuple(sorted({other for each in found.values() for other in each.after})),
+        targets=_scope(found, parts),
     )
 
 
 def _excluded(parts: Mapping[str, Lock]) -> tuple[ExcludedPlugin, ...]:
-    found: dict[tuple[str, str], dict[str, str]] = {}
-    for target, part in parts.items():
-        for plugin in part.excluded:
-            key = (base_id(plugin.id), plugin.distribution)
-            found.setdefault(key, {})[target] = plugin.reason
     offers = offering_distributions(
         (plugin for part in parts.values() for plugin in part.plugins),
         (plugin for part in parts.values() for plugin in part.excluded),
     )
     excluded = []
-    for (identifier, distribution), reasons in found.items():
-        reason = next(iter(reasons.values()))
+    for found in _by_target(
+        parts,
+        lambda part: part.excluded,
+        lambda plugin: (base_id(plugin.id), plugin.distribution),
+    ):
+        some = next(iter(found.values()))
+        identifier = base_id(some.id)
+        is_shared = len(offers[identifier]) > 1
         excluded.append(
-            ExcludedPlugin(
-                id=identifier if len(offers[identifier]) == 1 else f"{identifier}@{distribution}",
-                distribution=distribution,
-                reason=reason,
+            some.replace(
+                id=f"{identifier}@{some.distribution}" if is_shared else identifier,
                 target_reasons={
-                    target: other for target, other in reasons.items() if other != reason
+                    target: other.reason
+                    for target, other in found.items()
+                    if other.reason != some.reason
                 },
-                targets=_scope(reasons, parts),
+                targets=_scope(found, parts),
             )
         )
     return tuple(excluded)
 
 
-def _distributions(parts: Mapping[str, Lock]) -> tuple[LockedDistribution, ...]:
-    found: dict[str, dict[str, LockedDistribution]] = {}
-    for target, part in parts.items():
-        for distribution in part.distributions:
-            found.setdefault(distribution.name, {})[target] = distribution
-    return tuple(_distribution(by_target, _scope(by_target, parts)) for by_target in found.values())
-
-
 def _distribution(
-    by_target: Mapping[str, LockedDistribution], targets: tuple[str, ...]
+    found: Mapping[str, LockedDistribution], parts: Collection[str]
 ) -> LockedDistribution:
     """Return a distribution with the digests of all targets and the edges that each has."""
-    every = list(by_target.values())
+    every = list(found.values())
     shared = set(every[0].requires).intersection(*(each.requires for each in every))
     further = {
         target: tuple(name for name in each.requires if name not in shared)
-        for target, each in by_target.items()
+        for target, each in found.items()
     }
     return every[0].replace(
         digests={tag: digest for each in every for tag, digest in each.digests.items()},
         data_digests=_data_digests(every),
         requires=tuple(sorted(shared)),
         target_requires={target: names for target, names in further.items() if names},
-        targets=targets,
+        targets=_scope(found, parts),
     )
 
 
 def _data_digests(every: Sequence[LockedDistribution]) -> dict[str, str] | None:
-    """Return those of all targets; none where those of one can't be told."""
+    """Return those of all targets; none where those of one aren't known."""
     known = [each.data_digests for each in every if each.data_digests is not None]
     if not known:
         return None

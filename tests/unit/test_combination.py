@@ -79,18 +79,18 @@ CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
         lambda: parts()[SERVER].replace(platform="onnx"),
         conflict(
             "platform",
-            "the targets have different platforms to be told to plugins",
-            "one platform",
+            "the platform differs between the targets",
+            "the same for every target",
             "rknn for `jetson`, onnx for `server`",
-            "say `platform` in the descriptor",
+            "set `platform` in the descriptor",
         ),
     ),
     (
         lambda: host(core=HostPackage(distribution="coral-inference", version="0.0.5")),
         conflict(
             "coral-inference",
-            "the targets have different versions of the core host",
-            "one version",
+            "the version of the core host differs between the targets",
+            "the same for every target",
             "coral-inference==0.0.4 for `jetson`, coral-inference==0.0.5 for `server`",
             ONE_VERSION,
         ),
@@ -99,8 +99,8 @@ CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
         lambda: host(inference=HostPackage(distribution="inference-gpu", version="0.58.0")),
         conflict(
             "inference",
-            "the targets have different versions of the inference host",
-            "one version",
+            "the version of the inference host differs between the targets",
+            "the same for every target",
             "inference==0.58.0 for `jetson`, inference-gpu==0.58.0 for `server`",
             ONE_VERSION,
         ),
@@ -109,8 +109,8 @@ CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
         lambda: host(core=None),
         conflict(
             "coral-inference",
-            "the targets have different versions of the core host",
-            "one version",
+            "the version of the core host differs between the targets",
+            "the same for every target",
             "coral-inference==0.0.4 for `jetson`, none for `server`",
             ONE_VERSION,
         ),
@@ -119,8 +119,8 @@ CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
         lambda: numpy(version="2.1.0", digests={X86_TAG: digest_of("D")}),
         conflict(
             "numpy",
-            "the targets need different versions of `numpy`",
-            "one version",
+            "the version of `numpy` differs between the targets",
+            "the same for every target",
             "2.0.0 for `jetson`, 2.1.0 for `server`",
             ONE_VERSION,
         ),
@@ -132,7 +132,7 @@ CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
             f"`numpy` has different bytes for the wheel tag `{ARM_TAG}`",
             "one digest",
             "t1:BBBBBBBBBBBB…BBBBBB= for `jetson`, t1:ZZZZZZZZZZZZ…ZZZZZZ= for `server`",
-            "take the same wheel for every target",
+            "use the same wheel for every target",
         ),
     ),
     (
@@ -167,7 +167,7 @@ CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
     (
         lambda: camera(description="Other\n"),
         field(
-            "description",
+            "`description`",
             '"Improve camera stream stability" for `jetson`, "Other\\n" for `server`',
         ),
     ),
@@ -185,11 +185,11 @@ CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
     ),
     (
         lambda: camera(default_config_overrides={"services": {"x": 1}}),
-        field("configuration", "{} for `jetson`, {services: {x: 1}} for `server`"),
+        field("default configuration", "{} for `jetson`, {services: {x: 1}} for `server`"),
     ),
     (
         lambda: camera(env=("ACME_TOKEN",)),
-        field("needed environment variables", "[] for `jetson`, [ACME_TOKEN] for `server`"),
+        field("required environment variables", "[] for `jetson`, [ACME_TOKEN] for `server`"),
     ),
     (
         lambda: camera(after=("patches:future",)),
