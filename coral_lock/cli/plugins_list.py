@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from coral_lock.canonical_json import Value
     from coral_lock.finding import Finding
     from coral_lock.lockfile.entries import Host
+    from coral_lock.locking.decision import Decision
     from coral_lock.locking.resolution import Survey
-    from coral_lock.locking.selection import Decision
     from coral_lock.plugin.terms import PluginTerms
 
 

@@ -11,8 +11,8 @@ from coral_lock.finding import has_errors
 from coral_lock.lockfile.entries import Host
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import part_of
+from coral_lock.locking.decision import Decision
 from coral_lock.locking.resolution import Survey
-from coral_lock.locking.selection import Decision
 from coral_lock.names import base_id, split_plugin_id
 
 

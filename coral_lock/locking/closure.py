@@ -51,6 +51,13 @@ class Unmet(Record):
         """Whether what is required is there, in a version that isn't what is required."""
         return self.found not in (NOTHING, NOT_PEP_508)
 
+    @property
+    def remedy(self) -> str:
+        """What helps: to report it, or to add what is required."""
+        if self.found == NOT_PEP_508:
+            return f"report it to the authors of `{self.distribution}`"
+        return "add a version that meets it"
+
 
 class Closure(Record):
     """What some distributions need.

@@ -9,6 +9,7 @@ from coral_lock.budget import Budget, OverBudgetError
 from coral_lock.errors import InputError, ProblemsError, UnreadableSourceError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint
+from coral_lock.locking.decision import DiscoveredPlugin
 from coral_lock.manifest.model import Manifest, ManifestPlugin, manifest_paths
 from coral_lock.names import ENTRY_POINT_GROUPS, nearest_group, plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
@@ -158,28 +159,6 @@ class DistributionEvidence:
         except ProblemsError as error:
             first = error.problems[0]
             return ManifestError(f"{error.message}, the first: {first.message}", first.where)
-
-
-class DiscoveredPlugin(Record):
-    """A plugin that an entry point offers.
-
-    Args:
-        id: the plugin's id; for one whose spec isn't known, made from the entry point's name.
-        entry_point: where it was declared.
-        distribution: who offers it.
-        facts: its spec's fields, or None where they couldn't be learned.
-        evidence: how they were learned, `manifest`, `static` or `probe`; None without facts.
-        terms: what its manifest declares beyond the spec.
-        problem: why it can't be used as it is, or None.
-    """
-
-    id: str
-    entry_point: EntryPoint
-    distribution: Distribution
-    facts: PluginFacts | None = None
-    evidence: str | None = None
-    terms: PluginTerms = NO_TERMS
-    problem: Finding | None = None
 
 
 class Discovery(Record):

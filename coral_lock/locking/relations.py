@@ -2,123 +2,242 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from coral_lock.descriptor.model import Descriptor
 from coral_lock.document.node import dotted
-from coral_lock.finding import ERROR, WARNING, Finding
-from coral_lock.locking.closure import NOT_PEP_508, Unmet, closure_of
+from coral_lock.finding import WARNING, Finding
+from coral_lock.inventory import BrokenDistribution
+from coral_lock.lockfile.entries import Host
+from coral_lock.lockfile.order import CycleError
+from coral_lock.locking.closure import NOT_PEP_508, Closure, Unmet, closure_of
+from coral_lock.locking.decision import Decision, DiscoveredPlugin, request_for, severity_of
 from coral_lock.names import GROUPS
-from coral_lock.plugin.terms import contradictions
+from coral_lock.plugin.terms import Relation, contradictions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-
-    from coral_lock.descriptor.model import Descriptor, PluginRequest
-    from coral_lock.inventory import BrokenDistribution, Inventory
-    from coral_lock.lockfile.entries import Host
-    from coral_lock.lockfile.order import CycleError
-    from coral_lock.locking.closure import Closure
-    from coral_lock.locking.discovery import DiscoveredPlugin
-    from coral_lock.locking.selection import Decision
-    from coral_lock.plugin.terms import Relation
+    from coral_lock.inventory import Inventory
 
 
-if TYPE_CHECKING:
-    RequestOf = Callable[[DiscoveredPlugin], PluginRequest | None]
-
-
-def drop_unsupported(
-    decisions: Sequence[Decision], request_of: RequestOf, findings: list[Finding]
-) -> tuple[Decision, ...]:
-    """Leave out what requires a plugin that isn't selected, until nothing does.
+class Choosing:
+    """Leaves out what doesn't fit the other plugins, and finds what can't be settled.
 
     Args:
-        decisions: the decisions so far.
-        request_of: what the descriptor says of a plugin.
-        findings: gets an error for one that is asked for, else a warning.
+        decisions: what is decided for each plugin by itself.
+        descriptor: what this runtime should run.
+        findings: is added to.
     """
-    decided = list(decisions)
-    while True:
-        selected = {decision.plugin.id for decision in decided if decision.is_selected}
-        for index, decision in enumerate(decided):
-            missing = [
-                relation
-                for relation in decision.plugin.terms.requires
-                if decision.is_selected and relation.id not in selected
-            ]
-            if missing:
-                request = request_of(decision.plugin)
-                is_error = request is not None and request.enabled and not request.optional
-                findings.append(_missing_finding(decision.plugin, missing[0].id, is_error))
-                decided[index] = decision.replace(
-                    is_selected=False, reason=f"requires `{missing[0].id}`, which isn't selected"
+
+    def __init__(
+        self, decisions: Iterable[Decision], descriptor: Descriptor, findings: list[Finding]
+    ) -> None:
+        self.decisions = list(decisions)
+        self._descriptor = descriptor
+        self._findings = findings
+
+    def drop_unsupported(self) -> None:
+        """Leave out what requires a plugin that isn't selected, until nothing does.
+
+        That is an error for one that is required, else a warning.
+        """
+        while True:
+            plugins = self._selected()
+            ids = {plugin.id for plugin in plugins}
+            missing = (
+                (plugin, relation)
+                for plugin in plugins
+                for relation in plugin.terms.requires
+                if relation.id not in ids
+            )
+            plugin, relation = next(missing, (None, None))
+            if plugin is None or relation is None:
+                return
+            severity = severity_of(request_for(plugin, self._descriptor))
+            self._findings.append(
+                Finding(
+                    code="required-plugin-missing",
+                    severity=severity,
+                    subject=plugin.id,
+                    summary=f"`{plugin.id}` requires `{relation.id}` ({relation.reason}), "
+                    "which isn't selected" + (", so it is left out" if severity == WARNING else ""),
+                    expected=relation.id,
+                    found="nothing",
+                    hint=f"add or switch on `{relation.id}`, or switch `{plugin.id}` off",
                 )
-                break
-        else:
-            return tuple(decided)
+            )
+            self._leave_out({plugin.id: f"requires `{relation.id}`, which isn't selected"})
 
+    def drop_unmet(self, inventory: Inventory, host: Host) -> None:
+        """Leave out the optional plugins whose distributions have an unmet requirement.
 
-def _missing_finding(plugin: DiscoveredPlugin, required: str, is_error: bool) -> Finding:
-    reason = next(item.reason for item in plugin.terms.requires if item.id == required)
-    return Finding(
-        code="required-plugin-missing",
-        severity=ERROR if is_error else WARNING,
-        subject=plugin.id,
-        summary=f"`{plugin.id}` requires `{required}` ({reason}), which isn't selected"
-        + ("" if is_error else ", so it is left out"),
-        expected=required,
-        found="nothing",
-        hint=f"add or switch on `{required}`, or switch `{plugin.id}` off",
-    )
+        What something else requires as well stays an error, which leaving the plugin out
+        wouldn't fix.
 
+        Args:
+            inventory: where the plugins and what they require are.
+            host: the versions that count as present.
+        """
+        provided = {package.distribution: package.version for package in host.packages()}
+        while True:
+            plugins = self._selected()
+            optional = [plugin for plugin in plugins if self._is_optional(plugin)]
+            if not optional:
+                return
+            roots = {each.distribution.name for each in plugins if each not in optional}
+            firm = closure_of(roots, inventory, provided)
+            reasons = {}
+            for plugin in optional:
+                own = closure_of((plugin.distribution.name,), inventory, provided)
+                lacking = next(_lacking(own, firm), None)
+                if lacking is not None:
+                    reasons[plugin.id] = _reason(plugin, lacking)
+                    self._findings.append(self._unmet_finding(plugin, lacking))
+            if not reasons:
+                return
+            self._leave_out(reasons)
+            self.drop_unsupported()
 
-def clashes_among(
-    plugins: Sequence[DiscoveredPlugin],
-) -> Iterator[tuple[DiscoveredPlugin, DiscoveredPlugin, Relation]]:
-    """Yield each two selected plugins of which the first excludes the second, and why."""
-    selected = {plugin.id: plugin for plugin in plugins}
-    told: set[frozenset[str]] = set()
-    for plugin in plugins:
-        for relation in plugin.terms.conflicts:
-            pair = frozenset((plugin.id, relation.id))
-            if relation.id in selected and pair not in told:
-                told.add(pair)
-                yield plugin, selected[relation.id], relation
+    def drop_clashing(self) -> None:
+        """Leave out the optional plugins that exclude another one, or that another one excludes.
 
+        Of two optional ones the first stays.
+        """
+        while True:
+            clash = next(
+                (clash for clash in self._clashes() if any(map(self._is_optional, clash[:2]))), None
+            )
+            if clash is None:
+                return
+            first, second, relation = clash
+            plugin = max(filter(self._is_optional, (first, second)), key=lambda each: each.id)
+            other = first if plugin is second else second
+            # The reason is part of locks, whose bytes stay as they are.
+            reason = f"can't go together with `{other.id}`"
+            request = request_for(plugin, self._descriptor)
+            self._findings.append(
+                Finding(
+                    code="conflict",
+                    severity=WARNING,
+                    subject=plugin.id,
+                    summary=f"`{plugin.id}` and `{other.id}` are mutually exclusive: "
+                    f"{relation.reason}; `{plugin.id}` is left out",
+                    expected="one of them",
+                    found="both are switched on",
+                    where=request.where if request else None,
+                    hint="switch one of them off in the descriptor",
+                )
+            )
+            self._leave_out({plugin.id: reason})
+            self.drop_unsupported()
 
-def conflicts_among(plugins: Sequence[DiscoveredPlugin]) -> Iterator[Finding]:
-    """Yield an error for each two selected plugins of which one excludes the other."""
-    for plugin, other, relation in clashes_among(plugins):
-        yield Finding(
-            code="conflict",
-            severity=ERROR,
+    def find_conflicts(self) -> None:
+        """Find the selected plugins that exclude each other, or configure one key differently.
+
+        What the descriptor says itself settles the latter.
+        """
+        for plugin, other, relation in self._clashes():
+            self._findings.append(
+                Finding(
+                    code="conflict",
+                    subject=plugin.id,
+                    summary=f"`{plugin.id}` and `{other.id}` are mutually exclusive: "
+                    f"{relation.reason}",
+                    expected="one of them",
+                    found="both are selected",
+                    hint="switch one of them off in the descriptor",
+                )
+            )
+        overrides = {
+            plugin.id: plugin.terms.default_config_overrides for plugin in self._selected()
+        }
+        for first, second, path in contradictions(overrides):
+            key = ".".join(path)
+            if self._descriptor.origins.get(key, "default") == "default":
+                self._findings.append(
+                    Finding(
+                        code="conflict",
+                        subject=second,
+                        summary=f"`{first}` and `{second}` set `{key}` to different values",
+                        expected="one value",
+                        found="two",
+                        hint=f"set `{key}` in the descriptor",
+                    )
+                )
+
+    def _selected(self) -> list[DiscoveredPlugin]:
+        return [decision.plugin for decision in self.decisions if decision.is_selected]
+
+    def _leave_out(self, reasons: Mapping[str, str]) -> None:
+        self.decisions = [
+            replace(each, is_selected=False, reason=reasons[each.plugin.id])
+            if each.is_selected and each.plugin.id in reasons
+            else each
+            for each in self.decisions
+        ]
+
+    def _is_optional(self, plugin: DiscoveredPlugin) -> bool:
+        request = request_for(plugin, self._descriptor)
+        return request is not None and request.optional
+
+    def _clashes(self) -> Iterator[tuple[DiscoveredPlugin, DiscoveredPlugin, Relation]]:
+        """Yield each two selected plugins of which the first excludes the second, and why."""
+        selected = {plugin.id: plugin for plugin in self._selected()}
+        found: set[frozenset[str]] = set()
+        for plugin in selected.values():
+            for relation in plugin.terms.conflicts:
+                pair = frozenset((plugin.id, relation.id))
+                if relation.id in selected and pair not in found:
+                    found.add(pair)
+                    yield plugin, selected[relation.id], relation
+
+    def _unmet_finding(
+        self, plugin: DiscoveredPlugin, lacking: Unmet | BrokenDistribution
+    ) -> Finding:
+        summary = (
+            f"`{plugin.id}` of `{plugin.distribution.name}` {plugin.distribution.version} "
+            f"{_reason(plugin, lacking)}, so it is left out"
+        )
+        if not isinstance(lacking, Unmet):
+            return Finding(
+                code=lacking.error.code,
+                severity=WARNING,
+                subject=plugin.id,
+                summary=summary,
+                found=lacking.error.message,
+                where=lacking.error.where or lacking.location,
+                hint=lacking.error.hint,
+            )
+        request = request_for(plugin, self._descriptor)
+        return Finding(
+            code="requirement-unmet",
+            severity=WARNING,
             subject=plugin.id,
-            summary=f"`{plugin.id}` can't go together with `{other.id}`: {relation.reason}",
-            expected="one of them",
-            found="both are selected",
-            hint="switch one of them off in the descriptor",
+            summary=summary,
+            expected=lacking.requirement,
+            found=lacking.found,
+            where=request.where if request else None,
+            hint=f"{lacking.remedy}, or switch `{plugin.id}` off",
         )
 
 
-def override_conflicts(
-    plugins: Sequence[DiscoveredPlugin], descriptor: Descriptor
-) -> Iterator[Finding]:
-    """Yield an error where two plugins bring different configuration for one key.
+def _lacking(own: Closure, firm: Closure) -> Iterator[Unmet | BrokenDistribution]:
+    """Yield what a plugin lacks and nothing else that is selected does."""
+    yield from (unmet for unmet in own.unmet if unmet not in firm.unmet)
+    yield from (broken for broken in own.broken if broken not in firm.broken)
 
-    What the descriptor says itself settles it.
-    """
-    overrides = {plugin.id: plugin.terms.default_config_overrides for plugin in plugins}
-    for first, second, path in contradictions(overrides):
-        key = ".".join(path)
-        if descriptor.origins.get(key, "default") == "default":
-            yield Finding(
-                code="conflict",
-                severity=ERROR,
-                subject=second,
-                summary=f"`{first}` and `{second}` bring different values for `{key}`",
-                expected="one value",
-                found="two",
-                hint=f"say in the descriptor what `{key}` is to be",
-            )
+
+def _reason(plugin: DiscoveredPlugin, lacking: Unmet | BrokenDistribution) -> str:
+    """Return what the lock says of it: nothing that depends on where things are."""
+    if not isinstance(lacking, Unmet):
+        return f"needs `{lacking.name}`, which can't be used"
+    needs = ""
+    if lacking.distribution != plugin.distribution.name:
+        needs = f"needs `{lacking.distribution}`, which "
+    if lacking.found == NOT_PEP_508:
+        return f"{needs}has a requirement that isn't PEP 508"
+    return f"{needs}requires `{lacking.requirement}`, which isn't met"
 
 
 def cycle_finding(
@@ -129,8 +248,8 @@ def cycle_finding(
 ) -> Finding:
     """Return the finding for an order that can't be met.
 
-    It stands where the descriptor asks for a step of it; where it asks for none, the
-    manifests do, and it stands at the first plugin.
+    Its place is where the descriptor asks for a step of it; where it asks for none, the
+    manifests do, and its place is the first plugin.
 
     Args:
         error: names the plugins, each of which waits for the next.
@@ -148,7 +267,6 @@ def cycle_finding(
             break
     return Finding(
         code="conflict",
-        severity=ERROR,
         subject=error.cycle[0],
         summary=f"{context}{error.message}",
         where=where or entry_points[error.cycle[0]],
@@ -168,8 +286,7 @@ def activated_after(
         plugin: the plugin, whose manifest may name some. What it requires comes first too,
             unless that is of a later group.
         asked: what the descriptor asks for.
-        known: the ids that may stand in the lock; what is named besides is passed over, as an
-            order concerns only what is there.
+        known: the ids that may be in the lock; others are ignored.
     """
     group = GROUPS.index(plugin.entry_point.group)
     declared = set(plugin.terms.after)
@@ -179,152 +296,3 @@ def activated_after(
         if GROUPS.index(relation.id.partition(":")[0]) <= group
     )
     return tuple(sorted({*asked, *declared}.intersection(known)))
-
-
-def drop_unmet(
-    decisions: Sequence[Decision],
-    request_of: RequestOf,
-    inventory: Inventory,
-    host: Host,
-    findings: list[Finding],
-) -> tuple[Decision, ...]:
-    """Leave out the optional plugins whose distributions require what isn't there.
-
-    What something else requires as well stays an error, which leaving the plugin out
-    wouldn't mend.
-
-    Args:
-        decisions: the decisions so far.
-        request_of: what the descriptor says of a plugin.
-        inventory: where the plugins and what they require are.
-        host: the versions that count as present.
-        findings: gets a warning for each.
-    """
-    provided = {package.distribution: package.version for package in host.packages()}
-    decided = tuple(decisions)
-    while True:
-        selected = [each.plugin for each in decided if each.is_selected]
-        optional = [plugin for plugin in selected if _is_optional(plugin, request_of)]
-        if not optional:
-            return decided
-        roots = {each.distribution.name for each in selected if each not in optional}
-        firm = closure_of(roots, inventory, provided)
-        reasons = {}
-        for plugin in optional:
-            own = closure_of((plugin.distribution.name,), inventory, provided)
-            lacking = next(_lacking(own, firm), None)
-            if lacking is not None:
-                reasons[plugin.id] = _reason(plugin, lacking)
-                findings.append(_unmet_finding(plugin, lacking, request_of))
-        if not reasons:
-            return decided
-        decided = _without(decided, reasons, request_of, findings)
-
-
-def drop_clashing(
-    decisions: Sequence[Decision], request_of: RequestOf, findings: list[Finding]
-) -> tuple[Decision, ...]:
-    """Leave out the optional plugins that exclude another one, or that another one excludes.
-
-    Of two optional ones the first stays. The arguments are those of `drop_unmet`.
-    """
-    decided = tuple(decisions)
-    while True:
-        selected = [each.plugin for each in decided if each.is_selected]
-        for first, second, relation in clashes_among(selected):
-            given_up = [each for each in (first, second) if _is_optional(each, request_of)]
-            if given_up:
-                plugin = max(given_up, key=lambda each: each.id)
-                other = first if plugin is second else second
-                reason = f"can't go together with `{other.id}`"
-                findings.append(
-                    Finding(
-                        code="conflict",
-                        severity=WARNING,
-                        subject=plugin.id,
-                        summary=f"`{plugin.id}` {reason}: {relation.reason}; it is left out",
-                        expected="one of them",
-                        found="both are wanted",
-                        where=_where(plugin, request_of),
-                        hint="switch one of them off in the descriptor",
-                    )
-                )
-                decided = _without(decided, {plugin.id: reason}, request_of, findings)
-                break
-        else:
-            return decided
-
-
-def _is_optional(plugin: DiscoveredPlugin, request_of: RequestOf) -> bool:
-    request = request_of(plugin)
-    return request is not None and request.optional
-
-
-def _without(
-    decisions: Sequence[Decision],
-    reasons: dict[str, str],
-    request_of: RequestOf,
-    findings: list[Finding],
-) -> tuple[Decision, ...]:
-    """Return the decisions without some plugins, and without what requires these."""
-    fewer = [
-        each.replace(is_selected=False, reason=reasons[each.plugin.id])
-        if each.is_selected and each.plugin.id in reasons
-        else each
-        for each in decisions
-    ]
-    return drop_unsupported(fewer, request_of, findings)
-
-
-def _lacking(own: Closure, firm: Closure) -> Iterator[Unmet | BrokenDistribution]:
-    """Yield what stands in the way of a plugin and of nothing else that is selected."""
-    yield from (unmet for unmet in own.unmet if unmet not in firm.unmet)
-    yield from (broken for broken in own.broken if broken not in firm.broken)
-
-
-def _reason(plugin: DiscoveredPlugin, lacking: Unmet | BrokenDistribution) -> str:
-    """Return what the lock says of it: nothing that depends on where things are."""
-    if not isinstance(lacking, Unmet):
-        return f"needs `{lacking.name}`, which can't be used"
-    needs = ""
-    if lacking.distribution != plugin.distribution.name:
-        needs = f"needs `{lacking.distribution}`, which "
-    if lacking.found == NOT_PEP_508:
-        return f"{needs}has a requirement that isn't PEP 508"
-    return f"{needs}requires `{lacking.requirement}`, which isn't met"
-
-
-def _unmet_finding(
-    plugin: DiscoveredPlugin, lacking: Unmet | BrokenDistribution, request_of: RequestOf
-) -> Finding:
-    summary = (
-        f"`{plugin.id}` of `{plugin.distribution.name}` {plugin.distribution.version} "
-        f"{_reason(plugin, lacking)}, so it is left out"
-    )
-    if not isinstance(lacking, Unmet):
-        return Finding(
-            code=lacking.error.code,
-            severity=WARNING,
-            subject=plugin.id,
-            summary=summary,
-            found=lacking.error.message,
-            where=lacking.error.where or lacking.location,
-            hint=lacking.error.hint,
-        )
-    is_malformed = lacking.found == NOT_PEP_508
-    remedy = f"have `{lacking.distribution}` mended" if is_malformed else "add what meets it"
-    return Finding(
-        code="requirement-unmet",
-        severity=WARNING,
-        subject=plugin.id,
-        summary=summary,
-        expected=lacking.requirement,
-        found=lacking.found,
-        where=_where(plugin, request_of),
-        hint=f"{remedy}, or switch `{plugin.id}` off",
-    )
-
-
-def _where(plugin: DiscoveredPlugin, request_of: RequestOf) -> str | None:
-    request = request_of(plugin)
-    return request.where if request else None

@@ -8,7 +8,7 @@ from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.lockfile.entries import ExcludedPlugin, Host, LockedDistribution, LockedPlugin
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.order import CycleError, activation_order
-from coral_lock.locking.closure import NOT_PEP_508, PROGRAM, closure_of
+from coral_lock.locking.closure import PROGRAM, closure_of
 from coral_lock.locking.discovery import NO_EXEC, discover
 from coral_lock.locking.hosts import broken_finding, find_host
 from coral_lock.locking.placement import misplaced, overlapping, pinned_outside
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.inventory import Inventory
     from coral_lock.locking.closure import Closure, Unmet
-    from coral_lock.locking.discovery import DiscoveredPlugin, Evidence, Probe
-    from coral_lock.locking.selection import Decision
+    from coral_lock.locking.decision import Decision, DiscoveredPlugin
+    from coral_lock.locking.discovery import Evidence, Probe
 
 
 _MAX_NAMED = 4
@@ -86,7 +86,7 @@ def survey(
     if discovery.broken:
         # What is broken may be what would offer it.
         certain = tuple(each for each in selection.findings if not is_unoffered(each))
-        selection = selection.replace(findings=certain)
+        selection = Selection(decisions=selection.decisions, findings=certain)
     plugins = selection.selected() if follows_requirements else ()
     roots = {plugin.distribution.name for plugin in plugins}
     program = descriptor.program_requires if follows_requirements else ()
@@ -194,7 +194,7 @@ def _closure_of_host(surveyed: Survey, inventory: Inventory, findings: list[Find
     closure = closure_of(installed, inventory, provided)
     for unmet in closure.unmet:
         if unmet not in surveyed.needed.unmet:
-            advice = f"add what meets it, so that `{unmet.distribution}` works as it should"
+            advice = f"add a version that meets it, so that `{unmet.distribution}` works"
             findings.append(_unmet_finding(unmet, WARNING, advice))
     for broken in closure.broken:
         finding = broken_finding(broken)
@@ -221,7 +221,7 @@ def _need_finding(
             expected=unmet.requirement,
             found=unmet.found,
             where=descriptor.origins.get("program.requires"),
-            hint="add what meets it, or change `program.requires` in the descriptor",
+            hint="add a version that meets it, or change `program.requires` in the descriptor",
         )
     return _unmet_finding(unmet, severity, _way_out(unmet, plugins, needed))
 
@@ -246,10 +246,9 @@ def _way_out(unmet: Unmet, plugins: Sequence[DiscoveredPlugin], closure: Closure
         if unmet.distribution in closure.reached_from(plugin.distribution.name)
     ]
     if not ids:
-        return "add what meets it, or change `program.requires` in the descriptor"
+        return "add a version that meets it, or change `program.requires` in the descriptor"
     more = f" and {len(ids) - _MAX_NAMED} more" if len(ids) > _MAX_NAMED else ""
-    remedy = "have it mended" if unmet.found == NOT_PEP_508 else "add what meets it"
-    return f"{remedy}, or switch {' and '.join(ids[:_MAX_NAMED])}{more} off in the descriptor"
+    return f"{unmet.remedy}, or switch {' and '.join(ids[:_MAX_NAMED])}{more} off in the descriptor"
 
 
 def _distributions(

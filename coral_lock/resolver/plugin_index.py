@@ -9,8 +9,14 @@ from itertools import islice
 from coral_lock.descriptor.model import Descriptor, PluginRequest
 from coral_lock.inventory import BrokenDistribution
 from coral_lock.lockfile.entries import Host
-from coral_lock.locking.discovery import DiscoveredPlugin, Evidence, discover
-from coral_lock.locking.selection import Decision, judge, request_for, unwanted_reason
+from coral_lock.locking.decision import (
+    Decision,
+    DiscoveredPlugin,
+    judge,
+    request_for,
+    unwanted_reason,
+)
+from coral_lock.locking.discovery import Evidence, discover
 from coral_lock.names import plugin_id
 from coral_lock.reporter import Reporter
 from coral_lock.resolver.releases import Releases

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from coral_lock.locking.discovery import DiscoveredPlugin
+from coral_lock.locking.decision import DiscoveredPlugin
 from coral_lock.names import plugin_id
 from coral_lock.resolver.inputs import Inputs
 from coral_lock.resolver.releases import Requirement, RequirementInformation, Source

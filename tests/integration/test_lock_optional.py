@@ -65,7 +65,7 @@ def test_a_wheelhouse_and_an_environment_leave_out_the_same(work: WorkingDirecto
         "  expected: lens>=2\n"
         "  found: 1.0\n"
         "  where: runtime.yaml:1:11\n"
-        "  hint: add what meets it, or switch `patches:zoom` off\n"
+        "  hint: add a version that meets it, or switch `patches:zoom` off\n"
         "wrote coral.lock: 1 plugin, 1 excluded, 2 distributions\n"
     )
     assert work.lock_path.read_text() == text

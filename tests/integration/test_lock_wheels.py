@@ -478,7 +478,7 @@ def test_a_finding_of_one_target_names_it(work: WorkingDirectory, house: Path) -
         "nothing (target `field`)\n"
         '  expected: lens; platform_machine == "aarch64"\n'
         "  found: nothing\n"
-        "  hint: add what meets it, or switch `patches:zoom` off in the descriptor\n"
+        "  hint: add a version that meets it, or switch `patches:zoom` off in the descriptor\n"
         "failed to lock; `coral.lock` is unchanged\n"
     )
 

@@ -159,7 +159,7 @@ def test_conflicts_are_an_error_until_one_is_switched_off(machine: Device, tmp_p
     add_plugin(machine, tmp_path, "stereo", conflicts={"patches:mono": "both own the camera"})
     outcome = machine.coral("lock").require(1)
     assert (
-        "error[conflict]: `patches:stereo` can't go together with `patches:mono`: "
+        "error[conflict]: `patches:stereo` and `patches:mono` are mutually exclusive: "
         "both own the camera\n" in outcome.stderr
     )
     machine.coral("lock", "--set", "patches.mono=false").require(0)
@@ -187,8 +187,8 @@ def test_overrides_that_contradict_each_other_are_settled_by_the_descriptor(
         add_plugin(machine, tmp_path, name, default_config_overrides=overrides)
     outcome = machine.coral("lock").require(1)
     assert (
-        "error[conflict]: `patches:one` and `patches:two` bring different values for "
-        "`services.fps`\n" in outcome.stderr
+        "error[conflict]: `patches:one` and `patches:two` set `services.fps` to different values\n"
+        in outcome.stderr
     )
     machine.coral("lock", "--set", "services.fps=3").require(0)
 

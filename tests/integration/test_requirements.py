@@ -21,13 +21,13 @@ MISSING = (
     "error[requirement-unmet]: `{name}` requires `{requirement}`, found nothing\n"
     "  expected: {requirement}\n"
     "  found: nothing\n"
-    "  hint: add what meets it, or switch `patches:zoom` off in the descriptor\n"
+    "  hint: add a version that meets it, or switch `patches:zoom` off in the descriptor\n"
 )
 OLDER = (
     "warning[requirement-unmet]: `zoom` requires `lens>=2`, found 1.0\n"
     "  expected: lens>=2\n"
     "  found: 1.0\n"
-    "  hint: add what meets it, or switch `patches:zoom` off in the descriptor\n"
+    "  hint: add a version that meets it, or switch `patches:zoom` off in the descriptor\n"
 )
 ZOOM = "patches:zoom"
 
@@ -183,11 +183,11 @@ def test_wheels_and_an_environment_agree_on_what_a_host_requires(
         "warning[requirement-unmet]: `inference` requires `lens<2`, found 2.0\n"
         "  expected: lens<2\n"
         "  found: 2.0\n"
-        "  hint: add what meets it, so that `inference` works as it should\n"
+        "  hint: add a version that meets it, so that `inference` works\n"
         "warning[requirement-unmet]: `lens` requires `glass<1`, found 1.0\n"
         "  expected: glass<1\n"
         "  found: 1.0\n"
-        "  hint: add what meets it, so that `lens` works as it should\n"
+        "  hint: add a version that meets it, so that `lens` works\n"
     )
     assert outcome.stderr == said + "wrote coral.lock: 1 plugin, 4 distributions\n"
     text = work.lock_path.read_text()

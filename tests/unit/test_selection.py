@@ -11,7 +11,7 @@ from coral_lock.descriptor.load import load_descriptor
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.inventory import EntryPoint
 from coral_lock.lockfile.entries import Host, HostPackage
-from coral_lock.locking.discovery import DiscoveredPlugin
+from coral_lock.locking.decision import DiscoveredPlugin
 from coral_lock.locking.selection import Selection, select
 from coral_lock.plugin.facts import PluginFacts
 from coral_lock.plugin.terms import PluginTerms, Relation

@@ -185,7 +185,9 @@ def test_what_nobody_asked_for_stays_an_error() -> None:
     (finding,) = derivation.findings
     assert (finding.severity, finding.code) == ("error", "requirement-unmet")
     assert finding.summary == "`acme-a` requires `gone`, found nothing"
-    assert finding.hint == "add what meets it, or switch `patches:a` off in the descriptor"
+    assert (
+        finding.hint == "add a version that meets it, or switch `patches:a` off in the descriptor"
+    )
 
 
 def test_what_something_else_requires_too_stays_an_error() -> None:
@@ -193,7 +195,7 @@ def test_what_something_else_requires_too_stays_an_error() -> None:
     _, derivation = derived(WANTED, *wheels)
     assert told(derivation.findings)[0] == ("error", "requirement-unmet", "acme-a")
     assert derivation.findings[0].hint == (
-        "add what meets it, or switch `patches:a` and `patches:c` off in the descriptor"
+        "add a version that meets it, or switch `patches:a` and `patches:c` off in the descriptor"
     )
 
 
@@ -229,7 +231,7 @@ def test_an_environment_that_lacks_what_it_requires(installed: list[Wheel]) -> N
             expected="markupsafe>=2",
             found=found,
             where=WHERE,
-            hint="add what meets it, or switch `patches:a` off",
+            hint="add a version that meets it, or switch `patches:a` off",
         )
     ]
     assert resolution.lock is not None
