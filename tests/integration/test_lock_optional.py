@@ -119,7 +119,7 @@ def test_an_order_behind_what_is_not_there(
         f"{severity}[unknown-plugin]: `patches:zoom` comes after `patches:gone`, which no "
         "distribution offers\n"
         "  where: runtime.yaml:1:11\n"
-        "  hint: add it, or see what there is with `coral-runtime plugins list`\n"
+        "  hint: add it, or list the plugins with `coral-runtime plugins list`\n"
     )
     if severity == "warning":
         document = json.loads(work.lock_path.read_text())
