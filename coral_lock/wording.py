@@ -30,5 +30,5 @@ def later_version_warning(lock: Lock, path: str) -> str | None:
         return None
     return (
         f"`{path}` has the later format version {lock.lock_version}: "
-        f"fields that format version {LOCK_VERSION} doesn't have are passed over"
+        f"fields that format version {LOCK_VERSION} doesn't have are ignored"
     )

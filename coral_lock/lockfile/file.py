@@ -25,7 +25,7 @@ def read_lock_bytes(path: str) -> bytes:
         raise LockError(
             "there is no lock",
             where=path,
-            hint="write one with `coral-runtime lock`, or name the one that there is",
+            hint="write one with `coral-runtime lock`, or pass the path of an existing one",
         ) from None
     except OSError as error:
         raise LockError(f"the lock can't be read: {error.strerror}", where=path) from None

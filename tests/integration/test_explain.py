@@ -372,7 +372,7 @@ def test_a_lock_of_a_later_version_is_warned_of(work: WorkingDirectory) -> None:
     outcome = work.coral("explain", "numpy", "--wheels=house").require(0)
     assert outcome.stderr == (
         "warning: `coral.lock` has the later format version 1.3: fields that format version 1.0 "
-        "doesn't have are passed over\n"
+        "doesn't have are ignored\n"
     )
     assert outcome.stdout == "numpy 2.0.0 is in coral.lock\n    needed by     my-package → numpy\n"
 

@@ -397,7 +397,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
         ("--format=pylock", "--lock=absent.lock"),
         "error: there is no lock\n"
         "  where: absent.lock\n"
-        "  hint: write one with `coral-runtime lock`, or name the one that there is\n",
+        "  hint: write one with `coral-runtime lock`, or pass the path of an existing one\n",
     ),
     "no wheelhouse": (
         ("--format=pylock", "--wheels=absent"),

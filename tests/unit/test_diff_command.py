@@ -71,7 +71,7 @@ def test_a_later_minor_version_is_warned_of(
     run_application(["diff", old, later])
     assert capsys.readouterr().err == (
         f"warning: `{later}` has the later format version 1.4: "
-        "fields that format version 1.0 doesn't have are passed over\n"
+        "fields that format version 1.0 doesn't have are ignored\n"
     )
 
 
@@ -82,7 +82,7 @@ def test_a_missing_lock(old: str, tmp_path: Path) -> None:
     assert (refused.value.message, refused.value.where, refused.value.hint) == (
         "there is no lock",
         path,
-        "write one with `coral-runtime lock`, or name the one that there is",
+        "write one with `coral-runtime lock`, or pass the path of an existing one",
     )
 
 

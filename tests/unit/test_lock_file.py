@@ -68,7 +68,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
     assert told(caught.value) == refusal(
         "there is no lock",
         path,
-        hint="write one with `coral-runtime lock`, or name the one that there is",
+        hint="write one with `coral-runtime lock`, or pass the path of an existing one",
     )
 
 
