@@ -100,14 +100,14 @@ def _improved(problem: Problem, solution: Propagation, pins: Mapping[str, str]) 
     Without a search that is so except for versions that are required only by what they
     require themselves.
     """
-    fixed = {*pins, *_in_circles(solution)}
-    pins = {name: version for name, version in solution.versions.items() if name in fixed}
     for _ in range(_MAX_IMPROVEMENTS):
+        # A better version can bring other circles with it.
+        fixed = {*pins, *_in_circles(solution)}
+        pins = {name: version for name, version in solution.versions.items() if name in fixed}
         better = next(_improvements(problem, solution, pins), None)
         if better is None:
             break
         solution = better
-        pins = {name: solution.versions[name] for name in pins if name in solution.versions}
     return solution
 
 
