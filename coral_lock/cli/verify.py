@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     type=click.Choice(INTEGRITY_LEVELS),
     default=FULL,
     show_default=True,
-    help="Whose files are hashed: nobody's, the plugins' distributions', or all.",
+    help="Files to hash: none, those of plugins' distributions, or all.",
 )
 @places
 @click.option("--target", metavar="NAME", help="Insist on a target of the lock.")
