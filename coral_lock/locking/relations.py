@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from coral_lock.descriptor.model import Descriptor
+from coral_lock.descriptor.model import Descriptor, PluginRequest
 from coral_lock.document.node import dotted
 from coral_lock.finding import WARNING, Finding
 from coral_lock.inventory import BrokenDistribution
@@ -240,6 +240,12 @@ def _reason(plugin: DiscoveredPlugin, lacking: Unmet | BrokenDistribution) -> st
     return f"{needs}requires `{lacking.requirement}`, which isn't met"
 
 
+def place_of_after(request: PluginRequest, descriptor: Descriptor) -> str:
+    """Return where the descriptor says after which plugins one comes."""
+    key = dotted((request.group, request.name, "after"))
+    return descriptor.origins.get(key, request.where)
+
+
 def cycle_finding(
     error: CycleError,
     descriptor: Descriptor | None,
@@ -262,8 +268,7 @@ def cycle_finding(
         group, _, name = identifier.partition(":")
         request = descriptor.request(group, name) if descriptor else None
         if descriptor and request and following in request.after:
-            key = dotted((group, name, "after"))
-            where = descriptor.origins.get(key, request.where)
+            where = place_of_after(request, descriptor)
             break
     return Finding(
         code="conflict",

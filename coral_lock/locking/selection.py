@@ -10,7 +10,7 @@ from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import Finding, sorted_findings
 from coral_lock.lockfile.entries import Host
 from coral_lock.locking.decision import Decision, DiscoveredPlugin, judge, request_for, severity_of
-from coral_lock.locking.relations import Choosing
+from coral_lock.locking.relations import Choosing, place_of_after
 from coral_lock.names import plugin_id
 
 TYPE_CHECKING = False
@@ -128,7 +128,7 @@ def _unknown_requests(
                 yield _unknown(
                     other,
                     f"`{identifier}` comes after `{other}`, which no distribution offers",
-                    request.where,
+                    place_of_after(request, descriptor),
                     by_id,
                     severity_of(request),
                 )

@@ -107,22 +107,25 @@ def _improved(problem: Problem, solution: Propagation, pins: Mapping[str, str]) 
         better = next(_improvements(problem, solution, pins), None)
         if better is None:
             break
-        solution = better
+        solution, pins = better
     return solution
 
 
 def _improvements(
     problem: Problem, solution: Propagation, pins: Mapping[str, str]
-) -> Iterator[Propagation]:
+) -> Iterator[tuple[Propagation, Mapping[str, str]]]:
+    """Yield solutions with a better version of something pinned, and what is pinned in each."""
     for name in sorted(pins):
         nodes = needed_nodes(solution.incoming[name])
         for version in problem.releases.candidates(name, _lasting(solution, name), nodes):
             if version == pins[name]:
                 break
             if _fits(problem, solution, name, version):
-                attempt = propagate(problem, {**pins, name: version})
-                if attempt.is_solution:
-                    yield attempt
+                # What isn't pinned may get a version that conflicts once others change.
+                for others in (pins, solution.versions):
+                    attempt = propagate(problem, {**others, name: version})
+                    if attempt.is_solution:
+                        yield attempt, others
 
 
 def _in_circles(solution: Propagation) -> set[str]:

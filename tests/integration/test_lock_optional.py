@@ -118,7 +118,7 @@ def test_an_order_behind_what_is_not_there(
     assert outcome.stderr.startswith(
         f"{severity}[unknown-plugin]: `patches:zoom` comes after `patches:gone`, which no "
         "distribution offers\n"
-        "  where: runtime.yaml:1:11\n"
+        f"  where: runtime.yaml:1:{11 + len('zoom: ') + request_text.index('after')}\n"
         "  hint: add it, or list the plugins with `coral-runtime plugins list`\n"
     )
     if severity == "warning":

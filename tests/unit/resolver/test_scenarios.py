@@ -156,6 +156,18 @@ AC = descriptor("patches:a", "patches:c")
             {"acme-a": "1.0"},
             id="a plugin that only an older version offers",
         ),
+        pytest.param(
+            descriptor("patches:a", "patches:b"),
+            [
+                acme("a 1.0"),
+                acme("a 3.0", "lib"),
+                acme("b 1.0", "lib[more]"),
+                acme("b 3.0"),
+                wheel("lib 3.0", "acme-a<2", "acme-b==1.0"),
+            ],
+            {"acme-a": "1.0", "acme-b": "3.0"},
+            id="a version is no older for what only it requires",
+        ),
     ],
 )
 def test_what_is_chosen(
