@@ -1,13 +1,17 @@
-"""The documentation leaves out no command, option, code or module, and its links lead somewhere."""
+"""The documentation leaves out no command, option, code or package; its links lead somewhere."""
 
 from __future__ import annotations
 
+import importlib
+import json
 import re
 from collections.abc import Iterator
+from functools import reduce
 from pathlib import Path
 
 import click
 import pytest
+import tomlkit
 
 import coral_lock
 from coral_lock.cli.application import application
@@ -21,6 +25,8 @@ from coral_lock.descriptor.sources import (
 from coral_lock.errors import INTEGRITY
 from coral_lock.finding import CODES
 from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig
+from coral_lock.schema_files import schema_text
+from tests.docs.declared import with_fields, with_findings
 from tests.docs.pages import all_pages, blocks_of, english_pages, page_name
 from tests.support.wheelhouse import REPOSITORY
 
@@ -105,6 +111,29 @@ def test_every_finding_has_its_section_and_no_other() -> None:
     assert sections == {code: each.meaning for code, each in CODES.items()}
 
 
+@pytest.mark.parametrize(
+    ("code", "following"),
+    [("unusable-record", "\n## What is installed"), ("unlocked-module", None)],
+)
+def test_a_finding_without_a_section_gets_one(code: str, following: str | None) -> None:
+    page = _read("docs/findings.md")
+    assert with_findings(page) == page
+    start = page.index(f"\n### {code}\n")
+    end = page.index(following) if following else len(page)
+    section = f"\n### {code}\n\n{CODES[code].meaning}\n"
+    assert with_findings(page[:start] + page[end:]) == page[:start] + section + page[end:]
+
+
+def test_a_field_of_the_lock_without_a_row_gets_one() -> None:
+    page, schema = _read("docs/lock-format.md"), json.loads(schema_text("lock"))
+    assert with_fields(page, schema) == page
+    (row,) = re.findall(r"(?m)^\| `env` .*\n", page)
+    described = schema["$defs"]["plugin"]["properties"]["env"]["description"]
+    assert with_fields(page.replace(row, ""), schema) == page.replace(
+        row, f"| `env` | array | {described} |\n"
+    )
+
+
 def test_the_sections_of_findings_stand_under_their_exit_code() -> None:
     integrity = _read("docs/findings.md").partition("\n## Bytes that differ from the lock\n")[2]
     integrity = integrity.partition("\n## ")[0]
@@ -144,6 +173,65 @@ def test_the_descriptor_s_page_names_every_variable_and_host_patch() -> None:
 def test_the_changelog_knows_this_version() -> None:
     (version,) = re.findall(r'^version = "(.+)"$', _read("pyproject.toml"), re.MULTILINE)
     assert f"\n## [{version}]" in _read("CHANGELOG.md")
+
+
+def _modules() -> set[str]:
+    """Return the packages of `coral_lock` and the modules that are in none of them, dotted."""
+    root = REPOSITORY / "coral_lock"
+    packages = {path.parent.relative_to(root) for path in root.rglob("__init__.py")}
+    return {".".join(each.parts) for each in packages if each.parts} | {
+        path.stem for path in root.glob("*.py") if path.stem != "__init__"
+    }
+
+
+def _listed_packages() -> list[list[str]]:
+    """Return the rows of the architecture's table of packages, from the bottom up."""
+    text = _read("docs/architecture.md")
+    table = text.partition("\n| package or module |")[2].partition("\n\n")[0]
+    return [re.findall(r"`([\w.]+)`", row.split("|")[1]) for row in table.split("\n")[2:]]
+
+
+def test_the_architecture_names_every_package() -> None:
+    assert sorted(name for row in _listed_packages() for name in row) == sorted(_modules())
+
+
+def test_the_architecture_has_the_layers_that_are_enforced() -> None:
+    settings = tomlkit.parse(_read("pyproject.toml")).unwrap()["tool"]["importlinter"]
+    (contract,) = [each for each in settings["contracts"] if each["type"] == "layers"]
+    assert contract["exhaustive"]
+    assert [sorted(row) for row in _listed_packages()] == [
+        sorted(name for name in _modules() if name.partition(".")[0] in layer.split(" | "))
+        for layer in reversed(contract["layers"])
+    ]
+
+
+def _is_in_code(name: str) -> bool:
+    """Whether a dotted name, without `coral_lock`, is that of a module or of what is in one."""
+    steps = name.split(".")
+    for length in range(len(steps), 0, -1):
+        path = REPOSITORY.joinpath("coral_lock", *steps[:length])
+        if path.is_dir() or path.with_suffix(".py").is_file():
+            module = importlib.import_module(".".join(("coral_lock", *steps[:length])))
+            try:
+                reduce(getattr, steps[length:], module)
+            except AttributeError:
+                return False
+            return True
+    return False
+
+
+def test_the_architecture_names_only_what_there_is() -> None:
+    prose = re.sub(r"(?ms)^```.*?^```$", "", _read("docs/architecture.md"))
+    literals = set(re.findall(r"`([^`]+)`", prose))
+    added = re.findall(r"(?m)^--- ([\w./]+)", _read("docs/architecture.md"))
+    paths = {each for each in literals if re.fullmatch(r"[\w./-]+(/|\.(py|md|json))", each)}
+    dotted = {each for each in literals - paths if re.fullmatch(r"\w+(\.\w+)+", each)}
+    assert len(paths) > 30
+    assert len(dotted) > 30
+    roots = (REPOSITORY, REPOSITORY / "coral_lock")
+    assert [each for each in {*paths, *added} if not any((r / each).exists() for r in roots)] == []
+    elsewhere = {"coral.lock", "importlib.metadata", "runtime.yaml", "coral_plugin.yaml"}
+    assert {each for each in dotted if not _is_in_code(each)} == elsewhere
 
 
 def test_the_documented_api_is_the_exported_one() -> None:

@@ -2,16 +2,20 @@
 
 Command: `python -m tests.docs.update [PAGE...]`, e.g. `README.md docs/findings.md`. Blocks
 that differ only in durations or in the digests of fixtures are left as they are, and the
-blocks of translations become those of the page that they translate. A page whose examples
-find a fault of the tool isn't written, and the exit code is 1.
+blocks of translations become those of the page that they translate. What the code declares and
+a page lacks gets a section or a row there (`declared`). A page whose examples find a fault of
+the tool isn't written, and the exit code is 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 
+from coral_lock.schema_files import schema_text
+from tests.docs.declared import with_fields, with_findings
 from tests.docs.pages import all_pages, blocks_of, english_pages, page_name, translations
 from tests.docs.sessions import Comparable, PageRunner, accidents_in
 from tests.support.wheelhouse import REPOSITORY, fill_wheelhouse
@@ -49,6 +53,18 @@ def translate(page: Path, translation: Path) -> None:
     _write(translation, text, bodies)
 
 
+def complete(page: Path) -> None:
+    """Add what the code declares and the page lacks."""
+    text = page.read_text(encoding="utf-8")
+    changed = text
+    if page.name.startswith("findings."):
+        changed = with_findings(text)
+    elif page.name == "lock-format.md":
+        changed = with_fields(text, json.loads(schema_text("lock")))
+    if changed != text:
+        page.write_text(changed, encoding="utf-8")
+
+
 def _write(page: Path, text: str, bodies: list[tuple[str, ...]]) -> None:
     """Write `text` with its blocks replaced by `bodies`, if that changes anything."""
     lines = text.split("\n")
@@ -70,6 +86,8 @@ def main() -> None:
     wheelhouse = REPOSITORY / ".cache" / "wheelhouse"
     fill_wheelhouse(wheelhouse)
     accidents: list[str] = []
+    for page in all_pages():
+        complete(page)
     for page in english_pages():
         if not names or page_name(page) in names:
             try:

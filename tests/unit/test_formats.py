@@ -88,6 +88,6 @@ def test_every_format(
 
 @pytest.mark.parametrize("command", ["diff", "lock", "verify", "plugins list", "plugins check"])
 def test_commands_share_all_formats(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(FORMATS) == ["text", "json", "github"]
+    assert list(FORMATS)[:3] == ["text", "json", "github"]
     assert run_application([*command.split(), "--help"]) == 0
-    assert "--output-format [text|json|github]" in capsys.readouterr().out
+    assert f"--output-format [{'|'.join(FORMATS)}]" in capsys.readouterr().out
