@@ -141,13 +141,12 @@ def show(source: str, output_format: str) -> int:
       coral-runtime manifest show dist/acme_vision-2.0.0-py3-none-any.whl
       coral-runtime manifest show acme-vision --output-format json
     """
+    from coral_lock.author.check.distribution import NoPluginError
     from coral_lock.author.check.manifest import declared_plugins
-    from coral_lock.author.check.opening import NoPluginError, open_target
     from coral_lock.author.manifest_text import manifest_document, yaml_text
 
     try:
-        with open_target(source) as subject:
-            document = manifest_document(declared_plugins(subject))
+        document = manifest_document(declared_plugins(source))
     except NoPluginError as error:
         error.exit_code = DOES_NOT_HOLD
         raise

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from coral_lock.author.check.environment import Environment
-from coral_lock.author.check.opening import open_target
+from coral_lock.author.check.opening import Environment, open_target
 from coral_lock.author.check.report import check_subject, summary_line, text_lines
 from coral_lock.cli.formats import Outcome, emit, output_format_option
 from coral_lock.cli.options import DEFAULT_DESCRIPTOR, config_file_options, descriptor_path

@@ -153,7 +153,7 @@ def test_what_an_author_checks(device: MakeDevice, tmp_path: Path) -> None:
     machine = _installed(device, tmp_path, "coral_inference.workflow", "coral_inference.patches")
     for target in ("zoom", str(tmp_path / "zoom-1.0-py3-none-any.whl")):
         assert machine.coral("plugins", "check", target).require(2).stderr == (
-            "error: `coral_inference.workflow` is no group of plugins\n"
+            "error: unknown entry point group `coral_inference.workflow`\n"
             f"  expected: {KNOWN}\n"
             "  where: zoom-1.0.dist-info/entry_points.txt\n"
             "  hint: did you mean `coral_inference.workflows`?\n"

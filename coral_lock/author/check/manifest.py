@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
+from coral_lock.author.check.distribution import installed_subject, wheel_subject
 from coral_lock.author.check.specs import is_version
 from coral_lock.author.check.subject import (
     DeclaredEntryPoint,
@@ -16,6 +18,7 @@ from coral_lock.descriptor.model import PluginRequest
 from coral_lock.document.node import nearest
 from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError
 from coral_lock.finding import Finding
+from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.manifest.model import MANIFEST_NAME, Manifest, ManifestPlugin, manifest_paths
 from coral_lock.manifest.reader import read_manifest
@@ -87,14 +90,24 @@ def read_manifests(subject: Subject) -> Manifests:
     return Manifests(by_path=by_path, invalid=invalid, of_module=of_module)
 
 
-def declared_plugins(subject: Subject) -> tuple[ManifestPlugin, ...]:
-    """Return the plugins that the manifests of a subject declare.
+def declared_plugins(source: str) -> tuple[ManifestPlugin, ...]:
+    """Return the plugins that a wheel or an installed distribution declares in its manifests.
 
     Raises:
         InputError: it can't be read, or a manifest has a mistake.
+        NoPluginError: it has no plugin (exit code 1).
         ProblemsError: manifests have several mistakes.
         CoralLockError: it ships no manifest (exit code 1).
     """
+    with ExitStack() as stack:
+        if source.endswith(".whl"):
+            subject = wheel_subject(source, stack)
+        else:
+            subject = installed_subject(source, EnvironmentInventory())
+        return _declared_by(subject)
+
+
+def _declared_by(subject: Subject) -> tuple[ManifestPlugin, ...]:
     if not subject.entry_points:
         error = subject.problems[0]
         raise InputError(error.message, where=error.where, hint=error.hint)

@@ -3,63 +3,111 @@
 from __future__ import annotations
 
 import os
-import tempfile
-import zipfile
-from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from glob import escape, glob
 
-from packaging.tags import parse_tag
-
 from coral_lock.author.check.definitions import source_files
-from coral_lock.author.check.environment import Environment
-from coral_lock.author.check.subject import (
-    INSTALLED,
-    PROJECT,
-    WHEEL,
-    DeclaredEntryPoint,
-    Layout,
-    Sample,
-    Subject,
-)
-from coral_lock.author.project import (
-    MAX_SOURCE_BYTES,
-    Project,
-    display_path,
-    read_project,
-    unknown_group,
-)
+from coral_lock.author.check.distribution import installed_subject, unknown_target, wheel_subject
+from coral_lock.author.check.subject import PROJECT, DeclaredEntryPoint, Sample, Subject
+from coral_lock.author.project import MAX_SOURCE_BYTES, Project, display_path, read_project
 from coral_lock.derive.place import Place
 from coral_lock.descriptor.load import load_descriptor
-from coral_lock.errors import BrokenDistributionError, InputError, ProblemsError
-from coral_lock.installed.dist_info import (
-    MAX_ENTRY_POINTS_BYTES,
-    Location,
-    parse_entry_points,
-    read_text,
-    unknown_groups,
-)
+from coral_lock.errors import InputError, ProblemsError, UsageError
 from coral_lock.installed.environment import EnvironmentInventory
-from coral_lock.installed.files import list_files
-from coral_lock.installed.outside import SCRIPTS
-from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint
-from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name
-from coral_lock.reporter import Reporter
+from coral_lock.installed.site_directories import checked_directories
+from coral_lock.inventory import BrokenDistribution, Distribution
+from coral_lock.names import is_normalized_name, normalized_name, plugin_id
+from coral_lock.probe.interpreter import ask_interpreter
 from coral_lock.safe_files import NotRegularFileError, read_regular_file
-from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.contents import read_contents
-from coral_lock.wheels.metadata import read_distribution, read_wheel_tag
-from coral_lock.wheels.zip_file import malformed
+from coral_lock.targets.environment import this_environment
+from coral_lock.wheels.inventory import WheelhouseView
+from coral_lock.wheels.wheel_name import HouseWheel
+from coral_lock.wheels.wheelhouse import Wheelhouse
 
-MAX_UNPACKED_BYTES = 1 << 30
 _SAMPLE_DIRECTORIES = ("", "examples", "config")
 _SAMPLE_PATTERNS = ("runtime*.yaml", "runtime*.yml", "runtime*.json")
-_ENTRY_POINTS = "entry_points.txt"
 
 
-class NoPluginError(InputError):
-    """The wheel or the installed distribution declares no plugin."""
+class Environment:
+    """Where distributions are found by their names, and which plugins they offer.
+
+    Args:
+        place: the Python, wheelhouse or site directories of the command line; by default this
+            environment.
+
+    Raises:
+        InputError: the place can't be opened.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self.inventory = None if place.wheels else _inventory(place)
+        self._wheelhouse = Wheelhouse(place.wheels) if place.wheels else None
+
+    def plugins(self) -> frozenset[str]:
+        """Return the ids of all plugins, as far as entry points are named like their plugins."""
+        return frozenset(
+            plugin_id(entry_point.group, entry_point.name)
+            for distribution in self._distributions()
+            if isinstance(distribution, Distribution)
+            for entry_point in distribution.entry_points
+        )
+
+    def wheel(self, name: str) -> str | None:
+        """Return the file of the newest wheel of a distribution; None where there is none.
+
+        Of several for one version it is the one that this interpreter would install, else
+        the first by its file name.
+        """
+        wheel = None if self._wheelhouse is None else _newest(self._wheelhouse, name)
+        return None if wheel is None else wheel.path
+
+    def refuse_running(self) -> None:
+        """Refuse to run plugins of another interpreter or machine.
+
+        Raises:
+            UsageError: the command line names one.
+        """
+        for option, named in (
+            ("--python", self._place.python),
+            ("--site-packages", self._place.site_packages),
+        ):
+            if named:
+                raise UsageError(
+                    f"`--run` and `{option}` are mutually exclusive: plugins are run with this "
+                    "interpreter",
+                    hint="omit `--run`, or install coral-lock there and run the check there",
+                )
+
+    def _distributions(self) -> Iterator[Distribution | BrokenDistribution]:
+        if self.inventory is not None:
+            yield from self.inventory.plugin_distributions()
+        elif self._wheelhouse is not None:
+            for name in self._wheelhouse.names():
+                wheel = _newest(self._wheelhouse, name)
+                if wheel is not None:
+                    yield self._wheelhouse.distribution(wheel)
+
+
+def _inventory(place: Place) -> EnvironmentInventory:
+    if place.python is not None:
+        interpreter = ask_interpreter(place.python)
+        return EnvironmentInventory(interpreter.path, interpreter.environment)
+    if place.site_packages:
+        path = checked_directories(place.site_packages)
+        return EnvironmentInventory(path, this_environment(), is_image=True)
+    return EnvironmentInventory()
+
+
+def _newest(wheelhouse: Wheelhouse, name: str) -> HouseWheel | None:
+    versions = wheelhouse.versions(name)
+    if not versions:
+        return None
+    newest = max(versions)
+    fitting = WheelhouseView(wheelhouse, this_environment()).wheel(name, str(newest))
+    return fitting or versions[newest][0]
 
 
 @contextmanager
@@ -91,25 +139,17 @@ def open_target(
     is_project = os.path.isdir(target) or os.sep in target or target in (os.curdir, os.pardir)
     if wheel is None and not is_project:
         if not is_normalized_name(normalized_name(target)):
-            raise _unknown(target)
+            raise unknown_target(target)
         wheel = environment.wheel(normalized_name(target))
     with ExitStack() as stack:
         if wheel is not None:
-            subject = _wheel(wheel, samples, stack, run=run)
+            subject = wheel_subject(wheel, stack, run=run)
         elif is_project:
-            subject = _project(target, samples, left_out)
+            subject = _project(target, (config, left_out))
         else:
-            subject = _installed(target, samples, environment)
-        yield replace(subject, others=environment.plugins)
-
-
-def _unknown(target: str) -> InputError:
-    return InputError(
-        f"`{target}` not found",
-        expected="a project's directory, a wheel file, or the name of an available distribution",
-        found=f"`{target}`",
-        hint="install it, or pass the path of a project or a wheel",
-    )
+            subject = installed_subject(target, environment.inventory)
+        samples = (*samples, *subject.samples)
+        yield replace(subject, samples=samples, others=environment.plugins)
 
 
 def load_sample(path: str, *, must_exist: bool = False) -> Sample:
@@ -128,8 +168,8 @@ def load_sample(path: str, *, must_exist: bool = False) -> Sample:
         return Sample(path=path, problems=(error,))
 
 
-def _project(target: str, samples: tuple[Sample, ...], left_out: str | None) -> Subject:
-    known = [*(sample.path for sample in samples), *([] if left_out is None else [left_out])]
+def _project(target: str, known: Iterable[str | None]) -> Subject:
+    """Return a project; its sample configurations are those that aren't known yet."""
     project = read_project(target)
 
     def shown(site_path: str) -> str:
@@ -148,7 +188,9 @@ def _project(target: str, samples: tuple[Sample, ...], left_out: str | None) -> 
         read_source=project.read_source,
         shown=shown,
         obstacle=lambda site_path: _obstacle(project, site_path),
-        samples=(*samples, *_samples_of(project.root, {os.path.realpath(each) for each in known})),
+        samples=tuple(
+            _samples_of(project.root, {os.path.realpath(path) for path in known if path})
+        ),
         import_path=_source_roots(project),
     )
 
@@ -199,177 +241,3 @@ def _source_roots(project: Project) -> tuple[str, ...]:
             if path is not None and path.endswith(suffix):
                 roots[path.removesuffix(suffix)] = None
     return tuple(roots)
-
-
-def _wheel(target: str, samples: tuple[Sample, ...], stack: ExitStack, *, run: bool) -> Subject:
-    """Return a wheel; one that isn't sound has its problems and nothing else."""
-    if not os.path.isfile(target):
-        raise InputError("wheel not found", where=target, hint="pass the path of a wheel file")
-    if not zipfile.is_zipfile(target):
-        raise InputError("the wheel isn't a ZIP file", where=target)
-    try:
-        archive = stack.enter_context(WheelArchive(target))
-    except BrokenDistributionError as error:
-        return Subject(
-            kind=WHEEL,
-            target=target,
-            name=normalized_name(os.path.basename(target).partition("-")[0]),
-            version=None,
-            entry_points=(),
-            read_source=lambda _: None,
-            problems=(error,),
-        )
-    version: str = str(archive.wheel.version)
-    outside: tuple[str, ...] = ()
-    problems: list[BrokenDistributionError] = []
-    # These are what a lock reads of a wheel, in its order.
-    try:
-        version = read_distribution(archive).version
-    except BrokenDistributionError as error:
-        problems.append(error)
-    try:
-        contents = read_contents(archive)
-        outside = (*contents.outside, *(SCRIPTS + command for command in contents.commands))
-        _refuse_other_tags(archive)
-    except BrokenDistributionError as error:
-        problems.append(error)
-    try:
-        text = archive.read_text(_ENTRY_POINTS, MAX_ENTRY_POINTS_BYTES) or ""
-        entry_points = _entry_points(text, f"{archive.dist_info}/{_ENTRY_POINTS}", target)
-    except BrokenDistributionError as error:
-        raise InputError(error.message, where=error.where, hint=error.hint) from None
-
-    def read_source(path: str) -> bytes | None:
-        try:
-            return archive.read(path, MAX_SOURCE_BYTES)
-        except BrokenDistributionError:
-            # The wheel has a problem for that already, or the file is too large for a source.
-            return None
-
-    return Subject(
-        kind=WHEEL,
-        target=target,
-        name=archive.wheel.name,
-        version=version,
-        entry_points=entry_points,
-        read_source=read_source,
-        samples=samples,
-        import_path=(_unpacked(archive, stack),) if run else (),
-        layout=Layout(
-            files=tuple(sorted(each.site_path for each in archive.members if each.site_path)),
-            outside=outside,
-        ),
-        problems=tuple(problems),
-    )
-
-
-def _refuse_other_tags(archive: WheelArchive) -> None:
-    """Raise an error where the file name has other tags than WHEEL, whose tags a lock records."""
-    stated, named = read_wheel_tag(archive), archive.wheel.tags
-    if parse_tag(stated) != parse_tag(named):
-        message = f"the file name has the tags `{named}`, and WHEEL states `{stated}`"
-        raise malformed(archive.path, message)
-
-
-def _unpacked(archive: WheelArchive, stack: ExitStack) -> str:
-    """Return a temporary directory with the files that a wheel installs under the site root."""
-    size = sum(member.size for member in archive.members)
-    if size > MAX_UNPACKED_BYTES:
-        raise InputError(
-            f"the wheel is too large to be run: it has more than {MAX_UNPACKED_BYTES} bytes",
-            found=f"{size} bytes",
-            where=archive.path,
-        )
-    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="coral-check-"))
-    for member in archive.members:
-        if member.site_path is not None:
-            path = os.path.join(directory, *member.site_path.split("/"))
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            # A damaged file is a problem of the wheel already.
-            with open(path, "xb") as file, suppress(BrokenDistributionError):
-                file.writelines(archive.stream(member))
-    return directory
-
-
-def _entry_points(text: str, shown: str, target: str) -> tuple[DeclaredEntryPoint, ...]:
-    """Return the plugin entry points of the text of an `entry_points.txt`, each with its line.
-
-    Raises:
-        InputError: there is none, or one of them is malformed.
-    """
-    try:
-        found = parse_entry_points(text, shown)
-    except BrokenDistributionError as error:
-        raise InputError(error.message, where=error.where, hint=error.hint) from None
-    for group in unknown_groups(text):
-        raise unknown_group(group, shown)
-    if not found:
-        groups = ", ".join(f"`{group}`" for group in ENTRY_POINT_GROUPS.values())
-        raise NoPluginError(
-            f"`{target}` declares no plugin",
-            expected=f"an entry point in one of the groups {groups}",
-            where=shown,
-        )
-    return tuple(
-        DeclaredEntryPoint(
-            entry_point=entry_point, where=f"{shown}:{_line_of(entry_point, text)}:1"
-        )
-        for entry_point in found
-    )
-
-
-def _line_of(entry_point: EntryPoint, text: str) -> int:
-    group = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.lstrip().startswith("["):
-            group = line.strip("[] \t\r")
-        is_in_group = group == ENTRY_POINT_GROUPS[entry_point.group]
-        if is_in_group and line.partition("=")[0].strip() == entry_point.name:
-            return number
-    return 1
-
-
-def _installed(target: str, samples: tuple[Sample, ...], environment: Environment) -> Subject:
-    name = normalized_name(target)
-    inventory = environment.inventory
-    found = None if inventory is None else inventory.find(name)
-    if inventory is None or found is None:
-        raise _unknown(target)
-    if isinstance(found, BrokenDistribution):
-        error = found.error
-        raise InputError(error.message, where=error.where, hint=error.hint)
-    root, directory = os.path.split(found.location)
-    location = Location(root=root, directory=directory)
-    try:
-        text = read_text(location, _ENTRY_POINTS) or ""
-    except BrokenDistributionError as error:
-        raise InputError(error.message, where=error.where, hint=error.hint) from None
-    layout, problems = _installed_files(found, inventory, location)
-    return Subject(
-        kind=INSTALLED,
-        target=target,
-        name=name,
-        version=found.version,
-        entry_points=_entry_points(text, f"{directory}/{_ENTRY_POINTS}", target),
-        read_source=lambda path: inventory.read_source(name, path),
-        samples=samples,
-        layout=layout,
-        problems=problems,
-    )
-
-
-def _installed_files(
-    distribution: Distribution, inventory: EnvironmentInventory, location: Location
-) -> tuple[Layout | None, tuple[BrokenDistributionError, ...]]:
-    """Return the files that RECORD lists, and why it is false; an editable install has none."""
-    if distribution.editable:
-        return None, ()
-    try:
-        listed = sorted(list_files(location).listed)
-    except BrokenDistributionError as error:
-        return None, (error,)
-    ((_, outcome),) = inventory.digests((distribution.name,), Reporter())
-    problems = (outcome,) if isinstance(outcome, BrokenDistributionError) else ()
-    outside = inventory.outside(distribution.name)
-    commands = (SCRIPTS + command for command in outside.commands)
-    return Layout(files=tuple(listed), outside=(*outside.stated, *commands)), problems

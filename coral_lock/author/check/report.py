@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from coral_lock.author.check.definitions import Definitions
+from coral_lock.author.check.distribution import check_wheel
 from coral_lock.author.check.manifest import check_manifests, check_samples, read_manifests
 from coral_lock.author.check.run import (
     TIME_LIMIT,
@@ -20,7 +21,6 @@ from coral_lock.author.check.run import (
 )
 from coral_lock.author.check.specs import check_entry_points, check_specs, learn
 from coral_lock.author.check.subject import Subject
-from coral_lock.author.check.wheel import check_wheel
 from coral_lock.canonical_json import Value
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings

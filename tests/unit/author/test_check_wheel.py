@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coral_lock.author.check import opening
+from coral_lock.author.check import distribution
 from coral_lock.author.check.opening import open_target
 from coral_lock.author.check.report import check_subject
 from coral_lock.errors import InputError
@@ -354,7 +354,7 @@ def test_what_can_not_be_checked(
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "MAX_UNPACKED_BYTES", 100)
+    monkeypatch.setattr(distribution, "MAX_UNPACKED_BYTES", 100)
     with (
         pytest.raises(InputError) as refused,
         open_target(str(write(tmp_path, MEMBERS)), run=True),

@@ -11,10 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from coral_lock.author.check.distribution import NoPluginError
 from coral_lock.author.check.manifest import declared_plugins
-from coral_lock.author.check.opening import NoPluginError, open_target
 from coral_lock.errors import CoralLockError
-from coral_lock.manifest.model import ManifestPlugin
 from coral_lock.wheels.zip_file import HINT
 from tests.support.hostile_wheels import (
     DATA,
@@ -38,24 +37,19 @@ def write(directory: Path, files: Mapping[str, str]) -> str:
     return write_wheel(directory, zip_bytes(sound_members(files)))
 
 
-def declared(path: str) -> tuple[ManifestPlugin, ...]:
-    with open_target(path) as subject:
-        return declared_plugins(subject)
-
-
 def refusal(path: str | Path) -> str:
     with pytest.raises(CoralLockError) as caught:
-        declared(str(path))
+        declared_plugins(str(path))
     [line] = told(caught.value)
     return line.replace(f"{os.path.dirname(path)}/", "")
 
 
 def test_a_wheel_says_what_it_declares(tmp_path: Path) -> None:
-    [plugin] = declared(write(tmp_path, DECLARED))
+    [plugin] = declared_plugins(write(tmp_path, DECLARED))
     assert plugin.id == "patches:a"
     assert plugin.place == f"{PLACE}:2:11"
     in_data = {**SOUND, **ENTRY_POINTS, f"{DATA}/purelib/{PLACE}": MANIFEST}
-    assert len(declared(write(tmp_path, in_data))) == 1
+    assert len(declared_plugins(write(tmp_path, in_data))) == 1
 
 
 def test_what_isnt_there_is_told(tmp_path: Path) -> None:
@@ -63,7 +57,7 @@ def test_what_isnt_there_is_told(tmp_path: Path) -> None:
         f"wheel not found | where: {NAME} | hint: pass the path of a wheel file"
     )
     with pytest.raises(NoPluginError) as caught:
-        declared(write(tmp_path, SOUND))
+        declared_plugins(write(tmp_path, SOUND))
     assert caught.value.message == f"`{tmp_path / NAME}` declares no plugin"
     assert refusal(write(tmp_path, {**SOUND, **ENTRY_POINTS})) == (
         f"`{NAME}` ships no manifest | hint: in its project, run `coral-runtime manifest compile`"
@@ -92,4 +86,4 @@ def test_no_damaged_wheel_raises_anything_but_our_errors(
     end = data.draw(st.integers(len(content) - 30, len(content)))
     path = write_wheel(tmp_path, bytes(content[:end]))
     with contextlib.suppress(CoralLockError):
-        declared(path)
+        declared_plugins(path)
