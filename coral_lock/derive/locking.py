@@ -103,8 +103,7 @@ def survey_all(
             descriptor,
             probe=opened.probe,
             no_probe=opened.no_probe,
-            core_version=host_versions.core,
-            inference_version=host_versions.inference,
+            host_versions=host_versions,
             evidence=opened.evidence,
             reporter=reporter,
             is_installed=opened.choice is None,
@@ -129,14 +128,13 @@ def derive(
     Where something is wrong with the place itself, no file is hashed, and the findings are
     its own and those of the survey.
     """
-    found: dict[str, tuple[Finding, ...]] = {}
+    surveys = survey_all(opened, descriptor, host_versions, reporter)
+    found = {name: each.findings for name, each in surveys.items()}
     parts: dict[str, Lock] = {}
-    if has_errors(opened.findings):
-        surveys = survey_all(opened, descriptor, host_versions, reporter)
-        found = {name: each.findings for name, each in surveys.items()}
-    else:
-        for name in sorted(opened.inventories):
-            resolution = _resolve(name, opened, descriptor, host_versions, allow_editable, reporter)
+    if not has_errors(opened.findings):
+        for name, surveyed in surveys.items():
+            targets = [target for target in opened.targets if target.name == name]
+            resolution = _resolve(surveyed, targets, allow_editable, reporter)
             found[name] = resolution.findings
             if resolution.lock is not None:
                 parts[name] = resolution.lock
@@ -155,28 +153,11 @@ def derive(
 
 
 def _resolve(
-    name: str,
-    opened: Opened,
-    descriptor: Descriptor,
-    host_versions: HostVersions,
-    allow_editable: bool,
-    reporter: Reporter,
+    surveyed: Survey, targets: Sequence[Target], allow_editable: bool, reporter: Reporter
 ) -> Resolution:
-    resolution = resolve(
-        opened.inventories[name],
-        descriptor,
-        probe=opened.probe,
-        no_probe=opened.no_probe,
-        core_version=host_versions.core,
-        inference_version=host_versions.inference,
-        allow_editable=allow_editable,
-        evidence=opened.evidence,
-        reporter=reporter,
-        is_installed=opened.choice is None,
-    )
+    resolution = resolve(surveyed, allow_editable=allow_editable, reporter=reporter)
     if resolution.lock is None:
         return resolution
-    targets = [target for target in opened.targets if target.name == name]
     found = tuple(_unfitting(resolution.lock, targets))
     return Resolution(
         lock=None if found else resolution.lock,

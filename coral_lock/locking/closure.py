@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
+
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
+from packaging.requirements import InvalidRequirement, Requirement
 
 from coral_lock.errors import InputError
 from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.names import normalized_name
-from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from packaging.requirements import Requirement
-
     from coral_lock.inventory import Inventory
 
 
@@ -36,7 +36,8 @@ PROGRAM = ""
 """In place of a distribution's name: the program itself."""
 
 
-class Unmet(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unmet:
     """A requirement that isn't met.
 
     `found` is the version that is there, `nothing`, or why it can't be told.
@@ -59,7 +60,8 @@ class Unmet(Record):
         return "add a version that meets it"
 
 
-class Closure(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Closure:
     """What some distributions need.
 
     Args:
@@ -217,8 +219,6 @@ class RequirementsOf:
         """Whether a requirement holds; None where its marker means nothing."""
         if requirement.marker is None:
             return True
-        from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-
         self._left -= len(str(requirement.marker))
         if self._left < 0:
             raise InputError(
@@ -242,8 +242,6 @@ def _parsed(text: str) -> Requirement | None:
     """Return a requirement, or None where it isn't PEP 508."""
     if len(text) > _LONGEST_REQUIREMENT:
         return None
-    from packaging.requirements import InvalidRequirement
-
     try:
         return _kept(text) if len(text) < _LONGEST_KEPT else _kept.__wrapped__(text)
     except (InvalidRequirement, RecursionError, ValueError):
@@ -252,8 +250,6 @@ def _parsed(text: str) -> Requirement | None:
 
 @lru_cache(maxsize=1 << 16)
 def _kept(text: str) -> Requirement:
-    from packaging.requirements import Requirement
-
     return Requirement(text)
 
 

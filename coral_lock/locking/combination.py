@@ -16,7 +16,7 @@ from coral_lock.lockfile.entries import Entry, ExcludedPlugin, LockedDistributio
 from coral_lock.lockfile.mapping import sorted_data
 from coral_lock.lockfile.model import Lock, offering_distributions
 from coral_lock.lockfile.order import CycleError
-from coral_lock.locking.relations import cycle_finding
+from coral_lock.locking.resolution import cycle_finding
 from coral_lock.names import base_id
 from coral_lock.targets.model import Target
 

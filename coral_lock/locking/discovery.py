@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from coral_lock.budget import Budget, OverBudgetError
@@ -16,7 +17,6 @@ from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.facts import MANIFEST, PROBE, STATIC, FactsError, PluginFacts
 from coral_lock.plugin.terms import NO_TERMS, PluginTerms
 from coral_lock.probe.run import ProbeError
-from coral_lock.record import Record
 from coral_lock.reporter import Reporter
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import NotEvaluableError, Sources
@@ -161,7 +161,8 @@ class DistributionEvidence:
             return ManifestError(f"{error.message}, the first: {first.message}", first.where)
 
 
-class Discovery(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Discovery:
     """Everything found: the plugins, sorted by id and distribution, and what is broken."""
 
     plugins: tuple[DiscoveredPlugin, ...]

@@ -12,7 +12,7 @@ from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.installed.outside import HEADERS, SCRIPTS, data_digest
 from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.lockfile.entries import LockedDistribution
-from coral_lock.locking.hosts import broken_finding
+from coral_lock.locking.decision import broken_finding
 from coral_lock.reserved import placed, reserved_findings
 
 TYPE_CHECKING = False

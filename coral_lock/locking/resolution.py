@@ -2,48 +2,60 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from coral_lock.descriptor.model import Descriptor, HostVersions
 from coral_lock.errors import BrokenDistributionError, InvalidLockError
 from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
 from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.lockfile.entries import ExcludedPlugin, Host, LockedDistribution, LockedPlugin
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.order import CycleError, activation_order
-from coral_lock.locking.closure import PROGRAM, closure_of
-from coral_lock.locking.discovery import NO_EXEC, discover
-from coral_lock.locking.hosts import broken_finding, find_host
+from coral_lock.locking.closure import PROGRAM, Closure, Unmet, closure_of
+from coral_lock.locking.decision import (
+    Decision,
+    DiscoveredPlugin,
+    broken_finding,
+    find_host,
+    place_of_after,
+)
+from coral_lock.locking.discovery import NO_EXEC, Evidence, Probe, discover
 from coral_lock.locking.placement import misplaced, overlapping, pinned_outside
-from coral_lock.locking.relations import activated_after, cycle_finding
 from coral_lock.locking.selection import Selection, is_unoffered, select
-from coral_lock.record import Record
+from coral_lock.names import GROUPS
 from coral_lock.reporter import Reporter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
-
-    from coral_lock.descriptor.model import Descriptor
     from coral_lock.inventory import Inventory
-    from coral_lock.locking.closure import Closure, Unmet
-    from coral_lock.locking.decision import Decision, DiscoveredPlugin
-    from coral_lock.locking.discovery import Evidence, Probe
-
 
 _MAX_NAMED = 4
 
 
-class Survey(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Survey:
     """What there is and what is decided about it, before anything is hashed.
 
-    `needed` is what the selected plugins' distributions need.
+    Args:
+        inventory: what there is.
+        descriptor: what this runtime should run.
+        host: the host's versions.
+        selection: what is decided for each plugin.
+        needed: what the selected plugins' distributions need.
+        findings: everything that is wrong or worth knowing, in a fixed order.
     """
 
+    inventory: Inventory
+    descriptor: Descriptor
     host: Host
     selection: Selection
     needed: Closure
     findings: tuple[Finding, ...]
 
 
-class Resolution(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolution:
     """The outcome of resolving: a lock, unless a finding is an error."""
 
     lock: Lock | None
@@ -56,8 +68,7 @@ def survey(
     *,
     probe: Probe | None,
     no_probe: str = NO_EXEC,
-    core_version: str | None = None,
-    inference_version: str | None = None,
+    host_versions: HostVersions | None = None,
     evidence: Evidence | None = None,
     reporter: Reporter | None = None,
     is_installed: bool = False,
@@ -70,17 +81,16 @@ def survey(
         descriptor: what this runtime should run.
         probe: learns specs by running plugins in a fresh interpreter; None forbids it.
         no_probe: why it is forbidden, where it is.
-        core_version: the version of the core host where the inventory has none.
-        inference_version: the version of the inference host, likewise.
-        evidence: what was learnt of distributions before in this run.
-        reporter: is told of progress.
+        host_versions: the versions of hosts that the inventory doesn't have.
+        evidence: what was learned of distributions before in this run.
+        reporter: notified of progress.
         is_installed: whether the inventory is what is installed. Then what a plugin requires
             and is there in another version is a warning: it is what will be imported. Else
             it is an error, as other wheels can be had.
         follows_requirements: whether what the selected plugins need is looked at: that takes
             an inventory that knows its machine.
     """
-    host, host_findings = find_host(inventory, core_version, inference_version, descriptor)
+    host, host_findings = find_host(inventory, host_versions or HostVersions(), descriptor)
     discovery = discover(inventory, probe, reporter or Reporter(), no_probe, evidence)
     selection = select(discovery.plugins, descriptor, host, inventory)
     if discovery.broken:
@@ -92,6 +102,8 @@ def survey(
     program = descriptor.program_requires if follows_requirements else ()
     needed = closure_of(roots, inventory, _provided(host), program)
     return Survey(
+        inventory=inventory,
+        descriptor=descriptor,
         host=host,
         selection=selection,
         needed=needed,
@@ -126,38 +138,22 @@ def _provided(host: Host) -> dict[str, str]:
 
 
 def resolve(
-    inventory: Inventory,
-    descriptor: Descriptor,
-    *,
-    probe: Probe | None,
-    no_probe: str = NO_EXEC,
-    core_version: str | None = None,
-    inference_version: str | None = None,
-    allow_editable: bool = False,
-    evidence: Evidence | None = None,
-    reporter: Reporter | None = None,
-    is_installed: bool = False,
+    surveyed: Survey, *, allow_editable: bool = False, reporter: Reporter | None = None
 ) -> Resolution:
-    """Derive the lock of a descriptor and an inventory.
+    """Derive the lock from what was found and decided.
 
-    All problems are reported at once. The arguments are those of `survey`, and
-    `allow_editable`: whether an editable install may be locked, without a digest.
+    All problems are reported at once.
+
+    Args:
+        surveyed: what there is and what is decided about it.
+        allow_editable: whether an editable install may be locked, without a digest.
+        reporter: notified of progress.
     """
     reporter = reporter or Reporter()
-    surveyed = survey(
-        inventory,
-        descriptor,
-        probe=probe,
-        no_probe=no_probe,
-        core_version=core_version,
-        inference_version=inference_version,
-        evidence=evidence,
-        reporter=reporter,
-        is_installed=is_installed,
-    )
+    inventory, descriptor = surveyed.inventory, surveyed.descriptor
     findings = list(surveyed.findings)
     edges = {
-        **_closure_of_host(surveyed, inventory, findings).edges,
+        **_closure_of_host(surveyed, findings).edges,
         **surveyed.needed.edges,
     }
     needed = frozenset(surveyed.needed.edges)
@@ -187,11 +183,11 @@ def resolve(
     return Resolution(lock=lock, findings=sorted_findings(findings))
 
 
-def _closure_of_host(surveyed: Survey, inventory: Inventory, findings: list[Finding]) -> Closure:
+def _closure_of_host(surveyed: Survey, findings: list[Finding]) -> Closure:
     """Return what the hosts need; what is wrong with that and not with the plugins is noted."""
     provided = _provided(surveyed.host)
-    installed = [name for name in provided if inventory.find(name) is not None]
-    closure = closure_of(installed, inventory, provided)
+    installed = [name for name in provided if surveyed.inventory.find(name) is not None]
+    closure = closure_of(installed, surveyed.inventory, provided)
     for unmet in closure.unmet:
         if unmet not in surveyed.needed.unmet:
             advice = f"add a version that meets it, so that `{unmet.distribution}` works"
@@ -329,10 +325,67 @@ def _locked_plugin(
         min_core_version=plugin.facts.min_core_version,
         min_inference_version=plugin.facts.min_inference_version,
         optional=request.optional if request else False,
-        after=activated_after(plugin, request.after if request else (), known),
+        after=_activated_after(plugin, request.after if request else (), known),
         default_config_overrides=plugin.terms.default_config_overrides,
         env=tuple(variable.name for variable in plugin.terms.env if variable.required),
     )
+
+
+def cycle_finding(
+    error: CycleError,
+    descriptor: Descriptor | None,
+    entry_points: Mapping[str, str],
+    context: str = "",
+) -> Finding:
+    """Return the finding for an order that can't be met.
+
+    Its place is where the descriptor asks for a step of it; where it asks for none, the
+    manifests do, and its place is the first plugin.
+
+    Args:
+        error: names the plugins, each of which waits for the next.
+        descriptor: what this runtime should run.
+        entry_points: the plugins' entry points, by id.
+        context: what the order is that of, before the message.
+    """
+    where = None
+    for identifier, following in zip(error.cycle, (*error.cycle[1:], error.cycle[0])):
+        group, _, name = identifier.partition(":")
+        request = descriptor.request(group, name) if descriptor else None
+        if descriptor and request and following in request.after:
+            where = place_of_after(request, descriptor)
+            break
+    return Finding(
+        code="conflict",
+        subject=error.cycle[0],
+        summary=f"{context}{error.message}",
+        where=where or entry_points[error.cycle[0]],
+        hint=error.hint
+        if where
+        else "have their authors correct `after` and `requires` in the manifests, or switch one "
+        "of them off",
+    )
+
+
+def _activated_after(
+    plugin: DiscoveredPlugin, asked: Collection[str], known: Collection[str]
+) -> tuple[str, ...]:
+    """Return the ids after which a plugin is activated, sorted.
+
+    Args:
+        plugin: the plugin, whose manifest may name some. What it requires comes first too,
+            unless that is of a later group.
+        asked: what the descriptor asks for.
+        known: the ids that may be in the lock; others are ignored.
+    """
+    group = GROUPS.index(plugin.entry_point.group)
+    declared = set(plugin.terms.after)
+    declared.update(
+        relation.id
+        for relation in plugin.terms.requires
+        if GROUPS.index(relation.id.partition(":")[0]) <= group
+    )
+    return tuple(sorted({*asked, *declared}.intersection(known)))
 
 
 def _excluded(decisions: Sequence[Decision]) -> tuple[ExcludedPlugin, ...]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from coral_lock.descriptor.model import Descriptor, HostVersions
 from coral_lock.finding import WARNING, Finding, sorted_findings
+from coral_lock.locking.decision import broken_finding
 from coral_lock.locking.discovery import Evidence
-from coral_lock.locking.hosts import broken_finding
 from coral_lock.names import split_plugin_id
 from coral_lock.resolver.explanation import causes_of, explained
 from coral_lock.resolver.inputs import DeclaredRequirements, Hosts, Inputs

@@ -36,8 +36,7 @@ def start_live(
         EnvironmentInventory(),
         descriptor,
         probe=interpreter_probe(sys.path),
-        core_version=host_overrides.core if host_overrides else None,
-        inference_version=host_overrides.inference if host_overrides else None,
+        host_versions=host_overrides,
         is_installed=True,
     )
     decisions = surveyed.selection.decisions

@@ -32,11 +32,13 @@ from tests.support.handmade_wheels import make_wheel
 
 LOCK_INSIDE = """
 from coral_lock.descriptor.load import load_descriptor
+from coral_lock.descriptor.model import HostVersions
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.text import write_lock
-from coral_lock.locking.resolution import resolve
+from coral_lock.locking.resolution import resolve, survey
+versions = HostVersions(inference="0.58.0")
 resolution = resolve(
-    EnvironmentInventory(), load_descriptor(None), probe=None, inference_version="0.58.0"
+    survey(EnvironmentInventory(), load_descriptor(None), probe=None, host_versions=versions)
 )
 sys.stdout.write(write_lock(resolution.lock))
 """

@@ -10,6 +10,7 @@ import pytest
 
 import coral_lock
 from coral_lock.descriptor.load import load_descriptor
+from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import (
     BrokenDistributionError,
     CoralLockError,
@@ -19,7 +20,7 @@ from coral_lock.errors import (
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.site_directories import checked_directories, python_of
 from coral_lock.lockfile.model import Lock
-from coral_lock.locking.resolution import resolve
+from coral_lock.locking.resolution import resolve, survey
 from coral_lock.probe.interpreter import ask_interpreter
 from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import environment_of, this_environment
@@ -130,7 +131,14 @@ def test_an_image_is_locked_for_its_target(environment: Environment, image: Path
     inventory = EnvironmentInventory(
         checked_directories([str(site_directory(image))]), environment_of(target)
     )
-    resolution = resolve(inventory, load_descriptor(None), probe=None, inference_version="0.58.0")
+    resolution = resolve(
+        survey(
+            inventory,
+            load_descriptor(None),
+            probe=None,
+            host_versions=HostVersions(inference="0.58.0"),
+        )
+    )
     assert resolution.lock == lock
 
 

@@ -8,10 +8,11 @@ import packaging
 
 import coral_lock
 from coral_lock.descriptor.load import load_descriptor
+from coral_lock.descriptor.model import HostVersions
 from coral_lock.finding import Finding
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.model import Lock
-from coral_lock.locking.resolution import resolve
+from coral_lock.locking.resolution import resolve, survey
 from coral_lock.probe.interpreter import Interpreter
 from tests.support.environments import Environment, run
 
@@ -33,12 +34,13 @@ def inside(environment: Environment, program: str, *arguments: str | Path) -> st
 
 def lock_from_outside(interpreter: Interpreter) -> Lock:
     """The lock of an interpreter's environment, without a descriptor; nothing is probed."""
-    resolution = resolve(
+    surveyed = survey(
         EnvironmentInventory(interpreter.path, interpreter.environment),
         load_descriptor(None),
         probe=None,
-        inference_version="0.58.0",
+        host_versions=HostVersions(inference="0.58.0"),
     )
+    resolution = resolve(surveyed)
     assert resolution.lock is not None, resolution.findings
     return resolution.lock
 

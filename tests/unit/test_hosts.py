@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from coral_lock.descriptor.load import load_descriptor
+from coral_lock.descriptor.model import HostVersions
 from coral_lock.finding import ERROR, Finding
 from coral_lock.lockfile.entries import Host, HostPackage
-from coral_lock.locking.hosts import UnmetRequirement, find_host, unmet_requirement
+from coral_lock.locking.decision import UnmetRequirement, find_host, unmet_requirement
 from coral_lock.plugin.facts import PluginFacts
 from tests.support.shelf import Shelf, shelved
 
@@ -25,7 +26,8 @@ def _find(
     core: str | None = None,
     inference: str | None = None,
 ) -> tuple[Host, tuple[Finding, ...]]:
-    return find_host(shelf, core, inference, load_descriptor(None, settings=settings))
+    given = HostVersions(core=core, inference=inference)
+    return find_host(shelf, given, load_descriptor(None, settings=settings))
 
 
 def _host(core: str | None, inference: str | None, name: str = "inference") -> Host:
@@ -56,7 +58,7 @@ def test_what_is_there_is_the_host_and_may_be_told_too() -> None:
     assert _find(shelf, 'host.inference="0.58"', core="v0.0.4") == (there, ())
 
 
-@pytest.mark.parametrize("told", ["0.0.5", "latest"])
+@pytest.mark.parametrize("told", ["0.0.5", "0.0.4.post1"])
 def test_a_flag_that_tells_another_version(told: str) -> None:
     host, findings = _find(_shelf(coral_inference="0.0.4"), core=told)
     assert host == _host("0.0.4", None)

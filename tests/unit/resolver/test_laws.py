@@ -13,7 +13,7 @@ from packaging.specifiers import SpecifierSet
 
 from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor, HostVersions
 from coral_lock.finding import has_errors
-from coral_lock.locking.resolution import Resolution, resolve
+from coral_lock.locking.resolution import Resolution, resolve, survey
 from coral_lock.resolver.choice import Choice, choose
 
 from .universe import MARKERS, PYTHON, Wheel, descriptor, sources, wheel
@@ -84,7 +84,7 @@ def chosen(
     there = sources(*wheels, targets=targets, pythons=OLD)
     choice = choose(there, wanted, host_versions=HostVersions(), kept=kept or {})
     resolutions = [
-        resolve(there[target].chosen(choice.versions_for(target)), wanted, probe=None)
+        resolve(survey(there[target].chosen(choice.versions_for(target)), wanted, probe=None))
         for target in targets
     ]
     return choice, resolutions
@@ -213,7 +213,7 @@ def test_where_there_is_no_choice_the_result_is_that_of_an_environment(
     (source,) = sources(*only).values()
     everything = {each.name: each.version for each in only}
     assert choice.findings == ()
-    assert resolution == resolve(source.chosen(everything), wanted, probe=None)
+    assert resolution == resolve(survey(source.chosen(everything), wanted, probe=None))
 
 
 @LAW

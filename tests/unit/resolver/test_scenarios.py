@@ -8,7 +8,7 @@ import pytest
 
 from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor, HostVersions
 from coral_lock.finding import Finding
-from coral_lock.locking.resolution import resolve
+from coral_lock.locking.resolution import resolve, survey
 from coral_lock.resolver.choice import Choice, choose
 
 from .universe import Plugin, Wheel, descriptor, sources, wheel
@@ -405,8 +405,8 @@ def test_without_a_choice_the_result_is_that_of_an_environment(
     (source,) = sources(*wheels).values()
     everything = source.chosen({each.name: each.version for each in wheels})
     assert choice.findings == ()
-    assert resolve(source.chosen(choice.versions), wanted, probe=None) == resolve(
-        everything, wanted, probe=None
+    assert resolve(survey(source.chosen(choice.versions), wanted, probe=None)) == resolve(
+        survey(everything, wanted, probe=None)
     )
 
 

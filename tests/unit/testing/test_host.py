@@ -10,7 +10,7 @@ import pytest
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.inventory import Distribution
-from coral_lock.locking.resolution import resolve
+from coral_lock.locking.resolution import resolve, survey
 from coral_lock.names import INFERENCE_DISTRIBUTIONS
 from coral_lock.testing.fixtures import FakeHost
 from coral_lock.verification.environment import path_environment
@@ -57,7 +57,7 @@ def test_an_installed_host_is_passed_over(
 def test_it_can_be_locked_and_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host, path = FakeHost(str(tmp_path), monkeypatch), [str(tmp_path)]
     host(core="0.0.4", inference="0.58.0")
-    resolution = resolve(EnvironmentInventory(path), load_descriptor(None), probe=None)
+    resolution = resolve(survey(EnvironmentInventory(path), load_descriptor(None), probe=None))
     assert resolution.findings == ()
     lock = resolution.lock
     assert lock is not None
