@@ -103,7 +103,7 @@ def test_an_image_for_one_of_the_targets(environment: Environment, image: Path) 
     )
     with pytest.raises(UsageError) as usage:
         coral_lock.verify(targeted, python=environment.root, target=told)
-    assert str(usage.value) == "what an interpreter runs on needs no description"
+    assert str(usage.value) == "an interpreter's target can't be described"
 
 
 def test_the_python_of_an_image(environment: Environment, image: Path, tmp_path: Path) -> None:
