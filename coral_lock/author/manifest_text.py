@@ -221,7 +221,9 @@ class _Editor:
         kept = (index for index in range(len(plugins.value)) if index not in self._changes.removed)
         items = [*map(self._changed, kept), *map(dict, self._changes.added)]
         if is_json:
-            self._edits.append((start, end, json.dumps(items, ensure_ascii=False)))
+            text = json.dumps(items, ensure_ascii=False)
+            # Invisible characters have to be escaped, so that a manifest is read.
+            self._edits.append((start, end, text if text.isprintable() else json.dumps(items)))
             return
         start = len(self._text[:start].rstrip(" "))
         self._edits.append((start, end, self._newline + self._block(items, 2)))

@@ -101,8 +101,9 @@ class _Function:
 
 @dataclass(frozen=True, slots=True)
 class _Spec:
-    """A `PluginSpec` or `BackendAdapter`: the arguments that are facts."""
+    """A `PluginSpec` or `BackendAdapter`, named by `kind`: the arguments that are facts."""
 
+    kind: str
     fields: dict[str, Any]
 
 
@@ -140,13 +141,26 @@ def evaluate(entry_point: EntryPoint, sources: Sources) -> tuple[PluginFacts, ..
             costs too much.
         FactsError: the facts are certain, and wrong.
     """
+    return tuple(facts_from_fields(fields) for _, fields in evaluate_fields(entry_point, sources))
+
+
+def evaluate_fields(
+    entry_point: EntryPoint, sources: Sources
+) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """Return the class of each spec, `PluginSpec` or `BackendAdapter`, and its fields.
+
+    The fields are certain, and may be wrong.
+
+    Raises:
+        NotEvaluableError: as `evaluate`.
+    """
     try:
-        fields = _Evaluation(sources).fields_of(entry_point)
+        specs = _Evaluation(sources).specs_of(entry_point)
     except RecursionError:
         raise NotEvaluableError("the source is nested too deep", "", 0) from None
     except OverBudgetError as error:
         raise NotEvaluableError(str(error), "", 0) from None
-    return tuple(map(facts_from_fields, fields))
+    return tuple((spec.kind, spec.fields) for spec in specs)
 
 
 class _Evaluation:
@@ -160,8 +174,8 @@ class _Evaluation:
         self._depth = 0
         self._steps = 0
 
-    def fields_of(self, entry_point: EntryPoint) -> list[dict[str, Any]]:
-        """Return the fields of each spec, once it is certain that nothing changes them."""
+    def specs_of(self, entry_point: EntryPoint) -> list[_Spec]:
+        """Return the specs, once it is certain that nothing changes them."""
         if not is_object_reference(entry_point.value):
             raise NotEvaluableError(f"`{entry_point.value}` isn't `module:attribute`", "", 0)
         module_name, _, attribute = entry_point.value.partition(":")
@@ -169,24 +183,24 @@ class _Evaluation:
         if "." in attribute:
             module.refuse(f"`{attribute}` isn't a name of the module's top level")
         value = self._member(module, attribute)
-        fields: list[dict[str, Any]] = []
-        for spec_fields in self._expand(value, entry_point.name, module, 0):
-            if len(fields) == _MAX_SPECS:
+        specs: list[_Spec] = []
+        for spec in self._expand(value, entry_point.name, module, 0):
+            if len(specs) == _MAX_SPECS:
                 module.refuse(f"it yields more than {_MAX_SPECS} specs")
-            fields.append(spec_fields)
-        if not fields:
+            specs.append(spec)
+        if not specs:
             module.refuse("it yields no spec")
         check_hazards(self._touched.values(), self._reliance)
-        return fields
+        return specs
 
     def _expand(
         self, value: _Value, name: str, module: SourceModule, depth: int
-    ) -> Iterator[dict[str, Any]]:
-        """Yield the fields of the specs that a value stands for, as `live_specs` would."""
+    ) -> Iterator[_Spec]:
+        """Yield the specs that a value stands for, as `live_specs` would."""
         if depth > _MAX_NESTING:
             module.refuse("it is nested too deep")
         if isinstance(value, _Spec):
-            yield dict(value.fields)
+            yield value
         elif isinstance(value, tuple):
             for item in value:
                 yield from self._expand(item, name, module, depth + 1)
@@ -194,7 +208,7 @@ class _Evaluation:
             if self._is_activate(value):
                 if depth:
                     module.refuse("only an entry point itself can be an `activate` function")
-                yield {"name": name}
+                yield _Spec("PluginSpec", {"name": name})
             else:
                 yield from self._expand(self._call(value), name, module, depth + 1)
         elif isinstance(value, _External):
@@ -402,7 +416,7 @@ class _Evaluation:
             if not isinstance(value, _Constant):
                 refuse(f"`{parameter}` isn't a constant", argument)
             fields[parameter] = value.value
-        return _Spec(fields)
+        return _Spec(kind, fields)
 
     def _check_callable(self, node: _ast.expr, frame: _Frame) -> None:
         """Check what a spec is to call: it must be there, and mustn't plainly be data.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TypeAlias
 
 from packaging.version import InvalidVersion, Version
 
@@ -20,21 +19,15 @@ from coral_lock.author.check.subject import (
 )
 from coral_lock.descriptor.model import OWN_SWITCHES
 from coral_lock.finding import Finding
-from coral_lock.inventory import EntryPoint
-from coral_lock.plugin.facts import FactsError, PluginFacts
-from coral_lock.static.evaluation import evaluate
+from coral_lock.plugin.facts import FactsError, PluginFacts, facts_from_fields
+from coral_lock.static.evaluation import evaluate_fields
 from coral_lock.static.source import NotEvaluableError, Sources
-
-ReadSource: TypeAlias = Callable[[str], bytes | None]
 
 
 def learn(subject: Subject, definitions: Definitions) -> tuple[LearntEntryPoint, ...]:
     """Return what the sources say of each entry point, in the order of their declaration."""
     sources = Sources(subject.read_source)
-    learnt = [_learn(entry, subject, sources, definitions) for entry in subject.entry_points]
-    del sources
-    kinds = _kinds([each for each in learnt if each.refusal is None], subject.read_source)
-    return tuple(replace(each, kinds=kinds.get(each.declared, each.kinds)) for each in learnt)
+    return tuple(_learn(entry, subject, sources, definitions) for entry in subject.entry_points)
 
 
 def _learn(
@@ -44,58 +37,17 @@ def _learn(
     module, _, attribute = entry_point.value.partition(":")
     learnt = LearntEntryPoint(declared=declared, resolution=definitions.resolve(module, attribute))
     try:
-        facts = evaluate(entry_point, sources)
-    except FactsError as error:
-        return replace(learnt, fault=str(error))
+        specs = evaluate_fields(entry_point, sources)
     except NotEvaluableError as error:
         where = declared.where
         if error.path and error.line:
             where = f"{subject.shown(error.path)}:{error.line}:1"
         return replace(learnt, refusal=error.reason, refusal_where=where)
-    return replace(learnt, facts=facts)
-
-
-def _kinds(
-    learnt: Iterable[LearntEntryPoint], read_source: ReadSource
-) -> dict[DeclaredEntryPoint, frozenset[str]]:
-    """Return of which class the specs of evaluable entry points are; nothing where it is open.
-
-    An evaluation says what a spec holds and not of which class it is. But where the sources
-    stay evaluable with one class misspelt, no spec of that class is among what they yield.
-    Where they don't with either, there may be specs of both, or the misspelt call is in the
-    way of something else.
-    """
-    candidates: dict[DeclaredEntryPoint, set[str]] = {each.declared: set() for each in learnt}
-    for kind in (BACKEND, PLUGIN):
-        sources = Sources(_without(kind, read_source))
-        for declared, kinds in candidates.items():
-            if not _is_evaluable(declared.entry_point, sources):
-                kinds.add(kind)
-    # An `activate` function of the old style names no class, and stands for a `PluginSpec`.
-    return {
-        declared: frozenset() if len(kinds) > 1 else frozenset(kinds or {PLUGIN})
-        for declared, kinds in candidates.items()
-    }
-
-
-def _is_evaluable(entry_point: EntryPoint, sources: Sources) -> bool:
+    learnt = replace(learnt, kinds=frozenset(kind for kind, _ in specs))
     try:
-        evaluate(entry_point, sources)
-    except NotEvaluableError:
-        return False
-    except FactsError:
-        return True
-    return True
-
-
-def _without(kind: str, read_source: ReadSource) -> ReadSource:
-    name = kind.encode()
-
-    def read(path: str) -> bytes | None:
-        source = read_source(path)
-        return None if source is None else source.replace(name, name[:-1] + b"_")
-
-    return read
+        return replace(learnt, facts=tuple(facts_from_fields(fields) for _, fields in specs))
+    except FactsError as error:
+        return replace(learnt, fault=str(error))
 
 
 def check_entry_points(subject: Subject, learnt: Iterable[LearntEntryPoint]) -> Iterator[Finding]:

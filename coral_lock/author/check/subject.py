@@ -130,7 +130,7 @@ class LearntEntryPoint:
         declared: the entry point.
         resolution: whether its module and attribute are there, and where.
         facts: the specs that it yields; none where they aren't certain.
-        kinds: which of `PluginSpec` and `BackendAdapter` it yields; nothing if that is open.
+        kinds: which of `PluginSpec` and `BackendAdapter` it yields; nothing if that is unknown.
         fault: why its specs are certain and wrong, or None.
         refusal: why its specs aren't certain, or None.
         refusal_where: the place of that reason.

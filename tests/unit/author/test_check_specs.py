@@ -148,14 +148,14 @@ def test_a_group_holds_one_kind_of_spec(group: str, value: str, place: str) -> N
     ]
 
 
-def test_a_list_of_both_kinds_is_left_to_a_run() -> None:
+def test_a_list_of_both_kinds_has_one_of_the_wrong_kind() -> None:
     files = {
         **_without_manifest(),
         "acme/both.py": "from .coral_backends import npu\nfrom .coral_plugins import sharpen\n"
         "plugins = [npu, sharpen]\n",
     }
     found = findings_of(subject(files, [("patches", "both", "acme.both:plugins")]))
-    assert [code for _, code, *_ in found] == ["manifest-missing"]
+    assert [code for _, code, *_ in found] == ["wrong-kind", "manifest-missing"]
 
 
 def test_several_specs_behind_one_entry_point_need_no_common_name() -> None:
