@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from coral_lock.descriptor.model import Descriptor, HostVersions
-from coral_lock.finding import WARNING, Finding, sorted_findings
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from coral_lock.descriptor.model import Descriptor, HostVersions, PluginRequest
+from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+from coral_lock.inventory import BrokenDistribution, EntryPoint
 from coral_lock.locking.decision import broken_finding
 from coral_lock.locking.discovery import Evidence
-from coral_lock.names import split_plugin_id
-from coral_lock.resolver.explanation import causes_of, explained
-from coral_lock.resolver.inputs import DeclaredRequirements, Hosts, Inputs
+from coral_lock.names import plugin_id, split_plugin_id
+from coral_lock.resolver.explanation import causes_of, explained, listed
+from coral_lock.resolver.inputs import DeclaredRequirements, Hosts, Inputs, PluginIndex
 from coral_lock.resolver.planning import Plan, best_versions, plan, plan_with_most_optional
-from coral_lock.resolver.plugin_index import PluginIndex
-from coral_lock.resolver.releases import Releases
-from coral_lock.resolver.reports import (
-    CandidateReport,
-    CandidateReports,
-    IncompatiblePlugins,
-    ReadWheel,
-    partial_findings,
+from coral_lock.resolver.releases import (
+    NO_WHEEL,
+    Releases,
+    Requirement,
+    needed_nodes,
+    target_names,
 )
 
 if TYPE_CHECKING:
-    from coral_lock.inventory import ReleaseSource
+    from coral_lock.inventory import FoundDistribution, ReleaseSource
+
+ReadWheel = Callable[[str, str], "FoundDistribution | None"]
+"""Returns the metadata of a wheel that fits no target.
+
+It is called with the distribution and the file name, one of `ReleaseSource.unfitting`.
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CandidateReport:
+    """A version that could have been taken, and why it was or wasn't."""
+
+    version: str
+    verdict: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,7 +112,7 @@ def choose(
     planned = plan_with_most_optional(inputs)
     versions, needed = best_versions(inputs, planned)
     explanation = explained(tuple(causes_of(planned.problem, planned.outcome)), inputs, planned)
-    incompatible = IncompatiblePlugins(inputs, read_unfitting)
+    incompatible = _IncompatiblePlugins(inputs, read_unfitting)
     offered = inputs.plugins.ids().union(*planned.plugins.requested.values())
     omitted = {identifier for identifier, _ in planned.omitted}
     return Choice(
@@ -114,10 +129,10 @@ def choose(
                 *(_omissions(inputs, planned) if planned.is_solved else ()),
                 *_ignored_wheels(inputs, planned, versions, needed),
                 *incompatible.findings(offered),
-                *partial_findings(inputs, versions, omitted),
+                *_partial_findings(inputs, versions, omitted),
             }
         ),
-        considered=CandidateReports(
+        considered=_CandidateReports(
             inputs, planned, versions, needed, {*versions, *inputs.plugins.names, *incompatible.ids}
         ),
         known=offered.union(*incompatible.ids.values()),
@@ -175,3 +190,269 @@ def _ignored_wheels(
                 and all(version in requirement.allowed for requirement in requirements)
             ):
                 yield broken_finding(broken)
+
+
+_NO_SOLUTION = "there is no solution"
+_MAX_SHOWN = 5
+_MAX_WHEELS_SHOWN = 6
+
+
+class _CandidateReports(Mapping[str, tuple[CandidateReport, ...]]):
+    """Maps names to all versions of a distribution, the newest first, and what became of each.
+
+    They are judged when they are asked for.
+
+    Args:
+        inputs: what there was to choose from.
+        plan: the problem and its outcome.
+        versions: what was chosen, by name.
+        needed: which of these are needed.
+        names: the distributions.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        plan: Plan,
+        versions: Mapping[str, str],
+        needed: Collection[str],
+        names: Collection[str],
+    ) -> None:
+        self._releases = inputs.releases
+        self._plan = plan
+        self._versions = versions
+        self._needed = needed
+        self._names = sorted(names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __getitem__(self, name: str) -> tuple[CandidateReport, ...]:
+        if name not in self._names:
+            raise KeyError(name)
+        verdicts = {
+            version: self._verdict(name, version) for version in self._releases.versions(name)
+        }
+        known = {self._releases.parsed(version) for version in verdicts}
+        for source in self._releases.sources.values():
+            for file_name in source.unfitting(name):
+                version = _wheel_version(file_name)
+                if version is not None and self._releases.parsed(version) not in known:
+                    verdicts[version] = NO_WHEEL
+        return tuple(
+            CandidateReport(version=version, verdict=verdicts[version])
+            for version in sorted(verdicts, key=self._releases.order, reverse=True)
+        )
+
+    def _verdict(self, name: str, version: str) -> str:
+        releases, is_solved = self._releases, self._plan.is_solved
+        taken = self._versions[name] if name in self._needed else None
+        obstacle = next(self._obstacles(name, version, taken), None)
+        if obstacle is not None:
+            return obstacle
+        if taken is None:
+            if any(
+                identifier in self._plan.plugins.fitting(name, version, target)
+                for identifier, target in self._plan.omitted
+            ):
+                return "conflicts with what was chosen" if is_solved else _NO_SOLUTION
+            return "not needed"
+        if version == taken:
+            if not is_solved:
+                return f"would be taken, but {_NO_SOLUTION}"
+            return "kept: it is in the lock" if releases.is_kept(name, version) else "taken"
+        if releases.order(version) < releases.order(taken):
+            return f"older than {taken}"
+        if releases.is_kept(name, taken):
+            return f"newer than {taken}, which is in the lock and still fits"
+        if releases.is_prerelease(version):
+            return "pre-release"
+        return "conflicts with what else was chosen" if is_solved else _NO_SOLUTION
+
+    def _obstacles(self, name: str, version: str, taken: str | None) -> Iterator[str]:
+        """Yield why a version can't be taken, or isn't what it should be."""
+        broken = self._releases.broken(name, version)
+        if broken is not None:
+            yield f"can't be used: {broken.error.message}"
+        nodes = self._plan.outcome.propagation.nodes.get(name, ())
+        targets = sorted({node[2] for node in nodes}) or self._releases.targets
+        misfit = self._releases.misfit(name, version, targets)
+        if misfit is not None and (nodes or not self._releases.targets_of(name, version)):
+            yield misfit
+        unsuited = self._plan.plugins.misfit(name, version)
+        if unsuited is not None:
+            yield unsuited
+        if version != taken:
+            yield from self._requirements(name, version, taken)
+
+    def _requirements(self, name: str, version: str, taken: str | None) -> Iterator[str]:
+        """Yield why a version that wasn't taken doesn't fit what was."""
+        incoming = self._plan.outcome.propagation.incoming.get(name, ())
+        for requirement, source in incoming:
+            if version not in requirement.allowed and source.name is not None:
+                yield f"`{source.name}` {source.version} {requirement.phrase()}"
+        releases = self._releases
+        if not releases.is_kept(name, version):
+            is_pinned = any(requirement.is_pin for requirement, _ in incoming)
+            if releases.is_yanked(name, version) and not is_pinned:
+                yield "yanked"
+            if releases.is_prerelease(version) and taken and not releases.is_prerelease(taken):
+                yield "pre-release"
+        omitted = self._plan.omitted if name not in self._needed else ()
+        nodes = needed_nodes(incoming) or [
+            (name, "", target)
+            for identifier, target in sorted(omitted)
+            if identifier in self._plan.plugins.fitting(name, version, target)
+        ]
+        for node in nodes:
+            for requirement in self._plan.problem.requirements(node, version):
+                yield from self._unmet(requirement)
+
+    def _unmet(self, requirement: Requirement) -> Iterator[str]:
+        """Yield what of a requirement isn't met by what was chosen."""
+        found = self._versions.get(requirement.name)
+        if found in requirement.allowed or (found is None and requirement.allowed):
+            return
+        if requirement.relation is not None:
+            yield f"{requirement.phrase()} of `{requirement.name}`"
+        else:
+            versions = self._releases.newest_first(requirement.name)[:_MAX_SHOWN]
+            yield f"{requirement.phrase()}, found {found or ', '.join(versions) or 'nothing'}"
+
+
+def _wheel_version(file_name: str) -> str | None:
+    """Return the version of a wheel by its file name, None if that isn't a wheel's."""
+    try:
+        return str(parse_wheel_filename(file_name)[1])
+    except InvalidWheelFilename:
+        return None
+
+
+class _IncompatiblePlugins:
+    """The plugins of distributions that fit no target, so that they don't vanish silently.
+
+    Args:
+        inputs: what there is to choose from.
+        read: reads a wheel that fits no target.
+    """
+
+    def __init__(self, inputs: Inputs, read: ReadWheel) -> None:
+        self._inputs = inputs
+        self._releases = inputs.releases
+        self._read = read
+        self.ids: dict[str, list[str]] = {}
+        for name in self._releases.names():
+            versions = self._releases.versions(name)
+            if not any(self._releases.targets_of(name, version) for version in versions):
+                ids = {plugin_id(each.group, each.name) for each in self._newest_entry_points(name)}
+                if ids:
+                    self.ids[name] = sorted(ids)
+
+    def findings(self, elsewhere: Collection[str]) -> Iterator[Finding]:
+        """Yield what is wanted and fits nowhere: an error for what is requested.
+
+        Args:
+            elsewhere: the plugins that another distribution offers, or that other findings
+                are about.
+        """
+        for name, ids in self.ids.items():
+            for identifier in ids:
+                request = self._inputs.descriptor.request(*split_plugin_id(identifier))
+                if identifier not in elsewhere and self._is_wanted(name, identifier, request):
+                    yield self._finding(name, identifier, request)
+
+    def _is_wanted(self, name: str, identifier: str, request: PluginRequest | None) -> bool:
+        descriptor = self._inputs.descriptor
+        if descriptor.unloaded(split_plugin_id(identifier)[0]) is not None:
+            return False
+        if request is not None:
+            return request.enabled and request.distribution in (None, name)
+        return descriptor.discover != "listed"
+
+    def _newest_entry_points(self, name: str) -> tuple[EntryPoint, ...]:
+        """Return what the newest wheel declares, of all that a distribution has."""
+        versions, files = self._releases.newest_first(name), self._files(name)
+        found: FoundDistribution | None = None
+        if files and (
+            not versions or self._releases.order(files[0][0]) >= self._releases.order(versions[0])
+        ):
+            found = self._read(name, files[0][1])
+        elif versions:
+            for target in self._releases.targets:
+                found = found or self._releases.distribution(name, versions[0], target)
+        return () if found is None or isinstance(found, BrokenDistribution) else found.entry_points
+
+    def _files(self, name: str) -> list[tuple[str, str]]:
+        """Return the versions and file names of wheels that fit no target, the newest first."""
+        sources = self._releases.sources.values()
+        unfitting = set.intersection(*(set(source.unfitting(name)) for source in sources))
+        files = [(_wheel_version(file_name), file_name) for file_name in sorted(unfitting)]
+        found = [(version, file_name) for version, file_name in files if version is not None]
+        return sorted(found, key=lambda each: self._releases.order(each[0]), reverse=True)
+
+    def _finding(self, name: str, identifier: str, request: PluginRequest | None) -> Finding:
+        is_requested = request is not None and not request.optional
+        targets = self._releases.targets
+        misfits = [
+            (version, f"{file_name} (its tags fit no target)")
+            for version, file_name in self._files(name)
+        ]
+        misfits += [
+            (version, f"{version} ({self._releases.misfit(name, version, targets)})")
+            for version in self._releases.versions(name)
+        ]
+        misfits.sort(key=lambda each: (self._releases.order(each[0]), each[1]), reverse=True)
+        return Finding(
+            code="wrong-platform",
+            severity=ERROR if is_requested else WARNING,
+            subject=identifier,
+            summary=f"no wheel of `{name}`, which offers `{identifier}`, fits "
+            + ("any target" if any(targets) else "this interpreter")
+            + ("" if is_requested else ", so it is left out"),
+            found=listed([text for _, text in misfits], _MAX_WHEELS_SHOWN, "; "),
+            where=request.where if request else None,
+            hint=f"add a wheel of `{name}` that fits {target_names(targets)}".rstrip()
+            + f", or switch `{identifier}` off",
+        )
+
+
+def _partial_findings(
+    inputs: Inputs, versions: Mapping[str, str], known: Collection[str]
+) -> Iterator[Finding]:
+    """Yield a warning for each optional plugin that isn't available for every target.
+
+    Args:
+        inputs: what there is to choose from.
+        versions: what was chosen, by name.
+        known: the plugins that other findings say are left out.
+    """
+    releases = inputs.releases
+    offering: dict[str, dict[str, str]] = {}
+    for identifier, _ in inputs.plugins.optional:
+        offering[identifier] = {}
+    for name in inputs.plugins.names:
+        for target in releases.targets if name in versions else ():
+            for plugin in inputs.plugins.at(name, versions[name], target):
+                if plugin.id in offering:
+                    offering[plugin.id][target] = name
+    for identifier, names in offering.items():
+        lacking = [target for target in releases.targets if target not in names]
+        for name in sorted(set(names.values())):
+            reason = releases.misfit(name, versions[name], lacking)
+            if reason is not None and identifier not in known:
+                request = inputs.descriptor.request(*split_plugin_id(identifier))
+                yield Finding(
+                    code="wrong-platform",
+                    severity=WARNING,
+                    subject=identifier,
+                    summary=f"`{name}` {versions[name]}, which offers the optional "
+                    f"`{identifier}`, doesn't fit every target, so it is left out for "
+                    + " and ".join(f"`{each}`" for each in lacking),
+                    found=reason,
+                    where=request.where if request else None,
+                    hint=f"add a wheel of `{name}` {versions[name]} that fits "
+                    + target_names(lacking),
+                )

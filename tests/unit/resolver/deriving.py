@@ -17,7 +17,7 @@ from .universe import PYTHON, Plugin, Wheel, found, sources, wheel
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.inventory import FoundDistribution
-    from coral_lock.resolver.reports import ReadWheel
+    from coral_lock.resolver.choice import ReadWheel
 
 TARGETS = ("new", "old")
 PYTHONS = {"new": "3.11.0", "old": "3.10.0"}
