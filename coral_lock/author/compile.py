@@ -25,8 +25,8 @@ from coral_lock.author.project import (
     PYPROJECT,
     SETUPTOOLS,
     UV,
+    DeclaredEntryPoint,
     Project,
-    ProjectEntryPoint,
     display_path,
     read_project,
 )
@@ -157,7 +157,7 @@ class _Compiler:
         self._problems: list[CoralLockError] = []
 
     def compile(self) -> Compilation:
-        members: dict[ManifestPlace, list[ProjectEntryPoint]] = {}
+        members: dict[ManifestPlace, list[DeclaredEntryPoint]] = {}
         for declared in self._project.entry_points:
             place = self._place(declared)
             if place is not None:
@@ -180,7 +180,7 @@ class _Compiler:
 
     def _problem(
         self,
-        declared: ProjectEntryPoint,
+        declared: DeclaredEntryPoint,
         message: str,
         *,
         expected: str | None = None,
@@ -194,8 +194,8 @@ class _Compiler:
             )
         )
 
-    def _place(self, declared: ProjectEntryPoint) -> ManifestPlace | None:
-        module = declared.entry_point.value.partition(":")[0]
+    def _place(self, declared: DeclaredEntryPoint) -> ManifestPlace | None:
+        module = declared.module
         place = manifest_place(self._project, module)
         if place is None:
             self._problem(
@@ -210,7 +210,7 @@ class _Compiler:
         return place
 
     def _compiled(
-        self, place: ManifestPlace, declared: Sequence[ProjectEntryPoint]
+        self, place: ManifestPlace, declared: Sequence[DeclaredEntryPoint]
     ) -> CompiledManifest:
         shown = display_path(place.path)
         old = _read_text(place.path)
@@ -245,7 +245,7 @@ class _Compiler:
             _verify(new, shown, derived, len(kept))
         return CompiledManifest(place=place, plugins=len(derived) + len(kept), old=old, new=new)
 
-    def _derive(self, declared: ProjectEntryPoint) -> Iterator[Fields]:
+    def _derive(self, declared: DeclaredEntryPoint) -> Iterator[Fields]:
         """Yield the derived fields of the plugins of an entry point."""
         entry_point = declared.entry_point
         try:
@@ -262,7 +262,9 @@ class _Compiler:
             else:
                 yield fields
 
-    def _add(self, derived: dict[str, Fields], fields: Fields, declared: ProjectEntryPoint) -> None:
+    def _add(
+        self, derived: dict[str, Fields], fields: Fields, declared: DeclaredEntryPoint
+    ) -> None:
         identifier = plugin_id(fields["group"], fields["name"])
         first = derived.setdefault(identifier, fields)
         if first != fields:
@@ -270,7 +272,7 @@ class _Compiler:
 
     def _twice(
         self,
-        declared: ProjectEntryPoint,
+        declared: DeclaredEntryPoint,
         identifier: str,
         first: str,
         second: str,
@@ -287,7 +289,7 @@ class _Compiler:
 
     def _keep(
         self,
-        declared: ProjectEntryPoint,
+        declared: DeclaredEntryPoint,
         error: NotEvaluableError,
         manifest: Manifest,
         shown: str,

@@ -14,7 +14,13 @@ from tomlkit.exceptions import ParseError, TOMLKitError
 from coral_lock.document.node import Mistakes, Place
 from coral_lock.errors import InputError, ProblemsError
 from coral_lock.inventory import EntryPoint
-from coral_lock.names import ENTRY_POINT_GROUPS, is_object_reference, nearest_group, normalized_name
+from coral_lock.names import (
+    ENTRY_POINT_GROUPS,
+    is_object_reference,
+    nearest_group,
+    normalized_name,
+    plugin_id,
+)
 from coral_lock.printable import shortened
 from coral_lock.safe_files import read_regular_file
 
@@ -179,11 +185,20 @@ class SourceDirectory:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ProjectEntryPoint:
-    """A plugin entry point, and where its value is in `pyproject.toml`: `pyproject.toml:9:10`."""
+class DeclaredEntryPoint:
+    """An entry point and where it is declared, `pyproject.toml:12:21`."""
 
     entry_point: EntryPoint
     where: str
+
+    @property
+    def id(self) -> str:
+        """What is used as a plugin id as long as the plugin's own name isn't known."""
+        return plugin_id(self.entry_point.group, self.entry_point.name)
+
+    @property
+    def module(self) -> str:
+        return self.entry_point.value.partition(":")[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,7 +222,7 @@ class Project:
     build_backend: str
     backend_family: str
     has_package_data: bool
-    entry_points: tuple[ProjectEntryPoint, ...]
+    entry_points: tuple[DeclaredEntryPoint, ...]
     layout: tuple[SourceDirectory, ...]
 
     def contains(self, path: str) -> bool:
@@ -304,16 +319,16 @@ def read_project(directory: str) -> Project:
     )
 
 
-def _entry_points(pyproject: Pyproject, tables: Sequence[Path]) -> tuple[ProjectEntryPoint, ...]:
+def _entry_points(pyproject: Pyproject, tables: Sequence[Path]) -> tuple[DeclaredEntryPoint, ...]:
     mistakes = Mistakes()
     paths = list(_entry_point_paths(pyproject, tables))
     places = pyproject.places(paths)
-    found: dict[tuple[str, str], ProjectEntryPoint] = {}
+    found: dict[tuple[str, str], DeclaredEntryPoint] = {}
     for path in sorted(paths, key=lambda path: (places[path].line, places[path].column)):
         entry_point = _entry_point(path, pyproject.get(*path), places[path], mistakes)
         if entry_point is None:
             continue
-        entry = ProjectEntryPoint(entry_point=entry_point, where=str(places[path]))
+        entry = DeclaredEntryPoint(entry_point=entry_point, where=str(places[path]))
         first = found.setdefault((path[-2], path[-1]), entry)
         if first.entry_point != entry_point:
             mistakes.add(

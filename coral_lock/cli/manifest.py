@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import json
 import shlex
 import sys
+from collections.abc import Sequence
 
 import click
 
+from coral_lock.author.check.distribution import NoPluginError
+from coral_lock.author.check.manifest import declared_plugins
+from coral_lock.author.compile import CompiledManifest, compile_project
+from coral_lock.author.manifest_text import manifest_document, yaml_text
 from coral_lock.cli.application import CommandGroup
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError
+from coral_lock.manifest.model import MAX_MANIFEST_BYTES
+from coral_lock.manifest.reader import read_manifest
 from coral_lock.messages import say, say_warning
 from coral_lock.printable import printable
+from coral_lock.safe_files import read_regular_file
 from coral_lock.schema_files import schema_text
 from coral_lock.wording import counted
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from coral_lock.author.compile import CompiledManifest
 
 
 @click.group(cls=CommandGroup)
@@ -58,8 +61,6 @@ def compile_manifest(project: str, check: bool) -> int:
       coral-runtime manifest compile path/to/project
       coral-runtime manifest compile --check
     """
-    from coral_lock.author.compile import compile_project
-
     compilation = compile_project(project)
     for warning in compilation.warnings:
         say_warning(warning)
@@ -104,10 +105,6 @@ def validate(file: str) -> int:
     Examples:
       coral-runtime manifest validate src/my_package/coral_plugin.yaml
     """
-    from coral_lock.manifest.model import MAX_MANIFEST_BYTES
-    from coral_lock.manifest.reader import read_manifest
-    from coral_lock.safe_files import read_regular_file
-
     try:
         content = read_regular_file(file, MAX_MANIFEST_BYTES)
     except FileNotFoundError:
@@ -141,18 +138,12 @@ def show(source: str, output_format: str) -> int:
       coral-runtime manifest show dist/acme_vision-2.0.0-py3-none-any.whl
       coral-runtime manifest show acme-vision --output-format json
     """
-    from coral_lock.author.check.distribution import NoPluginError
-    from coral_lock.author.check.manifest import declared_plugins
-    from coral_lock.author.manifest_text import manifest_document, yaml_text
-
     try:
         document = manifest_document(declared_plugins(source))
     except NoPluginError as error:
         error.exit_code = DOES_NOT_HOLD
         raise
     if output_format == "json":
-        import json
-
         click.echo(json.dumps(document, indent=2))
     else:
         click.echo(yaml_text(document), nl=False)

@@ -58,7 +58,7 @@ MODULES = {
     "config schema": "config",
     "plugins list": "plugins_list",
     "plugins check": "plugins_check",
-    "plugins new": "plugins_new",
+    "plugins new": "plugins",
     "manifest compile": "manifest",
     "manifest validate": "manifest",
     "manifest show": "manifest",

@@ -13,12 +13,11 @@ from packaging.tags import parse_tag
 from coral_lock.author.check.subject import (
     INSTALLED,
     WHEEL,
-    DeclaredEntryPoint,
     Layout,
     Subject,
     finding,
 )
-from coral_lock.author.project import MAX_SOURCE_BYTES, unknown_group
+from coral_lock.author.project import MAX_SOURCE_BYTES, DeclaredEntryPoint, unknown_group
 from coral_lock.errors import BrokenDistributionError, InputError
 from coral_lock.finding import Finding
 from coral_lock.installed.dist_info import (

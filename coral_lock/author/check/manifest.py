@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from coral_lock.author.check.distribution import installed_subject, wheel_subject
 from coral_lock.author.check.specs import is_version
 from coral_lock.author.check.subject import (
-    DeclaredEntryPoint,
     LearntEntryPoint,
     Subject,
     finding,
 )
+from coral_lock.author.project import DeclaredEntryPoint
 from coral_lock.descriptor.model import PluginRequest
 from coral_lock.document.node import nearest
 from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError

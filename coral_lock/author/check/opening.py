@@ -10,7 +10,7 @@ from glob import escape, glob
 
 from coral_lock.author.check.definitions import source_files
 from coral_lock.author.check.distribution import installed_subject, unknown_target, wheel_subject
-from coral_lock.author.check.subject import PROJECT, DeclaredEntryPoint, Sample, Subject
+from coral_lock.author.check.subject import PROJECT, Sample, Subject
 from coral_lock.author.project import MAX_SOURCE_BYTES, Project, display_path, read_project
 from coral_lock.derive.place import Place
 from coral_lock.descriptor.load import load_descriptor
@@ -181,10 +181,7 @@ def _project(target: str, known: Iterable[str | None]) -> Subject:
         target=target,
         name=project.name,
         version=project.version,
-        entry_points=tuple(
-            DeclaredEntryPoint(entry_point=declared.entry_point, where=declared.where)
-            for declared in project.entry_points
-        ),
+        entry_points=project.entry_points,
         read_source=project.read_source,
         shown=shown,
         obstacle=lambda site_path: _obstacle(project, site_path),
@@ -235,7 +232,7 @@ def _source_roots(project: Project) -> tuple[str, ...]:
     """Return the directories from which Python imports the modules of the entry points."""
     roots: dict[str, None] = {}
     for declared in project.entry_points:
-        for site_path in source_files(declared.entry_point.value.partition(":")[0]):
+        for site_path in source_files(declared.module):
             path = project.file(site_path)
             suffix = os.sep + site_path.replace("/", os.sep)
             if path is not None and path.endswith(suffix):

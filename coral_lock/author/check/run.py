@@ -12,12 +12,12 @@ from coral_lock.author.check.specs import place
 from coral_lock.author.check.subject import (
     BACKEND,
     PLUGIN,
-    DeclaredEntryPoint,
     LearntEntryPoint,
     Subject,
     finding,
 )
-from coral_lock.child_process import PRINTED, TOOK_LONGER
+from coral_lock.author.project import DeclaredEntryPoint
+from coral_lock.child_process import PRINTED, TOOK_LONGER, ChildEnd
 from coral_lock.descriptor.model import DEFAULT_ORIGIN, Descriptor
 from coral_lock.finding import WARNING, Finding
 from coral_lock.inventory import EntryPoint
@@ -44,14 +44,6 @@ _PROGRAM = "coral_lock.author.check.run_child"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LiveSpec:
-    """A spec as it is at run time, and its class of the two."""
-
-    facts: PluginFacts
-    kind: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Imported:
     """The result of importing an entry point in a fresh interpreter.
 
@@ -65,7 +57,8 @@ class Imported:
         import_memory_kib: how much of it the import added; None likewise.
         output: the beginning of what was printed meanwhile.
         changes: the changes of what others rely on, each as a phrase.
-        specs: the live specs.
+        facts: those of the live specs.
+        kinds: which of `PluginSpec` and `BackendAdapter` the live specs are.
         hint: what helps against the error, where its kind tells.
     """
 
@@ -77,7 +70,8 @@ class Imported:
     import_memory_kib: int | None = None
     output: str = ""
     changes: tuple[str, ...] = ()
-    specs: tuple[LiveSpec, ...] = ()
+    facts: tuple[PluginFacts, ...] = ()
+    kinds: frozenset[str] = frozenset()
     hint: str | None = None
 
 
@@ -126,45 +120,6 @@ class Measurements:
     untried: tuple[Untried, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Trial:
-    """The outcome of one run.
-
-    Args:
-        answer: the parts of the answer, joined; the plugin's code could have forged it.
-        ending: how the process ended before it was done, as a phrase; None if it was done.
-        output: everything that it printed, up to a limit.
-    """
-
-    answer: Mapping[str, Any]
-    ending: str | None
-    output: bytes
-
-    def text(self, key: str) -> str | None:
-        """Return a text of the answer, or None."""
-        value = self.answer.get(key)
-        return value if isinstance(value, str) else None
-
-    def number(self, key: str) -> float | None:
-        """Return a number of the answer, or None."""
-        value = self.answer.get(key)
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return value if is_number else None
-
-    def count(self, key: str) -> int | None:
-        """Return a whole number of the answer, or None."""
-        value = self.number(key)
-        return None if value is None else int(value)
-
-    def printed(self) -> str:
-        """Return the beginning of the output of the import."""
-        bounds = self.answer.get("printed")
-        if not (isinstance(bounds, list) and all(isinstance(bound, int) for bound in bounds)):
-            return ""
-        start, end = bounds
-        return self.output[start : min(end, start + _MAX_SHOWN)].decode("utf-8", "replace")
-
-
 def run_trial(
     entry_point: EntryPoint,
     path: Sequence[str],
@@ -172,7 +127,7 @@ def run_trial(
     plugin: str | None = None,
     config: Mapping[str, Any] | None = None,
     time_limit: float = TIME_LIMIT,
-) -> Trial:
+) -> ChildEnd:
     """Import an entry point in a fresh interpreter, and activate one of its plugins if asked.
 
     Args:
@@ -183,7 +138,7 @@ def run_trial(
         time_limit: the seconds that all of it may take.
     """
     with tempfile.TemporaryDirectory(prefix="coral-check-") as directory:
-        end = run_entry_point(
+        return run_entry_point(
             entry_point,
             path,
             time_limit=time_limit,
@@ -191,7 +146,6 @@ def run_trial(
             directory=directory,
             request={"plugin": plugin, "config": config},
         )
-    return Trial(answer=answer_of(end), ending=end.ending, output=end.output)
 
 
 def measure(
@@ -222,8 +176,8 @@ def measure(
         reporter.probing(entry_point.value)
         imported = _imported(declared, run_trial(entry_point, path, time_limit=time_limit))
         imports.append(imported)
-        for spec in imported.specs:
-            identifier = plugin_id(entry_point.group, spec.facts.name)
+        for facts in imported.facts:
+            identifier = plugin_id(entry_point.group, facts.name)
             own = terms.get(identifier, NO_TERMS)
             unset = [v.name for v in own.env if v.required and not os.environ.get(v.name)]
             if unset:
@@ -233,14 +187,14 @@ def measure(
                 continue
             for platform in own.platforms or DEFAULT_PLATFORMS:
                 handed = merged(own.default_config_overrides, config)
-                trial = run_trial(
+                end = run_trial(
                     entry_point,
                     path,
-                    plugin=spec.facts.name,
+                    plugin=facts.name,
                     config={**handed, "platform": platform},
                     time_limit=time_limit,
                 )
-                activations.append(_activated(identifier, declared, platform, trial))
+                activations.append(_activated(identifier, declared, platform, end))
     reporter.finished()
     return Measurements(
         imports=tuple(imports),
@@ -268,35 +222,52 @@ def _config(descriptor: Descriptor | None) -> dict[str, Any]:
     return {**{name: getattr(config, name) for name in names}, "patches": patches}
 
 
-def _imported(declared: DeclaredEntryPoint, trial: Trial) -> Imported:
-    error = trial.text("error")
-    is_malformed = error is not None and trial.answer.get("malformed") is True
-    hint = None
-    if error is None and "specs" not in trial.answer:
-        error = f"importing `{declared.module}` {trial.ending or 'ended before it answered'}"
-        hint = _hint_for(trial.ending or "")
-    changes = trial.answer.get("changes")
-    specs: tuple[LiveSpec, ...] = ()
-    if error is None:
-        try:
-            specs = tuple(
-                LiveSpec(facts=facts, kind=BACKEND if is_backend else PLUGIN)
-                for facts, is_backend in specs_of(trial.answer)
-            )
-        except FactsError as wrong:
-            error, is_malformed = str(wrong), True
-    return Imported(
+def _imported(declared: DeclaredEntryPoint, end: ChildEnd) -> Imported:
+    """Return what a process answered, which the plugin's code could have forged."""
+    answer = answer_of(end)
+    changes, error = answer.get("changes"), answer.get("error")
+    imported = Imported(
         declared=declared,
-        error=error,
-        is_malformed=is_malformed,
-        import_ms=trial.number("import_ms"),
-        peak_memory_kib=trial.count("peak_memory_kib"),
-        import_memory_kib=trial.count("import_memory_kib"),
-        output=trial.printed(),
+        import_ms=_number(answer, "import_ms"),
+        peak_memory_kib=_count(answer, "peak_memory_kib"),
+        import_memory_kib=_count(answer, "import_memory_kib"),
+        output=_printed(end.output, answer.get("printed")),
         changes=tuple(map(str, changes)) if isinstance(changes, list) else (),
-        specs=specs,
-        hint=hint,
     )
+    if isinstance(error, str):
+        return replace(imported, error=error, is_malformed=answer.get("malformed") is True)
+    if "specs" not in answer:
+        ending = end.ending or "ended before it answered"
+        error = f"importing `{declared.module}` {ending}"
+        return replace(imported, error=error, hint=_hint_for(end.ending or ""))
+    try:
+        specs = specs_of(answer)
+    except FactsError as wrong:
+        return replace(imported, error=str(wrong), is_malformed=True)
+    return replace(
+        imported,
+        facts=tuple(facts for facts, _ in specs),
+        kinds=frozenset(BACKEND if is_backend else PLUGIN for _, is_backend in specs),
+    )
+
+
+def _number(answer: Mapping[str, Any], key: str) -> float | None:
+    value = answer.get(key)
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return value if is_number else None
+
+
+def _count(answer: Mapping[str, Any], key: str) -> int | None:
+    value = _number(answer, key)
+    return None if value is None else int(value)
+
+
+def _printed(output: bytes, bounds: object) -> str:
+    """Return the beginning of the output of the import, which is between two offsets."""
+    match bounds:
+        case [int(start), int(end)]:
+            return output[start : min(end, start + _MAX_SHOWN)].decode("utf-8", "replace")
+    return ""
 
 
 def _hint_for(ending: str) -> str:
@@ -309,44 +280,42 @@ def _hint_for(ending: str) -> str:
 
 
 def _activated(
-    identifier: str, declared: DeclaredEntryPoint, platform: str, trial: Trial
+    identifier: str, declared: DeclaredEntryPoint, platform: str, end: ChildEnd
 ) -> Activated:
-    supports, result = trial.answer.get("supports"), trial.answer.get("activate")
+    answer = answer_of(end)
+    supports, result, error = map(answer.get, ("supports", "activate", "error"))
     outcome = Activated(
         plugin=identifier,
         declared=declared,
         platform=platform,
         supported=supports if isinstance(supports, bool) else None,
         result="failed",
-        duration_ms=trial.number("duration_ms"),
+        duration_ms=_number(answer, "duration_ms"),
     )
-    error = trial.text("error")
     if isinstance(supports, str):
         return replace(outcome, is_no_bool=True, reason=f"`supports` returned a {supports}")
     if supports is False:
         return replace(outcome, result="unsupported")
-    if error is not None:
+    if isinstance(error, str):
         return replace(outcome, reason=error)
     if isinstance(result, bool):
         return replace(outcome, result="true" if result else "false")
     if isinstance(result, str):
         return replace(outcome, is_no_bool=True, reason=f"`activate` returned a {result}")
-    step = "`activate`" if trial.answer.get("activating") else "`supports`"
-    return replace(outcome, reason=f"{step} {trial.ending or 'ended the process'}")
+    step = "`activate`" if answer.get("activating") else "`supports`"
+    return replace(outcome, reason=f"{step} {end.ending or 'ended the process'}")
 
 
 def with_live_facts(
     learnt: Iterable[LearntEntryPoint], measurements: Measurements
 ) -> tuple[LearntEntryPoint, ...]:
     """Return the entry points with the live specs where their sources are unreadable."""
-    live = {imported.declared: imported.specs for imported in measurements.imports}
+    live = {imported.declared: imported for imported in measurements.imports}
     completed = []
     for entry in learnt:
-        specs = live.get(entry.declared, ())
-        if specs and entry.refusal is not None:
-            entry = replace(entry, facts=tuple(spec.facts for spec in specs))
-        if specs and not entry.kinds:
-            entry = replace(entry, kinds=frozenset(spec.kind for spec in specs))
+        imported = live.get(entry.declared)
+        if imported is not None and imported.facts and entry.refusal is not None:
+            entry = replace(entry, facts=imported.facts, kinds=imported.kinds)
         completed.append(entry)
     return tuple(completed)
 
@@ -366,7 +335,7 @@ def check_run(
     for imported in measurements.imports:
         where, entry = places[imported.declared], entries[imported.declared]
         yield from _import_findings(imported, where)
-        if imported.specs and entry.facts:
+        if imported.facts and entry.facts:
             yield from _live_findings(imported, entry, where)
     for untried in measurements.untried:
         for name in untried.variables:
@@ -427,7 +396,7 @@ def _live_findings(imported: Imported, entry: LearntEntryPoint, where: str) -> I
     """Yield where the live specs differ from those of the source."""
     group = entry.declared.entry_point.group
     stated = {entry.id_of(facts): facts for facts in entry.facts}
-    live = {plugin_id(group, spec.facts.name): spec.facts for spec in imported.specs}
+    live = {plugin_id(group, facts.name): facts for facts in imported.facts}
     differing = [
         (identifier, _described(stated[identifier]), _described(live[identifier]))
         for identifier in stated.keys() & live.keys()

@@ -12,11 +12,11 @@ from coral_lock.author.check.definitions import ABSENT, PROVEN, Definitions
 from coral_lock.author.check.subject import (
     BACKEND,
     PLUGIN,
-    DeclaredEntryPoint,
     LearntEntryPoint,
     Subject,
     finding,
 )
+from coral_lock.author.project import DeclaredEntryPoint
 from coral_lock.descriptor.model import OWN_SWITCHES
 from coral_lock.finding import Finding
 from coral_lock.plugin.facts import FactsError, PluginFacts, facts_from_fields

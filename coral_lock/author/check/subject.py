@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from coral_lock.author.check.definitions import Resolution
+from coral_lock.author.project import DeclaredEntryPoint
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import BrokenDistributionError, CoralLockError, InputError
 from coral_lock.finding import Finding
-from coral_lock.inventory import EntryPoint
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import PluginFacts
 
@@ -43,23 +43,6 @@ def finding(
         where=where,
         hint=hint,
     )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeclaredEntryPoint:
-    """An entry point and where it is declared, `pyproject.toml:12:21`."""
-
-    entry_point: EntryPoint
-    where: str
-
-    @property
-    def id(self) -> str:
-        """What is used as a plugin id as long as the plugin's own name isn't known."""
-        return plugin_id(self.entry_point.group, self.entry_point.name)
-
-    @property
-    def module(self) -> str:
-        return self.entry_point.value.partition(":")[0]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
