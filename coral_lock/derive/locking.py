@@ -173,7 +173,6 @@ def _unfitting(lock: Lock, targets: Sequence[Target]) -> Iterator[Finding]:
                 if not fits(tag, target):
                     yield Finding(
                         code="platform-drift",
-                        severity=ERROR,
                         subject=distribution.name,
                         summary=f"`{distribution.name}` was installed from a wheel for another "
                         "machine",

@@ -14,7 +14,7 @@ from coral_lock.errors import BrokenDistributionError, InputError, UsageError
 from coral_lock.finding import ERROR, Finding, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.site_directories import checked_directories, python_of
-from coral_lock.locking.discovery import NO_EXEC, Evidence
+from coral_lock.locking.discovery import NO_EXEC, Evidence, Probe
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.targets.environment import environment_of, this_environment
 from coral_lock.targets.machine import Machine, matching_target, this_machine
@@ -24,7 +24,6 @@ from coral_lock.wheels.cache import WheelCache
 
 if TYPE_CHECKING:
     from coral_lock.inventory import FoundDistribution, Inventory
-    from coral_lock.locking.discovery import Probe
     from coral_lock.resolver.choice import Choice
 
 WITHOUT_TARGET = ""
@@ -120,7 +119,6 @@ def _open_environment(
         return Opened(targets=wanted.every, inventories={target.name: inventory}, probe=probe)
     finding = Finding(
         code="target-uncovered",
-        severity=ERROR,
         subject="targets",
         summary="no target matches this environment",
         expected=", ".join(map(str, targets)),

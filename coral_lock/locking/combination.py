@@ -16,7 +16,7 @@ from coral_lock.lockfile.entries import Entry, ExcludedPlugin, LockedDistributio
 from coral_lock.lockfile.mapping import sorted_data
 from coral_lock.lockfile.model import Lock, offering_distributions
 from coral_lock.lockfile.order import CycleError
-from coral_lock.locking.resolution import cycle_finding
+from coral_lock.locking.resolution import cycle_finding, invalid_lock_finding
 from coral_lock.names import base_id
 from coral_lock.targets.model import Target
 
@@ -70,14 +70,7 @@ def combine(
         }
         return None, (cycle_finding(error, descriptor, entry_points, _APART),)
     except InvalidLockError as error:
-        finding = Finding(
-            code="conflict",
-            subject=error.path,
-            summary=f"{_APART}{error.message}",
-            where=error.path,
-            hint=error.hint,
-        )
-        return None, (finding,)
+        return None, (invalid_lock_finding(error, _APART),)
     return lock, ()
 
 

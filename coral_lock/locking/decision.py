@@ -163,17 +163,26 @@ def unmet_requirement(facts: PluginFacts, host: Host) -> UnmetRequirement | None
     A requirement that isn't a PEP 440 version is never taken for none, whether or not the
     host is known.
     """
-    pairs = (
-        ("core", "min_core_version", facts.min_core_version, host.core),
-        ("inference", "min_inference_version", facts.min_inference_version, host.inference),
-    )
-    for field in pairs:
-        if (invalid := _invalid(field[1], field[2])) is not None:
-            return invalid
-    for field in pairs:
-        if (unmet := _unmet(*field)) is not None:
-            return unmet
-    return None
+    stated = [
+        (role, required, package)
+        for role, required, package in (
+            ("core", facts.min_core_version, host.core),
+            ("inference", facts.min_inference_version, host.inference),
+        )
+        if required is not None
+    ]
+    for role, required, _ in stated:
+        try:
+            Version(required)
+        except InvalidVersion:
+            field = f"min_{role}_version"
+            return UnmetRequirement(
+                code="invalid-requirement",
+                reason=f"has the {field} `{required}`, which isn't a PEP 440 version",
+                hint=f"have the plugin's author write {field} like `0.0.4`",
+                is_uncertain=True,
+            )
+    return next(filter(None, (_unmet(*each) for each in stated)), None)
 
 
 def wrong_platform(terms: PluginTerms, platform: str) -> UnmetRequirement | None:
@@ -187,26 +196,7 @@ def wrong_platform(terms: PluginTerms, platform: str) -> UnmetRequirement | None
     )
 
 
-def _invalid(field: str, required: str | None) -> UnmetRequirement | None:
-    if required is None:
-        return None
-    try:
-        Version(required)
-    except InvalidVersion:
-        return UnmetRequirement(
-            code="invalid-requirement",
-            reason=f"has the {field} `{required}`, which isn't a PEP 440 version",
-            hint=f"have the plugin's author write {field} like `0.0.4`",
-            is_uncertain=True,
-        )
-    return None
-
-
-def _unmet(
-    role: str, field: str, required: str | None, package: HostPackage | None
-) -> UnmetRequirement | None:
-    if required is None:
-        return None
+def _unmet(role: str, required: str, package: HostPackage | None) -> UnmetRequirement | None:
     distribution = package.distribution if package else _DEFAULT_NAMES[role]
     if package is None:
         return UnmetRequirement(
@@ -320,7 +310,6 @@ def _find(
         findings.append(
             Finding(
                 code="conflict",
-                severity=ERROR,
                 subject=found[0].name,
                 summary="the inference host is there under several names, "
                 "which overwrite each other's files",
@@ -336,7 +325,6 @@ def _find(
         findings.append(
             Finding(
                 code="host-drift",
-                severity=ERROR,
                 subject=found[0].name,
                 summary=f"{given.source} tells another version than the one that is there",
                 expected=given.version,

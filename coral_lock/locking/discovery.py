@@ -289,7 +289,6 @@ def _discovered(
     if entry_point.group == "patches" and facts.name in BUILT_IN_PATCHES:
         problem = Finding(
             code="plugin-broken",
-            severity=ERROR,
             subject=identifier,
             summary=f"`{identifier}` of `{distribution.name}` has the name of one of the "
             "host's own patches, so it can't be switched",

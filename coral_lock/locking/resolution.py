@@ -178,7 +178,7 @@ def resolve(
             ),
         )
     except InvalidLockError as error:
-        findings.append(_invalid_lock_finding(error))
+        findings.append(invalid_lock_finding(error))
         return Resolution(lock=None, findings=sorted_findings(findings))
     return Resolution(lock=lock, findings=sorted_findings(findings))
 
@@ -292,7 +292,6 @@ def _distributions(
 def _editable_finding(distribution: Distribution) -> Finding:
     return Finding(
         code="editable-install",
-        severity=ERROR,
         subject=distribution.name,
         summary=f"`{distribution.name}` is an editable install, whose bytes aren't fixed",
         where=distribution.location,
@@ -406,12 +405,12 @@ def _excluded(decisions: Sequence[Decision]) -> tuple[ExcludedPlugin, ...]:
     )
 
 
-def _invalid_lock_finding(error: InvalidLockError) -> Finding:
+def invalid_lock_finding(error: InvalidLockError, context: str = "") -> Finding:
+    """Return the finding for a lock that can't be made; `context` is put before the message."""
     return Finding(
         code="conflict",
-        severity=ERROR,
         subject=error.path or "lock",
-        summary=error.message,
+        summary=f"{context}{error.message}",
         where=error.path or None,
         hint=error.hint,
     )

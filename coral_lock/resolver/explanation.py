@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from coral_lock.finding import ERROR, Finding
+from coral_lock.finding import Finding
 from coral_lock.names import split_plugin_id
 from coral_lock.resolver.inputs import Inputs
 from coral_lock.resolver.planning import Plan
@@ -226,7 +226,6 @@ class _Explainer:
         expected = dict.fromkeys(text if "`" in text else f"`{text}`" for text in texts)
         return Finding(
             code="requirement-unmet" if lacking else "no-solution",
-            severity=ERROR,
             subject=_subject(conflict),
             summary=summary,
             expected=", ".join(expected),
@@ -250,7 +249,6 @@ class _Explainer:
         plugins = " and ".join(f"`{each}`" for each in conflict.incoming[0].source.plugins)
         return Finding(
             code="no-solution",
-            severity=ERROR,
             subject=_subject(conflict),
             summary=f"no compatible version of `{name}` offers {plugins}",
             found=listed(texts, _MAX_VERSIONS, "; "),
