@@ -7,7 +7,8 @@ import click
 from coral_lock.author.check.opening import Environment, open_target
 from coral_lock.author.check.report import check_subject, summary_line, text_lines
 from coral_lock.cli.formats import Outcome, emit, output_format_option
-from coral_lock.cli.options import DEFAULT_DESCRIPTOR, config_file_options, descriptor_path
+from coral_lock.cli.grammar import DEFAULT_DESCRIPTOR, descriptor_path
+from coral_lock.cli.options import config_file_options
 from coral_lock.cli.place_options import places
 from coral_lock.cli.progress import terminal_reporter
 from coral_lock.derive.place import Place

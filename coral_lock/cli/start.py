@@ -6,7 +6,7 @@ import os
 import sys
 
 from coral_lock import canonical_json
-from coral_lock.cli.options import descriptor_path
+from coral_lock.cli.grammar import descriptor_path
 from coral_lock.errors import CoralLockError, InputError, UsageError
 from coral_lock.finding import sorted_findings
 from coral_lock.messages import say, say_findings, say_warning

@@ -31,8 +31,8 @@ WITHOUT_DESCRIPTOR = frozenset({"config schema", "diff", "export", "plugins new"
 
 EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     # Said of a descriptor's file, by the commands that read one.
-    ("coral_lock.cli.options", "--config"): WITHOUT_DESCRIPTOR,
-    ("coral_lock.cli.options", "--no-config"): WITHOUT_DESCRIPTOR,
+    ("coral_lock.cli.grammar", "--config"): WITHOUT_DESCRIPTOR,
+    ("coral_lock.cli.grammar", "--no-config"): WITHOUT_DESCRIPTOR,
     ("coral_lock.descriptor.load", "-c"): WITHOUT_DESCRIPTOR,
     # Said where the option is given, wrongly.
     ("coral_lock.derive.place", "--target"): frozenset({"plugins check"}),
