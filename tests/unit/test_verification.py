@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -515,3 +516,79 @@ def test_a_start_takes_what_is_listed_only(site: Site, lock: Lock) -> None:
     assert verdict.machine is not None
     assert [each.name for each in verdict.machine.table.lists] == ["acme", "helper"]
     assert "acme/stray.py" not in verdict.machine.table.lists[0].hashes
+
+
+@pytest.mark.parametrize("installed", [None, "2.0"])
+def test_a_locked_host_that_differs_is_reported_once(site: Site, installed: str | None) -> None:
+    core = site.install("coral-inference", {"coral_inference/__init__.py": ""})
+    lock = Lock(
+        platform="onnx",
+        host=Host(
+            core=HostPackage(distribution="coral-inference", version="1.0"),
+            inference=None,
+            python=PYTHON,
+        ),
+        plugins=(),
+        distributions=(core,),
+    )
+    assert site.findings(lock) == ()
+    info = site.root / "coral_inference-1.0.dist-info"
+    if installed:
+        site.replace(f"{info.name}/METADATA", "Version: 1.0", f"Version: {installed}")
+        info.rename(site.root / f"coral_inference-{installed}.dist-info")
+    else:
+        shutil.rmtree(info)
+    codes = {finding.code for finding in site.findings(lock)}
+    assert "host-drift" in codes
+    assert not codes & {"distribution-missing", "version-drift"}
+
+
+def test_an_editable_install_of_what_was_locked(site: Site, lock: Lock) -> None:
+    site.write(
+        "acme-1.0.dist-info/direct_url.json",
+        '{"url": "file:///src/acme", "dir_info": {"editable": true}}',
+    )
+    assert "editable-install" in {finding.code for finding in site.findings(lock)}
+
+
+def test_another_version_is_no_other_platform(site: Site, lock: Lock) -> None:
+    acme, helper = lock.distributions
+    other = acme.replace(version="0.9", digests={"py3-none-other": acme.digests[TAG]})
+    codes = {each.code for each in site.findings(lock.replace(distributions=(other, helper)))}
+    assert "version-drift" in codes
+    assert "platform-drift" not in codes
+
+
+def test_scripts_that_are_locked_and_that_the_record_does_not_list(site: Site, lock: Lock) -> None:
+    acme, helper = lock.distributions
+    scripts = acme.replace(data_digests={TAG: f"d1:{'A' * 43}="})
+    (finding,) = site.findings(lock.replace(distributions=(scripts, helper)))
+    assert (finding.code, finding.found) == ("digest-mismatch", "none")
+
+
+def test_an_entry_point_in_the_files_of_another_distribution(site: Site) -> None:
+    acme = site.install(
+        "acme",
+        {"acme/__init__.py": ""},
+        entry_points="[coral_inference.patches]\nacme = helper:spec\n",
+    )
+    helper = site.install("helper", {"helper.py": "spec = 1\n"})
+    lock = Lock(
+        platform="onnx",
+        host=Host(core=None, inference=None, python=PYTHON),
+        plugins=(LockedPlugin(id="patches:acme", distribution="acme", entry_point="helper:spec"),),
+        distributions=(acme, helper),
+    )
+    assert [finding.code for finding in site.findings(lock)] == ["foreign-target"]
+
+
+def test_a_requirement_with_a_marker_may_be_locked_or_not(site: Site) -> None:
+    acme = site.install("acme", {"acme.py": ""}, metadata='Requires-Dist: helper ; extra == "x"\n')
+    helper = site.install("helper", {"helper.py": ""})
+    lock = Lock(
+        platform="onnx",
+        host=Host(core=None, inference=None, python=PYTHON),
+        plugins=(),
+        distributions=(acme.replace(requires=()), helper),
+    )
+    assert site.findings(lock) == ()
