@@ -174,17 +174,6 @@ def _parse_toml(text: str, source: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SourceDirectory:
-    """Files in `directory` of the project are installed into `target` of the site root.
-
-    Both are relative, with slashes, and empty for the root itself.
-    """
-
-    target: str
-    directory: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class DeclaredEntryPoint:
     """An entry point and where it is declared, `pyproject.toml:12:21`."""
 
@@ -209,21 +198,21 @@ class Project:
         root: its directory, absolute.
         name: its normalized name.
         version: None where the build back end determines it.
-        build_backend: the build back end's object reference (PEP 517).
-        backend_family: the package that implements it, `SETUPTOOLS` for example.
+        backend_family: the package of its build back end, `SETUPTOOLS` for example.
         has_package_data: whether `pyproject.toml` sets setuptools' package data.
         entry_points: those of the plugin groups, in the file's order.
-        layout: where its sources are, the best guess first.
+        layout: where its sources are, the best guess first: the files in the second directory
+            are installed into the first one. They are relative to the site root and to the
+            project, with slashes; empty for the root itself.
     """
 
     root: str
     name: str
     version: str | None
-    build_backend: str
     backend_family: str
     has_package_data: bool
     entry_points: tuple[DeclaredEntryPoint, ...]
-    layout: tuple[SourceDirectory, ...]
+    layout: tuple[tuple[str, str], ...]
 
     def contains(self, path: str) -> bool:
         """Whether a path stays inside the project when links are followed."""
@@ -267,10 +256,10 @@ class Project:
         parts = site_path.split("/")
         if any(part in ("", ".", "..") or "\0" in part for part in parts):
             return
-        for source in self.layout:
-            target = source.target.split("/") if source.target else []
-            if parts[: len(target)] == target:
-                rest = (*source.directory.split("/"), *parts[len(target) :])
+        for target, directory in self.layout:
+            above = target.split("/") if target else []
+            if parts[: len(above)] == above:
+                rest = (*directory.split("/"), *parts[len(above) :])
                 path = os.path.join(self.root, *filter(None, rest))
                 if self.contains(path):
                     yield path
@@ -311,7 +300,6 @@ def read_project(directory: str) -> Project:
         root=os.path.dirname(pyproject.path),
         name=normalized_name(name),
         version=version,
-        build_backend=backend,
         backend_family=family,
         has_package_data=bool(pyproject.table("tool", "setuptools", "package-data")),
         entry_points=entry_points,
@@ -409,7 +397,7 @@ def _no_plugins(pyproject: Pyproject, tables: Sequence[Path], name: str) -> Inpu
     )
 
 
-def _source_directories(pyproject: Pyproject, family: str) -> tuple[SourceDirectory, ...]:
+def _source_directories(pyproject: Pyproject, family: str) -> tuple[tuple[str, str], ...]:
     """Return where sources are by the settings of the build back end, the best guess first."""
     # Setuptools and uv prefer `src` if it exists; the others try it last.
     usual = ["src", ""] if family in (SETUPTOOLS, UV) else ["", "src"]
@@ -418,7 +406,7 @@ def _source_directories(pyproject: Pyproject, family: str) -> tuple[SourceDirect
         paths = [posixpath.normpath(path.replace(os.sep, "/")) for path in (target, directory)]
         if not any(path.startswith(("/", "../")) or path == ".." for path in paths):
             target, directory = ("" if path == "." else path for path in paths)
-            found.append(SourceDirectory(target=target, directory=directory))
+            found.append((target, directory))
     return tuple(dict.fromkeys(found))
 
 

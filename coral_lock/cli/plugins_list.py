@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import click
 
+from coral_lock.canonical_json import Value
 from coral_lock.cli.formats import TEXT, Outcome, emit, output_format_option
 from coral_lock.cli.options import (
     GroupType,
@@ -19,27 +23,19 @@ from coral_lock.derive.locking import gathered_findings, survey_all
 from coral_lock.derive.opening import open_place
 from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
-from coral_lock.finding import has_errors
+from coral_lock.finding import Finding, has_errors
+from coral_lock.lockfile.entries import Host
 from coral_lock.lockfile.mapping import sorted_data, to_mapping
+from coral_lock.locking.decision import Decision
+from coral_lock.locking.resolution import Survey
 from coral_lock.messages import say, say_warning
-from coral_lock.plugin.terms import leaves, terms_to_mapping
+from coral_lock.plugin.terms import PluginTerms, leaves, terms_to_mapping
 from coral_lock.printable import printable
-from coral_lock.record import Record
 from coral_lock.wording import counted
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
-    from coral_lock.canonical_json import Value
-    from coral_lock.finding import Finding
-    from coral_lock.lockfile.entries import Host
-    from coral_lock.locking.decision import Decision
-    from coral_lock.locking.resolution import Survey
-    from coral_lock.plugin.terms import PluginTerms
-
-
-class Listing(Record):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
     """What is listed for one target.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from dataclasses import replace
@@ -9,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from coral_lock.author.check import run
 from coral_lock.author.check.definitions import Definitions
 from coral_lock.author.check.opening import load_sample
 from coral_lock.author.check.report import CheckReport, check_subject
 from coral_lock.author.check.run import check_run
 from coral_lock.author.check.specs import learn
 from coral_lock.author.check.subject import Subject
+from coral_lock.child_process import ChildEnd
 from tests.unit.author.check_subjects import MANIFEST, subject
 
 HERE = "acme/plugins.py"
@@ -334,3 +337,19 @@ def _is_running(mark: bytes) -> bool:
         except OSError:
             continue
     return False
+
+
+@pytest.mark.parametrize(
+    ("bounds", "output"),
+    [([1, 3], "bc"), ([3, 1], ""), ([1], ""), ([1, 2, 3], ""), (["a", 2], ""), (None, "")],
+)
+def test_forged_bounds_of_the_output_are_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bounds: object, output: str
+) -> None:
+    answer = json.dumps({"error": "is forged", "printed": bounds}).encode()
+    end = ChildEnd(ending=None, exit_code=0, output=b"abcd", errors=b"", answer=answer)
+    monkeypatch.setattr(run, "run_trial", lambda *_, **__: end)
+    report = _run(_subject(tmp_path, SOUND))
+    assert report.measurements is not None
+    (imported,) = report.measurements.imports
+    assert (imported.error, imported.output) == ("is forged", output)

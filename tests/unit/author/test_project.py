@@ -57,11 +57,11 @@ def mistakes_of(text: str, directory: Path) -> list[str]:
 
 def test_a_project_is_read_in_the_order_of_its_file(tmp_path: Path) -> None:
     project = read_project(str(write(tmp_path, PROJECT)))
-    assert (project.root, project.name, project.version, project.build_backend) == (
+    assert (project.root, project.name, project.version, project.backend_family) == (
         str(tmp_path),
         "acme-vision",
         "1.0",
-        "hatchling.build",
+        "hatchling",
     )
     assert [(e.entry_point, e.where.split(":", 1)[1]) for e in project.entry_points] == [
         (EntryPoint(group="patches", name="second", value="acme.plugins:second"), "9:10"),
