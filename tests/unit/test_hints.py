@@ -29,10 +29,13 @@ API = {"coral_lock", "coral_lock.api"}
 WITHOUT_DESCRIPTOR = frozenset({"config schema", "diff", "export", "plugins new", "verify"})
 """Commands that share a module with those that read one."""
 
+OF_MANIFESTS = frozenset(f"manifest {name}" for name in ("compile", "schema", "show", "validate"))
+"""Commands that read no descriptor, and import its options with the grammar of all commands."""
+
 EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     # Said of a descriptor's file, by the commands that read one.
-    ("coral_lock.cli.grammar", "--config"): WITHOUT_DESCRIPTOR,
-    ("coral_lock.cli.grammar", "--no-config"): WITHOUT_DESCRIPTOR,
+    ("coral_lock.cli.grammar", "--config"): WITHOUT_DESCRIPTOR | OF_MANIFESTS,
+    ("coral_lock.cli.grammar", "--no-config"): WITHOUT_DESCRIPTOR | OF_MANIFESTS,
     ("coral_lock.descriptor.load", "-c"): WITHOUT_DESCRIPTOR,
     # Said where the option is given, wrongly.
     ("coral_lock.derive.place", "--target"): frozenset({"plugins check"}),
