@@ -189,12 +189,12 @@ def test_a_wheel_of_a_later_zip_version_is_refused_everywhere(
         assert (
             f"the wheel of `acme` 1.0 isn't the one that was locked: {TOO_NEW}\n"
         ) in outcome.stderr
-    outcome = work.coral("plugins", "check", "house/acme-1.0-py3-none-any.whl").require(2)
-    assert (outcome.stdout, outcome.stderr) == (
-        "",
-        f"error: {TOO_NEW}\n"
+    outcome = work.coral("plugins", "check", "house/acme-1.0-py3-none-any.whl").require(1)
+    assert outcome.stderr == "acme (wheel): 0 plugins, 1 error\n"
+    assert outcome.stdout == (
+        f"error[wheel-malformed]: {TOO_NEW}\n"
         "  where: house/acme-1.0-py3-none-any.whl\n"
-        "  hint: rebuild the wheel with a sound build backend, or get it from a source you trust\n",
+        "  hint: rebuild the wheel with a sound build backend, or get it from a source you trust\n"
     )
 
 

@@ -195,7 +195,9 @@ def make_target(tmp_path: Path, wheelhouse: Path) -> MakeTarget:
         environment = create_environment(tmp_path / "environment", str(pipeline.interpreter))
         native: tuple[Path, ...] = ()
         if pipeline.target != THIS:
-            native = (_of_target(wheelhouse, "pyyaml", pipeline.target),)
+            native = tuple(
+                _of_target(wheelhouse, name, pipeline.target) for name in ("pyyaml", "rpds_py")
+            )
         install_with_uv(environment, "coral-lock", *native, wheelhouse=wheelhouse)
         return Device(
             environment=environment,
