@@ -75,10 +75,18 @@ def manifest_document(plugins: Iterable[ManifestPlugin]) -> dict[str, Any]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Indents lists, as our manifests do."""
+    """Indents lists, as our manifests do, and escapes what the reader refuses as invisible."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
+
+    def represent_str(self, text: str) -> yaml.ScalarNode:
+        return self.represent_scalar(
+            "tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"'
+        )
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def yaml_text(document: Any) -> str:
