@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from coral_lock.errors import CoralLockError
+from collections.abc import Callable
+
+from coral_lock.errors import CoralLockError, ProblemsError
 from coral_lock.lockfile.text import write_lock
 from tests.support.locks import sample_lock
 
@@ -33,6 +35,25 @@ def refusal(
 def told(error: CoralLockError) -> Refusal:
     """Return all that `error` tells a user."""
     return {name: getattr(error, name) for name in refusal("", "")}
+
+
+def is_answered(
+    call: Callable[[], object],
+    *kinds: type[CoralLockError],
+    exit_code: int | None = None,
+) -> bool:
+    """Whether `call` returns, or is refused with words, and with this exit code if one is given.
+
+    An error that is none of `kinds` is let through.
+    """
+    try:
+        call()
+    except kinds as error:
+        problems = error.problems if isinstance(error, ProblemsError) else ()
+        return all(each.message for each in (error, *problems)) and (
+            exit_code in (None, error.exit_code)
+        )
+    return True
 
 
 def changed(old: str, new: str) -> str:

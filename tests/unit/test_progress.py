@@ -99,12 +99,16 @@ def test_a_terminal_that_was_closed_stops_nothing(
 ) -> None:
     terminal = watched(monkeypatch)
 
-    def write(_: str) -> int:
+    written = []
+
+    def write(text: str) -> int:
+        written.append(text)
         raise error
 
     monkeypatch.setattr(terminal, "write", write)
     with shown_progress() as reporter:
         reporter.probing("acme:spec")
+    assert written
 
 
 def test_an_error_clears_the_line(monkeypatch: pytest.MonkeyPatch) -> None:

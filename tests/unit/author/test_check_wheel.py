@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import zipfile
 from base64 import urlsafe_b64encode
@@ -25,6 +24,7 @@ from tests.support.hostile_wheels import (
     write_wheel,
     zip_bytes,
 )
+from tests.support.refusals import is_answered
 from tests.unit.author.check_subjects import FILES
 
 Members = dict[str, str]
@@ -294,8 +294,12 @@ def test_damage_is_a_problem_and_no_exception(tmp_path: Path, data: st.DataObjec
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path = write_wheel(tmp_path, bytes(content))
-    with contextlib.suppress(InputError), open_target(path, run=True) as subject:
-        check_subject(subject)
+
+    def check() -> None:
+        with open_target(path, run=True) as subject:
+            check_subject(subject)
+
+    assert is_answered(check, InputError)
 
 
 def test_a_later_version_of_the_format_is_a_finding(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from coral_lock.author.compile import compile_project
 from coral_lock.author.project import read_project
 from coral_lock.errors import CoralLockError, InputError, ProblemsError
 from coral_lock.inventory import EntryPoint
+from tests.support.refusals import is_answered
 from tests.unit.descriptor.wording import told
 
 PROJECT = """\
@@ -249,8 +249,7 @@ def test_no_settings_raise_anything_but_our_errors(
         "def register():\n    return PluginSpec(name='a', activate=lambda config: True)\n"
     )
     (tmp_path / "acme/__init__.py").write_text(source)
-    with contextlib.suppress(InputError, ProblemsError):
-        compile_project(str(tmp_path))
+    assert is_answered(lambda: compile_project(str(tmp_path)), InputError, ProblemsError)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -266,5 +265,4 @@ def test_no_damaged_file_raises_anything_but_our_errors(
             text[:start] + data.draw(st.text("[]{}='\".,\n# ab1-\\\x00é", max_size=5)) + text[end:]
         )
     write(tmp_path, text)
-    with contextlib.suppress(InputError, ProblemsError):
-        read_project(str(tmp_path))
+    assert is_answered(lambda: read_project(str(tmp_path)), InputError, ProblemsError)

@@ -21,6 +21,7 @@ from coral_lock.document.violations import validator_of
 from coral_lock.errors import BAD_INPUT, CoralLockError, InputError, ProblemsError
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.schema_files import schema_text
+from tests.support.refusals import is_answered
 
 SCHEMA = json.loads(schema_text("descriptor"))
 VALIDATOR = validator_of(SCHEMA)
@@ -212,7 +213,8 @@ def _without_places(descriptor: Descriptor) -> Descriptor:
 
 
 def test_the_schema_is_one() -> None:
-    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    meta = jsonschema.Draft202012Validator(jsonschema.Draft202012Validator.META_SCHEMA)
+    assert list(meta.iter_errors(SCHEMA)) == []
 
 
 @in_one_directory
@@ -276,14 +278,10 @@ def test_the_printed_document_gives_the_descriptor_again(tmp_path: Path, documen
     assert list(descriptor.origins) == [dotted(leaf) for leaf in leaves(printed)]
 
 
-def _load_anything(path: str | None, **sources: Any) -> None:
-    try:
-        load_descriptor(path, **sources)
-    except InputError:
-        pass
-    except ProblemsError as error:
-        if error.exit_code != BAD_INPUT:
-            raise
+def _is_answered(path: str | None, **sources: Any) -> bool:
+    return is_answered(
+        lambda: load_descriptor(path, **sources), InputError, ProblemsError, exit_code=BAD_INPUT
+    )
 
 
 _YAML_LIKE = st.text(
@@ -299,7 +297,7 @@ _YAML_LIKE = st.text(
 def test_no_file_raises_anything_but_our_errors(tmp_path: Path, name: str, content: bytes) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    _load_anything(str(path))
+    assert _is_answered(str(path))
 
 
 @in_one_directory
@@ -312,12 +310,12 @@ def test_no_damaged_file_raises_anything_but_our_errors(
         end = data.draw(st.integers(start, min(len(text), start + 3)))
         path = tmp_path / name
         path.write_text(text[:start] + data.draw(_YAML_LIKE) + text[end:], encoding="utf-8")
-        _load_anything(str(path))
+        assert _is_answered(str(path))
 
 
 @given(st.lists(st.text() | st.builds("{}={}".format, _KEYS, _YAML_LIKE), max_size=3))
 def test_no_setting_raises_anything_but_our_errors(texts: list[str]) -> None:
-    _load_anything(None, settings=texts)
+    assert _is_answered(None, settings=texts)
 
 
 @given(
@@ -328,9 +326,9 @@ def test_no_setting_raises_anything_but_our_errors(texts: list[str]) -> None:
     )
 )
 def test_no_environment_raises_anything_but_our_errors(environment: dict[str, str]) -> None:
-    _load_anything(None, environment=environment)
+    assert _is_answered(None, environment=environment)
 
 
 @given(st.text())
 def test_no_path_raises_anything_but_our_errors(path: str) -> None:
-    _load_anything(f"/nowhere/{path}")
+    assert _is_answered(f"/nowhere/{path}")
