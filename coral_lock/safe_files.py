@@ -20,6 +20,10 @@ _FLAGS = (
 )
 
 
+FileIdentity = tuple[int, int, int, int, int]
+"""A file's device, inode, size, and the times of its bytes and of its inode."""
+
+
 class NotRegularFileError(OSError):
     """The path leads to a directory, a pipe, a device or a socket."""
 
@@ -34,6 +38,17 @@ class FileTooLargeError(OSError):
     def __init__(self, size: int, limit: int) -> None:
         super().__init__(f"{size} bytes, more than the {limit} allowed")
         self.strerror = str(self)
+
+
+def identity_of(status: os.stat_result) -> FileIdentity:
+    """Return what changes when anybody writes to a file, or puts another one in its place."""
+    return (
+        status.st_dev,
+        status.st_ino,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+    )
 
 
 def open_regular_file(path: str) -> tuple[int, int]:

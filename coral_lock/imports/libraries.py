@@ -15,7 +15,7 @@ from _thread import allocate_lock, start_new_thread
 
 from coral_lock.imports.table import EXTENSION, MODULE_SUFFIXES, location_of
 from coral_lock.installed.digest import available_cores, hash_files
-from coral_lock.safe_files import open_regular_file, read_regular_file
+from coral_lock.safe_files import identity_of, open_regular_file, read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from coral_lock.errors import ChangedFileError
     from coral_lock.imports.table import ImportTable, ProvedList, RootFiles
+    from coral_lock.safe_files import FileIdentity
 
-    Identity = tuple[int, ...]
 
 _FILE = "libraries"
 _MAX_HINT_BYTES = 1 << 16
@@ -101,7 +101,7 @@ class Libraries:
 
         One that was compared before is hashed again only if it was touched since.
         """
-        identities: dict[str, Identity] = {}
+        identities: dict[str, FileIdentity] = {}
         unknown: dict[str, int | None] = {}
         for _, location in paths:
             try:
@@ -176,7 +176,7 @@ class ReadAhead:
 
     def __init__(self, locations: Iterable[str]) -> None:
         self._waiting = list(reversed(list(locations)))
-        self._hashes: dict[str, tuple[str, Identity]] = {}
+        self._hashes: dict[str, tuple[str, FileIdentity]] = {}
         self._is_stopped = False
         self._current: str | None = None
         self._turn = allocate_lock()
@@ -187,7 +187,7 @@ class ReadAhead:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self.stop)
 
-    def take(self, location: str, identity: Identity) -> str | None:
+    def take(self, location: str, identity: FileIdentity) -> str | None:
         """Return the SHA-256 of a file that has that identity now, None if it isn't known.
 
         Who asks then hashes the file, and the thread leaves it out.
@@ -241,17 +241,6 @@ class ReadAhead:
             os.close(descriptor)
         if identity[-1] < started - _CLOCK_NANOSECONDS:
             self._hashes[location] = digest.hexdigest(), identity
-
-
-def identity_of(status: os.stat_result) -> Identity:
-    """Return what changes when anybody writes to a file, or puts another one in its place."""
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
 
 
 def pays_to_read_ahead() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import marshal
 import os
 from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 
@@ -12,7 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-_FORMAT = 1
 EXTENSION = 0
 SOURCE = 1
 BYTECODE = 2
@@ -166,26 +164,6 @@ class ImportTable:
             unlisted=frozenset(unlisted) - names,
             distributions=frozenset(distributions).union(each.name for each in self.lists),
         )
-
-    def dump(self) -> bytes:
-        """Return the table as bytes, from which `load_table` makes it again."""
-        lists = [(each.name, each.root, dict(each.hashes), each.requires) for each in self.lists]
-        return marshal.dumps((_FORMAT, lists))
-
-
-def load_table(content: bytes) -> ImportTable:
-    """Return the table that was dumped to `content`, which must be bytes that can be trusted.
-
-    Raises:
-        ValueError: another release dumped it.
-    """
-    version, lists = marshal.loads(content)
-    if version != _FORMAT:
-        raise ValueError(f"a table of format {version}, not {_FORMAT}")
-    return ImportTable(
-        ProvedList(name=name, root=root, hashes=hashes, requires=requires)
-        for name, root, hashes, requires in lists
-    )
 
 
 def top_level_names(paths: Iterable[str]) -> set[str]:

@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from coral_lock.inventory import Distribution, EntryPoint
-from coral_lock.safe_files import read_regular_file
+from coral_lock.safe_files import FileIdentity, read_regular_file
 from coral_lock.wheels.contents import WheelContents
-from coral_lock.wheels.zip_file import FileIdentity
 
 _LEVELS = ("coral-lock", "wheels", "v5")
 """The last one is the version of the format, and of what makes a wheel sound."""

@@ -17,6 +17,7 @@ from coral_lock.installed.digest import MAX_THREADS, available_cores, hash_file
 from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.printable import quoted
 from coral_lock.reporter import Reporter
+from coral_lock.safe_files import FileIdentity, identity_of
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.cache import KnownWheel, WheelCache
 from coral_lock.wheels.contents import WheelContents, read_contents
@@ -24,7 +25,7 @@ from coral_lock.wheels.layout import is_dist_info_of, is_version
 from coral_lock.wheels.listing import list_wheels
 from coral_lock.wheels.metadata import read_distribution
 from coral_lock.wheels.wheel_name import HouseWheel, sorted_tags
-from coral_lock.wheels.zip_file import FileIdentity, identity_of, malformed
+from coral_lock.wheels.zip_file import malformed
 
 MAX_REQUIREMENTS_LENGTH = 64 << 20
 """How many characters of requirements the wheels of a run may state together."""

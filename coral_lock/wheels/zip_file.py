@@ -18,11 +18,11 @@ import struct
 import zipfile
 from collections.abc import Sequence
 from struct import Struct
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.printable import quoted
-from coral_lock.safe_files import open_regular_file
+from coral_lock.safe_files import identity_of, open_regular_file
 
 HINT = "rebuild the wheel with a sound build backend, or get it from a source you trust"
 
@@ -40,20 +40,6 @@ class MalformedMemberError(BrokenDistributionError):
 def malformed(path: str, message: str) -> BrokenDistributionError:
     """Return the refusal of a wheel that violates its format as a whole."""
     return BrokenDistributionError(message, code="wheel-malformed", where=path, hint=HINT)
-
-
-FileIdentity: TypeAlias = tuple[int, int, int, int, int]
-
-
-def identity_of(status: os.stat_result) -> FileIdentity:
-    """Return a file's identity: device, inode, size, and the times of its bytes and inode."""
-    return (
-        status.st_dev,
-        status.st_ino,
-        status.st_size,
-        status.st_mtime_ns,
-        status.st_ctime_ns,
-    )
 
 
 MAX_WHEEL_BYTES = 4 << 30

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.imports.libraries import ReadAhead, identity_of, read_hint, write_hint
+from coral_lock.imports.libraries import ReadAhead, read_hint, write_hint
+from coral_lock.safe_files import identity_of
 from tests.support.locked_site import LockedSite
 
 DYNLOAD = Path(os.__file__).parent / "lib-dynload"
@@ -132,7 +133,7 @@ class TestReadAhead:
             identity = identity_of(os.stat(path))
             digest = ahead.take(path, identity)
             assert digest is None or len(digest) == 64
-        assert ahead.take("unknown", ()) is None
+        assert ahead.take("unknown", (0, 0, 0, 0, 0)) is None
         ahead.stop()
 
     def test_a_file_that_was_touched_since_is_not_known(self, tmp_path: Path) -> None:
