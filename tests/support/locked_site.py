@@ -19,7 +19,7 @@ _PROGRAM = """
 import json, os, sys
 settings = json.loads(sys.argv.pop(1))
 own, site = settings["own"], settings["site"]
-sys.path[:] = [*settings["before"], *sys.path, site, *settings["behind"], own]
+sys.path[:] = [*settings["before"], own, *sys.path, site, *settings["behind"]]
 from coral_lock.imports.bytecode import prepare_cache
 from coral_lock.imports.finder import install_imports
 from coral_lock.imports.table import ImportTable, ProvedList

@@ -349,6 +349,20 @@ def test_what_another_module_does_to_specs(line: str, reason: str) -> None:
     assert reason in refusal("p.c:specs", read)
 
 
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("    yield SPEC\n    return 5", "a generator returns a value"),
+        ("    return [" + "SPEC, " * 1001 + "]", "it yields more than 1000 specs"),
+    ],
+)
+def test_what_a_factory_may_not_return(body: str, reason: str) -> None:
+    head = "from coral_inference.runtime.plugins import PluginSpec\n"
+    spec = "PluginSpec('n', lambda config: True)"
+    read = sources(a=f"{head}def register():\n{body.replace('SPEC', spec)}\n")
+    assert reason in refusal("a:register", read)
+
+
 def test_a_name_of_python_s_own() -> None:
     read = _described("Ellipsis", above="A = ''\nEllipsis = 'x'\n")
     assert refusal("a:b", read) == "a.py:3: `Ellipsis` is a name of Python's own"

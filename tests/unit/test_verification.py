@@ -518,26 +518,20 @@ def test_a_start_takes_what_is_listed_only(site: Site, lock: Lock) -> None:
     assert "acme/stray.py" not in verdict.machine.table.lists[0].hashes
 
 
-@pytest.mark.parametrize("installed", [None, "2.0"])
-def test_a_locked_host_that_differs_is_reported_once(site: Site, installed: str | None) -> None:
-    core = site.install("coral-inference", {"coral_inference/__init__.py": ""})
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_a_locked_host_that_differs_is_reported_once(site: Site, is_installed: bool) -> None:
+    core = site.install("coral-inference", {"coral_inference/__init__.py": ""}).replace(
+        version="0.9"
+    )
+    package = HostPackage(distribution="coral-inference", version="0.9")
     lock = Lock(
         platform="onnx",
-        host=Host(
-            core=HostPackage(distribution="coral-inference", version="1.0"),
-            inference=None,
-            python=PYTHON,
-        ),
+        host=Host(core=package, inference=None, python=PYTHON),
         plugins=(),
         distributions=(core,),
     )
-    assert site.findings(lock) == ()
-    info = site.root / "coral_inference-1.0.dist-info"
-    if installed:
-        site.replace(f"{info.name}/METADATA", "Version: 1.0", f"Version: {installed}")
-        info.rename(site.root / f"coral_inference-{installed}.dist-info")
-    else:
-        shutil.rmtree(info)
+    if not is_installed:
+        shutil.rmtree(site.root / "coral_inference-1.0.dist-info")
     codes = {finding.code for finding in site.findings(lock)}
     assert "host-drift" in codes
     assert not codes & {"distribution-missing", "version-drift"}
@@ -553,7 +547,7 @@ def test_an_editable_install_of_what_was_locked(site: Site, lock: Lock) -> None:
 
 def test_another_version_is_no_other_platform(site: Site, lock: Lock) -> None:
     acme, helper = lock.distributions
-    other = acme.replace(version="0.9", digests={"py3-none-other": acme.digests[TAG]})
+    other = acme.replace(version="0.9", digests={"py3-none-other": f"t1:{'A' * 43}="})
     codes = {each.code for each in site.findings(lock.replace(distributions=(other, helper)))}
     assert "version-drift" in codes
     assert "platform-drift" not in codes
@@ -592,3 +586,19 @@ def test_a_requirement_with_a_marker_may_be_locked_or_not(site: Site) -> None:
         distributions=(acme.replace(requires=()), helper),
     )
     assert site.findings(lock) == ()
+
+
+def test_scripts_of_which_none_is_there_cannot_be_verified(site: Site, lock: Lock) -> None:
+    site.append("acme-1.0.dist-info/RECORD", f"../bin/acme,sha256={'A' * 43},3\n")
+    acme, helper = lock.distributions
+    scripts = acme.replace(data_digests={TAG: f"d1:{'A' * 43}="})
+    findings = site.findings(lock.replace(distributions=(scripts, helper)))
+    assert [(finding.code, finding.found) for finding in findings] == [("unpinned-file", "none")]
+
+
+def test_no_more_than_twenty_unexpected_files_are_named(site: Site, lock: Lock) -> None:
+    for number in range(25):
+        site.write(f"acme/stray{number:02}.py")
+    assert [finding.where for finding in site.findings(lock)] == [
+        f"acme/stray{number:02}.py" for number in range(20)
+    ]
