@@ -63,9 +63,9 @@ def install_with_uv(
 ) -> None:
     """Install from `wheelhouse` alone.
 
-    Files are copied and the cache is not used, so that an edit in one environment
-    never shows in another. Where coral-lock is installed, it comes with its bytecode and that
-    of what it requires, as it has it on any machine after the first start.
+    Files are copied, also from the cache, which is this process's own, so that an edit in one
+    environment never shows in another. Where coral-lock is installed, it comes with its bytecode
+    and that of what it requires, as it has it on any machine after the first start.
     """
     _install_with_uv(environment, *wheels_or_names, wheelhouse=wheelhouse, no_deps=no_deps)
     if "coral-lock" in wheels_or_names and not no_deps:
@@ -76,11 +76,17 @@ def install_with_uv(
 
 
 @cache
+def _scratch(name: str) -> Path:
+    """Return a directory that lasts as long as this process."""
+    directory = Path(tempfile.mkdtemp(prefix=f"coral-lock-{name}-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    return directory
+
+
+@cache
 def _compiled(wheelhouse: Path) -> Path:
     """Return a site directory with coral-lock whose bytecode is valid wherever it is copied."""
-    root = Path(tempfile.mkdtemp(prefix="coral-lock-compiled-"))
-    atexit.register(shutil.rmtree, root, ignore_errors=True)
-    environment = create_environment(root / "environment")
+    environment = create_environment(_scratch("compiled") / "environment")
     _install_with_uv(environment, "coral-lock", wheelhouse=wheelhouse)
     compileall = ("-m", "compileall", "-q", "--invalidation-mode=checked-hash")
     _run_checked((str(environment.python), *compileall, str(environment.site_packages)))
@@ -104,7 +110,7 @@ def _install_with_uv(
             "pip",
             "install",
             "--offline",
-            "--no-cache",
+            f"--cache-dir={_scratch('uv-cache')}",
             "--link-mode=copy",
             f"--python={environment.python}",
             *_source_options(wheelhouse, no_deps),
