@@ -18,6 +18,7 @@ import yaml
 from packaging.version import Version
 
 from coral_lock.canonical_json import quote
+from coral_lock.document.node import RefusedNumberError, resolve_plain
 from coral_lock.manifest.model import MANIFEST_VERSION, Manifest, ManifestPlugin
 from coral_lock.plugin.facts import PluginFacts
 from coral_lock.plugin.terms import terms_to_mapping
@@ -74,16 +75,23 @@ def manifest_document(plugins: Iterable[ManifestPlugin]) -> dict[str, Any]:
     }
 
 
+def _is_plain_text(text: str) -> bool:
+    """Whether our reader takes `text` for text without quotes; YAML 1.1, so PyYAML, differs."""
+    try:
+        return isinstance(resolve_plain(text), str)
+    except RefusedNumberError:
+        return False
+
+
 class _Dumper(yaml.SafeDumper):
-    """Indents lists, as our manifests do, and escapes what the reader refuses as invisible."""
+    """Indents lists, as our manifests do, and quotes what our reader takes for other than text."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
 
     def represent_str(self, text: str) -> yaml.ScalarNode:
-        return self.represent_scalar(
-            "tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"'
-        )
+        style = '"' if not text.isprintable() else None if _is_plain_text(text) else "'"
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 _Dumper.add_representer(str, _Dumper.represent_str)

@@ -7,12 +7,15 @@ import json
 from typing import Any
 
 import jsonschema
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coral_lock.author.manifest_text import manifest_document, yaml_text
+from coral_lock.document.node import Mistakes
 from coral_lock.document.violations import validator_of
+from coral_lock.document.yaml_reader import read_yaml
 from coral_lock.errors import CoralLockError, InputError, ProblemsError
 from coral_lock.manifest.model import Manifest
 from coral_lock.manifest.reader import read_manifest
@@ -214,3 +217,10 @@ def test_no_damaged_manifest_raises_anything_but_our_errors(
     end = data.draw(st.integers(start, min(len(text), start + 3)))
     damaged = text[:start] + data.draw(_YAML_LIKE) + text[end:]
     assert _is_answered(damaged.encode("utf-8"))
+
+
+@pytest.mark.parametrize("text", ["0E0", "1e999", "0o7", "99999999999999999999", ".5", "12:30"])
+def test_text_that_is_a_number_in_some_version_of_yaml_stays_text(text: str) -> None:
+    written = yaml_text({text: text})
+    assert yaml.safe_load(written) == {text: text}
+    assert read_yaml(written, "shown", Mistakes()).plain() == {text: text}
