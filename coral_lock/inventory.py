@@ -67,18 +67,6 @@ class Outside(Record):
     commands: tuple[str, ...]
 
 
-class Release(Record):
-    """A version of a distribution that has a wheel for some target.
-
-    Args:
-        version: the version (PEP 440) as the wheel's file name has it.
-        is_yanked: whether its wheel is marked as one to be avoided (PEP 592).
-    """
-
-    version: str
-    is_yanked: bool = False
-
-
 if TYPE_CHECKING:
     FoundDistribution: TypeAlias = Distribution | BrokenDistribution
 
@@ -144,7 +132,7 @@ if TYPE_CHECKING:
         def names(self) -> tuple[str, ...]:
             """Return the distributions of which there is any wheel, sorted."""
 
-        def releases(self, name: str) -> tuple[Release, ...]:
+        def releases(self, name: str) -> tuple[str, ...]:
             """Return the versions that have a wheel which fits the target, the newest first."""
 
         def unfitting(self, name: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import environment_of
 from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import fits
-from coral_lock.wheels.wheel_name import best_rank
+from coral_lock.wheels.listing import best_rank
 from coral_lock.wheels.wheelhouse import WheelFile, Wheelhouse
 
 _LONGEST_SHOWN = 60

@@ -181,9 +181,7 @@ def _ignored_wheels(
             if version == versions[name]:
                 break
             broken = releases.broken(name, version)
-            is_avoided = releases.is_yanked(name, version) or (
-                releases.is_prerelease(version) and not is_early
-            )
+            is_avoided = releases.is_prerelease(version) and not is_early
             if (
                 broken is not None
                 and (not is_avoided or releases.is_kept(name, version))
@@ -295,12 +293,9 @@ class _CandidateReports(Mapping[str, tuple[CandidateReport, ...]]):
             if version not in requirement.allowed and source.name is not None:
                 yield f"`{source.name}` {source.version} {requirement.phrase()}"
         releases = self._releases
-        if not releases.is_kept(name, version):
-            is_pinned = any(requirement.is_pin for requirement, _ in incoming)
-            if releases.is_yanked(name, version) and not is_pinned:
-                yield "yanked"
-            if releases.is_prerelease(version) and taken and not releases.is_prerelease(taken):
-                yield "pre-release"
+        is_early = releases.is_prerelease(version) and not releases.is_kept(name, version)
+        if is_early and taken and not releases.is_prerelease(taken):
+            yield "pre-release"
         omitted = self._plan.omitted if name not in self._needed else ()
         nodes = needed_nodes(incoming) or [
             (name, "", target)

@@ -181,8 +181,7 @@ def _has_alternatives(cause: Cause, inputs: Inputs) -> bool:
         len(releases.versions(name)) > 1
         or any(source.unfitting(name) for source in releases.sources.values())
         or any(
-            releases.is_yanked(name, version) or releases.misfit(name, version, releases.targets)
-            for version in releases.versions(name)
+            releases.misfit(name, version, releases.targets) for version in releases.versions(name)
         )
         for name in names
     )
@@ -269,8 +268,6 @@ class _Explainer:
 
     def _note(self, cause: Cause, conflict: Conflict, name: str, version: str) -> str | None:
         """Return why a version can't be in any solution, unless a chain says so already."""
-        if self._releases.is_yanked(name, version):
-            return "yanked"
         nodes = cause.outcome.propagation.nodes.get(name, ())
         targets = sorted({node[2] for node in nodes}) or self._releases.targets
         misfit = self._releases.misfit(name, version, targets)
@@ -302,7 +299,6 @@ class _Explainer:
         ways = [
             *self._wheel_to_add(conflict, unserved),
             *self._relaxations(cause, conflict),
-            *self._admissions(conflict),
             self._switch_off(cause),
         ]
         return ", or ".join(filter(None, ways)) or "change what is required, or add wheels"
@@ -332,14 +328,6 @@ class _Explainer:
             key = (source.name or "", requirement.text)
             if source.name and is_narrow and solve(replace(cause.problem, ignored={key})).is_solved:
                 yield f"have `{source.name}` relax `{requirement.text}`"
-
-    def _admissions(self, conflict: Conflict) -> Iterator[str]:
-        """Yield the newest yanked version that meets the requirements."""
-        name = conflict.name
-        for version in _meeting(conflict, self._releases.versions(name)):
-            if self._releases.is_yanked(name, version):
-                yield f"allow the yanked version {version} by requiring `{name}=={version}`"
-                return
 
     def _switch_off(self, cause: Cause) -> str:
         """Return which plugins could be switched off; each helps, as none can be left out."""

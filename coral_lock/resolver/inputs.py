@@ -114,10 +114,6 @@ class DeclaredRequirements:
             if provided is not None
             else self._versions_in(name, specifier, declared.specifier),
             takes_prereleases=bool(declared.specifier.prereleases),
-            is_pin=any(
-                each.operator in ("==", "===") and not each.version.endswith(".*")
-                for each in declared.specifier
-            ),
             text=_without_marker(declared),
             specifier=specifier[:_MAX_SHOWN],
         )
@@ -186,9 +182,9 @@ class Hosts:
         chosen = {}
         for name in self.names:
             allowed = self._allowed[name]
-            newest = [each for each in self._releases.newest_first(name) if each in allowed]
-            sound = [each for each in newest if not self._releases.is_yanked(name, each)]
-            chosen[name] = (sound or newest)[0]
+            chosen[name] = next(
+                each for each in self._releases.newest_first(name) if each in allowed
+            )
         return chosen
 
     def roots(self, pins: Mapping[str, str]) -> Iterator[RequirementInformation]:
@@ -204,7 +200,6 @@ class Hosts:
                             target=target,
                             allowed=allowed,
                             takes_prereleases=is_pin,
-                            is_pin=is_pin,
                             text=f"{name}=={next(iter(allowed))}" if is_pin else name,
                         ),
                         Source(),

@@ -30,9 +30,8 @@ class Requirement:
         target: the target that needs it; None where it isn't needed, but has one of the
             allowed versions if it is there.
         extras: the extras that are required with it.
-        allowed: the versions that meet it, pre-releases and yanked ones included.
+        allowed: the versions that meet it, pre-releases included.
         takes_prereleases: whether it names a pre-release, so that they count like others.
-        is_pin: whether it names one version with `==` or `===`, which may be yanked.
         text: how it reads in a message: `numpy>=2`.
         specifier: the versions that it asks for: `>=2`; empty for any.
         relation: the other plugin that it is about, None where it isn't about one.
@@ -43,7 +42,6 @@ class Requirement:
     extras: tuple[str, ...] = ()
     allowed: frozenset[str]
     takes_prereleases: bool = False
-    is_pin: bool = False
     text: str
     specifier: str = ""
     relation: str | None = None
@@ -123,7 +121,6 @@ class Releases:
         }
         self._spellings: dict[tuple[str, str], dict[str, str]] = {}
         self._versions: dict[str, tuple[str, ...]] = {}
-        self._yanked: set[tuple[str, str]] = set()
         self._parsed: dict[str, Version | None] = {}
         self._broken: dict[tuple[str, str], BrokenDistribution | None] = {}
         self._misfits: dict[tuple[str, str, str], _Misfit | None] = {}
@@ -140,15 +137,12 @@ class Releases:
         if name not in self._versions:
             releases = {target: source.releases(name) for target, source in self.sources.items()}
             common: dict[Version | str, str] = {}
-            for text in sorted({each.version for several in releases.values() for each in several}):
+            for text in sorted({each for several in releases.values() for each in several}):
                 common.setdefault(self.parsed(text) or text, text)
             for target, several in releases.items():
                 spellings = self._spellings[name, target] = {}
-                for release in several:
-                    version = common[self.parsed(release.version) or release.version]
-                    spellings[version] = release.version
-                    if release.is_yanked:
-                        self._yanked.add((name, version))
+                for text in several:
+                    spellings[common[self.parsed(text) or text]] = text
             newest_first = sorted(common.values(), key=self.order, reverse=True)
             newest_first.sort(key=lambda version: not self.is_kept(name, version))
             self._versions[name] = tuple(newest_first)
@@ -200,11 +194,6 @@ class Releases:
                 (each for each in found if isinstance(each, BrokenDistribution)), None
             )
         return self._broken[key]
-
-    def is_yanked(self, name: str, version: str) -> bool:
-        """Whether a version is yanked (PEP 592)."""
-        self.versions(name)
-        return (name, version) in self._yanked
 
     def is_prerelease(self, version: str) -> bool:
         """Whether a version is a pre-release (PEP 440)."""
@@ -267,9 +256,8 @@ class Releases:
         """Yield the versions that can be taken, the best first.
 
         A pre-release counts only where a requirement names one, where it is kept, or where
-        no final release meets the requirements (PEP 440). A yanked version counts only where
-        a requirement pins it or it is kept (PEP 592). One whose wheel is broken counts only
-        where there is no other.
+        no final release meets the requirements (PEP 440). One whose wheel is broken counts
+        only where there is no other.
 
         Args:
             name: the distribution.
@@ -277,15 +265,12 @@ class Releases:
             nodes: how it is needed.
         """
         takes_prereleases = any(each.takes_prereleases for each in requirements)
-        is_pinned = any(each.is_pin for each in requirements)
         targets = sorted({node[2] for node in nodes})
         has_final = has_sound = False
         early: list[str] = []
         broken: list[str] = []
         for version in self.versions(name):
             if not all(version in each.allowed for each in requirements):
-                continue
-            if (name, version) in self._yanked and not (is_pinned or self.is_kept(name, version)):
                 continue
             if not all(self.can_have(name, version, target) for target in targets):
                 continue

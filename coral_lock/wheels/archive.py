@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from coral_lock.installed.dist_info import MAX_METADATA_BYTES
 from coral_lock.safe_files import FileIdentity
 from coral_lock.wheels.layout import lay_out
-from coral_lock.wheels.wheel_name import parse_wheel_name
+from coral_lock.wheels.listing import parse_wheel_name
 from coral_lock.wheels.zip_file import (
     MalformedMemberError,
     Member,

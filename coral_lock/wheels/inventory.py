@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from packaging.version import Version
-
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
-from coral_lock.inventory import BrokenDistribution, Distribution, Outside, Release
+from coral_lock.inventory import BrokenDistribution, Distribution, Outside
 from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import TargetEnvironment
 from coral_lock.wheels.contents import WheelContents
-from coral_lock.wheels.wheel_name import HouseWheel, best_rank
+from coral_lock.wheels.listing import HouseWheel, best_rank
 from coral_lock.wheels.wheelhouse import WheelFile, Wheelhouse
 
 MAX_SOURCE_BYTES = 1 << 20
@@ -126,9 +124,9 @@ class WheelhouseInventory:
 class WheelhouseView:
     """The wheels that fit a target; an `inventory.ReleaseSource`.
 
-    Where several wheels of one version fit, the best is taken: one that isn't yanked, then
-    the one whose best tag the target prefers (PEP 425), then the highest build number, then
-    the first file name. The Python versions that a wheel requires are left to the caller.
+    Where several wheels of one version fit, the best is taken: the one whose best tag the
+    target prefers (PEP 425), then the highest build number, then the first file name. The
+    Python versions that a wheel requires are left to the caller.
 
     Args:
         wheelhouse: where the wheels are.
@@ -140,21 +138,25 @@ class WheelhouseView:
         self._environment = environment
         self._tag_ranks = {tag: rank for rank, tag in enumerate(environment.tags)}
         self._known_ranks: dict[str, int | None] = {}
-        self._best: dict[str, dict[Version, HouseWheel]] = {}
+        self._releases: dict[str, tuple[str, ...]] = {}
 
     def names(self) -> tuple[str, ...]:
         """Return the distributions of which there is any wheel, sorted."""
         return self._wheelhouse.names()
 
-    def releases(self, name: str) -> tuple[Release, ...]:
+    def releases(self, name: str) -> tuple[str, ...]:
         """Return the versions that have a wheel which fits the target, the newest first.
 
         A version is written as the file name of its best wheel has it, normalized (PEP 440).
         """
-        return tuple(
-            Release(version=str(wheel.version), is_yanked=wheel.is_yanked)
-            for wheel in self._best_wheels(name).values()
-        )
+        if name not in self._releases:
+            versions = self._wheelhouse.versions(name)
+            self._releases[name] = tuple(
+                str(best.version)
+                for version in sorted(versions, reverse=True)
+                if (best := self._best_of(versions[version])) is not None
+            )
+        return self._releases[name]
 
     def unfitting(self, name: str) -> tuple[str, ...]:
         """Return the file names of the wheels that don't fit the target, sorted."""
@@ -202,29 +204,10 @@ class WheelhouseView:
         """Return the environment (PEP 508) that requirements are evaluated for."""
         return self._environment.markers
 
-    def _best_wheels(self, name: str) -> Mapping[Version, HouseWheel]:
-        """Return the best wheel of each version that has one, the newest version first."""
-        if name not in self._best:
-            versions = self._wheelhouse.versions(name)
-            best = {
-                version: self._best_of(versions[version])
-                for version in sorted(versions, reverse=True)
-            }
-            self._best[name] = {
-                version: wheel for version, wheel in best.items() if wheel is not None
-            }
-        return self._best[name]
-
     def _best_of(self, wheels: Iterable[HouseWheel]) -> HouseWheel | None:
-        best, best_key = None, None
-        for wheel in wheels:
-            rank = self._rank(wheel)
-            if rank is None:
-                continue
-            key = (not wheel.is_yanked, -rank, wheel.build)
-            if best_key is None or key > best_key:
-                best, best_key = wheel, key
-        return best
+        ranked = [(wheel, rank) for wheel in wheels if (rank := self._rank(wheel)) is not None]
+        best = max(ranked, key=lambda each: (-each[1], each[0].build), default=None)
+        return best[0] if best else None
 
     def _rank(self, wheel: HouseWheel) -> int | None:
         if wheel.tags not in self._known_ranks:

@@ -1,23 +1,101 @@
-"""The wheels in directories, and which of them the index pages beside them mark as yanked.
+"""The wheels in directories, and what their file names state.
 
-`index.html` is a page of the simple repository API (PEP 503); `index.json` and `index.v1_json`
-are the same in JSON (PEP 691). A file is yanked as PEP 592 says.
+A file name has the form of the binary distribution format specification,
+`<name>-<version>[-<build>]-<python tags>-<ABI tags>-<platform tags>.whl`
 """
 
 from __future__ import annotations
 
 import filecmp
-import html
-import json
+import itertools
 import os
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
-from urllib.parse import unquote
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
 
 from coral_lock.errors import BrokenDistributionError, InputError
-from coral_lock.safe_files import read_regular_file
-from coral_lock.wheels.wheel_name import HouseWheel, parse_wheel_name
+from coral_lock.names import is_normalized_name
+from coral_lock.printable import quoted
+from coral_lock.targets.model import MAX_TAGS, tag_count
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HouseWheel:
+    """A wheel in a wheelhouse, by its file name alone.
+
+    Args:
+        path: its file.
+        name: the normalized name of the distribution.
+        version: its version (PEP 440); two spellings of one version are equal.
+        build: the build number, empty where there is none.
+        tags: the compressed tag set (PEP 425) at the end of the file name, in lower case.
+        problem: why it can't be used, whatever it holds, or None.
+    """
+
+    path: str
+    name: str
+    version: Version
+    build: tuple[()] | tuple[int, str]
+    tags: str
+    problem: BrokenDistributionError | None = None
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file, `click-8.5.1-py3-none-any.whl`."""
+        return os.path.basename(self.path)
+
+
+def parse_wheel_name(path: str) -> HouseWheel:
+    """Return the wheel at `path`; the file isn't opened.
+
+    Raises:
+        BrokenDistributionError: the file name isn't a wheel's.
+    """
+    file_name = os.path.basename(path)
+    try:
+        tags = "-".join(file_name.removesuffix(".whl").rsplit("-", 3)[1:]).lower()
+        if tag_count(tags) > MAX_TAGS:
+            raise InvalidWheelFilename
+        name, version, build, _ = parse_wheel_filename(file_name)
+        if not file_name.isascii() or not is_normalized_name(name):
+            raise InvalidWheelFilename
+    # Old versions of `packaging` raise this for a broken tag.
+    except ValueError:
+        raise BrokenDistributionError(
+            f"the file name {quoted(file_name)} isn't a wheel's",
+            code="wheel-malformed",
+            where=path,
+            hint="restore the name that it was built with, "
+            "`<name>-<version>-<python>-<abi>-<platform>.whl`",
+        ) from None
+    return HouseWheel(path=path, name=name, version=version, build=build, tags=tags)
+
+
+def single_tags(compressed: str) -> Iterator[str]:
+    """Yield the tags of a compressed tag set: `py2.py3-none-any` has two."""
+    for parts in itertools.product(*(part.split(".") for part in compressed.split("-"))):
+        yield "-".join(parts)
+
+
+def sorted_tags(compressed: str) -> str:
+    """Return a compressed tag set with each of its parts sorted, as a lock writes it."""
+    return "-".join(".".join(sorted(set(part.split(".")))) for part in compressed.split("-"))
+
+
+def best_rank(compressed: str, ranks: Mapping[str, int]) -> int | None:
+    """Return the best rank of any tag of a compressed tag set, or None where it has none.
+
+    Args:
+        compressed: the tag set.
+        ranks: the rank of each tag that is supported; the lower the better.
+    """
+    rank = ranks.get(compressed)
+    if rank is not None or "." not in compressed:
+        return rank
+    return min((ranks[tag] for tag in single_tags(compressed) if tag in ranks), default=None)
+
 
 MAX_WHEELS = 200_000
 
@@ -28,16 +106,12 @@ def list_wheels(
     """Return the wheels in directories, sorted by file name, and the files that aren't any.
 
     Raises:
-        InputError: a directory can't be listed, there are no wheels or more than 200,000, or an
-            index page is malformed.
+        InputError: a directory can't be listed, or there are no wheels or more than 200,000.
     """
     places: dict[str, list[str]] = {}
-    yanked: set[str] = set()
     for directory in dict.fromkeys(directories):
-        names = _names_in(directory)
-        for name in names:
+        for name in _names_in(directory):
             places.setdefault(name, []).append(os.path.join(directory, name))
-        yanked.update(read_yanked(directory).intersection(names))
         if len(places) > MAX_WHEELS:
             raise InputError(
                 f"there are more than {MAX_WHEELS:,} wheels",
@@ -50,7 +124,14 @@ def list_wheels(
             where=", ".join(directories),
             hint="fill the directory with `pip download` or `pip wheel`",
         )
-    return _parsed(places, yanked)
+    wheels: list[HouseWheel] = []
+    broken: list[BrokenDistributionError] = []
+    for _, (path, *copies) in sorted(places.items()):
+        try:
+            wheels.append(replace(parse_wheel_name(path), problem=_difference(path, copies)))
+        except BrokenDistributionError as error:
+            broken.append(error)
+    return wheels, tuple(sorted(broken, key=lambda error: error.where or ""))
 
 
 def _names_in(directory: str) -> list[str]:
@@ -68,22 +149,6 @@ def _names_in(directory: str) -> list[str]:
             where=directory,
             hint="name a directory that holds wheels",
         ) from None
-
-
-def _parsed(
-    places: Mapping[str, Sequence[str]], yanked: Iterable[str]
-) -> tuple[list[HouseWheel], tuple[BrokenDistributionError, ...]]:
-    wheels: list[HouseWheel] = []
-    broken: list[BrokenDistributionError] = []
-    for name, (path, *copies) in sorted(places.items()):
-        try:
-            wheel = parse_wheel_name(path)
-        except BrokenDistributionError as error:
-            broken.append(error)
-            continue
-        problem = _difference(path, copies)
-        wheels.append(replace(wheel, is_yanked=name in yanked, problem=problem))
-    return wheels, tuple(sorted(broken, key=lambda error: error.where or ""))
 
 
 def _difference(path: str, copies: Iterable[str]) -> BrokenDistributionError | None:
@@ -106,100 +171,3 @@ def _difference(path: str, copies: Iterable[str]) -> BrokenDistributionError | N
             hint="keep the one that you trust",
         )
     return None
-
-
-MAX_PAGE_BYTES = 8 << 20
-"""How large a page may be: some 20,000 files."""
-
-_COMMENT_OR_ANCHOR = re.compile(r"<!(?=--)|<a(?=[\s/>])", re.IGNORECASE)
-_ATTRIBUTE = re.compile(
-    r"""[\s/]*(?:(?P<end>>)|(?P<name>[^\s/>=]+)
-    (?:\s*=\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"'>]+)))?)""",
-    re.VERBOSE,
-)
-_LONGEST_VALUE = 4000
-"""How many characters of an attribute are read; Python takes numbers of 4,300 digits."""
-
-
-def read_yanked(directory: str) -> frozenset[str]:
-    """Return the names of the files that the index pages of a directory mark as yanked.
-
-    Raises:
-        InputError: a page can't be read, is larger than 8 MiB or is malformed; with the place.
-    """
-    yanked: set[str] = set()
-    for name in ("index.html", "index.json", "index.v1_json"):
-        path = os.path.join(directory, name)
-        try:
-            text = read_regular_file(path, MAX_PAGE_BYTES).decode("utf-8-sig")
-            read = yanked_in_html if name == "index.html" else yanked_in_json
-            yanked.update(read(text))
-        except FileNotFoundError:
-            continue
-        except (OSError, ValueError) as error:
-            is_text = not isinstance(error, UnicodeDecodeError)
-            reason = getattr(error, "strerror", None) or error if is_text else "it isn't UTF-8"
-            raise InputError(
-                f"the index page can't be used: {reason}",
-                where=path,
-                hint="generate it again, or remove it: without a page no wheel counts as yanked",
-            ) from None
-    return frozenset(yanked)
-
-
-def yanked_in_html(text: str) -> frozenset[str]:
-    """Return the names of the files whose anchors have the attribute `data-yanked`.
-
-    The name is the last part of the link's path. Every character is looked at once; there are
-    pages for which `html.parser` takes quadratic time.
-
-    Raises:
-        ValueError: a tag or a comment isn't closed, or a yanked file has no link.
-    """
-    yanked = set()
-    position = 0
-    while match := _COMMENT_OR_ANCHOR.search(text, position):
-        if match.group() == "<!":
-            position = text.find("-->", match.end()) + 3
-            if position < 3:
-                raise ValueError(f"line {_line(text, match)}: a comment isn't closed")
-            continue
-        attributes: dict[str, str] = {}
-        position = match.end()
-        while (attribute := _ATTRIBUTE.match(text, position)) and not attribute["end"]:
-            value = attribute["double"] or attribute["single"] or attribute["bare"] or ""
-            attributes.setdefault(attribute["name"].lower(), value[:_LONGEST_VALUE])
-            position = attribute.end()
-        if attribute is None:
-            raise ValueError(f"line {_line(text, match)}: a tag `<a>` isn't closed")
-        position = attribute.end()
-        if "data-yanked" in attributes:
-            link = html.unescape(attributes.get("href", "")).strip()
-            file_name = unquote(link.partition("#")[0].partition("?")[0].rpartition("/")[2])
-            if not file_name:
-                raise ValueError(f"line {_line(text, match)}: a yanked file has no link")
-            yanked.add(file_name)
-    return frozenset(yanked)
-
-
-def _line(text: str, match: re.Match[str]) -> int:
-    return text.count("\n", 0, match.start()) + 1
-
-
-def yanked_in_json(text: str) -> frozenset[str]:
-    """Return the names of the files whose `yanked` is true or a reason.
-
-    Raises:
-        ValueError: the text isn't JSON, or isn't a project page.
-    """
-    try:
-        page = json.loads(text)
-        files = [(file["filename"], file.get("yanked", False)) for file in page["files"]]
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    except (TypeError, KeyError, AttributeError):
-        raise ValueError("it isn't a project page with `files` and their `filename`") from None
-    for name, mark in files:
-        if not isinstance(name, str) or not isinstance(mark, bool | str):
-            raise ValueError("`filename` must be text, and `yanked` true, false or a reason")
-    return frozenset(name for name, mark in files if mark is not False)

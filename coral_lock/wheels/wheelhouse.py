@@ -22,9 +22,8 @@ from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.cache import KnownWheel, WheelCache
 from coral_lock.wheels.contents import WheelContents, read_contents
 from coral_lock.wheels.layout import is_dist_info_of, is_version
-from coral_lock.wheels.listing import list_wheels
+from coral_lock.wheels.listing import HouseWheel, list_wheels, sorted_tags
 from coral_lock.wheels.metadata import read_distribution
-from coral_lock.wheels.wheel_name import HouseWheel, sorted_tags
 from coral_lock.wheels.zip_file import malformed
 
 MAX_REQUIREMENTS_LENGTH = 64 << 20

@@ -120,16 +120,6 @@ def test_pre_releases_are_the_last_resort(
     assert versions(work.locked(*words, "--upgrade")) == {"zoom": "1.0"}
 
 
-def test_yanked_wheels_stay_only_where_they_are_locked(work: WorkingDirectory, house: Path) -> None:
-    make_plugin(house, "zoom", "1.0")
-    newest = make_plugin(house, "zoom", "2.0")
-    kept = work.locked("--wheels", "house")
-    page = f'<a href="{newest.name}" data-yanked="it crashes">{newest.name}</a>'
-    (house / "index.html").write_text(page)
-    assert work.locked("--wheels", "house") == kept
-    assert versions(work.locked("--wheels", "house", "--upgrade")) == {"zoom": "1.0"}
-
-
 def test_the_highest_build_counts(work: WorkingDirectory, house: Path) -> None:
     make_plugin(house, "zoom", build="2")
     expected = work.locked("--wheels", "house")

@@ -23,7 +23,7 @@ from coral_lock.probe.interpreter import ask_interpreter
 from coral_lock.safe_files import NotRegularFileError, read_regular_file
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.inventory import WheelhouseView
-from coral_lock.wheels.wheel_name import HouseWheel
+from coral_lock.wheels.listing import HouseWheel
 from coral_lock.wheels.wheelhouse import Wheelhouse
 
 _SAMPLE_DIRECTORIES = ("", "examples", "config")

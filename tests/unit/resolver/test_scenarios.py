@@ -74,18 +74,6 @@ AC = descriptor("patches:a", "patches:c")
         ),
         pytest.param(
             A,
-            [acme("a 1.0", "numpy"), *NUMPY, wheel("numpy 2.3", yanked=True)],
-            {"acme-a": "1.0", "numpy": "2.1"},
-            id="no yanked one",
-        ),
-        pytest.param(
-            A,
-            [acme("a 1.0", "numpy==2.3"), *NUMPY, wheel("numpy 2.3", yanked=True)],
-            {"acme-a": "1.0", "numpy": "2.3"},
-            id="a yanked one that is pinned",
-        ),
-        pytest.param(
-            A,
             [acme("a 1.0"), acme("a 2.0", python=">=3.12")],
             {"acme-a": "1.0"},
             id="one for this Python",
@@ -229,7 +217,6 @@ def test_what_came_of_every_version() -> None:
     wheels = [
         acme("a 9.0", targets=["other"]),
         acme("a 8.0", python=">=3.12"),
-        acme("a 7.0", yanked=True),
         acme("a 6.0rc1"),
         wheel("acme-a 5.0", plugins=["patches:other"]),
         acme("a 4.0", core="99"),
@@ -244,7 +231,6 @@ def test_what_came_of_every_version() -> None:
     assert verdicts(choice, "acme-a") == {
         "9.0": "no compatible wheel",
         "8.0": "requires Python >=3.12, found 3.11.4",
-        "7.0": "yanked",
         "6.0rc1": "pre-release",
         "5.0": "doesn't offer `patches:a`",
         "4.0": "requires coral-inference >= 99, found 0.0.5",
@@ -303,25 +289,6 @@ WHERE = "runtime.yaml:2:3"
                 )
             ],
             id="a wheel that doesn't fit",
-        ),
-        pytest.param(
-            A,
-            [acme("a 1.0", "numpy"), wheel("numpy 2.0", yanked=True)],
-            [
-                Finding(
-                    code="no-solution",
-                    severity="error",
-                    subject="patches:a",
-                    summary="no version of `numpy` meets all requirements: `patches:a` "
-                    "(acme-a 1.0) requires `numpy`",
-                    expected="`numpy`",
-                    found="numpy 2.0 (yanked); acme-a 1.0",
-                    where=WHERE,
-                    hint="allow the yanked version 2.0 by requiring `numpy==2.0`, or "
-                    "switch `patches:a` off",
-                )
-            ],
-            id="yanked ones only",
         ),
         pytest.param(
             A,

@@ -222,12 +222,12 @@ def test_every_distribution_that_takes_part_is_considered() -> None:
         acme("a 1.0", "lib"),
         wheel("lib 1.0"),
         wheel("lib 2.0"),
-        wheel("lib 3.0", yanked=True),
+        wheel("lib 3.0rc1"),
     ]
     choice = chosen(descriptor(off=["patches:b"]), *wheels, acme("b 1.0"), wheel("other 1.0"))
     assert list(choice.considered) == ["acme-a", "acme-b", "lib"]
     assert verdicts(choice, "lib") == {
-        "3.0": "yanked",
+        "3.0rc1": "pre-release",
         "2.0": "taken",
         "1.0": "older than 2.0",
     }

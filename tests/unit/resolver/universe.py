@@ -14,7 +14,6 @@ from coral_lock.inventory import (
     Distribution,
     EntryPoint,
     Outside,
-    Release,
 )
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.record import Record
@@ -61,7 +60,6 @@ class Wheel(Record):
     plugins: tuple[Plugin, ...] = ()
     python: str | None = None
     targets: tuple[str, ...] | None = None
-    is_yanked: bool = False
     is_broken: bool = False
 
     @property
@@ -76,7 +74,6 @@ def wheel(
     plugins: Iterable[Plugin | str] = (),
     python: str | None = None,
     targets: Sequence[str] | None = None,
-    yanked: bool = False,
     broken: bool = False,
 ) -> Wheel:
     """Return a wheel from its name and version, `acme-a 1.0`, and what it requires."""
@@ -90,7 +87,6 @@ def wheel(
         ),
         python=python,
         targets=None if targets is None else tuple(targets),
-        is_yanked=yanked,
         is_broken=broken,
     )
 
@@ -158,12 +154,8 @@ class MemorySource:
     def names(self) -> tuple[str, ...]:
         return tuple(sorted(self._wheels))
 
-    def releases(self, name: str) -> tuple[Release, ...]:
-        fitting = self._fitting.get(name, {})
-        return tuple(
-            Release(version=version, is_yanked=fitting[version].is_yanked)
-            for version in sorted(fitting, key=Version, reverse=True)
-        )
+    def releases(self, name: str) -> tuple[str, ...]:
+        return tuple(sorted(self._fitting.get(name, {}), key=Version, reverse=True))
 
     def unfitting(self, name: str) -> tuple[str, ...]:
         fitting = self._fitting.get(name, {}).values()

@@ -32,7 +32,7 @@ NOW = 10 * SETTLED_NANOSECONDS
 
 def inventory_of(directory: Path, cache: WheelCache | None) -> WheelhouseInventory:
     view = WheelhouseView(Wheelhouse([str(directory)], cache=cache), this_environment())
-    return view.chosen({name: view.releases(name)[0].version for name in view.names()})
+    return view.chosen({name: view.releases(name)[0] for name in view.names()})
 
 
 def found_in(

@@ -53,7 +53,7 @@ def digest_of(directory: Path, cache: WheelCache | None) -> object:
     house = Wheelhouse([str(directory)], cache=cache)
     view = WheelhouseView(house, this_environment())
     (name,) = view.names()
-    inventory = view.chosen({name: view.releases(name)[0].version})
+    inventory = view.chosen({name: view.releases(name)[0]})
     ((_, digest),) = inventory.digests([name], Reporter())
     return digest
 

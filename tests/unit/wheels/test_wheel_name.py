@@ -6,7 +6,7 @@ import pytest
 from packaging.version import Version
 
 from coral_lock.errors import BrokenDistributionError
-from coral_lock.wheels.wheel_name import HouseWheel, best_rank, parse_wheel_name, single_tags
+from coral_lock.wheels.listing import HouseWheel, best_rank, parse_wheel_name, single_tags
 
 HINT = "restore the name that it was built with, `<name>-<version>-<python>-<abi>-<platform>.whl`"
 

@@ -32,7 +32,7 @@ def inventory_of(directory: Path, *names: str) -> WheelhouseInventory:
     """Return the newest wheels of the named distributions, or of all."""
     view = WheelhouseView(Wheelhouse([str(directory)]), this_environment())
     releases = {name: view.releases(name) for name in names or view.names()}
-    return view.chosen({name: found[0].version for name, found in releases.items() if found})
+    return view.chosen({name: found[0] for name, found in releases.items() if found})
 
 
 def overlaps_among(inventory: WheelhouseInventory, names: list[str]) -> tuple[Overlap, ...]:
