@@ -32,11 +32,9 @@ from coral_lock.author.project import (
 )
 from coral_lock.document.reader import decode
 from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError
-from coral_lock.manifest.model import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, manifest_paths
-from coral_lock.manifest.reader import read_manifest
+from coral_lock.manifest import Manifest, manifest_paths, read_manifest
 from coral_lock.names import plugin_id
-from coral_lock.plugin.facts import FactsError
-from coral_lock.plugin.terms import PluginTerms
+from coral_lock.plugin.facts import MANIFEST_NAME, MAX_MANIFEST_BYTES, FactsError, PluginTerms
 from coral_lock.safe_files import read_regular_file, write_durably
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import NotEvaluableError, Sources

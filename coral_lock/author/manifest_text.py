@@ -19,9 +19,8 @@ from packaging.version import Version
 
 from coral_lock.canonical_json import quote
 from coral_lock.document.node import RefusedNumberError, resolve_plain
-from coral_lock.manifest.model import MANIFEST_VERSION, Manifest, ManifestPlugin
-from coral_lock.plugin.facts import PluginFacts
-from coral_lock.plugin.terms import terms_to_mapping
+from coral_lock.manifest import MANIFEST_VERSION, Manifest, ManifestPlugin
+from coral_lock.plugin.facts import PluginFacts, terms_to_mapping
 
 Fields: TypeAlias = Mapping[str, str]
 Node: TypeAlias = Any

@@ -14,7 +14,6 @@ from string import Template
 
 from coral_lock.author.manifest_text import new_manifest
 from coral_lock.errors import InputError, WriteError
-from coral_lock.manifest.model import MANIFEST_NAME
 from coral_lock.names import (
     CORE_DISTRIBUTION,
     ENTRY_POINT_GROUPS,
@@ -24,6 +23,7 @@ from coral_lock.names import (
     plugin_id,
 )
 from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM
+from coral_lock.plugin.facts import MANIFEST_NAME
 
 _NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]", re.ASCII)
 _MAX_NAME = 100

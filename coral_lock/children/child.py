@@ -55,7 +55,7 @@ class Child:
             )
         activate = None
         if not session.has_host:
-            from coral_lock.plugin.shim import install_shim
+            from coral_lock.plugin.spec import install_shim
 
             install_shim()
             activate = self._activate

@@ -29,7 +29,7 @@ from coral_lock.lockfile.mapping import sorted_data, to_mapping
 from coral_lock.locking.decision import Decision
 from coral_lock.locking.resolution import Survey
 from coral_lock.messages import say, say_warning
-from coral_lock.plugin.terms import PluginTerms, leaves, terms_to_mapping
+from coral_lock.plugin.facts import PluginTerms, leaves, terms_to_mapping
 from coral_lock.printable import printable
 from coral_lock.wording import counted
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM, RuntimeConfig
-from coral_lock.plugin.terms import merged
+from coral_lock.plugin.facts import merged
 from coral_lock.record import Record
 
 TYPE_CHECKING = False

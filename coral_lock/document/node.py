@@ -56,6 +56,16 @@ class Node(Record):
         """Where the value comes from: its key, or itself where there is none."""
         return self.key_place or self.place
 
+    @property
+    def members(self) -> dict[str, Node]:
+        """The members of a mapping; none where the value is anything else."""
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def items(self) -> tuple[Node, ...]:
+        """The items of a list; none where the value is anything else."""
+        return self.value if isinstance(self.value, tuple) else ()
+
     def plain(self) -> Any:
         """Return the value as dicts, lists and scalars."""
         if isinstance(self.value, dict):

@@ -22,7 +22,7 @@ from coral_lock.names import (
     split_plugin_id,
 )
 from coral_lock.plugin.config import BUILT_IN_PATCHES
-from coral_lock.plugin.terms import OVERRIDE_SECTIONS
+from coral_lock.plugin.facts import OVERRIDE_SECTIONS
 from coral_lock.reserved import ACCEPTABLE
 from coral_lock.targets.model import MAX_TAGS, MAX_TARGETS, Target, tag_count
 

@@ -14,8 +14,7 @@ from coral_lock.finding import CODES, ERROR, WARNING, Finding
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint
 from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS
-from coral_lock.plugin.facts import PluginFacts
-from coral_lock.plugin.terms import NO_TERMS, PluginTerms
+from coral_lock.plugin.facts import NO_TERMS, PluginFacts, PluginTerms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,11 +11,18 @@ from coral_lock.errors import InputError, ProblemsError, UnreadableSourceError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint
 from coral_lock.locking.decision import DiscoveredPlugin
-from coral_lock.manifest.model import Manifest, ManifestPlugin, manifest_paths
+from coral_lock.manifest import Manifest, ManifestPlugin, manifest_paths
 from coral_lock.names import ENTRY_POINT_GROUPS, nearest_group, plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
-from coral_lock.plugin.facts import MANIFEST, PROBE, STATIC, FactsError, PluginFacts
-from coral_lock.plugin.terms import NO_TERMS, PluginTerms
+from coral_lock.plugin.facts import (
+    MANIFEST,
+    NO_TERMS,
+    PROBE,
+    STATIC,
+    FactsError,
+    PluginFacts,
+    PluginTerms,
+)
 from coral_lock.probe.run import ProbeError
 from coral_lock.reporter import Reporter
 from coral_lock.static.evaluation import evaluate
@@ -151,7 +158,7 @@ class DistributionEvidence:
             content = self.allowance.reading(self._read_source)(path)
             if content is None:
                 return None
-            from coral_lock.manifest.reader import read_manifest
+            from coral_lock.manifest import read_manifest
 
             return read_manifest(content, path)
         except InputError as error:

@@ -20,7 +20,7 @@ from coral_lock.locking.decision import (
     severity_of,
 )
 from coral_lock.names import plugin_id
-from coral_lock.plugin.terms import Relation, contradictions
+from coral_lock.plugin.facts import Relation, contradictions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

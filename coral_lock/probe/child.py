@@ -80,7 +80,7 @@ class Trial:
 
         # A plugin may break importing, so what is needed later is imported before it.
         from coral_lock.plugin import config, facts, spec  # noqa: F401
-        from coral_lock.plugin.shim import install_shim
+        from coral_lock.plugin.spec import install_shim
 
         path = self.request["path"]
         standard_library = [entry for entry in sys.path if entry not in path and entry != _ROOT]

@@ -12,8 +12,14 @@ from coral_lock.host.entry_points import ServedEntryPoint
 from coral_lock.names import ENTRY_POINT_GROUPS
 from coral_lock.plugin.config import SILENT_HOST
 from coral_lock.plugin.facts import FactsError, facts_of_spec
-from coral_lock.plugin.shim import install_shim
-from coral_lock.plugin.spec import BackendAdapter, PluginSpec, SpecError, is_backend, live_specs
+from coral_lock.plugin.spec import (
+    BackendAdapter,
+    PluginSpec,
+    SpecError,
+    install_shim,
+    is_backend,
+    live_specs,
+)
 from coral_lock.record import Record
 from coral_lock.start.report import (
     ACTIVATED,

@@ -8,7 +8,7 @@ from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.installed.import_lookup import import_chain
 from coral_lock.names import GROUPS, plugin_id, requirement_name
 from coral_lock.plugin.config import RuntimeConfig
-from coral_lock.plugin.terms import combined
+from coral_lock.plugin.facts import combined
 from coral_lock.record import Record
 from coral_lock.safe_files import read_regular_file
 from coral_lock.start.report import NOT_RUN, REFUSED, ActivationReport, PluginOutcome
@@ -240,7 +240,7 @@ def _may_be_declared(request: PluginRequest, plugin: LockedPlugin, known: Collec
 
 def _manifests(module: str) -> Iterator[bytes]:
     """Yield the manifests in the packages of a module, none of which is imported."""
-    from coral_lock.manifest.model import MANIFEST_NAME, MAX_MANIFEST_BYTES
+    from coral_lock.plugin.facts import MANIFEST_NAME, MAX_MANIFEST_BYTES
 
     for package in import_chain(module):
         for place in package.search or ():

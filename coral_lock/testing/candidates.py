@@ -19,7 +19,7 @@ from coral_lock.locking.discovery import Probe, discover
 from coral_lock.locking.resolution import Survey, locked_plugins, survey
 from coral_lock.names import split_plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig
-from coral_lock.plugin.terms import combined, merged
+from coral_lock.plugin.facts import combined, merged
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.reporter import Reporter
 from coral_lock.safe_files import read_regular_file

@@ -24,8 +24,8 @@ from coral_lock.descriptor.model import Descriptor
 from coral_lock.installed.site_scan import Scan, unique_directories
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, normalized_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM, RuntimeConfig
-from coral_lock.plugin.shim import install_shim
-from coral_lock.plugin.terms import merged
+from coral_lock.plugin.facts import merged
+from coral_lock.plugin.spec import install_shim
 from coral_lock.testing.harness import Activation, ActivationHarness
 
 __all__ = ["Activation", "ActivationHarness", "ConfigBuilder", "FakeHost", "install_shim"]

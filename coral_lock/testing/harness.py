@@ -18,7 +18,7 @@ from coral_lock.finding import ERROR, Finding, has_errors
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import GROUPS, is_object_reference
 from coral_lock.plugin.config import RuntimeConfig
-from coral_lock.plugin.shim import RuntimeShim
+from coral_lock.plugin.spec import RuntimeShim
 from coral_lock.record import Record
 from coral_lock.start.gate import activate
 from coral_lock.start.plan import StartPlan

@@ -63,7 +63,7 @@ def test_the_classes_are_those_of_the_shim(device: MakeDevice) -> None:
     assert _run(
         machine,
         "import coral_lock\n"
-        "from coral_lock.plugin.shim import install_shim\n"
+        "from coral_lock.plugin.spec import install_shim\n"
         "install_shim()\n"
         "from coral_inference.runtime.plugins import PluginSpec\n"
         "from coral_inference.runtime.backends import BackendAdapter\n"

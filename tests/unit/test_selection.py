@@ -13,8 +13,7 @@ from coral_lock.inventory import EntryPoint
 from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.locking.decision import DiscoveredPlugin
 from coral_lock.locking.selection import Selection, select
-from coral_lock.plugin.facts import PluginFacts
-from coral_lock.plugin.terms import PluginTerms, Relation
+from coral_lock.plugin.facts import PluginFacts, PluginTerms, Relation
 from tests.support.shelf import Shelf, shelved
 
 HOST = Host(

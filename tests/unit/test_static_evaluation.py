@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 
 from coral_lock.inventory import EntryPoint
 from coral_lock.plugin.facts import FactsError, PluginFacts, facts_of_spec
-from coral_lock.plugin.shim import install_shim
-from coral_lock.plugin.spec import SpecError, live_specs
+from coral_lock.plugin.spec import SpecError, install_shim, live_specs
 from coral_lock.probe.run import ProbeError, probe
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import MAX_SOURCE, NotEvaluableError, Sources

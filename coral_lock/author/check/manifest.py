@@ -20,10 +20,10 @@ from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, Problem
 from coral_lock.finding import Finding
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.order import CycleError, activation_order
-from coral_lock.manifest.model import MANIFEST_NAME, Manifest, ManifestPlugin, manifest_paths
-from coral_lock.manifest.reader import read_manifest
+from coral_lock.manifest import Manifest, ManifestPlugin, manifest_paths, read_manifest
 from coral_lock.names import GROUPS, plugin_id, split_plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
+from coral_lock.plugin.facts import MANIFEST_NAME
 
 COMPILE_HINT = "run `coral-runtime manifest compile`"
 _INCLUDE_HINT = "and configure the build back end to include the file in the wheel"

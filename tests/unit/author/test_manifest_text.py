@@ -19,8 +19,7 @@ from coral_lock.author.manifest_text import (
     written_fields,
     yaml_text,
 )
-from coral_lock.manifest.model import Manifest
-from coral_lock.manifest.reader import read_manifest
+from coral_lock.manifest import Manifest, read_manifest
 from tests.unit.manifest.test_laws import DOCUMENTS
 
 BY_HAND = """\

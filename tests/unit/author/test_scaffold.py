@@ -15,7 +15,7 @@ from coral_lock.author.scaffold import Naming, naming_of, project_files, write_p
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.errors import InputError, WriteError
 from coral_lock.inventory import EntryPoint
-from coral_lock.manifest.reader import read_manifest
+from coral_lock.manifest import read_manifest
 from coral_lock.names import GROUPS
 from coral_lock.plugin.facts import PluginFacts
 from coral_lock.schema_files import schema_text

@@ -109,7 +109,7 @@ def test_a_format_accepts_nothing_that_its_pattern_refuses(text: str) -> None:
     "statement",
     [
         "from coral_lock.descriptor.load import load_descriptor\nload_descriptor({path!r})",
-        "from coral_lock.manifest.reader import read_manifest\n"
+        "from coral_lock.manifest import read_manifest\n"
         "read_manifest(b'manifest_version: 1\\nplugins: []\\n', 'm.yaml')",
     ],
     ids=["descriptor", "manifest"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -17,8 +18,7 @@ from coral_lock.document.node import Mistakes
 from coral_lock.document.violations import validator_of
 from coral_lock.document.yaml_reader import read_yaml
 from coral_lock.errors import CoralLockError, InputError, ProblemsError
-from coral_lock.manifest.model import Manifest
-from coral_lock.manifest.reader import read_manifest
+from coral_lock.manifest import Manifest, read_manifest
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.schema_files import schema_text
 from tests.support.refusals import is_answered
@@ -152,7 +152,7 @@ def _is_accepted(document: Any) -> bool:
 
 
 def _without_places(manifest: Manifest) -> Manifest:
-    return Manifest(plugins=tuple(plugin.replace(place="") for plugin in manifest.plugins))
+    return Manifest(plugins=tuple(replace(plugin, place="") for plugin in manifest.plugins))
 
 
 def test_the_schema_is_one() -> None:

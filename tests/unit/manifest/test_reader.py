@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 
 from coral_lock.errors import CoralLockError
-from coral_lock.manifest.model import MAX_MANIFEST_BYTES, ManifestPlugin, manifest_paths
-from coral_lock.manifest.reader import read_manifest
-from coral_lock.plugin.facts import PluginFacts
-from coral_lock.plugin.terms import EnvironmentVariable, PluginTerms, Relation
+from coral_lock.manifest import ManifestPlugin, manifest_paths, read_manifest
+from coral_lock.plugin.facts import (
+    MAX_MANIFEST_BYTES,
+    EnvironmentVariable,
+    PluginFacts,
+    PluginTerms,
+    Relation,
+)
 from tests.unit.descriptor.wording import told
 
 WHOLE = """\
