@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from coral_lock.derive.locking import Derivation
-    from coral_lock.difference.change import Change
+    from coral_lock.difference.changes import Change
     from coral_lock.finding import Finding
     from coral_lock.lockfile.model import Lock
     from coral_lock.reporter import Reporter
@@ -228,7 +228,7 @@ def diff(old: str | PathLike[str] | Lock, new: str | PathLike[str] | Lock) -> tu
     Raises:
         LockError: a lock can't be read.
     """
-    from coral_lock.difference.compare import difference
+    from coral_lock.difference.changes import difference
 
     return difference(_lock(old), _lock(new))
 

@@ -8,7 +8,7 @@ import stat
 import click
 
 from coral_lock.cli.formats import Outcome, emit, output_format_option
-from coral_lock.difference.compare import difference
+from coral_lock.difference.changes import difference
 from coral_lock.difference.text import render_text
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
 from coral_lock.lockfile.file import decode_lock, load_lock, read_lock_stream

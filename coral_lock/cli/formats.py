@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from coral_lock.canonical_json import Value, write
-from coral_lock.difference.change import Change
+from coral_lock.difference.changes import Change
 from coral_lock.difference.text import one_line
 from coral_lock.finding import Finding
 from coral_lock.messages import say_findings

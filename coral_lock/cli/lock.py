@@ -17,7 +17,7 @@ from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.locking import Freshness, derive, freshness_of, kept_versions
 from coral_lock.derive.opening import open_place
 from coral_lock.descriptor.model import HostVersions
-from coral_lock.difference.change import Change
+from coral_lock.difference.changes import Change
 from coral_lock.difference.text import render_text
 from coral_lock.errors import (
     DOES_NOT_HOLD,

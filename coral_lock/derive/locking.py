@@ -8,8 +8,7 @@ from difflib import get_close_matches
 
 from coral_lock.derive.opening import WITHOUT_TARGET, Opened
 from coral_lock.descriptor.model import Descriptor, HostVersions
-from coral_lock.difference.change import Change
-from coral_lock.difference.compare import difference
+from coral_lock.difference.changes import Change, difference
 from coral_lock.errors import UsageError
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
 from coral_lock.lockfile.model import Lock

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from coral_lock.canonical_json import Value, quote, write
-from coral_lock.difference.change import Change
+from coral_lock.difference.changes import Change
 from coral_lock.lockfile.model import is_digest
 
 _WIDTH = 100

@@ -50,7 +50,7 @@ class Field:
         "type",
     )
 
-    def __init__(self, name: str, annotation: str) -> None:
+    def __init__(self, name: str, annotation: str, **attributes: Any) -> None:
         self.name = name
         self.type = annotation
         self.default = _REQUIRED
@@ -59,6 +59,8 @@ class Field:
         self.changed = f"the {name} of {{}} changed"
         self.is_alarming = False
         self.noun: str | None = f"`{name}`"
+        for attribute, value in attributes.items():
+            setattr(self, attribute, value)
 
 
 def declared(**attributes: Any) -> Any:
@@ -73,11 +75,9 @@ class EntryType(RecordType):
     def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> EntryType:
         fields = []
         for field_name, annotation in namespace.get("__annotations__", {}).items():
-            field = Field(field_name, annotation)
             given = namespace.pop(field_name, _REQUIRED)
             attributes = given if isinstance(given, dict) and given else {"default": given}
-            for attribute, value in attributes.items():
-                setattr(field, attribute, value)
+            field = Field(field_name, annotation, **attributes)
             if field.default is not _REQUIRED:
                 namespace[field_name] = field.default
             fields.append(field)
@@ -97,8 +97,8 @@ class Entry(Record, metaclass=EntryType):
 class HostPackage(Entry):
     """A host distribution and its version, as its METADATA states it."""
 
-    distribution: str
-    version: str
+    distribution: str = declared(code="host-changed")
+    version: str = declared(code="host-changed")
 
 
 class Host(Entry):

@@ -266,14 +266,17 @@ _TYPES: Mapping[str, tuple[Callable[[Value, bool], Any], Callable[[Any], Value] 
 }
 """How each type of a field is read and written."""
 
-_FIELDS: Mapping[type[Record], tuple[Field, ...]] = {
+FIELDS: Mapping[type[Record], tuple[Field, ...]] = {
     **{kind: kind.fields for kind in (Host, HostPackage, Lock)},
     **{kind: kind.fields[1:] for kind in (LockedPlugin, ExcludedPlugin, LockedDistribution)},
-    Target: (Field("python", "str"), Field("platform", "str")),
+    Target: (
+        Field("python", "str", code="target-changed", changed="the Python version of {} changed"),
+        Field("platform", "str", code="target-changed"),
+    ),
 }
 """The fields of each object; the first field of an entry is its key."""
 
-_KEYS: Mapping[type[Record], str] = {kind: kind._fields[0] for kind in _FIELDS}
+_KEYS: Mapping[type[Record], str] = {kind: kind._fields[0] for kind in FIELDS}
 
 
 def _type_of(field: Field) -> str:
@@ -283,9 +286,9 @@ def _type_of(field: Field) -> str:
 
 _READERS = {
     kind: tuple((field.name, _TYPES[_type_of(field)][0], field.is_left_out) for field in fields)
-    for kind, fields in _FIELDS.items()
+    for kind, fields in FIELDS.items()
 }
 _WRITERS = {
     kind: tuple((field, _TYPES[_type_of(field)][1]) for field in fields)
-    for kind, fields in _FIELDS.items()
+    for kind, fields in FIELDS.items()
 }

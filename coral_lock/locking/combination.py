@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from coral_lock import canonical_json
 from coral_lock.canonical_json import Value
 from coral_lock.descriptor.model import Descriptor
-from coral_lock.difference.change import literal
+from coral_lock.difference.changes import literal
 from coral_lock.difference.text import one_line
 from coral_lock.errors import InvalidLockError
 from coral_lock.finding import Finding, sorted_findings

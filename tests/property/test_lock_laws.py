@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from coral_lock.canonical_json import write
-from coral_lock.difference.change import Change
-from coral_lock.difference.compare import difference
+from coral_lock.difference.changes import Change, difference
 from coral_lock.difference.text import render_text
 from coral_lock.errors import CoralLockError
 from coral_lock.lockfile.file import decode_lock

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from coral_lock.difference.compare import difference
+from coral_lock.difference.changes import difference
 from coral_lock.difference.text import render_text
 from coral_lock.lockfile.entries import (
     ExcludedPlugin,

@@ -8,7 +8,7 @@ import pytest
 
 from coral_lock.cli.application import run_application
 from coral_lock.cli.formats import FORMATS, Outcome, emit, finding_annotations
-from coral_lock.difference.change import Change
+from coral_lock.difference.changes import Change
 from coral_lock.finding import ERROR, WARNING, Finding
 
 

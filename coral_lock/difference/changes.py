@@ -1,0 +1,395 @@
+"""Two locks → what changed between them, by plugin and distribution, never by text line.
+
+A field that changed is reported as `lockfile.entries` declares it, unless `_RULES` has more to
+say about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from packaging.version import InvalidVersion, Version
+
+from coral_lock.canonical_json import Value, join_path, quote
+from coral_lock.lockfile.entries import (
+    ExcludedPlugin,
+    Host,
+    HostPackage,
+    LockedDistribution,
+    LockedPlugin,
+)
+from coral_lock.lockfile.mapping import FIELDS, sorted_data, to_mapping
+from coral_lock.lockfile.model import Lock
+from coral_lock.names import base_id
+from coral_lock.record import Record
+from coral_lock.targets.model import Target
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """One difference between two locks.
+
+    `place` are the keys that lead to the changed value in the lock's document, and `before`
+    and `after` are its JSON values there, None standing for null and for an entry that isn't
+    there, or an empty one that is left out. The place of an edge in `requires` or in
+    `target_requires` is its list, its value one name. A plugin that went from `plugins` to
+    `excluded` or back has its old place in `moved_from`. `distribution` is the one whose change
+    this is, None for what concerns the whole lock.
+    """
+
+    code: str
+    subject: str
+    summary: str
+    place: tuple[str, ...]
+    distribution: str | None = None
+    before: Value = None
+    after: Value = None
+    moved_from: tuple[str, ...] | None = None
+    is_alarming: bool = False
+
+    @property
+    def path(self) -> str:
+        """The dotted path of `place`: `plugins["patches:x"].optional`."""
+        path = ""
+        for step in self.place:
+            path = join_path(path, step)
+        return path
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return the change as a JSON object."""
+        return {
+            "code": self.code,
+            "is_alarming": self.is_alarming,
+            "subject": self.subject,
+            "distribution": self.distribution,
+            "summary": self.summary,
+            "path": self.path,
+            "before": self.before,
+            "after": self.after,
+        }
+
+
+def literal(text: str) -> str:
+    """Return `text` for use in a sentence, what is invisible in it escaped."""
+    return f"`{quote(text)[1:-1]}`"
+
+
+_SECTIONS = ("lock_version", "platform", "host", "targets", "distributions", "plugins", "excluded")
+
+
+def difference(old: Lock, new: Lock) -> tuple[Change, ...]:
+    """Return every difference between two locks; none if they are equal.
+
+    The alarming ones come first: a digest that changed under the same version, an entry
+    point that moved to another distribution or module, a plugin that is no longer optional,
+    a distribution without digests or with a lower version. Within each half the changes of
+    the whole lock come first, then those of each distribution and its plugins.
+    """
+    return tuple(
+        sorted(
+            _with_moves(list(_changes(old, new, ())), new),
+            key=lambda change: (
+                not change.is_alarming,
+                change.distribution or "",
+                _SECTIONS.index(change.place[0]),
+                change.subject,
+            ),
+        )
+    )
+
+
+class _Report(NamedTuple):
+    """What is said about a change; `{}` in the summary stands for what it is about."""
+
+    code: str
+    summary: str
+    is_alarming: bool = False
+
+
+def _changes(old: Any, new: Any, place: tuple[str, ...]) -> Iterator[Change]:
+    """Yield what changed between two records with the same place in their locks."""
+    for field in FIELDS[type(new)]:
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if repr(sorted_data(before)) == repr(
+            sorted_data(after)
+        ):  # As values `1` and `true` are equal.
+            continue
+        split, report = _RULES.get((type(new), field.name), (_whole, None))
+        for step, was, now in split(before, after):
+            at = (*place, field.name, *step)
+            if isinstance(was, Record) and isinstance(now, Record):
+                yield from _changes(was, now, at)
+            elif isinstance(entry := now or was, Record):
+                yield _change(entry, at, _entry_report(entry, is_added=bool(now)), was, now)
+            elif report:
+                yield _change(new, at, report(old, new, at[-1], was, now), was, now)
+            else:
+                declared = _Report(field.code, field.changed, field.is_alarming)
+                yield _change(new, at, declared, was, now)
+
+
+def _change(
+    entry: Record, place: tuple[str, ...], report: _Report, before: object, after: object
+) -> Change:
+    """Return a change of `entry`, or of a field of it."""
+    section, *keys = place
+    subject = keys[0] if keys else section
+    about, distribution = literal(subject), None
+    if section == "host":
+        subject, about = f"host.{subject}", f"the {subject} host"
+    elif section == "targets":
+        about = f"the target {about}"
+    elif keys:
+        # A distribution has no such field: it is one itself.
+        distribution = getattr(entry, "distribution", subject)
+    return Change(
+        code=report.code,
+        subject=subject,
+        summary=report.summary.replace("{}", about),
+        place=place,
+        distribution=distribution,
+        before=_as_json(before),
+        after=_as_json(after),
+        is_alarming=report.is_alarming,
+    )
+
+
+def _as_json(value: Any) -> Value:
+    return to_mapping(value) if isinstance(value, Record) else sorted_data(value)
+
+
+def _entry_report(entry: Record, *, is_added: bool) -> _Report:
+    """Return what is said about an entry that only one of the locks has."""
+    noun, added, removed = _ENTRIES[type(entry)]
+    if not is_added:
+        return _Report(f"{noun}-removed", removed)
+    is_unpinned = isinstance(entry, LockedDistribution) and not entry.digests
+    unpinned = " without a digest, so its bytes aren't fixed" if is_unpinned else ""
+    return _Report(f"{noun}-added", added + unpinned, is_unpinned)
+
+
+_ENTRIES: Mapping[type[Record], tuple[str, str, str]] = {
+    HostPackage: ("host", "the version of {} is known", "the version of {} is unknown"),
+    Target: ("target", "{} is added", "{} is removed"),
+    LockedPlugin: ("plugin", "{} is added", "{} is removed"),
+    ExcludedPlugin: ("exclusion", "{} is new and left out", "{} was left out and is removed"),
+    LockedDistribution: ("distribution", "{} is added", "{} is removed"),
+}
+
+
+def _with_moves(changes: Sequence[Change], new: Lock) -> Iterator[Change]:
+    """Make one change of each plugin that went from `plugins` to `excluded` or back.
+
+    The id among the excluded may name the distribution too, which has to be the same.
+    """
+    found = {
+        (change.code, base_id(change.subject), change.distribution): change for change in changes
+    }
+    activated = {(plugin.id, plugin.distribution) for plugin in new.plugins}
+    for change in changes:
+        plugin = base_id(change.subject), change.distribution
+        about = literal(change.subject)
+        if change.code not in _OPPOSITES:
+            yield change
+        elif other := found.get((_OPPOSITES[change.code], *plugin)):
+            if change.code == "plugin-added":
+                yield replace(
+                    change,
+                    code="plugin-included",
+                    summary=f"{about} is activated; it was left out",
+                    before=other.before,
+                    moved_from=other.place,
+                )
+            elif change.code == "plugin-removed":
+                yield replace(
+                    change,
+                    code="plugin-excluded",
+                    summary=f"{about} is left out; it was activated",
+                    place=other.place,
+                    after=other.after,
+                    moved_from=change.place,
+                )
+        elif change.place[0] == "excluded" and plugin in activated:
+            no_longer = "" if change.after else "no longer "
+            yield replace(change, summary=f"{about} is {no_longer}left out for some targets")
+        else:
+            yield change
+
+
+_OPPOSITES = {
+    "plugin-added": "exclusion-removed",
+    "plugin-removed": "exclusion-added",
+    "exclusion-added": "plugin-removed",
+    "exclusion-removed": "plugin-added",
+}
+
+
+# How the values of a field are compared: each part that differs, by the keys that lead to it.
+
+_Parts = list[tuple[tuple[str, ...], Any, Any]]
+
+
+def _whole(before: Any, after: Any) -> _Parts:
+    return [((), before, after)]
+
+
+def _entries(before: tuple[Any, ...], after: tuple[Any, ...]) -> _Parts:
+    return _items(
+        *({getattr(each, each._fields[0]): each for each in some} for some in (before, after))
+    )
+
+
+def _items(before: Mapping[str, Any], after: Mapping[str, Any]) -> _Parts:
+    keys = sorted({*before, *after})
+    pairs = [((key,), before.get(key), after.get(key)) for key in keys]
+    return [pair for pair in pairs if pair[1] != pair[2]]
+
+
+def _members(before: Sequence[str], after: Sequence[str]) -> _Parts:
+    sides = ({name: name for name in names} for names in (before, after))
+    return [((), was, now) for _, was, now in _items(*sides)]
+
+
+def _members_by_key(
+    before: Mapping[str, tuple[str, ...]], after: Mapping[str, tuple[str, ...]]
+) -> _Parts:
+    return [
+        ((key,), was, now)
+        for key in sorted({*before, *after})
+        for _, was, now in _members(before.get(key, ()), after.get(key, ()))
+    ]
+
+
+# What is said about a field of two entries, or about the part of its value that is under a key.
+
+
+def _python(old: Host, new: Host, *_: Any) -> _Report:
+    where = "is per target" if new.python is None else "is in `host`"
+    is_changed = old.python is not None and new.python is not None
+    return _Report("python-changed", f"the Python version {'changed' if is_changed else where}")
+
+
+def _version(old: LockedDistribution, new: LockedDistribution, *_: Any) -> _Report:
+    """PEP 440 says which version is higher."""
+    try:
+        before, after = Version(old.version), Version(new.version)
+    except InvalidVersion:
+        before = after = Version("0")
+    if before == after:
+        return _Report("version-changed", "the version of {} changed")
+    if before < after:
+        return _Report("version-upgraded", "{} is upgraded")
+    return _Report("version-downgraded", "{} is downgraded", True)
+
+
+def _digest(
+    old: LockedDistribution, new: LockedDistribution, tag: str, was: str | None, now: str | None
+) -> _Report:
+    if not new.digests:
+        return _Report("unpinned", "{} has no digest any more, so its bytes aren't fixed", True)
+    label, is_same_version = literal(tag), old.version == new.version
+    if now is None:
+        return _Report("digest-removed", f"{{}} is no longer pinned for {label}")
+    if was is not None:
+        under = " under the same version" if is_same_version else ""
+        summary = f"the digest of {{}} for {label} changed{under}"
+        return _Report("digest-changed", summary, is_same_version)
+    if is_same_version and old.digests and not old.digests.items() & new.digests.items():
+        summary = f"{{}} is pinned for {label} instead, under the same version"
+        return _Report("digest-added", summary, True)
+    return _Report("digest-added", f"{{}} is pinned for {label} too")
+
+
+def _data_digest(
+    old: LockedDistribution, new: LockedDistribution, tag: str, was: Any, now: Any
+) -> _Report:
+    """Under the same version, other scripts, headers or data are as alarming as other modules."""
+    is_same = old.version == new.version and not old.digests.keys().isdisjoint(new.digests)
+    under = ", under the same version" if is_same else ""
+    label = f" for {literal(tag)}" if old.data_digests and new.data_digests else ""
+    if now == {}:
+        code, summary = "unpinned", "scripts, headers and data of {} aren't pinned"
+    elif not was:
+        code, summary = "digest-added", f"{{}} gained scripts, headers or data{label}"
+    elif now is None:
+        code, summary = "digest-removed", f"{{}} lost its scripts, headers and data{label}"
+    else:
+        code = "digest-changed"
+        summary = f"the digest of the scripts, headers and data of {{}}{label} changed"
+    return _Report(code, summary + under, is_same or now == {})
+
+
+def _acceptance(_: object, __: object, ___: str, was: str | None, now: str | None) -> _Report:
+    if now is not None:
+        return _Report("acceptance-added", f"{literal(now)} of {{}} is accepted", True)
+    return _Report("acceptance-removed", f"{literal(was or '')} of {{}} is no longer accepted")
+
+
+def _program(_: object, new: LockedDistribution, *__: Any) -> _Report:
+    if new.program:
+        return _Report("program-requirement-added", "the program itself requires {}")
+    return _Report("program-requirement-removed", "the program itself no longer requires {}")
+
+
+def _requirement(
+    old: LockedDistribution,
+    new: LockedDistribution,
+    target: str,
+    was: str | None,
+    now: str | None,
+) -> _Report:
+    """Report an edge in `requires`, or in `target_requires` under the name of a target."""
+    name = now or was or ""
+    edges = [names for each in (old, new) for names in each.target_requires.values()]
+    if target != "requires":
+        scope = f" for the target {literal(target)}"
+    elif any(name in names for names in edges):
+        scope = " for every target"
+    else:
+        scope = " too" if now else ""
+    if now:
+        return _Report("requirement-added", f"{{}} requires {literal(name)}{scope}")
+    return _Report("requirement-removed", f"{{}} no longer requires {literal(name)}{scope}")
+
+
+def _entry_point(old: LockedPlugin, new: LockedPlugin, *_: Any) -> _Report:
+    if old.entry_point.partition(":")[0] == new.entry_point.partition(":")[0]:
+        return _Report("attribute-changed", "the entry point of {} names another attribute")
+    return _Report("entry-point-moved", "the entry point of {} moved to another module", True)
+
+
+def _optional(_: object, new: LockedPlugin, *__: Any) -> _Report:
+    if new.optional:
+        return _Report("now-optional", "{} is optional")
+    return _Report("no-longer-optional", "{} is no longer optional", True)
+
+
+_RULES: Mapping[
+    tuple[type[Record], str], tuple[Callable[[Any, Any], _Parts], Callable[..., _Report] | None]
+] = {
+    **{
+        (Lock, name): (_entries, None)
+        for name in ("targets", "plugins", "excluded", "distributions")
+    },
+    (Host, "python"): (_whole, _python),
+    (LockedPlugin, "entry_point"): (_whole, _entry_point),
+    (LockedPlugin, "optional"): (_whole, _optional),
+    (LockedDistribution, "version"): (_whole, _version),
+    (LockedDistribution, "digests"): (
+        lambda before, after: _items(before, after) if after else _whole(before, after),
+        _digest,
+    ),
+    (LockedDistribution, "data_digests"): (
+        lambda before, after: _items(before, after) if before and after else _whole(before, after),
+        _data_digest,
+    ),
+    (LockedDistribution, "accepted"): (_members, _acceptance),
+    (LockedDistribution, "program"): (
+        lambda before, after: _whole(before or None, after or None),
+        _program,
+    ),
+    (LockedDistribution, "requires"): (_members, _requirement),
+    (LockedDistribution, "target_requires"): (_members_by_key, _requirement),
+}
