@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from coral_lock.derive.locking import Derivation
     from coral_lock.difference.changes import Change
     from coral_lock.finding import Finding
+    from coral_lock.inventory import Reporter
     from coral_lock.lockfile.model import Lock
-    from coral_lock.reporter import Reporter
     from coral_lock.start.report import ActivationReport
 
 
@@ -80,7 +80,7 @@ def lock(
     from coral_lock.derive.place import Place
     from coral_lock.descriptor.load import load_descriptor
     from coral_lock.descriptor.model import HostVersions
-    from coral_lock.reporter import Reporter as SilentReporter
+    from coral_lock.inventory import Reporter as SilentReporter
 
     descriptor = load_descriptor(_text(config), settings=settings, environment=environment)
     host_versions = HostVersions(core=core_version, inference=inference_version)

@@ -1,7 +1,10 @@
-"""Every error that this project raises on purpose, under one base class.
+"""Every error that this project raises on purpose, and how messages show text from outside.
 
 An error carries what a message needs as attributes, so nobody parses text:
 what was expected, what was found, where, and the hint that helps.
+
+Names, tags and paths may hold control characters, and megabytes: messages show them printable,
+on one line, and cut.
 """
 
 from __future__ import annotations
@@ -28,27 +31,16 @@ _CODES_OF_RUN = {DOES_NOT_HOLD: RUN_REFUSED, BAD_INPUT: RUN_REFUSED, INTEGRITY: 
 _MAY_PASS = frozenset(
     getattr(errno, name)
     for name in (
-        "EAGAIN",
-        "EBUSY",
-        "EDQUOT",
-        "EHOSTDOWN",
-        "EHOSTUNREACH",
-        "EINTR",
-        "EMFILE",
-        "ENETDOWN",
-        "ENETUNREACH",
-        "ENFILE",
-        "ENOLCK",
-        "ENOMEM",
-        "ENOSPC",
-        "EPIPE",
-        "ESTALE",
-        "ETIMEDOUT",
+        *("EAGAIN", "EBUSY", "EDQUOT", "EHOSTDOWN", "EHOSTUNREACH", "EINTR", "EMFILE", "ENETDOWN"),
+        *("ENETUNREACH", "ENFILE", "ENOLCK", "ENOMEM", "ENOSPC", "EPIPE", "ESTALE", "ETIMEDOUT"),
         "ETXTBSY",
     )
     if hasattr(errno, name)
 )
 """What the system refuses now and may grant later: a full disk, a network that is away."""
+
+LONGEST_VALUE = 200
+LONGEST_MESSAGE = 2000
 
 
 class CoralLockError(Exception):
@@ -209,3 +201,36 @@ def _may_pass(error: BaseException) -> bool:
             return True
         seen = seen.__cause__ or seen.__context__
     return False
+
+
+def printable(text: str) -> str:
+    """Return `text` with every control character made visible, the line feed too."""
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def shortened(text: str, limit: int = LONGEST_VALUE) -> str:
+    """Return the first `limit` characters of a value, with `…` behind them if there are more."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def quoted(text: str) -> str:
+    """Return a value in backticks, printable and cut."""
+    return f"`{printable(shortened(text))}`"
+
+
+def fitted(message: str) -> str:
+    """Return a message of at most `LONGEST_MESSAGE` characters: the middle is left out.
+
+    What is too long about a message is a value in it, and its end says what is wrong with it.
+    """
+    left_out = len(message) - LONGEST_MESSAGE
+    if left_out <= 0:
+        return message
+    end = LONGEST_MESSAGE // 4
+    note = f" … ({left_out:,} characters left out) … "
+    return message[: LONGEST_MESSAGE - end] + note + message[-end:]

@@ -211,7 +211,7 @@ class Finding(Record):
             value = getattr(self, field)
             if value is not None and len(value) > _LONG:
                 # A start that finds nothing unusual doesn't import it.
-                from coral_lock.printable import fitted
+                from coral_lock.errors import fitted
 
                 object.__setattr__(self, field, fitted(value))
 

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from typing import Protocol, TypeAlias
 
     from coral_lock.errors import BrokenDistributionError
-    from coral_lock.reporter import Reporter
 
 
 class EntryPoint(Record):
@@ -65,6 +64,22 @@ class Outside(Record):
 
     stated: Mapping[str, str]
     commands: tuple[str, ...]
+
+
+class Reporter:
+    """Receives the progress of long work, and does nothing; a terminal overrides the methods."""
+
+    def probing(self, entry_point: str) -> None:
+        """A fresh interpreter is about to import this entry point."""
+
+    def hashing(self, distribution: str, done: int, total: int) -> None:
+        """The files of `done` distributions of `total` are hashed, this one the last or the next.
+
+        Several threads may call it.
+        """
+
+    def finished(self) -> None:
+        """The work has ended."""
 
 
 if TYPE_CHECKING:

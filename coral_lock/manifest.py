@@ -9,7 +9,7 @@ from coral_lock.document.node import Mistakes, Node
 from coral_lock.document.reader import decode
 from coral_lock.document.schema import check
 from coral_lock.document.yaml_reader import read_yaml
-from coral_lock.errors import InputError, ProblemsError
+from coral_lock.errors import InputError, ProblemsError, shortened
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import (
     MANIFEST_NAME,
@@ -20,7 +20,6 @@ from coral_lock.plugin.facts import (
     PluginTerms,
     Relation,
 )
-from coral_lock.printable import shortened
 
 MANIFEST_VERSION = 1
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from coral_lock.errors import quoted
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.names import CORE_DISTRIBUTION, HOST_MODULE, INFERENCE_DISTRIBUTIONS, OWN_MODULES
-from coral_lock.printable import quoted
 from coral_lock.record import Record
 
 TYPE_CHECKING = False

@@ -12,7 +12,7 @@ import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
 
 from coral_lock.document.node import Mistakes, Place
-from coral_lock.errors import InputError, ProblemsError
+from coral_lock.errors import InputError, ProblemsError, shortened
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import (
     ENTRY_POINT_GROUPS,
@@ -21,7 +21,6 @@ from coral_lock.names import (
     normalized_name,
     plugin_id,
 )
-from coral_lock.printable import shortened
 from coral_lock.safe_files import read_regular_file
 
 Path: TypeAlias = tuple[str, ...]

@@ -11,7 +11,7 @@ from coral_lock.cli.application import CommandGroup
 from coral_lock.cli.grammar import descriptor_path
 from coral_lock.cli.options import config_options
 from coral_lock.descriptor.load import load_descriptor, to_mapping
-from coral_lock.schema_files import schema_text
+from coral_lock.document.schema import schema_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
 from coral_lock.lockfile.file import decode_lock, load_lock, read_lock_stream
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import read_lock
-from coral_lock.messages import say, say_warning
-from coral_lock.wording import later_version_warning
+from coral_lock.messages import later_version_warning, say, say_warning
 
 
 @click.command()

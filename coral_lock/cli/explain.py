@@ -20,14 +20,12 @@ from coral_lock.derive.explanation import Explainer
 from coral_lock.derive.locking import gathered_findings, kept_versions, survey_all
 from coral_lock.derive.opening import open_place
 from coral_lock.descriptor.model import HostVersions
-from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError, printable
 from coral_lock.finding import ERROR
 from coral_lock.lockfile.file import load_lock
 from coral_lock.locking.selection import nearest_plugin
-from coral_lock.messages import say, say_findings, say_warning
+from coral_lock.messages import later_version_warning, say, say_findings, say_warning
 from coral_lock.names import GROUPS, nearest_id, normalized_name
-from coral_lock.printable import printable
-from coral_lock.wording import later_version_warning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -20,11 +20,10 @@ from coral_lock.export.formats import (
 from coral_lock.export.installation import installation_of
 from coral_lock.finding import exit_code
 from coral_lock.lockfile.file import load_lock
-from coral_lock.messages import say, say_findings, say_warning
+from coral_lock.messages import counted, later_version_warning, say, say_findings, say_warning
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
 from coral_lock.wheels.cache import WheelCache
 from coral_lock.wheels.wheelhouse import Wheelhouse
-from coral_lock.wording import counted, later_version_warning
 
 REQUIREMENTS, PYLOCK = "requirements", "pylock"
 

@@ -15,9 +15,9 @@ import click
 from coral_lock.canonical_json import Value, write
 from coral_lock.difference.changes import Change
 from coral_lock.difference.text import one_line
+from coral_lock.errors import printable
 from coral_lock.finding import Finding
 from coral_lock.messages import say_findings
-from coral_lock.printable import printable
 
 TEXT = "text"
 

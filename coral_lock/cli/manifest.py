@@ -15,14 +15,12 @@ from coral_lock.author.check.manifest import declared_plugins
 from coral_lock.author.compile import CompiledManifest, compile_project
 from coral_lock.author.manifest_text import manifest_document, yaml_text
 from coral_lock.cli.application import CommandGroup
-from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError
+from coral_lock.document.schema import schema_text
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError, printable
 from coral_lock.manifest import read_manifest
-from coral_lock.messages import say, say_warning
+from coral_lock.messages import counted, say, say_warning
 from coral_lock.plugin.facts import MAX_MANIFEST_BYTES
-from coral_lock.printable import printable
 from coral_lock.safe_files import read_regular_file
-from coral_lock.schema_files import schema_text
-from coral_lock.wording import counted
 
 
 @click.group(cls=CommandGroup)

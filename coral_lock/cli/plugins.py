@@ -9,10 +9,8 @@ import click
 
 from coral_lock.cli.application import CommandGroup
 from coral_lock.cli.options import GroupType
-from coral_lock.errors import HOLDS
-from coral_lock.messages import say
-from coral_lock.printable import printable
-from coral_lock.wording import counted
+from coral_lock.errors import HOLDS, printable
+from coral_lock.messages import counted, say
 
 
 @click.group(

@@ -12,8 +12,8 @@ from coral_lock.cli.options import config_file_options
 from coral_lock.cli.place_options import places
 from coral_lock.cli.progress import terminal_reporter
 from coral_lock.derive.place import Place
+from coral_lock.errors import printable
 from coral_lock.messages import say
-from coral_lock.printable import printable
 
 
 @click.command("check")

@@ -22,16 +22,14 @@ from coral_lock.derive.explanation import least, listed_hosts
 from coral_lock.derive.locking import gathered_findings, survey_all
 from coral_lock.derive.opening import open_place
 from coral_lock.descriptor.model import HostVersions
-from coral_lock.errors import DOES_NOT_HOLD, HOLDS
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS, printable
 from coral_lock.finding import Finding, has_errors
 from coral_lock.lockfile.entries import Host
 from coral_lock.lockfile.mapping import sorted_data, to_mapping
 from coral_lock.locking.decision import Decision
 from coral_lock.locking.resolution import Survey
-from coral_lock.messages import say, say_warning
+from coral_lock.messages import counted, say, say_warning
 from coral_lock.plugin.facts import PluginTerms, leaves, terms_to_mapping
-from coral_lock.printable import printable
-from coral_lock.wording import counted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,8 +7,8 @@ import os
 import sys
 import time
 
-from coral_lock.printable import printable
-from coral_lock.reporter import Reporter
+from coral_lock.errors import printable
+from coral_lock.inventory import Reporter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,12 +9,11 @@ from coral_lock import canonical_json
 from coral_lock.cli.grammar import descriptor_path
 from coral_lock.errors import CoralLockError, InputError, UsageError
 from coral_lock.finding import sorted_findings
-from coral_lock.messages import say, say_findings, say_warning
+from coral_lock.messages import counted, say, say_findings, say_warning
 from coral_lock.start.gate import Gate
 from coral_lock.start.locked import prepare_locked
 from coral_lock.start.process import StdoutGuard
 from coral_lock.start.report import ACTIVATED, REFUSED, STARTED, VERIFIED, ReportFile
-from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

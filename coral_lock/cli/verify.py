@@ -10,10 +10,9 @@ from coral_lock.cli.place_options import places
 from coral_lock.derive.place import Place, subject_of
 from coral_lock.finding import exit_code
 from coral_lock.lockfile.file import load_lock
-from coral_lock.messages import say, say_warning
+from coral_lock.messages import later_version_warning, say, say_warning, size_of
 from coral_lock.verification.machine import FULL, INTEGRITY_LEVELS
 from coral_lock.verification.verdict import verdict_on
-from coral_lock.wording import later_version_warning, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from coral_lock.descriptor.model import Descriptor, HostVersions
 from coral_lock.difference.changes import Change, difference
 from coral_lock.errors import UsageError
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
+from coral_lock.inventory import Reporter
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import narrowed_digests, part_of
 from coral_lock.locking.combination import combine
 from coral_lock.locking.resolution import Resolution, Survey, resolve, survey
 from coral_lock.locking.selection import is_unoffered, nearest_plugin
 from coral_lock.names import base_id, nearest_id, normalized_name
-from coral_lock.reporter import Reporter
 from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import fits
 

@@ -14,9 +14,8 @@ from coral_lock.document.node import (
     dotted,
     nearest,
 )
-from coral_lock.errors import InputError
+from coral_lock.errors import InputError, shortened
 from coral_lock.plugin.config import BUILT_IN_PATCHES
-from coral_lock.printable import shortened
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from coral_lock.canonical_json import quote
-from coral_lock.errors import InputError
-from coral_lock.printable import shortened
+from coral_lock.errors import InputError, shortened
 from coral_lock.record import Record
 
 TYPE_CHECKING = False

@@ -7,6 +7,10 @@ and only say yes or no: what is wrong with an invalid document, `jsonschema` say
 
 from __future__ import annotations
 
+import os
+
+from coral_lock.canonical_json import parse
+from coral_lock.errors import InputError
 from coral_lock.names import (
     is_distribution_name,
     is_module_name,
@@ -14,18 +18,27 @@ from coral_lock.names import (
     is_plugin_id,
     is_plugin_name,
 )
-from coral_lock.schema_files import load_schema
 from coral_lock.targets.model import is_platform_tag, is_python_version, is_target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
-    from typing import Any
+    from collections.abc import Callable, Collection, Mapping
+    from typing import Any, TypeAlias
 
     from coral_lock.document.node import Mistakes, Node
-    from coral_lock.schema_files import Schema
+
+    Schema: TypeAlias = Mapping[str, Any]
 
 _LONGEST_REQUIREMENT = 500
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_DIRECTORIES = (
+    os.path.join(_PACKAGE, "schemas"),
+    os.path.join(os.path.dirname(_PACKAGE), "schemas"),
+)
+"""Where the schemas are in an installed package and in a source checkout."""
+
+_loaded: dict[str, Schema] = {}
 
 
 def _is_requirement(text: str) -> bool:
@@ -90,6 +103,35 @@ KEYWORDS = frozenset(
 """The keywords that are evaluated here; lists with `uniqueItems` hold strings alone."""
 
 _TYPES = {"array": list, "boolean": bool, "object": dict, "string": str}
+
+
+def schema_text(name: str) -> str:
+    """Return the text of the JSON Schema called `name`, e.g. `descriptor`.
+
+    Raises:
+        InputError: there is no such schema.
+    """
+    for directory in _DIRECTORIES:
+        try:
+            with open(
+                os.path.join(directory, f"{name}.schema.json"), encoding="utf-8", newline=""
+            ) as file:
+                return file.read()
+        except FileNotFoundError:
+            continue
+    raise InputError(f"there is no schema `{name}`", hint="install coral-lock again")
+
+
+def load_schema(name: str) -> Schema:
+    """Return the JSON Schema called `name`, which is written as canonical JSON.
+
+    Raises:
+        InputError: there is no such schema.
+    """
+    if name not in _loaded:
+        schema: Any = parse(schema_text(name))
+        _loaded[name] = schema
+    return _loaded[name]
 
 
 def check(

@@ -20,8 +20,8 @@ from coral_lock.document.node import (
     shown,
 )
 from coral_lock.document.schema import FORMATS, definition
+from coral_lock.errors import shortened
 from coral_lock.names import nearest_id
-from coral_lock.printable import shortened
 from coral_lock.targets.option import likely_platform
 
 Path: TypeAlias = tuple[str | int, ...]

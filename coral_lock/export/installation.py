@@ -9,13 +9,13 @@ from packaging.markers import Marker
 
 from coral_lock.canonical_json import quote
 from coral_lock.document.versions import is_version
+from coral_lock.errors import shortened
 from coral_lock.export.locked_wheels import FoundWheels, find_locked_wheels
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
+from coral_lock.inventory import Reporter
 from coral_lock.lockfile.entries import LockedDistribution
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import named_target, part_of, with_tags
-from coral_lock.printable import shortened
-from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import environment_of
 from coral_lock.targets.model import Target
 from coral_lock.targets.wheel_tags import fits

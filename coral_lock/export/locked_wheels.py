@@ -9,8 +9,8 @@ from coral_lock.canonical_json import join_path
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.installed.outside import data_digest
+from coral_lock.inventory import Reporter
 from coral_lock.lockfile.entries import LockedDistribution
-from coral_lock.reporter import Reporter
 from coral_lock.wheels.contents import WheelContents
 from coral_lock.wheels.wheelhouse import WheelFile, Wheelhouse
 

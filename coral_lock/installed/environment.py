@@ -35,9 +35,8 @@ from coral_lock.installed.import_lookup import (
 )
 from coral_lock.installed.outside import is_generated, read_outside, stated_outside
 from coral_lock.installed.site_scan import scan_path
-from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Outside
+from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Outside, Reporter
 from coral_lock.names import normalized_name
-from coral_lock.reporter import Reporter
 from coral_lock.safe_files import read_regular_file
 from coral_lock.targets.environment import TargetEnvironment
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from coral_lock.descriptor.model import Descriptor, HostVersions
 from coral_lock.errors import BrokenDistributionError, InvalidLockError
 from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
-from coral_lock.inventory import BrokenDistribution, Distribution
+from coral_lock.inventory import BrokenDistribution, Distribution, Reporter
 from coral_lock.lockfile.entries import ExcludedPlugin, Host, LockedDistribution, LockedPlugin
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.order import CycleError, activation_order
@@ -24,7 +24,6 @@ from coral_lock.locking.discovery import NO_EXEC, Evidence, Probe, discover
 from coral_lock.locking.placement import misplaced, overlapping, pinned_outside
 from coral_lock.locking.selection import Selection, is_unoffered, select
 from coral_lock.names import GROUPS
-from coral_lock.reporter import Reporter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coral_lock.child_process import PRINTED, TOOK_LONGER, bare_environment, run_child
-from coral_lock.errors import InputError
-from coral_lock.printable import printable, shortened
+from coral_lock.errors import InputError, printable, shortened
 from coral_lock.safe_files import read_regular_file
 from coral_lock.targets.environment import TargetEnvironment, environment_of
 from coral_lock.targets.machine import Machine, platform_of

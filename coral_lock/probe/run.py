@@ -15,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from coral_lock.child_process import ANSWER, MEMORY_LIMIT, ChildEnd, bare_environment, run_child
+from coral_lock.errors import printable, shortened
 from coral_lock.inventory import EntryPoint
 from coral_lock.plugin.config import SILENT_HOST
 from coral_lock.plugin.facts import FactsError, PluginFacts, facts_from_fields
-from coral_lock.printable import printable, shortened
 
 TIME_LIMIT = 10.0
 _MAX_SPECS = 1000

@@ -12,7 +12,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from coral_lock.descriptor.model import Descriptor, HostVersions, PluginRequest
-from coral_lock.inventory import BrokenDistribution, Distribution
+from coral_lock.inventory import BrokenDistribution, Distribution, Reporter
 from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.locking.closure import NOT_PEP_508, PROGRAM, RequirementsOf
 from coral_lock.locking.decision import (
@@ -29,7 +29,6 @@ from coral_lock.names import (
     normalized_name,
     plugin_id,
 )
-from coral_lock.reporter import Reporter
 from coral_lock.resolver.releases import Releases, Requirement, RequirementInformation, Source
 
 _MAX_SHOWN = 200

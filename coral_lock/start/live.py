@@ -10,11 +10,11 @@ from coral_lock.finding import has_errors, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.order import activation_order
 from coral_lock.locking.resolution import locked_plugins, survey
+from coral_lock.messages import counted
 from coral_lock.plugin.facts import combined
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.start.gate import Gate
 from coral_lock.start.plan import StartPlan, missing_variables
-from coral_lock.wording import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

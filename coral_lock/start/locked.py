@@ -12,12 +12,12 @@ from coral_lock.imports.directories import closed_entries
 from coral_lock.imports.finder import install_imports
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock
+from coral_lock.messages import later_version_warning, size_of
 from coral_lock.record import Record
 from coral_lock.start.plan import StartPlan, locked_config, missing_variables
 from coral_lock.start.report import VerifiedLock
 from coral_lock.verification.machine import IMPORTS, METADATA
 from coral_lock.verification.verdict import verdict_on
-from coral_lock.wording import later_version_warning, size_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

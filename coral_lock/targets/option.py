@@ -6,8 +6,7 @@ import re
 from difflib import get_close_matches
 
 from coral_lock.canonical_json import quote
-from coral_lock.errors import UsageError
-from coral_lock.printable import shortened
+from coral_lock.errors import UsageError, shortened
 from coral_lock.targets.model import Target, is_platform_tag, is_python_version, is_target_name
 from coral_lock.targets.wheel_tags import LINUX, MACOS, OTHER, WINDOWS, parse_platform
 

@@ -9,7 +9,7 @@ from binascii import b2a_base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from coral_lock.errors import BrokenDistributionError
+from coral_lock.errors import BrokenDistributionError, quoted
 from coral_lock.installed.digest import is_digested, tree_digest
 from coral_lock.installed.dist_info import command_names
 from coral_lock.installed.outside import (
@@ -19,7 +19,6 @@ from coral_lock.installed.outside import (
     script_hash,
     wheel_path,
 )
-from coral_lock.printable import quoted
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.metadata import read_wheel_tag
 from coral_lock.wheels.zip_file import HINT, MalformedMemberError, Member

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
-from coral_lock.inventory import BrokenDistribution, Distribution, Outside
-from coral_lock.reporter import Reporter
+from coral_lock.inventory import BrokenDistribution, Distribution, Outside, Reporter
 from coral_lock.targets.environment import TargetEnvironment
 from coral_lock.wheels.contents import WheelContents
 from coral_lock.wheels.listing import HouseWheel, best_rank

@@ -12,9 +12,9 @@ from itertools import pairwise
 
 from packaging.version import InvalidVersion, Version
 
+from coral_lock.errors import quoted
 from coral_lock.installed.digest import foreign_bytecode
 from coral_lock.names import normalized_name
-from coral_lock.printable import quoted
 from coral_lock.wheels.listing import HouseWheel
 from coral_lock.wheels.zip_file import MalformedMemberError, Member, malformed
 

@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
-from coral_lock.errors import BrokenDistributionError, InputError
+from coral_lock.errors import BrokenDistributionError, InputError, quoted
 from coral_lock.names import is_normalized_name
-from coral_lock.printable import quoted
 from coral_lock.targets.model import MAX_TAGS, tag_count
 
 

@@ -12,11 +12,9 @@ from typing import TypeVar
 
 from packaging.version import InvalidVersion, Version
 
-from coral_lock.errors import BrokenDistributionError, InputError
+from coral_lock.errors import BrokenDistributionError, InputError, quoted
 from coral_lock.installed.digest import MAX_THREADS, available_cores, hash_file
-from coral_lock.inventory import BrokenDistribution, Distribution
-from coral_lock.printable import quoted
-from coral_lock.reporter import Reporter
+from coral_lock.inventory import BrokenDistribution, Distribution, Reporter
 from coral_lock.safe_files import FileIdentity, identity_of
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.cache import KnownWheel, WheelCache

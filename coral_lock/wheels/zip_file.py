@@ -20,8 +20,7 @@ from collections.abc import Sequence
 from struct import Struct
 from typing import NamedTuple
 
-from coral_lock.errors import BrokenDistributionError
-from coral_lock.printable import quoted
+from coral_lock.errors import BrokenDistributionError, quoted
 from coral_lock.safe_files import identity_of, open_regular_file
 
 HINT = "rebuild the wheel with a sound build backend, or get it from a source you trust"

@@ -22,10 +22,10 @@ from coral_lock.descriptor.sources import (
     LIST_VARIABLES,
     TEXT_VARIABLES,
 )
+from coral_lock.document.schema import schema_text
 from coral_lock.errors import INTEGRITY
 from coral_lock.finding import CODES
 from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig
-from coral_lock.schema_files import schema_text
 from tests.docs.declared import with_fields, with_findings
 from tests.docs.pages import all_pages, blocks_of, english_pages, page_name
 from tests.support.wheelhouse import REPOSITORY

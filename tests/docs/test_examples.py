@@ -14,10 +14,10 @@ import jsonschema
 import pytest
 
 from coral_lock.descriptor.load import load_descriptor
+from coral_lock.document.schema import schema_text
 from coral_lock.errors import CoralLockError
 from coral_lock.manifest import read_manifest
 from coral_lock.plugin.facts import MANIFEST_NAME
-from coral_lock.schema_files import schema_text
 from tests.docs.pages import Block, all_pages, blocks_of, english_pages, page_name
 from tests.docs.sessions import Comparable, PageRunner, accidents_in
 

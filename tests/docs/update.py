@@ -14,7 +14,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from coral_lock.schema_files import schema_text
+from coral_lock.document.schema import schema_text
 from tests.docs.declared import with_fields, with_findings
 from tests.docs.pages import all_pages, blocks_of, english_pages, page_name, translations
 from tests.docs.sessions import Comparable, PageRunner, accidents_in

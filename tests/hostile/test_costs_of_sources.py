@@ -8,10 +8,9 @@ import pytest
 
 from coral_lock import budget
 from coral_lock.budget import Budget, OverBudgetError, RunOverBudgetError
-from coral_lock.inventory import Distribution, EntryPoint
+from coral_lock.inventory import Distribution, EntryPoint, Reporter
 from coral_lock.locking.discovery import discover
 from coral_lock.plugin.facts import PluginFacts
-from coral_lock.reporter import Reporter
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import NotEvaluableError, Sources
 from tests.support.operations import assert_linear

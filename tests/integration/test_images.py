@@ -19,10 +19,10 @@ from coral_lock.errors import (
 )
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.site_directories import checked_directories, python_of
+from coral_lock.inventory import Reporter
 from coral_lock.lockfile.model import Lock
 from coral_lock.locking.resolution import resolve, survey
 from coral_lock.probe.interpreter import ask_interpreter
-from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import environment_of, this_environment
 from coral_lock.targets.model import Target
 from coral_lock.verification.environment import image_environment

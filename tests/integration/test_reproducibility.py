@@ -92,7 +92,7 @@ def test_the_digest_is_the_known_one(device: MakeDevice) -> None:
     lines = (
         "import sys; sys.path.insert(0, '.')\n"
         "from coral_lock.installed.environment import EnvironmentInventory\n"
-        "from coral_lock.reporter import Reporter\n"
+        "from coral_lock.inventory import Reporter\n"
         "print(dict(next(EnvironmentInventory().digests(['click'], Reporter()))[1]))\n"
     )
     for installer in ("uv", "pip"):

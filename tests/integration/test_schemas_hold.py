@@ -7,7 +7,7 @@ import json
 import jsonschema
 import pytest
 
-from coral_lock.schema_files import schema_text
+from coral_lock.document.schema import schema_text
 from tests.conftest import MakeDevice
 from tests.support.wheelhouse import REPOSITORY
 

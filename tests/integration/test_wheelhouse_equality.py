@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.inventory import Reporter
 from coral_lock.names import normalized_name
-from coral_lock.reporter import Reporter
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.contents import read_contents
 from tests.support.device import Device, make_device

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from coral_lock.errors import BrokenDistributionError
-from coral_lock.inventory import Distribution, Outside
-from coral_lock.reporter import Reporter
+from coral_lock.inventory import Distribution, Outside, Reporter
 
 
 def shelved(name: str, version: str = "1.0", requires: tuple[str, ...] = ()) -> Distribution:

@@ -9,8 +9,8 @@ from coral_lock.lockfile.entries import ExcludedPlugin
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import narrowed_digests, part_of
 from coral_lock.lockfile.text import read_lock, write_lock
+from coral_lock.messages import size_of
 from coral_lock.targets.model import MAX_TARGETS, Target
-from coral_lock.wording import size_of
 from tests.support.locks import (
     ARM_TAG,
     JETSON,

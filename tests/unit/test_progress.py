@@ -14,7 +14,7 @@ import pytest
 from coral_lock.__main__ import main
 from coral_lock.cli import progress
 from coral_lock.cli.progress import TerminalReporter, shown_progress, terminal_reporter
-from coral_lock.reporter import Reporter
+from coral_lock.inventory import Reporter
 from tests.support.plugin_wheels import make_plugin
 
 CLEAR = "\r\033[2K"

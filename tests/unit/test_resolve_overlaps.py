@@ -11,8 +11,8 @@ import pytest
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.inventory import Reporter
 from coral_lock.locking.placement import overlapping
-from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.inventory import WheelhouseInventory, WheelhouseView
 from coral_lock.wheels.wheelhouse import Wheelhouse

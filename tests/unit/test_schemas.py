@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from coral_lock.document.schema import schema_text
 from coral_lock.finding import CODES, ERROR, Finding
 from coral_lock.lockfile.entries import (
     Entry,
@@ -20,7 +21,6 @@ from coral_lock.lockfile.entries import (
 )
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
-from coral_lock.schema_files import schema_text
 from coral_lock.start.report import (
     ACTIVATED,
     FAILED,

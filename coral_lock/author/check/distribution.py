@@ -30,9 +30,8 @@ from coral_lock.installed.dist_info import (
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.files import list_files
 from coral_lock.installed.outside import SCRIPTS
-from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint
+from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Reporter
 from coral_lock.names import ENTRY_POINT_GROUPS, normalized_name
-from coral_lock.reporter import Reporter
 from coral_lock.reserved import is_startup_file, owner_of, placed, reserved_findings
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.contents import read_contents

@@ -24,8 +24,8 @@ from coral_lock.author.check.subject import Subject
 from coral_lock.canonical_json import Value
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
-from coral_lock.reporter import Reporter
-from coral_lock.wording import counted
+from coral_lock.inventory import Reporter
+from coral_lock.messages import counted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,11 +20,10 @@ from coral_lock.author.project import DeclaredEntryPoint
 from coral_lock.child_process import PRINTED, TOOK_LONGER, ChildEnd
 from coral_lock.descriptor.model import DEFAULT_ORIGIN, Descriptor
 from coral_lock.finding import WARNING, Finding
-from coral_lock.inventory import EntryPoint
+from coral_lock.inventory import EntryPoint, Reporter
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import NO_TERMS, FactsError, PluginFacts, PluginTerms, merged
 from coral_lock.probe.run import answer_of, run_entry_point, specs_of
-from coral_lock.reporter import Reporter
 
 TIME_LIMIT = 10.0
 

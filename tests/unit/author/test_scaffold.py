@@ -13,12 +13,12 @@ import yaml
 
 from coral_lock.author.scaffold import Naming, naming_of, project_files, write_project
 from coral_lock.descriptor.load import load_descriptor
+from coral_lock.document.schema import schema_text
 from coral_lock.errors import InputError, WriteError
 from coral_lock.inventory import EntryPoint
 from coral_lock.manifest import read_manifest
 from coral_lock.names import GROUPS
 from coral_lock.plugin.facts import PluginFacts
-from coral_lock.schema_files import schema_text
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import Sources
 

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from coral_lock.cli.application import application
+from coral_lock.document.schema import schema_text
 from coral_lock.errors import CoralLockError, ProblemsError
-from coral_lock.schema_files import schema_text
 
 
 def test_validate_prints_the_merged_descriptor(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from coral_lock.descriptor.load import load_descriptor, to_mapping
-from coral_lock.schema_files import schema_text
+from coral_lock.document.schema import schema_text
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "descriptors"
 

@@ -8,7 +8,7 @@ from coral_lock.derive.locking import Derivation, derive
 from coral_lock.derive.opening import Opened
 from coral_lock.descriptor.model import Descriptor, HostVersions
 from coral_lock.finding import Finding
-from coral_lock.reporter import Reporter
+from coral_lock.inventory import Reporter
 from coral_lock.resolver.choice import Choice, choose
 from coral_lock.targets.model import Target
 

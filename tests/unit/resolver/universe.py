@@ -20,8 +20,7 @@ from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coral_lock.inventory import FoundDistribution, Inventory
-    from coral_lock.reporter import Reporter
+    from coral_lock.inventory import FoundDistribution, Inventory, Reporter
 
 PYTHON = "3.11.4"
 MARKERS = {

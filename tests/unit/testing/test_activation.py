@@ -10,8 +10,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from coral_lock.document.schema import schema_text
 from coral_lock.plugin.spec import RuntimeShim
-from coral_lock.schema_files import schema_text
 from coral_lock.testing.fixtures import Activation, ActivationHarness, ConfigBuilder, FakeHost
 from tests.unit.testing.modules import HEAD, module_text, write_package
 

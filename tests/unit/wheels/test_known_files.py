@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coral_lock.errors import BrokenDistributionError
-from coral_lock.inventory import BrokenDistribution
-from coral_lock.reporter import Reporter
+from coral_lock.inventory import BrokenDistribution, Reporter
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels import cache as cache_module
 from coral_lock.wheels.cache import FILES, SETTLED_NANOSECONDS, WheelCache, is_lasting

@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coral_lock.errors import BrokenDistributionError
-from coral_lock.inventory import Distribution, EntryPoint
-from coral_lock.reporter import Reporter
+from coral_lock.inventory import Distribution, EntryPoint, Reporter
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.cache import KnownWheel, WheelCache, default_cache_base

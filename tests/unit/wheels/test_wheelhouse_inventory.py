@@ -13,9 +13,8 @@ import pytest
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
 from coral_lock.installed.digest import MAX_THREADS, hash_file
 from coral_lock.installed.environment import EnvironmentInventory
-from coral_lock.inventory import BrokenDistribution, Distribution
+from coral_lock.inventory import BrokenDistribution, Distribution, Reporter
 from coral_lock.locking.placement import Overlap, overlaps
-from coral_lock.reporter import Reporter
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.contents import WheelContents, read_contents
