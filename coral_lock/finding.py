@@ -63,7 +63,6 @@ CODES: Mapping[str, Code] = {
         "A distribution is installed in editable mode, so its bytes aren't fixed."
     ),
     "entry-point-drift": Code("A locked plugin's entry point isn't declared by its distribution."),
-    "entry-point-unproven": Code("Nothing proves that an entry point resolves.", severity=WARNING),
     "entry-point-unresolved": Code(
         "An entry point names a module or an attribute that isn't there."
     ),

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from coral_lock.author.check.definitions import ABSENT, Definitions
+from coral_lock.author.check.definitions import Definitions, UnresolvedError
 from coral_lock.author.manifest_text import (
     DERIVED_KEYS,
     Fields,
@@ -37,7 +37,7 @@ from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import MANIFEST_NAME, MAX_MANIFEST_BYTES, FactsError, PluginTerms
 from coral_lock.safe_files import read_regular_file, write_durably
 from coral_lock.static.evaluation import evaluate
-from coral_lock.static.source import NotEvaluableError, Sources
+from coral_lock.static.source import NotEvaluableError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,7 +150,7 @@ class _Compiler:
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._sources = Sources(project.read_source)
+        self._definitions = Definitions(project.read_source)
         self._warnings: list[str] = []
         self._problems: list[CoralLockError] = []
 
@@ -247,7 +247,7 @@ class _Compiler:
         """Yield the derived fields of the plugins of an entry point."""
         entry_point = declared.entry_point
         try:
-            specs = evaluate(entry_point, self._sources)
+            specs = evaluate(entry_point, self._definitions.sources)
         except FactsError as error:
             self._problem(declared, f"the spec of `{entry_point.value}` is invalid: {error}")
             return
@@ -297,13 +297,13 @@ class _Compiler:
         An entry point whose object doesn't exist is wrong, not just beyond evaluation.
         """
         entry_point = declared.entry_point
-        module, _, attribute = entry_point.value.partition(":")
-        resolution = Definitions(self._project.read_source).resolve(module, attribute)
-        if resolution.status == ABSENT or error.reason.startswith("the source doesn't parse"):
+        try:
+            self._definitions.find(entry_point.value)
+        except UnresolvedError as unresolved:
             self._problem(
                 declared,
-                f"`{entry_point.value}` doesn't resolve: {resolution.reason or error.reason}",
-                hint=resolution.hint or "correct the entry point or its module",
+                f"`{entry_point.value}` doesn't resolve: {unresolved.reason}",
+                hint=unresolved.hint or "correct the entry point or its module",
             )
             return set()
         kept = {

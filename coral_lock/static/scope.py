@@ -80,8 +80,8 @@ def children(node: _ast.AST) -> Iterator[_ast.AST]:
                     yield item
 
 
-def scope_of(node: _ast.Module | FunctionNode) -> Scope:
-    """Return the scope of a module, or of a function's body and parameters."""
+def scope_of(node: _ast.Module | _ast.ClassDef | FunctionNode) -> Scope:
+    """Return the scope of a module, of a class, or of a function's body and parameters."""
     is_function = not isinstance(node, _ast.Module)
     collector = _Collector(is_function)
     if isinstance(node, FUNCTIONS):

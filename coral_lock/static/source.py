@@ -52,6 +52,10 @@ class NotEvaluableError(Exception):
         return f"{place}: {self.reason}" if place else self.reason
 
 
+class BrokenModuleError(NotEvaluableError):
+    """A module isn't one of the distribution's, or doesn't parse, so it can't be imported."""
+
+
 class SourceModule:
     """A module of the distribution: its dotted name, its file and its syntax tree.
 
@@ -147,10 +151,10 @@ class Sources:
             return module
         path = name.replace(".", "/")
         if name.partition(".")[0] in sys.stdlib_module_names:
-            raise NotEvaluableError(f"`{name}` is a module of the standard library", path, 0)
+            raise BrokenModuleError(f"`{name}` is a module of the standard library", path, 0)
         if self._compiled(path) or self._compiled(f"{path}/__init__"):
             raise NotEvaluableError(f"`{name}` is compiled, it has no source", path, 0)
-        raise NotEvaluableError(f"the distribution has no module `{name}`", path, 0)
+        raise BrokenModuleError(f"the distribution has no module `{name}`", path, 0)
 
     def _load(self, name: str) -> SourceModule | None:
         if name.partition(".")[0] in sys.stdlib_module_names:
@@ -215,7 +219,7 @@ def parse(source: bytes, path: str) -> _ast.Module:
             tree = compile(source, path, "exec", _ast.PyCF_ONLY_AST, dont_inherit=True)
     except SyntaxError as error:
         reason = f"the source doesn't parse: {error.msg}"
-        raise NotEvaluableError(reason, path, error.lineno or 0) from None
+        raise BrokenModuleError(reason, path, error.lineno or 0) from None
     except (ValueError, LookupError):
         raise NotEvaluableError("the source can't be decoded", path, 0) from None
     except (RecursionError, MemoryError):

@@ -196,7 +196,7 @@ def _disagreements(
         identifier: str, summary: str, where: str, expected: str = "", found: str = ""
     ) -> Finding:
         hint = COMPILE_HINT
-        if entry.refusal is not None:
+        if entry.refusal or entry.unresolved:
             # What can't be read from the source can't be compiled either.
             line, _, column = where.rpartition(":")
             hint = f"correct {line if column.isdigit() else where} by hand"

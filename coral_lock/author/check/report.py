@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from coral_lock.author.check.definitions import Definitions
 from coral_lock.author.check.distribution import check_wheel
 from coral_lock.author.check.manifest import check_manifests, check_samples, read_manifests
 from coral_lock.author.check.run import (
@@ -19,7 +18,7 @@ from coral_lock.author.check.run import (
     measure,
     with_live_facts,
 )
-from coral_lock.author.check.specs import check_entry_points, check_specs, learn
+from coral_lock.author.check.specs import check_specs, learn
 from coral_lock.author.check.subject import Subject
 from coral_lock.canonical_json import Value
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
@@ -71,22 +70,21 @@ def check_subject(
         time_limit: the seconds that each of those may take.
         reporter: is informed of each of those.
     """
-    definitions = Definitions(subject.read_source)
-    learnt = learn(subject, definitions)
+    learnt = learn(subject)
     manifests = read_manifests(subject)
     declared = {plugin.id: plugin for plugin in manifests.plugins()}
     measurements: Measurements | None = None
-    findings: list[Finding] = [*check_entry_points(subject, learnt), *check_wheel(subject)]
+    findings: list[Finding] = [*check_wheel(subject)]
     if run:
         terms = {identifier: plugin.terms for identifier, plugin in declared.items()}
         measurements = measure(
             subject, _search_path(subject), terms, time_limit=time_limit, reporter=reporter
         )
-        findings += check_run(subject, learnt, measurements)
+        findings += check_run(learnt, measurements)
         learnt = with_live_facts(learnt, measurements)
     covered = [entry.id for entry in subject.entry_points if manifests.of_entry_point(entry)]
     own = {entry.id_of(facts) for entry in learnt for facts in entry.facts} | declared.keys()
-    findings += check_specs(subject, learnt, definitions, covered)
+    findings += check_specs(subject, learnt, covered)
     findings += check_manifests(subject, learnt, manifests)
     # The plugins of an entry point whose specs are unknown are represented by its own id.
     unknown = (entry.declared.id for entry in learnt if not entry.facts)

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from coral_lock.author.check.specs import place
 from coral_lock.author.check.subject import (
     BACKEND,
     PLUGIN,
@@ -312,29 +311,25 @@ def with_live_facts(
     completed = []
     for entry in learnt:
         imported = live.get(entry.declared)
-        if imported is not None and imported.facts and entry.refusal is not None:
+        if imported is not None and imported.facts and (entry.refusal or entry.unresolved):
             entry = replace(entry, facts=imported.facts, kinds=imported.kinds)
         completed.append(entry)
     return tuple(completed)
 
 
-def check_run(
-    subject: Subject, learnt: Iterable[LearntEntryPoint], measurements: Measurements
-) -> Iterator[Finding]:
+def check_run(learnt: Iterable[LearntEntryPoint], measurements: Measurements) -> Iterator[Finding]:
     """Yield the findings about running the plugins.
 
     Args:
-        subject: what is checked.
         learnt: what the sources say of each entry point.
         measurements: the results of running them.
     """
     entries = {entry.declared: entry for entry in learnt}
-    places = {declared: place(subject, entry) for declared, entry in entries.items()}
     for imported in measurements.imports:
-        where, entry = places[imported.declared], entries[imported.declared]
-        yield from _import_findings(imported, where)
+        entry = entries[imported.declared]
+        yield from _import_findings(imported, entry.where)
         if imported.facts and entry.facts:
-            yield from _live_findings(imported, entry, where)
+            yield from _live_findings(imported, entry)
     for untried in measurements.untried:
         for name in untried.variables:
             yield finding(
@@ -342,14 +337,14 @@ def check_run(
                 untried.plugin,
                 f"`{untried.plugin}` needs the environment variable `{name}`, so its activation "
                 "wasn't tried: a start would refuse it",
-                places[untried.declared],
+                entries[untried.declared].where,
                 f"set `{name}`, and run the check again",
                 expected="a value",
                 found="nothing",
                 severity=WARNING,
             )
     for activated in measurements.activations:
-        yield from _activation_findings(activated, places[activated.declared])
+        yield from _activation_findings(activated, entries[activated.declared].where)
 
 
 def _import_findings(imported: Imported, where: str) -> Iterator[Finding]:
@@ -390,7 +385,7 @@ def _import_findings(imported: Imported, where: str) -> Iterator[Finding]:
         yield finding("import-side-effect", identifier, summary, where, hint)
 
 
-def _live_findings(imported: Imported, entry: LearntEntryPoint, where: str) -> Iterator[Finding]:
+def _live_findings(imported: Imported, entry: LearntEntryPoint) -> Iterator[Finding]:
     """Yield where the live specs differ from those of the source."""
     group = entry.declared.entry_point.group
     stated = {entry.id_of(facts): facts for facts in entry.facts}
@@ -407,7 +402,7 @@ def _live_findings(imported: Imported, entry: LearntEntryPoint, where: str) -> I
             "spec-unstable",
             identifier,
             f"the spec of `{identifier}` differs at run time from its source",
-            where,
+            entry.where,
             "make the spec the same wherever it is imported: a locked start refuses another",
             expected=expected,
             found=found,

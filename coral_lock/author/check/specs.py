@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from packaging.version import InvalidVersion, Version
 
-from coral_lock.author.check.definitions import ABSENT, PROVEN, Definitions
+from coral_lock.author.check.definitions import Definitions, UnresolvedError
 from coral_lock.author.check.subject import (
     BACKEND,
     PLUGIN,
@@ -21,74 +21,37 @@ from coral_lock.descriptor.model import OWN_SWITCHES
 from coral_lock.finding import Finding
 from coral_lock.plugin.facts import FactsError, PluginFacts, facts_from_fields
 from coral_lock.static.evaluation import evaluate_fields
-from coral_lock.static.source import NotEvaluableError, Sources
+from coral_lock.static.source import NotEvaluableError
 
 
-def learn(subject: Subject, definitions: Definitions) -> tuple[LearntEntryPoint, ...]:
+def learn(subject: Subject) -> tuple[LearntEntryPoint, ...]:
     """Return what the sources say of each entry point, in the order of their declaration."""
-    sources = Sources(subject.read_source)
-    return tuple(_learn(entry, subject, sources, definitions) for entry in subject.entry_points)
+    definitions = Definitions(subject.read_source)
+    return tuple(_learn(entry, subject, definitions) for entry in subject.entry_points)
 
 
 def _learn(
-    declared: DeclaredEntryPoint, subject: Subject, sources: Sources, definitions: Definitions
+    declared: DeclaredEntryPoint, subject: Subject, definitions: Definitions
 ) -> LearntEntryPoint:
-    entry_point = declared.entry_point
-    module, _, attribute = entry_point.value.partition(":")
-    learnt = LearntEntryPoint(declared=declared, resolution=definitions.resolve(module, attribute))
+    learnt = LearntEntryPoint(declared=declared, where=declared.where)
     try:
-        specs = evaluate_fields(entry_point, sources)
+        definition = definitions.find(declared.entry_point.value)
+    except UnresolvedError as error:
+        where = subject.place(error.path, error.line, error.column) or declared.where
+        return replace(learnt, unresolved=error, where=where)
+    if definition is not None:
+        where = subject.place(definition.path, *definition.position())
+        learnt = replace(learnt, definition=definition, where=where)
+    try:
+        specs = evaluate_fields(declared.entry_point, definitions.sources)
     except NotEvaluableError as error:
-        where = declared.where
-        if error.path and error.line:
-            where = f"{subject.shown(error.path)}:{error.line}:1"
+        where = subject.place(error.path, error.line) or learnt.where
         return replace(learnt, refusal=error.reason, refusal_where=where)
     learnt = replace(learnt, kinds=frozenset(kind for kind, _ in specs))
     try:
         return replace(learnt, facts=tuple(facts_from_fields(fields) for _, fields in specs))
     except FactsError as error:
         return replace(learnt, fault=str(error))
-
-
-def check_entry_points(subject: Subject, learnt: Iterable[LearntEntryPoint]) -> Iterator[Finding]:
-    """Yield a finding for each entry point that doesn't resolve, or can't be proven to."""
-    for entry in learnt:
-        resolution, value = entry.resolution, entry.declared.entry_point.value
-        module = entry.declared.module
-        unresolved = f"the entry point `{value}` doesn't resolve: "
-        if module.partition(".")[0] in sys.stdlib_module_names:
-            yield finding(
-                "entry-point-unresolved",
-                entry.declared.id,
-                f"{unresolved}`{module}` is a module of the standard library, which is imported "
-                "instead",
-                entry.declared.where,
-                "give the package another name",
-            )
-        elif resolution.status == ABSENT:
-            yield finding(
-                "entry-point-unresolved",
-                entry.declared.id,
-                unresolved + resolution.reason,
-                place(subject, entry),
-                resolution.hint or "correct the entry point or its module",
-            )
-        elif resolution.status != PROVEN:
-            yield finding(
-                "entry-point-unproven",
-                entry.declared.id,
-                f"`{value}` may not exist: {resolution.reason}",
-                place(subject, entry),
-                "define it in the module by its name, or run `coral-runtime plugins check --run`",
-            )
-
-
-def place(subject: Subject, entry: LearntEntryPoint) -> str:
-    """Return where the object of an entry point is defined, or else where it is declared."""
-    resolution = entry.resolution
-    if not resolution.line:
-        return entry.declared.where
-    return f"{subject.shown(resolution.path)}:{resolution.line}:{resolution.column}"
 
 
 _PLACEHOLDERS = frozenset(
@@ -107,24 +70,20 @@ _KIND_OF_GROUP = {"backends": BACKEND, "patches": PLUGIN, "workflows": PLUGIN}
 
 
 def check_specs(
-    subject: Subject,
-    learnt: Iterable[LearntEntryPoint],
-    definitions: Definitions,
-    declared_by_manifest: Iterable[str] = (),
+    subject: Subject, learnt: Iterable[LearntEntryPoint], declared_by_manifest: Iterable[str] = ()
 ) -> Iterator[Finding]:
     """Yield the findings about the specs of the entry points.
 
     Args:
         subject: what is checked.
         learnt: what is known of each entry point.
-        definitions: finds the places in the sources.
         declared_by_manifest: the entry points, `<group>:<name>`, whose plugins a manifest
             declares.
     """
     covered = frozenset(declared_by_manifest)
     first: dict[str, str] = {}
     for entry in learnt:
-        yield from _entry_findings(subject, entry, entry.declared.id in covered)
+        yield from _entry_findings(entry, entry.declared.id in covered)
         value = entry.declared.entry_point.value
         for facts in entry.facts:
             identifier = entry.id_of(facts)
@@ -133,24 +92,32 @@ def check_specs(
                     "duplicate-plugin",
                     identifier,
                     f"`{identifier}` is yielded twice",
-                    place(subject, entry),
+                    entry.where,
                     "give one of them another name, or declare one entry point only",
                     expected="each plugin once",
                     found=f"`{first[identifier]}` and `{value}`",
                 )
             first.setdefault(identifier, value)
-            yield from _facts_findings(subject, entry, facts, definitions)
+            yield from _facts_findings(subject, entry, facts)
 
 
-def _entry_findings(
-    subject: Subject, entry: LearntEntryPoint, is_covered: bool
-) -> Iterator[Finding]:
-    declared, where = entry.declared, place(subject, entry)
+def _entry_findings(entry: LearntEntryPoint, is_covered: bool) -> Iterator[Finding]:
+    declared, where = entry.declared, entry.where
     group, value = declared.entry_point.group, declared.entry_point.value
+    if entry.unresolved is not None:
+        is_hidden = declared.module.partition(".")[0] in sys.stdlib_module_names
+        hint = "give the package another name" if is_hidden else entry.unresolved.hint
+        yield finding(
+            "entry-point-unresolved",
+            declared.id,
+            f"the entry point `{value}` doesn't resolve: {entry.unresolved.reason}",
+            where,
+            hint or "correct the entry point or its module",
+        )
     if entry.fault is not None:
         summary = f"the spec of `{value}` is malformed: {entry.fault}"
         yield finding("spec-malformed", declared.id, summary, where, "correct the field")
-    if entry.refusal is not None and entry.resolution.status != ABSENT:
+    if entry.refusal is not None:
         yield finding(
             "spec-unreadable",
             declared.id,
@@ -183,13 +150,14 @@ def _entry_findings(
 
 
 def _facts_findings(
-    subject: Subject, entry: LearntEntryPoint, facts: PluginFacts, definitions: Definitions
+    subject: Subject, entry: LearntEntryPoint, facts: PluginFacts
 ) -> Iterator[Finding]:
     identifier = entry.id_of(facts)
 
     def place_of(text: str) -> str:
-        resolution = definitions.place_of_text(entry.resolution, text)
-        return place(subject, replace(entry, resolution=resolution))
+        if entry.definition is None:
+            return entry.where
+        return subject.place(entry.definition.path, *entry.definition.position(text))
 
     for field in ("min_core_version", "min_inference_version"):
         version = getattr(facts, field)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from coral_lock.author.check.definitions import Resolution
+from coral_lock.author.check.definitions import Definition, UnresolvedError
 from coral_lock.author.project import DeclaredEntryPoint
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import BrokenDistributionError, CoralLockError, InputError
@@ -104,6 +104,10 @@ class Subject:
     layout: Layout | None = None
     problems: tuple[BrokenDistributionError, ...] = ()
 
+    def place(self, path: str, line: int, column: int = 1) -> str:
+        """Return a place in a file of the distribution for messages; empty without a line."""
+        return f"{self.shown(path)}:{line}:{column}" if path and line else ""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LearntEntryPoint:
@@ -111,7 +115,9 @@ class LearntEntryPoint:
 
     Args:
         declared: the entry point.
-        resolution: whether its module and attribute are there, and where.
+        where: the place of what it names, or else of its declaration.
+        definition: what it names; None where only running it could tell.
+        unresolved: why what it names isn't there, or None.
         facts: the specs that it yields; none where they aren't certain.
         kinds: which of `PluginSpec` and `BackendAdapter` it yields; nothing if that is unknown.
         fault: why its specs are certain and wrong, or None.
@@ -120,7 +126,9 @@ class LearntEntryPoint:
     """
 
     declared: DeclaredEntryPoint
-    resolution: Resolution
+    where: str
+    definition: Definition | None = None
+    unresolved: UnresolvedError | None = None
     facts: tuple[PluginFacts, ...] = ()
     kinds: frozenset[str] = frozenset()
     fault: str | None = None

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from coral_lock.author.check import run
-from coral_lock.author.check.definitions import Definitions
 from coral_lock.author.check.opening import load_sample
 from coral_lock.author.check.report import CheckReport, check_subject
 from coral_lock.author.check.run import check_run
@@ -297,11 +296,11 @@ def test_a_live_spec_that_is_malformed(tmp_path: Path) -> None:
 
 def test_a_live_spec_that_differs_from_its_source(tmp_path: Path) -> None:
     checked = _subject(tmp_path, SOUND)
-    learnt = learn(checked, Definitions(checked.read_source))
+    learnt = learn(checked)
     (tmp_path / HERE).write_text(SOUND.replace("Blur all faces", "Blur nothing"))
     measured = _run(checked).measurements
     assert measured is not None
-    (finding,) = check_run(checked, learnt, measured)
+    (finding,) = check_run(learnt, measured)
     assert (finding.code, finding.subject) == ("spec-unstable", "patches:blur")
     assert "'Blur all faces'" in (finding.expected or "")
     assert "'Blur nothing'" in (finding.found or "")
