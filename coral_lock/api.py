@@ -82,8 +82,9 @@ def lock(
     from coral_lock.descriptor.model import HostVersions
     from coral_lock.inventory import Reporter as SilentReporter
 
-    descriptor = load_descriptor(_text(config), settings=settings, environment=environment)
-    host_versions = HostVersions(core=core_version, inference=inference_version)
+    descriptor = load_descriptor(
+        _text(config), settings=settings, environment=environment
+    ).with_told(HostVersions(core=core_version, inference=inference_version))
     reporter = reporter or SilentReporter()
     opened = open_place(
         Place(
@@ -93,7 +94,6 @@ def lock(
             targets=tuple(targets),
         ),
         descriptor,
-        host_versions=host_versions,
         allow_exec=allow_exec,
         kept=kept_versions(kept, ()),
         use_cache=True,
@@ -101,7 +101,6 @@ def lock(
     return derive(
         opened,
         descriptor,
-        host_versions=host_versions,
         allow_editable=allow_editable,
         reporter=reporter,
     )

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from typing import Protocol, TypeAlias
 
     from coral_lock.errors import BrokenDistributionError
+else:
+    Protocol = object
 
 
 class EntryPoint(Record):
@@ -82,88 +84,89 @@ class Reporter:
         """The work has ended."""
 
 
-if TYPE_CHECKING:
-    FoundDistribution: TypeAlias = Distribution | BrokenDistribution
+FoundDistribution: TypeAlias = Distribution | BrokenDistribution
 
-    class Inventory(Protocol):
-        """A source of distributions, asked by normalized names."""
 
-        def plugin_distributions(self) -> tuple[FoundDistribution, ...]:
-            """Return the distributions that declare plugins, sorted by name."""
+class Inventory(Protocol):
+    """A source of distributions, asked by normalized names."""
 
-        def find(self, name: str) -> FoundDistribution | None:
-            """Return the distribution of that name, or None."""
+    def plugin_distributions(self) -> tuple[FoundDistribution, ...]:
+        """Return the distributions that declare plugins, sorted by name."""
 
-        def read_source(self, name: str, path: str) -> bytes | None:
-            """Return one of a distribution's own files by its path under the site root.
+    def find(self, name: str) -> FoundDistribution | None:
+        """Return the distribution of that name, or None."""
 
-            The answer is None where the distribution has no such file.
+    def read_source(self, name: str, path: str) -> bytes | None:
+        """Return one of a distribution's own files by its path under the site root.
 
-            Raises:
-                UnreadableSourceError: it has it, and it can't be read or is too large.
-            """
+        The answer is None where the distribution has no such file.
 
-        def digests(
-            self, names: Sequence[str], reporter: Reporter
-        ) -> Iterator[tuple[str, Mapping[str, str] | BrokenDistributionError]]:
-            """Yield for each of the names, in their order, its `t1` digest by wheel tag.
-
-            An error in place of the digest says why there is none, where the files aren't what the
-            distribution's RECORD lists. Progress goes to the reporter.
-            """
-
-        def stated_files(self, name: str) -> Mapping[str, str]:
-            """Return the hashes that a distribution's RECORD states, by path under the site root.
-
-            Those of one inventory are written alike. There are none where the distribution
-            is an editable install or can't be used.
-            """
-
-        def outside(self, name: str) -> Outside:
-            """Return what a distribution puts outside of the site root.
-
-            There is nothing where it is an editable install or can't be used.
-            """
-
-        def outside_hashes(self, name: str) -> Mapping[str, str] | None:
-            """Return the SHA-256 of these files, by path; None where none of them is there.
-
-            Raises:
-                BrokenDistributionError: one is absent or isn't what RECORD states.
-            """
-
-        def python_version(self) -> str:
-            """Return the language version of the interpreter, `3.11`."""
-
-        def marker_environment(self) -> Mapping[str, str]:
-            """Return the environment (PEP 508) that requirements are evaluated for."""
-
-    class ReleaseSource(Protocol):
-        """Several versions of distributions to choose from, for one target.
-
-        Names are normalized; versions are those of `releases`.
+        Raises:
+            UnreadableSourceError: it has it, and it can't be read or is too large.
         """
 
-        def names(self) -> tuple[str, ...]:
-            """Return the distributions of which there is any wheel, sorted."""
+    def digests(
+        self, names: Sequence[str], reporter: Reporter
+    ) -> Iterator[tuple[str, Mapping[str, str] | BrokenDistributionError]]:
+        """Yield for each of the names, in their order, its `t1` digest by wheel tag.
 
-        def releases(self, name: str) -> tuple[str, ...]:
-            """Return the versions that have a wheel which fits the target, the newest first."""
+        An error in place of the digest says why there is none, where the files aren't what the
+        distribution's RECORD lists. Progress goes to the reporter.
+        """
 
-        def unfitting(self, name: str) -> tuple[str, ...]:
-            """Return the file names of the wheels that don't fit the target, sorted."""
+    def stated_files(self, name: str) -> Mapping[str, str]:
+        """Return the hashes that a distribution's RECORD states, by path under the site root.
 
-        def distribution(self, name: str, version: str) -> FoundDistribution:
-            """Return what the wheel of a version says of itself; it is read once."""
+        Those of one inventory are written alike. There are none where the distribution
+        is an editable install or can't be used.
+        """
 
-        def chosen(self, versions: Mapping[str, str]) -> Inventory:
-            """Return the inventory of just these versions, by name.
+    def outside(self, name: str) -> Outside:
+        """Return what a distribution puts outside of the site root.
 
-            A version without a wheel that fits the target is left out.
-            """
+        There is nothing where it is an editable install or can't be used.
+        """
 
-        def python_version(self) -> str:
-            """Return the language version of the target, `3.11`."""
+    def outside_hashes(self, name: str) -> Mapping[str, str] | None:
+        """Return the SHA-256 of these files, by path; None where none of them is there.
 
-        def marker_environment(self) -> Mapping[str, str]:
-            """Return the environment (PEP 508) that requirements are evaluated for."""
+        Raises:
+            BrokenDistributionError: one is absent or isn't what RECORD states.
+        """
+
+    def python_version(self) -> str:
+        """Return the language version of the interpreter, `3.11`."""
+
+    def marker_environment(self) -> Mapping[str, str]:
+        """Return the environment (PEP 508) that requirements are evaluated for."""
+
+
+class ReleaseSource(Protocol):
+    """Several versions of distributions to choose from, for one target.
+
+    Names are normalized; versions are those of `releases`.
+    """
+
+    def names(self) -> tuple[str, ...]:
+        """Return the distributions of which there is any wheel, sorted."""
+
+    def releases(self, name: str) -> tuple[str, ...]:
+        """Return the versions that have a wheel which fits the target, the newest first."""
+
+    def unfitting(self, name: str) -> tuple[str, ...]:
+        """Return the file names of the wheels that don't fit the target, sorted."""
+
+    def distribution(self, name: str, version: str) -> FoundDistribution:
+        """Return what the wheel of a version says of itself; it is read once."""
+
+    def chosen(self, versions: Mapping[str, str]) -> Inventory:
+        """Return the inventory of just these versions, by name.
+
+        A version without a wheel that fits the target is left out.
+        """
+
+    def python_version(self) -> str:
+        """Return the language version of the target, `3.11`."""
+
+    def marker_environment(self) -> Mapping[str, str]:
+        """Return the environment (PEP 508) that requirements are evaluated for."""

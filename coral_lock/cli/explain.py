@@ -71,13 +71,13 @@ def explain(
     """
     _refuse_unknown_group(identifier)
     place = place_of(python, wheels, site_packages, target)
-    descriptor = load_config(config, no_config, settings, no_env)
+    descriptor = load_config(config, no_config, settings, no_env).with_told(
+        HostVersions(core=core_version, inference=inference_version)
+    )
     locked = _load(lock)
-    host_versions = HostVersions(core=core_version, inference=inference_version)
     opened = open_place(
         place,
         descriptor,
-        host_versions=host_versions,
         allow_exec=not no_exec,
         kept=kept_versions(locked, ()),
         use_cache=True,
@@ -86,7 +86,7 @@ def explain(
     for note in opened.notes:
         say_warning(note)
     with shown_progress() as reporter:
-        surveys = survey_all(opened, descriptor, host_versions, reporter)
+        surveys = survey_all(opened, descriptor, reporter)
     findings = gathered_findings(opened, {name: each.findings for name, each in surveys.items()})
     explainer = Explainer(locked, lock, opened, surveys, descriptor)
     if identifier in explainer.ids():

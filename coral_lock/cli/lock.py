@@ -116,14 +116,14 @@ def lock(
     """
     _refuse_senseless_upgrade(upgrade, upgrade_plugin, wheels)
     place = place_of(python, wheels, site_packages, target)
-    descriptor = load_config(config, no_config, settings, no_env)
+    descriptor = load_config(config, no_config, settings, no_env).with_told(
+        HostVersions(core=core_version, inference=inference_version)
+    )
     current = _read_current(output, check)
     is_kept = bool(wheels) and not upgrade
-    host_versions = HostVersions(core=core_version, inference=inference_version)
     opened = open_place(
         place,
         descriptor,
-        host_versions=host_versions,
         allow_exec=not no_exec,
         kept=kept_versions(_lock_in(current, output), upgrade_plugin) if is_kept else {},
         use_cache=not no_cache,
@@ -136,7 +136,6 @@ def lock(
         derivation = derive(
             opened,
             descriptor,
-            host_versions=host_versions,
             allow_editable=allow_editable,
             reporter=reporter,
         )

@@ -199,12 +199,12 @@ def list_plugins(
       coral-runtime plugins list --output-format json
     """
     place = place_of(python, wheels, site_packages, target)
-    descriptor = load_config(config, no_config, settings, no_env)
-    host_versions = HostVersions(core=core_version, inference=inference_version)
+    descriptor = load_config(config, no_config, settings, no_env).with_told(
+        HostVersions(core=core_version, inference=inference_version)
+    )
     opened = open_place(
         place,
         descriptor,
-        host_versions=host_versions,
         allow_exec=not no_exec,
         kept={},
         use_cache=True,
@@ -213,7 +213,7 @@ def list_plugins(
     for note in opened.notes:
         say_warning(note)
     with shown_progress() as reporter:
-        surveys = survey_all(opened, descriptor, host_versions, reporter)
+        surveys = survey_all(opened, descriptor, reporter)
     listings = [
         Listing(target=name, survey=surveyed, group=group) for name, surveyed in surveys.items()
     ]

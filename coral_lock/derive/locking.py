@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from coral_lock.derive.opening import WITHOUT_TARGET, Opened
-from coral_lock.descriptor.model import Descriptor, HostVersions
+from coral_lock.descriptor.model import Descriptor
 from coral_lock.difference.changes import Change, difference
 from coral_lock.errors import UsageError
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
@@ -89,9 +89,7 @@ class Derivation:
     findings: tuple[Finding, ...]
 
 
-def survey_all(
-    opened: Opened, descriptor: Descriptor, host_versions: HostVersions, reporter: Reporter
-) -> dict[str, Survey]:
+def survey_all(opened: Opened, descriptor: Descriptor, reporter: Reporter) -> dict[str, Survey]:
     """Find the plugins of each target and decide on each, by the target's name.
 
     What they require is followed, unless something is wrong with the place itself.
@@ -102,7 +100,6 @@ def survey_all(
             descriptor,
             probe=opened.probe,
             no_probe=opened.no_probe,
-            host_versions=host_versions,
             evidence=opened.evidence,
             reporter=reporter,
             is_installed=opened.choice is None,
@@ -118,7 +115,6 @@ def derive(
     opened: Opened,
     descriptor: Descriptor,
     *,
-    host_versions: HostVersions,
     allow_editable: bool,
     reporter: Reporter,
 ) -> Derivation:
@@ -127,7 +123,7 @@ def derive(
     Where something is wrong with the place itself, no file is hashed, and the findings are
     its own and those of the survey.
     """
-    surveys = survey_all(opened, descriptor, host_versions, reporter)
+    surveys = survey_all(opened, descriptor, reporter)
     found = {name: each.findings for name, each in surveys.items()}
     parts: dict[str, Lock] = {}
     if not has_errors(opened.findings):

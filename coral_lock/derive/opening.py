@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from coral_lock.derive.place import Place, WantedTargets, targets_of
-from coral_lock.descriptor.model import Descriptor, HostVersions
+from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import BrokenDistributionError, InputError, UsageError
 from coral_lock.finding import ERROR, Finding, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.site_directories import checked_directories, python_of
+from coral_lock.inventory import FoundDistribution, Inventory
 from coral_lock.locking.discovery import NO_EXEC, Evidence, Probe
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.targets.environment import environment_of, this_environment
@@ -23,7 +24,6 @@ from coral_lock.targets.option import doubt_of_platform
 from coral_lock.wheels.cache import WheelCache
 
 if TYPE_CHECKING:
-    from coral_lock.inventory import FoundDistribution, Inventory
     from coral_lock.resolver.choice import Choice
 
 WITHOUT_TARGET = ""
@@ -67,7 +67,6 @@ def open_place(
     place: Place,
     descriptor: Descriptor,
     *,
-    host_versions: HostVersions,
     allow_exec: bool,
     kept: Mapping[str, str],
     use_cache: bool,
@@ -78,7 +77,6 @@ def open_place(
     Args:
         place: where to look.
         descriptor: what this runtime should run, and on which targets.
-        host_versions: the versions of hosts given on the command line.
         allow_exec: whether plugins may be run in a fresh interpreter to learn about them.
         kept: the versions to keep where there are several to choose from, by name.
         use_cache: whether the hashes of wheels may come from the cache.
@@ -90,7 +88,7 @@ def open_place(
     """
     wanted = targets_of(place, descriptor)
     if place.wheels:
-        return _open_wheelhouse(place.wheels, wanted, descriptor, host_versions, kept, use_cache)
+        return _open_wheelhouse(place.wheels, wanted, descriptor, kept, use_cache)
     if place.site_packages:
         return _open_directories(place.site_packages, wanted, needs_target)
     if place.python is not None:
@@ -171,7 +169,6 @@ def _open_wheelhouse(
     directories: Sequence[str],
     wanted: WantedTargets,
     descriptor: Descriptor,
-    host_versions: HostVersions,
     kept: Mapping[str, str],
     use_cache: bool,
 ) -> Opened:
@@ -204,10 +201,6 @@ def _open_wheelhouse(
     choice = choose(
         views,
         descriptor,
-        host_versions=HostVersions(
-            core=host_versions.core or descriptor.host_core,
-            inference=host_versions.inference or descriptor.host_inference,
-        ),
         kept=kept,
         read_unfitting=read,
         evidence=evidence,

@@ -11,13 +11,10 @@ from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 
 from coral_lock.errors import InputError
-from coral_lock.inventory import BrokenDistribution, Distribution
+from coral_lock.finding import Finding
+from coral_lock.inventory import BrokenDistribution, Distribution, Inventory
+from coral_lock.lockfile.entries import Host
 from coral_lock.names import normalized_name
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from coral_lock.inventory import Inventory
-
 
 NOTHING = "nothing"
 NOT_PEP_508 = "a requirement that isn't PEP 508"
@@ -59,6 +56,19 @@ class Unmet:
             return f"report it to the authors of `{self.distribution}`"
         return "add a version that meets it"
 
+    def finding(self, severity: str, hint: str) -> Finding:
+        """Return the finding for it."""
+        return Finding(
+            code="requirement-unmet",
+            severity=severity,
+            subject=self.distribution or "program",
+            summary=(f"`{self.distribution}`" if self.distribution else "the program")
+            + f" requires `{self.requirement}`, found {self.found}",
+            expected=self.requirement,
+            found=self.found,
+            hint=hint,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Closure:
@@ -91,7 +101,7 @@ class Closure:
 def closure_of(
     roots: Iterable[str],
     inventory: Inventory,
-    provided: Mapping[str, str],
+    host: Host,
     program_requires: tuple[str, ...] = (),
 ) -> Closure:
     """Follow the requirements of distributions, evaluated for the inventory's environment.
@@ -103,9 +113,10 @@ def closure_of(
     Args:
         roots: normalized names to start from, all of them in the inventory.
         inventory: where the required ones are.
-        provided: versions of distributions that count as present without being there.
+        host: its versions count as present without being there.
         program_requires: what the program itself requires (PEP 508).
     """
+    provided = {package.distribution: package.version for package in host.packages()}
     environment: Mapping[str, str] | None = None
     program = Distribution(
         name=PROGRAM, version="", requires=program_requires, entry_points=(), location=""

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from packaging.version import InvalidVersion, Version
 
-from coral_lock.descriptor.model import Descriptor, HostVersions, PluginRequest
+from coral_lock.descriptor.model import Descriptor, PluginRequest
 from coral_lock.document.node import dotted
 from coral_lock.document.versions import is_same_version
 from coral_lock.finding import CODES, ERROR, WARNING, Finding
-from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint
+from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Inventory
 from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS
 from coral_lock.plugin.facts import NO_TERMS, PluginFacts, PluginTerms
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from coral_lock.inventory import Inventory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,10 +50,13 @@ class Decision:
     """
 
     plugin: DiscoveredPlugin
-    is_selected: bool
     is_compatible: bool | None
     reason: str | None = None
     problem: Finding | None = None
+
+    @property
+    def is_selected(self) -> bool:
+        return self.reason is None
 
 
 def request_for(plugin: DiscoveredPlugin, descriptor: Descriptor) -> PluginRequest | None:
@@ -77,39 +77,30 @@ def place_of_after(request: PluginRequest, descriptor: Descriptor) -> str:
 
 
 def judge(
-    plugin: DiscoveredPlugin,
-    request: PluginRequest | None,
-    descriptor: Descriptor,
-    host: Host,
-    findings: list[Finding],
-) -> Decision:
+    plugin: DiscoveredPlugin, descriptor: Descriptor, host: Host
+) -> tuple[Decision, Finding | None]:
     """Decide on one plugin as if no other offered its id.
 
-    `request` is what the descriptor says of it; what is wrong is added to `findings`.
+    Returns:
+        The decision, and what is wrong where the descriptor wants the plugin.
     """
-    unmet, is_compatible = None, None
-    if plugin.facts is not None:
-        unmet = unmet_requirement(plugin.facts, host) or wrong_platform(
-            plugin.terms, descriptor.platform
-        )
-        is_compatible = None if unmet and unmet.is_uncertain else unmet is None
-    finding = plugin.problem or (_unmet_finding(plugin, request, unmet) if unmet else None)
-    is_broken = finding is not None and CODES[finding.code].breaks_plugin
+    request = request_for(plugin, descriptor)
+    unmet = unmet_requirement(plugin, descriptor.platform, host)
+    finding = plugin.problem or (unmet and _unmet_finding(plugin, request, unmet))
     reason = unwanted_reason(plugin, request, descriptor)
-    if reason is None:
-        if finding is None:
-            return Decision(plugin=plugin, is_selected=True, is_compatible=is_compatible)
+    is_wrong = finding is not None and reason is None
+    if finding is not None and reason is None:
         reason = unmet.reason if unmet else CODES[finding.code].reason
         if request is not None and request.optional:
             finding = finding.replace(severity=WARNING)
-        findings.append(finding)
-    return Decision(
+    is_unknown = plugin.facts is None or (unmet is not None and unmet.is_uncertain)
+    decision = Decision(
         plugin=plugin,
-        is_selected=False,
-        is_compatible=is_compatible,
+        is_compatible=None if is_unknown else unmet is None,
         reason=reason,
-        problem=finding if is_broken else None,
+        problem=finding if finding and CODES[finding.code].breaks_plugin else None,
     )
+    return decision, finding if is_wrong else None
 
 
 def unwanted_reason(
@@ -130,6 +121,19 @@ def unwanted_reason(
     return None
 
 
+class UnmetRequirement(NamedTuple):
+    """Why a plugin can't be said to fit."""
+
+    code: str
+    reason: str
+    hint: str
+
+    @property
+    def is_uncertain(self) -> bool:
+        """Whether it isn't known if the plugin fits."""
+        return self.code in ("host-unknown", "invalid-requirement")
+
+
 def _unmet_finding(
     plugin: DiscoveredPlugin, request: PluginRequest | None, unmet: UnmetRequirement
 ) -> Finding:
@@ -146,161 +150,108 @@ def _unmet_finding(
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UnmetRequirement:
-    """Why a plugin can't be said to fit. `is_uncertain` means that it isn't known."""
-
-    code: str
-    reason: str
-    hint: str
-    is_uncertain: bool = False
-
-
-def unmet_requirement(facts: PluginFacts, host: Host) -> UnmetRequirement | None:
-    """Return the first requirement of a plugin that the host doesn't meet, or None.
+def unmet_requirement(
+    plugin: DiscoveredPlugin, platform: str, host: Host
+) -> UnmetRequirement | None:
+    """Return the first requirement of a plugin that platform or host don't meet, or None.
 
     A requirement that isn't a PEP 440 version is never taken for none, whether or not the
-    host is known.
+    host is known. Nothing is known of a plugin without facts.
     """
+    if plugin.facts is None:
+        return None
     stated = [
-        (role, required, package)
+        (role, str(required), package)
         for role, required, package in (
-            ("core", facts.min_core_version, host.core),
-            ("inference", facts.min_inference_version, host.inference),
+            ("core", plugin.facts.min_core_version, host.core),
+            ("inference", plugin.facts.min_inference_version, host.inference),
         )
         if required is not None
     ]
     for role, required, _ in stated:
-        try:
-            Version(required)
-        except InvalidVersion:
+        if parsed_version(required) is None:
             field = f"min_{role}_version"
             return UnmetRequirement(
-                code="invalid-requirement",
-                reason=f"has the {field} `{required}`, which isn't a PEP 440 version",
-                hint=f"have the plugin's author write {field} like `0.0.4`",
-                is_uncertain=True,
+                "invalid-requirement",
+                f"has the {field} `{required}`, which isn't a PEP 440 version",
+                f"have the plugin's author write {field} like `0.0.4`",
             )
-    return next(filter(None, (_unmet(*each) for each in stated)), None)
-
-
-def wrong_platform(terms: PluginTerms, platform: str) -> UnmetRequirement | None:
-    """Return why a plugin doesn't apply to a platform, or None if it does."""
-    if not terms.platforms or platform in terms.platforms:
+    for role, required, package in stated:
+        unmet = _unmet(role, required, package)
+        if unmet is not None:
+            return unmet
+    platforms = plugin.terms.platforms
+    if not platforms or platform in platforms:
         return None
     return UnmetRequirement(
-        code="wrong-platform",
-        reason=f"applies to {', '.join(terms.platforms)} only, and the platform is {platform}",
-        hint="switch it off, or lock for a platform that it applies to",
+        "wrong-platform",
+        f"applies to {', '.join(platforms)} only, and the platform is {platform}",
+        "switch it off, or lock for a platform that it applies to",
     )
+
+
+HOST_DISTRIBUTIONS = {"core": (CORE_DISTRIBUTION,), "inference": INFERENCE_DISTRIBUTIONS}
+"""The distributions under which each host is published, the usual one first."""
 
 
 def _unmet(role: str, required: str, package: HostPackage | None) -> UnmetRequirement | None:
-    distribution = package.distribution if package else _DEFAULT_NAMES[role]
+    distribution = package.distribution if package else HOST_DISTRIBUTIONS[role][0]
+    requires = f"requires {distribution} >= {required}"
     if package is None:
         return UnmetRequirement(
-            code="host-unknown",
-            reason=f"requires {distribution} >= {required}, and no {role} host is there",
-            hint=f"tell its version with `--{role}-version V`, or with "
-            f'`host: {{{role}: "V"}}` in the descriptor, or add it',
-            is_uncertain=True,
+            "host-unknown",
+            f"{requires}, and no {role} host is there",
+            f"pass its version with `--{role}-version V`, set `host: {{{role}: "
+            '"V"}` in the descriptor, or add it',
         )
-    try:
-        found = Version(package.version)
-    except InvalidVersion:
+    found, least = parsed_version(package.version), Version(required)
+    if found is None:
         return UnmetRequirement(
-            code="host-unknown",
-            reason=f"requires {distribution} >= {required}, and the {role} host's version "
-            f"`{package.version}` isn't a PEP 440 version",
-            hint=f"install a release of {distribution}",
-            is_uncertain=True,
+            "host-unknown",
+            f"{requires}, and the {role} host's version `{package.version}` isn't a PEP 440 "
+            "version",
+            f"install a release of {distribution}",
         )
-    if found >= Version(required):
+    if found >= least:
         return None
-    is_early = found.is_prerelease and found.release >= Version(required).release
+    is_early = found.is_prerelease and found.release >= least.release
     return UnmetRequirement(
-        code="incompatible",
-        reason=f"requires {distribution} >= {required}, found {package.version}"
+        "incompatible",
+        f"{requires}, found {package.version}"
         + (", a pre-release that comes before it" if is_early else ""),
-        hint=f"upgrade {distribution} to {required} or later, or take an older plugin",
+        f"upgrade {distribution} to {required} or later, or take an older plugin",
     )
 
 
-_DEFAULT_NAMES = {"core": "coral-inference", "inference": "inference"}
+@lru_cache(maxsize=1 << 16)
+def parsed_version(text: str) -> Version | None:
+    """Return a version, None where the text isn't one (PEP 440)."""
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Given:
-    """A host's version that the user gives.
-
-    `source` says how; `where` is its place, None for a flag; `hint` how to remove it.
-    """
-
-    version: str
-    source: str
-    where: str | None
-    hint: str
-
-
-def find_host(
-    inventory: Inventory, given: HostVersions, descriptor: Descriptor
-) -> tuple[Host, tuple[Finding, ...]]:
+def find_host(inventory: Inventory, descriptor: Descriptor) -> tuple[Host, tuple[Finding, ...]]:
     """Return the host, and what is wrong with it.
 
     Args:
         inventory: where the host's distributions are, if they are.
-        given: the versions that count where the inventory has none of a host.
-        descriptor: its `host` gives the versions that aren't given here.
+        descriptor: gives the versions that count where the inventory has none of a host.
     """
     findings: list[Finding] = []
-    core = _find(
-        (CORE_DISTRIBUTION,),
-        _given("core", given.core, descriptor.host_core, descriptor),
-        inventory,
-        findings,
-    )
-    inference = _find(
-        INFERENCE_DISTRIBUTIONS,
-        _given("inference", given.inference, descriptor.host_inference, descriptor),
-        inventory,
-        findings,
-    )
+    core, inference = (_find(role, inventory, descriptor, findings) for role in HOST_DISTRIBUTIONS)
     host = Host(core=core, inference=inference, python=inventory.python_version())
     return host, tuple(findings)
 
 
-def _given(
-    role: str, by_flag: str | None, by_descriptor: str | None, descriptor: Descriptor
-) -> _Given | None:
-    """Return the version that counts: a flag's, as the later source, or the descriptor's."""
-    if by_flag:
-        flag = f"`--{role}-version`"
-        return _Given(
-            version=by_flag,
-            source=flag,
-            where=None,
-            hint=f"leave {flag} out, or provide that version",
-        )
-    if by_descriptor:
-        key = f"host.{role}"
-        return _Given(
-            version=by_descriptor,
-            source=f"`{key}` in the descriptor",
-            where=descriptor.origins.get(key, key),
-            hint=f"remove `{key}`, or provide that version",
-        )
-    return None
-
-
 def _find(
-    names: Sequence[str],
-    given: _Given | None,
-    inventory: Inventory,
-    findings: list[Finding],
+    role: str, inventory: Inventory, descriptor: Descriptor, findings: list[Finding]
 ) -> HostPackage | None:
+    names = HOST_DISTRIBUTIONS[role]
+    given = descriptor.host_core if role == "core" else descriptor.host_inference
     found: list[Distribution] = []
-    for name in names:
-        distribution = inventory.find(name)
+    for distribution in map(inventory.find, names):
         if isinstance(distribution, BrokenDistribution):
             findings.append(broken_finding(distribution))
         elif distribution is not None:
@@ -310,7 +261,7 @@ def _find(
             Finding(
                 code="conflict",
                 subject=found[0].name,
-                summary="the inference host is there under several names, "
+                summary=f"the {role} host is there under several names, "
                 "which overwrite each other's files",
                 expected="one of them",
                 found=", ".join(f"{host.name} {host.version}" for host in found),
@@ -319,17 +270,17 @@ def _find(
             )
         )
     if not found:
-        return HostPackage(distribution=names[0], version=given.version) if given else None
-    if given is not None and not is_same_version(given.version, found[0].version):
+        return HostPackage(distribution=names[0], version=given) if given else None
+    if given is not None and not is_same_version(given, found[0].version):
         findings.append(
             Finding(
                 code="host-drift",
                 subject=found[0].name,
-                summary=f"{given.source} tells another version than the one that is there",
-                expected=given.version,
+                summary=f"the given version of the {role} host isn't the one that was found",
+                expected=given,
                 found=found[0].version,
-                where=given.where or found[0].location,
-                hint=given.hint,
+                where=descriptor.origins.get(f"host.{role}"),
+                hint="give that version, or none",
             )
         )
     return HostPackage(distribution=found[0].name, version=found[0].version)

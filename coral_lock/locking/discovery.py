@@ -9,7 +9,7 @@ from typing import TypeAlias
 from coral_lock.budget import Budget, OverBudgetError
 from coral_lock.errors import InputError, ProblemsError, UnreadableSourceError
 from coral_lock.finding import ERROR, WARNING, Finding
-from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Reporter
+from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Inventory, Reporter
 from coral_lock.locking.decision import DiscoveredPlugin
 from coral_lock.manifest import Manifest, ManifestPlugin, manifest_paths
 from coral_lock.names import ENTRY_POINT_GROUPS, nearest_group, plugin_id
@@ -26,10 +26,6 @@ from coral_lock.plugin.facts import (
 from coral_lock.probe.run import ProbeError
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import NotEvaluableError, Sources
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from coral_lock.inventory import Inventory
 
 Probe: TypeAlias = Callable[[EntryPoint], tuple[PluginFacts, ...]]
 NO_EXEC = "`--no-exec` forbids a probe"

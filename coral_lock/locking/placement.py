@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.installed.outside import HEADERS, SCRIPTS, data_digest
-from coral_lock.inventory import BrokenDistribution, Distribution
+from coral_lock.inventory import BrokenDistribution, Distribution, Inventory, Reporter
 from coral_lock.lockfile.entries import LockedDistribution
 from coral_lock.locking.decision import broken_finding
 from coral_lock.reserved import placed, reserved_findings
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from coral_lock.inventory import Inventory
 
 FilesByName: TypeAlias = Mapping[str, Mapping[str, str]]
 
@@ -25,8 +21,7 @@ MAX_OVERLAPS = 100
 """How many overlaps of the same two distributions are reported."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Overlap:
+class Overlap(NamedTuple):
     """A place under the site root that two distributions claim for different things.
 
     Args:
@@ -59,13 +54,12 @@ def overlaps(files_by_name: FilesByName) -> tuple[Overlap, ...]:
         Of each two distributions the first hundred by path, regardless of case.
     """
     found: list[Overlap] = []
-    counts: dict[tuple[str, str], int] = {}
+    counts: Counter[tuple[str, str]] = Counter()
     for first, path, second, second_path in _all_overlaps(files_by_name):
-        count = counts[first, second] = counts.get((first, second), 0) + 1
-        if count <= MAX_OVERLAPS:
-            found.append(Overlap(path=path, first=first, second=second, second_path=second_path))
-    found.sort(key=lambda each: (each.path, each.first, each.second, each.second_path))
-    return tuple(found)
+        counts[first, second] += 1
+        if counts[first, second] <= MAX_OVERLAPS:
+            found.append(Overlap(path, first, second, second_path))
+    return tuple(sorted(found))
 
 
 def _all_overlaps(files_by_name: FilesByName) -> Iterator[tuple[str, str, str, str]]:
@@ -153,12 +147,11 @@ def overlapping(
     """
     findings = []
     unpinned: set[str] = set()
-    pairs = _pairs({name: inventory.stated_files(name) for name in names})
-    for pair in sorted(pairs):
-        unsettled = [each for each in pairs[pair] if not _is_settled(each)]
+    for pair, found in _pairs({name: inventory.stated_files(name) for name in names}):
+        unsettled = [each for each in found if not _is_settled(each)]
         is_error = bool(unsettled) and not set(needed).isdisjoint(pair)
         reason = _NOBODY_KNOWS + ("" if is_error else _WITHOUT_DIGEST) if unsettled else _LAST_WINS
-        findings.append(_finding(unsettled or pairs[pair], reason, is_error))
+        findings.append(_finding(unsettled or found, reason, is_error))
         if unsettled and not is_error:
             unpinned.update(pair)
     return tuple(findings), frozenset(unpinned)
@@ -168,9 +161,9 @@ def _is_settled(overlap: Overlap) -> bool:
     return overlap.path == overlap.second_path and ".dist-info/" not in overlap.path
 
 
-def overlapping_outside(
-    stated: Mapping[str, Mapping[str, str]], needed: Collection[str]
-) -> tuple[tuple[Finding, ...], frozenset[str]]:
+def _overlapping_outside(
+    stated: FilesByName, needed: Collection[str], findings: list[Finding]
+) -> set[str]:
     """Return the same for scripts and data; headers are in a directory of the distribution's own.
 
     It is an error only where a script is overwritten and a plugin needs one of the two: many
@@ -179,41 +172,42 @@ def overlapping_outside(
     Args:
         stated: by distribution what its RECORD states of these files, by path.
         needed: the distributions that plugins need.
+        findings: is added to.
     """
-    findings = []
     unpinned: set[str] = set()
-    pairs = _pairs(
-        {
-            name: {path: each for path, each in files.items() if not path.startswith(HEADERS)}
-            for name, files in stated.items()
-        }
-    )
-    for pair, found in sorted(pairs.items()):
+    files = {
+        name: {path: each for path, each in files.items() if not path.startswith(HEADERS)}
+        for name, files in stated.items()
+    }
+    for pair, found in _pairs(files):
         has_scripts = any(overlap.path.startswith(SCRIPTS) for overlap in found)
         is_error = has_scripts and not set(needed).isdisjoint(pair)
         findings.append(_finding(found, _NOBODY_KNOWS + ("" if is_error else _UNPINNED), is_error))
         if not is_error:
             unpinned.update(pair)
-    return tuple(findings), frozenset(unpinned)
+    return unpinned
 
 
-def _pairs(files: Mapping[str, Mapping[str, str]]) -> dict[tuple[str, str], list[Overlap]]:
+def _pairs(files: FilesByName) -> list[tuple[tuple[str, str], list[Overlap]]]:
+    """Return the overlaps of each two distributions, sorted."""
     pairs: dict[tuple[str, str], list[Overlap]] = {}
     for overlap in overlaps(files):
         pairs.setdefault((overlap.first, overlap.second), []).append(overlap)
-    return pairs
+    return sorted(pairs.items())
 
 
 def _finding(found: list[Overlap], reason: str, is_error: bool) -> Finding:
     first, second = found[0].first, found[0].second
-    paths = ", ".join(map(_named, found[:_MAX_NAMED]))
+    # Where the second distribution spells a place otherwise, both spellings are named.
+    paths = (dict.fromkeys((each.path, each.second_path)) for each in found[:_MAX_NAMED])
+    named = ", ".join(" and ".join(f"`{path}`" for path in each) for each in paths)
     more = len(found) - _MAX_NAMED
     at_least = "at least " if len(found) == MAX_OVERLAPS else ""
     return Finding(
         code="file-overlap",
         severity=ERROR if is_error else WARNING,
         subject=first,
-        summary=f"`{first}` and `{second}` put different files in one place: {paths}"
+        summary=f"`{first}` and `{second}` put different files in one place: {named}"
         + (f" and {at_least}{more} more" if more > 0 else ""),
         expected="each file in one distribution",
         found=f"{at_least}{len(found)} in both",
@@ -222,52 +216,112 @@ def _finding(found: list[Overlap], reason: str, is_error: bool) -> Finding:
     )
 
 
-def _named(overlap: Overlap) -> str:
-    """Return the place; where the second distribution spells it otherwise, both of them."""
-    if overlap.path == overlap.second_path:
-        return f"`{overlap.path}`"
-    return f"`{overlap.path}` and `{overlap.second_path}`"
-
-
-def pinned_outside(
-    distributions: Sequence[Distribution],
-    digests: Mapping[str, Mapping[str, str] | BrokenDistributionError],
+def locked_distributions(
+    edges: Mapping[str, tuple[str, ...]],
     needed: Collection[str],
     inventory: Inventory,
+    *,
+    allow_editable: bool,
     findings: list[Finding],
-) -> dict[str, dict[str, str] | None]:
-    """Return, by distribution, the digests of its scripts, headers and data by wheel tag.
-
-    It is None for one that has no such files, and empty where nobody can tell what they are.
+    reporter: Reporter,
+) -> tuple[LockedDistribution, ...]:
+    """Return the distributions of a closure with the digests of their files, sorted.
 
     Args:
-        distributions: what is locked.
-        digests: by distribution, the digests of its other files.
+        edges: what each distribution requires.
         needed: the distributions that plugins need.
         inventory: where the files are.
-        findings: where what is wrong with them is noted.
+        allow_editable: whether an editable install may be locked, without a digest.
+        findings: is added to.
+        reporter: notified of progress.
     """
-    stated = {each.name: inventory.outside(each.name).stated for each in distributions}
-    overlaps, unpinned = overlapping_outside(stated, needed)
-    findings.extend(overlaps)
-    pinned: dict[str, dict[str, str] | None] = {}
-    for distribution in distributions:
+    wanted = []
+    for name in sorted(edges):
+        distribution = inventory.find(name)
+        if isinstance(distribution, Distribution):
+            if not distribution.editable or allow_editable:
+                wanted.append(distribution)
+            else:
+                findings.append(_editable_finding(distribution))
+    names = [distribution.name for distribution in wanted]
+    outcomes = dict(inventory.digests(names, reporter))
+    reporter.finished()
+    overlaps_found, unpinned = overlapping(names, needed, inventory)
+    findings.extend(overlaps_found)
+    stated = {name: inventory.outside(name).stated for name in names}
+    unpinned_outside = _overlapping_outside(stated, needed, findings)
+    locked = []
+    for distribution in wanted:
         name = distribution.name
-        tags = digests[name]
-        pinned[name] = {} if stated[name] else None
-        if not stated[name] or name in unpinned or isinstance(tags, BrokenDistributionError):
+        outcome = outcomes[name]
+        if isinstance(outcome, BrokenDistributionError):
+            findings.append(_broken_finding(distribution, outcome))
             continue
-        try:
-            hashes = inventory.outside_hashes(name)
-        except BrokenDistributionError as error:
-            broken = BrokenDistribution(name=name, location=distribution.location, error=error)
-            findings.append(broken_finding(broken))
-            continue
-        if hashes is None:
-            findings.append(_absent_finding(distribution, len(stated[name])))
-        else:
-            pinned[name] = {tag: data_digest(hashes) for tag in tags}
-    return pinned
+        outside: Mapping[str, str] | None = {} if stated[name] else None
+        if stated[name] and name not in unpinned_outside:
+            hashes = _outside_hashes(distribution, len(stated[name]), inventory, findings)
+            outside = {tag: data_digest(hashes) for tag in outcome} if hashes else {}
+        digests = {} if name in unpinned else outcome
+        locked.append(
+            LockedDistribution(
+                name=name,
+                version=distribution.version,
+                digests=digests,
+                data_digests=outside if digests else None,
+                requires=edges[name],
+            )
+        )
+    return tuple(locked)
+
+
+def _editable_finding(distribution: Distribution) -> Finding:
+    return Finding(
+        code="editable-install",
+        subject=distribution.name,
+        summary=f"`{distribution.name}` is an editable install, whose bytes aren't fixed",
+        where=distribution.location,
+        hint="install it from a wheel, or allow it without a digest with `--allow-editable`",
+    )
+
+
+def _broken_finding(distribution: Distribution, error: BrokenDistributionError) -> Finding:
+    return broken_finding(
+        BrokenDistribution(name=distribution.name, location=distribution.location, error=error)
+    )
+
+
+def _outside_hashes(
+    distribution: Distribution, number: int, inventory: Inventory, findings: list[Finding]
+) -> Mapping[str, str] | None:
+    """Return the hashes of a distribution's scripts, headers and data, None where it has none.
+
+    Args:
+        distribution: whose files they are.
+        number: how many its RECORD states.
+        inventory: where the files are.
+        findings: is added to.
+    """
+    name = distribution.name
+    try:
+        hashes = inventory.outside_hashes(name)
+    except BrokenDistributionError as error:
+        findings.append(_broken_finding(distribution, error))
+        return None
+    if hashes is None:
+        findings.append(
+            Finding(
+                code="unpinned-file",
+                severity=WARNING,
+                subject=name,
+                summary=f"the scripts, headers and data of `{name}` aren't there, so they aren't "
+                "pinned",
+                expected=f"{number} as its RECORD lists them",
+                found="none",
+                where=distribution.location,
+                hint=f"reinstall `{name}` to have them pinned, or lock from its wheel",
+            )
+        )
+    return hashes
 
 
 def misplaced(
@@ -297,17 +351,3 @@ def misplaced(
             provides_plugins=name in providers,
             accepted=accepted.get(name, ()),
         )
-
-
-def _absent_finding(distribution: Distribution, number: int) -> Finding:
-    name = distribution.name
-    return Finding(
-        code="unpinned-file",
-        severity=WARNING,
-        subject=name,
-        summary=f"the scripts, headers and data of `{name}` aren't there, so they aren't pinned",
-        expected=f"{number} as its RECORD lists them",
-        found="none",
-        where=distribution.location,
-        hint=f"reinstall `{name}` to have them pinned, or lock from its wheel",
-    )

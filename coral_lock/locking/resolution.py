@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from coral_lock.descriptor.model import Descriptor, HostVersions
-from coral_lock.errors import BrokenDistributionError, InvalidLockError
+from coral_lock.descriptor.model import Descriptor
+from coral_lock.errors import InvalidLockError
 from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
-from coral_lock.inventory import BrokenDistribution, Distribution, Reporter
-from coral_lock.lockfile.entries import ExcludedPlugin, Host, LockedDistribution, LockedPlugin
+from coral_lock.inventory import Inventory, Reporter
+from coral_lock.lockfile.entries import ExcludedPlugin, Host, LockedPlugin
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.order import CycleError, activation_order
-from coral_lock.locking.closure import PROGRAM, Closure, Unmet, closure_of
+from coral_lock.locking.closure import Closure, Unmet, closure_of
 from coral_lock.locking.decision import (
     Decision,
     DiscoveredPlugin,
@@ -21,13 +22,9 @@ from coral_lock.locking.decision import (
     place_of_after,
 )
 from coral_lock.locking.discovery import NO_EXEC, Evidence, Probe, discover
-from coral_lock.locking.placement import misplaced, overlapping, pinned_outside
+from coral_lock.locking.placement import locked_distributions, misplaced
 from coral_lock.locking.selection import Selection, is_unoffered, select
 from coral_lock.names import GROUPS
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from coral_lock.inventory import Inventory
 
 _MAX_NAMED = 4
 
@@ -67,7 +64,6 @@ def survey(
     *,
     probe: Probe | None,
     no_probe: str = NO_EXEC,
-    host_versions: HostVersions | None = None,
     evidence: Evidence | None = None,
     reporter: Reporter | None = None,
     is_installed: bool = False,
@@ -80,7 +76,6 @@ def survey(
         descriptor: what this runtime should run.
         probe: learns specs by running plugins in a fresh interpreter; None forbids it.
         no_probe: why it is forbidden, where it is.
-        host_versions: the versions of hosts that the inventory doesn't have.
         evidence: what was learned of distributions before in this run.
         reporter: notified of progress.
         is_installed: whether the inventory is what is installed. Then what a plugin requires
@@ -89,7 +84,7 @@ def survey(
         follows_requirements: whether what the selected plugins need is looked at: that takes
             an inventory that knows its machine.
     """
-    host, host_findings = find_host(inventory, host_versions or HostVersions(), descriptor)
+    host, host_findings = find_host(inventory, descriptor)
     discovery = discover(inventory, probe, reporter or Reporter(), no_probe, evidence)
     selection = select(discovery.plugins, descriptor, host, inventory)
     if discovery.broken:
@@ -99,7 +94,7 @@ def survey(
     plugins = selection.selected() if follows_requirements else ()
     roots = {plugin.distribution.name for plugin in plugins}
     program = descriptor.program_requires if follows_requirements else ()
-    needed = closure_of(roots, inventory, _provided(host), program)
+    needed = closure_of(roots, inventory, host, program)
     return Survey(
         inventory=inventory,
         descriptor=descriptor,
@@ -114,7 +109,9 @@ def survey(
                 *selection.findings,
                 *_order_findings(selection.decisions, descriptor),
                 *(
-                    _need_finding(unmet, plugins, needed, descriptor, is_installed=is_installed)
+                    _need_finding(unmet, plugins, needed, descriptor).replace(
+                        severity=WARNING if is_installed and unmet.is_there else ERROR
+                    )
                     for unmet in needed.unmet
                 ),
             }
@@ -132,8 +129,22 @@ def _order_findings(decisions: Sequence[Decision], descriptor: Descriptor) -> It
         yield cycle_finding(error, descriptor, entry_points)
 
 
-def _provided(host: Host) -> dict[str, str]:
-    return {package.distribution: package.version for package in host.packages()}
+def _need_finding(
+    unmet: Unmet, plugins: Sequence[DiscoveredPlugin], needed: Closure, descriptor: Descriptor
+) -> Finding:
+    """Return the finding for what something needs, and how to go on: to add it or to do without."""
+    ids = [
+        f"`{plugin.id}`"
+        for plugin in plugins
+        if unmet.distribution in needed.reached_from(plugin.distribution.name)
+    ]
+    if ids:
+        more = f" and {len(ids) - _MAX_NAMED} more" if len(ids) > _MAX_NAMED else ""
+        others = f"switch {' and '.join(ids[:_MAX_NAMED])}{more} off in the descriptor"
+    else:
+        others = "change `program.requires` in the descriptor"
+    where = None if unmet.distribution else descriptor.origins.get("program.requires")
+    return unmet.finding(ERROR, f"{unmet.remedy}, or {others}").replace(where=where)
 
 
 def resolve(
@@ -148,154 +159,52 @@ def resolve(
         allow_editable: whether an editable install may be locked, without a digest.
         reporter: notified of progress.
     """
-    reporter = reporter or Reporter()
     inventory, descriptor = surveyed.inventory, surveyed.descriptor
+    decisions = surveyed.selection.decisions
     findings = list(surveyed.findings)
-    edges = {
-        **_closure_of_host(surveyed, findings).edges,
-        **surveyed.needed.edges,
-    }
-    needed = frozenset(surveyed.needed.edges)
-    distributions = _distributions(edges, needed, inventory, allow_editable, findings, reporter)
-    reporter.finished()
+    distributions = locked_distributions(
+        {**_closure_of_host(surveyed, findings).edges, **surveyed.needed.edges},
+        surveyed.needed.edges.keys(),
+        inventory,
+        allow_editable=allow_editable,
+        findings=findings,
+        reporter=reporter or Reporter(),
+    )
     providers = {plugin.distribution.name for plugin in surveyed.selection.selected()}
     findings.extend(misplaced(distributions, providers, descriptor.accepted, inventory))
-    if has_errors(findings):
-        return Resolution(lock=None, findings=sorted_findings(findings))
-    try:
-        lock = Lock(
-            platform=descriptor.platform,
-            host=surveyed.host,
-            plugins=locked_plugins(surveyed.selection.decisions, descriptor),
-            excluded=_excluded(surveyed.selection.decisions),
-            distributions=tuple(
-                each.replace(
-                    accepted=descriptor.accepted.get(each.name, ()),
-                    program=each.name in surveyed.needed.program,
-                )
-                for each in distributions
-            ),
-        )
-    except InvalidLockError as error:
-        findings.append(invalid_lock_finding(error))
-        return Resolution(lock=None, findings=sorted_findings(findings))
+    lock = None
+    if not has_errors(findings):
+        try:
+            lock = Lock(
+                platform=descriptor.platform,
+                host=surveyed.host,
+                plugins=locked_plugins(decisions, descriptor),
+                excluded=_excluded(decisions),
+                distributions=tuple(
+                    each.replace(
+                        accepted=descriptor.accepted.get(each.name, ()),
+                        program=each.name in surveyed.needed.program,
+                    )
+                    for each in distributions
+                ),
+            )
+        except InvalidLockError as error:
+            findings.append(invalid_lock_finding(error))
     return Resolution(lock=lock, findings=sorted_findings(findings))
 
 
 def _closure_of_host(surveyed: Survey, findings: list[Finding]) -> Closure:
     """Return what the hosts need; what is wrong with that and not with the plugins is noted."""
-    provided = _provided(surveyed.host)
-    installed = [name for name in provided if surveyed.inventory.find(name) is not None]
-    closure = closure_of(installed, surveyed.inventory, provided)
+    names = [package.distribution for package in surveyed.host.packages()]
+    installed = [name for name in names if surveyed.inventory.find(name) is not None]
+    closure = closure_of(installed, surveyed.inventory, surveyed.host)
     for unmet in closure.unmet:
         if unmet not in surveyed.needed.unmet:
             advice = f"add a version that meets it, so that `{unmet.distribution}` works"
-            findings.append(_unmet_finding(unmet, WARNING, advice))
-    for broken in closure.broken:
-        finding = broken_finding(broken)
-        if finding not in findings:
-            findings.append(finding)
+            findings.append(unmet.finding(WARNING, advice))
+    broken = map(broken_finding, closure.broken)
+    findings.extend(finding for finding in broken if finding not in findings)
     return closure
-
-
-def _need_finding(
-    unmet: Unmet,
-    plugins: Sequence[DiscoveredPlugin],
-    needed: Closure,
-    descriptor: Descriptor,
-    *,
-    is_installed: bool,
-) -> Finding:
-    severity = WARNING if is_installed and unmet.is_there else ERROR
-    if unmet.distribution == PROGRAM:
-        return Finding(
-            code="requirement-unmet",
-            severity=severity,
-            subject="program",
-            summary=f"the program requires `{unmet.requirement}`, found {unmet.found}",
-            expected=unmet.requirement,
-            found=unmet.found,
-            where=descriptor.origins.get("program.requires"),
-            hint="add a version that meets it, or change `program.requires` in the descriptor",
-        )
-    return _unmet_finding(unmet, severity, _way_out(unmet, plugins, needed))
-
-
-def _unmet_finding(unmet: Unmet, severity: str, hint: str) -> Finding:
-    return Finding(
-        code="requirement-unmet",
-        severity=severity,
-        subject=unmet.distribution,
-        summary=f"`{unmet.distribution}` requires `{unmet.requirement}`, found {unmet.found}",
-        expected=unmet.requirement,
-        found=unmet.found,
-        hint=hint,
-    )
-
-
-def _way_out(unmet: Unmet, plugins: Sequence[DiscoveredPlugin], closure: Closure) -> str:
-    """Return how to go on: to add what is required, or to do without what needs it."""
-    ids = [
-        f"`{plugin.id}`"
-        for plugin in plugins
-        if unmet.distribution in closure.reached_from(plugin.distribution.name)
-    ]
-    if not ids:
-        return "add a version that meets it, or change `program.requires` in the descriptor"
-    more = f" and {len(ids) - _MAX_NAMED} more" if len(ids) > _MAX_NAMED else ""
-    return f"{unmet.remedy}, or switch {' and '.join(ids[:_MAX_NAMED])}{more} off in the descriptor"
-
-
-def _distributions(
-    edges: Mapping[str, tuple[str, ...]],
-    needed: frozenset[str],
-    inventory: Inventory,
-    allow_editable: bool,
-    findings: list[Finding],
-    reporter: Reporter,
-) -> tuple[LockedDistribution, ...]:
-    wanted = []
-    for name in sorted(edges):
-        distribution = inventory.find(name)
-        if not isinstance(distribution, Distribution):
-            continue
-        if distribution.editable and not allow_editable:
-            findings.append(_editable_finding(distribution))
-        else:
-            wanted.append(distribution)
-    locked = []
-    names = [distribution.name for distribution in wanted]
-    outcomes = dict(inventory.digests(names, reporter))
-    overlaps, unpinned = overlapping(names, needed, inventory)
-    findings.extend(overlaps)
-    data_digests = pinned_outside(wanted, outcomes, needed, inventory, findings)
-    for distribution in wanted:
-        name = distribution.name
-        digests = {} if name in unpinned else outcomes[name]
-        if isinstance(digests, BrokenDistributionError):
-            broken = BrokenDistribution(name=name, location=distribution.location, error=digests)
-            findings.append(broken_finding(broken))
-            continue
-        locked.append(
-            LockedDistribution(
-                name=name,
-                version=distribution.version,
-                digests=digests,
-                data_digests=data_digests[name] if digests else None,
-                requires=edges[name],
-            )
-        )
-    return tuple(locked)
-
-
-def _editable_finding(distribution: Distribution) -> Finding:
-    return Finding(
-        code="editable-install",
-        subject=distribution.name,
-        summary=f"`{distribution.name}` is an editable install, whose bytes aren't fixed",
-        where=distribution.location,
-        hint="install it from a wheel, or allow it without a digest with `--allow-editable`",
-    )
 
 
 def locked_plugins(
@@ -388,20 +297,14 @@ def _activated_after(
 
 def _excluded(decisions: Sequence[Decision]) -> tuple[ExcludedPlugin, ...]:
     """Return what is left out; the distribution is part of the id where several offer it."""
-    offers: dict[str, int] = {}
+    offers = Counter(decision.plugin.id for decision in decisions)
+    excluded = []
     for decision in decisions:
-        offers[decision.plugin.id] = offers.get(decision.plugin.id, 0) + 1
-    return tuple(
-        ExcludedPlugin(
-            id=decision.plugin.id
-            if offers[decision.plugin.id] == 1
-            else f"{decision.plugin.id}@{decision.plugin.distribution.name}",
-            distribution=decision.plugin.distribution.name,
-            reason=str(decision.reason),
-        )
-        for decision in decisions
-        if not decision.is_selected
-    )
+        identifier, name = decision.plugin.id, decision.plugin.distribution.name
+        if decision.reason is not None:
+            key = identifier if offers[identifier] == 1 else f"{identifier}@{name}"
+            excluded.append(ExcludedPlugin(id=key, distribution=name, reason=decision.reason))
+    return tuple(excluded)
 
 
 def invalid_lock_finding(error: InvalidLockError, context: str = "") -> Finding:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
-from coral_lock.descriptor.model import Descriptor, HostVersions, PluginRequest
+from coral_lock.descriptor.model import Descriptor, PluginRequest
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
-from coral_lock.inventory import BrokenDistribution, EntryPoint
+from coral_lock.inventory import BrokenDistribution, EntryPoint, FoundDistribution, ReleaseSource
 from coral_lock.locking.decision import broken_finding
 from coral_lock.locking.discovery import Evidence
 from coral_lock.names import plugin_id, split_plugin_id
@@ -25,9 +24,6 @@ from coral_lock.resolver.releases import (
     needed_nodes,
     target_names,
 )
-
-if TYPE_CHECKING:
-    from coral_lock.inventory import FoundDistribution, ReleaseSource
 
 ReadWheel = Callable[[str, str], "FoundDistribution | None"]
 """Returns the metadata of a wheel that fits no target.
@@ -79,7 +75,6 @@ def choose(
     sources: Mapping[str, ReleaseSource],
     descriptor: Descriptor,
     *,
-    host_versions: HostVersions,
     kept: Mapping[str, str],
     read_unfitting: ReadWheel = lambda name, file_name: None,
     evidence: Evidence | None = None,
@@ -93,13 +88,12 @@ def choose(
     Args:
         sources: the releases to choose from, by the name of the target.
         descriptor: what this runtime should run.
-        host_versions: the versions of hosts that the command line or the descriptor gives.
         kept: versions to prefer while they fit, by the distribution's name.
         read_unfitting: reads a wheel that fits no target, to find the plugins it offers.
         evidence: what is known of distributions from earlier in this run; more is added.
     """
     releases = Releases(sources, kept)
-    hosts = Hosts(releases, host_versions)
+    hosts = Hosts(releases, descriptor)
     requirements = DeclaredRequirements(releases, hosts.provided())
     inputs = Inputs(
         descriptor=descriptor,

@@ -11,11 +11,12 @@ from packaging import requirements as pep508
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from coral_lock.descriptor.model import Descriptor, HostVersions, PluginRequest
+from coral_lock.descriptor.model import Descriptor, PluginRequest
 from coral_lock.inventory import BrokenDistribution, Distribution, Reporter
 from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.locking.closure import NOT_PEP_508, PROGRAM, RequirementsOf
 from coral_lock.locking.decision import (
+    HOST_DISTRIBUTIONS,
     Decision,
     DiscoveredPlugin,
     judge,
@@ -24,8 +25,6 @@ from coral_lock.locking.decision import (
 )
 from coral_lock.locking.discovery import Evidence, discover
 from coral_lock.names import (
-    CORE_DISTRIBUTION,
-    INFERENCE_DISTRIBUTIONS,
     normalized_name,
     plugin_id,
 )
@@ -142,21 +141,18 @@ def _without_marker(declared: pep508.Requirement) -> str:
     return f"{declared.name}{extras}{declared.specifier}{url}"[:_MAX_SHOWN]
 
 
-_NAMES = {"core": (CORE_DISTRIBUTION,), "inference": INFERENCE_DISTRIBUTIONS}
-
-
 class Hosts:
     """The hosts that have wheels, and the versions that the user gave.
 
     Args:
         releases: the versions to choose from.
-        given: the hosts' versions that the command line or the descriptor gives.
+        descriptor: gives the versions of hosts.
     """
 
-    def __init__(self, releases: Releases, given: HostVersions) -> None:
+    def __init__(self, releases: Releases, descriptor: Descriptor) -> None:
         self._releases = releases
-        self._given = {"core": given.core, "inference": given.inference}
-        roles = {name: role for role, names in _NAMES.items() for name in names}
+        self._given = {"core": descriptor.host_core, "inference": descriptor.host_inference}
+        roles = {name: role for role, names in HOST_DISTRIBUTIONS.items() for name in names}
         self.names = tuple(sorted(name for name in roles if releases.versions(name)))
         self._allowed = {name: self._find_allowed(name, self._given[roles[name]]) for name in roles}
         self._is_given = {name: self._given[roles[name]] is not None for name in roles}
@@ -165,7 +161,7 @@ class Hosts:
         """Return by target the given versions of hosts that have no wheel there."""
         return {
             target: {
-                _NAMES[role][0]: given
+                HOST_DISTRIBUTIONS[role][0]: given
                 for role, given in self._given.items()
                 if given and self._leading(role, target) is None
             }
@@ -241,15 +237,17 @@ class Hosts:
 
     def _leading(self, role: str, target: str) -> str | None:
         """Return the name under which a host has a wheel for a target; the first one counts."""
-        return next((name for name in _NAMES[role] if self._releases.at(name, target)), None)
+        return next(
+            (name for name in HOST_DISTRIBUTIONS[role] if self._releases.at(name, target)), None
+        )
 
     def _package(self, role: str, target: str, versions: Mapping[str, str]) -> HostPackage | None:
-        for name in _NAMES[role]:
+        names, given = HOST_DISTRIBUTIONS[role], self._given[role]
+        for name in names:
             version = versions.get(name)
             if version is not None and version in self._releases.at(name, target):
                 return HostPackage(distribution=name, version=version)
-        given = self._given[role]
-        return HostPackage(distribution=_NAMES[role][0], version=given) if given else None
+        return HostPackage(distribution=names[0], version=given) if given else None
 
 
 class PluginIndex:
@@ -281,7 +279,7 @@ class PluginIndex:
         key = (name, version, target, host)
         if key not in self._judged:
             self._judged[key] = tuple(
-                judge(plugin, request_for(plugin, self._descriptor), self._descriptor, host, [])
+                judge(plugin, self._descriptor, host)[0]
                 for plugin in self.at(name, version, target)
             )
         return self._judged[key]

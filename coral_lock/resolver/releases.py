@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from coral_lock.inventory import BrokenDistribution
-
-if TYPE_CHECKING:
-    from coral_lock.inventory import FoundDistribution, ReleaseSource
+from coral_lock.inventory import BrokenDistribution, FoundDistribution, ReleaseSource
 
 Node = tuple[str, str, str]
 """A distribution that is needed: its name, an extra or an empty string, a target."""

@@ -32,11 +32,12 @@ def start_live(
         host_overrides: the versions of hosts that aren't installed.
     """
     descriptor = descriptor or load_descriptor(None)
+    if host_overrides:
+        descriptor = descriptor.with_told(host_overrides)
     surveyed = survey(
         EnvironmentInventory(),
         descriptor,
         probe=interpreter_probe(sys.path),
-        host_versions=host_overrides,
         is_installed=True,
     )
     decisions = surveyed.selection.decisions

@@ -12,7 +12,13 @@ from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor, PluginReque
 from coral_lock.finding import Finding, has_errors, sorted_findings
 from coral_lock.installed.environment import MAX_SOURCE_BYTES, EnvironmentInventory
 from coral_lock.installed.import_lookup import module_origin
-from coral_lock.inventory import Distribution, EntryPoint, Reporter
+from coral_lock.inventory import (
+    Distribution,
+    EntryPoint,
+    FoundDistribution,
+    Inventory,
+    Reporter,
+)
 from coral_lock.lockfile.entries import LockedPlugin
 from coral_lock.lockfile.order import activation_order
 from coral_lock.locking.discovery import Probe, discover
@@ -23,10 +29,6 @@ from coral_lock.plugin.facts import combined, merged
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.safe_files import read_regular_file
 from coral_lock.start.plan import StartPlan, missing_variables
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from coral_lock.inventory import FoundDistribution, Inventory
 
 UNDER_TEST = "under-test"
 """How the distribution is called, of which nothing is known."""

@@ -314,7 +314,7 @@ def test_a_flag_goes_before_the_descriptor_s_host(device: MakeDevice) -> None:
 def test_a_start_is_told_the_versions_of_hosts(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0")
     refused = machine.coral("init").require(1)
-    assert "  hint: tell its version with `--core-version V`" in refused.stderr
+    assert "  hint: pass its version with `--core-version V`" in refused.stderr
     told = ("--core-version=0.0.4", "--inference-version=0.58.0")
     for words in (("init", *told), ("lock", *told), ("init", "--locked", *told)):
         machine.coral(*words).require(0)

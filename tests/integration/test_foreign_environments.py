@@ -32,14 +32,11 @@ from tests.support.handmade_wheels import make_wheel
 
 LOCK_INSIDE = """
 from coral_lock.descriptor.load import load_descriptor
-from coral_lock.descriptor.model import HostVersions
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.text import write_lock
 from coral_lock.locking.resolution import resolve, survey
-versions = HostVersions(inference="0.58.0")
-resolution = resolve(
-    survey(EnvironmentInventory(), load_descriptor(None), probe=None, host_versions=versions)
-)
+descriptor = load_descriptor(None, settings=["host.inference=0.58.0"])
+resolution = resolve(survey(EnvironmentInventory(), descriptor, probe=None))
 sys.stdout.write(write_lock(resolution.lock))
 """
 

@@ -10,7 +10,6 @@ import pytest
 
 import coral_lock
 from coral_lock.descriptor.load import load_descriptor
-from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import (
     BrokenDistributionError,
     CoralLockError,
@@ -134,9 +133,8 @@ def test_an_image_is_locked_for_its_target(environment: Environment, image: Path
     resolution = resolve(
         survey(
             inventory,
-            load_descriptor(None),
+            load_descriptor(None, settings=["host.inference=0.58.0"]),
             probe=None,
-            host_versions=HostVersions(inference="0.58.0"),
         )
     )
     assert resolution.lock == lock

@@ -289,7 +289,7 @@ def test_a_host_whose_version_nobody_knows_names_the_flag(device: MakeDevice) ->
         "error[host-unknown]: `patches:camera_stabilizer` of `my-package` 1.0.0 requires "
         "coral-inference >= 0.0.4, and no core host is there\n"
         "  where: my_package.coral_plugins:register_camera_stabilizer\n"
-        "  hint: tell its version with `--core-version V`, or with "
+        "  hint: pass its version with `--core-version V`, set "
         '`host: {core: "V"}` in the descriptor, or add it\n'
         "failed to lock; `coral.lock` is unchanged\n"
     )
@@ -323,9 +323,12 @@ def test_the_inference_host_under_two_names_is_a_conflict(device: MakeDevice) ->
 def test_a_flag_that_contradicts_the_installed_host(machine: Device) -> None:
     outcome = machine.coral("lock", "--core-version", "9.9").require(1)
     assert (
-        "error[host-drift]: `--core-version` tells another version than the one that is there"
-        in outcome.stderr
-    )
+        "error[host-drift]: the given version of the core host isn't the one that was found\n"
+        "  expected: 9.9\n"
+        "  found: 0.0.4\n"
+        "  where: --core-version 9.9\n"
+        "  hint: give that version, or none\n"
+    ) in outcome.stderr
 
 
 def test_no_exec_forbids_the_probe(device: MakeDevice) -> None:

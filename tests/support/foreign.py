@@ -8,7 +8,6 @@ import packaging
 
 import coral_lock
 from coral_lock.descriptor.load import load_descriptor
-from coral_lock.descriptor.model import HostVersions
 from coral_lock.finding import Finding
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.model import Lock
@@ -36,9 +35,8 @@ def lock_from_outside(interpreter: Interpreter) -> Lock:
     """The lock of an interpreter's environment, without a descriptor; nothing is probed."""
     surveyed = survey(
         EnvironmentInventory(interpreter.path, interpreter.environment),
-        load_descriptor(None),
+        load_descriptor(None, settings=["host.inference=0.58.0"]),
         probe=None,
-        host_versions=HostVersions(inference="0.58.0"),
     )
     resolution = resolve(surveyed)
     assert resolution.lock is not None, resolution.findings

@@ -44,7 +44,7 @@ EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     # Said where the option is given.
     ("coral_lock.locking.discovery", "--no-exec"): frozenset({"init", "run"}),
     # Said where a lock is derived, which only `lock` does.
-    ("coral_lock.locking.resolution", "--allow-editable"): frozenset(
+    ("coral_lock.locking.placement", "--allow-editable"): frozenset(
         {"explain", "init", "plugins list", "run"}
     ),
     # It is uv's.
@@ -146,7 +146,7 @@ def _named_options() -> set[tuple[str, str]]:
 def test_texts_are_found_in_the_source() -> None:
     texts = {text for tree in _sources().values() for text in _texts(tree)}
     assert "run `coral-runtime lock` where it is installed, and have the change reviewed" in texts
-    assert any(f"`--{OPEN}-version`" in text for text in texts)
+    assert any(f"`--{OPEN}-version V`" in text for text in texts)
     assert len([text for text in texts if "`coral-runtime " in text]) > 20
     assert len(_named_options()) > 20
 

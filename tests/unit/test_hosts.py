@@ -7,8 +7,14 @@ import pytest
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.descriptor.model import HostVersions
 from coral_lock.finding import ERROR, Finding
+from coral_lock.inventory import EntryPoint
 from coral_lock.lockfile.entries import Host, HostPackage
-from coral_lock.locking.decision import UnmetRequirement, find_host, unmet_requirement
+from coral_lock.locking.decision import (
+    DiscoveredPlugin,
+    UnmetRequirement,
+    find_host,
+    unmet_requirement,
+)
 from coral_lock.plugin.facts import PluginFacts
 from tests.support.shelf import Shelf, shelved
 
@@ -27,7 +33,7 @@ def _find(
     inference: str | None = None,
 ) -> tuple[Host, tuple[Finding, ...]]:
     given = HostVersions(core=core, inference=inference)
-    return find_host(shelf, given, load_descriptor(None, settings=settings))
+    return find_host(shelf, load_descriptor(None, settings=settings).with_told(given))
 
 
 def _host(core: str | None, inference: str | None, name: str = "inference") -> Host:
@@ -67,11 +73,11 @@ def test_a_flag_that_tells_another_version(told: str) -> None:
             code="host-drift",
             severity=ERROR,
             subject="coral-inference",
-            summary="`--core-version` tells another version than the one that is there",
+            summary="the given version of the core host isn't the one that was found",
             expected=told,
             found="0.0.4",
-            where="wheels/coral-inference-0.0.4.whl",
-            hint="leave `--core-version` out, or provide that version",
+            where=f"--core-version {told}",
+            hint="give that version, or none",
         ),
     )
 
@@ -84,12 +90,11 @@ def test_a_descriptor_that_tells_another_version() -> None:
             code="host-drift",
             severity=ERROR,
             subject="inference-core",
-            summary="`host.inference` in the descriptor tells another version than the one "
-            "that is there",
+            summary="the given version of the inference host isn't the one that was found",
             expected="0.58.0",
             found="0.59.0",
             where="--set host.inference=0.58.0",
-            hint="remove `host.inference`, or provide that version",
+            hint="give that version, or none",
         ),
     )
 
@@ -120,11 +125,17 @@ def test_one_host_under_two_names() -> None:
     ],
 )
 def test_a_host_that_nobody_tells(field: str, role: str, distribution: str) -> None:
-    facts = PluginFacts(name="camera").replace(**{field: "0.0.4"})
-    assert unmet_requirement(facts, _host(None, None)) == UnmetRequirement(
+    plugin = DiscoveredPlugin(
+        id="patches:camera",
+        entry_point=EntryPoint(group="patches", name="camera", value="acme:camera"),
+        distribution=shelved("acme"),
+        facts=PluginFacts(name="camera").replace(**{field: "0.0.4"}),
+    )
+    unmet = unmet_requirement(plugin, "rknn", _host(None, None))
+    assert unmet == UnmetRequirement(
         code="host-unknown",
         reason=f"requires {distribution} >= 0.0.4, and no {role} host is there",
-        hint=f"tell its version with `--{role}-version V`, or with "
+        hint=f"pass its version with `--{role}-version V`, set "
         f'`host: {{{role}: "V"}}` in the descriptor, or add it',
-        is_uncertain=True,
     )
+    assert unmet.is_uncertain

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from coral_lock.descriptor.model import HostVersions
 from coral_lock.resolver.choice import choose
 from tests.bench.synthetic_releases import synthetic_wheels
 from tests.unit.resolver.universe import descriptor, sources
@@ -18,7 +17,7 @@ DISTRIBUTIONS, VERSIONS = 2_000, 10
 def main() -> None:
     found = sources(*synthetic_wheels(DISTRIBUTIONS, VERSIONS))
     started = perf_counter()
-    choice = choose(found, descriptor(), host_versions=HostVersions(), kept={})
+    choice = choose(found, descriptor(), kept={})
     seconds = perf_counter() - started
     assert not choice.findings
     assert len(choice.versions) == DISTRIBUTIONS

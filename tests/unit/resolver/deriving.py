@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from coral_lock.derive.locking import Derivation, derive
 from coral_lock.derive.opening import Opened
-from coral_lock.descriptor.model import Descriptor, HostVersions
+from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import Finding
 from coral_lock.inventory import Reporter
 from coral_lock.resolver.choice import Choice, choose
@@ -55,7 +55,6 @@ def chosen(
     return choose(
         sources(*wheels, targets=targets, pythons=PYTHONS),
         wanted,
-        host_versions=HostVersions(),
         kept=kept or {},
         read_unfitting=reading(wheels),
     )
@@ -90,9 +89,7 @@ def derived(
         findings=choice.findings,
         choice=choice,
     )
-    derivation = derive(
-        opened, wanted, host_versions=HostVersions(), allow_editable=False, reporter=Reporter()
-    )
+    derivation = derive(opened, wanted, allow_editable=False, reporter=Reporter())
     return choice, derivation
 
 

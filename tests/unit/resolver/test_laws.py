@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor, HostVersions
+from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor
 from coral_lock.finding import has_errors
 from coral_lock.locking.resolution import Resolution, resolve, survey
 from coral_lock.resolver.choice import Choice, choose
@@ -82,7 +82,7 @@ def chosen(
     targets: tuple[str, ...] = ("",),
 ) -> tuple[Choice, list[Resolution]]:
     there = sources(*wheels, targets=targets, pythons=OLD)
-    choice = choose(there, wanted, host_versions=HostVersions(), kept=kept or {})
+    choice = choose(there, wanted, kept=kept or {})
     resolutions = [
         resolve(survey(there[target].chosen(choice.versions_for(target)), wanted, probe=None))
         for target in targets

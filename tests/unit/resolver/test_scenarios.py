@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor, HostVersions
+from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor
 from coral_lock.finding import Finding
 from coral_lock.locking.resolution import resolve, survey
 from coral_lock.resolver.choice import Choice, choose
@@ -36,8 +36,7 @@ def chosen(
 ) -> Choice:
     return choose(
         sources(*wheels, targets=targets, pythons=pythons),
-        wanted,
-        host_versions=HostVersions(core=core),
+        wanted.replace(host_core=core),
         kept=kept or {},
     )
 

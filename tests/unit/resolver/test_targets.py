@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coral_lock.descriptor.model import Descriptor, HostVersions
+from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import Finding
 
 from .deriving import TARGETS, acme, chosen, derived, told, verdicts
@@ -197,7 +197,7 @@ def test_a_python_that_is_named_with_its_patch_release_is_shown_so() -> None:
     from .universe import sources
 
     there = sources(acme("a 1.0", python=">=3.12"), targets=["x"], pythons={"x": "3.10.13"})
-    choice = choose(there, ALL, host_versions=HostVersions(), kept={})
+    choice = choose(there, ALL, kept={})
     assert verdicts(choice, "acme-a") == {
         "1.0": "requires Python >=3.12, and target `x` has Python 3.10.13"
     }
