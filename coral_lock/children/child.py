@@ -8,9 +8,9 @@ from _thread import RLock
 from coral_lock.children.session import leave_marker, read_session
 from coral_lock.children.watch import watch_processes
 from coral_lock.errors import INTEGRITY
-from coral_lock.host.import_hooks import install_hooks
 from coral_lock.imports.finder import install_imports
 from coral_lock.imports.table import ImportIndex, ImportTable
+from coral_lock.start.entry_points import GateHooks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Child:
 
             install_shim()
             activate = self._activate
-        install_hooks(self._opened, session.plugin_modules, session.has_host, activate)
+        GateHooks(self._opened, session.plugin_modules, session.has_host, activate).install()
         watch_processes(lambda finding: self._note(finding, None), session.is_strict)
 
     def _table(self) -> ImportTable:

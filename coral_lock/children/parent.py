@@ -11,12 +11,11 @@ from coral_lock.children.session import VARIABLE, Session, leave_marker, open_se
 from coral_lock.children.watch import watch_processes
 from coral_lock.errors import INTEGRITY, InputError
 from coral_lock.finding import WARNING, Finding, exit_code
-from coral_lock.host.context import is_host_installed
-from coral_lock.host.import_hooks import plugin_modules
 from coral_lock.imports.bytecode import default_state_directory
-from coral_lock.imports.finder import remove_imports
+from coral_lock.imports.finder import installed_imports, remove_imports
 from coral_lock.messages import say, say_findings
-from coral_lock.start.gate import Gate
+from coral_lock.start.entry_points import plugin_modules
+from coral_lock.start.gate import Gate, is_host_installed
 from coral_lock.start.locked import prepare_locked
 from coral_lock.start.report import STARTED
 from coral_lock.verification.machine import IMPORTS
@@ -188,10 +187,11 @@ class Cover:
 
 
 def _session(start: LockedStart, is_strict: bool) -> Session:
-    plan, index = start.plan, start.index()
+    plan = start.plan
     assert plan.lock is not None
     fields = None
-    if index is not None:
+    for imports in installed_imports():
+        index = imports.index
         fields = {name: getattr(index, name) for name in index._fields}
         # A child has imported us before its imports are locked.
         fields["names"] = index.names - {"coral_lock"}

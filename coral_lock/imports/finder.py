@@ -10,19 +10,20 @@ from __future__ import annotations
 import os
 import sys
 from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
     BuiltinImporter,
+    ExtensionFileLoader,
     FileFinder,
     FrozenImporter,
     ModuleSpec,
     PathFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
 )
 
-from coral_lock.imports.directories import (
-    LockedDirectory,
-    closed_entries,
-    hide_unlocked,
-    standard_library,
-)
+from coral_lock.imports.hooks import ImportHooks, closed_entries, hide_unlocked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     from coral_lock.imports.verified import VerifiedFiles
 
 _DISTUTILS = "distutils"
+_FILE_LOADERS = (
+    (ExtensionFileLoader, EXTENSION_SUFFIXES),
+    (SourceFileLoader, SOURCE_SUFFIXES),
+    (SourcelessFileLoader, BYTECODE_SUFFIXES),
+)
 
 
 def install_imports(
@@ -57,21 +63,23 @@ def install_imports(
     """
     remove_imports()
     imports = LockedImports(index, supply, on_mismatch, bytecode_directory, closed)
-    sys.meta_path.insert(0, imports)
+    sys.meta_path[:0] = [imports.hooks, imports]
     sys.path_hooks.insert(0, imports.directory_finder)
     sys.path_importer_cache.clear()
-    imports.after_import("pkgutil", imports.show_modules_to)
+    imports.hooks.after("pkgutil", imports.show_modules_to)
     if closed:
         hide_unlocked(imports)
     if "_ctypes" in sys.modules:
         imports.watch_ctypes()
+    else:
+        imports.hooks.before["_ctypes"] = imports.watch_ctypes
     return imports
 
 
 def remove_imports() -> None:
     """Give imports back to the directories; modules that were loaded stay."""
     for finder in installed_imports():
-        sys.meta_path.remove(finder)
+        sys.meta_path[:] = [each for each in sys.meta_path if each not in (finder, finder.hooks)]
         sys.path_hooks.remove(finder.directory_finder)
         sys.path_importer_cache.clear()
 
@@ -100,7 +108,11 @@ class LockedImports:
         self.index = index
         self.closed = closed
         self.findings: list[Finding] = []
+        self.hooks = ImportHooks()
         self.library = standard_library()
+        if closed:
+            entries = index.closed_entries | closed_entries(self.library)
+            self.index = index.replace(closed_entries=entries)
         self._supply = supply
         self._on_mismatch = on_mismatch
         self._bytecode_directory = bytecode_directory
@@ -109,11 +121,6 @@ class LockedImports:
         self._spellings = {root: root for root in index.roots}
         for root in index.roots:
             self._spellings.setdefault(os.path.realpath(root), root)
-        self._after: dict[str, list[Callable[[ModuleType], None]]] = {}
-        self._closed_entries = index.closed_entries
-        if closed:
-            self._closed_entries |= closed_entries(self.library)
-        self._watches_ctypes = False
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -125,14 +132,8 @@ class LockedImports:
                 distribution, and isn't there; or it is a cache of bytecode, which no list
                 covers.
         """
-        if name == "_ctypes":
-            self.watch_ctypes()
-        spec = self._find_top_level(name) if path is None else self._find_listed(name, path)
-        if name in self._after:
-            spec = self._with_patches(name, spec or PathFinder.find_spec(name, path, target))
-        return spec
-
-    def _find_top_level(self, name: str) -> ModuleSpec | None:
+        if path is not None:
+            return self._find_listed(name, path)
         spec = self._find_in_library(name)
         if spec is not None or name not in self.index.names:
             return spec
@@ -240,7 +241,8 @@ class LockedImports:
     def is_closed(self, entry: str) -> bool:
         """Whether only listed files count in a directory of the path."""
         return self.closed and (
-            entry in self._closed_entries or self._below_root(os.path.abspath(entry)) is not None
+            entry in self.index.closed_entries
+            or self._below_root(os.path.abspath(entry)) is not None
         )
 
     def files(self) -> VerifiedFiles:
@@ -273,27 +275,6 @@ class LockedImports:
             raise ImportError("no locked directory", path=entry)
         return LockedDirectory(entry, self, found)
 
-    def after_import(self, name: str, patch: Callable[[ModuleType], None]) -> None:
-        """Call `patch` with a module as soon as it has been executed, or now if it was."""
-        module = sys.modules.get(name)
-        if module is not None and not getattr(module.__spec__, "_initializing", False):
-            patch(module)
-        self._after.setdefault(name, []).append(patch)
-
-    def _with_patches(self, name: str, spec: ModuleSpec | None) -> ModuleSpec | None:
-        loader = spec.loader if spec is not None else None
-        if loader is None or isinstance(loader, type):
-            return spec
-        execute = loader.exec_module
-
-        def exec_module(module: ModuleType) -> None:
-            execute(module)
-            for patch in self._after[name]:
-                patch(module)
-
-        loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec
-
     def show_modules_to(self, pkgutil: ModuleType) -> None:
         """Let `pkgutil.iter_modules` list what this finds."""
         list_modules = pkgutil.iter_importer_modules
@@ -312,9 +293,6 @@ class LockedImports:
 
     def watch_ctypes(self) -> None:
         """Compare a listed library when `ctypes` is about to load it (PEP 578)."""
-        if self._watches_ctypes:
-            return
-        self._watches_ctypes = True
 
         def hook(event: str, arguments: tuple[object, ...]) -> None:
             if event == "ctypes.dlopen" and self in sys.meta_path:
@@ -340,3 +318,87 @@ class LockedImports:
         root, directory = found
         name = os.path.basename(location)
         return self.files().roots[root], f"{directory}/{name}" if directory else name
+
+
+class LockedDirectory(FileFinder):
+    """Finds modules in one directory of the path (a path entry finder, PEP 302).
+
+    Where the directory belongs to a package of the lock, only what is listed is there. A
+    site root, or a directory that distributions share, may hold other things as well.
+    `pkg_resources` takes it for the kind of finder that it knows.
+    """
+
+    def __init__(self, path: str, imports: LockedImports, place: tuple[str, str] | None) -> None:
+        super().__init__(path, *_FILE_LOADERS)
+        self._imports = imports
+        self._root = place[0] if place else None
+        self._directory = place[1] if place else ""
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether nothing is found here but what is listed."""
+        if self._imports.closed:
+            return True
+        return bool(self._directory) and self._listed().is_owned(self._directory)
+
+    def _listed(self) -> RootFiles:
+        assert self._root is not None
+        return self._imports.files().roots[self._root]
+
+    def find_spec(self, name: str, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return a module's spec, None if it isn't here."""
+        if self._root is not None:
+            spec = self._imports._find_listed(name, [self.path])
+            if spec is not None:
+                return spec
+        tail = name.rpartition(".")[2]
+        if self.is_taken(tail) or (self.is_exclusive and not self._is_visible(tail)):
+            return None
+        return super().find_spec(name, target)
+
+    def _is_visible(self, tail: str) -> bool:
+        """Whether a name is found as ever though the imports are closed."""
+        return not self._directory and (
+            tail in self._imports.index.unlisted or tail == __name__.partition(".")[0]
+        )
+
+    def is_taken(self, tail: str) -> bool:
+        """Whether a name belongs to locked files, here or in another site root."""
+        if not self._directory:
+            return tail in self._imports.index.names
+        files = self._listed()
+        return files.module(self._directory, tail) is not None or files.is_directory(
+            f"{self._directory}/{tail}"
+        )
+
+    def iter_modules(self, prefix: str = "") -> Iterator[tuple[str, bool]]:
+        """Yield the names of the listed modules here, and whether they are packages."""
+        if self._root is None:
+            return
+        files = self._listed()
+        seen = {"__init__"}
+        for child in files.children(self._directory):
+            tail = child.partition(".")[0]
+            if tail in seen or not tail.isidentifier():
+                continue
+            seen.add(tail)
+            module = files.module(self._directory, tail)
+            if module is not None:
+                yield prefix + tail, module[2]
+
+
+def standard_library() -> list[str]:
+    """Return the directories of this interpreter's standard library.
+
+    `sys.path` isn't asked: a directory on PYTHONPATH may have any name.
+    """
+    library = os.path.dirname(os.__file__)
+    version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    candidates = (
+        os.path.join(library, "lib-dynload"),
+        os.path.join(sys.base_exec_prefix, sys.platlibdir, version, "lib-dynload"),
+        os.path.join(sys.base_prefix, "DLLs"),
+    )
+    found = [library]
+    found.extend(path for path in candidates if path not in found and os.path.isdir(path))
+    return found

@@ -8,7 +8,6 @@ from _thread import get_ident
 from time import perf_counter
 
 from coral_lock.finding import ERROR, WARNING, Finding
-from coral_lock.host.entry_points import ServedEntryPoint
 from coral_lock.names import ENTRY_POINT_GROUPS
 from coral_lock.plugin.config import SILENT_HOST
 from coral_lock.plugin.facts import FactsError, facts_of_spec
@@ -21,6 +20,7 @@ from coral_lock.plugin.spec import (
     live_specs,
 )
 from coral_lock.record import Record
+from coral_lock.start.entry_points import ServedEntryPoint
 from coral_lock.start.report import (
     ACTIVATED,
     FAILED,

@@ -8,7 +8,6 @@ import os
 from coral_lock.errors import InputError, LockError, UsageError
 from coral_lock.finding import has_errors, sorted_findings
 from coral_lock.imports.bytecode import default_state_directory, prepare_cache
-from coral_lock.imports.directories import closed_entries
 from coral_lock.imports.finder import install_imports
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from coral_lock.descriptor.model import Descriptor
     from coral_lock.finding import Finding
-    from coral_lock.imports.table import ImportIndex, ImportTable
+    from coral_lock.imports.table import ImportTable
     from coral_lock.plugin.config import RuntimeConfig
     from coral_lock.start.report import ActivationReport
 
@@ -47,23 +46,16 @@ class LockedStart(Record):
     bytecode_directory: str | None = None
     refusal: ActivationReport | None = None
 
-    def index(self) -> ImportIndex | None:
-        """Return what tells locked modules from others; None if nothing is proved."""
-        if self.table is None:
-            return None
-        index = self.table.index(self.unlisted, self.plan.versions)
-        return index.replace(closed_entries=closed_entries()) if self.closed else index
-
     def lock_imports(self, on_mismatch: Callable[[Finding], None]) -> None:
         """Let this process import what is listed from now on, if anything is proved.
 
         Args:
             on_mismatch: gets a finding for each file that differs from the lock.
         """
-        index, table = self.index(), self.table
-        if index is not None and table is not None:
+        table = self.table
+        if table is not None:
             imports = install_imports(
-                index,
+                table.index(self.unlisted, self.plan.versions),
                 lambda: table,
                 on_mismatch=on_mismatch,
                 bytecode_directory=self.bytecode_directory,

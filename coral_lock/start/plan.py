@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from coral_lock.descriptor.model import Descriptor, PluginRequest
-    from coral_lock.host.context import HostState
     from coral_lock.lockfile.entries import LockedPlugin
     from coral_lock.lockfile.model import Lock
-    from coral_lock.start.report import VerifiedLock
+    from coral_lock.start.report import HostState, VerifiedLock
 
 
 class StartPlan(Record):

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from coral_lock.canonical_json import Value
     from coral_lock.finding import Finding
-    from coral_lock.host.context import HostState
 
 REPORT_VERSION = "1.0"
 
@@ -49,6 +48,21 @@ class PluginOutcome(Record):
     version: str
     reason: str | None = None
     duration_us: int = 0
+
+
+class HostState(Record):
+    """The state in the host's own context, as plain data.
+
+    `platform` is its name for the platform; `patches_enabled` has its built-in patches,
+    `backends_enabled` the active backends in order, including its own, and
+    `plugins_loaded` the patches and workflows by id. `log_messages` are the host's.
+    """
+
+    platform: str
+    patches_enabled: Mapping[str, bool]
+    backends_enabled: tuple[str, ...]
+    plugins_loaded: Mapping[str, bool]
+    log_messages: tuple[str, ...] = ()
 
 
 class VerifiedLock(Record):

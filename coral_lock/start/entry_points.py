@@ -1,18 +1,32 @@
 """The entry points of the runtime's three groups: those of the lock, for anyone who asks.
 
 `importlib.metadata`, its backport `importlib_metadata` and `pkg_resources` return what is
-installed. For our groups, and for no others, they return what was verified.
+installed. For our groups, and for no others, they return what was verified. The host, which asks
+for them, is started when it is first imported.
 """
 
 from __future__ import annotations
 
-from coral_lock.names import ENTRY_POINT_GROUPS, normalized_name
+import sys
+
+from coral_lock.imports.hooks import ImportHooks
+from coral_lock.names import ENTRY_POINT_GROUPS, HOST_MODULE, normalized_name
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any
+    from types import ModuleType
+    from typing import Any, Protocol
+
+    from coral_lock.lockfile.entries import LockedPlugin
+
+    class Host(Protocol):
+        """What the hooks need of a gate."""
+
+        entry_points: tuple[ServedEntryPoint, ...]
+
+        def execute_host(self, module: ModuleType, execute: Callable[[], None]) -> None: ...
 
     Served = Callable[[], Sequence["ServedEntryPoint"]]
 
@@ -33,19 +47,55 @@ class ServedEntryPoint(Record):
     load: Callable[[], object]
 
 
-def serve_entry_points(module: Any, served: Served) -> None:
-    """Let one of the metadata modules return for our groups what is served.
-
-    It must have been executed: half imported, it lacks what is replaced here.
+class GateHooks(ImportHooks):
+    """Takes entry points and the host from a gate once it is installed.
 
     Args:
-        module: `importlib.metadata`, `importlib_metadata` or `pkg_resources`.
-        served: returns the entry points in the order of activation; called for each query.
+        gate: returns the gate; called when it is first needed.
+        modules: those of the locked entry points. The host is imported before them: they
+            import it and it imports them, and it would find nothing in a module that is only
+            half imported.
+        has_host: whether there is a host to start.
+        activate: without a host, is called before the first import of a plugin's module or of
+            the host's stand-in; None if the plugins are already active.
     """
-    if module.__name__ == "pkg_resources":
-        _serve_pkg_resources(module, served)
-    else:
-        _serve_metadata(module, served)
+
+    def __init__(
+        self,
+        gate: Callable[[], Host],
+        modules: Iterable[str],
+        has_host: bool,
+        activate: Callable[[], None] | None = None,
+    ) -> None:
+        super().__init__()
+
+        def import_host() -> None:
+            if HOST_MODULE not in sys.modules:
+                __import__(HOST_MODULE)
+
+        if has_host:
+            self.around[HOST_MODULE] = lambda module, execute: gate().execute_host(module, execute)
+            others = (name for name in modules if name.partition(".")[0] != HOST_MODULE)
+            self.before = dict.fromkeys(others, import_host)
+        elif activate is not None:
+            self.before = dict.fromkeys((HOST_MODULE, *modules), activate)
+        self._served: Served = lambda: gate().entry_points
+
+    def install(self) -> None:
+        """Become the first finder, in place of those of an earlier gate."""
+        sys.meta_path[:] = [
+            self,
+            *(each for each in sys.meta_path if not isinstance(each, GateHooks)),
+        ]
+        # What is half imported lacks what is replaced here, so it is served once it is executed.
+        self.after("importlib.metadata", lambda module: _serve_metadata(module, self._served))
+        self.after("importlib_metadata", lambda module: _serve_metadata(module, self._served))
+        self.after("pkg_resources", lambda module: _serve_pkg_resources(module, self._served))
+
+
+def plugin_modules(plugins: Iterable[LockedPlugin]) -> tuple[str, ...]:
+    """Return the modules of the plugins' entry points, sorted."""
+    return tuple(sorted({plugin.entry_point.partition(":")[0] for plugin in plugins}))
 
 
 def _serve_metadata(metadata: Any, served: Served) -> None:
