@@ -84,40 +84,40 @@ def read_metadata(location: Location) -> Metadata:
     text = read_text(location, "PKG-INFO" if is_egg_info else "METADATA")
     if text is None and is_egg_info:
         text = read_text(Location(root=location.root, directory="."), location.directory)
-    return parse_metadata(text or "", location.path)
+    try:
+        return parse_metadata(text or "")
+    except ValueError as error:
+        raise BrokenDistributionError(
+            f"METADATA {error}",
+            code="plugin-broken",
+            where=location.path,
+            hint="reinstall the distribution",
+        ) from None
 
 
-def parse_metadata(text: str, where: str) -> Metadata:
-    """Return what the text of a METADATA file says; `where` is its place, for a message.
+def parse_metadata(text: str) -> Metadata:
+    """Return what the text of a METADATA file says.
 
     Raises:
-        BrokenDistributionError: it lacks name or version.
+        ValueError: it lacks name or version, or states too much; the message is a predicate.
     """
     header = _header(text)
     if len(header) > _MAX_HEADER:
-        raise _broken_metadata(f"METADATA has more than {_MAX_HEADER >> 20} MiB of fields", where)
+        raise ValueError(f"has more than {_MAX_HEADER >> 20} MiB of fields")
     fields: dict[str, list[str]] = {}
     for field, value in header_fields(header):
         fields.setdefault(field, []).append(value)
     name, version = fields.get("name", [""])[0], fields.get("version", [""])[0]
     if not name or not version or not (name + version).isprintable():
-        raise _broken_metadata("METADATA states no name and version", where)
+        raise ValueError("states no name and version")
     requires = fields.get("requires-dist", [])
     if len(requires) > MAX_REQUIREMENTS:
-        raise _broken_metadata(
-            f"METADATA states more than {MAX_REQUIREMENTS:,} requirements", where
-        )
+        raise ValueError(f"states more than {MAX_REQUIREMENTS:,} requirements")
     return Metadata(
         name=name,
         version=version,
         requires=tuple(sorted(set(requires))),
         requires_python=fields.get("requires-python", [None])[0] or None,
-    )
-
-
-def _broken_metadata(message: str, where: str) -> BrokenDistributionError:
-    return BrokenDistributionError(
-        message, code="plugin-broken", where=where, hint="reinstall the distribution"
     )
 
 
@@ -151,32 +151,32 @@ def read_wheel_tag(location: Location) -> str:
     Raises:
         BrokenDistributionError: there is no WHEEL, or no well-formed tag in it.
     """
-    return parse_wheel_tag(read_text(location, "WHEEL", MAX_WHEEL_BYTES) or "", location.path)
+    try:
+        return parse_wheel_tag(read_text(location, "WHEEL", MAX_WHEEL_BYTES) or "")
+    except ValueError as error:
+        raise BrokenDistributionError(
+            f"WHEEL {error}",
+            code="unusable-record",
+            where=location.path,
+            hint="reinstall it from a wheel with pip or uv",
+        ) from None
 
 
-def parse_wheel_tag(text: str, where: str) -> str:
-    """Return the tag set that the text of a WHEEL file states; `where` is its place.
+def parse_wheel_tag(text: str) -> str:
+    """Return the tag set that the text of a WHEEL file states.
 
     A line may state several tags itself, where its parts are compressed (PEP 425).
 
     Raises:
-        BrokenDistributionError: there is no well-formed tag in it.
+        ValueError: there is no well-formed tag in it, or too many; the message is a predicate.
     """
     tags = [value.split("-") for field, value in header_fields(text) if field == "tag"]
     columns = [{one for part in parts for one in part.split(".")} for parts in zip(*tags)]
     tag = "-".join(".".join(sorted(column)) for column in columns)
-    problem = None
     if not columns or any(len(tag) != 3 for tag in tags) or any("" in each for each in columns):
-        problem = "the distribution wasn't installed from a wheel: WHEEL states no tag"
-    elif tag_count(tag) > MAX_TAGS:
-        problem = f"WHEEL states more than {MAX_TAGS:,} tags"
-    if problem:
-        raise BrokenDistributionError(
-            problem,
-            code="unusable-record",
-            where=where,
-            hint="reinstall it from a wheel with pip or uv",
-        )
+        raise ValueError("states no tag")
+    if tag_count(tag) > MAX_TAGS:
+        raise ValueError(f"states more than {MAX_TAGS:,} tags")
     return tag
 
 

@@ -1,18 +1,30 @@
-"""An opened wheel, which may be hostile: its files, read within bounds."""
+"""An opened wheel, which may be hostile: its files and their paths, read within bounds.
+
+Members that would be installed outside of their directory, or to one path, are refused. Where
+members are installed is said by the binary distribution format specification.
+"""
 
 from __future__ import annotations
 
+import re
+import unicodedata
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
+from packaging.version import InvalidVersion, Version
+
+from coral_lock.errors import quoted
+from coral_lock.installed.digest import foreign_bytecode
 from coral_lock.installed.dist_info import MAX_METADATA_BYTES
+from coral_lock.names import normalized_name
 from coral_lock.safe_files import FileIdentity
-from coral_lock.wheels.layout import lay_out
-from coral_lock.wheels.listing import parse_wheel_name
+from coral_lock.wheels.listing import HouseWheel, parse_wheel_name
 from coral_lock.wheels.zip_file import (
     MalformedMemberError,
     Member,
     WheelSource,
+    malformed,
     read_members,
 )
 
@@ -150,3 +162,154 @@ class WheelArchive:
 
     def _refusal(self, member: Member, what: str) -> MalformedMemberError:
         return MalformedMemberError(self.path, member.name, what)
+
+
+DIST_INFO, DATA = ".dist-info", ".data"
+SITE_SCHEMES = ("purelib", "platlib")
+OTHER_SCHEMES = ("data", "headers", "scripts")
+
+_PART = r"(?!\.\.?(?:/|\Z))(?![A-Za-z]:)[^/\\]+"
+_SOUND_NAME = re.compile(rf"{_PART}(?:/{_PART})*/?")
+_DRIVE = re.compile(r"[A-Za-z]:")
+_SITE_DIRECTORIES = frozenset({"site-packages", "dist-packages"})
+_LIBRARIES = frozenset({"lib", "lib64"})
+_MAX_PATH, _MAX_PART, _MAX_PARTS = 4096, 255, 100
+_SHORT_PATH = 60
+_BELOW = "\0"
+"""Replaces `/` where paths are sorted, so that a directory's files follow a file of its name."""
+
+
+def lay_out(members: Sequence[Member], wheel: HouseWheel) -> tuple[str, tuple[Member, ...]]:
+    """Return the name of the dist-info directory, and the files with their paths.
+
+    Raises:
+        MalformedMemberError: a member has an unsafe or unportable name, is installed where
+            another one is, or is in a `__pycache__` without its source.
+        BrokenDistributionError: there isn't just one dist-info directory.
+    """
+    names = [member.name for member in members]
+    for name in names:
+        if what := unsound_name(name):
+            raise MalformedMemberError(wheel.path, name, what)
+    dist_info = _dist_info(names, wheel)
+    data = dist_info.removesuffix(DIST_INFO) + DATA
+    files: list[Member] = []
+    places: list[str] = []
+    for member in members:
+        name = member.name
+        top, _, rest = name.partition("/")
+        site_path: str | None = name
+        if top.endswith(DATA) and rest:
+            if what := _fault_of_data(top, rest, data):
+                raise MalformedMemberError(wheel.path, name, what)
+            scheme, _, path = rest.partition("/")
+            site_path = path or None if scheme in SITE_SCHEMES else None
+        if not name.endswith("/"):
+            files.append(member._replace(site_path=site_path))
+        places.append(site_path or name)
+    _refuse_collisions(names, places, wheel)
+    for place in sorted(foreign_bytecode({place for place in places if not place.endswith("/")})):
+        raise MalformedMemberError(
+            wheel.path,
+            names[places.index(place)],
+            "is in `__pycache__` and isn't the bytecode of a source in the wheel",
+        )
+    return dist_info, tuple(files)
+
+
+def unsound_name(name: str) -> str | None:
+    """Return why a member can't have this name, or None; that of a directory ends with `/`."""
+    if "\\" in name or not name.isprintable():
+        return "has a name with a character that isn't portable"
+    if name.startswith("/") or _DRIVE.match(name):
+        return "has an absolute path"
+    if not _SOUND_NAME.fullmatch(name):
+        return "has an unsafe path"
+    if len(name) > _SHORT_PATH:
+        parts = name.encode("utf-8", "surrogateescape").split(b"/")
+        if len(name) > _MAX_PATH or len(parts) > _MAX_PARTS or max(map(len, parts)) > _MAX_PART:
+            return "has a path that is too long"
+    return None
+
+
+def _dist_info(names: Iterable[str], wheel: HouseWheel) -> str:
+    tops = dict.fromkeys([name.partition("/")[0] for name in names])
+    found = [top for top in tops if top.endswith(DIST_INFO)]
+    if len(found) != 1:
+        shown = ", ".join(map(quoted, sorted(found)[:5])) or "none"
+        raise malformed(
+            wheel.path, f"a wheel has one dist-info directory, this one has {len(found)}: {shown}"
+        )
+    if not is_dist_info_of(found[0], wheel):
+        raise MalformedMemberError(
+            wheel.path,
+            found[0],
+            f"doesn't match the file name, which states {wheel.name} {wheel.version}",
+        )
+    return found[0]
+
+
+def is_dist_info_of(directory: str, wheel: HouseWheel) -> bool:
+    """Whether a dist-info directory has the name and the version of a wheel's file name."""
+    name, _, version = directory.removesuffix(DIST_INFO).rpartition("-")
+    return normalized_name(name) == wheel.name and is_version(version, wheel.version)
+
+
+def is_version(text: str, version: Version) -> bool:
+    """Whether a text states a version, in any spelling (PEP 440)."""
+    try:
+        return Version(text) == version
+    except InvalidVersion:
+        return False
+
+
+def _fault_of_data(top: str, rest: str, data: str) -> str | None:
+    """Return what is wrong with a member of a `.data` directory, or None."""
+    if top != data:
+        return f"is in a `.data` directory other than {quoted(data)}"
+    scheme, separator, path = rest.partition("/")
+    if not separator or scheme not in (*SITE_SCHEMES, *OTHER_SCHEMES):
+        return "is in no known scheme of the `.data` directory"
+    parts = path.casefold().split("/")
+    if scheme in SITE_SCHEMES and parts[0].endswith((DIST_INFO, ".egg-info")):
+        return "puts metadata outside of the dist-info directory"
+    if scheme == "data" and (
+        not _SITE_DIRECTORIES.isdisjoint(parts)
+        or (parts[0] in _LIBRARIES and parts[1:] and parts[1].startswith("python"))
+    ):
+        return "is a data file that is installed among the modules"
+    return None
+
+
+def _refuse_collisions(names: Sequence[str], places: Sequence[str], wheel: HouseWheel) -> None:
+    """Refuse members that are installed to one path, on any file system.
+
+    Args:
+        names: the names of the members in file order.
+        places: where each of them is installed.
+        wheel: the wheel.
+    """
+    keyed = sorted(zip(_folded(places), range(len(names))))
+    for (key, first), (next_key, second) in pairwise(keyed):
+        if not next_key.startswith(key):
+            continue
+        name, other = names[second], names[first]
+        if next_key[len(key) :].startswith(_BELOW):
+            what = f"needs a directory where {quoted(other)} is a file"
+        elif key != next_key or (key.endswith(_BELOW) and name != other):
+            continue
+        elif name == other:
+            what = "appears twice"
+        elif places[first] == places[second]:
+            what = f"is installed to the same path as {quoted(other)}"
+        else:
+            what = f"differs from {quoted(other)} only in case"
+        raise MalformedMemberError(wheel.path, name, what)
+
+
+def _folded(places: Sequence[str]) -> list[str]:
+    """Return keys that are equal for places which some file systems don't distinguish."""
+    text = "\n".join(places)
+    if not text.isascii():
+        text = unicodedata.normalize("NFC", text)
+    return text.casefold().replace("/", _BELOW).split("\n")

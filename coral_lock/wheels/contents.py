@@ -1,4 +1,4 @@
-"""The hashes of a wheel's files, computed in one pass and compared with its RECORD."""
+"""What a wheel says of itself, and the hashes of its files, compared with its RECORD."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from dataclasses import dataclass
 
 from coral_lock.errors import BrokenDistributionError, quoted
 from coral_lock.installed.digest import is_digested, tree_digest
-from coral_lock.installed.dist_info import command_names
+from coral_lock.installed.dist_info import (
+    MAX_ENTRY_POINTS_BYTES,
+    MAX_WHEEL_BYTES,
+    command_names,
+    header_fields,
+    parse_entry_points,
+    parse_metadata,
+    parse_wheel_tag,
+)
 from coral_lock.installed.outside import (
     SCRIPTS,
     hashed_chunks,
@@ -19,9 +27,13 @@ from coral_lock.installed.outside import (
     script_hash,
     wheel_path,
 )
-from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.metadata import read_wheel_tag
-from coral_lock.wheels.zip_file import HINT, MalformedMemberError, Member
+from coral_lock.inventory import Distribution
+from coral_lock.names import normalized_name
+from coral_lock.wheels.archive import WheelArchive, is_version
+from coral_lock.wheels.zip_file import HINT, MalformedMemberError, Member, malformed
+
+_KNOWN_FORMAT = "1"
+"""The known major version of the wheel format; installers refuse any other."""
 
 MAX_RECORD_BYTES = 12 << 20
 _MAX_OTHERS = 1000
@@ -30,6 +42,67 @@ _MAX_OTHERS = 1000
 _ALGORITHMS = ("sha256", "sha384", "sha512")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
+
+
+def read_distribution(archive: WheelArchive) -> Distribution:
+    """Return the distribution that a wheel holds; its location is the wheel.
+
+    Raises:
+        BrokenDistributionError: METADATA is absent, lacks name or version, or doesn't match the
+            file name (code `wheel-malformed`); or an entry point is malformed (`plugin-broken`).
+    """
+    wheel = archive.wheel
+    place, text = _required(archive, "METADATA")
+    try:
+        metadata = parse_metadata(text)
+    except ValueError as error:
+        raise MalformedMemberError(archive.path, place, str(error)) from None
+    if normalized_name(metadata.name) != wheel.name or not is_version(
+        metadata.version, wheel.version
+    ):
+        raise MalformedMemberError(
+            archive.path,
+            place,
+            f"is that of `{metadata.name}` {metadata.version}, and the file name says "
+            f"`{wheel.name}` {wheel.version}",
+        )
+    entry_points = archive.read_text("entry_points.txt", MAX_ENTRY_POINTS_BYTES)
+    return Distribution(
+        name=wheel.name,
+        version=metadata.version,
+        requires=metadata.requires,
+        entry_points=parse_entry_points(
+            entry_points or "", f"{archive.path}/{archive.dist_info}/entry_points.txt"
+        ),
+        location=archive.path,
+        requires_python=metadata.requires_python,
+    )
+
+
+def read_wheel_tag(archive: WheelArchive) -> str:
+    """Return the compressed, sorted tag set of the `Tag:` lines in WHEEL, `py2.py3-none-any`.
+
+    Raises:
+        BrokenDistributionError: there is no WHEEL, it has an unknown format version, or states
+            no well-formed tag (code `wheel-malformed`).
+    """
+    place, text = _required(archive, "WHEEL", MAX_WHEEL_BYTES)
+    version = next((value for field, value in header_fields(text) if field == "wheel-version"), "")
+    if version.partition(".")[0] != _KNOWN_FORMAT:
+        raise MalformedMemberError(archive.path, place, "states no known version of the format")
+    try:
+        return parse_wheel_tag(text)
+    except ValueError as error:
+        raise MalformedMemberError(archive.path, place, str(error)) from None
+
+
+def _required(archive: WheelArchive, name: str, *limit: int) -> tuple[str, str]:
+    """Return name and text of a member of the dist-info directory."""
+    place = f"{archive.dist_info}/{name}"
+    text = archive.read_text(name, *limit)
+    if text is None:
+        raise malformed(archive.path, f"the wheel has no `{place}`")
+    return place, text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

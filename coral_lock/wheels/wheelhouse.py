@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
 
 from packaging.version import InvalidVersion, Version
 
@@ -17,21 +16,13 @@ from coral_lock.installed.digest import MAX_THREADS, available_cores, hash_file
 from coral_lock.inventory import BrokenDistribution, Distribution, Reporter
 from coral_lock.safe_files import FileIdentity, identity_of
 from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.cache import KnownWheel, WheelCache
-from coral_lock.wheels.contents import WheelContents, read_contents
-from coral_lock.wheels.layout import is_dist_info_of, is_version
+from coral_lock.wheels.cache import WheelCache
+from coral_lock.wheels.contents import WheelContents, read_contents, read_distribution
 from coral_lock.wheels.listing import HouseWheel, list_wheels, sorted_tags
-from coral_lock.wheels.metadata import read_distribution
 from coral_lock.wheels.zip_file import malformed
 
 MAX_REQUIREMENTS_LENGTH = 64 << 20
 """How many characters of requirements the wheels of a run may state together."""
-
-MAX_KEPT_FILES = 30_000
-"""How many files the wheels may have of which structure, or hashes, are kept until they are used.
-
-That takes some 10 MB.
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,8 +64,7 @@ class Wheelhouse:
         self._found: dict[str, Distribution | BrokenDistribution] = {}
         self._files: dict[str, WheelFile] = {}
         self._contents: dict[str, WheelContents | BrokenDistributionError] = {}
-        self._archives: dict[str, WheelArchive] = {}
-        self._kept_files = self._known_files = 0
+        self._archive: WheelArchive | None = None
         self._requirements = 0
 
     def names(self) -> tuple[str, ...]:
@@ -115,12 +105,14 @@ class Wheelhouse:
         self._refuse_broken(wheel)
         path = wheel.path
         if path not in self._files:
-            identity = self._identity(path)
+            size = self._identity(path)[2]
+            try:
+                sha256 = hash_file(path)
+            except OSError as error:
+                raise _unreadable(path, error) from None
+            self._identity(path)
             self._files[path] = WheelFile(
-                path=path,
-                file_name=wheel.file_name,
-                size=identity[2],
-                sha256=self._known_sha256(identity) or self._hash(path, identity),
+                path=path, file_name=wheel.file_name, size=size, sha256=sha256
             )
         return self._files[path]
 
@@ -153,10 +145,14 @@ class Wheelhouse:
     ) -> Iterator[WheelContents | BrokenDistributionError]:
         """Yield the contents of each of the wheels, in their order, or why it has none.
 
-        Several threads hash them; the reporter is told of progress. What was found is kept for
-        later runs at the end.
+        Several threads hash them, as hashing and inflating release the interpreter. The largest
+        are started first, so that no core waits for one at the end. A caller that stops early
+        waits for those started. The reporter is told of progress.
         """
         by_path = {wheel.path: wheel for wheel in wheels}
+        # Threads share none of the archives from which this is read.
+        for wheel in by_path.values():
+            self.distribution(wheel)
         done = itertools.count(1)
 
         def read(path: str) -> WheelContents | BrokenDistributionError:
@@ -167,11 +163,14 @@ class Wheelhouse:
             finally:
                 reporter.hashing(by_path[path].name, next(done), len(by_path))
 
-        costs = {path: self._cost(path) for path in by_path}
-        for _, contents in in_threads(read, costs, [wheel.path for wheel in wheels]):
-            yield contents
-        if self._cache is not None:
-            self._cache.save()
+        with ThreadPoolExecutor(min(available_cores(), MAX_THREADS)) as pool:
+            largest_first = sorted(by_path, key=lambda path: (-_size(path), path))
+            futures = {path: pool.submit(read, path) for path in largest_first}
+            try:
+                for wheel in wheels:
+                    yield futures[wheel.path].result()
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def read_source(self, wheel: HouseWheel, path: str, limit: int) -> bytes | None:
         """Return one of a wheel's files by its path under the site root, or None.
@@ -180,24 +179,14 @@ class Wheelhouse:
             BrokenDistributionError: the wheel isn't sound, or the file has more than `limit`
                 bytes.
         """
-        known = self._archives.get(wheel.path)
-        if known is not None and not known.has(path):
-            return None
         with self._opened(wheel.path) as archive:
             return archive.read(path, limit)
 
     def _read_distribution(self, wheel: HouseWheel) -> Distribution:
         if wheel.problem is not None:
             raise wheel.problem
-        known = self._known(wheel)
-        if known is not None:
-            self._known_files += len(known.contents.files)
-            if self._known_files <= MAX_KEPT_FILES:
-                self._contents[wheel.path] = known.contents
-            distribution = known.distribution.replace(location=wheel.path)
-        else:
-            with self._opened(wheel.path) as archive:
-                distribution = read_distribution(archive)
+        with self._opened(wheel.path) as archive:
+            distribution = read_distribution(archive)
         self._requirements += sum(map(len, distribution.requires))
         if self._requirements > MAX_REQUIREMENTS_LENGTH:
             raise InputError(
@@ -207,73 +196,29 @@ class Wheelhouse:
             )
         return distribution
 
-    def _known(self, wheel: HouseWheel) -> KnownWheel | None:
-        """Return what the cache knows of a wheel, unless the file name contradicts it."""
-        if self._cache is None:
-            return None
-        sha256 = self._known_sha256(self._identity(wheel.path))
-        known = None if sha256 is None else self._cache.load(sha256)
-        if (
-            known is not None
-            and known.distribution.name == wheel.name
-            and is_version(known.distribution.version, wheel.version)
-            and is_dist_info_of(known.dist_info, wheel)
-        ):
-            return known
-        return None
-
     def _read_contents(self, wheel: HouseWheel) -> WheelContents:
         if self._cache is not None:
             sha256 = self.file(wheel).sha256
             known = self._cache.load(sha256)
             if known is not None:
-                return known.contents
-        archive = self._take(wheel.path)
-        with archive:
+                return known
+        with WheelArchive(wheel.path) as archive:
             self._refuse_other(wheel.path, archive.identity)
-            known = KnownWheel(
-                dist_info=archive.dist_info,
-                distribution=read_distribution(archive),
-                contents=read_contents(archive),
-            )
+            contents = read_contents(archive)
         self._identity(wheel.path)
         if self._cache is not None:
-            self._cache.store(sha256, known)
-        return known.contents
+            self._cache.store(sha256, contents)
+        return contents
 
     @contextmanager
     def _opened(self, path: str) -> Iterator[WheelArchive]:
-        """Open a wheel, and keep its structure; that of the oldest ones makes room."""
-        archive = self._take(path)
+        """Open a wheel; the structure of the last one is kept, as several files are read of it."""
+        archive = self._archive
+        if archive is None or archive.path != path:
+            archive = self._archive = WheelArchive(path)
         with archive:
             self._refuse_other(path, archive.identity)
-            self._archives[path] = archive
-            self._kept_files += len(archive.members)
-            while self._kept_files > MAX_KEPT_FILES and len(self._archives) > 1:
-                self._take(next(iter(self._archives)))
             yield archive
-
-    def _take(self, path: str) -> WheelArchive:
-        """Return the archive of a wheel, which isn't kept from then on."""
-        archive = self._archives.pop(path, None)
-        if archive is None:
-            return WheelArchive(path)
-        self._kept_files -= len(archive.members)
-        return archive
-
-    def _known_sha256(self, identity: FileIdentity) -> str | None:
-        return None if self._cache is None else self._cache.sha256(identity)
-
-    def _hash(self, path: str, identity: FileIdentity) -> str:
-        now = time.time_ns()
-        try:
-            sha256 = hash_file(path)
-        except OSError as error:
-            raise _unreadable(path, error) from None
-        self._identity(path)
-        if self._cache is not None:
-            self._cache.add_file(identity, sha256, now)
-        return sha256
 
     def _identity(self, path: str) -> FileIdentity:
         """Return the identity of a wheel's file, which is still the same."""
@@ -299,13 +244,6 @@ class Wheelhouse:
         if isinstance(found, BrokenDistribution):
             raise found.error
 
-    def _cost(self, path: str) -> int:
-        """Return what `contents` costs: 0 if it is known, so that it needs no thread."""
-        try:
-            return 0 if path in self._contents else os.path.getsize(path)
-        except OSError:
-            return 0
-
 
 def _unreadable(path: str, error: OSError) -> BrokenDistributionError:
     return BrokenDistributionError(
@@ -316,35 +254,8 @@ def _unreadable(path: str, error: OSError) -> BrokenDistributionError:
     )
 
 
-Outcome = TypeVar("Outcome")
-
-
-def in_threads(
-    work: Callable[[str], Outcome], costs: Mapping[str, int], names: Sequence[str]
-) -> Iterator[tuple[str, Outcome]]:
-    """Yield each of the names with the outcome of `work` for it, in their order.
-
-    The costliest are started first, so that no core waits for a large one at the end; hashing
-    and inflating release the interpreter. What costs nothing takes no thread. A caller that
-    stops early waits for those started.
-
-    Args:
-        work: what to do for a name.
-        costs: what it costs for each name, in any unit.
-        names: the names, each at least once in `costs`.
-    """
-    outcomes = {name: work(name) for name in dict.fromkeys(names) if not costs[name]}
-    order = sorted(set(names).difference(outcomes), key=lambda name: (-costs[name], name))
-    if not order:
-        yield from ((name, outcomes[name]) for name in names)
-        return
-    # Its import takes as long as all of this when every wheel is known.
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(min(len(order), available_cores(), MAX_THREADS)) as pool:
-        futures = {name: pool.submit(work, name) for name in order}
-        try:
-            for name in names:
-                yield name, futures[name].result() if name in futures else outcomes[name]
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0

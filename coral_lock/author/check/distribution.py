@@ -34,8 +34,7 @@ from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, R
 from coral_lock.names import ENTRY_POINT_GROUPS, normalized_name
 from coral_lock.reserved import is_startup_file, owner_of, placed, reserved_findings
 from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.contents import read_contents
-from coral_lock.wheels.metadata import read_distribution, read_wheel_tag
+from coral_lock.wheels.contents import read_contents, read_distribution, read_wheel_tag
 from coral_lock.wheels.zip_file import malformed
 
 MAX_UNPACKED_BYTES = 1 << 30

@@ -15,24 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coral_lock.errors import BrokenDistributionError
-from coral_lock.inventory import Distribution, EntryPoint, Reporter
+from coral_lock.inventory import Distribution, Reporter
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.cache import KnownWheel, WheelCache, default_cache_base
+from coral_lock.wheels.cache import WheelCache, default_cache_base
 from coral_lock.wheels.contents import WheelContents, read_contents
 from coral_lock.wheels.inventory import WheelhouseView
 from coral_lock.wheels.wheelhouse import Wheelhouse
 from tests.support.handmade_wheels import make_wheel
 
 KEY = "a" * 64
-DISTRIBUTION = Distribution(
-    name="acme",
-    version="1.0",
-    requires=("click>=8; python_version < '4'", "numpy"),
-    entry_points=(EntryPoint(group="patches", name="an acme", value="acme:register"),),
-    location="",
-    requires_python=">=3.10",
-)
 CONTENTS = WheelContents(
     tag="py3-none-any",
     digest="t1:81efhXpW63h+giO28oddyDIuj0TQcNKWXbd3c87w9SE=",
@@ -40,11 +32,10 @@ CONTENTS = WheelContents(
     outside={"data/share/x": "3" * 64, "scripts/acme": "4" * 64},
     commands=("acme", "acme tool"),
 )
-KNOWN = KnownWheel(dist_info="Acme-1.0.dist-info", distribution=DISTRIBUTION, contents=CONTENTS)
 
 
 def directory_of(base: Path) -> Path:
-    return base / "coral-lock" / "wheels" / "v5"
+    return base / "coral-lock" / "wheels" / "v6"
 
 
 def digest_of(directory: Path, cache: WheelCache | None) -> object:
@@ -69,11 +60,11 @@ def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
     cache = WheelCache(str(base))
     assert cache.problem is None
     assert cache.load(KEY) is None
-    cache.store(KEY, KNOWN)
+    cache.store(KEY, CONTENTS)
     loaded = WheelCache(str(base)).load(KEY)
-    assert cache.load(KEY) == loaded == KNOWN
+    assert cache.load(KEY) == loaded == CONTENTS
     assert loaded is not None
-    assert list(loaded.contents.files) == list(CONTENTS.files)
+    assert list(loaded.files) == list(CONTENTS.files)
     entry = directory_of(base) / KEY
     assert os.listdir(directory_of(base)) == [KEY]
     assert stat.S_IMODE(entry.stat().st_mode) == 0o600
@@ -82,7 +73,7 @@ def test_what_is_stored_is_loaded(tmp_path: Path) -> None:
 
 def test_an_entry_of_another_wheel_does_not_count(tmp_path: Path) -> None:
     cache = WheelCache(str(tmp_path))
-    cache.store(KEY, KNOWN)
+    cache.store(KEY, CONTENTS)
     shutil.copy(directory_of(tmp_path) / KEY, directory_of(tmp_path) / ("b" * 64))
     assert cache.load("b" * 64) is None
 
@@ -94,7 +85,7 @@ def test_a_torn_or_edited_entry_does_not_count(
 ) -> None:
     base = tmp_path_factory.mktemp("cache")
     cache = WheelCache(str(base))
-    cache.store(KEY, KNOWN)
+    cache.store(KEY, CONTENTS)
     entry = directory_of(base) / KEY
     sound = entry.read_bytes()
     position = data.draw(st.integers(0, len(sound) - 1))
@@ -109,8 +100,8 @@ def test_a_torn_or_edited_entry_does_not_count(
     else:
         torn.insert(position, data.draw(st.integers(0, 255)))
     entry.write_bytes(torn)
-    assert cache.load(KEY) == (KNOWN if torn == sound else None)
-    cache.store(KEY, KNOWN)
+    assert cache.load(KEY) == (CONTENTS if torn == sound else None)
+    cache.store(KEY, CONTENTS)
     assert entry.read_bytes() == sound
 
 
@@ -118,13 +109,12 @@ def test_an_entry_that_is_not_a_file(tmp_path: Path) -> None:
     cache = WheelCache(str(tmp_path))
     os.mkfifo(directory_of(tmp_path) / KEY)
     assert cache.load(KEY) is None
-    cache.store(KEY, KNOWN)
-    assert cache.load(KEY) == KNOWN
+    cache.store(KEY, CONTENTS)
+    assert cache.load(KEY) == CONTENTS
 
 
 def test_a_wheel_without_anything_optional(tmp_path: Path) -> None:
-    bare = DISTRIBUTION.replace(requires=(), entry_points=(), requires_python=None)
-    known = replace(KNOWN, distribution=bare, contents=replace(CONTENTS, files={}, commands=()))
+    known = replace(CONTENTS, files={}, outside={}, commands=())
     cache = WheelCache(str(tmp_path))
     cache.store(KEY, known)
     assert cache.load(KEY) == known
@@ -133,10 +123,8 @@ def test_a_wheel_without_anything_optional(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (b'"Acme-1.0.dist-info",', b""),
-        (b'"requires":', b'"require":'),
-        (b'"version":"1.0",', b""),
-        (b'"group":', b'"groups":'),
+        (KEY.encode() + b'",', b'",'),
+        (b'"commands":', b'"command":'),
         (b'"files":{', b'"others":{'),
         (b'"tag":', b'"tags":'),
         (b"[", b""),
@@ -144,7 +132,7 @@ def test_a_wheel_without_anything_optional(tmp_path: Path) -> None:
 )
 def test_an_entry_of_another_form_does_not_count(tmp_path: Path, old: bytes, new: bytes) -> None:
     cache = WheelCache(str(tmp_path))
-    cache.store(KEY, KNOWN)
+    cache.store(KEY, CONTENTS)
     entry = directory_of(tmp_path) / KEY
     _, _, body = entry.read_bytes().partition(b"\n")
     assert old in body
@@ -154,13 +142,13 @@ def test_an_entry_of_another_form_does_not_count(tmp_path: Path, old: bytes, new
 
 
 def test_a_directory_that_others_can_write_to(tmp_path: Path) -> None:
-    WheelCache(str(tmp_path)).store(KEY, KNOWN)
+    WheelCache(str(tmp_path)).store(KEY, CONTENTS)
     for directory in (directory_of(tmp_path), directory_of(tmp_path).parents[1]):
         directory.chmod(0o770)
         cache = WheelCache(str(tmp_path))
         assert cache.problem == f"`{directory}` is writable by others"
         assert cache.load(KEY) is None
-        cache.store("b" * 64, KNOWN)
+        cache.store("b" * 64, CONTENTS)
         directory.chmod(0o755)
     assert WheelCache(str(tmp_path)).problem is None
     assert os.listdir(directory_of(tmp_path)) == [KEY]
@@ -186,7 +174,7 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     cache = WheelCache(str(tmp_path / "file"))
     assert cache.problem == f"`{tmp_path / 'file'}` can't be created: File exists"
     assert cache.load(KEY) is None
-    cache.store(KEY, KNOWN)
+    cache.store(KEY, CONTENTS)
 
 
 @pytest.mark.parametrize(("module", "function"), [(tempfile, "mkstemp"), (os, "replace")])
@@ -199,11 +187,11 @@ def test_a_full_disk_is_passed_over(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(module, function, fail)
-    cache.store(KEY, KNOWN)
+    cache.store(KEY, CONTENTS)
     monkeypatch.undo()
     assert os.listdir(directory_of(tmp_path)) == []
     directory_of(tmp_path).rmdir()
-    cache.store(KEY, KNOWN)
+    cache.store(KEY, CONTENTS)
     assert cache.load(KEY) is None
 
 
@@ -284,3 +272,56 @@ def test_a_wheel_that_changes_behind_its_hash_is_not_kept(
         assert str(error) == f"the wheel changed while it was read ({wheel})"
         os.utime(wheel)
     assert os.listdir(directory_of(tmp_path)) == []
+
+
+@pytest.mark.parametrize("with_cache", [False, True])
+def test_a_wheel_that_is_replaced_between_two_questions(tmp_path: Path, with_cache: bool) -> None:
+    house = tmp_path / "house"
+    house.mkdir()
+    wheel = make_wheel(house, "acme", {"acme.py": "x = 1"})
+    cache = WheelCache(str(tmp_path)) if with_cache else None
+    digest_of(house, cache)
+    view = WheelhouseView(Wheelhouse([str(house)], cache=cache), this_environment())
+    inventory = view.chosen({"acme": "1.0"})
+    assert isinstance(inventory.find("acme"), Distribution)
+    wheel.unlink()
+    make_wheel(house, "acme", {"acme.py": "x = 2"})
+    os.utime(wheel, ns=(0, 0))
+    ((_, error),) = inventory.digests(["acme"], Reporter())
+    assert str(error) == f"the wheel changed while it was read ({wheel})"
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["write", "replace", "forge", "remove cache", "damage cache", "run"]),
+            st.integers(1, 9),
+        ),
+        max_size=5,
+    )
+)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=25)
+def test_the_cache_never_changes_the_result(
+    steps: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    base = tmp_path_factory.mktemp("base")
+    house, scratch = base / "house", base / "scratch"
+    house.mkdir()
+    scratch.mkdir()
+    wheel = make_wheel(house, "acme", {"acme.py": "x = 0"})
+    for step, number in (*steps, ("run", 0), ("run", 0)):
+        files = {"acme.py": f"x = {number}"}
+        status = wheel.stat()
+        if step in ("write", "forge"):
+            make_wheel(house, "acme", files)
+        elif step == "replace":
+            os.replace(make_wheel(scratch, "acme", files), wheel)
+        elif step == "remove cache":
+            shutil.rmtree(base / "coral-lock", ignore_errors=True)
+        elif step == "damage cache":
+            for path in base.glob("coral-lock/wheels/v6/*"):
+                path.write_bytes(path.read_bytes().replace(b"1", b"2"))
+        if step == "forge":
+            os.utime(wheel, ns=(status.st_atime_ns, status.st_mtime_ns))
+            assert wheel.stat().st_size == status.st_size
+        assert digest_of(house, WheelCache(str(base))) == digest_of(house, None)

@@ -11,7 +11,7 @@ from coral_lock.errors import BrokenDistributionError
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.inventory import Distribution, EntryPoint
 from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.metadata import read_distribution, read_wheel_tag
+from coral_lock.wheels.contents import read_distribution, read_wheel_tag
 from coral_lock.wheels.zip_file import HINT
 from tests.support.hostile_wheels import INFO, SOUND, sound_members, write_wheel, zip_bytes
 

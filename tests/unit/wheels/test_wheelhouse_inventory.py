@@ -19,7 +19,7 @@ from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.contents import WheelContents, read_contents
 from coral_lock.wheels.inventory import MAX_SOURCE_BYTES, WheelhouseInventory, WheelhouseView
-from coral_lock.wheels.wheelhouse import WheelFile, Wheelhouse, in_threads
+from coral_lock.wheels.wheelhouse import WheelFile, Wheelhouse
 from tests.support.environments import create_environment, install_with_uv
 from tests.support.handmade_wheels import make_wheel
 
@@ -237,36 +237,43 @@ def test_distributions_that_put_files_in_one_place(tmp_path: Path) -> None:
     assert overlaps_among(inventory, ["acme-b", "acme-c"]) == ()
 
 
-def test_each_name_is_worked_on_once_and_the_costliest_first() -> None:
+def test_the_largest_wheel_is_hashed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = {"a": 1, "b": 30_000, "c": 20_000, "d": 30_000}
+    for name, size in sizes.items():
+        make_wheel(tmp_path, name, {f"{name}.py": "#" * size})
     begun: list[str] = []
-    costs = {"a": 1, "b": 3, "c": 2, "d": 3}
-    lock = threading.Lock()
 
-    def work(name: str) -> str:
-        with lock:
-            begun.append(name)
-        return name.upper()
+    def spy(archive: WheelArchive) -> WheelContents:
+        begun.append(archive.name)
+        return read_contents(archive)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("coral_lock.wheels.wheelhouse.MAX_THREADS", 1)
-        found = list(in_threads(work, costs, ["a", "b", "c", "a", "d"]))
-    assert found == [("a", "A"), ("b", "B"), ("c", "C"), ("a", "A"), ("d", "D")]
+    monkeypatch.setattr("coral_lock.wheels.wheelhouse.read_contents", spy)
+    monkeypatch.setattr("coral_lock.wheels.wheelhouse.MAX_THREADS", 1)
+    found = list(inventory_of(tmp_path).digests(["a", "b", "c", "a", "d"], Reporter()))
+    assert [name for name, _ in found] == ["a", "b", "c", "a", "d"]
     assert begun == ["b", "d", "c", "a"]
 
 
-def test_what_nobody_waits_for_is_not_begun() -> None:
+def test_what_nobody_waits_for_is_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"acme-{index:03}" for index in range(40)]
+    for name in names:
+        make_wheel(tmp_path, name, {})
     begun: list[str] = []
-    names = [f"{index:03}" for index in range(200)]
     gate = threading.Event()
 
-    def work(name: str) -> str:
-        begun.append(name)
-        if name != names[0]:
+    def wait(archive: WheelArchive) -> WheelContents:
+        begun.append(archive.name)
+        if archive.name != names[0]:
             gate.wait()
-        return name
+        return read_contents(archive)
 
-    outcomes = in_threads(work, dict.fromkeys(names, 1), names)
-    assert next(outcomes) == (names[0], names[0])
+    monkeypatch.setattr("coral_lock.wheels.wheelhouse.read_contents", wait)
+    outcomes = inventory_of(tmp_path).digests(names, Reporter())
+    name, digest = next(outcomes)
+    assert name == names[0]
+    assert isinstance(digest, dict)
     threading.Timer(0.1, gate.set).start()
     outcomes.close()  # type: ignore[attr-defined]
     assert len(begun) <= 1 + MAX_THREADS
