@@ -1,7 +1,7 @@
 """Canonical JSON: one value a line, two spaces a level, a newline at the end.
 
 The writer defines the form; the reader takes only what has it, line by line, so that a
-line number is at hand for every value, and leaves other JSON to `lockfile.diagnosis`. It is
+line number is at hand for every value, and leaves other JSON to `lockfile.text`. It is
 not the `json` module, because that imports `re`: a quarter of a locked start.
 """
 

@@ -29,9 +29,8 @@ from coral_lock.errors import (
     UsageError,
 )
 from coral_lock.finding import exit_code, has_errors
-from coral_lock.lockfile.diagnosis import is_damaged_lock
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
-from coral_lock.lockfile.text import read_lock, write_lock
+from coral_lock.lockfile.text import is_damaged_lock, read_lock, write_lock
 from coral_lock.messages import counted, later_version_warning, say, say_warning, size_of
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
 

@@ -24,8 +24,7 @@ from coral_lock.derive.opening import open_place
 from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, printable
 from coral_lock.finding import Finding, has_errors
-from coral_lock.lockfile.entries import Host
-from coral_lock.lockfile.mapping import sorted_data, to_mapping
+from coral_lock.lockfile.entries import Host, sorted_data, to_mapping
 from coral_lock.locking.decision import Decision
 from coral_lock.locking.resolution import Survey
 from coral_lock.messages import counted, say, say_warning

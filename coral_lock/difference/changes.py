@@ -14,13 +14,15 @@ from packaging.version import InvalidVersion, Version
 
 from coral_lock.canonical_json import Value, join_path, quote
 from coral_lock.lockfile.entries import (
+    FIELDS,
     ExcludedPlugin,
     Host,
     HostPackage,
     LockedDistribution,
     LockedPlugin,
+    sorted_data,
+    to_mapping,
 )
-from coral_lock.lockfile.mapping import FIELDS, sorted_data, to_mapping
 from coral_lock.lockfile.model import Lock
 from coral_lock.names import base_id
 from coral_lock.record import Record

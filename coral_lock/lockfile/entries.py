@@ -1,66 +1,62 @@
 """What a lock holds, as values. Each field is declared once, here.
 
-From a declaration come reading and writing (`mapping`), the rules that hold for every field of
-its type (`model`), `coral-runtime diff` (`difference`), and what keeps targets out of one lock
+From a declaration come reading and writing (below), the rules that hold for every field of its
+type (`model`), `coral-runtime diff` (`difference`), and what keeps targets out of one lock
 (`locking.combination`). `schemas/lock.schema.json` and `docs/lock-format.md` are tested against it.
 """
 
 from __future__ import annotations
 
 from coral_lock.names import split_plugin_id
-from coral_lock.record import Record, RecordType
+from coral_lock.record import Record, RecordType, dataclass_transform
+from coral_lock.targets.model import Target, is_platform_tag, is_python_version, is_target_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from typing import Any, ClassVar
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
-    from typing_extensions import dataclass_transform
-else:
+    from coral_lock.canonical_json import Value
 
-    def dataclass_transform(**_: object):
-        return lambda decorated: decorated
+    Read = Callable[[Value, bool], Any]
+    Write = Callable[[Any], Value]
 
 
 _REQUIRED: Any = object()
+_UNNAMED = ""
 
 
-class Field:
+class Field(Record):
     """A field of the document.
 
     Attributes:
         name: what it is called, in the document and as an attribute.
-        type: its annotation; `mapping` reads and writes each type.
+        type: its annotation, one of `_TYPES`.
         default: its value where it isn't given.
         is_left_out: whether the document leaves it out where it has its default.
-        code: the code of its change, as `diff` reports it.
+        code: the code of its change, as `diff` reports it; by default `<name>-changed`.
         changed: the summary of its change; `{}` stands for the entry.
         is_alarming: whether its change is shown before others.
         noun: how a message names it where targets disagree. None: they may.
     """
 
-    __slots__ = (
-        "changed",
-        "code",
-        "default",
-        "is_alarming",
-        "is_left_out",
-        "name",
-        "noun",
-        "type",
-    )
+    name: str
+    type: str
+    default: Any = _REQUIRED
+    is_left_out: bool = False
+    code: str = _UNNAMED
+    changed: str = _UNNAMED
+    is_alarming: bool = False
+    noun: str | None = _UNNAMED
 
-    def __init__(self, name: str, annotation: str, **attributes: Any) -> None:
-        self.name = name
-        self.type = annotation
-        self.default = _REQUIRED
-        self.is_left_out = False
-        self.code = f"{name.replace('_', '-')}-changed"
-        self.changed = f"the {name} of {{}} changed"
-        self.is_alarming = False
-        self.noun: str | None = f"`{name}`"
-        for attribute, value in attributes.items():
-            setattr(self, attribute, value)
+    def _check(self) -> None:
+        for attribute, value in (
+            ("code", f"{self.name.replace('_', '-')}-changed"),
+            ("changed", f"the {self.name} of {{}} changed"),
+            ("noun", f"`{self.name}`"),
+        ):
+            if getattr(self, attribute) == _UNNAMED:
+                object.__setattr__(self, attribute, value)
 
 
 def declared(**attributes: Any) -> Any:
@@ -68,30 +64,225 @@ def declared(**attributes: Any) -> Any:
     return attributes
 
 
+# Reading and writing: a record ⇄ its object in the document.
+
+
+class Misfit(Exception):
+    """The document doesn't have the form; `steps` are gathered from the inside out."""
+
+    def __init__(self, message: str, *steps: str | int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.steps = list(steps)
+
+
+def to_mapping(record: Record) -> dict[str, Value]:
+    """Return the document of a lock, or the object of one of its entries, without its key."""
+    mapping: dict[str, Value] = {}
+    for field, _, write in _CODECS[type(record)]:
+        value = getattr(record, field.name)
+        if not (field.is_left_out and value == field.default):
+            mapping[field.name] = value if write is None else write(value)
+    return mapping
+
+
+def sorted_data(value: Value) -> Value:
+    """Return free-form data with the keys of every object sorted."""
+    if isinstance(value, dict):
+        return {key: sorted_data(value[key]) for key in sorted(value)}
+    if isinstance(value, (list, tuple)):
+        return [sorted_data(item) for item in value]
+    return value
+
+
+def read_fields(kind: type[Record], value: Value, is_strict: bool) -> dict[str, Any]:
+    """Return the fields of a record that an object states.
+
+    Raises:
+        Misfit: one is missing or of the wrong type or, if `is_strict`, unknown.
+    """
+    values = _object(value)
+    given: dict[str, Any] = {}
+    for field, read, _ in _CODECS[kind]:
+        name = field.name
+        if name in values:
+            try:
+                given[name] = read(values[name], is_strict)
+            except Misfit as misfit:
+                misfit.steps.append(name)
+                raise
+        elif not field.is_left_out:
+            raise Misfit(f"the field `{name}` is missing")
+    if is_strict and len(given) < len(values):
+        unknown = next(name for name in values if name not in given)
+        raise Misfit(f"unknown field `{unknown}`", unknown)
+    return given
+
+
+def _object(value: Value) -> dict[str, Value]:
+    if not isinstance(value, dict):
+        raise _wrong_type("an object", value)
+    return value
+
+
+def _text(value: Value, _: bool) -> str:
+    if not isinstance(value, str):
+        raise _wrong_type("a string", value)
+    return value
+
+
+def _optional_text(value: Value, _: bool) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise _wrong_type("a string or null", value)
+    return value
+
+
+def _flag(value: Value, _: bool) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong_type("true or false", value)
+    return value
+
+
+def _texts(value: Value, _: bool) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _wrong_type("an array of strings", value)
+    for index, item in enumerate(value):
+        if not isinstance(item, str):
+            raise _wrong_type("a string", item, index)
+    return tuple(value)
+
+
+def _written(is_right: Callable[[str], bool], rule: str) -> Read:
+    """Return what reads a string that is written as `rule` says."""
+
+    def read(value: Value, is_strict: bool) -> str:
+        text = _text(value, is_strict)
+        if not is_right(text):
+            raise Misfit(f"{rule}, not `{text}`")
+        return text
+
+    return read
+
+
+def _each(read: Read) -> Callable[[Value, bool], dict[str, Any]]:
+    """Return what reads an object whose values are all of one type."""
+
+    def read_all(value: Value, is_strict: bool) -> dict[str, Any]:
+        result = {}
+        for key, item in _object(value).items():
+            try:
+                result[key] = read(item, is_strict)
+            except Misfit as misfit:
+                misfit.steps.append(key)
+                raise
+        return result
+
+    return read_all
+
+
+def _wrong_type(expected: str, value: Value, *steps: int) -> Misfit:
+    found = {
+        str: "a string",
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        type(None): "null",
+        dict: "an object",
+        list: "an array",
+    }.get(type(value), "another value")
+    return Misfit(f"expected {expected}, found {found}", *steps)
+
+
+_TYPES: dict[str, tuple[Read, Write | None]] = {
+    "str": (_text, None),
+    "str | None": (_optional_text, None),
+    "bool": (_flag, None),
+    "tuple[str, ...]": (_texts, list),
+    "Mapping[str, Any]": (lambda value, _: _object(value), sorted_data),
+    "Mapping[str, str]": (_each(_text), lambda values: dict(sorted(values.items()))),
+    "Mapping[str, tuple[str, ...]]": (_each(_texts), sorted_data),
+    "Python": (_written(is_python_version, "a target's Python is written like `3.10`"), None),
+    "platform tag": (
+        _written(is_platform_tag, "a target's platform is a tag like `manylinux_2_31_aarch64`"),
+        None,
+    ),
+}
+"""How each type of a field is read and written; `_declare` adds those of records."""
+
+FIELDS: dict[type[Record], tuple[Field, ...]] = {}
+"""The fields of each object of the document, without its key."""
+
+_CODECS: dict[type[Record], tuple[tuple[Field, Read, Write | None], ...]] = {}
+
+
+def _declare(kind: type[Record], fields: Iterable[Field]) -> None:
+    """Note the fields of a record, and how it is read and written, alone and by its key."""
+    key = kind._fields[0]
+    own = tuple(field for field in fields if field.name not in ("id", "name"))
+    FIELDS[kind] = own
+    # What is left out where it is None isn't null.
+    types = [each.type.removesuffix(" | None") if each.is_left_out else each.type for each in own]
+    _CODECS[kind] = tuple((field, *_TYPES[each]) for field, each in zip(own, types))
+
+    def read(value: Value, is_strict: bool) -> Record:
+        return kind(**read_fields(kind, value, is_strict))
+
+    def read_keyed(value: Value, is_strict: bool) -> tuple[Record, ...]:
+        found = read_each(value, is_strict)
+        if kind is Target:
+            for name in found:
+                if not is_target_name(name):
+                    rule = "a target's name consists of a-z, 0-9, `.`, `_` and `-`"
+                    raise Misfit(f"{rule}, not `{name}`", name)
+        return tuple(kind(**{key: name}, **given) for name, given in found.items())
+
+    read_each = _each(lambda value, is_strict: read_fields(kind, value, is_strict))
+    _TYPES[kind.__name__] = (read, to_mapping)
+    _TYPES[f"{kind.__name__} | None"] = (
+        lambda value, is_strict: None if value is None else read(value, is_strict),
+        lambda record: None if record is None else to_mapping(record),
+    )
+    _TYPES[f"tuple[{kind.__name__}, ...]"] = (
+        read_keyed,
+        lambda records: {getattr(record, key): to_mapping(record) for record in records},
+    )
+
+
+_declare(
+    Target,
+    (
+        Field(
+            name="python",
+            type="Python",
+            code="target-changed",
+            changed="the Python version of {} changed",
+        ),
+        Field(name="platform", type="platform tag", code="target-changed"),
+    ),
+)
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(declared,))
 class EntryType(RecordType):
-    """Turns the annotations of a class into its `fields`."""
+    """Turns the annotations of a class into its `FIELDS`."""
 
-    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> EntryType:
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> RecordType:
         fields = []
         for field_name, annotation in namespace.get("__annotations__", {}).items():
             given = namespace.pop(field_name, _REQUIRED)
-            attributes = given if isinstance(given, dict) and given else {"default": given}
-            field = Field(field_name, annotation, **attributes)
+            attributes = given if isinstance(given, dict) else {"default": given}
+            field = Field(name=field_name, type=annotation, **attributes)
             if field.default is not _REQUIRED:
                 namespace[field_name] = field.default
             fields.append(field)
         created = super().__new__(mcs, name, bases, namespace)
-        type.__setattr__(created, "fields", tuple(fields))
-        assert isinstance(created, EntryType)
+        if fields and issubclass(created, Record):
+            _declare(created, fields)
         return created
 
 
 class Entry(Record, metaclass=EntryType):
-    """A part of the lock. Where the document keys it, its first field is the key."""
-
-    if TYPE_CHECKING:
-        fields: ClassVar[tuple[Field, ...]]
+    """A part of the lock. Its first field is the key in the document if it is `id` or `name`."""
 
 
 class HostPackage(Entry):

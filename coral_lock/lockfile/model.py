@@ -5,6 +5,7 @@ from __future__ import annotations
 from coral_lock.canonical_json import join_path
 from coral_lock.errors import InvalidLockError
 from coral_lock.lockfile.entries import (
+    FIELDS,
     Entry,
     ExcludedPlugin,
     Host,
@@ -23,23 +24,18 @@ from coral_lock.names import (
 )
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.facts import OVERRIDE_SECTIONS
+from coral_lock.record import Record
 from coral_lock.reserved import ACCEPTABLE
 from coral_lock.targets.model import MAX_TAGS, MAX_TARGETS, Target, tag_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Iterable, Sequence
 
 LOCK_VERSION = "1.0"
 
-SECTIONS = (("plugins", "id"), ("excluded", "id"), ("distributions", "name"))
-"""The parts of a lock that hold entries, and which field of an entry is its key."""
-
 _MAX_TAG_CHECKS = 1_000_000
 """How often a wheel tag is compared with a target: a real lock of ten targets comes to 100,000."""
-
-_UNSORTED = "must be sorted and unique"
 
 
 class Lock(Entry):
@@ -67,22 +63,21 @@ class Lock(Entry):
     distributions: tuple[LockedDistribution, ...] = ()
 
     def _check(self) -> None:
-        for section, key in (("targets", "name"), *SECTIONS):
-            entries = {getattr(entry, key): entry for entry in getattr(self, section)}
-            if len(entries) < len(getattr(self, section)):
-                keys = sorted(getattr(entry, key) for entry in getattr(self, section))
-                twice = next(name for name in keys if keys.count(name) > 1)
+        for section in ("targets", "plugins", "excluded", "distributions"):
+            ordered = tuple(sorted(getattr(self, section), key=_key))
+            keys = [_key(entry) for entry in ordered]
+            if len(set(keys)) < len(keys):
+                twice = next(key for key in keys if keys.count(key) > 1)
                 raise _invalid("this entry appears twice", section, twice)
-            ordered = tuple(entries[name] for name in sorted(entries))
             object.__setattr__(self, section, ordered)
         _check_host(self)
         _check_fields(self)
         _check_plugins(self)
         _check_excluded(self)
         _check_distributions(self)
+        _check_references(self)
         if self.targets:
             _check_tags(self)
-            _check_references(self)
         activation_order({plugin.id: plugin.after for plugin in self.plugins})
 
     def activation_order(self) -> tuple[LockedPlugin, ...]:
@@ -138,33 +133,34 @@ def is_digest(value: str, prefix: str = "t1:") -> bool:
 _BASE64 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
+def _key(entry: Record) -> str:
+    key: str = getattr(entry, entry._fields[0])
+    return key
+
+
 def _check_host(lock: Lock) -> None:
     host, python = lock.host, lock.host.python
     if host.core and host.core.distribution != CORE_DISTRIBUTION:
-        raise InvalidLockError(
+        raise _invalid(
             f"the core host is `{CORE_DISTRIBUTION}`, not `{host.core.distribution}`",
-            path="host.core.distribution",
+            *("host", "core", "distribution"),
         )
     if host.inference and host.inference.distribution not in INFERENCE_DISTRIBUTIONS:
-        raise InvalidLockError(
+        raise _invalid(
             f"the inference host is one of {', '.join(INFERENCE_DISTRIBUTIONS)}, "
             f"not `{host.inference.distribution}`",
-            path="host.inference.distribution",
+            *("host", "inference", "distribution"),
         )
     if len(lock.targets) > MAX_TARGETS:
-        raise InvalidLockError(f"a lock has at most {MAX_TARGETS} targets", path="targets")
+        raise _invalid(f"a lock has at most {MAX_TARGETS} targets", "targets")
     if lock.targets and python is not None:
-        raise InvalidLockError(
-            "a lock with targets has no version of Python in `host`", path="host.python"
-        )
+        message = "a lock with targets has no version of Python in `host`"
+        raise _invalid(message, "host", "python")
     if not lock.targets and python is None:
-        raise InvalidLockError("a lock without targets has `host.python`", path="host")
-    if python is not None and not all(
-        part.isdigit() and part.isascii() for part in python.split(".")
-    ):
-        raise InvalidLockError(
-            f"a Python version is written like `3.11`, not `{python}`", path="host.python"
-        )
+        raise _invalid("a lock without targets has `host.python`", "host")
+    if python and not all(part.isdigit() and part.isascii() for part in python.split(".")):
+        message = f"a Python version is written like `3.11`, not `{python}`"
+        raise _invalid(message, "host", "python")
 
 
 def _check_fields(lock: Lock) -> None:
@@ -173,24 +169,26 @@ def _check_fields(lock: Lock) -> None:
     for package in lock.host.packages():
         _require_unicode(package.version, "host")
     targets = tuple(target.name for target in lock.targets)
-    for section, key in SECTIONS:
+    for section in ("plugins", "excluded", "distributions"):
         for entry in getattr(lock, section):
-            for field in entry.fields[1:]:
+            for field in FIELDS[type(entry)]:
                 value = getattr(entry, field.name)
                 if not value:
                     continue
-                place = (section, getattr(entry, key), field.name)
+                place = (section, _key(entry), field.name)
                 if type(value) is str:
                     _require_unicode(value, *place)
                 elif type(value) is tuple:
-                    if len(value) > 1 and list(value) != sorted(set(value)):
-                        raise _invalid(_UNSORTED, *place)
+                    _require_sorted(value, *place)
                     if field.name == "targets":
                         _check_target_names(value, targets, place)
+                elif field.type == "Mapping[str, tuple[str, ...]]":
+                    for key, items in value.items():
+                        _require_sorted(items, *place, key)
                 elif field.type.startswith("Mapping[str, str]"):
-                    for name, text in value.items():
-                        _require_unicode(name, *place)
-                        _require_unicode(text, *place, name)
+                    for key, text in value.items():
+                        _require_unicode(key, *place)
+                        _require_unicode(text, *place, key)
 
 
 def _check_target_names(
@@ -205,39 +203,26 @@ def _check_target_names(
 
 
 def _check_plugins(lock: Lock) -> None:
-    distributions = {distribution.name for distribution in lock.distributions}
-    known = lock.known_plugins()
+    known_plugins = lock.known_plugins()
     for plugin in lock.plugins:
         place = ("plugins", plugin.id)
         _require_plugin_id(plugin.id, *place)
-        if plugin.distribution not in distributions:
-            raise _not_locked(plugin.distribution, *place, "distribution")
         if not is_object_reference(plugin.entry_point):
-            raise _invalid(
-                f"an entry point is written `module:attribute`, not `{plugin.entry_point}`",
-                *place,
-                "entry_point",
-            )
+            message = f"an entry point is written `module:attribute`, not `{plugin.entry_point}`"
+            raise _invalid(message, *place, "entry_point")
         for identifier in plugin.after:
-            if identifier not in known:
+            if identifier not in known_plugins:
                 raise _invalid(f"`{identifier}` isn't a plugin of this lock", *place, "after")
-        _check_overrides(plugin.default_config_overrides, *place, "default_config_overrides")
-
-
-def _check_overrides(overrides: Mapping[str, Any], *place: str) -> None:
-    for section, value in overrides.items():
-        if section not in OVERRIDE_SECTIONS or not isinstance(value, dict):
-            raise _invalid(
-                f"overrides are objects called {' or '.join(OVERRIDE_SECTIONS)}", *place, section
-            )
-        for name, flag in value.items() if section == "patches" else ():
-            if name not in BUILT_IN_PATCHES or not isinstance(flag, bool):
+        for section, value in plugin.default_config_overrides.items():
+            at = (*place, "default_config_overrides", section)
+            if section not in OVERRIDE_SECTIONS or not isinstance(value, dict):
                 raise _invalid(
-                    "a patch of the host itself is switched by true or false",
-                    *place,
-                    section,
-                    name,
+                    f"overrides are objects called {' or '.join(OVERRIDE_SECTIONS)}", *at
                 )
+            for name, flag in value.items() if section == "patches" else ():
+                if name not in BUILT_IN_PATCHES or not isinstance(flag, bool):
+                    message = "a patch of the host itself is switched by true or false"
+                    raise _invalid(message, *at, name)
 
 
 def _check_excluded(lock: Lock) -> None:
@@ -252,58 +237,45 @@ def _check_excluded(lock: Lock) -> None:
         place = ("excluded", excluded.id)
         base, _, distribution = excluded.id.partition("@")
         _require_plugin_id(base, *place)
-        if not is_normalized_name(excluded.distribution):
-            raise _not_normalized(excluded.distribution, *place, "distribution")
+        _require_normalized(excluded.distribution, *place, "distribution")
         if "@" in excluded.id and distribution != excluded.distribution:
-            raise _invalid(
-                f"the text after `@` must be the distribution `{excluded.distribution}`", *place
-            )
+            message = f"the text after `@` must be the distribution `{excluded.distribution}`"
+            raise _invalid(message, *place)
         plugin = activated.get(base)
         if (
             plugin is not None
             and (excluded.id == base or plugin.distribution == excluded.distribution)
-            and _share_a_target(plugin.targets, excluded.targets)
+            and not set(plugin.targets or names or "*").isdisjoint(excluded.targets or names or "*")
         ):
             raise _invalid(f"`{base}` is activated too", *place)
-        if names and len(offers[base]) == 1 and excluded.id != base:
-            raise _invalid(
-                f"no other distribution offers `{base}`, so its id must be `{base}`", *place
-            )
-        if names and len(offers[base]) > 1 and excluded.id == base:
-            raise _invalid(
-                "several distributions offer it, so its id must be "
-                f"`{base}@{excluded.distribution}`",
-                *place,
-            )
+        is_shared = len(offers[base]) > 1
+        expected = f"{base}@{excluded.distribution}" if is_shared else base
+        if names and excluded.id != expected:
+            why = "several distributions offer it"
+            why = why if is_shared else f"no other distribution offers `{base}`"
+            raise _invalid(f"{why}, so its id must be `{expected}`", *place)
         own = excluded.targets or names
         for target, reason in excluded.target_reasons.items():
             path = (*place, "target_reasons", target)
             if target not in own:
-                raise _not_for_target(target, *path)
+                raise _invalid(f"the entry isn't for the target `{target}`", *path)
             if target == own[0]:
                 raise _invalid("the reason for the first target belongs in `reason`", *path)
             if reason == excluded.reason:
                 raise _invalid("must differ from `reason`", *path)
 
 
-def _share_a_target(some: Sequence[str], others: Sequence[str]) -> bool:
-    return not some or not others or not set(some).isdisjoint(others)
-
-
 def _check_distributions(lock: Lock) -> None:
-    known = {distribution.name for distribution in lock.distributions}
     names = tuple(target.name for target in lock.targets)
     for distribution in lock.distributions:
         place = ("distributions", distribution.name)
-        if not is_normalized_name(distribution.name):
-            raise _not_normalized(distribution.name, *place)
+        _require_normalized(distribution.name, *place)
         if not distribution.version:
             raise _invalid("must not be empty", *place, "version")
         for tag, digest in distribution.digests.items():
             if tag_count(tag) > MAX_TAGS:
-                raise _invalid(
-                    f"a wheel tag stands for at most {MAX_TAGS} tags", *place, "digests", tag
-                )
+                message = f"a wheel tag stands for at most {MAX_TAGS} tags"
+                raise _invalid(message, *place, "digests", tag)
             _require_digest("t1:", digest, *place, "digests", tag)
         for tag, digest in (distribution.data_digests or {}).items():
             if tag not in distribution.digests:
@@ -312,35 +284,56 @@ def _check_distributions(lock: Lock) -> None:
         for code in distribution.accepted:
             if code not in ACCEPTABLE:
                 raise _invalid(f"`{code}` can't be accepted", *place, "accepted")
-        for name in distribution.requires:
-            if name not in known:
-                raise _not_locked(name, *place, "requires")
         if distribution.target_requires:
-            _check_target_requires(distribution, distribution.targets or names, known)
+            _check_target_requires(distribution, distribution.targets or names)
 
 
-def _check_target_requires(
-    distribution: LockedDistribution, targets: Sequence[str], known: Iterable[str]
-) -> None:
+def _check_target_requires(distribution: LockedDistribution, targets: Sequence[str]) -> None:
     place = ("distributions", distribution.name, "target_requires")
     for target, required in distribution.target_requires.items():
         if target not in targets:
-            raise _not_for_target(target, *place, target)
+            raise _invalid(f"the entry isn't for the target `{target}`", *place, target)
         if not required:
             raise _invalid("must not be empty", *place, target)
-        if list(required) != sorted(set(required)):
-            raise _invalid(_UNSORTED, *place, target)
         for index, name in enumerate(required):
-            if name not in known:
-                raise _not_locked(name, *place, target)
             if name in distribution.requires:
                 raise _invalid(f"`{name}` is in `requires` already", *place, target, index)
     edges = [set(distribution.target_requires.get(target, ())) for target in targets]
-    shared = set.intersection(*edges)
-    if shared:
-        raise _invalid(
-            f"every target requires `{min(shared)}`, so it belongs in `requires`", *place
-        )
+    if shared := set.intersection(*edges):
+        message = f"every target requires `{min(shared)}`, so it belongs in `requires`"
+        raise _invalid(message, *place)
+
+
+def _check_references(lock: Lock) -> None:
+    """Check that what an entry refers to is in the lock, for each of the entry's targets."""
+    every = tuple(target.name for target in lock.targets)
+    locked_for = {each.name: each.targets or every for each in lock.distributions}
+
+    def require_locked(name: str, targets: Sequence[str], *place: str) -> None:
+        if name not in locked_for:
+            raise _invalid(f"`{name}` isn't one of the lock's distributions", *place)
+        for target in targets:
+            if target not in locked_for[name]:
+                raise _invalid(f"`{name}` isn't locked for the target `{target}`", *place)
+
+    for distribution in lock.distributions:
+        place = ("distributions", distribution.name)
+        for name in distribution.requires:
+            require_locked(name, distribution.targets or every, *place, "requires")
+        for target, required in distribution.target_requires.items():
+            for name in required:
+                require_locked(name, (target,), *place, "target_requires", target)
+    offered: dict[str, set[str]] = {}
+    for offer in (*lock.plugins, *lock.excluded) if every else ():
+        assert isinstance(offer, (LockedPlugin, ExcludedPlugin))
+        offered.setdefault(base_id(offer.id), set()).update(offer.targets or every)
+    for plugin in lock.plugins:
+        own, place = plugin.targets or every, ("plugins", plugin.id)
+        require_locked(plugin.distribution, own, *place, "distribution")
+        for index, identifier in enumerate(plugin.after):
+            if every and offered[identifier].isdisjoint(own):
+                message = f"`{identifier}` is only a plugin of other targets"
+                raise _invalid(message, *place, "after", index)
 
 
 def _check_tags(lock: Lock) -> None:
@@ -372,38 +365,6 @@ def _check_tags(lock: Lock) -> None:
             )
 
 
-def _check_references(lock: Lock) -> None:
-    """Check that what an entry refers to is there for each of its targets."""
-    every = frozenset(target.name for target in lock.targets)
-    known: dict[str, set[str]] = {}
-    for offered in (*lock.plugins, *lock.excluded):
-        assert isinstance(offered, (LockedPlugin, ExcludedPlugin))
-        known.setdefault(base_id(offered.id), set()).update(offered.targets or every)
-    locked_for = {each.name: frozenset(each.targets) or every for each in lock.distributions}
-
-    def require_locked(name: str, targets: frozenset[str], *place: str) -> None:
-        missing = targets - locked_for[name]
-        if missing:
-            raise _invalid(f"`{name}` isn't locked for the target `{min(missing)}`", *place)
-
-    for plugin in lock.plugins:
-        place = ("plugins", plugin.id)
-        own = frozenset(plugin.targets) or every
-        require_locked(plugin.distribution, own, *place, "distribution")
-        for index, identifier in enumerate(plugin.after):
-            if own.isdisjoint(known[identifier]):
-                raise _invalid(
-                    f"`{identifier}` is only a plugin of other targets", *place, "after", index
-                )
-    for distribution in lock.distributions:
-        place = ("distributions", distribution.name)
-        for name in distribution.requires:
-            require_locked(name, locked_for[distribution.name], *place, "requires")
-        for target, required in distribution.target_requires.items():
-            for name in required:
-                require_locked(name, frozenset((target,)), *place, "target_requires", target)
-
-
 def _invalid(message: str, *place: str | int) -> InvalidLockError:
     path = ""
     for step in place:
@@ -411,16 +372,14 @@ def _invalid(message: str, *place: str | int) -> InvalidLockError:
     return InvalidLockError(message, path=path)
 
 
-def _not_locked(name: str, *place: str) -> InvalidLockError:
-    return _invalid(f"`{name}` isn't one of the lock's distributions", *place)
+def _require_normalized(name: str, *place: str) -> None:
+    if not is_normalized_name(name):
+        raise _invalid(f"a distribution's name must be normalized, unlike `{name}`", *place)
 
 
-def _not_normalized(name: str, *place: str) -> InvalidLockError:
-    return _invalid(f"a distribution's name must be normalized, unlike `{name}`", *place)
-
-
-def _not_for_target(target: str, *place: str) -> InvalidLockError:
-    return _invalid(f"the entry isn't for the target `{target}`", *place)
+def _require_sorted(values: Sequence[str], *place: str) -> None:
+    if len(values) > 1 and list(values) != sorted(set(values)):
+        raise _invalid("must be sorted and unique", *place)
 
 
 def _require_digest(prefix: str, value: str, *place: str) -> None:

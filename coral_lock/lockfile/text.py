@@ -1,14 +1,21 @@
-"""Text ⇄ lock, strictly: a text that isn't the canonical text of its lock is refused."""
+"""Text ⇄ mapping ⇄ lock, strictly: a text that isn't the canonical text of its lock is refused."""
 
 from __future__ import annotations
 
 from coral_lock import canonical_json
-from coral_lock.errors import InvalidLockError, LockError
-from coral_lock.lockfile.mapping import from_mapping, is_later_minor, to_mapping
+from coral_lock.errors import InvalidLockError, LockError, LockVersionError
+from coral_lock.lockfile.entries import Misfit, read_fields, to_mapping
+from coral_lock.lockfile.model import LOCK_VERSION, Lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from coral_lock.lockfile.model import Lock
+    from json import JSONDecodeError
+
+    from coral_lock.canonical_json import NotCanonicalError, Value
+
+_REWRITE = "write the lock again with `coral-runtime lock`"
+_CONFLICT_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
+_LONGEST_START = 200
 
 
 def write_lock(lock: Lock) -> str:
@@ -30,32 +37,80 @@ def read_lock(text: str, name: str = "coral.lock") -> Lock:
     try:
         document = canonical_json.parse(text)
     except canonical_json.NotCanonicalError as error:
-        from coral_lock.lockfile.diagnosis import diagnose
-
-        raise diagnose(text, name, error) from None
+        raise _diagnosis(text, name, error) from None
     try:
         lock = from_mapping(document)
     except InvalidLockError as error:
-        raise _placed(error, text, name) from None
+        line = canonical_json.line_of(text, error.path)
+        place = name if line is None else f"{name}:{line}"
+        raise LockError(
+            error.message,
+            where=f"{place}: {error.path}" if error.path else place,
+            hint=error.hint or _REWRITE,
+        ) from None
     except LockError as error:
         error.where = f"{name}: {error.where}"
         raise
     canonical = (
-        canonical_json.write(document) if is_later_minor(lock.lock_version) else write_lock(lock)
+        canonical_json.write(document) if _is_later_minor(lock.lock_version) else write_lock(lock)
     )
     if canonical != text:
         raise _not_canonical(text, canonical, name)
     return lock
 
 
-def _placed(error: InvalidLockError, text: str, name: str) -> LockError:
-    line = canonical_json.line_of(text, error.path)
-    place = name if line is None else f"{name}:{line}"
-    return LockError(
-        error.message,
-        where=f"{place}: {error.path}" if error.path else place,
-        hint=error.hint or "write the lock again with `coral-runtime lock`",
-    )
+def from_mapping(document: Value) -> Lock:
+    """Return the lock that `document` states.
+
+    Unknown fields are refused, except in a document of a later minor version, where a
+    reader is expected to ignore them.
+
+    Raises:
+        LockVersionError: the document is of another major version.
+        InvalidLockError: a field is missing, unknown or of the wrong type, or the content
+            breaks an invariant of `Lock`; with the dotted path.
+    """
+    version = document.get("lock_version") if isinstance(document, dict) else None
+    is_strict = not (isinstance(version, str) and _is_later_minor(version))
+    try:
+        fields = read_fields(Lock, document, is_strict)
+    except Misfit as misfit:
+        path = ""
+        for step in reversed(misfit.steps):
+            path = canonical_json.join_path(path, step)
+        raise InvalidLockError(misfit.message, path=path) from None
+    return Lock(**fields)
+
+
+def _is_later_minor(version: str) -> bool:
+    """Whether a lock of that format version is of this major version but a later minor one.
+
+    Raises:
+        LockVersionError: it is of another major version.
+        InvalidLockError: it isn't written `major.minor`.
+    """
+    major, _, minor = version.partition(".")
+    known_major, _, known_minor = LOCK_VERSION.partition(".")
+    if not (_is_number(major) and _is_number(minor)):
+        raise InvalidLockError(
+            f"a lock version is written like `{LOCK_VERSION}`, not `{version}`",
+            path="lock_version",
+        )
+    if major != known_major:
+        raise LockVersionError(
+            f"the lock has the format version `{version}`, which this release can't read",
+            expected=f"format version {known_major}.x",
+            found=version,
+            where="lock_version",
+            hint=f"upgrade coral-lock to a release that reads format version {version}"
+            if int(major) > int(known_major)
+            else _REWRITE,
+        )
+    return int(minor) > int(known_minor)
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10 and text in ("0", text.lstrip("0"))
 
 
 def _not_canonical(text: str, canonical: str, name: str) -> LockError:
@@ -67,10 +122,90 @@ def _not_canonical(text: str, canonical: str, name: str) -> LockError:
                 expected=expected.strip(),
                 found=found.strip() if found.strip() != expected.strip() else repr(found),
                 where=f"{name}:{number}",
-                hint="write the lock again with `coral-runtime lock`",
+                hint=_REWRITE,
             )
     return LockError(
         "the lock isn't in canonical form: its end differs",
         where=f"{name}:{min(len(found_lines), len(expected_lines))}",
-        hint="write the lock again with `coral-runtime lock`",
+        hint=_REWRITE,
     )
+
+
+def _diagnosis(text: str, name: str, error: NotCanonicalError) -> LockError:
+    """Return the error that tells best why `text` can't be read.
+
+    Args:
+        text: what isn't canonical JSON.
+        name: how messages call the file.
+        error: what the canonical reader said.
+    """
+    if not text.strip():
+        return LockError("the lock is empty", where=name, hint=_REWRITE)
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith(_CONFLICT_MARKERS):
+            return LockError(
+                "the lock holds merge conflict markers",
+                found=line[:80].rstrip(),
+                where=f"{name}:{number}",
+                hint="take either side, then run `coral-runtime lock`",
+            )
+    if text.partition("\n")[0].endswith("\r"):
+        return LockError(
+            "the lines of the lock end in CRLF: something converted it",
+            expected="LF",
+            where=f"{name}:1",
+            hint=f"put `coral.lock -text` into .gitattributes, then {_REWRITE}",
+        )
+    if isinstance(error, canonical_json.DuplicateKeyError):
+        return LockError(str(error), where=f"{name}:{error.line}", hint=_REWRITE)
+    # A lock that can be read doesn't pay for it.
+    import json
+
+    try:
+        document = json.loads(text, parse_int=len)
+    except json.JSONDecodeError as json_error:
+        return LockError(
+            f"the lock isn't JSON: {_reason(text, json_error)}",
+            where=f"{name}:{json_error.lineno}:{json_error.colno}",
+            hint=f"restore it from version control, or {_REWRITE}",
+        )
+    except RecursionError:
+        return LockError("the lock can't be read: it is nested too deep", where=name, hint=_REWRITE)
+    version = document.get("lock_version") if isinstance(document, dict) else None
+    if isinstance(version, str):
+        try:
+            _is_later_minor(version)
+        except LockError as version_error:
+            version_error.where = f"{name}: lock_version"
+            return version_error
+    return LockError(
+        f"the lock isn't in canonical form: {error}",
+        where=f"{name}:{error.line}",
+        hint=_REWRITE,
+    )
+
+
+def _reason(text: str, error: JSONDecodeError) -> str:
+    content = text.strip()
+    ends_early = "\n" not in text[error.pos :].rstrip()
+    if content.startswith("{") and not content.endswith("}") and ends_early:
+        return "it is cut off"
+    message = error.msg.removesuffix(" at").removesuffix(" starting")
+    return message[0].lower() + message[1:]
+
+
+def is_damaged_lock(text: str) -> bool:
+    """Whether a text that can't be read as a lock is one all the same.
+
+    JSON has to have what a lock has at its top, and nothing else. What isn't JSON, after a
+    merge or since it is cut off, has to begin as a lock does.
+    """
+    import json
+
+    text = text.removeprefix("\ufeff")
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        start = "".join(text[:_LONGEST_START].split())
+        return not start or start.startswith('{"lock_version":')
+    return isinstance(document, dict) and {"lock_version"} <= document.keys() <= set(Lock._fields)

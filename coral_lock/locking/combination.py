@@ -12,8 +12,14 @@ from coral_lock.difference.changes import literal
 from coral_lock.difference.text import one_line
 from coral_lock.errors import InvalidLockError
 from coral_lock.finding import Finding, sorted_findings
-from coral_lock.lockfile.entries import Entry, ExcludedPlugin, LockedDistribution, LockedPlugin
-from coral_lock.lockfile.mapping import sorted_data
+from coral_lock.lockfile.entries import (
+    FIELDS,
+    Entry,
+    ExcludedPlugin,
+    LockedDistribution,
+    LockedPlugin,
+    sorted_data,
+)
 from coral_lock.lockfile.model import Lock, offering_distributions
 from coral_lock.lockfile.order import CycleError
 from coral_lock.locking.resolution import cycle_finding, invalid_lock_finding
@@ -117,7 +123,7 @@ def _disagreement(values: Mapping[str, Value]) -> str | None:
 
 def _field_conflicts(found: Mapping[str, Entry], subject: str, hint: str) -> Iterator[Finding]:
     """Yield the fields of an entry that have to agree and don't."""
-    for field in next(iter(found.values())).fields[1:]:
+    for field in FIELDS[type(next(iter(found.values())))]:
         if field.noun is not None:
             values = {
                 target: sorted_data(getattr(each, field.name)) for target, each in found.items()

@@ -12,7 +12,13 @@ from typing import Any
 
 from coral_lock.errors import INTEGRITY
 from coral_lock.finding import CODES
-from coral_lock.lockfile.entries import Entry, ExcludedPlugin, LockedDistribution, LockedPlugin
+from coral_lock.lockfile.entries import (
+    FIELDS,
+    Entry,
+    ExcludedPlugin,
+    LockedDistribution,
+    LockedPlugin,
+)
 from coral_lock.lockfile.model import Lock
 
 _ENTRIES: Mapping[type[Entry], tuple[str, str | None]] = {
@@ -43,8 +49,8 @@ def with_fields(page: str, schema: Mapping[str, Any]) -> str:
     """Return `docs/lock-format.md` with a row for each field, in the words of the schema."""
     for entry, (heading, name) in _ENTRIES.items():
         described = schema["$defs"][name] if name else schema
-        for field in entry.fields:
-            if field.name in ("id", "name") or re.search(rf"`(host\.)?{field.name}[`.]", page):
+        for field in FIELDS[entry]:
+            if re.search(rf"`(host\.)?{field.name}[`.]", page):
                 continue
             member = described["properties"][field.name]
             kinds = member.get("type", "object")

@@ -14,10 +14,10 @@ from coral_lock.difference.changes import Change, difference
 from coral_lock.difference.text import render_text
 from coral_lock.document.schema import schema_text
 from coral_lock.errors import CoralLockError
+from coral_lock.lockfile.entries import to_mapping
 from coral_lock.lockfile.file import decode_lock
-from coral_lock.lockfile.mapping import from_mapping, to_mapping
 from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.text import read_lock, write_lock
+from coral_lock.lockfile.text import from_mapping, read_lock, write_lock
 from tests.property.strategies import ODD_TEXT, UNHURRIED, locks
 from tests.support.refusals import is_answered
 

@@ -62,7 +62,7 @@ CASES = [
     (
         "duplicate key in compact JSON",
         '{"a": 1, "a": 2}',
-        refusal("the key `a` appears twice in one object", "coral.lock"),
+        refusal("the lock isn't in canonical form: expected one JSON value", "coral.lock:1"),
     ),
     (
         "unsorted keys",
@@ -210,7 +210,7 @@ CASES = [
     (
         "NaN",
         changed('"optional": false', '"optional": NaN'),
-        refusal("the lock can't be read: `NaN` isn't JSON", "coral.lock"),
+        refusal("the lock isn't in canonical form: expected one JSON value", "coral.lock:22"),
     ),
     (
         "1e999",

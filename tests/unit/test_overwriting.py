@@ -10,8 +10,7 @@ import pytest
 
 from coral_lock.errors import InputError
 from coral_lock.export.formats import is_pylock_text, is_requirements_text
-from coral_lock.lockfile.diagnosis import is_damaged_lock
-from coral_lock.lockfile.text import write_lock
+from coral_lock.lockfile.text import is_damaged_lock, write_lock
 from coral_lock.safe_files import refuse_to_overwrite
 from coral_lock.start.report import is_report
 from tests.support.locks import sample_lock
