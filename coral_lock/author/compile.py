@@ -19,40 +19,44 @@ from coral_lock.author.manifest_text import (
     written_fields,
 )
 from coral_lock.author.project import (
-    FLIT,
-    HATCHLING,
-    POETRY,
     PYPROJECT,
     SETUPTOOLS,
-    UV,
     DeclaredEntryPoint,
     Project,
     display_path,
     read_project,
+    read_text,
 )
-from coral_lock.document.reader import decode
 from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError
-from coral_lock.manifest import Manifest, manifest_paths, read_manifest
+from coral_lock.manifest import ManifestPlugin, manifest_paths, read_manifest
+from coral_lock.messages import counted
 from coral_lock.names import plugin_id
-from coral_lock.plugin.facts import MANIFEST_NAME, MAX_MANIFEST_BYTES, FactsError, PluginTerms
-from coral_lock.safe_files import read_regular_file, write_durably
+from coral_lock.plugin.facts import (
+    MANIFEST_NAME,
+    MAX_MANIFEST_BYTES,
+    FactsError,
+    PluginFacts,
+    PluginTerms,
+)
+from coral_lock.safe_files import write_durably
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import NotEvaluableError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ManifestPlace:
-    """The absolute path of a manifest, and the path of its package under the site root."""
+class CompiledManifest:
+    """A manifest of the project.
+
+    Args:
+        package: the path of its package under the site root, with slashes.
+        path: its absolute path.
+        plugins: how many it declares once compiled.
+        old: its text; None where there is none.
+        new: its text once compiled.
+    """
 
     package: str
     path: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CompiledManifest:
-    """A manifest of the project: its text, or None where there is none, and the compiled one."""
-
-    place: ManifestPlace
     plugins: int
     old: str | None
     new: str
@@ -60,7 +64,7 @@ class CompiledManifest:
     @property
     def shown(self) -> str:
         """Its path for messages."""
-        return display_path(self.place.path)
+        return display_path(self.path)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +74,7 @@ class Compilation:
     Args:
         manifests: every manifest of the project, by their first entry points.
         warnings: what the author should look at, each one sentence.
-        notes: what else has to be done for new manifests, each one or more lines.
+        notes: what else has to be done for new manifests, as lines.
     """
 
     manifests: tuple[CompiledManifest, ...]
@@ -89,7 +93,7 @@ class Compilation:
             WriteError: one can't be written.
         """
         for manifest in self.stale:
-            write_durably(manifest.place.path, manifest.new)
+            write_durably(manifest.path, manifest.new)
 
 
 def compile_project(directory: str) -> Compilation:
@@ -102,47 +106,23 @@ def compile_project(directory: str) -> Compilation:
     return _Compiler(read_project(directory)).compile()
 
 
-def manifest_place(project: Project, module: str) -> ManifestPlace | None:
-    """Return the place of the manifest for an entry point's module.
+def _package_of_manifest(project: Project, module: str) -> tuple[str, str] | None:
+    """Return the package whose manifest is that of an entry point's module.
 
-    An existing one counts before any other. Else it is for the topmost package with an
-    `__init__.py`, as other distributions may share those above; without any, for the package
-    that holds the module.
-
-    Args:
-        project: the project.
-        module: the dotted name of the entry point's module.
+    One with a manifest counts before any other. Else it is the topmost package with an
+    `__init__.py`, as other distributions may share those above; without any, the package that
+    holds the module.
 
     Returns:
-        None where the project has no package for it: the module is a single file at the top,
-        or doesn't exist.
-
-    Raises:
-        InputError: the manifest is a link that leaves the project.
+        Its path under the site root, and its directory. None where the project has no package
+        for it: the module is a single file at the top, or doesn't exist.
     """
-    packages = [os.path.dirname(path) for path in manifest_paths(module)]
-    directories = {package: project.directory(package) for package in packages}
-    existing = [package for package in packages if _has_entry(directories[package])]
-    regular = [package for package in packages if project.file(f"{package}/__init__.py")]
-    shared = [package for package in packages[:-1] if directories[package]]
-    for package in (*existing, *regular, *shared[-1:]):
-        directory = directories[package]
-        if directory is not None:
-            path = os.path.join(directory, MANIFEST_NAME)
-            if not project.contains(path):
-                raise InputError(
-                    f"`{MANIFEST_NAME}` is a link that leaves the project",
-                    expected=f"a file in {project.root}",
-                    found=os.path.realpath(path),
-                    where=display_path(path),
-                    hint="replace the link by a file",
-                )
-            return ManifestPlace(package=package, path=path)
-    return None
-
-
-def _has_entry(directory: str | None) -> bool:
-    return directory is not None and os.path.lexists(os.path.join(directory, MANIFEST_NAME))
+    paths = [os.path.dirname(path) for path in manifest_paths(module)]
+    packages = [(path, directory) for path in paths if (directory := project.directory(path))]
+    existing = [each for each in packages if os.path.lexists(os.path.join(each[1], MANIFEST_NAME))]
+    regular = [each for each in packages if project.file(f"{each[0]}/__init__.py")]
+    shared = [each for each in packages if each[0] != paths[-1]]
+    return next(iter((*existing, *regular, *shared[-1:])), None)
 
 
 class _Compiler:
@@ -155,188 +135,159 @@ class _Compiler:
         self._problems: list[CoralLockError] = []
 
     def compile(self) -> Compilation:
-        members: dict[ManifestPlace, list[DeclaredEntryPoint]] = {}
+        members: dict[tuple[str, str], list[DeclaredEntryPoint]] = {}
         for declared in self._project.entry_points:
-            place = self._place(declared)
-            if place is not None:
-                members.setdefault(place, []).append(declared)
-        manifests = tuple(self._compiled(place, declared) for place, declared in members.items())
+            package = _package_of_manifest(self._project, declared.module)
+            if package is None:
+                self._no_package(declared)
+            else:
+                members.setdefault(package, []).append(declared)
+        manifests = tuple(self._compiled(*package, entries) for package, entries in members.items())
         if self._problems:
-            count = len(self._problems)
+            count = counted(len(self._problems), "problem")
             raise ProblemsError(
-                f"the manifest can't be compiled: {count} problem{'s' * (count != 1)}; "
-                "nothing was written",
+                f"the manifest can't be compiled: {count}; nothing was written",
                 tuple(self._problems),
                 exit_code=DOES_NOT_HOLD,
             )
-        created = [manifest for manifest in manifests if manifest.old is None]
+        created = [manifest.package for manifest in manifests if manifest.old is None]
         return Compilation(
             manifests=manifests,
             warnings=tuple(self._warnings),
             notes=tuple(_packaging_notes(self._project, created)),
         )
 
-    def _problem(
-        self,
-        declared: DeclaredEntryPoint,
-        message: str,
-        *,
-        expected: str | None = None,
-        found: str | None = None,
-        where: str | None = None,
-        hint: str | None = None,
-    ) -> None:
-        self._problems.append(
-            InputError(
-                message, expected=expected, found=found, where=where or declared.where, hint=hint
-            )
-        )
+    def _problem(self, where: str, message: str, **details: str | None) -> None:
+        self._problems.append(InputError(message, where=where, **details))
 
-    def _place(self, declared: DeclaredEntryPoint) -> ManifestPlace | None:
+    def _no_package(self, declared: DeclaredEntryPoint) -> None:
         module = declared.module
-        place = manifest_place(self._project, module)
-        if place is None:
-            self._problem(
-                declared,
-                f"the project has no package that could ship the manifest of `{module}`",
-                expected=f"`{module.partition('.')[0]}` to be a package",
-                hint="turn the module into the `__init__.py` of a package"
-                if self._project.file(f"{module}.py")
-                else "correct the entry point, or configure in `pyproject.toml` where its package "
-                "is",
-            )
-        return place
+        hint = "correct the entry point, or configure in `pyproject.toml` where its package is"
+        if self._project.file(f"{module}.py"):
+            hint = "turn the module into the `__init__.py` of a package"
+        self._problem(
+            declared.where,
+            f"the project has no package that could ship the manifest of `{module}`",
+            expected=f"`{module.partition('.')[0]}` to be a package",
+            hint=hint,
+        )
 
     def _compiled(
-        self, place: ManifestPlace, declared: Sequence[DeclaredEntryPoint]
+        self, package: str, directory: str, entries: Sequence[DeclaredEntryPoint]
     ) -> CompiledManifest:
-        shown = display_path(place.path)
-        old = _read_text(place.path)
-        manifest = (
-            Manifest(plugins=()) if old is None else read_manifest(old.encode("utf-8"), shown)
-        )
+        path = os.path.join(directory, MANIFEST_NAME)
+        shown = display_path(path)
+        if not self._project.contains(path):
+            raise InputError(
+                f"`{MANIFEST_NAME}` is a link that leaves the project",
+                expected=f"a file in {self._project.root}",
+                found=os.path.realpath(path),
+                where=shown,
+                hint="replace the link by a file",
+            )
+        old = read_text(path, MAX_MANIFEST_BYTES, "the manifest")
+        written = () if old is None else read_manifest(old.encode("utf-8"), shown).plugins
         derived: dict[str, Fields] = {}
         kept: set[int] = set()
-        for entry in declared:
+        for entry in entries:
             try:
-                for fields in self._derive(entry):
-                    self._add(derived, fields, entry)
+                specs = evaluate(entry.entry_point, self._definitions.sources)
+            except FactsError as error:
+                value = entry.entry_point.value
+                self._problem(entry.where, f"the spec of `{value}` is invalid: {error}")
             except NotEvaluableError as error:
-                kept |= self._keep(entry, error, manifest, shown)
+                kept |= self._kept(entry, error, written, shown)
+            else:
+                for facts in specs:
+                    self._add(derived, facts, entry)
         for index in sorted(kept):
-            plugin = manifest.plugins[index]
+            plugin = written[index]
             if plugin.id in derived:
                 self._twice(
-                    declared[0],
-                    plugin.id,
-                    plugin.entry_point,
-                    derived[plugin.id]["entry_point"],
-                    where=plugin.place,
+                    plugin.place, plugin.id, plugin.entry_point, derived[plugin.id]["entry_point"]
                 )
-        changes = self._changes(manifest, list(derived.values()), kept)
         new = old or ""
         if not self._problems:
-            if old is None:
-                new = new_manifest(changes.added)
-            elif not changes.is_empty:
-                new = edited_manifest(old, manifest, changes)
+            changes = self._changes(written, list(derived.values()), kept)
+            new = new_manifest(changes.added) if old is None else edited_manifest(old, changes)
             _verify(new, shown, derived, len(kept))
-        return CompiledManifest(place=place, plugins=len(derived) + len(kept), old=old, new=new)
-
-    def _derive(self, declared: DeclaredEntryPoint) -> Iterator[Fields]:
-        """Yield the derived fields of the plugins of an entry point."""
-        entry_point = declared.entry_point
-        try:
-            specs = evaluate(entry_point, self._definitions.sources)
-        except FactsError as error:
-            self._problem(declared, f"the spec of `{entry_point.value}` is invalid: {error}")
-            return
-        for facts in specs:
-            fields = derived_fields(entry_point.group, entry_point.value, facts)
-            reason = refusal(fields)
-            if reason:
-                identifier = plugin_id(entry_point.group, facts.name)
-                self._problem(declared, f"`{identifier}` can't be declared: {reason}")
-            else:
-                yield fields
+        plugins = len(derived) + len(kept)
+        return CompiledManifest(package=package, path=path, plugins=plugins, old=old, new=new)
 
     def _add(
-        self, derived: dict[str, Fields], fields: Fields, declared: DeclaredEntryPoint
+        self, derived: dict[str, Fields], facts: PluginFacts, declared: DeclaredEntryPoint
     ) -> None:
-        identifier = plugin_id(fields["group"], fields["name"])
+        """Add the fields of a plugin that an entry point yields."""
+        entry_point = declared.entry_point
+        fields = derived_fields(entry_point.group, entry_point.value, facts)
+        identifier = plugin_id(entry_point.group, facts.name)
+        reason = refusal(fields)
+        if reason:
+            self._problem(declared.where, f"`{identifier}` can't be declared: {reason}")
+            return
         first = derived.setdefault(identifier, fields)
         if first != fields:
-            self._twice(declared, identifier, first["entry_point"], fields["entry_point"])
+            self._twice(declared.where, identifier, first["entry_point"], entry_point.value)
 
-    def _twice(
-        self,
-        declared: DeclaredEntryPoint,
-        identifier: str,
-        first: str,
-        second: str,
-        where: str | None = None,
-    ) -> None:
+    def _twice(self, where: str, identifier: str, first: str, second: str) -> None:
         self._problem(
-            declared,
+            where,
             f"`{identifier}` comes from two entry points",
             expected="each plugin from one",
             found=f"`{first}` and `{second}`",
-            where=where,
             hint="give one of the plugins another name",
         )
 
-    def _keep(
+    def _kept(
         self,
         declared: DeclaredEntryPoint,
         error: NotEvaluableError,
-        manifest: Manifest,
+        written: Sequence[ManifestPlugin],
         shown: str,
     ) -> set[int]:
         """Return the positions of the plugins that stay as the author wrote them.
 
         An entry point whose object doesn't exist is wrong, not just beyond evaluation.
         """
-        entry_point = declared.entry_point
+        group, value = declared.entry_point.group, declared.entry_point.value
         try:
-            self._definitions.find(entry_point.value)
+            self._definitions.find(value)
         except UnresolvedError as unresolved:
-            self._problem(
-                declared,
-                f"`{entry_point.value}` doesn't resolve: {unresolved.reason}",
-                hint=unresolved.hint or "correct the entry point or its module",
-            )
+            hint = unresolved.hint or "correct the entry point or its module"
+            message = f"`{value}` doesn't resolve: {unresolved.reason}"
+            self._problem(declared.where, message, hint=hint)
             return set()
-        kept = {
-            index
-            for index, plugin in enumerate(manifest.plugins)
-            if (plugin.group, plugin.entry_point) == (entry_point.group, entry_point.value)
-        }
         path = self._project.file(error.path) if error.path else None
         where = display_path(path) if path else error.path or PYPROJECT
         where = f"{where}:{error.line}" if error.line else where
+        kept = {
+            index
+            for index, plugin in enumerate(written)
+            if (plugin.group, plugin.entry_point) == (group, value)
+        }
         if kept:
             self._warnings.append(
-                f"`{entry_point.value}` can't be evaluated, so its plugins are kept as written: "
+                f"`{value}` can't be evaluated, so its plugins are kept as written: "
                 f"{where}: {error.reason}"
             )
         else:
             self._problem(
-                declared,
-                f"`{entry_point.value}` can't be evaluated: {error.reason}",
-                where=where,
+                where,
+                f"`{value}` can't be evaluated: {error.reason}",
                 hint=f"write its plugins by hand under `plugins` in {shown}: "
-                f"{{group: {entry_point.group}, name: …, entry_point: {entry_point.value}}}",
+                f"{{group: {group}, name: …, entry_point: {value}}}",
             )
         return kept
 
     def _changes(
-        self, manifest: Manifest, derived: Sequence[Fields], kept: set[int]
+        self, plugins: Sequence[ManifestPlugin], derived: Sequence[Fields], kept: set[int]
     ) -> ManifestChanges:
         """Return what brings a manifest up to date."""
-        matches = matching_plugins(manifest, derived, kept)
-        removed = frozenset(range(len(manifest.plugins))) - kept - matches.keys()
+        written = [written_fields(plugin) for plugin in plugins]
+        matches = matching_plugins(written, derived, kept)
+        removed = frozenset(range(len(plugins))) - kept - matches.keys()
         for index in sorted(removed):
-            plugin = manifest.plugins[index]
+            plugin = plugins[index]
             by_hand = [key for key in PluginTerms._fields if getattr(plugin.terms, key)]
             lost = f" with the fields written by hand: {', '.join(by_hand)}" if by_hand else ""
             self._warnings.append(
@@ -344,7 +295,7 @@ class _Compiler:
             )
         fields: dict[int, Mapping[str, str | None]] = {}
         for index, position in matches.items():
-            old, new = written_fields(manifest.plugins[index]), derived[position]
+            old, new = written[index], derived[position]
             changed = {key: new.get(key) for key in DERIVED_KEYS if old.get(key) != new.get(key)}
             if changed:
                 fields[index] = changed
@@ -373,37 +324,14 @@ def _verify(text: str, shown: str, derived: Mapping[str, Fields], kept: int) -> 
         )
 
 
-def _packaging_notes(project: Project, created: Sequence[CompiledManifest]) -> Iterator[str]:
-    """Yield how new manifests get into the wheel, where the build back end may omit them."""
-    packages = [manifest.place.package.replace("/", ".") for manifest in created]
+def _packaging_notes(project: Project, packages: Sequence[str]) -> Iterator[str]:
+    """Yield how new manifests get into the wheel, where the build back end omits them."""
     if project.backend_family == SETUPTOOLS and packages and not project.has_package_data:
         # https://setuptools.pypa.io/en/latest/userguide/datafiles.html
-        yield "\n".join(
-            (
-                f"hint: setuptools omits `{MANIFEST_NAME}` from the wheel unless it is package "
-                f"data; add to `{PYPROJECT}`:",
-                "  [tool.setuptools.package-data]",
-                *(f'  "{package}" = ["{MANIFEST_NAME}"]' for package in packages),
-            )
-        )
-    elif packages and project.backend_family not in (FLIT, HATCHLING, POETRY, SETUPTOOLS, UV):
         yield (
-            f"hint: make sure that the wheel contains `{MANIFEST_NAME}`: build it and run "
-            "`coral-runtime plugins check dist/*.whl`"
+            f"hint: setuptools omits `{MANIFEST_NAME}` from the wheel unless it is package data; "
+            f"add to `{PYPROJECT}`:"
         )
-
-
-def _read_text(path: str) -> str | None:
-    """Return the text of a manifest, or None where there is none.
-
-    Raises:
-        InputError: it can't be read, or isn't text.
-    """
-    shown = display_path(path)
-    try:
-        content = read_regular_file(path, MAX_MANIFEST_BYTES)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise InputError(f"the manifest can't be read: {error.strerror}", where=shown) from None
-    return decode(content, shown)
+        yield "  [tool.setuptools.package-data]"
+        for path in packages:
+            yield f'  "{path.replace("/", ".")}" = ["{MANIFEST_NAME}"]'

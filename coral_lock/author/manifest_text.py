@@ -2,37 +2,33 @@
 
 The nodes of PyYAML have positions in the text. So a change of a plugin in block style replaces
 only the characters of its own values; comments, quotes, order and blank lines are kept. A plugin
-or a list in flow style, `{…}` or `[…]`, is written as a whole if something in it changes.
+or a list in flow style, `{…}` or `[…]`, is put together again from the texts of its parts.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import yaml
 from packaging.version import Version
 
-from coral_lock.canonical_json import quote
 from coral_lock.document.node import RefusedNumberError, resolve_plain
-from coral_lock.manifest import MANIFEST_VERSION, Manifest, ManifestPlugin
+from coral_lock.manifest import MANIFEST_VERSION, ManifestPlugin
 from coral_lock.plugin.facts import PluginFacts, terms_to_mapping
 
 Fields: TypeAlias = Mapping[str, str]
 Node: TypeAlias = Any
+Edit: TypeAlias = tuple[int, int, str]
 
 _VERSION_KEYS = ("min_core_version", "min_inference_version")
 DERIVED_KEYS = ("group", "name", "entry_point", "description", *_VERSION_KEYS)
 """The keys whose values come from the code, in the order in which they are written."""
 
-# What no version of YAML takes for anything but text, even within a flow collection.
-_PLAIN = re.compile(r"[A-Za-z_][\w./()+'-]*(?:(?: |:(?! |$))[\w./()+'-]+)*", re.ASCII)
-_WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
-_BLOCK_SCALARS = ("|", ">")
+DOUBLE, SINGLE = '"', "'"
 
 
 def derived_fields(group: str, entry_point: str, facts: PluginFacts) -> Fields:
@@ -89,47 +85,45 @@ class _Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
     def represent_str(self, text: str) -> yaml.ScalarNode:
-        style = '"' if not text.isprintable() else None if _is_plain_text(text) else "'"
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+        style = DOUBLE if not text.isprintable() else None if _is_plain_text(text) else SINGLE
+        return self.represent_scalar("tag:yaml.org,2002:str", text, self.default_style or style)
 
 
 _Dumper.add_representer(str, _Dumper.represent_str)
 
 
-def yaml_text(document: Any) -> str:
-    """Return plain data as YAML in block style."""
+def yaml_text(document: Any, style: str | None = None) -> str:
+    """Return plain data as YAML in block style, with all texts in quotes of a style if given."""
     text: str = yaml.dump(
-        document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=sys.maxsize
+        document,
+        Dumper=_Dumper,
+        default_style=style,
+        sort_keys=False,
+        allow_unicode=True,
+        width=sys.maxsize,
     )
     return text
 
 
-def scalar(text: str, style: str | None = None) -> str:
-    """Return a text as a YAML scalar on one line.
+def scalar(key: str, text: str, style: str | None = None) -> str:
+    """Return the value of a plugin's field as a YAML scalar on one line.
 
     Args:
-        text: the text, which is printable.
+        key: the field; a version is always quoted.
+        text: the value, which is printable.
         style: how it is quoted, `"` or `'`; None for no quotes where none are needed.
     """
-    if style is None and _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
-        return text
-    if style == "'" and text.isprintable():
-        return "'" + text.replace("'", "''") + "'"
-    return quote(text)
-
-
-def _field_scalar(key: str, text: str, style: str | None = None) -> str:
-    """Return the value of a plugin's field as a scalar; a version is always quoted."""
-    return scalar(text, style or ('"' if key in _VERSION_KEYS else None))
+    if style not in (DOUBLE, SINGLE):
+        style = DOUBLE if key in _VERSION_KEYS else None
+    return yaml_text(text, style).removesuffix("\n").removesuffix("\n...")
 
 
 def _plugin_lines(fields: Fields, column: int, offset: int) -> Iterator[str]:
     """Yield the lines of a plugin: the dash at a column from 0, the keys `offset` behind it."""
     lead = " " * column + "-" + " " * (offset - 1)
-    for key in DERIVED_KEYS:
-        if key in fields:
-            yield f"{lead}{key}: {_field_scalar(key, fields[key])}"
-            lead = " " * (column + offset)
+    for key, text in fields.items():
+        yield f"{lead}{key}: {scalar(key, text)}"
+        lead = " " * (column + offset)
 
 
 def new_manifest(plugins: Sequence[Fields]) -> str:
@@ -145,25 +139,28 @@ def new_manifest(plugins: Sequence[Fields]) -> str:
 
 
 def matching_plugins(
-    manifest: Manifest, derived: Sequence[Fields], kept: set[int]
+    written: Sequence[Fields], derived: Sequence[Fields], kept: Collection[int]
 ) -> dict[int, int]:
-    """Return which plugin of a manifest is which derived one, by their positions.
+    """Return which written plugin is which derived one, by their positions.
 
     The id counts first. If one plugin on each side remains with the same entry point, it was
     renamed.
+
+    Args:
+        written: those of a manifest.
+        derived: those of the code.
+        kept: the positions of written ones that are none of these.
     """
-    written = [written_fields(plugin) for plugin in manifest.plugins]
     found: dict[int, int] = {}
-    for keys in (("group", "name"), ("group", "entry_point"), ("entry_point",)):
+    for keys in (("group", "name"), ("entry_point",)):
         old = _unique(written, keys, {*kept, *found})
-        new = _unique(derived, keys, set(found.values()))
-        for identity in old.keys() & new.keys():
-            found[old[identity]] = new[identity]
+        new = _unique(derived, keys, found.values())
+        found |= {old[identity]: new[identity] for identity in old.keys() & new.keys()}
     return found
 
 
 def _unique(
-    plugins: Sequence[Fields], keys: Sequence[str], without: set[int]
+    plugins: Sequence[Fields], keys: Sequence[str], without: Collection[int]
 ) -> dict[tuple[str, ...], int]:
     """Return the positions of plugins by these fields, without those that several share."""
     identities = {
@@ -189,180 +186,131 @@ class ManifestChanges:
     removed: frozenset[int] = frozenset()
     added: Sequence[Fields] = ()
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.fields or self.removed or self.added)
+
+def edited_manifest(text: str, changes: ManifestChanges) -> str:
+    """Return the text of a valid manifest with changes made to it."""
+    if not (changes.fields or changes.removed or changes.added):
+        return text
+    newline = "\r\n" if "\r\n" in text else "\n"
+    if not text.endswith("\n"):
+        text += newline
+    items = _plugins_node(text).value
+    for index in sorted(changes.fields, reverse=True):
+        change = _flow_item if items[index].flow_style else _block_item
+        text = _edited(text, change(text, items[index], changes.fields[index], newline))
+    plugins = _plugins_node(text)
+    if not plugins.flow_style:
+        return _block_list(text, plugins, changes, newline)
+    kept = (item for index, item in enumerate(plugins.value) if index not in changes.removed)
+    added = (json.dumps(fields, ensure_ascii=False) for fields in changes.added)
+    parts = ", ".join((*(_source(text, item) for item in kept), *added))
+    return _edited(text, [(plugins.start_mark.index, plugins.end_mark.index, f"[{parts}]")])
 
 
-def edited_manifest(text: str, manifest: Manifest, changes: ManifestChanges) -> str:
-    """Return the text of a manifest with changes made to it.
-
-    Args:
-        text: the text.
-        manifest: what `read_manifest` read from it.
-        changes: the changes.
-    """
+def _plugins_node(text: str) -> Node:
     root: Node = yaml.compose(text, Loader=yaml.SafeLoader)
-    plugins = next(value for key, value in root.value if key.value == "plugins")
-    editor = _Editor(text, manifest, changes)
-    if plugins.flow_style:
-        editor.replace_flow_list(plugins, is_json=bool(root.flow_style))
-    else:
-        editor.change_block_list(plugins)
-    return editor.text()
+    return next(value for key, value in root.value if key.value == "plugins")
 
 
-class _Editor:
-    """Gathers replacements of parts of a text."""
+def _edited(text: str, edits: Iterable[Edit]) -> str:
+    """Return the text with replacements made; of several at one place the first comes last."""
+    for start, end, replacement in sorted(edits, key=lambda edit: edit[0], reverse=True):
+        text = text[:start] + replacement + text[end:]
+    return text
 
-    def __init__(self, text: str, manifest: Manifest, changes: ManifestChanges) -> None:
-        self._text = text
-        self._manifest = manifest
-        self._changes = changes
-        self._newline = "\r\n" if "\r\n" in text else "\n"
-        self._edits: list[tuple[int, int, str]] = []
 
-    def text(self) -> str:
-        """Return the text with all replacements made."""
-        pieces, position = [], 0
-        for start, end, replacement in sorted(self._edits):
-            pieces += [self._text[position:start], replacement]
-            position = max(position, end)
-        return "".join((*pieces, self._text[position:]))
+def _source(text: str, node: Node) -> str:
+    return text[node.start_mark.index : node.end_mark.index]
 
-    def replace_flow_list(self, plugins: Node, *, is_json: bool) -> None:
-        """Replace a list in brackets: by JSON where the document is JSON, by a block elsewhere."""
-        start, end = plugins.start_mark.index, plugins.end_mark.index
-        kept = (index for index in range(len(plugins.value)) if index not in self._changes.removed)
-        items = [*map(self._changed, kept), *map(dict, self._changes.added)]
-        if is_json:
-            text = json.dumps(items, ensure_ascii=False)
-            # Invisible characters have to be escaped, so that a manifest is read.
-            self._edits.append((start, end, text if text.isprintable() else json.dumps(items)))
-            return
-        start = len(self._text[:start].rstrip(" "))
-        self._edits.append((start, end, self._newline + self._block(items, 2)))
 
-    def change_block_list(self, plugins: Node) -> None:
-        """Change a list whose items are behind dashes."""
-        column, changes = plugins.start_mark.column, self._changes
-        for index in changes.fields:
-            self._change_item(plugins.value[index], index)
-        regions = self._regions(plugins.value, column)
-        for index in sorted(changes.removed):
-            start, end = regions[index]
-            if changes.removed.issuperset(range(index, len(regions))):
-                while self._is_blank_line_before(start):
-                    start = self._line_start(start - 1)
-            if index + 1 < len(regions):
-                end = regions[index + 1][0]
-            self._edits.append((start, end, ""))
-        if changes.added:
-            self._append(plugins, regions)
+def _flow_item(text: str, item: Node, fields: Mapping[str, str | None], _: str) -> Iterator[Edit]:
+    """Yield the edit that changes a plugin in braces."""
+    members = {
+        key.value: f"{_source(text, key)}: {_source(text, value)}" for key, value in item.value
+    }
+    quote = item.value[0][0].style or ""
+    for key, value in fields.items():
+        if value is None:
+            members.pop(key, None)
+        else:
+            members[key] = f"{quote}{key}{quote}: {scalar(key, value, DOUBLE)}"
+    yield item.start_mark.index, item.end_mark.index, "{" + ", ".join(members.values()) + "}"
 
-    def _append(self, plugins: Node, regions: Sequence[tuple[int, int]]) -> None:
-        changes = self._changes
-        column, last = plugins.start_mark.column, plugins.value[-1]
-        offset = 2 if last.flow_style else last.start_mark.column - column
-        is_spaced = len(regions) > 1 and self._is_blank_line_before(regions[-1][0])
-        position = regions[-1][1]
-        is_last_kept = len(regions) - 1 not in changes.removed
-        addition = self._newline * (is_last_kept and self._is_open(position))
-        for number, fields in enumerate(changes.added):
-            if is_spaced and (number or len(changes.removed) < len(regions)):
-                addition += self._newline
-            for line in _plugin_lines(fields, column, max(offset, 2)):
-                addition += line + self._newline
-        self._edits.append((position, position, addition))
 
-    def _change_item(self, item: Node, index: int) -> None:
-        fields = self._changes.fields[index]
-        entries = {key.value: (key, value) for key, value in item.value}
-        first = item.value[0][0].value
-        if item.flow_style or (first in fields and fields[first] is None):
-            block = self._block(self._changed(index))
-            indent = self._newline + " " * item.start_mark.column
-            block = block.replace(self._newline, indent)
-            self._edits.append((item.start_mark.index, self._end(item), block))
-            return
-        missing: dict[int, str] = {}
-        for key, text in fields.items():
-            if key in entries:
-                start, end = entries[key][0].start_mark.index, self._end(entries[key][1])
-                if text is None:
-                    self._edits.append((self._line_start(start), self._line_end(end), ""))
-                    continue
-                value = entries[key][1]
-                style = None if value.style in _BLOCK_SCALARS else value.style
-                replacement = _field_scalar(key, text, style)
-                self._edits.append((value.start_mark.index, end, replacement))
-            elif text is not None:
-                before = DERIVED_KEYS[: DERIVED_KEYS.index(key)]
-                anchor = max(filter(entries.__contains__, before), key=before.index)
-                line = " " * item.start_mark.column + f"{key}: {_field_scalar(key, text)}"
-                position = self._line_end(self._end(entries[anchor][1]))
-                break_before = self._newline * self._is_open(position)
-                missing.setdefault(position, break_before)
-                missing[position] += line + self._newline
-        self._edits += [(position, position, lines) for position, lines in missing.items()]
+def _block_item(
+    text: str, item: Node, fields: Mapping[str, str | None], newline: str
+) -> Iterator[Edit]:
+    """Yield the edits that change a plugin in block style, each field in its own lines."""
+    entries = {key.value: (key, value) for key, value in item.value}
+    for key in filter(fields.__contains__, reversed(DERIVED_KEYS)):
+        new = fields[key]
+        if key in entries:
+            name, value = entries[key]
+            start, end = name.start_mark.index, _end(text, value)
+            if new is not None:
+                yield value.start_mark.index, end, scalar(key, new, value.style)
+            elif name is item.value[0][0]:
+                yield start, item.value[1][0].start_mark.index, ""
+            else:
+                yield text.rfind("\n", 0, start) + 1, text.index("\n", end) + 1, ""
+        elif new is not None:
+            before = DERIVED_KEYS[: DERIVED_KEYS.index(key)]
+            anchor = next(filter(entries.__contains__, reversed(before)))
+            position = text.index("\n", _end(text, entries[anchor][1])) + 1
+            indent = " " * item.start_mark.column
+            yield position, position, f"{indent}{key}: {scalar(key, new)}{newline}"
 
-    def _changed(self, index: int) -> dict[str, Any]:
-        """Return the plain data of a plugin, changed, with the derived fields first."""
-        (plugin,) = manifest_document([self._manifest.plugins[index]])["plugins"]
-        merged = {**plugin, **self._changes.fields.get(index, {})}
-        ordered = dict.fromkeys((*DERIVED_KEYS, *merged))
-        return {key: merged[key] for key in ordered if merged.get(key) is not None}
 
-    def _block(self, data: Any, column: int = 0) -> str:
-        """Return plain data as lines of a block at a column, without a line break at the end."""
-        lines = yaml_text(data).rstrip("\n").split("\n")
-        return self._newline.join(" " * column + line for line in lines)
+def _block_list(text: str, plugins: Node, changes: ManifestChanges, newline: str) -> str:
+    """Return the text with plugins behind dashes removed and added."""
+    lines = text.splitlines(keepends=True)
+    column, last = plugins.start_mark.column, plugins.value[-1]
+    offset = 2 if last.flow_style else max(last.start_mark.column - column, 2)
+    regions = list(_regions(text, lines, plugins))
+    is_spaced = len(regions) > 1 and not lines[regions[-1][0] - 1].strip()
+    added: list[str] = []
+    for fields in changes.added:
+        if is_spaced and (added or len(changes.removed) < len(regions)):
+            added.append("")
+        added += _plugin_lines(fields, column, offset)
+    position = regions[-1][1]
+    lines[position:position] = [line + newline for line in added]
+    for index in sorted(changes.removed, reverse=True):
+        start, end = regions[index]
+        if not changes.removed.issuperset(range(index, len(regions))):
+            end = regions[index + 1][0]
+        else:
+            while not lines[start - 1].strip():
+                start -= 1
+        del lines[start:end]
+    return "".join(lines)
 
-    def _regions(self, items: Sequence[Node], column: int) -> list[tuple[int, int]]:
-        """Return where the lines of each item begin and end, with its comments.
 
-        Comments right above its dash are its own, and those right below that are indented.
-        """
-        regions: list[tuple[int, int]] = []
-        for item in items:
-            floor = regions[-1][1] if regions else 0
-            start = self._line_start(item.start_mark.index)
-            while self._text[start + column : start + column + 1] != "-":
-                start = self._line_start(start - 1)
-            while start > floor and self._line_before(start).lstrip(" ").startswith("#"):
-                start = self._line_start(start - 1)
-            end = self._line_end(self._end(item))
-            while end < len(self._text):
-                line = self._text[end : self._line_end(end)]
-                body = line.lstrip(" ")
-                if not body.startswith("#") or len(line) - len(body) <= column:
-                    break
-                end += len(line)
-            regions.append((start, end))
-        return regions
+def _regions(text: str, lines: Sequence[str], plugins: Node) -> Iterator[tuple[int, int]]:
+    """Yield the lines of each plugin with its comments, as a range.
 
-    def _end(self, node: Node) -> int:
-        """Return where a node's text ends: PyYAML's mark may be behind blank lines."""
-        if isinstance(node.value, list) and not node.flow_style:
-            child: Any = node.value[-1]
-            return self._end(child[1] if isinstance(child, tuple) else child)
-        start, end = node.start_mark.index, node.end_mark.index
-        if not isinstance(node.value, list) and node.style in _BLOCK_SCALARS:
-            end = start + len(self._text[start:end].rstrip())
-        return int(end)
+    Comments right above its dash are its own, and those right below that are indented.
+    """
+    column, end = plugins.start_mark.column, 0
+    for item in plugins.value:
+        floor, start = end, item.start_mark.line
+        while lines[start][column] != "-":
+            start -= 1
+        while start > floor and lines[start - 1].lstrip(" ").startswith("#"):
+            start -= 1
+        end = text.count("\n", 0, _end(text, item)) + 1
+        while (
+            lines[end:]
+            and lines[end].lstrip(" ")[0] == "#"
+            and lines[end][column : column + 1] == " "
+        ):
+            end += 1
+        yield start, end
 
-    def _line_start(self, position: int) -> int:
-        return self._text.rfind("\n", 0, position) + 1
 
-    def _line_end(self, position: int) -> int:
-        return self._text.find("\n", position) + 1 or len(self._text)
-
-    def _line_before(self, position: int) -> str:
-        return self._text[self._line_start(position - 1) : position]
-
-    def _is_blank_line_before(self, position: int) -> bool:
-        return position > 0 and not self._line_before(position).strip()
-
-    def _is_open(self, position: int) -> bool:
-        """Whether a position is behind a line that no line break ends."""
-        return not self._text.endswith("\n", 0, position)
+def _end(text: str, node: Node) -> int:
+    """Return where a node's text ends: PyYAML's mark may be behind blank lines."""
+    if isinstance(node.value, list) and not node.flow_style:
+        child: Any = node.value[-1]
+        return _end(text, child[1] if isinstance(child, tuple) else child)
+    return int(node.start_mark.index) + len(_source(text, node).rstrip())

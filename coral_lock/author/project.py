@@ -6,12 +6,14 @@ import os
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, TypeAlias
 
 import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
 
 from coral_lock.document.node import Mistakes, Place
+from coral_lock.document.reader import decode, place_of
 from coral_lock.errors import InputError, ProblemsError, shortened
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import (
@@ -32,9 +34,7 @@ MAX_SOURCE_BYTES = 16 << 20
 SETUPTOOLS = "setuptools"
 HATCHLING = "hatchling"
 POETRY = "poetry"
-FLIT = "flit"
 UV = "uv_build"
-_FAMILIES = {"flit_core": FLIT, "poetry_core": POETRY}
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 
 _PREFIX = "coral_inference."
@@ -53,6 +53,27 @@ def display_path(path: str) -> str:
     return absolute if relative.startswith(os.pardir) else relative
 
 
+def read_text(path: str, limit: int, name: str) -> str | None:
+    """Return the text of a file of a project; None where there is none.
+
+    Args:
+        path: the file.
+        limit: the number of bytes that it may have at the most.
+        name: what messages call it.
+
+    Raises:
+        InputError: it can't be read, or isn't text.
+    """
+    shown = display_path(path)
+    try:
+        content = read_regular_file(path, limit)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise InputError(f"{name} can't be read: {error.strerror}", where=shown) from None
+    return decode(content, shown)
+
+
 class Pyproject:
     """The parsed `pyproject.toml` in a directory.
 
@@ -61,17 +82,25 @@ class Pyproject:
     """
 
     def __init__(self, directory: str) -> None:
-        self.path = os.path.join(os.path.abspath(directory), PYPROJECT)
-        self.text = _read_text(self.path, directory)
-        self._values: Any = _parse_toml(self.text, display_path(self.path))
+        try:
+            self.path = os.path.join(os.path.abspath(directory), PYPROJECT)
+            text = read_text(self.path, MAX_PYPROJECT_BYTES, f"`{PYPROJECT}`")
+        except ValueError:
+            raise InputError("invalid path of a project", where=repr(directory)) from None
+        if text is None:
+            raise InputError(
+                f"`{PYPROJECT}` not found",
+                where=display_path(directory),
+                hint="pass the directory of the plugin's project",
+            )
+        self._text = text
+        self._values = _parse_toml(text, display_path(self.path))
 
     def get(self, *path: str) -> Any:
         """Return the plain value at a path of keys, or None where there is none."""
-        value = self._values
+        value: Any = self._values
         for key in path:
-            if not isinstance(value, dict) or key not in value:
-                return None
-            value = value[key]
+            value = value.get(key) if isinstance(value, dict) else None
         return value
 
     def table(self, *path: str) -> Mapping[str, Any]:
@@ -90,70 +119,18 @@ class Pyproject:
         value = self.get(*path)
         return value if isinstance(value, str) else None
 
-    def place(self, offset: int = 0) -> Place:
-        """Return the place of the character at `offset`, for messages."""
-        line = self.text.count("\n", 0, offset) + 1
-        column = offset - self.text.rfind("\n", 0, offset)
-        return Place(source=display_path(self.path), line=line, column=column)
+    def place_of(self, *words: str) -> Place:
+        """Return the place of the last of some words, each looked for after the one before.
 
-    def places(self, paths: Sequence[Path]) -> dict[Path, Place]:
-        """Return where in the text the values at these paths of keys begin.
-
-        tomlkit keeps no positions. So each value is replaced by a mark in a copy of the
-        document: what the copy has before a mark is what the text has before the value. A
-        value that can't be found this way has the place of the file's start.
+        tomlkit keeps no positions. A word that the text spells differently is passed over.
         """
-        mark = "mark"
-        while mark in self.text:
-            mark += "s"
-        copy: Any = tomlkit.parse(self.text)
-        lengths = []
-        for number, path in enumerate(paths):
-            container = copy
-            for key in path[:-1]:
-                container = container[key]
-            value = container[path[-1]]
-            # tomlkit returns booleans as Python's own.
-            lengths.append(len(str(value) if isinstance(value, bool) else value.as_string()))
-            container[path[-1]] = f"{mark}-{number}-"
-        places = dict.fromkeys(paths, self.place())
-        before, *pieces = tomlkit.dumps(copy).split(f'"{mark}-')
-        offset = 0
-        for piece in pieces:
-            if not self.text.startswith(before, offset):
-                break
-            offset += len(before)
-            number_text, _, before = piece.partition('-"')
-            places[paths[int(number_text)]] = self.place(offset)
-            offset += lengths[int(number_text)]
-        return places
-
-
-def _read_text(path: str, directory: str) -> str:
-    source = display_path(path)
-    try:
-        content = read_regular_file(path, MAX_PYPROJECT_BYTES)
-    except (FileNotFoundError, NotADirectoryError):
-        raise InputError(
-            f"`{PYPROJECT}` not found",
-            where=display_path(directory),
-            hint="pass the directory of the plugin's project",
-        ) from None
-    except OSError as error:
-        raise InputError(f"`{PYPROJECT}` can't be read: {error.strerror}", where=source) from None
-    except ValueError:
-        raise InputError("invalid path of a project", where=repr(directory)) from None
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"`{PYPROJECT}` isn't UTF-8",
-            expected="UTF-8",
-            found=f"byte 0x{content[error.start]:02x}",
-            where=f"{source}:{line}",
-            hint="save the file as UTF-8",
-        ) from None
+        start = end = 0
+        for word in words:
+            found = self._text.find(word, end)
+            if found >= 0:
+                start, end = found, found + len(word)
+        is_quoted = self._text[:start].endswith(('"', "'"))
+        return place_of(self._text, start - is_quoted, display_path(self.path))
 
 
 def _parse_toml(text: str, source: str) -> dict[str, Any]:
@@ -161,8 +138,6 @@ def _parse_toml(text: str, source: str) -> dict[str, Any]:
         return tomlkit.parse(text).unwrap()
     except ParseError as error:
         reason = str(error).partition(" at line ")[0]
-        if reason[1:2].islower():
-            reason = reason[0].lower() + reason[1:]
         where = f"{source}:{error.line}:{error.col + 1}"
         raise InputError(f"invalid TOML: {reason}", where=where) from None
     except RecursionError:
@@ -278,7 +253,7 @@ def read_project(directory: str) -> Project:
     pyproject = Pyproject(directory)
     backend = pyproject.string("build-system", "build-backend") or _LEGACY_BACKEND
     package = backend.partition(":")[0].partition(".")[0]
-    family = _FAMILIES.get(package, package)
+    family = POETRY if package == "poetry_core" else package
     name = pyproject.string("project", "name")
     version = pyproject.string("project", "version")
     tables: list[Path] = [_PEP_621]
@@ -290,7 +265,7 @@ def read_project(directory: str) -> Project:
         raise InputError(
             "the project has no name",
             expected="a string as `project.name`",
-            where=str(pyproject.place()),
+            where=str(pyproject.place_of()),
         )
     entry_points = _entry_points(pyproject, tables)
     if not entry_points:
@@ -308,22 +283,22 @@ def read_project(directory: str) -> Project:
 
 def _entry_points(pyproject: Pyproject, tables: Sequence[Path]) -> tuple[DeclaredEntryPoint, ...]:
     mistakes = Mistakes()
-    paths = list(_entry_point_paths(pyproject, tables))
-    places = pyproject.places(paths)
     found: dict[tuple[str, str], DeclaredEntryPoint] = {}
-    for path in sorted(paths, key=lambda path: (places[path].line, places[path].column)):
-        entry_point = _entry_point(path, pyproject.get(*path), places[path], mistakes)
-        if entry_point is None:
-            continue
-        entry = DeclaredEntryPoint(entry_point=entry_point, where=str(places[path]))
-        first = found.setdefault((path[-2], path[-1]), entry)
-        if first.entry_point != entry_point:
-            mistakes.add(
-                places[path],
-                f"the entry point `{path[-1]}` is declared twice",
-                expected=f"`{first.entry_point.value}`, as at {first.where}",
-                found=f"`{entry_point.value}`",
-            )
+    for table in tables:
+        for group, members in pyproject.table(*table).items():
+            words = (".".join(table), group)
+            if not group.startswith(_PREFIX):
+                continue
+            if not isinstance(members, dict):
+                place = pyproject.place_of(*words, str(members))
+                mistakes.add(place, f"`{shortened(group)}` isn't a table of entry points")
+                continue
+            for name, value in members.items():
+                place = pyproject.place_of(*words, name, str(value))
+                entry_point = _entry_point(group, name, value, place, mistakes)
+                if entry_point is not None:
+                    entry = DeclaredEntryPoint(entry_point=entry_point, where=str(place))
+                    found.setdefault((group, name), entry)
     problems = mistakes.in_order()
     if len(problems) == 1:
         raise problems[0]
@@ -332,27 +307,15 @@ def _entry_points(pyproject: Pyproject, tables: Sequence[Path]) -> tuple[Declare
     return tuple(found.values())
 
 
-def _entry_point_paths(pyproject: Pyproject, tables: Sequence[Path]) -> Iterator[Path]:
-    """Yield the paths of the plugin entry points, and of groups that are no tables."""
-    for table in tables:
-        for group, members in pyproject.table(*table).items():
-            if group.startswith(_PREFIX) and isinstance(members, dict):
-                yield from ((*table, group, name) for name in members)
-            elif group.startswith(_PREFIX):
-                yield (*table, group)
-
-
-def _entry_point(path: Path, value: object, place: Place, mistakes: Mistakes) -> EntryPoint | None:
-    group, name = path[-2:]
-    if path[:-1] in (_PEP_621, _POETRY_PLUGINS):
-        mistakes.add(place, f"`{shortened(name)}` isn't a table of entry points")
-        return None
+def _entry_point(
+    group: str, name: str, value: object, place: Place, mistakes: Mistakes
+) -> EntryPoint | None:
+    # Extras after the reference are deprecated and mean nothing to a plugin.
+    reference = value.partition("[")[0].strip() if isinstance(value, str) else ""
     if group not in _GROUPS:
         error = unknown_group(group, str(place))
         mistakes.add(place, error.message, expected=error.expected, hint=error.hint)
         return None
-    # Extras after the reference are deprecated and mean nothing to a plugin.
-    reference = value.partition("[")[0].strip() if isinstance(value, str) else ""
     if not is_object_reference(reference):
         mistakes.add(
             place,
@@ -391,7 +354,7 @@ def _no_plugins(pyproject: Pyproject, tables: Sequence[Path], name: str) -> Inpu
     return InputError(
         "the project declares no plugin",
         expected="an entry point in one of the groups " + ", ".join(_GROUPS),
-        where=str(pyproject.place()),
+        where=str(pyproject.place_of()),
         hint=hint,
     )
 
@@ -435,7 +398,8 @@ def _stated(pyproject: Pyproject, family: str) -> Iterator[tuple[str, str]]:
         packages = pyproject.get("tool", "poetry", "packages")
         for package in packages if isinstance(packages, list) else ():
             fields = _strings_of(package if isinstance(package, dict) else {"include": package})
-            fixed = "/".join(_fixed_parts(fields.get("include", "")))
+            parts = takewhile(set("*?[").isdisjoint, fields.get("include", "").split("/"))
+            fixed = "/".join(parts)
             base, to = fields.get("from", ""), fields.get("to", "")
             yield posixpath.join(to, fixed), posixpath.join(base, fixed)
     elif family == UV:
@@ -445,11 +409,3 @@ def _stated(pyproject: Pyproject, family: str) -> Iterator[tuple[str, str]]:
 
 def _strings_of(table: Mapping[str, Any]) -> dict[str, str]:
     return {key: value for key, value in table.items() if isinstance(value, str)}
-
-
-def _fixed_parts(pattern: str) -> Iterator[str]:
-    """Yield the parts of a pattern before the first one with a wildcard."""
-    for part in pattern.split("/"):
-        if not set("*?[").isdisjoint(part):
-            return
-        yield part

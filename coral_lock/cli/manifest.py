@@ -71,9 +71,8 @@ def compile_manifest(project: str, check: bool) -> int:
             say(f"wrote {compiled.shown}: {plugins}")
         else:
             say(f"{compiled.shown} is up to date: {plugins}")
-    for note in compilation.notes:
-        for line in note.split("\n"):
-            say(line)
+    for line in compilation.notes:
+        say(line)
     return HOLDS
 
 

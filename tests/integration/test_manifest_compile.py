@@ -403,24 +403,13 @@ def test_a_problem_keeps_everything_from_being_written(
     assert not list(root.rglob("coral_plugin.yaml"))
 
 
-@pytest.mark.parametrize(
-    ("backend", "hint"),
-    [
-        ("flit_core.buildapi", ""),
-        ("uv_build", ""),
-        (
-            "pdm.backend",
-            "hint: make sure that the wheel contains `coral_plugin.yaml`: build it and run "
-            "`coral-runtime plugins check dist/*.whl`\n",
-        ),
-    ],
-)
+@pytest.mark.parametrize("backend", ["flit_core.buildapi", "uv_build", "pdm.backend"])
 def test_other_back_ends(
-    backend: str, hint: str, project: MakeProject, capsys: pytest.CaptureFixture[str]
+    backend: str, project: MakeProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project(f'[build-system]\nbuild-backend = "{backend}"\n{PROJECT}', "src/acme")
     assert main(["manifest", "compile"]) == 0
-    assert capsys.readouterr().err == f"wrote src/acme/coral_plugin.yaml: 1 plugin\n{hint}"
+    assert capsys.readouterr().err == "wrote src/acme/coral_plugin.yaml: 1 plugin\n"
 
 
 HOSTILE: dict[str, tuple[str, bytes | Callable[[Path], None] | None, str]] = {
@@ -430,9 +419,12 @@ HOSTILE: dict[str, tuple[str, bytes | Callable[[Path], None] | None, str]] = {
                   "regular file\n  where: pyproject.toml\n"),
     "absent": ("pyproject.toml", None, "error: `pyproject.toml` not found\n  where: .\n  hint: "
                "pass the directory of the plugin's project\n"),
-    "binary": ("pyproject.toml", b"a = 1\n\xff\x00", "error: `pyproject.toml` isn't UTF-8\n"
-               "  expected: UTF-8\n  found: byte 0xff\n  where: pyproject.toml:2\n"
+    "binary": ("pyproject.toml", b"a = 1\n\xff\x00", "error: the file isn't UTF-8\n"
+               "  expected: UTF-8\n  found: byte 0xff\n  where: pyproject.toml:2:1\n"
                "  hint: save the file as UTF-8\n"),
+    "mark": ("pyproject.toml", b"\xef\xbb\xbfa = 1", "error: the file starts with a byte order "
+             "mark\n  expected: UTF-8 without one\n  where: pyproject.toml:1:1\n  hint: save the "
+             "file as UTF-8 without a byte order mark\n"),
     "large": ("pyproject.toml", b"#" * 600_000, "error: `pyproject.toml` can't be read: 600000 "
               "bytes, more than the 524288 allowed\n  where: pyproject.toml\n"),
     "manifest pipe": ("acme/coral_plugin.yaml", os.mkfifo, "error: the manifest can't be read: "
@@ -468,10 +460,10 @@ def test_a_hostile_file_is_refused(
     assert capsys.readouterr().err == message
 
 
-NO_TOML = ["[project\n", "a = " + "[" * 100_000, "\ufeffa = 1", "a = 1\na = 2"]
+NO_TOML = ["[project\n", "a = " + "[" * 100_000, "a = 1\na = 2"]
 
 
-@pytest.mark.parametrize("text", NO_TOML, ids=["open", "deep", "mark", "twice"])
+@pytest.mark.parametrize("text", NO_TOML, ids=["open", "deep", "twice"])
 def test_what_isnt_toml_is_refused_in_the_parsers_words(
     text: str, project: MakeProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
