@@ -18,7 +18,7 @@ from coral_lock.cli.place_options import place_and_target_options, place_of
 from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.explanation import Explainer
 from coral_lock.derive.locking import gathered_findings, kept_versions, survey_all
-from coral_lock.derive.opening import open_place
+from coral_lock.derive.place import open_place
 from coral_lock.descriptor.model import HostVersions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError, printable
 from coral_lock.finding import ERROR

@@ -15,7 +15,7 @@ from coral_lock.cli.options import config_options, load_config, no_exec_option, 
 from coral_lock.cli.place_options import place_of, place_options
 from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.locking import Freshness, derive, freshness_of, kept_versions
-from coral_lock.derive.opening import open_place
+from coral_lock.derive.place import open_place
 from coral_lock.descriptor.model import HostVersions
 from coral_lock.difference.changes import Change
 from coral_lock.difference.text import render_text
@@ -37,7 +37,7 @@ from coral_lock.safe_files import refuse_to_overwrite, write_durably
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.derive.locking import Derivation
-    from coral_lock.derive.opening import Opened
+    from coral_lock.derive.place import Opened
     from coral_lock.lockfile.model import Lock
 
 _MAX_SHOWN_CHANGES = 12

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from coral_lock.derive.opening import WITHOUT_TARGET, Opened
+from coral_lock.derive.place import WITHOUT_TARGET, Opened
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.difference.changes import Change, difference
 from coral_lock.errors import UsageError
@@ -18,8 +18,7 @@ from coral_lock.locking.combination import combine
 from coral_lock.locking.resolution import Resolution, Survey, resolve, survey
 from coral_lock.locking.selection import is_unoffered, nearest_plugin
 from coral_lock.names import base_id, nearest_id, normalized_name
-from coral_lock.targets.model import Target
-from coral_lock.targets.wheel_tags import fits
+from coral_lock.targets.model import Target, fits
 
 
 def kept_versions(lock: Lock | None, upgraded: Sequence[str]) -> dict[str, str]:

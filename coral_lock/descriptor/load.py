@@ -16,7 +16,7 @@ from coral_lock.errors import InputError, ProblemsError
 from coral_lock.names import GROUPS, normalized_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.safe_files import read_regular_file
-from coral_lock.targets.model import Target, is_platform_tag
+from coral_lock.targets.model import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -178,12 +178,10 @@ def _with_long_switches(section: Node, group: str, mistakes: Mistakes) -> Node:
 
 
 def _check_targets(targets: Node, mistakes: Mistakes) -> None:
-    """Refuse targets of one name, and warn of platforms of a kind that isn't known."""
-    from coral_lock.targets.option import doubt_of_platform
-
+    """Refuse targets of one name."""
     places: dict[object, Place] = {}
     for index, target in enumerate(targets.value if isinstance(targets.value, tuple) else ()):
-        name, platform = _members(target).get("name"), _members(target).get("platform")
+        name = _members(target).get("name")
         if name is not None and isinstance(name.value, str):
             first = places.setdefault(name.value, name.place)
             if first is not name.place:
@@ -194,10 +192,6 @@ def _check_targets(targets: Node, mistakes: Mistakes) -> None:
                     found=shown(name),
                     hint=f"the first one is on line {first.line}" if first.line else None,
                 )
-        if platform is not None and isinstance(platform.value, str):
-            doubt = doubt_of_platform(platform.value) if is_platform_tag(platform.value) else None
-            if doubt is not None:
-                mistakes.warn(f"{platform.place}: {doubt}")
 
 
 def _refuse_contradictions(

@@ -17,8 +17,7 @@ from coral_lock.lockfile.entries import LockedDistribution
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import named_target, part_of, with_tags
 from coral_lock.targets.environment import environment_of
-from coral_lock.targets.model import Target
-from coral_lock.targets.wheel_tags import fits
+from coral_lock.targets.model import Target, fits
 from coral_lock.wheels.listing import best_rank
 from coral_lock.wheels.wheelhouse import WheelFile, Wheelhouse
 

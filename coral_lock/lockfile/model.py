@@ -339,7 +339,7 @@ def _check_references(lock: Lock) -> None:
 def _check_tags(lock: Lock) -> None:
     """Check that for each target there is a wheel that fits, and no wheel that fits none."""
     # A start with a lock without targets doesn't pay for it.
-    from coral_lock.targets.wheel_tags import fits
+    from coral_lock.targets.model import fits
 
     checks = 0
     for distribution in lock.distributions:

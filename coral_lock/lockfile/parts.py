@@ -5,7 +5,7 @@ from __future__ import annotations
 from coral_lock.errors import InputError
 from coral_lock.lockfile.model import Lock, offering_distributions
 from coral_lock.names import base_id
-from coral_lock.targets.wheel_tags import fits
+from coral_lock.targets.model import fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from coral_lock.errors import InputError, printable, shortened
 from coral_lock.safe_files import read_regular_file
 from coral_lock.targets.environment import TargetEnvironment, environment_of
 from coral_lock.targets.machine import Machine, platform_of
-from coral_lock.targets.model import Target
-from coral_lock.targets.wheel_tags import tag_of
+from coral_lock.targets.model import Target, tag_of
 
 TIME_LIMIT = 10.0
 OLDEST = (3, 10)

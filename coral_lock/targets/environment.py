@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from packaging.markers import default_environment
 from packaging.tags import compatible_tags, cpython_tags, mac_platforms, sys_tags
 
-from coral_lock.targets.model import Target
-from coral_lock.targets.wheel_tags import (
+from coral_lock.targets.model import (
     GLIBC,
     LINUX,
     MACOS,
     MUSL,
     WINDOWS,
     Platform,
+    Target,
     oldest_glibc,
     parse_platform,
 )

@@ -6,7 +6,7 @@ import os
 import sys
 
 from coral_lock.record import Record
-from coral_lock.targets.wheel_tags import (
+from coral_lock.targets.model import (
     ANY_VERSION,
     GLIBC,
     LINUX,
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 _NARROWED = {"x86_64": "i686", "aarch64": "armv8l"}
 """What a 32-bit interpreter calls the architecture of a 64-bit kernel."""
-
-_WINDOWS_MACHINES = {"amd64": "amd64", "arm64": "arm64", "x86": "x86"}
 
 
 class Machine(Record):
@@ -72,8 +70,7 @@ def platform_of(
         release: the release of macOS, e.g. `14.4.1`.
     """
     if system == "win32":
-        name = machine.lower()
-        return Platform(system=WINDOWS, machine=_WINDOWS_MACHINES.get(name, name))
+        return Platform(system=WINDOWS, machine=machine.lower())
     if system == "darwin":
         version = _two_numbers(release) or (0, 0)
         return Platform(system=MACOS, machine=machine, version=version)

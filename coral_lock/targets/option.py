@@ -2,58 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from difflib import get_close_matches
 
 from coral_lock.canonical_json import quote
 from coral_lock.errors import UsageError, shortened
 from coral_lock.targets.model import Target, is_platform_tag, is_python_version, is_target_name
-from coral_lock.targets.wheel_tags import LINUX, MACOS, OTHER, WINDOWS, parse_platform
 
-_ARCHITECTURES = {
-    LINUX: {
-        "amd64": "x86_64",
-        "x64": "x86_64",
-        "arm64": "aarch64",
-        "arm": "armv7l",
-        "armhf": "armv7l",
-        "armv7": "armv7l",
-        "386": "i686",
-        "i386": "i686",
-        "x86": "i686",
-        "ppc64el": "ppc64le",
-    },
-    MACOS: {"aarch64": "arm64", "amd64": "x86_64"},
-    WINDOWS: {"aarch64": "arm64", "x86_64": "amd64"},
+_LINUX_NAMES = {
+    "amd64": "x86_64",
+    "x64": "x86_64",
+    "arm64": "aarch64",
+    "arm": "armv7l",
+    "armhf": "armv7l",
+    "armv7": "armv7l",
+    "386": "i686",
+    "i386": "i686",
+    "x86": "i686",
+    "ppc64el": "ppc64le",
 }
-"""What wheel tags call an architecture, by what containers and compilers call it."""
+"""What wheel tags for Linux call an architecture, by what containers and compilers call it."""
 
-_SYSTEM_NAMES = {LINUX: "Linux", MACOS: "macOS", WINDOWS: "Windows"}
-_LINUX_NAMES = frozenset({*_ARCHITECTURES[LINUX].values(), "riscv64", "s390x"})
-_OTHER_SYSTEMS = re.compile("apple|darwin|mac|osx|win")
+_ARCHITECTURES = frozenset({*_LINUX_NAMES.values(), "riscv64", "s390x"})
+_OTHER_SYSTEMS = ("apple", "darwin", "mac", "osx", "win")
 _LONGEST_TAG = 100
-
-
-def doubt_of_platform(tag: str) -> str | None:
-    """Return what is unusual about a well-formed platform tag, as a sentence without its period.
-
-    A tag of no known kind isn't an error: wheels may be built for it, but nothing states which
-    machines are of that kind.
-    """
-    platform = parse_platform(tag)
-    if platform.system == OTHER:
-        likely = likely_platform(tag)
-        question = f"; did you mean `{likely}`?" if likely else ""
-        return (
-            f"`{tag}` is a platform tag of no known kind, and matches nothing but itself{question}"
-        )
-    name = _ARCHITECTURES[platform.system].get(platform.machine)
-    if name is None or tag == "win32":
-        return None
-    return (
-        f"wheels for {_SYSTEM_NAMES[platform.system]} don't call an architecture "
-        f"`{platform.machine}`; did you mean `{tag.removesuffix(platform.machine)}{name}`?"
-    )
 
 
 def likely_platform(text: str) -> str | None:
@@ -63,11 +34,11 @@ def likely_platform(text: str) -> str | None:
     `aarch64-unknown-linux-gnu`.
     """
     lowered = text[:_LONGEST_TAG].lower().replace("x86_64", "amd64").replace("x86-64", "amd64")
-    if _OTHER_SYSTEMS.search(lowered):
+    if any(system in lowered for system in _OTHER_SYSTEMS):
         return None
-    for word in re.split("[^a-z0-9]+", lowered):
-        name = word if word in _LINUX_NAMES else _ARCHITECTURES[LINUX].get(word)
-        if name is not None:
+    words = "".join(letter if letter.isalnum() else " " for letter in lowered).split()
+    for name in [_LINUX_NAMES.get(word, word) for word in words]:
+        if name in _ARCHITECTURES:
             is_musl = "musl" in lowered or "alpine" in lowered
             return f"{'musllinux_1_2' if is_musl else 'manylinux_2_28'}_{name}"
     return None

@@ -130,7 +130,7 @@ def test_a_target_of_endless_tags_is_none(work: WorkingDirectory, house: Path) -
         work.coral("lock", "--wheels", "house", "--target", text).require(2)
     endless = "python=3.11,platform=manylinux_2_2000_x86_64"
     outcome = work.coral("lock", "--wheels", "house", "--target", endless).require(0)
-    assert "is a platform tag of no known kind" in outcome.stderr
+    assert outcome.stderr == "wrote coral.lock: 1 plugin, 1 distribution, 1 target\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from coral_lock.targets.machine import this_machine
-from coral_lock.targets.wheel_tags import tag_of
+from coral_lock.targets.model import tag_of
 from tests.support.device import Device, make_device
 from tests.support.environments import Environment, create_environment, install_with_uv
 from tests.support.in_process import WorkingDirectory

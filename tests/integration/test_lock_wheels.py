@@ -450,15 +450,6 @@ def test_a_lock_of_another_major_version_is_never_overwritten(
     assert work.lock_path.read_text() == text
 
 
-def test_an_odd_platform_is_doubted(work: WorkingDirectory, house: Path) -> None:
-    make_plugin(house, "zoom")
-    target = "python=3.11,platform=linux_x86"
-    assert work.coral("lock", "--wheels", "house", "--target", target).require(0).stderr == (
-        "warning: wheels for Linux don't call an architecture `x86`; did you mean `linux_i686`?\n"
-        "wrote coral.lock: 1 plugin, 1 distribution, 1 target\n"
-    )
-
-
 def test_a_finding_of_one_target_names_it(work: WorkingDirectory, house: Path) -> None:
     work.write("runtime.yaml", TARGETS)
     make_plugin(house, "zoom", requires="lens; platform_machine == 'aarch64'")

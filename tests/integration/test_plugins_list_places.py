@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from coral_lock.targets.machine import this_machine
-from coral_lock.targets.wheel_tags import tag_of
+from coral_lock.targets.model import tag_of
 from tests.support.environments import Environment, create_environment, install_with_uv
 from tests.support.in_process import WorkingDirectory
 from tests.support.plugin_wheels import make_library, make_plugin
@@ -184,16 +184,6 @@ def test_a_broken_wheel_is_told_and_hides_nothing(work: WorkingDirectory) -> Non
     assert outcome.stdout == entry("future", mark="off", **FUTURE) + entry("zoom", "2.0")
     assert outcome.stderr.startswith("error[wheel-malformed]: the member ")
     assert f"  where: {Path('house', hostile.name)}\n" in outcome.stderr
-
-
-def test_a_doubtful_platform_is_warned_of(work: WorkingDirectory) -> None:
-    words = ("plugins", "list", "--wheels=house", "--target=python=3.11,platform=linux_x86")
-    assert work.coral(*words, "--no-config", "--core-version=0.0.4").require(0).stderr == (
-        "warning: wheels for Linux don't call an architecture `x86`; did you mean `linux_i686`?\n"
-        + unfitting("any target", " the target `py3.11-linux_x86`")
-        + WARNING
-        + left_out(1, 2, "py3.11-linux_x86")
-    )
 
 
 @pytest.fixture(scope="module")

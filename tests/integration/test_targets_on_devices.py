@@ -13,8 +13,7 @@ from coral_lock.lockfile.file import load_lock
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
 from coral_lock.targets.machine import Machine, this_machine
-from coral_lock.targets.model import Target
-from coral_lock.targets.wheel_tags import tag_of
+from coral_lock.targets.model import Target, tag_of
 from tests.conftest import MakeDevice
 from tests.support.device import Device
 from tests.support.plugin_wheels import make_plugin

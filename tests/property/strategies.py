@@ -19,8 +19,7 @@ from coral_lock.lockfile.model import Lock
 from coral_lock.names import GROUPS, INFERENCE_DISTRIBUTIONS, is_plugin_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.reserved import ACCEPTABLE
-from coral_lock.targets.model import Target
-from coral_lock.targets.wheel_tags import fits
+from coral_lock.targets.model import Target, fits
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """For laws of whole locks, which take a while to make on a busy machine."""

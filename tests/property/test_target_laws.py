@@ -13,8 +13,7 @@ from coral_lock.lockfile.parts import narrowed_digests, part_of, with_tags
 from coral_lock.lockfile.text import read_lock, write_lock
 from coral_lock.locking.combination import combine
 from coral_lock.names import base_id
-from coral_lock.targets.model import Target
-from coral_lock.targets.wheel_tags import fits
+from coral_lock.targets.model import Target, fits
 from tests.property.strategies import UNHURRIED, locks, targets
 
 locks_with_targets = locks(targets().filter(bool))

@@ -42,7 +42,11 @@ EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     # Said of a lock, which `plugins check` has none of.
     ("coral_lock.verification.environment", "--target"): frozenset({"plugins check"}),
     # Said where the option is given.
-    ("coral_lock.locking.discovery", "--no-exec"): frozenset({"init", "run"}),
+    ("coral_lock.locking.discovery", "--no-exec"): frozenset(
+        {"init", "plugins check", "run", "verify"}
+    ),
+    # Said where plugins are decided on, which neither does.
+    ("coral_lock.locking.decision", "--…-version"): frozenset({"plugins check", "verify"}),
     # Said where a lock is derived, which only `lock` does.
     ("coral_lock.locking.placement", "--allow-editable"): frozenset(
         {"explain", "init", "plugins list", "run"}

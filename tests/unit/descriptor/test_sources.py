@@ -307,25 +307,6 @@ def test_later_targets_replace_all_and_a_later_host_its_own_version(tmp_path: Pa
     assert descriptor.origins["host.inference"] == f"{tmp_path / 'runtime.yaml'}:2:21"
 
 
-def test_a_platform_of_no_known_kind_is_a_warning(tmp_path: Path) -> None:
-    descriptor = _load(
-        tmp_path,
-        "targets:\n"
-        "  - {name: a, python: '3.10', platform: arm64}\n"
-        "  - {name: b, python: '3.10', platform: linux_arm64}\n"
-        "  - {name: c, python: '3.10', platform: plan9_riscv}\n",
-    )
-    file = tmp_path / "runtime.yaml"
-    assert descriptor.warnings == (
-        f"{file}:2:41: `arm64` is a platform tag of no known kind, and matches nothing but itself; "
-        "did you mean `manylinux_2_28_aarch64`?",
-        f"{file}:3:41: wheels for Linux don't call an architecture `arm64`; "
-        "did you mean `linux_aarch64`?",
-        f"{file}:4:41: `plan9_riscv` is a platform tag of no known kind, "
-        "and matches nothing but itself",
-    )
-
-
 def test_services_are_merged_key_by_key(tmp_path: Path) -> None:
     descriptor = _load(
         tmp_path,

@@ -9,8 +9,7 @@ from coral_lock.finding import ERROR, Finding
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import named_target, part_of
 from coral_lock.targets.machine import Machine
-from coral_lock.targets.model import Target
-from coral_lock.targets.wheel_tags import parse_platform
+from coral_lock.targets.model import Target, parse_platform
 from coral_lock.verification.verdict import Verdict, covered_part
 from tests.support.locks import sample_lock
 

@@ -11,8 +11,7 @@ from packaging.tags import mac_platforms, sys_tags
 
 from coral_lock.targets.environment import environment_of, this_environment
 from coral_lock.targets.machine import this_machine
-from coral_lock.targets.model import Target
-from coral_lock.targets.wheel_tags import GLIBC, tag_of
+from coral_lock.targets.model import GLIBC, Target, tag_of
 
 IS_USUAL = (
     this_machine().platform.libc == GLIBC

@@ -17,8 +17,7 @@ from coral_lock.targets.machine import (
     platform_of,
     this_machine,
 )
-from coral_lock.targets.model import Target
-from coral_lock.targets.wheel_tags import parse_platform, runs
+from coral_lock.targets.model import Target, parse_platform, runs
 
 
 def target(name: str, python: str = "3.10", platform: str = "manylinux_2_31_aarch64") -> Target:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coral_lock.targets.wheel_tags import (
+from coral_lock.targets.model import (
     ANY_VERSION,
     GLIBC,
     LINUX,

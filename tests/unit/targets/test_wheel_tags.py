@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coral_lock.targets.environment import environment_of
-from coral_lock.targets.model import Target
-from coral_lock.targets.wheel_tags import fits
+from coral_lock.targets.model import Target, fits
 
 TARGETS = tuple(
     Target(name="t", python=python, platform=platform)
