@@ -1,12 +1,17 @@
-"""A child process under a lock: it verifies when it imports the host or a locked package."""
+"""A process under a lock: it verifies, and watches what it starts itself.
+
+A child verifies when it first imports the host or a locked package. Starting a process raises an
+audit event (PEP 578), except by the start methods of `multiprocessing`, whose processes inherit
+the environment.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
 from _thread import RLock
 
-from coral_lock.children.session import leave_marker, read_session
-from coral_lock.children.watch import watch_processes
+from coral_lock.children.session import VARIABLE, leave_marker, read_session
 from coral_lock.errors import INTEGRITY
 from coral_lock.imports.finder import install_imports
 from coral_lock.imports.table import ImportIndex, ImportTable
@@ -14,7 +19,8 @@ from coral_lock.start.entry_points import GateHooks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from collections.abc import Callable, Mapping
+    from typing import Any, NoReturn
 
     from coral_lock.children.session import Session
     from coral_lock.finding import Finding
@@ -24,6 +30,9 @@ if TYPE_CHECKING:
 
 EXIT_CODE = 3
 """The exit code of a refusal: uvicorn and gunicorn don't respawn a worker for ever after it."""
+
+_STARTS = frozenset({"os.exec", "os.posix_spawn", "os.system", "os.unsetenv", "subprocess.Popen"})
+_MAX_SHOWN = 80
 
 
 class Child:
@@ -51,7 +60,7 @@ class Child:
                 self._table,
                 on_mismatch=lambda finding: self._note(finding, INTEGRITY),
                 bytecode_directory=session.bytecode_directory,
-                closed=session.is_closed,
+                closed=session.start["closed"],
             )
         activate = None
         if not session.has_host:
@@ -110,14 +119,7 @@ def verify_again(session: Session, directory: str | None) -> LockedStart:
     config = RuntimeConfig()
     vars(config).update(session.config)
     try:
-        start = prepare_locked(
-            session.lock_path,
-            config=config,
-            integrity=session.integrity,
-            state_directory=session.state_directory,
-            closed=session.is_closed,
-            sha256=session.lock_sha256,
-        )
+        start = prepare_locked(config=config, **session.start)
     except CoralLockError as error:
         from coral_lock.finding import finding_of_error
 
@@ -142,3 +144,112 @@ def refuse(directory: str | None, exit_code: int, findings: tuple[Finding, ...])
     say(f"start refused: the child process {os.getpid()} is ended")
     leave_marker(directory, exit_code, findings)
     leave_process(EXIT_CODE)
+
+
+def watch_processes(note: Callable[[Finding], None], is_strict: bool) -> None:
+    """Call `note` once for each kind of process that can't be covered.
+
+    Args:
+        note: gets a finding.
+        is_strict: whether such a process isn't started: what starts it raises
+            `UncoveredChildError`.
+    """
+    known: set[str] = set()
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        uncovered = _uncovered(event, arguments) if event in _STARTS else None
+        if uncovered is None:
+            return
+        from coral_lock.errors import UncoveredChildError
+        from coral_lock.finding import ERROR, WARNING, Finding
+
+        command, reason = uncovered
+        what = "wasn't started" if is_strict else "runs without the lock"
+        summary = f"`{command}` {what}: {reason}"
+        hint = (
+            "start it with this environment's Python, without `-S`, and keep "
+            f"`{VARIABLE}` in its environment"
+        )
+        if summary not in known:
+            known.add(summary)
+            note(
+                Finding(
+                    code="uncovered-child",
+                    severity=ERROR if is_strict else WARNING,
+                    subject=os.path.basename(command.partition(" ")[0]) or "python",
+                    summary=summary,
+                    hint=hint,
+                )
+            )
+        if is_strict:
+            raise UncoveredChildError(summary, hint=hint)
+
+    sys.addaudithook(hook)
+
+
+def _uncovered(event: str, arguments: tuple[Any, ...]) -> tuple[str, str] | None:
+    """Return the command of an audit event and why it can't be covered, None if it can."""
+    if event == "os.unsetenv":
+        if os.fsdecode(arguments[0]) != VARIABLE:
+            return None
+        return "python", f"the program has removed `{VARIABLE}` from its environment"
+    from coral_lock.errors import ProgramError
+    from coral_lock.start.command import names_python, shebang, split_options
+
+    words: list[Any]
+    environment: Mapping[Any, Any] | None = None
+    executable = arguments[0]
+    if event == "os.system":
+        words = os.fsdecode(executable).split()
+        executable = words[0] if words else ""
+    elif event == "subprocess.Popen":
+        _, found, _, environment = arguments
+        words = [found] if isinstance(found, (str, bytes, os.PathLike)) else list(found)
+        executable = executable or words[0]
+    else:
+        _, found, environment = arguments
+        words = list(found)
+    name, words = os.fsdecode(executable), [os.fsdecode(word) for word in words]
+    interpreter, options = name, words[1:]
+    if not names_python(name):
+        try:
+            interpreter, *options = shebang(_find(name) or name) or [name]
+        except ProgramError:
+            return None
+        if not names_python(interpreter):
+            return None
+    path = _find(interpreter) or interpreter
+    command = " ".join([os.path.basename(words[0]), *words[1:]])
+    command = command if len(command) <= _MAX_SHOWN else command[: _MAX_SHOWN - 1] + "…"
+    if "-S" in split_options(options)[0]:
+        return command, "`-S` disables what puts a process under it"
+    if not _is_ours(path):
+        return command, f"`{path}` isn't this environment's interpreter"
+    if not _is_covered(environment):
+        return command, f"`{VARIABLE}` isn't in its environment"
+    return None
+
+
+def _is_covered(environment: Mapping[Any, Any] | None) -> bool:
+    if environment is None:
+        return VARIABLE in os.environ
+    return VARIABLE in environment or os.fsencode(VARIABLE) in environment
+
+
+def _find(name: str) -> str | None:
+    if os.sep in name:
+        return name if os.path.isfile(name) else None
+    for directory in os.get_exec_path():
+        path = os.path.join(directory, name)
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def _is_ours(path: str) -> bool:
+    """Whether an interpreter is that of this environment, under whichever of its names."""
+    if not sys.executable:
+        return False
+    return os.path.dirname(os.path.abspath(path)) == os.path.dirname(
+        os.path.abspath(sys.executable)
+    )

@@ -6,9 +6,8 @@ import atexit
 import os
 import time
 
-from coral_lock.children.child import refuse, verify_again
+from coral_lock.children.child import refuse, verify_again, watch_processes
 from coral_lock.children.session import VARIABLE, Session, leave_marker, open_session
-from coral_lock.children.watch import watch_processes
 from coral_lock.errors import INTEGRITY, InputError
 from coral_lock.finding import WARNING, Finding, exit_code
 from coral_lock.imports.bytecode import default_state_directory
@@ -195,17 +194,20 @@ def _session(start: LockedStart, is_strict: bool) -> Session:
         fields = {name: getattr(index, name) for name in index._fields}
         # A child has imported us before its imports are locked.
         fields["names"] = index.names - {"coral_lock"}
+    state_directory = start.state_directory and os.path.abspath(start.state_directory)
     return Session(
-        lock_path=os.path.abspath(plan.lock.path),
-        lock_sha256=plan.lock.sha256,
-        integrity=plan.lock.integrity,
+        start={
+            "lock_path": os.path.abspath(plan.lock.path),
+            "sha256": plan.lock.sha256,
+            "integrity": plan.lock.integrity,
+            "state_directory": state_directory,
+            "closed": start.closed,
+        },
         config=vars(plan.config),
         plugin_modules=plugin_modules(plan.plugins),
         has_host=is_host_installed(),
         index=fields,
-        state_directory=start.state_directory and os.path.abspath(start.state_directory),
         bytecode_directory=start.bytecode_directory,
-        is_closed=start.closed,
         is_strict=is_strict,
     )
 

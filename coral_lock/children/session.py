@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 VARIABLE = "CORAL_LOCK_RUN"
 """Names the session to children: `<sha256>:<path>`."""
 
-_FORMAT = 1
 _DIRECTORY = "runs"
 _FILE = "session"
 _MARKERS = "markers"
@@ -45,29 +44,21 @@ class Session(Record):
     """What a child needs to know.
 
     Args:
-        lock_path: the lock's absolute path.
-        lock_sha256: of its bytes, in hexadecimal.
-        integrity: the level at which a child verifies.
+        start: the arguments of `prepare_locked`: which lock a child verifies, and how.
         config: the attributes of the configuration that plugins are handed.
         plugin_modules: the modules of the locked entry points.
         has_host: whether a host is installed.
         index: the fields of the `ImportIndex`, None if nothing is proved.
-        state_directory: where the parent keeps its bytecode.
-        bytecode_directory: the cache itself, or None.
-        is_closed: whether unlocked distributions are invisible.
+        bytecode_directory: the cache of the parent, or None.
         is_strict: whether a process that can't be covered isn't started.
     """
 
-    lock_path: str
-    lock_sha256: str
-    integrity: str
+    start: Mapping[str, Any]
     config: Mapping[str, Any]
     plugin_modules: tuple[str, ...]
     has_host: bool
     index: Mapping[str, Any] | None = None
-    state_directory: str | None = None
     bytecode_directory: str | None = None
-    is_closed: bool = False
     is_strict: bool = False
 
 
@@ -129,7 +120,7 @@ def open_session(session: Session, parent: str) -> OpenSession:
         _remove_if_ended(os.path.join(base, name))
     directory = os.path.join(base, f"{os.getpid()}-{os.urandom(8).hex()}")
     os.mkdir(directory, 0o700)
-    content = marshal.dumps((_FORMAT, {name: getattr(session, name) for name in session._fields}))
+    content = marshal.dumps({name: getattr(session, name) for name in session._fields})
     path = os.path.join(directory, _FILE)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -157,8 +148,7 @@ def read_session(variable: str) -> tuple[Session, str]:
         ) from None
     if _sha256(content) != digest:
         raise _unusable("the session has been changed", path)
-    _, fields = marshal.loads(content)
-    return Session(**fields), os.path.dirname(path)
+    return Session(**marshal.loads(content)), os.path.dirname(path)
 
 
 def _unusable(message: str, path: str) -> InputError:

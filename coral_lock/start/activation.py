@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from coral_lock.lockfile.entries import LockedPlugin
-    from coral_lock.start.plan import StartPlan
+    from coral_lock.start.report import StartPlan
 
 _HOST_LISTS = ("CORAL_BACKEND_MODULES", "CORAL_EXTRA_PATCHES")
 _LOCKED_FIELDS = ("description", "min_core_version", "min_inference_version")

@@ -64,7 +64,7 @@ def read_command(words: Sequence[str]) -> Command:
     name, *arguments = words
     if name.startswith("-"):
         return _python_command(words)
-    if _names_python(name):
+    if names_python(name):
         _require_this_interpreter(name, arguments)
         return _python_command(arguments)
     path = _find(name)
@@ -79,7 +79,7 @@ def read_command(words: Sequence[str]) -> Command:
 
 def _python_command(words: Sequence[str]) -> Command:
     """Return what the words behind `python` name."""
-    options, rest = _split_options(words)
+    options, rest = _allowed_options(words)
     if not rest:
         raise UsageError(
             "`python` without a program is interactive, and `run` isn't",
@@ -96,46 +96,56 @@ def _python_command(words: Sequence[str]) -> Command:
             raise _not_found(rest)
         kind = _kind_of(target, rest)
         if kind == FILE and not target.endswith(_SUFFIXES):
-            interpreter = "".join(_shebang(target)[:1])
-            if interpreter and not _names_python(interpreter):
+            interpreter = "".join(shebang(target)[:1])
+            if interpreter and not names_python(interpreter):
                 raise _not_python(target, f"a program for `{interpreter}`", rest)
     return Command(kind=kind, target=target, arguments=tuple(arguments), options=options)
 
 
-def _split_options(words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-    """Split the interpreter's options from what follows: a path, `-`, `-c CODE`, `-m MODULE`."""
-    rest = list(words)
+def split_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split the interpreter's options from what follows: a path, `-`, `-c CODE`, `-m MODULE`.
+
+    Each option is one word then: `-u`, `-Xdev`, `--help`; `-X` without a value has none.
+    """
     options: list[str] = []
+    rest = list(words)
     while rest and rest[0].startswith("-") and rest[0] != "-":
         letters = rest.pop(0)[1:]
         if letters == "-":
             break
         while letters:
             letter, letters = letters[0], letters[1:]
-            if letter in _FLAGS:
-                options.append(f"-{letter}")
-            elif letter not in "cmWX":
-                name = f"-{letter}{letters if letter == '-' else ''}"
-                raise ProgramError(
-                    f"`run` can't pass the option `{name}` to `python`",
-                    hint="remove it: without `site`, nothing that is installed can be imported"
-                    if letter == "S"
-                    else "remove it",
-                )
-            elif not letters and not rest:
-                raise UsageError(f"the option `-{letter}` of `python` needs a value")
-            else:
-                value, letters = letters or rest.pop(0), ""
-                if letter in "cm":
-                    return tuple(options), [f"-{letter}", value, *rest]
-                options.append(f"-{letter}{value}")
+            if letter in "cm":
+                return options, [f"-{letter}", *filter(None, (letters,)), *rest]
+            if letter in "-WX":
+                if letter != "-" and not letters and rest:
+                    letters = rest.pop(0)
+                letter, letters = letter + letters, ""
+            options.append(f"-{letter}")
+    return options, rest
+
+
+def _allowed_options(words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+    """Split the interpreter's options from what follows, and refuse what can't be passed on."""
+    options, rest = split_options(words)
+    for option in options:
+        if option[1] not in f"{_FLAGS}WX":
+            raise ProgramError(
+                f"`run` can't pass the option `{option}` to `python`",
+                hint="remove it: without `site`, nothing that is installed can be imported"
+                if option == "-S"
+                else "remove it",
+            )
+    for word in (*options, *rest):
+        if word in ("-W", "-X") or ([word] == rest and word in ("-c", "-m")):
+            raise UsageError(f"the option `{word}` of `python` needs a value")
     return tuple(options), rest
 
 
-def _names_python(path: str) -> bool:
-    name = os.path.basename(path)
-    version = name.removeprefix("python")
-    return version != name and (not version or version.replace(".", "").isdigit())
+def names_python(path: str) -> bool:
+    """Whether a program is Python by its name: `python`, `python3.11`, `pypy3`, …"""
+    name = os.path.basename(path).rstrip("0123456789.")
+    return name.removesuffix("w") in ("python", "pypy", "pythond")
 
 
 def _require_this_interpreter(path: str, words: Sequence[str], where: str | None = None) -> None:
@@ -297,16 +307,16 @@ def _shebang_options(path: str, words: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ProgramError: it isn't written for Python, or is for another environment's.
     """
-    interpreter, *options = _shebang(path) or [""]
-    if not _names_python(interpreter):
+    interpreter, *options = shebang(path) or [""]
+    if not names_python(interpreter):
         what = f"a program for `{interpreter}`" if interpreter else None
         raise _not_python(path, what, words)
     _require_this_interpreter(interpreter, [path, *words[1:]], where=path)
-    return _split_options(options)[0]
+    return _allowed_options(options)[0]
 
 
-def _shebang(path: str) -> list[str]:
-    """Return the interpreter that a file's first line names, and its options.
+def shebang(path: str) -> list[str]:
+    """Return the interpreter that a file's first line names, and its options, or nothing.
 
     `/usr/bin/env` is skipped. If the interpreter's path is too long for the kernel or has
     spaces, installers write a line for `sh`, which Python takes for a string:
@@ -336,7 +346,7 @@ def _not_python(path: str, what: str | None, words: Sequence[str]) -> ProgramErr
     if what is not None:
         hint = "write `coral-runtime run --locked -- python …` in it, where it starts Python"
         for index, word in enumerate(words[1:], 1):
-            if _names_python(word) or word.endswith(".py"):
+            if names_python(word) or word.endswith(".py"):
                 from shlex import join
 
                 hint = f"write `{join(words[:index])} {_line(*words[index:])}`"

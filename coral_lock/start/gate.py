@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from coral_lock.plugin.config import RuntimeConfig
-    from coral_lock.start.plan import StartPlan
+    from coral_lock.start.report import StartPlan
 
 _PLUGIN_MODULE = f"{HOST_MODULE}.runtime.plugins"
 _CONTEXT_MODULE = f"{HOST_MODULE}.runtime"

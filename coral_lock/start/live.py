@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from coral_lock.descriptor.load import load_descriptor
@@ -14,7 +13,7 @@ from coral_lock.messages import counted
 from coral_lock.plugin.facts import combined
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.start.gate import Gate
-from coral_lock.start.plan import StartPlan, missing_variables
+from coral_lock.start.report import StartPlan, missing_variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,9 +41,7 @@ def start_live(
     )
     decisions = surveyed.selection.decisions
     selected = {plugin.id: plugin for plugin in locked_plugins(decisions, descriptor)}
-    findings = sorted_findings(
-        (*surveyed.findings, *missing_variables(selected.values(), os.environ))
-    )
+    findings = sorted_findings((*surveyed.findings, *missing_variables(selected.values())))
     order = (
         sorted(selected)
         if has_errors(findings)

@@ -6,26 +6,30 @@ import hashlib
 import os
 
 from coral_lock.errors import InputError, LockError, UsageError
-from coral_lock.finding import has_errors, sorted_findings
+from coral_lock.finding import Finding, has_errors, sorted_findings
 from coral_lock.imports.bytecode import default_state_directory, prepare_cache
 from coral_lock.imports.finder import install_imports
+from coral_lock.installed.import_lookup import import_chain
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock
 from coral_lock.messages import later_version_warning, size_of
+from coral_lock.names import GROUPS, plugin_id, requirement_name
+from coral_lock.plugin.config import RuntimeConfig
+from coral_lock.plugin.facts import combined
 from coral_lock.record import Record
-from coral_lock.start.plan import StartPlan, locked_config, missing_variables
-from coral_lock.start.report import VerifiedLock
+from coral_lock.safe_files import read_regular_file
+from coral_lock.start.report import StartPlan, VerifiedLock, missing_variables
 from coral_lock.verification.machine import IMPORTS, METADATA
 from coral_lock.verification.verdict import verdict_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from coral_lock.descriptor.model import Descriptor
-    from coral_lock.finding import Finding
+    from coral_lock.descriptor.model import Descriptor, PluginRequest
     from coral_lock.imports.table import ImportTable
-    from coral_lock.plugin.config import RuntimeConfig
+    from coral_lock.lockfile.entries import LockedPlugin
+    from coral_lock.lockfile.model import Lock
     from coral_lock.start.report import ActivationReport
 
 
@@ -110,18 +114,16 @@ def prepare_locked(
     lock = read_lock(decode_lock(content, lock_path), lock_path)
     verdict = verdict_on(lock, integrity, is_start=True)
     part, findings = verdict.part or lock, verdict.findings
-    contradictions: tuple[Finding, ...] = ()
-    if config is None:
-        config, contradictions = locked_config(part, descriptor)
     if verdict.part is not None:
-        missing = missing_variables(part.plugins, os.environ)
+        contradictions = _contradictions(part, descriptor) if descriptor else ()
+        missing = missing_variables(part.plugins)
         findings = sorted_findings((*contradictions, *missing, *findings))
     target = f", target {verdict.target}" if verdict.target else ""
     warning = later_version_warning(lock, lock_path)
     plan = StartPlan(
         plugins=part.activation_order(),
         versions={each.name: each.version for each in part.distributions},
-        config=config,
+        config=config or _config(part, descriptor),
         lock=VerifiedLock(
             path=lock_path, sha256=digest, integrity=integrity, target=verdict.target
         ),
@@ -142,7 +144,7 @@ def prepare_locked(
     machine = verdict.machine
     if integrity == METADATA or machine is None:
         return LockedStart(plan=plan, state_directory=state_directory)
-    bytecode_directory, problem = prepare_cache(state_directory or default_state_directory())
+    cache, problem = prepare_cache(state_directory or default_state_directory())
     if problem is not None:
         if state_directory is not None:
             raise InputError(
@@ -158,5 +160,155 @@ def prepare_locked(
         unlisted=machine.unlisted,
         closed=closed,
         state_directory=state_directory,
-        bytecode_directory=bytecode_directory,
+        bytecode_directory=cache,
     )
+
+
+def _config(lock: Lock, descriptor: Descriptor | None) -> RuntimeConfig:
+    """Return the configuration that plugins get.
+
+    The platform is the lock's; services and the host's own patches come from the descriptor,
+    since no lock holds them.
+    """
+    overrides = combined(plugin.default_config_overrides for plugin in lock.activation_order())
+    if descriptor is None:
+        return RuntimeConfig(platform=lock.platform, **overrides)
+    config = descriptor.runtime_config(overrides)
+    config.platform = lock.platform
+    config.backend_entry_modules = []
+    return config
+
+
+def _contradiction(
+    subject: str, summary: str, where: str, expected: str | None = None, found: str | None = None
+) -> Finding:
+    return Finding(
+        code="contradicts-lock",
+        subject=subject,
+        summary=summary,
+        expected=expected,
+        found=found,
+        where=where,
+        hint="remove it, or run `coral-runtime lock` with it and have the change reviewed",
+    )
+
+
+def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
+    origins = descriptor.origins
+    for key, locked, requested in _differences(lock, descriptor):
+        summary = f"the requested `{key}` isn't the locked one"
+        where = origins.get(key, key)
+        yield _contradiction(key, summary, where, _shown(locked), _shown(requested))
+    for group in GROUPS:
+        unloaded = descriptor.unloaded(group)
+        count = sum(plugin.group == group for plugin in lock.plugins)
+        if unloaded is not None and count:
+            summary = f"{unloaded[1]}, and the lock holds {count}"
+            yield _contradiction(group, summary, origins.get(unloaded[0], unloaded[0]))
+    for module in descriptor.backend_modules:
+        yield Finding(
+            code="unlocked-module",
+            subject=module,
+            summary=f"the module `{module}` isn't imported: no lock covers it",
+            where=origins.get("backends.modules", "backends.modules"),
+            hint="package it with an entry point in `coral_inference.backends` and lock it",
+        )
+    locked_plugins = {plugin.id: plugin for plugin in lock.plugins}
+    known = lock.known_plugins()
+    for request in descriptor.requests:
+        plugin = locked_plugins.pop(plugin_id(request.group, request.name), None)
+        yield from _request_contradictions(request, plugin, known, origins)
+    for identifier in locked_plugins if descriptor.discover == "listed" else ():
+        yield _contradiction(
+            identifier,
+            f"`{identifier}` isn't among the plugins that are switched on, and the lock holds it",
+            origins.get("plugins.discover", "plugins.discover"),
+        )
+
+
+def _differences(lock: Lock, descriptor: Descriptor) -> Iterator[tuple[str, object, object]]:
+    """Yield the descriptor's keys that differ from the lock, with both values."""
+    explicit = {key for key, origin in descriptor.origins.items() if origin != "default"}
+    if "platform" in explicit and descriptor.platform != lock.platform:
+        yield "platform", lock.platform, descriptor.platform
+    for key, pinned, package in (
+        ("host.core", descriptor.host_core, lock.host.core),
+        ("host.inference", descriptor.host_inference, lock.host.inference),
+    ):
+        if pinned is None:
+            continue
+        from coral_lock.document.versions import is_same_version
+
+        if package is None or not is_same_version(pinned, package.version):
+            yield key, package.version if package else "none", pinned
+    requested = tuple(sorted({requirement_name(each) for each in descriptor.program_requires}))
+    locked = tuple(each.name for each in lock.distributions if each.program)
+    if "program.requires" in explicit and requested != locked:
+        yield "program.requires", locked, requested
+
+
+def _request_contradictions(
+    request: PluginRequest,
+    plugin: LockedPlugin | None,
+    known: Collection[str],
+    origins: Mapping[str, str],
+) -> Iterator[Finding]:
+    from coral_lock.document.node import dotted
+
+    identifier = plugin_id(request.group, request.name)
+    if plugin is None:
+        if request.enabled and not request.optional:
+            summary = f"`{identifier}` is switched on, and the lock doesn't hold it"
+            yield _contradiction(identifier, summary, request.where)
+        return
+    if not request.enabled:
+        summary = f"`{identifier}` is switched off, and the lock holds it"
+        yield _contradiction(identifier, summary, request.where)
+        return
+    for field in ("optional", "after", "distribution"):
+        requested, locked = getattr(request, field), getattr(plugin, field)
+        is_requested = requested or field in request.explicit_defaults
+        if not is_requested or requested == locked:
+            continue
+        if field == "after" and _may_be_declared(request, plugin, known):
+            continue
+        yield _contradiction(
+            identifier,
+            f"the requested `{field}` of `{identifier}` isn't the locked one",
+            origins.get(dotted((request.group, request.name, field)), request.where),
+            _shown(locked),
+            _shown(requested),
+        )
+
+
+def _may_be_declared(request: PluginRequest, plugin: LockedPlugin, known: Collection[str]) -> bool:
+    """Whether the locked `after` beyond the requested one can come from the manifest.
+
+    A lock holds both together, and for an optional plugin only the ids that were `known`. The
+    manifest isn't parsed: an id that doesn't occur in it can't be one that it declares.
+    """
+    requested, locked = set(request.after), set(plugin.after)
+    if request.optional:
+        requested.intersection_update(known)
+    if not requested <= locked:
+        return False
+    declared = b"".join(_manifests(plugin.entry_point.partition(":")[0]))
+    return all(other.encode() in declared for other in locked - requested)
+
+
+def _manifests(module: str) -> Iterator[bytes]:
+    """Yield the manifests in the packages of a module, none of which is imported."""
+    from coral_lock.plugin.facts import MANIFEST_NAME, MAX_MANIFEST_BYTES
+
+    for package in import_chain(module):
+        for place in package.search or ():
+            try:
+                yield read_regular_file(os.path.join(place, MANIFEST_NAME), MAX_MANIFEST_BYTES)
+            except (OSError, ValueError):
+                continue
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(value) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)

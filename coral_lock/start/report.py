@@ -1,4 +1,4 @@
-"""The outcome of a start, what was activated, what failed and why: a document and its file."""
+"""What a start is to do, and its outcome: what was activated, what failed and why."""
 
 from __future__ import annotations
 
@@ -8,16 +8,24 @@ import stat
 
 from coral_lock import canonical_json
 from coral_lock.errors import HOLDS, CoralLockError, WriteError
-from coral_lock.finding import exit_code, finding_of_error
+from coral_lock.finding import (
+    ERROR,
+    WARNING,
+    Finding,
+    exit_code,
+    finding_of_error,
+    sorted_findings,
+)
 from coral_lock.record import Record
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from coral_lock.canonical_json import Value
-    from coral_lock.finding import Finding
+    from coral_lock.lockfile.entries import LockedPlugin
+    from coral_lock.plugin.config import RuntimeConfig
 
 REPORT_VERSION = "1.0"
 
@@ -153,6 +161,79 @@ class ActivationReport(Record):
             "findings": [finding.to_dict() for finding in self.findings],
             "log_messages": list(self.log_messages),
         }
+
+
+class StartPlan(Record):
+    """A start whose plugins are chosen.
+
+    Args:
+        plugins: what to activate, in this order; each live spec must equal its record.
+        versions: the version of each plugin's distribution, by name.
+        config: what each plugin is handed.
+        lock: the lock that was verified, or None.
+        findings: what is known already.
+        messages: the log so far.
+    """
+
+    plugins: tuple[LockedPlugin, ...]
+    versions: Mapping[str, str]
+    config: RuntimeConfig
+    lock: VerifiedLock | None
+    findings: tuple[Finding, ...]
+    messages: tuple[str, ...]
+
+    def not_run(self) -> tuple[PluginOutcome, ...]:
+        """Return the outcomes of the plugins before any of them is run."""
+        return tuple(
+            PluginOutcome(
+                id=plugin.id,
+                status=NOT_RUN,
+                distribution=plugin.distribution,
+                version=self.versions[plugin.distribution],
+            )
+            for plugin in self.plugins
+        )
+
+    def report(
+        self,
+        outcome: str,
+        plugins: tuple[PluginOutcome, ...],
+        findings: Iterable[Finding] = (),
+        messages: Iterable[str] = (),
+        host: HostState | None = None,
+    ) -> ActivationReport:
+        """Return the report of the start; findings and messages follow those of the plan."""
+        return ActivationReport(
+            outcome=outcome,
+            lock=self.lock,
+            platform=host.platform if host else self.config.platform,
+            plugins=plugins,
+            patches_enabled=host.patches_enabled if host else self.config.built_in_patches(),
+            host=host,
+            findings=sorted_findings((*self.findings, *findings)),
+            log_messages=(*self.messages, *messages),
+        )
+
+    def refused(self, message: str, *findings: Finding) -> ActivationReport:
+        """Return the report of a start in which nothing is run."""
+        return self.report(REFUSED, self.not_run(), findings, (message,))
+
+
+def missing_variables(plugins: Iterable[LockedPlugin]) -> Iterator[Finding]:
+    """Yield where a plugin needs an environment variable that isn't set, or is empty."""
+    for plugin in plugins:
+        for name in plugin.env:
+            if not os.environ.get(name):
+                yield Finding(
+                    code="env-missing",
+                    severity=WARNING if plugin.optional else ERROR,
+                    subject=plugin.id,
+                    summary=f"`{plugin.id}` needs the environment variable `{name}`",
+                    expected="a value",
+                    found="nothing",
+                    where=plugin.entry_point,
+                    hint=f"set `{name}` where the runtime is started",
+                )
 
 
 class ReportFile:

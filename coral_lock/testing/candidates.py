@@ -28,7 +28,7 @@ from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig
 from coral_lock.plugin.facts import combined, merged
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.safe_files import read_regular_file
-from coral_lock.start.plan import StartPlan, missing_variables
+from coral_lock.start.report import StartPlan, missing_variables
 
 UNDER_TEST = "under-test"
 """How the distribution is called, of which nothing is known."""
@@ -142,7 +142,7 @@ def _candidates(
     plugins = tuple(selected[key] for key in order)
     findings = {
         *_relevant(surveyed, identifiers, providers),
-        *missing_variables(plugins, os.environ),
+        *missing_variables(plugins),
     }
     if not has_errors(findings):
         _apply_overrides(plugins, config)

@@ -21,7 +21,6 @@ from coral_lock.plugin.config import RuntimeConfig
 from coral_lock.plugin.spec import RuntimeShim
 from coral_lock.record import Record
 from coral_lock.start.gate import activate
-from coral_lock.start.plan import StartPlan
 from coral_lock.start.report import (
     ACTIVATED,
     FAILED,
@@ -29,6 +28,7 @@ from coral_lock.start.report import (
     REFUSED,
     ActivationReport,
     PluginOutcome,
+    StartPlan,
     VerifiedLock,
 )
 from coral_lock.testing.candidates import (
