@@ -10,12 +10,11 @@ from coral_lock.children.child import refuse, verify_again, watch_processes
 from coral_lock.children.session import VARIABLE, Session, leave_marker, open_session
 from coral_lock.errors import INTEGRITY, InputError
 from coral_lock.finding import WARNING, Finding, exit_code
-from coral_lock.imports.bytecode import default_state_directory
 from coral_lock.imports.finder import installed_imports, remove_imports
 from coral_lock.messages import say, say_findings
 from coral_lock.start.entry_points import plugin_modules
 from coral_lock.start.gate import Gate, is_host_installed
-from coral_lock.start.locked import prepare_locked
+from coral_lock.start.locked import default_state_directory, prepare_locked
 from coral_lock.start.report import STARTED
 from coral_lock.verification.machine import IMPORTS
 

@@ -58,7 +58,7 @@ def install_imports(
             looked up, and never in a process that imports none.
         on_mismatch: called with the finding of each file that isn't what was locked, before the
             import fails: a program may swallow the error.
-        bytecode_directory: what `bytecode.prepare_cache` returned; None to compile always.
+        bytecode_directory: what `verified.prepare_cache` returned; None to compile always.
         closed: whether distributions that nobody locked are invisible.
     """
     remove_imports()

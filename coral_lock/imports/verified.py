@@ -1,10 +1,22 @@
-"""The listed files: read once, compared with their hash, and run as they were read."""
+"""The listed files: read once, compared with their hash, and run as they were read.
+
+Bytecode is kept by the hash of its source, in a directory that only this user can write to. A
+`__pycache__` beside verified sources proves nothing: a forged `.pyc` with the source's time and
+size runs under every default of the interpreter. Here an entry is found by what the source is, so
+neither another lock nor equal times and sizes bring old code back.
+"""
 
 from __future__ import annotations
 
+import _imp
+import errno
 import hashlib
+import marshal
 import os
+import stat
 import sys
+import time
+from importlib._bootstrap_external import MAGIC_NUMBER
 from importlib.machinery import (
     ExtensionFileLoader,
     ModuleSpec,
@@ -12,9 +24,8 @@ from importlib.machinery import (
     SourcelessFileLoader,
 )
 
-from coral_lock.errors import ChangedFileError
+from coral_lock.errors import ChangedFileError, InputError
 from coral_lock.finding import ERROR, Finding
-from coral_lock.imports.bytecode import BytecodeCache
 from coral_lock.imports.libraries import Libraries
 from coral_lock.imports.table import (
     BYTECODE,
@@ -23,7 +34,7 @@ from coral_lock.imports.table import (
     RootFiles,
     location_of,
 )
-from coral_lock.safe_files import read_regular_file
+from coral_lock.safe_files import open_regular_file, read_regular_file
 
 if sys.version_info >= (3, 11):
     from importlib.machinery import NamespaceLoader
@@ -46,6 +57,155 @@ else:
 _MAX_DATA_BYTES = 1 << 31
 _MAX_SOURCE_BYTES = 1 << 26
 
+_HEADER = b"coral-lock 1\n"
+_HASH_DIGITS = 64
+_DAY = 86_400
+_MAX_AGE = 90 * _DAY
+_MAX_CACHE_BYTES = 1 << 30
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+
+def prepare_cache(state_directory: str) -> tuple[str | None, OSError | None]:
+    """Make the bytecode cache in a state directory, with mode 0700 where it is absent.
+
+    Returns:
+        The cache's directory, or None and, in `strerror`, why there is none, so that every
+        start compiles.
+
+    Raises:
+        InputError: others can write to the cache or to the state directory.
+    """
+    state = os.path.abspath(state_directory)
+    cache = os.path.join(state, "bytecode")
+    try:
+        os.makedirs(state, mode=0o700, exist_ok=True)
+        os.makedirs(cache, mode=0o700, exist_ok=True)
+        for directory in (state, cache):
+            _refuse_shared(directory)
+        if not os.access(cache, os.W_OK):
+            return None, OSError(errno.EACCES, f"`{cache}` can't be written")
+        _sweep_daily(cache)
+    except OSError as error:
+        return None, OSError(error.errno, f"`{cache}` can't be made: {error.strerror}")
+    return cache, None
+
+
+def _refuse_shared(directory: str) -> None:
+    status = os.stat(directory)
+    is_own = not hasattr(os, "geteuid") or status.st_uid in (os.geteuid(), 0)
+    if not is_own or (os.name == "posix" and status.st_mode & 0o022):
+        hint = "name a directory of your own with `--state-dir DIR`"
+        if status.st_uid == os.geteuid() and not status.st_mode & stat.S_ISVTX:
+            hint = f"run `chmod -R go-w {directory}`, or {hint}"
+        raise InputError(
+            "others can write to the bytecode cache, so it can't be trusted",
+            expected="a directory of this user's, mode 0700",
+            found=f"mode {stat.S_IMODE(status.st_mode):04o}, owner {status.st_uid}",
+            where=directory,
+            hint=hint,
+        )
+
+
+class BytecodeCache:
+    """The bytecode of one interpreter, by the SHA-256 of the source.
+
+    Args:
+        directory: what `prepare_cache` returned, or None to compile everything.
+    """
+
+    def __init__(self, directory: str | None) -> None:
+        self._directory = directory
+        tag = sys.implementation.cache_tag or sys.implementation.name
+        magic = int.from_bytes(MAGIC_NUMBER[:2], "little")
+        self._suffix = f".{tag}-{magic}-{sys.flags.optimize}"
+
+    def load(self, digest: str, path: str) -> CodeType | None:
+        """Return the code of the source with that hash, as if it had been compiled from `path`.
+
+        None stands for an entry that is absent or damaged.
+        """
+        if self._directory is None:
+            return None
+        place = f"{self._directory}/{digest}{self._suffix}"
+        try:
+            descriptor, size = open_regular_file(place)
+            try:
+                content = os.read(descriptor, size)
+                if time.time() - os.fstat(descriptor).st_mtime > _MAX_AGE / 3:
+                    os.utime(place)
+            finally:
+                os.close(descriptor)
+            header = _header(digest, size - _HEADER_BYTES)
+            if size <= _HEADER_BYTES or content[:_HEADER_BYTES] != header:
+                return None
+            code: CodeType = marshal.loads(memoryview(content)[_HEADER_BYTES:])
+        except (OSError, EOFError, TypeError, ValueError):
+            return None
+        # Equal sources share an entry, so it may have the name of another file.
+        _imp._fix_co_filename(code, path)  # type: ignore[attr-defined]
+        return code
+
+    def store(self, digest: str, code: CodeType) -> None:
+        """Keep the code of the source with that hash; one that can't be kept is no error."""
+        if self._directory is None:
+            return
+        place = f"{self._directory}/{digest}{self._suffix}"
+        temporary = f"{place}.{os.getpid()}"
+        content = marshal.dumps(code)
+        try:
+            descriptor = os.open(temporary, _NEW, 0o600)
+            try:
+                with open(descriptor, "wb", buffering=0) as file:
+                    file.write(_header(digest, len(content)) + content)
+                os.replace(temporary, place)
+            except OSError:
+                os.unlink(temporary)
+        except OSError:
+            return
+
+
+def _header(digest: str, size: int) -> bytes:
+    return b"%s%s\n%20d\n" % (_HEADER, digest.encode("ascii"), size)
+
+
+_HEADER_BYTES = len(_header("0" * _HASH_DIGITS, 0))
+
+
+def _sweep_daily(cache: str) -> None:
+    """Remove what hasn't been used for months, and the oldest of what is too much."""
+    marker = os.path.join(cache, "swept")
+    now = time.time()
+    try:
+        if now - os.stat(marker).st_mtime < _DAY:
+            return
+    except FileNotFoundError:
+        pass
+    # It is neither emptied nor followed: whoever names a state directory may have such a file.
+    os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+    os.utime(marker)
+    entries = []
+    with os.scandir(cache) as found:
+        for entry in filter(_is_entry, found):
+            status = entry.stat(follow_symlinks=False)
+            entries.append((status.st_mtime, status.st_size, entry.path))
+    left = sum(size for _, size, _ in entries)
+    for used, size, path in sorted(entries):
+        is_leftover = "." in os.path.basename(path)[_HASH_DIGITS + 1 :].partition("-")[2]
+        if now - used > (_DAY if is_leftover else _MAX_AGE) or left > _MAX_CACHE_BYTES:
+            os.unlink(path)
+            left -= size
+
+
+def _is_entry(file: os.DirEntry[str]) -> bool:
+    """Whether a file is an entry of the cache, or what a writer left that was interrupted."""
+    digest, _, rest = file.name.partition(".")
+    if len(digest) != _HASH_DIGITS or set(digest) - set("0123456789abcdef") or rest.count("-") < 2:
+        return False
+    if not file.is_file(follow_symlinks=False):
+        return False
+    with open(file.path, "rb", buffering=0) as opened:
+        return opened.read(len(_HEADER)) in (_HEADER, b"")
+
 
 class VerifiedFiles:
     """The files of a table, which are compared when they are used.
@@ -63,7 +223,16 @@ class VerifiedFiles:
         self.roots = dict(table.roots)
         for root in imports.index.roots:
             if root not in self.roots:
-                self.roots[root] = _same_root(root, table) or RootFiles(root, ())
+                # The table may know it by another spelling.
+                place = os.path.realpath(root)
+                self.roots[root] = next(
+                    (
+                        each
+                        for other, each in table.roots.items()
+                        if os.path.realpath(other) == place
+                    ),
+                    RootFiles(root, ()),
+                )
         self.bytecode = BytecodeCache(bytecode_directory)
         self.libraries = Libraries(table, self.roots, self._refusal, bytecode_directory)
 
@@ -75,14 +244,14 @@ class VerifiedFiles:
         entry: str,
         module: tuple[str, int, bool],
     ) -> ModuleSpec:
-        """Return the spec of a listed module that was found in a directory of the path.
+        """Return the spec of the module that `RootFiles.module` found in a directory.
 
         Args:
             name: its full name.
             files: the site root's files.
             directory: its directory there.
             entry: the same directory, as the path names it.
-            module: what `RootFiles.module` returned.
+            module: what was found.
         """
         path, kind, is_package = module
         place = entry if os.path.isabs(entry) else os.path.abspath(entry)
@@ -155,15 +324,6 @@ class VerifiedFiles:
         )
         self.imports.report(finding)
         return ChangedFileError(finding)
-
-
-def _same_root(root: str, table: ImportTable) -> RootFiles | None:
-    """Return the files of a site root that a table knows by another spelling."""
-    place = os.path.realpath(root)
-    for other, files in table.roots.items():
-        if os.path.realpath(other) == place:
-            return files
-    return None
 
 
 class _Listed(FileLoader):

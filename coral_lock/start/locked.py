@@ -7,7 +7,6 @@ import os
 
 from coral_lock.errors import InputError, LockError, UsageError
 from coral_lock.finding import Finding, has_errors, sorted_findings
-from coral_lock.imports.bytecode import default_state_directory, prepare_cache
 from coral_lock.imports.finder import install_imports
 from coral_lock.installed.import_lookup import import_chain
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
@@ -144,6 +143,8 @@ def prepare_locked(
     machine = verdict.machine
     if integrity == METADATA or machine is None:
         return LockedStart(plan=plan, state_directory=state_directory)
+    from coral_lock.imports.verified import prepare_cache
+
     cache, problem = prepare_cache(state_directory or default_state_directory())
     if problem is not None:
         if state_directory is not None:
@@ -162,6 +163,14 @@ def prepare_locked(
         state_directory=state_directory,
         bytecode_directory=cache,
     )
+
+
+def default_state_directory() -> str:
+    """Return `$XDG_STATE_HOME/coral-lock`, by default `~/.local/state/coral-lock`."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(base, "coral-lock")
 
 
 def _config(lock: Lock, descriptor: Descriptor | None) -> RuntimeConfig:

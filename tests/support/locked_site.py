@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from coral_lock.imports.verified import prepare_cache
 from tests.support.environments import clean_environment
 
 OWN_LIBRARY = Path(__file__).parents[2]
@@ -20,7 +21,6 @@ import json, os, sys
 settings = json.loads(sys.argv.pop(1))
 own, site = settings["own"], settings["site"]
 sys.path[:] = [*settings["before"], own, *sys.path, site, *settings["behind"]]
-from coral_lock.imports.bytecode import prepare_cache
 from coral_lock.imports.finder import install_imports
 from coral_lock.imports.table import ImportTable, ProvedList
 table = ImportTable(
@@ -35,7 +35,7 @@ imports = install_imports(
     table.index(settings["unlisted"]),
     supply,
     on_mismatch=findings.append,
-    bytecode_directory=prepare_cache(settings["state"])[0],
+    bytecode_directory=settings["bytecode"],
     closed=settings["closed"],
 )
 exec(settings["program"])
@@ -94,7 +94,7 @@ class LockedSite:
         settings: dict[str, Any] = {
             "own": str(OWN_LIBRARY),
             "site": str(self.root),
-            "state": str(self.state),
+            "bytecode": prepare_cache(str(self.state))[0],
             "before": list(map(str, before)),
             "behind": list(map(str, behind)),
             "lists": self.lists,
