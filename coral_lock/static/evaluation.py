@@ -6,28 +6,31 @@ constants of the distribution's modules, and text joined from these. Anything el
 
 from __future__ import annotations
 
-import _ast
+import ast
 import builtins
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from coral_lock.budget import OverBudgetError
+from coral_lock.errors import shortened
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import is_object_reference
 from coral_lock.plugin.facts import PluginFacts, facts_from_fields
 from coral_lock.plugin.spec import ACTIVATE, SpecError, classify_signature
 from coral_lock.static.hazards import Reliance, check_hazards
-from coral_lock.static.scope import (
-    CONDITIONAL,
+from coral_lock.static.source import (
     FUNCTIONS,
     Binding,
     FunctionNode,
+    NotEvaluableError,
     Position,
+    Scope,
+    SourceModule,
+    Sources,
     children,
     start_of,
 )
-from coral_lock.static.source import NotEvaluableError, SourceModule, Sources
 
 _MAX_DEPTH = 60
 _MAX_STEPS = 20_000
@@ -36,6 +39,7 @@ _MAX_NESTING = 4
 _MAX_TEXT = 100_000
 _TEXT_OF_A_STEP = 64
 _MAX_NUMBER = 1 << 63
+_LONGEST_SHOWN = 60
 
 _PARAMETERS = {
     "PluginSpec": ("name", "activate", "description", "min_core_version", "min_inference_version"),
@@ -52,36 +56,15 @@ _SPEC_CLASSES = {
     **{f"coral_lock.plugin.spec.{kind}": kind for kind in _PARAMETERS},
 }
 _SPECIAL_NAMES = ("__getattr__", "__name__", "__package__", "__path__", "__spec__")
-
-_INNER = (*FUNCTIONS, _ast.ClassDef, _ast.Lambda)
+_MAY_BE_CALLED = (ast.Name, ast.Attribute, ast.Lambda, ast.Call)
 _EXITS = {
-    _ast.Return: "`return`",
-    _ast.Yield: "`yield`",
-    _ast.YieldFrom: "`yield from`",
-    _ast.Raise: "`raise`",
-    _ast.Assert: "`assert`",
-    _ast.Await: "`await`",
+    ast.Return: "return",
+    ast.Yield: "yield",
+    ast.YieldFrom: "yield from",
+    ast.Raise: "raise",
+    ast.Assert: "assert",
+    ast.Await: "await",
 }
-_EXPRESSIONS = {
-    "Compare": "a comparison",
-    "Dict": "a dictionary",
-    "DictComp": "a comprehension",
-    "GeneratorExp": "a generator expression",
-    "IfExp": "a conditional",
-    "Lambda": "a lambda",
-    "ListComp": "a comprehension",
-    "Set": "a set",
-    "SetComp": "a comprehension",
-    "Starred": "a starred expression",
-    "Subscript": "a subscript",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class _Constant:
-    """A literal, or what literals are joined to."""
-
-    value: object
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +90,12 @@ class _Spec:
     fields: dict[str, Any]
 
 
-_Value: TypeAlias = "_Constant | _External | _Function | _Spec | SourceModule | tuple[_Value, ...]"
-"""What an expression can stand for; a tuple is a list, a tuple, or what a generator yields."""
+_OBJECTS = (_External, _Function, _Spec, SourceModule, tuple)
+_Value: TypeAlias = Any
+"""What an expression stands for: one of `_OBJECTS`, or a constant itself.
 
-
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """Where an expression stands: in a module, or in one of its functions."""
-
-    module: SourceModule
-    function: FunctionNode | None = None
-
-    def local_bindings(self, name: str) -> list[Binding]:
-        """Return the bindings of a name that is local to the function."""
-        if self.function is None:
-            return []
-        return self.module.function_scope(self.function).bindings.get(name, [])
-
-    def bindings(self, name: str) -> list[Binding]:
-        """Return the bindings of a name, local ones or else the module's."""
-        return self.local_bindings(name) or self.module.scope.bindings.get(name, [])
+A tuple is a list, a tuple, or what a generator yields.
+"""
 
 
 def evaluate(entry_point: EntryPoint, sources: Sources) -> tuple[PluginFacts, ...]:
@@ -169,7 +138,6 @@ class _Evaluation:
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
         self._reliance = Reliance()
-        self._touched: dict[str, SourceModule] = {}
         self._running: list[FunctionNode] = []
         self._depth = 0
         self._steps = 0
@@ -190,7 +158,7 @@ class _Evaluation:
             specs.append(spec)
         if not specs:
             module.refuse("it yields no spec")
-        check_hazards(self._touched.values(), self._reliance)
+        check_hazards(self._reliance)
         return specs
 
     def _expand(
@@ -221,7 +189,7 @@ class _Evaluation:
     def _is_activate(self, function: _Function) -> bool:
         """Whether a function is an old-style `activate(config)`, and no factory."""
         node, refuse = function.node, function.module.refuse
-        if isinstance(node, _ast.AsyncFunctionDef):
+        if isinstance(node, ast.AsyncFunctionDef):
             refuse(f"`{node.name}` is asynchronous", node)
         if getattr(node, "type_params", None):
             refuse(f"`{node.name}` is generic", node)
@@ -245,155 +213,133 @@ class _Evaluation:
         node, module = function.node, function.module
         if node in self._running:
             module.refuse(f"`{node.name}` calls itself", node)
-        for name in _SPECIAL_NAMES:
-            if name in module.function_scope(node).bindings:
-                module.refuse(f"`{name}` is a local name", node)
-        self._reliance.factories[id(node)] = (module, node)
+        self._reliance.factories[node] = module
         self._running.append(node)
         try:
-            return self._body(node, _Frame(module, node))
+            return self._body(node, module.function_scope(node))
         finally:
             self._running.pop()
 
-    def _body(self, function: FunctionNode, frame: _Frame) -> _Value:
+    def _body(self, function: FunctionNode, scope: Scope) -> _Value:
         """Return what a function returns or yields, in statements of its body's own level."""
-        is_generator = frame.module.function_scope(function).is_generator
-        refuse = frame.module.refuse
+        refuse = scope.module.refuse
         yielded: list[_Value] = []
         for statement in function.body:
-            if isinstance(statement, _ast.Return) and is_generator:
-                if statement.value is not None:
+            value = statement.value if isinstance(statement, (ast.Return, ast.Expr)) else None
+            if isinstance(statement, ast.Return) and scope.is_generator:
+                if value is not None:
                     refuse("a generator returns a value", statement)
                 break
-            if isinstance(statement, _ast.Return):
-                if statement.value is None:
+            if isinstance(statement, ast.Return):
+                if value is None:
                     refuse("the factory returns nothing", statement)
-                return self._expression(statement.value, frame)
-            inner = statement.value if isinstance(statement, _ast.Expr) else None
-            if isinstance(inner, (_ast.Yield, _ast.YieldFrom)):
-                yielded.extend(self._yielded(inner, frame))
+                return self._expression(value, scope)
+            if not isinstance(value, (ast.Yield, ast.YieldFrom)):
+                self._refuse_exits(statement, scope.module)
+                continue
+            if value.value is None:
+                refuse("a bare `yield` yields nothing", value)
+            item = self._expression(value.value, scope)
+            if isinstance(value, ast.Yield):
+                yielded.append(item)
+            elif isinstance(item, tuple):
+                yielded.extend(item)
             else:
-                self._refuse_exits(statement, frame)
-        if not is_generator:
+                refuse("`yield from` is given something else than specs", value)
+        if not scope.is_generator:
             refuse(f"`{function.name}` returns nothing", function)
         return tuple(yielded)
 
-    def _yielded(self, node: _ast.Yield | _ast.YieldFrom, frame: _Frame) -> tuple[_Value, ...]:
-        if node.value is None:
-            frame.module.refuse("a bare `yield` yields nothing", node)
-        value = self._expression(node.value, frame)
-        if isinstance(node, _ast.Yield):
-            return (value,)
-        if not isinstance(value, tuple):
-            frame.module.refuse("`yield from` is given something else than specs", node)
-        return value
-
-    def _refuse_exits(self, statement: _ast.stmt, frame: _Frame) -> None:
+    def _refuse_exits(self, statement: ast.stmt, module: SourceModule) -> None:
         """Refuse a statement that may end or suspend the function."""
-        stack: list[_ast.AST] = [statement]
-        found: list[_ast.AST] = []
+        stack: list[ast.AST] = [statement]
         visited = 0
         while stack:
             node = stack.pop()
             visited += 1
             if type(node) in _EXITS:
-                found.append(node)
-            elif not isinstance(node, _INNER):
-                stack.extend(children(node))
-        frame.module.step(visited)
-        if found:
-            first = min(found, key=start_of)
-            word = _EXITS[type(first)]
-            if first is statement:
-                frame.module.refuse(f"the factory may end with {word}", first)
-            frame.module.refuse(f"{word} is inside a condition or an expression", first)
+                module.refuse(f"`{_EXITS[type(node)]}` may end or suspend the factory here", node)
+            if not isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Lambda)):
+                stack.extend(reversed(children(node)))
+        module.step(visited)
 
     # Expressions
 
-    def _expression(self, node: _ast.expr, frame: _Frame) -> _Value:
+    def _expression(self, node: ast.expr, scope: Scope) -> _Value:
         self._depth += 1
         self._steps += 1
-        frame.module.step(1)
+        scope.module.step(1)
         try:
             if self._depth > _MAX_DEPTH or self._steps > _MAX_STEPS:
-                frame.module.refuse("the expression is too large", node)
-            return self._value_of(node, frame)
+                scope.module.refuse("the expression is too large", node)
+            return self._value_of(node, scope)
         finally:
             self._depth -= 1
 
-    def _value_of(self, node: _ast.expr, frame: _Frame) -> _Value:
-        if isinstance(node, _ast.Constant):
-            return _Constant(node.value)
-        if isinstance(node, _ast.Name):
-            return self._lookup(node, frame)
-        if isinstance(node, _ast.Attribute):
-            if not _dotted(node):
-                frame.module.refuse(f"`.{node.attr}` is an attribute of an object", node)
-            return self._attribute(self._expression(node.value, frame), node, frame)
-        if isinstance(node, (_ast.List, _ast.Tuple)):
-            return tuple(self._expression(item, frame) for item in node.elts)
-        if isinstance(node, _ast.Call):
-            return self._call_expression(node, frame)
-        if isinstance(node, _ast.BinOp) and isinstance(node.op, _ast.Add):
-            return self._joined([node.left, node.right], frame, node)
-        if isinstance(node, _ast.JoinedStr):
-            return self._joined(node.values, frame, node)
-        frame.module.refuse(f"it depends on {_described(node)}", node)
+    def _value_of(self, node: ast.expr, scope: Scope) -> _Value:
+        if isinstance(node, ast.Constant):
+            return node.value
+        if isinstance(node, ast.Name):
+            self._reliance.consumed.add(node)
+            owner = scope.owner(node.id)
+            return self._named(node.id, owner, start_of(node) if owner is scope else None, node)
+        if isinstance(node, ast.Attribute):
+            return self._attribute(node, scope)
+        if isinstance(node, (ast.List, ast.Tuple)):
+            return tuple(self._expression(item, scope) for item in node.elts)
+        if isinstance(node, ast.Call):
+            return self._call_expression(node, scope)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            return self._joined([node.left, node.right], scope, node)
+        if isinstance(node, ast.JoinedStr):
+            return self._joined(node.values, scope, node)
+        scope.module.refuse(f"it depends on {_shown(node)}", node)
 
-    def _joined(self, parts: list[_ast.expr], frame: _Frame, whole: _ast.expr) -> _Constant:
+    def _joined(self, parts: list[ast.expr], scope: Scope, whole: ast.expr) -> str:
         """Return the text of a concatenation or an f-string."""
+        refuse = scope.module.refuse
         allowed: tuple[type, ...] = (str,)
         texts: list[str] = []
         for part in parts:
-            if isinstance(part, _ast.FormattedValue):
+            if isinstance(part, ast.FormattedValue):
                 if part.format_spec is not None or part.conversion not in (-1, ord("s")):
-                    frame.module.refuse("an f-string formats a value", part)
+                    refuse("an f-string formats a value", part)
                 part, allowed = part.value, (str, int)
-            value = self._expression(part, frame)
-            content = value.value if isinstance(value, _Constant) else None
-            if type(content) not in allowed or (
-                isinstance(content, int) and abs(content) > _MAX_NUMBER
-            ):
-                frame.module.refuse("something else than text is joined to text", whole)
-            texts.append(str(content))
+            value = self._expression(part, scope)
+            if type(value) not in allowed or (isinstance(value, int) and abs(value) > _MAX_NUMBER):
+                refuse("something else than text is joined to text", whole)
+            texts.append(str(value))
         length = sum(map(len, texts))
         if length > _MAX_TEXT:
-            frame.module.refuse("the text is too long", whole)
-        frame.module.step(length // _TEXT_OF_A_STEP)
-        return _Constant("".join(texts))
+            refuse("the text is too long", whole)
+        scope.module.step(length // _TEXT_OF_A_STEP)
+        return "".join(texts)
 
-    def _call_expression(self, node: _ast.Call, frame: _Frame) -> _Value:
-        refuse, callee, text = frame.module.refuse, node.func, _dotted(node.func)
-        if not text:
-            what = f"`.{callee.attr}`" if isinstance(callee, _ast.Attribute) else _described(callee)
-            refuse(f"it depends on a call of {what}", node)
-        if not frame.bindings(text.partition(".")[0]):
-            refuse(f"it depends on a call of `{text}`", node)
-        if isinstance(callee, _ast.Attribute):
-            base = self._expression(callee.value, frame)
-            if not isinstance(base, (_External, SourceModule)):
-                refuse(f"it depends on a call of `{text}`", node)
-            value = self._attribute(base, callee, frame)
-        else:
-            value = self._expression(callee, frame)
+    def _call_expression(self, node: ast.Call, scope: Scope) -> _Value:
+        refuse, base = scope.module.refuse, node.func
+        while isinstance(base, ast.Attribute):
+            base = base.value
+        if not isinstance(base, ast.Name) or base.id not in scope.owner(base.id).bindings:
+            refuse(f"it depends on a call of {_shown(node.func)}", node)
+        value = self._expression(node.func, scope)
         kind = _SPEC_CLASSES.get(value.name) if isinstance(value, _External) else None
         if kind is not None:
-            if not frame.local_bindings(text):
-                self._reliance.classes.add((frame.module.name, text))
-            return self._spec(kind, node, frame)
+            if isinstance(node.func, ast.Name):
+                self._reliance.classes.add((scope.module, node.func.id))
+            return self._spec(kind, node, scope)
         if not isinstance(value, _Function):
-            refuse(f"it depends on a call of `{text}`", node)
+            refuse(f"it depends on a call of {_shown(node.func)}", node)
         if node.args or node.keywords or self._is_activate(value):
-            refuse(f"`{text}` is called with arguments", node)
+            refuse(f"{_shown(node.func)} is called with arguments", node)
         return self._call(value)
 
-    def _spec(self, kind: str, node: _ast.Call, frame: _Frame) -> _Spec:
-        refuse, parameters = frame.module.refuse, _PARAMETERS[kind]
+    def _spec(self, kind: str, node: ast.Call, scope: Scope) -> _Spec:
+        refuse, parameters = scope.module.refuse, _PARAMETERS[kind]
         if len(node.args) > len(parameters):
             refuse(f"`{kind}` takes {len(parameters)} arguments", node)
-        arguments: dict[str, _ast.expr] = {}
+        arguments: dict[str, ast.expr] = {}
         for parameter, argument in zip(parameters, node.args):
-            if isinstance(argument, _ast.Starred):
+            if isinstance(argument, ast.Starred):
                 refuse(f"`{kind}` is called with `*`", argument)
             arguments[parameter] = argument
         for keyword in node.keywords:
@@ -408,132 +354,97 @@ class _Evaluation:
         fields: dict[str, Any] = {}
         for parameter, argument in arguments.items():
             if parameter in _CALLABLES:
-                self._check_callable(argument, frame)
+                self._check_callable(argument, scope)
                 continue
-            value = self._expression(argument, frame)
+            value = self._expression(argument, scope)
             if isinstance(value, _External):
                 refuse(f"`{value.name}` comes from another package", argument)
-            if not isinstance(value, _Constant):
+            if isinstance(value, _OBJECTS):
                 refuse(f"`{parameter}` isn't a constant", argument)
-            fields[parameter] = value.value
+            fields[parameter] = value
         return _Spec(kind, fields)
 
-    def _check_callable(self, node: _ast.expr, frame: _Frame) -> None:
-        """Check what a spec is to call: it must be there, and mustn't plainly be data.
+    def _check_callable(self, node: ast.expr, scope: Scope) -> None:
+        """Check what a spec is to call: it must be defined, and mustn't plainly be data.
 
         What it is beyond that is no fact of the plugin, and shows at activation.
         """
-        refuse, data = frame.module.refuse, "a spec is given data where it needs a function"
-        if not _may_be_called(node):
-            refuse(data, node)
-        if isinstance(node, (_ast.Name, _ast.Lambda)):
-            self._reliance.deferred[id(node)] = (frame.module, node)
-        if not isinstance(node, _ast.Name):
-            return
-        bindings = frame.bindings(node.id)
-        if not bindings:
-            refuse(f"`{node.id}` isn't defined in `{frame.module.name}`", node)
-        for binding in bindings:
-            if binding.rebinding:
-                refuse(f"`{node.id}` {binding.rebinding}", binding.node)
-            if isinstance(binding.node, _ast.expr) and not _may_be_called(binding.node):
-                refuse(data, node)
+        refuse = scope.module.refuse
+        value: ast.AST = node
+        self._reliance.deferred.add(node)
+        if isinstance(node, ast.Name):
+            owner = scope.owner(node.id)
+            binding = owner.binding(node.id)
+            if binding is None:
+                refuse(f"`{node.id}` isn't defined in `{scope.module.name}`", node)
+            if binding.problem and not all(each.is_definition for each in owner.bindings[node.id]):
+                refuse(f"`{node.id}` {binding.problem}", binding.node)
+            value = binding.node
+        if isinstance(value, ast.expr) and not isinstance(value, _MAY_BE_CALLED):
+            refuse("a spec is given data where it needs a function", value)
 
     # Names
 
-    def _lookup(self, node: _ast.Name, frame: _Frame) -> _Value:
-        """Return what a name stands for where it is read."""
-        self._reliance.consumed.add(id(node))
-        bindings = frame.local_bindings(node.id)
-        if bindings:
-            return self._value(node.id, bindings, frame, start_of(node))
-        until = None if frame.function else start_of(node)
-        return self._module_name(frame.module, node.id, until, node)
-
-    def _module_name(
-        self,
-        module: SourceModule,
-        name: str,
-        until: Position | None = None,
-        node: _ast.AST | None = None,
+    def _named(
+        self, name: str, scope: Scope, until: Position | None = None, node: ast.AST | None = None
     ) -> _Value:
-        """Return what a name of a module stands for.
+        """Return what a name of a scope stands for.
 
         Args:
-            module: the module.
             name: the name.
-            until: where the module's own level reads it; None if it has run.
+            scope: whose name it is.
+            until: where the scope's own level reads it; None if it has run.
             node: where it is read, for the message.
         """
-        self._touch(module)
-        self._reliance.names.add(name)
-        bindings = module.scope.bindings.get(name, [])
-        if not bindings:
-            module.refuse(f"`{name}` isn't defined in `{module.name}`", node)
-        if hasattr(builtins, name):
-            module.refuse(f"`{name}` is a name of Python's own", bindings[0].node)
-        module.step(1 + len(module.scope.star_imports) * len(bindings))
-        for star_import in module.scope.star_imports:
-            if any(binding.end <= start_of(star_import) for binding in bindings):
-                module.refuse(f"`import *` may rebind `{name}`", star_import)
-        self._depth += 1
-        try:
-            if self._depth > _MAX_DEPTH:
-                module.refuse(f"`{name}` is defined in too many steps", node)
-            return self._value(name, bindings, _Frame(module), until)
-        finally:
-            self._depth -= 1
-
-    def _touch(self, module: SourceModule) -> None:
-        """Take note that names of a module are relied on."""
-        for name in _SPECIAL_NAMES:
-            if name in module.scope.bindings:
-                node = module.scope.bindings[name][0].node
-                module.refuse(f"`{name}` changes how names of the module are found", node)
-        self._touched[module.name] = module
-
-    def _value(
-        self, name: str, bindings: list[Binding], frame: _Frame, until: Position | None
-    ) -> _Value:
-        refuse = frame.module.refuse
-        frame.module.step(len(bindings))
-        for binding in bindings:
-            if binding.rebinding:
-                refuse(f"`{name}` {binding.rebinding}", binding.node)
-        last = max(bindings, key=lambda binding: binding.end)
-        if until is not None and last.end > until:
-            refuse(f"`{name}` is read before it is defined", last.node)
-        if len(bindings) > 1 or not last.certain:
-            refuse(f"`{name}` {CONDITIONAL}", last.node)
-        value = self._bound_value(name, last, frame)
-        if isinstance(value, (_Spec, tuple)):
+        module, refuse = scope.module, scope.module.refuse
+        module.step(1)
+        if scope.is_module:
+            self._rely_on(module, name)
+        binding = scope.binding(name)
+        if binding is None:
+            refuse(f"`{name}` isn't defined in `{module.name}`", node)
+        if scope.is_module and hasattr(builtins, name):
+            refuse(f"`{name}` is a name of Python's own", binding.node)
+        for star_import in scope.star_imports[-1:]:
+            if binding.end <= start_of(star_import):
+                refuse(f"`import *` may rebind `{name}`", star_import)
+        if until is not None and binding.end > until and not binding.problem:
+            refuse(f"`{name}` is read before it is defined", binding.node)
+        if binding.problem:
+            refuse(f"`{name}` {binding.problem}", binding.node)
+        value = self._bound(name, binding, scope)
+        if isinstance(value, (_Spec, _Function, tuple)):
             self._reliance.objects.add(name)
-        elif isinstance(value, _Function):
-            self._reliance.functions.add(name)
         return value
 
-    def _bound_value(self, name: str, binding: Binding, frame: _Frame) -> _Value:
-        node, module = binding.node, frame.module
-        if isinstance(node, _ast.ImportFrom) and binding.alias is not None:
-            return self._from_import(module.absolute(node), binding.alias.name, module, node)
-        if binding.alias is not None:
-            imported, asname = binding.alias.name, binding.alias.asname
-            return self._module(imported if asname else imported.partition(".")[0])
-        if isinstance(node, _ast.expr):
-            value = self._expression(node, frame)
-            if binding.shared and not isinstance(value, _Constant):
-                module.refuse(f"`{name}` shares its value with another name", node)
-            return value
-        if isinstance(node, FUNCTIONS) and frame.function is None:
+    def _rely_on(self, module: SourceModule, name: str) -> None:
+        """Take note that a name of a module is relied on."""
+        for special in _SPECIAL_NAMES:
+            if special in module.scope.bindings:
+                node = module.scope.bindings[special][0].node
+                module.refuse(f"`{special}` changes how names of the module are found", node)
+        self._reliance.modules[module.name] = module
+        self._reliance.names.add(name)
+
+    def _bound(self, name: str, binding: Binding, scope: Scope) -> _Value:
+        """Return what the only binding of a name gives it."""
+        node, alias, module = binding.node, binding.alias, scope.module
+        if isinstance(node, ast.ImportFrom) and alias is not None:
+            return self._from_import(module.absolute(node), alias.name, module, node)
+        if alias is not None:
+            return self._module(alias.name if alias.asname else alias.name.partition(".")[0])
+        if isinstance(node, ast.expr):
+            return self._expression(node, scope)
+        if isinstance(node, FUNCTIONS) and scope.is_module:
             return _Function(module, node)
-        what = "a class" if isinstance(node, _ast.ClassDef) else "a function inside a function"
+        what = "a class" if isinstance(node, ast.ClassDef) else "a function inside a function"
         module.refuse(f"`{name}` is {what}", node)
 
     def _module(self, name: str) -> _Value:
         return self._sources.module(name) or _External(name)
 
     def _from_import(
-        self, base: str, name: str, module: SourceModule, node: _ast.ImportFrom
+        self, base: str, name: str, module: SourceModule, node: ast.ImportFrom
     ) -> _Value:
         own = self._sources.module(base)
         if own is not None:
@@ -541,18 +452,7 @@ class _Evaluation:
         path = f"{base}.{name}"
         if node.level and self._sources.module(path) is None:
             module.refuse(f"the distribution has no source of `{base}`", node)
-        return self._external(path, module, node)
-
-    def _external(self, path: str, module: SourceModule, node: _ast.AST) -> _Value:
-        """Return what a dotted path stands for whose parent isn't the distribution's own."""
-        if path not in _SPEC_CLASSES:
-            return self._module(path)
-        package = path.rpartition(".")[0]
-        while package:
-            if self._sources.module(package) is not None:
-                module.refuse(f"the distribution brings a `{package}` of its own", node)
-            package = package.rpartition(".")[0]
-        return _External(path)
+        return self._module(path)
 
     def _member(self, module: SourceModule, name: str) -> _Value:
         """Return what `name` stands for as an attribute of a module.
@@ -561,44 +461,33 @@ class _Evaluation:
         """
         inner = self._sources.module(f"{module.name}.{name}") if module.is_package else None
         if inner is None:
-            return self._module_name(module, name)
-        self._touch(module)
-        self._reliance.names.add(name)
+            return self._named(name, module.scope)
+        self._rely_on(module, name)
         for binding in module.scope.bindings.get(name, ()):
-            node = binding.node
-            is_own = isinstance(node, _ast.ImportFrom) and module.absolute(node) == module.name
-            if not (is_own and binding.alias is not None and binding.alias.name == name):
+            node, alias = binding.node, binding.alias
+            is_own = isinstance(node, ast.ImportFrom) and module.absolute(node) == module.name
+            if not is_own or alias is None or alias.name != name:
                 module.refuse(f"`{name}` is also a submodule of `{module.name}`", node)
         for star_import in module.scope.star_imports:
             module.refuse(f"`import *` may rebind `{name}`", star_import)
         return inner
 
-    def _attribute(self, base: _Value, node: _ast.Attribute, frame: _Frame) -> _Value:
-        """Return what `base.attr` stands for."""
+    def _attribute(self, node: ast.Attribute, scope: Scope) -> _Value:
+        """Return what an attribute of a module stands for."""
+        base = self._expression(node.value, scope)
         self._reliance.names.add(node.attr)
         if isinstance(base, SourceModule):
-            self._reliance.consumed.add(id(node))
+            self._reliance.consumed.add(node)
             return self._member(base, node.attr)
         if isinstance(base, _External):
-            return self._external(f"{base.name}.{node.attr}", frame.module, node)
-        frame.module.refuse(f"`.{node.attr}` is an attribute of an object", node)
+            return self._module(f"{base.name}.{node.attr}")
+        scope.module.refuse(f"it depends on {_shown(node)}", node)
 
 
-def _may_be_called(node: _ast.AST) -> bool:
-    return isinstance(node, (_ast.Name, _ast.Attribute, _ast.Lambda, _ast.Call))
-
-
-def _described(node: _ast.AST) -> str:
-    name = type(node).__name__
-    return _EXPRESSIONS.get(name, f"an expression of the kind `{name}`")
-
-
-def _dotted(node: _ast.expr) -> str:
-    """Return `a.b.c` for an expression that reads like it, else an empty string."""
-    parts: list[str] = []
-    while isinstance(node, _ast.Attribute):
-        parts.append(node.attr)
-        node = node.value
-    if not isinstance(node, _ast.Name):
-        return ""
-    return ".".join((node.id, *reversed(parts)))
+def _shown(node: ast.expr) -> str:
+    """Return an expression as source text in backticks, cut short when it is long."""
+    try:
+        return f"`{shortened(ast.unparse(node), _LONGEST_SHOWN)}`"
+    except ValueError:
+        # Python before 3.12 can't write every f-string.
+        return "an f-string"

@@ -1,20 +1,29 @@
 """A distribution's own source files as syntax trees, found as `import` would find them.
 
-The trees come straight from the compiler and the node classes from `_ast`: `ast` adds
-nothing that is needed here but the import of `enum`, `functools` and `contextlib`.
+A module knows the names that it and its functions bind, and how certain each binding is.
 """
 
 from __future__ import annotations
 
-import _ast
 import _imp
+import ast
 import sys
 import warnings
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import NoReturn, TypeAlias
 
 from coral_lock.budget import Allowance
-from coral_lock.static.scope import FunctionNode, Scope, scope_of
+
+FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+Position: TypeAlias = tuple[int, int]
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_DEFINITIONS = (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)
+_LEAVES = (ast.Constant, ast.expr_context, ast.operator)
+
+_CONDITIONAL = "is assigned more than once or under a condition"
 
 MAX_SOURCE = 1 << 18 if sys.version_info >= (3, 11) else 1 << 17
 """The largest source that is parsed, as a byte of it can become a kilobyte of syntax tree.
@@ -56,6 +65,160 @@ class BrokenModuleError(NotEvaluableError):
     """A module isn't one of the distribution's, or doesn't parse, so it can't be imported."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Binding:
+    """How a scope binds a name.
+
+    Attributes:
+        node: the value's expression, or the statement: a definition or an import.
+        end: where its statement ends.
+        alias: of an import, the part of the statement that binds the name.
+        problem: why the value can't be known, as a phrase that follows the name.
+    """
+
+    node: ast.AST
+    end: Position
+    alias: ast.alias | None = None
+    problem: str = ""
+
+    @property
+    def is_definition(self) -> bool:
+        return isinstance(self.node, _DEFINITIONS)
+
+
+# Where a statement is: at the scope's own level, below another one, or in an inner scope.
+_OWN, _BELOW, _INNER = range(3)
+
+
+class Scope:
+    """The names that a module, a class or a function binds.
+
+    A value can be known without running it only where one statement at the scope's own level
+    binds the name: an assignment, a definition or an import. Everything else that can bind a
+    name is a problem.
+
+    Attributes:
+        module: the module.
+        bindings: the bindings of each name, in the order of the source.
+        star_imports: the `from … import *` statements.
+        is_module: whether it is the scope of the module itself.
+        is_generator: whether a function yields.
+    """
+
+    __slots__ = ("bindings", "is_generator", "is_module", "module", "star_imports")
+
+    def __init__(
+        self, module: SourceModule, node: ast.Module | ast.ClassDef | FunctionNode
+    ) -> None:
+        self.module = module
+        self.bindings: dict[str, list[Binding]] = {}
+        self.star_imports: list[ast.ImportFrom] = []
+        self.is_module = isinstance(node, ast.Module)
+        self.is_generator = False
+        if isinstance(node, FUNCTIONS):
+            given = node.args
+            positional = (*given.posonlyargs, *given.args)
+            for argument in (*positional, *given.kwonlyargs, given.vararg, given.kwarg):
+                if argument is not None:
+                    self._bind(argument.arg, argument, problem="is a parameter")
+        self._collect(node.body)
+
+    def owner(self, name: str) -> Scope:
+        """Return the scope in which a name is looked up here: this one, or the module's."""
+        return self if name in self.bindings else self.module.scope
+
+    def binding(self, name: str) -> Binding | None:
+        """Return what binds a name, with a problem where there is more than that."""
+        bindings = self.bindings.get(name)
+        if not bindings:
+            return None
+        self.module.step(len(bindings))
+        for binding in bindings:
+            if binding.problem:
+                return binding
+        return bindings[0] if len(bindings) == 1 else replace(bindings[-1], problem=_CONDITIONAL)
+
+    def _collect(self, body: list[ast.stmt]) -> None:
+        """Take in statements, on an own stack: a tree may be deeper than Python's."""
+        stack: list[tuple[ast.AST, int]] = [(statement, _OWN) for statement in reversed(body)]
+        while stack:
+            node, level = stack.pop()
+            apart: Collection[ast.AST] = ()
+            if isinstance(node, (ast.Global, ast.Nonlocal)):
+                where = " in a function" if level == _INNER else ""
+                for name in node.names:
+                    word = type(node).__name__.lower()
+                    self._bind(name, node, problem=f"is declared `{word}`{where}")
+            elif level != _INNER:
+                apart = self._take(node, "" if level == _OWN else _CONDITIONAL)
+                if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+                    stack += [(statement, _INNER) for statement in reversed(node.body)]
+            below = _INNER if level == _INNER else _BELOW
+            stack += [(part, below) for part in reversed(children(node)) if part not in apart]
+
+    def _take(self, node: ast.AST, problem: str) -> Collection[ast.AST]:
+        """Take in what a node itself binds, and return the nodes beneath it that don't matter."""
+        if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+            self._bind(node.name, node, problem=problem)
+            return set(node.body)
+        if isinstance(node, ast.Lambda):
+            return (node.body,)
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            for alias in node.names:
+                if alias.name == "*" and isinstance(node, ast.ImportFrom):
+                    self.star_imports.append(node)
+                    continue
+                name = alias.name.partition(".")[0] if isinstance(node, ast.Import) else alias.name
+                self._bind(alias.asname or name, node, alias=alias, problem=problem)
+            return set(node.names)
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names = [target.id for target in targets if isinstance(target, ast.Name)]
+            if len(names) == len(targets):
+                if len(names) > 1 and not isinstance(node.value, ast.Constant):
+                    problem = problem or "shares its value with another name"
+                for name in names:
+                    self._bind(name, node.value, statement=node, problem=problem)
+                return set(targets)
+        if isinstance(node, ast.AnnAssign) and node.value is None and self.is_module:
+            return (node.target,)
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            self.is_generator = True
+        bound = node.id if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) else ""
+        # Exception handlers and patterns bind a name that is no node of its own.
+        for text in (bound, getattr(node, "name", None), getattr(node, "rest", None)):
+            if text and isinstance(text, str):
+                self._bind(text, node, problem=_CONDITIONAL)
+        return ()
+
+    def _bind(
+        self,
+        name: str,
+        node: ast.AST,
+        *,
+        problem: str = "",
+        statement: ast.stmt | None = None,
+        alias: ast.alias | None = None,
+    ) -> None:
+        binding = Binding(node=node, end=end_of(statement or node), alias=alias, problem=problem)
+        self.bindings.setdefault(name, []).append(binding)
+
+
+def children(node: ast.AST) -> list[ast.AST]:
+    """Return the nodes directly beneath a node, but for those that name and hold nothing."""
+    return [child for child in ast.iter_child_nodes(node) if not isinstance(child, _LEAVES)]
+
+
+def start_of(node: ast.AST) -> Position:
+    """Return the line and column where a node begins."""
+    return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
+
+
+def end_of(node: ast.AST) -> Position:
+    """Return the line and column where a node ends."""
+    return getattr(node, "end_lineno", 0), getattr(node, "end_col_offset", 0)
+
+
 class SourceModule:
     """A module of the distribution: its dotted name, its file and its syntax tree.
 
@@ -64,25 +227,22 @@ class SourceModule:
 
     __slots__ = ("_function_scopes", "is_package", "name", "path", "scope", "step", "tree")
 
-    def __init__(
-        self, name: str, path: str, tree: _ast.Module, step: Callable[[int], None]
-    ) -> None:
+    def __init__(self, name: str, path: str, tree: ast.Module, step: Callable[[int], None]) -> None:
         self.name = name
         self.path = path
         self.is_package = path.endswith("/__init__.py")
         self.tree = tree
-        self.scope: Scope = scope_of(tree)
+        self.scope = Scope(self, tree)
         self.step = step
-        self._function_scopes: dict[int, Scope] = {}
+        self._function_scopes: dict[FunctionNode, Scope] = {}
 
     def function_scope(self, function: FunctionNode) -> Scope:
         """Return the scope of one of the module's functions."""
-        key = id(function)
-        if key not in self._function_scopes:
-            self._function_scopes[key] = scope_of(function)
-        return self._function_scopes[key]
+        if function not in self._function_scopes:
+            self._function_scopes[function] = Scope(self, function)
+        return self._function_scopes[function]
 
-    def absolute(self, node: _ast.ImportFrom) -> str:
+    def absolute(self, node: ast.ImportFrom) -> str:
         """Return the dotted name of the module that a `from` import names (PEP 328).
 
         Raises:
@@ -98,7 +258,7 @@ class SourceModule:
             self.refuse("a relative import leads outside of the package", node)
         return ".".join((*parts[:kept], *filter(None, (node.module,))))
 
-    def refuse(self, reason: str, node: _ast.AST | None = None) -> NoReturn:
+    def refuse(self, reason: str, node: ast.AST | None = None) -> NoReturn:
         """Raise `NotEvaluableError` for a node of this module."""
         raise NotEvaluableError(reason, self.path, getattr(node, "lineno", 0))
 
@@ -117,8 +277,7 @@ class Sources:
         self, read_source: Callable[[str], bytes | None], allowance: Allowance | None = None
     ) -> None:
         self._allowance = allowance or Allowance()
-        self._read_source = self._allowance.reading(read_source)
-        self._contents: dict[str, bytes | None] = {}
+        self._read = cache(self._allowance.reading(read_source))
         self._modules: dict[str, SourceModule | NotEvaluableError | None] = {}
 
     def module(self, name: str) -> SourceModule | None:
@@ -174,11 +333,6 @@ class Sources:
         self._allowance.step(_MODULE_STEPS)
         return SourceModule(name, path, parse(source, path), self._allowance.step)
 
-    def _read(self, path: str) -> bytes | None:
-        if path not in self._contents:
-            self._contents[path] = self._read_source(path)
-        return self._contents[path]
-
     def _compiled(self, path: str) -> bool:
         return any(
             self._read(f"{path}{suffix}") is not None
@@ -203,7 +357,7 @@ class Sources:
             parent = parent.rpartition(".")[0]
 
 
-def parse(source: bytes, path: str) -> _ast.Module:
+def parse(source: bytes, path: str) -> ast.Module:
     """Return the syntax tree of a source file, whose encoding is found as PEP 263 says.
 
     Raises:
@@ -216,7 +370,7 @@ def parse(source: bytes, path: str) -> _ast.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = compile(source, path, "exec", _ast.PyCF_ONLY_AST, dont_inherit=True)
+            return ast.parse(source, path)
     except SyntaxError as error:
         reason = f"the source doesn't parse: {error.msg}"
         raise BrokenModuleError(reason, path, error.lineno or 0) from None
@@ -224,9 +378,6 @@ def parse(source: bytes, path: str) -> _ast.Module:
         raise NotEvaluableError("the source can't be decoded", path, 0) from None
     except (RecursionError, MemoryError):
         raise NotEvaluableError("the source is nested too deep", path, 0) from None
-    if not isinstance(tree, _ast.Module):
-        raise NotEvaluableError("the source isn't a module", path, 0)
-    return tree
 
 
 def _refuse_slow_encoding(source: bytes, path: str) -> None:

@@ -553,8 +553,8 @@ def test_a_wheel_is_never_run(work: WorkingDirectory, house: Path, words: tuple[
     outcome = work.coral(*words, "--wheels", "house").require(1)
     assert outcome.stderr.startswith(
         "error[spec-unknown]: `patches:dyn` of `dyn` can't be used: dyn.py:12: it depends on "
-        "a subscript, and a wheel is never run: have it ship a manifest (`coral-runtime manifest "
-        "compile`)\n"
+        "`os.environ['ANY']`, and a wheel is never run: have it ship a manifest (`coral-runtime "
+        "manifest compile`)\n"
         "  where: dyn:spec\n"
     )
     work.locked("--wheels", "house", "--set=patches.dyn=false")

@@ -9,8 +9,14 @@ from dataclasses import dataclass
 
 from coral_lock.budget import OverBudgetError
 from coral_lock.document.node import nearest
-from coral_lock.static.scope import scope_of, start_of
-from coral_lock.static.source import BrokenModuleError, NotEvaluableError, SourceModule, Sources
+from coral_lock.static.source import (
+    BrokenModuleError,
+    NotEvaluableError,
+    Scope,
+    SourceModule,
+    Sources,
+    start_of,
+)
 
 _DYNAMIC = (b"globals(", b"vars(", b"exec(", b"setattr(", b"sys.modules")
 """What can bind a module's names without naming them."""
@@ -22,7 +28,7 @@ class Definition:
 
     path: str
     source: bytes
-    tree: ast.Module
+    module: SourceModule
     node: ast.AST
 
     def position(self, text: str | None = None) -> tuple[int, int]:
@@ -34,7 +40,7 @@ class Definition:
         start = start_of(self.node)
         literals = sorted(
             start_of(node)
-            for node in ast.walk(self.tree)
+            for node in ast.walk(self.module.tree)
             if text is not None and isinstance(node, ast.Constant) and node.value == text
         )
         following = [position for position in literals if position >= start]
@@ -99,7 +105,7 @@ class Definitions:
         node = found.node
         if isinstance(node, ast.ClassDef) and rest and "." not in rest:
             is_plain = not (node.bases or node.keywords or node.decorator_list)
-            if is_plain and rest not in scope_of(node).bindings:
+            if is_plain and rest not in Scope(found.module, node).bindings:
                 reason = f"`{rest}` isn't defined in the class `{node.name}`"
                 raise UnresolvedError(reason, found.path, *found.position())
         return found
@@ -164,7 +170,7 @@ class Definitions:
 
     def _at(self, module: SourceModule, node: ast.AST) -> Definition:
         source = self._read(module.path) or b""
-        return Definition(path=module.path, source=source, tree=module.tree, node=node)
+        return Definition(path=module.path, source=source, module=module, node=node)
 
 
 def _type_checking_nodes(tree: ast.Module) -> set[int]:

@@ -1,5 +1,5 @@
 # entry point: activate_called_by_module:plugin
-# not evaluable: `.description` is changed before the spec is known
+# not evaluable: `.activate` may be called before the spec is known
 from coral_inference.runtime.plugins import PluginSpec
 
 
@@ -11,8 +11,8 @@ plugin = PluginSpec(name="lens", activate=activate)
 
 
 def _rename(config):
-    plugin.description = "changed"  # here
+    plugin.description = "changed"
     return True
 
 
-PluginSpec(name="helper", activate=_rename).activate(None)
+PluginSpec(name="helper", activate=_rename).activate(None)  # here

@@ -1,5 +1,5 @@
 # entry point: activate_called_through_factory:register
-# not evaluable: `_make` is used where it may be changed
+# not evaluable: `.activate` may be called before the spec is known
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -2,9 +2,9 @@
 # not evaluable: `PluginSpec` is assigned more than once or under a condition
 
 try:
-    from coral_inference.runtime.plugins import PluginSpec
+    from coral_inference.runtime.plugins import PluginSpec  # here
 except ImportError:
-    PluginSpec = None  # here
+    PluginSpec = None
 
 
 def register():

@@ -1,5 +1,5 @@
 # entry point: conditional_that_agrees:register
-# not evaluable: it depends on a conditional
+# not evaluable: it depends on `'Works everywhere' if sys.platform == 'linux' else 'Works ev…`
 import sys
 
 from coral_inference.runtime.plugins import PluginSpec

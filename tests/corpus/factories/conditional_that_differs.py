@@ -1,5 +1,5 @@
 # entry point: conditional_that_differs:register
-# not evaluable: it depends on a conditional
+# not evaluable: it depends on `'lens_debug' if DEBUG else 'lens'`
 from coral_inference.runtime.plugins import PluginSpec
 
 

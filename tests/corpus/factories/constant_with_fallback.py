@@ -8,9 +8,9 @@ def activate(config):
 
 
 try:
-    from acme_version_that_is_not_there import VERSION
+    from acme_version_that_is_not_there import VERSION  # here
 except ImportError:
-    VERSION = "0.0.0"  # here
+    VERSION = "0.0.0"
 
 
 def register():

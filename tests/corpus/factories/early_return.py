@@ -1,5 +1,5 @@
 # entry point: early_return:register
-# not evaluable: `return` is inside a condition or an expression
+# not evaluable: `return` may end or suspend the factory here
 import sys
 
 from coral_inference.runtime.plugins import PluginSpec

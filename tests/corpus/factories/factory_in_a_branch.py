@@ -11,10 +11,10 @@ def activate(config):
 
 if sys.version_info >= (3, 11):
 
-    def register():
+    def register():  # here
         return PluginSpec(name="new", activate=activate)
 
 else:
 
-    def register():  # here
+    def register():
         return PluginSpec(name="old", activate=activate)

@@ -10,9 +10,9 @@ def activate(config):
 TYPE_CHECKING = True
 
 if TYPE_CHECKING:
-    NAME = "one"
+    NAME = "one"  # here
 else:
-    NAME = "other"  # here
+    NAME = "other"
 
 
 def register():

@@ -1,5 +1,5 @@
 # entry point: name_from_dictionary:register
-# not evaluable: it depends on a subscript
+# not evaluable: it depends on `META['name']`
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: name_from_format:register
-# not evaluable: it depends on a call of `TEMPLATE.format`
+# not evaluable: it depends on `TEMPLATE.format`
 from coral_inference.runtime.plugins import PluginSpec
 
 

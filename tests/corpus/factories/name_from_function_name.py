@@ -1,5 +1,5 @@
 # entry point: name_from_function_name:register
-# not evaluable: `.__name__` is an attribute of an object
+# not evaluable: it depends on `activate.__name__`
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: name_from_percent:register
-# not evaluable: it depends on an expression of the kind `BinOp`
+# not evaluable: it depends on `'acme_%s' % 'lens'`
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: raises_where_unsupported:register
-# not evaluable: `raise` is inside a condition or an expression
+# not evaluable: `raise` may end or suspend the factory here
 import sys
 
 from coral_inference.runtime.plugins import PluginSpec

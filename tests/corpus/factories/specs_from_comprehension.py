@@ -1,5 +1,5 @@
 # entry point: specs_from_comprehension:register
-# not evaluable: it depends on a comprehension
+# not evaluable: it depends on `[PluginSpec(name=name, activate=activate) for name in ('a', …`
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: specs_from_generator_expression:register
-# not evaluable: it depends on a generator expression
+# not evaluable: it depends on `(PluginSpec(name=name, activate=activate) for name in ('a', …`
 from coral_inference.runtime.plugins import PluginSpec
 
 

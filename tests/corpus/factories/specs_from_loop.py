@@ -1,5 +1,5 @@
 # entry point: specs_from_loop:register
-# not evaluable: `yield` is inside a condition or an expression
+# not evaluable: `yield` may end or suspend the factory here
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: specs_in_dictionary:PLUGINS
-# not evaluable: it depends on a dictionary
+# not evaluable: it depends on `{'a': PluginSpec(name='a', activate=activate)}`
 from coral_inference.runtime.plugins import PluginSpec
 
 

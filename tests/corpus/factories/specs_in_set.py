@@ -1,5 +1,5 @@
 # entry point: specs_in_set:register
-# not evaluable: it depends on a set
+# not evaluable: it depends on `{PluginSpec('a', activate), PluginSpec('b', activate)}`
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: specs_unpacked:register
-# not evaluable: it depends on a starred expression
+# not evaluable: it depends on `*BASE`
 from coral_inference.runtime.plugins import PluginSpec
 
 

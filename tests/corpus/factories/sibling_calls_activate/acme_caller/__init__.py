@@ -1,6 +1,6 @@
 # entry point: acme_caller:plugins
-# not evaluable: `.description` is changed before the spec is known
+# not evaluable: `.activate` may be called before the spec is known
 from .specs import other, plugin
 
 plugins = (plugin,)
-other.activate(None)
+other.activate(None)  # here

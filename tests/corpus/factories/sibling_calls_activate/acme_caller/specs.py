@@ -2,7 +2,7 @@ from coral_inference.runtime.plugins import PluginSpec
 
 
 def _change(config):
-    plugin.description = "changed"  # here
+    plugin.description = "changed"
     return True
 
 
