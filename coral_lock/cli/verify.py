@@ -96,8 +96,7 @@ def _compare(
 
 
 def _compare_wheels(place: Place, lock: Lock) -> tuple[Lock, str | None, tuple[Finding, ...]]:
-    from coral_lock.export.installation import distributions_for
-    from coral_lock.export.locked_wheels import find_locked_wheels
+    from coral_lock.export.installation import distributions_for, find_locked_wheels
     from coral_lock.finding import sorted_findings
     from coral_lock.lockfile.parts import part_of
     from coral_lock.wheels.cache import WheelCache

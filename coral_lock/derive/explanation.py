@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from coral_lock.derive.place import Opened
 from coral_lock.descriptor.model import Descriptor
@@ -26,31 +27,25 @@ def shortest_chain(lock: Lock, name: str) -> tuple[str, ...]:
         lock: the lock; what only some targets require counts too.
         name: a distribution of it.
     """
-    requirers: dict[str, list[str]] = {each.name: [] for each in lock.distributions}
-    for distribution in lock.distributions:
-        edges = {*distribution.requires}
-        for required in distribution.target_requires.values():
-            edges.update(required)
-        for required_name in sorted(edges):
-            requirers[required_name].append(distribution.name)
-    providers = set(lock.plugin_distributions())
-    hosts = {package.distribution for package in lock.host.packages()}
-    chains: list[tuple[str, ...]] = [(name,)]
-    seen = {name}
-    from_hosts: list[tuple[str, ...]] = []
-    while chains:
-        for chain in chains:
-            if chain[0] in providers:
-                return chain
-        from_hosts.extend(chain for chain in chains if chain[0] in hosts)
+    requirers: dict[str, set[str]] = {}
+    for each in lock.distributions:
+        for required in (*each.requires, *chain.from_iterable(each.target_requires.values())):
+            requirers.setdefault(required, set()).add(each.name)
+    chains: dict[str, tuple[str, ...]] = {name: (name,)}
+    latest = [name]
+    while latest:
         longer: dict[str, tuple[str, ...]] = {}
-        for chain in chains:
-            for other in requirers[chain[0]]:
-                if other not in seen:
-                    longer.setdefault(other, (other, *chain))
-        seen.update(longer)
-        chains = [longer[other] for other in sorted(longer)]
-    return from_hosts[0] if from_hosts else (name,)
+        for start in latest:
+            for other in requirers.get(start, set()) - chains.keys():
+                longer.setdefault(other, (other, *chains[start]))
+        latest = sorted(longer)
+        chains.update((start, longer[start]) for start in latest)
+    hosts = {package.distribution for package in lock.host.packages()}
+    for ends in (set(lock.plugin_distributions()), hosts):
+        for start, found in chains.items():
+            if start in ends:
+                return found
+    return (name,)
 
 
 def least(version: str | None) -> str:
@@ -87,6 +82,7 @@ class Explanation:
     advice: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class Explainer:
     """Explains with what is known of a place.
 
@@ -98,40 +94,38 @@ class Explainer:
         descriptor: what the runtime should run.
     """
 
-    def __init__(
-        self,
-        lock: Lock | None,
-        lock_name: str,
-        opened: Opened,
-        surveys: Mapping[str, Survey],
-        descriptor: Descriptor,
-    ) -> None:
-        self._lock = lock
-        self._lock_name = lock_name
-        self._parts = _parts_of(lock)
-        self._opened = opened
-        self._surveys = surveys
-        self._descriptor = descriptor
+    lock: Lock | None
+    lock_name: str
+    opened: Opened
+    surveys: Mapping[str, Survey]
+    descriptor: Descriptor
+
+    def _parts(self) -> Mapping[str, Lock]:
+        """Return what the lock says of each target; of a lock without targets all, under ``."""
+        lock = self.lock
+        if lock is None:
+            return {}
+        return {each.name: part_of(lock, each.name) for each in lock.targets} or {"": lock}
 
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all plugins that the lock or the place knows, sorted."""
         known = {
             decision.plugin.id
-            for survey in self._surveys.values()
+            for survey in self.surveys.values()
             for decision in survey.selection.decisions
         }
-        if self._opened.choice is not None:
-            known |= self._opened.choice.known
-        if self._lock is not None:
-            known.update(plugin.id for plugin in self._lock.plugins)
-            known.update(self._lock.known_plugins())
+        if self.opened.choice is not None:
+            known |= self.opened.choice.known
+        if self.lock is not None:
+            known.update(plugin.id for plugin in self.lock.plugins)
+            known.update(self.lock.known_plugins())
         return tuple(sorted(known))
 
     def plugin(self, identifier: str) -> Explanation:
         """Explain a plugin that is one of `ids`."""
         decisions = {
             target: [each for each in survey.selection.decisions if each.plugin.id == identifier]
-            for target, survey in sorted(self._surveys.items())
+            for target, survey in sorted(self.surveys.items())
         }
         distributions = {
             each.plugin.distribution.name for several in decisions.values() for each in several
@@ -153,27 +147,23 @@ class Explainer:
 
     def distribution(self, name: str) -> Explanation | None:
         """Explain why the lock holds a distribution; None where it doesn't."""
-        if self._lock is None or name not in {each.name for each in self._lock.distributions}:
+        if self.lock is None or name not in {each.name for each in self.lock.distributions}:
             return None
-        locked = self._lock.distribution(name)
-        lines: list[Line] = [
-            ("plugin", plugin.id) for plugin in self._lock.plugins if plugin.distribution == name
+        locked = self.lock.distribution(name)
+        lines = [
+            ("plugin", plugin.id) for plugin in self.lock.plugins if plugin.distribution == name
         ]
-        lines.extend(
-            ("host", role)
-            for role, host in (
-                ("core", self._lock.host.core),
-                ("inference", self._lock.host.inference),
-            )
-            if host is not None and host.distribution == name
-        )
-        chain = shortest_chain(self._lock, name)
-        if len(chain) > 1:
-            lines.append(("needed by", " → ".join(chain)))
+        host = self.lock.host
+        for role, package in (("core", host.core), ("inference", host.inference)):
+            if package is not None and package.distribution == name:
+                lines.append(("host", role))
+        needed_by = shortest_chain(self.lock, name)
+        if len(needed_by) > 1:
+            lines.append(("needed by", " → ".join(needed_by)))
         if locked.targets:
             lines.append(("for", ", ".join(locked.targets)))
         return Explanation(
-            headline=f"{name} {locked.version} is in {self._lock_name}",
+            headline=f"{name} {locked.version} is in {self.lock_name}",
             lines=(*lines, *self._version_lines([name])),
             is_locked=True,
             distributions=(name,),
@@ -181,50 +171,51 @@ class Explainer:
 
     def _is_locked(self, identifier: str) -> bool:
         return any(
-            plugin.id == identifier for part in self._parts.values() for plugin in part.plugins
+            plugin.id == identifier for part in self._parts().values() for plugin in part.plugins
         )
 
     def _locked_distributions(self, identifier: str) -> Iterator[str]:
-        if self._lock is not None:
-            for plugin in self._lock.plugins:
+        if self.lock is not None:
+            for plugin in self.lock.plugins:
                 if plugin.id == identifier:
                     yield plugin.distribution
-            for excluded in self._lock.excluded:
+            for excluded in self.lock.excluded:
                 if base_id(excluded.id) == identifier:
                     yield excluded.distribution
 
     def _headline(self, identifier: str) -> str:
-        if self._lock is None:
+        if self.lock is None:
             return (
-                f"there is no {self._lock_name}; "
+                f"there is no {self.lock_name}; "
                 f"this is what locking would decide about {identifier}"
             )
-        for plugin in self._lock.plugins:
+        for plugin in self.lock.plugins:
             if plugin.id == identifier:
-                version = self._lock.distribution(plugin.distribution).version
+                version = self.lock.distribution(plugin.distribution).version
                 where = f" for {', '.join(plugin.targets)}" if plugin.targets else ""
                 return (
-                    f"{identifier} is in {self._lock_name}{where}, "
+                    f"{identifier} is in {self.lock_name}{where}, "
                     f"from {plugin.distribution} {version}"
                 )
-        if any(base_id(excluded.id) == identifier for excluded in self._lock.excluded):
-            return f"{identifier} is left out of {self._lock_name}"
-        return f"{identifier} isn't in {self._lock_name}"
+        if any(base_id(excluded.id) == identifier for excluded in self.lock.excluded):
+            return f"{identifier} is left out of {self.lock_name}"
+        return f"{identifier} isn't in {self.lock_name}"
 
     def _exclusion_lines(self, identifier: str) -> Iterator[Line]:
         """Yield why the lock leaves it out."""
+        parts = self._parts()
         found = [
             (name, (("left out", f"{excluded.distribution}: {excluded.reason}"),))
-            for name, part in self._parts.items()
+            for name, part in parts.items()
             for excluded in part.excluded
             if base_id(excluded.id) == identifier
         ]
-        return _by_target(found, len(self._parts))
+        return _by_target(found, len(parts))
 
     def _request_lines(self, identifier: str) -> Iterator[Line]:
-        request = self._descriptor.request(*split_plugin_id(identifier))
+        request = self.descriptor.request(*split_plugin_id(identifier))
         if request is None:
-            yield "requested", f"no; `plugins.discover` is `{self._descriptor.discover}`"
+            yield "requested", f"no; `plugins.discover` is `{self.descriptor.discover}`"
         elif request.enabled:
             yield "requested", request.where + (", optional" if request.optional else "")
         else:
@@ -233,18 +224,18 @@ class Explainer:
     def _decision_lines(self, decisions: Mapping[str, Sequence[Decision]]) -> Iterator[Line]:
         """Yield what is decided now."""
         found = [
-            (target, tuple(_lines_of(decision, self._surveys[target].host)))
+            (target, tuple(_lines_of(decision, self.surveys[target].host)))
             for target, several in decisions.items()
             for decision in several
         ]
         if not found:
             yield "now", "no inspected distribution offers it"
-        yield from _by_target(found, len(self._surveys))
+        yield from _by_target(found, len(self.surveys))
 
     def _needed_by(self, identifier: str) -> Iterator[Line]:
         needing = {
             decision.plugin.id
-            for survey in self._surveys.values()
+            for survey in self.surveys.values()
             for decision in survey.selection.decisions
             if decision.is_selected
             and identifier in {relation.id for relation in decision.plugin.terms.requires}
@@ -253,7 +244,7 @@ class Explainer:
             yield "needed by", ", ".join(sorted(needing))
 
     def _version_lines(self, distributions: Sequence[str]) -> Iterator[Line]:
-        choice = self._opened.choice
+        choice = self.opened.choice
         for name in distributions:
             for considered in choice.considered.get(name, ()) if choice else ():
                 yield "version", f"{name} {considered.version}: {considered.verdict}"
@@ -261,21 +252,28 @@ class Explainer:
     def _advice(self, identifier: str, decisions: Mapping[str, Sequence[Decision]]) -> str | None:
         """Return what to do where the lock says something else than what is decided now.
 
-        Nothing where failed to lock now, or where the lock is for other targets than
+        Nothing where it failed to lock now, or where the lock is for other targets than
         those that are inspected.
         """
-        surveys = self._surveys.values()
-        if has_errors(self._opened.findings) or any(has_errors(each.findings) for each in surveys):
+        surveys = self.surveys.values()
+        if has_errors(self.opened.findings) or any(has_errors(each.findings) for each in surveys):
             return None
+        parts = self._parts()
         for target, several in decisions.items():
-            if self._lock is not None and target not in self._parts:
+            part = parts.get(target)
+            if part is None and self.lock is not None:
                 continue
+            locked = {
+                (plugin.distribution, part.distribution(plugin.distribution).version)
+                for plugin in (part.plugins if part else ())
+                if part and plugin.id == identifier
+            }
             now = {
                 (each.plugin.distribution.name, each.plugin.distribution.version)
                 for each in several
                 if each.is_selected
             }
-            if now == self._locked_versions(identifier, target):
+            if now == locked:
                 continue
             offered = " and ".join(f"{name} {version}" for name, version in sorted(now))
             change = f"take `{identifier}` from {offered}" if now else "drop it"
@@ -284,14 +282,6 @@ class Explainer:
                 "descriptor and place"
             )
         return None
-
-    def _locked_versions(self, identifier: str, target: str) -> set[tuple[str, str]]:
-        part = self._parts.get(target)
-        return {
-            (plugin.distribution, part.distribution(plugin.distribution).version)
-            for plugin in (part.plugins if part else ())
-            if part is not None and plugin.id == identifier
-        }
 
 
 def _by_target(found: Sequence[tuple[str, tuple[Line, ...]]], number: int) -> Iterator[Line]:
@@ -308,13 +298,6 @@ def _by_target(found: Sequence[tuple[str, tuple[Line, ...]]], number: int) -> It
         if len(names) < number:
             yield "for", ", ".join(names)
         yield from lines
-
-
-def _parts_of(lock: Lock | None) -> dict[str, Lock]:
-    """Return what a lock says of each of its targets; of one without targets all, under ``."""
-    if lock is None:
-        return {}
-    return {target.name: part_of(lock, target.name) for target in lock.targets} or {"": lock}
 
 
 def _lines_of(decision: Decision, host: Host) -> Iterator[Line]:

@@ -12,7 +12,7 @@ from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import InputError, UsageError
 from coral_lock.finding import ERROR, Finding, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
-from coral_lock.installed.site_directories import checked_directories, python_of
+from coral_lock.installed.site_scan import checked_directories, python_of
 from coral_lock.inventory import FoundDistribution, Inventory
 from coral_lock.lockfile.model import Lock
 from coral_lock.locking.discovery import NO_EXEC, Evidence, Probe

@@ -206,15 +206,23 @@ def read_entry_points_text(location: Location) -> str:
 
 def unknown_groups(text: str) -> tuple[str, ...]:
     """Return the groups in the text of an `entry_points.txt` that only look like the host's."""
-    groups = {
-        line.strip("[]").strip()
-        for line in map(str.strip, text.splitlines())
-        if line.startswith("[") and line.endswith("]")
-    }
-    known = ENTRY_POINT_GROUPS.values()
-    return tuple(
-        sorted(each for each in groups if each.startswith(ENTRY_POINT_PREFIX) and each not in known)
-    )
+    groups = {group for _, group, _ in _entry_point_lines(text)}
+    unknown = groups.difference(ENTRY_POINT_GROUPS.values())
+    return tuple(sorted(group for group in unknown if group.startswith(ENTRY_POINT_PREFIX)))
+
+
+def _entry_point_lines(text: str) -> Iterator[tuple[int, str, str]]:
+    """Yield number, group and text of each line of an `entry_points.txt`, empty for a heading.
+
+    Like `importlib.metadata`, it splits lines at every Unicode line end and strips all brackets.
+    """
+    group = ""
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if line.startswith("[") and line.endswith("]"):
+            group, line = line.strip("[]").strip(), ""
+            yield number, group, line
+        elif line and not line.startswith("#"):
+            yield number, group, line
 
 
 def parse_entry_points(text: str, where: str) -> tuple[EntryPoint, ...]:
@@ -224,17 +232,10 @@ def parse_entry_points(text: str, where: str) -> tuple[EntryPoint, ...]:
         BrokenDistributionError: see `read_entry_points`.
     """
     short_names: Mapping[str, str] = {full: short for short, full in ENTRY_POINT_GROUPS.items()}
-    group: str | None = None
     found: dict[tuple[str, str], EntryPoint] = {}
-    # `importlib.metadata` splits lines at every Unicode line end and strips all brackets.
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        if line.startswith("[") and line.endswith("]"):
-            group = short_names.get(line.strip("[]").strip())
-            continue
-        if group is None:
+    for number, full, line in _entry_point_lines(text):
+        group = short_names.get(full)
+        if group is None or not line:
             continue
         name, separator, value = (part.strip() for part in line.partition("="))
         value = value.partition("[")[0].strip()
@@ -272,14 +273,11 @@ def read_commands(location: Location) -> frozenset[str]:
 
 def command_names(text: str) -> frozenset[str]:
     """Return the console and GUI scripts that the text of an `entry_points.txt` declares."""
-    names: set[str] = set()
-    is_wanted = False
-    for line in map(str.strip, text.splitlines() if "_scripts" in text else ()):
-        if line.startswith("[") and line.endswith("]"):
-            is_wanted = line.strip("[]").strip() in ("console_scripts", "gui_scripts")
-        elif is_wanted and "=" in line and not line.startswith("#"):
-            names.add(line.partition("=")[0].strip())
-    return frozenset(names)
+    return frozenset(
+        line.partition("=")[0].strip()
+        for _, group, line in _entry_point_lines(text if "_scripts" in text else "")
+        if group in ("console_scripts", "gui_scripts") and "=" in line
+    )
 
 
 def is_editable(location: Location) -> bool:

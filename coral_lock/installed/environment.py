@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
 from coral_lock.installed.dist_info import (
@@ -18,6 +18,7 @@ from coral_lock.installed.dist_info import (
     unknown_groups,
 )
 from coral_lock.installed.files import (
+    FilesDigest,
     InstalledFiles,
     claimed_paths,
     digest_files,
@@ -145,14 +146,7 @@ class EnvironmentInventory:
         files = self._list_files(name)
         self._refuse_strays(name, files, listed)
         (outcome,) = digest_files([files], twins)
-        for paths, code, summary in (
-            (outcome.missing, "file-missing", "is missing, and the RECORD of `{}` lists it"),
-            (outcome.unreadable, "file-missing", "of `{}` can't be read"),
-            (outcome.changed, "unusable-record", "isn't the file that the RECORD of `{}` states"),
-        ):
-            if paths:
-                where = files.locate(paths[0])
-                raise _broken(name, paths, code, f"`{paths[0]}` {summary.format(name)}", where)
+        _refuse_differing(name, outcome, files.locate)
         return {read_wheel_tag(self._location(name)): outcome.digest}
 
     def stated_files(self, name: str) -> Mapping[str, str]:
@@ -185,14 +179,7 @@ class EnvironmentInventory:
         found = read_outside(location, rows, read_commands(location), name)
         if found.are_absent:
             return None
-        for paths, code, summary in (
-            (found.missing, "file-missing", "is missing, and its RECORD lists it"),
-            (found.unreadable, "file-missing", "can't be read"),
-            (found.changed, "unusable-record", "isn't the file that its RECORD states"),
-        ):
-            if paths:
-                message = f"`{paths[0]}` of `{name}` {summary}"
-                raise _broken(name, paths, code, message, location.path)
+        _refuse_differing(name, found, lambda _: location.path)
         return found.hashes
 
     def python_version(self) -> str:
@@ -254,6 +241,17 @@ class EnvironmentInventory:
                 *(name, strays, "unlocked-file", message, files.locate(strays[0])),
                 hint=f"remove it, or reinstall `{name}` from a wheel you trust",
             )
+
+
+def _refuse_differing(name: str, files: FilesDigest, locate: Callable[[str], str]) -> None:
+    for paths, code, what in (
+        (files.missing, "file-missing", "is missing, and its RECORD lists it"),
+        (files.unreadable, "file-missing", "can't be read"),
+        (files.changed, "unusable-record", "isn't the file that its RECORD states"),
+    ):
+        if paths:
+            message = f"`{paths[0]}` of `{name}` {what}"
+            raise _broken(name, paths, code, message, locate(paths[0]))
 
 
 def _broken(

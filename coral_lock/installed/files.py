@@ -6,6 +6,7 @@ import os
 
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.installed.digest import (
+    DIGEST_PREFIX,
     foreign_bytecode,
     hash_files,
     is_added_by_installers,
@@ -178,7 +179,7 @@ class FilesDigest(Record):
     """The outcome of hashing a distribution's files.
 
     Args:
-        digest: the `t1` digest of the files that could be read.
+        digest: the `t1` or `d1` digest of the files that could be read.
         missing: the listed files that don't exist, sorted.
         unreadable: those that exist and can't be read, sorted.
         changed: the files whose bytes differ from what is listed, sorted.
@@ -197,28 +198,32 @@ class FilesDigest(Record):
         """Whether every listed file could be read."""
         return not (self.missing or self.unreadable)
 
+    @property
+    def are_absent(self) -> bool:
+        """Whether files are listed and none of them exists, so that nobody can use them."""
+        return bool(self.missing) and not (self.hashes or self.unreadable)
+
 
 def compare_files(
-    files: InstalledFiles,
-    listed: Iterable[str],
+    places: Mapping[str, str],
     found: Mapping[str, str],
     accepted: Callable[[str, str], str | None],
+    prefix: str = DIGEST_PREFIX,
 ) -> FilesDigest:
     """Compare the hashes of a distribution's files with what a list says.
 
     Args:
-        files: where the files are.
-        listed: the files.
+        places: the absolute path of each listed file.
         found: the SHA-256 of each file that could be read, by absolute path.
         accepted: takes a path and its hash; returns the hash that it counts with, or None for
             a file that isn't the listed one.
+        prefix: that of the digest.
     """
     hashes: dict[str, str] = {}
     missing: list[str] = []
     unreadable: list[str] = []
     changed: list[str] = []
-    for path in listed:
-        place = files.locate(path)
+    for path, place in places.items():
         digest = found.get(place)
         if digest is None:
             (unreadable if os.path.lexists(place) else missing).append(path)
@@ -228,7 +233,7 @@ def compare_files(
         if counted is None:
             changed.append(path)
     return FilesDigest(
-        digest=tree_digest(hashes.items()),
+        digest=tree_digest(hashes.items(), prefix),
         missing=tuple(sorted(missing)),
         unreadable=tuple(sorted(unreadable)),
         changed=tuple(sorted(changed)),
@@ -295,15 +300,17 @@ def digest_files(
     found = hash_files({place: None if place in twins else size for place, size in sizes.items()})
 
     def compare(files: InstalledFiles) -> FilesDigest:
+        places = {path: files.locate(path) for path in files.recorded}
+
         def accepted(path: str, digest: str) -> str | None:
             stated = files.recorded[path].partition(",")[0]
             if is_stated(stated, digest):
                 return digest
-            others = twins.get(files.locate(path), ())
+            others = twins.get(places[path], ())
             is_twin = any(other and is_stated(other, digest) for other in others)
             return stated_hash(stated) if is_twin else None
 
-        return compare_files(files, files.recorded, found, accepted)
+        return compare_files(places, found, accepted)
 
     return tuple(map(compare, several))
 

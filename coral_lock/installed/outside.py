@@ -11,9 +11,8 @@ import hashlib
 import os
 
 from coral_lock.installed.digest import OVERSIZED, is_stated, tree_digest
-from coral_lock.installed.files import size_in
+from coral_lock.installed.files import compare_files, size_in
 from coral_lock.names import normalized_name
-from coral_lock.record import Record
 from coral_lock.safe_files import open_regular_file
 
 TYPE_CHECKING = False
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from coral_lock.installed.dist_info import Location
-    from coral_lock.installed.files import Rows
+    from coral_lock.installed.files import FilesDigest, Rows
 
 DATA_DIGEST_PREFIX = "d1:"
 SCRIPTS, HEADERS, DATA = "scripts/", "headers/", "data/"
@@ -36,35 +35,6 @@ _PLACEHOLDER = b"#!python"
 _SHELL = b"#!/bin/sh"
 _SHELL_START, _SHELL_END, _SHELL_REST = b"'''exec' ", b' "$0" "$@"', b"' '''"
 _BESIDE_ITSELF = b'"$(dirname -- "$(realpath -- "$0")")"/'
-
-
-class OutsideFiles(Record):
-    """The scripts, headers and data of an installed distribution.
-
-    The scripts that installers generate from entry points aren't among them.
-
-    Args:
-        hashes: the SHA-256 of each file that is there, in hexadecimal, by its path as the
-            digest has it; that of a script is taken of its normal form.
-        missing: the files that RECORD lists and that don't exist, sorted.
-        unreadable: those that exist and can't be read, sorted.
-        changed: the files whose bytes aren't what RECORD states, sorted.
-    """
-
-    hashes: Mapping[str, str]
-    missing: tuple[str, ...] = ()
-    unreadable: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """The `d1` digest of the files that are there."""
-        return data_digest(self.hashes)
-
-    @property
-    def are_absent(self) -> bool:
-        """Whether RECORD lists such files and none of them exists, so that nobody can run them."""
-        return bool(self.missing) and not (self.hashes or self.unreadable)
 
 
 def data_digest(hashes: Mapping[str, str]) -> str:
@@ -116,10 +86,10 @@ def is_generated(path: str, commands: Iterable[str], name: str) -> bool:
     return command in commands
 
 
-def read_outside(
-    location: Location, rows: Rows, commands: Iterable[str], name: str
-) -> OutsideFiles:
-    """Hash what a distribution has put outside of the site root.
+def read_outside(location: Location, rows: Rows, commands: Iterable[str], name: str) -> FilesDigest:
+    """Hash what a distribution has put outside of the site root, but generated scripts.
+
+    The hash of a script is that of its normal form, and paths are those of `outside_path`.
 
     Args:
         location: where its metadata are.
@@ -127,26 +97,23 @@ def read_outside(
         commands: the names of its console and GUI scripts.
         name: its normalized name.
     """
-    hashes: dict[str, str] = {}
-    missing: list[str] = []
-    unreadable: list[str] = []
-    changed: list[str] = []
-    for path, place, row in _places(location.root, rows, name):
+    places: dict[str, str] = {}
+    stated: dict[str, str] = {}
+    found: dict[str, str] = {}
+    normal: dict[str, str] = {}
+    for path, place, row in sorted(_places(location.root, rows, name)):
         if is_generated(path, commands, name):
             continue
+        places[path], stated[path] = place, row.partition(",")[0]
         try:
-            raw, normal = _hash(place, size_in(row), path.startswith(SCRIPTS))
+            found[path], normal[place] = _hash(place, size_in(row), path.startswith(SCRIPTS))
         except OSError:
-            (unreadable if os.path.lexists(place) else missing).append(path)
             continue
-        hashes[path] = normal
-        if not is_stated(row.partition(",")[0], raw):
-            changed.append(path)
-    return OutsideFiles(
-        hashes={path: hashes[path] for path in sorted(hashes)},
-        missing=tuple(sorted(missing)),
-        unreadable=tuple(sorted(unreadable)),
-        changed=tuple(sorted(changed)),
+    return compare_files(
+        places,
+        normal,
+        lambda path, digest: digest if is_stated(stated[path], found[path]) else None,
+        DATA_DIGEST_PREFIX,
     )
 
 

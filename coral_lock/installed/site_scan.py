@@ -1,17 +1,18 @@
-"""Which distributions are on a path, by directory names alone."""
+"""Which distributions are on a path, by directory names alone, and directories users name."""
 
 from __future__ import annotations
 
 import os
 import stat
 
+from coral_lock.errors import InputError
 from coral_lock.installed.dist_info import Location, project_directory
 from coral_lock.names import normalized_name
 from coral_lock.reserved import is_startup_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _SUFFIXES = (".dist-info", ".egg-info")
 _STARTUP_MARKS = (".pth\n", ".start\n", "\nsitecustomize", "\nusercustomize")
@@ -172,3 +173,76 @@ def unique_directories(path: Sequence[str]) -> tuple[str, ...]:
         except OSError:
             continue
     return tuple(directories)
+
+
+_SITE_NAMES = ("site-packages", "dist-packages")
+_BASES = ("", "opt", "opt/*", "opt/*/*")
+_LIBRARIES = ("lib", "lib64", "Lib", "usr/lib", "usr/lib64", "usr/local/lib", "usr/local/lib64")
+_MAX_NAMED = 10
+
+
+def checked_directories(directories: Iterable[str]) -> tuple[str, ...]:
+    """Return the site directories that a user names as absolute paths, in order, each once.
+
+    Raises:
+        InputError: one isn't a directory, can't be read, or contains nothing that is installed.
+            Where it is rather the root of a file system, or an environment, the hint names
+            the site directories in it.
+    """
+    checked: dict[str, None] = {}
+    for directory in directories:
+        place = os.path.abspath(directory)
+        try:
+            names = os.listdir(place)
+        except OSError as error:
+            raise InputError(
+                f"the directory `{directory}` can't be read: {error.strerror}",
+                where=place,
+                hint="name a directory into which distributions are installed",
+            ) from None
+        if os.path.basename(place) not in _SITE_NAMES and not any(
+            name.endswith((".dist-info", ".egg-info")) for name in names
+        ):
+            raise InputError(
+                f"nothing is installed in `{directory}`",
+                expected="`*.dist-info` directories in it",
+                where=place,
+                hint=_hint_for(place),
+            )
+        checked[place] = None
+    return tuple(checked)
+
+
+def _hint_for(root: str) -> str:
+    """Name the site directories at the usual places below a root, but none by links out of it."""
+    import glob
+    from itertools import product
+
+    bounds = os.path.join(os.path.realpath(root), "")
+    found: dict[str, str] = {}
+    for parts in product(_BASES, _LIBRARIES, ("", "python3*"), _SITE_NAMES):
+        for place in sorted(glob.glob(os.path.join(glob.escape(root), *parts))):
+            real = os.path.realpath(place)
+            if real.startswith(bounds):
+                found.setdefault(real, place)
+    if not found:
+        return "name the `site-packages` directory itself"
+    named = [f"`--site-packages {place}`" for place in sorted(found.values())]
+    more = f" (and {len(named) - _MAX_NAMED} more)" if len(named) > _MAX_NAMED else ""
+    return f"name {', '.join(named[:_MAX_NAMED])}{more}"
+
+
+def python_of(directories: Iterable[str]) -> str | None:
+    """Return the language version that site directories are for, as their paths state it.
+
+    That is the `3.11` of `lib/python3.11/site-packages`; None where no path states it, or
+    they disagree.
+    """
+    found = set()
+    for directory in directories:
+        parent = os.path.basename(os.path.dirname(os.path.abspath(directory)))
+        version = parent.removeprefix("python").removesuffix("t")
+        major, _, minor = version.partition(".")
+        if parent.startswith("python") and major == "3" and minor.isascii() and minor.isdigit():
+            found.add(version)
+    return found.pop() if len(found) == 1 else None

@@ -9,7 +9,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 
 from coral_lock.errors import InputError
 from coral_lock.installed.import_lookup import DirectoryFinder
-from coral_lock.installed.site_directories import checked_directories, python_of
+from coral_lock.installed.site_scan import checked_directories, python_of
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import named_target
 from coral_lock.targets.machine import machine_of, this_machine

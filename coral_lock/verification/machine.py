@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.files import FilesDigest, InstalledFiles
     from coral_lock.installed.import_lookup import Find
-    from coral_lock.installed.outside import OutsideFiles
     from coral_lock.installed.site_scan import Scan
     from coral_lock.inventory import EntryPoint
     from coral_lock.lockfile.entries import LockedDistribution
@@ -135,7 +134,7 @@ class InstalledState:
         self.proved: ProvedList | None = None
         self.digest: FilesDigest | None = None
         self.tag: str | None = None
-        self.outside: OutsideFiles | None = None
+        self.outside: FilesDigest | None = None
         self.placed: Placed | None = None
         self.strays: tuple[str, ...] = ()
         self.claimed: tuple[str, ...] = ()
@@ -402,8 +401,7 @@ def _hash(states: Mapping[str, InstalledState], names: Collection[str], is_image
     def compare(files: InstalledFiles, proved: ProvedList) -> FilesDigest:
         hashes, accepts = proved.hashes, roots[proved.root].accepts
         return compare_files(
-            files,
-            hashes,
+            {path: files.locate(path) for path in hashes},
             found,
             lambda path, digest: hashes[path] if accepts(path, digest) else None,
         )

@@ -17,7 +17,7 @@ from coral_lock.errors import (
     UsageError,
 )
 from coral_lock.installed.environment import EnvironmentInventory
-from coral_lock.installed.site_directories import checked_directories, python_of
+from coral_lock.installed.site_scan import checked_directories, python_of
 from coral_lock.inventory import Reporter
 from coral_lock.lockfile.model import Lock
 from coral_lock.locking.resolution import resolve, survey

@@ -370,8 +370,8 @@ def test_a_tampered_installation_is_not_locked(machine: Device) -> None:
     path.write_text(path.read_text() + "\n")
     outcome = machine.coral("lock").require(1)
     message = (
-        "error[unusable-record]: `my_package/coral_plugins.py` isn't the file that the RECORD "
-        "of `my-package` states"
+        "error[unusable-record]: `my_package/coral_plugins.py` of `my-package` isn't the file that "
+        "its RECORD states"
     )
     assert message in outcome.stderr
 

@@ -167,7 +167,7 @@ def test_an_installed_distribution_that_was_changed(machine: Device) -> None:
     (finding, *_) = outcome.require(1).json()["findings"]
     assert finding["code"] == "false-record"
     assert finding["summary"] == (
-        "`my_package/coral_plugins.py` isn't the file that the RECORD of `my-package` states"
+        "`my_package/coral_plugins.py` of `my-package` isn't the file that its RECORD states"
     )
 
 

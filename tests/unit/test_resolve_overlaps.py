@@ -149,9 +149,9 @@ def test_twins_have_the_digests_of_their_wheels_in_whatever_order(tmp_path: Path
                 wheel.extractall(site)
         assert dict(EnvironmentInventory([str(site)]).digests("ab", Reporter())) == house
         (site / "x.py").write_text("3")
-        for _, outcome in EnvironmentInventory([str(site)]).digests("ab", Reporter()):
+        for name, outcome in EnvironmentInventory([str(site)]).digests("ab", Reporter()):
             assert isinstance(outcome, BrokenDistributionError)
-            assert outcome.message.startswith("`x.py` isn't the file that the RECORD of")
+            assert outcome.message == f"`x.py` of `{name}` isn't the file that its RECORD states"
 
 
 def test_a_file_of_a_twin_that_is_not_locked_is_none_of_a_distribution(tmp_path: Path) -> None:

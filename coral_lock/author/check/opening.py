@@ -16,7 +16,7 @@ from coral_lock.derive.place import Place
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.errors import InputError, ProblemsError, UsageError
 from coral_lock.installed.environment import EnvironmentInventory
-from coral_lock.installed.site_directories import checked_directories
+from coral_lock.installed.site_scan import checked_directories
 from coral_lock.inventory import BrokenDistribution, Distribution
 from coral_lock.names import is_normalized_name, normalized_name, plugin_id
 from coral_lock.probe.interpreter import ask_interpreter
