@@ -15,9 +15,9 @@ from coral_lock.inventory import Reporter
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import narrowed_digests, part_of
 from coral_lock.locking.combination import combine
-from coral_lock.locking.resolution import Resolution, Survey, resolve, survey
-from coral_lock.locking.selection import is_unoffered, nearest_plugin
-from coral_lock.names import base_id, nearest_id, normalized_name
+from coral_lock.locking.resolution import Survey, resolve, survey
+from coral_lock.locking.selection import is_unoffered
+from coral_lock.names import base_id, normalized_name
 from coral_lock.targets.model import Target, fits
 
 
@@ -48,26 +48,18 @@ def kept_versions(lock: Lock | None, upgraded: Sequence[str]) -> dict[str, str]:
 
 
 def _unknown(identifier: str, known: Collection[str]) -> UsageError:
-    near = _nearest(identifier, known) or nearest_id(identifier)
+    names = {each.rpartition(":")[2]: each for each in sorted(known)}
+    near = get_close_matches(identifier.rpartition(":")[2], names, 1)
     return UsageError(
         f"the lock has no plugin and no distribution `{identifier}` to upgrade",
         expected="the id of one of its plugins, or the name of a distribution"
         if known
         else "a lock with plugins",
-        hint=f"did you mean `{near}`?"
+        hint=f"did you mean `{names[near[0]]}`?"
         if near
         else "see `coral-runtime plugins list`; what isn't in the lock is taken in its newest "
         "version anyway",
     )
-
-
-def _nearest(identifier: str, known: Collection[str]) -> str | None:
-    """Return what may be meant: what has no group, like a distribution, or like a plugin's name."""
-    plugins = [each for each in known if ":" in each]
-    if ":" in identifier:
-        return nearest_plugin(identifier, plugins)
-    near = get_close_matches(normalized_name(identifier), sorted(set(known).difference(plugins)), 1)
-    return near[0] if near else nearest_plugin(f":{identifier}", plugins)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,10 +119,11 @@ def derive(
     parts: dict[str, Lock] = {}
     if not has_errors(opened.findings):
         for name, surveyed in surveys.items():
+            resolution = resolve(surveyed, allow_editable=allow_editable, reporter=reporter)
             targets = [target for target in opened.targets if target.name == name]
-            resolution = _resolve(surveyed, targets, allow_editable, reporter)
-            found[name] = resolution.findings
-            if resolution.lock is not None:
+            unfitting = tuple(_unfitting(resolution.lock, targets))
+            found[name] = (*resolution.findings, *unfitting)
+            if resolution.lock is not None and not unfitting:
                 parts[name] = resolution.lock
     lock, findings = None, gathered_findings(opened, found)
     if not has_errors(findings):
@@ -146,23 +139,10 @@ def derive(
     )
 
 
-def _resolve(
-    surveyed: Survey, targets: Sequence[Target], allow_editable: bool, reporter: Reporter
-) -> Resolution:
-    resolution = resolve(surveyed, allow_editable=allow_editable, reporter=reporter)
-    if resolution.lock is None:
-        return resolution
-    found = tuple(_unfitting(resolution.lock, targets))
-    return Resolution(
-        lock=None if found else resolution.lock,
-        findings=sorted_findings((*resolution.findings, *found)),
-    )
-
-
-def _unfitting(lock: Lock, targets: Sequence[Target]) -> Iterator[Finding]:
+def _unfitting(lock: Lock | None, targets: Sequence[Target]) -> Iterator[Finding]:
     """Yield the distributions that were installed from wheels for another machine."""
     for target in targets:
-        for distribution in lock.distributions:
+        for distribution in lock.distributions if lock else ():
             for tag in sorted(distribution.digests):
                 if not fits(tag, target):
                     yield Finding(

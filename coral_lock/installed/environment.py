@@ -39,7 +39,7 @@ from coral_lock.installed.site_scan import scan_path
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Outside, Reporter
 from coral_lock.names import normalized_name
 from coral_lock.safe_files import read_regular_file
-from coral_lock.targets.environment import TargetEnvironment
+from coral_lock.targets.environment import TargetEnvironment, this_markers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -184,17 +184,11 @@ class EnvironmentInventory:
 
     def python_version(self) -> str:
         """Return the language version of the interpreter, `3.11`."""
-        if self._environment is not None:
-            return self._environment.python
-        return f"{sys.version_info[0]}.{sys.version_info[1]}"
+        return self.marker_environment()["python_version"]
 
     def marker_environment(self) -> Mapping[str, str]:
         """Return the marker environment of the interpreter."""
-        if self._environment is not None:
-            return self._environment.markers
-        from packaging.markers import default_environment
-
-        return {key: str(value) for key, value in default_environment().items()}
+        return self._environment.markers if self._environment else this_markers()
 
     def _location(self, name: str) -> Location:
         return self._scan.locations(name)[0]

@@ -9,8 +9,8 @@ from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-    from importlib.machinery import ModuleSpec
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from importlib.machinery import FileFinder, ModuleSpec
 
 
 if TYPE_CHECKING:
@@ -129,21 +129,13 @@ def _namespace_places(name: str, search: Sequence[str] | None) -> tuple[str, ...
     return tuple(places)
 
 
-_EXTENSIONS = (".so", ".pyd")
-_SOURCES = (".py", ".pyc")
-
-
 class DirectoryFinder:
     """Finds modules as the path finder of an interpreter would, without that interpreter.
 
-    In each directory, in order, a package goes before a module, an extension module before
-    a source, and a source before bytecode without one; a directory that isn't a regular
-    package is a portion of a namespace package (PEP 420). Archives, and finders that an
-    interpreter adds while it starts, aren't looked into.
+    Archives, and finders that an interpreter adds while it starts, aren't looked into.
 
     Args:
-        path: the directories in which top-level modules are looked for. Each directory is
-            listed once.
+        path: the directories in which top-level modules are looked for.
         built_in_modules: the modules that need no file, which go before all others.
         extension_suffixes: the endings of extension modules that the interpreter loads, the
             first one first; None where they aren't known and those of any will do.
@@ -158,7 +150,7 @@ class DirectoryFinder:
         self._path = tuple(map(os.path.abspath, path))
         self._built_in_modules = frozenset(built_in_modules)
         self._extension_suffixes = extension_suffixes
-        self._listings: dict[str, frozenset[str]] = {}
+        self._finders: dict[str, FileFinder] = {}
 
     def find(self, name: str, search: Sequence[str] | None) -> FoundModule | None:
         """Return the module, or None where there is none.
@@ -169,43 +161,43 @@ class DirectoryFinder:
         """
         if search is None and name in self._built_in_modules:
             return FoundModule(name=name, origin=None, search=None)
-        tail = name.rpartition(".")[2]
         portions: list[str] = []
         for directory in self._path if search is None else search:
-            place = os.path.join(directory, tail)
-            is_directory = tail in self._entries(directory) and os.path.isdir(place)
-            origin = self._file(place, "__init__") if is_directory else None
-            if origin is not None:
-                return FoundModule(name=name, origin=origin, search=(place,))
-            origin = self._file(directory, tail)
-            if origin is not None:
-                return FoundModule(name=name, origin=origin, search=None)
-            if is_directory:
-                portions.append(place)
+            spec = self._finder(directory).find_spec(name.rpartition(".")[2])
+            if spec is None:
+                continue
+            origin, places = spec.origin, spec.submodule_search_locations
+            if spec.loader is None and places:
+                # The suffix of an extension module `__init__` may be that of no other file.
+                package = self._finder(places[0]).find_spec("__init__")
+                if package is None or package.loader is None:
+                    portions.extend(places)
+                    continue
+                origin = package.origin
+            return FoundModule(
+                name=name, origin=origin, search=None if places is None else tuple(places)
+            )
         return FoundModule(name=name, origin=None, search=tuple(portions)) if portions else None
 
-    def _file(self, directory: str, stem: str) -> str | None:
-        """Return the file in a directory that holds the module `stem`."""
-        entries = self._entries(directory)
-        for ending in (*self._extensions(stem, entries), *_SOURCES):
-            place = os.path.join(directory, stem + ending)
-            if stem + ending in entries and os.path.isfile(place):
-                return place
-        return None
+    def _finder(self, directory: str) -> FileFinder:
+        from importlib import machinery
 
-    def _extensions(self, stem: str, entries: Iterable[str]) -> Iterator[str]:
+        if directory not in self._finders:
+            self._finders[directory] = machinery.FileFinder(
+                directory,
+                (machinery.ExtensionFileLoader, self._suffixes_in(directory)),
+                (machinery.SourceFileLoader, [".py"]),
+                (machinery.SourcelessFileLoader, [".pyc"]),
+            )
+        return self._finders[directory]
+
+    def _suffixes_in(self, directory: str) -> list[str]:
+        """Return the endings of extension modules, by default of those in a directory."""
         if self._extension_suffixes is not None:
-            yield from self._extension_suffixes
-            return
-        endings = sorted(entry[len(stem) :] for entry in entries if entry.startswith(f"{stem}."))
-        for ending in endings:
-            if ending.endswith(_EXTENSIONS) and ending.count(".") < 3:
-                yield ending
-
-    def _entries(self, directory: str) -> frozenset[str]:
-        if directory not in self._listings:
-            try:
-                self._listings[directory] = frozenset(os.listdir(directory))
-            except OSError:
-                self._listings[directory] = frozenset()
-        return self._listings[directory]
+            return list(self._extension_suffixes)
+        try:
+            entries = os.listdir(directory)
+        except OSError:
+            return []
+        endings = {entry[entry.find(".") :] for entry in entries if entry.endswith((".so", ".pyd"))}
+        return sorted(ending for ending in endings if ending.count(".") < 3)

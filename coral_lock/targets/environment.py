@@ -52,9 +52,14 @@ class TargetEnvironment:
         return f"target {self.target}" if self.target else f"Python {self.python}"
 
 
+def this_markers() -> dict[str, str]:
+    """Return the marker environment (PEP 508) of the interpreter that runs this."""
+    return {key: str(value) for key, value in default_environment().items()}
+
+
 def this_environment() -> TargetEnvironment:
     """Return the environment of the interpreter that runs this."""
-    markers = {key: str(value) for key, value in default_environment().items()}
+    markers = this_markers()
     return TargetEnvironment(
         target=None,
         python=markers["python_version"],

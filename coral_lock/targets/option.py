@@ -50,7 +50,6 @@ _PARTS = {
     "platform": (is_platform_tag, "a platform tag, like `linux_aarch64`"),
     "name": (is_target_name, "lower-case letters and digits, with `.`, `_` and `-` between them"),
 }
-_LONGEST_TEXT = 400
 _LONGEST_SHOWN = 60
 
 
@@ -64,8 +63,6 @@ def parse_target(text: str) -> Target | str:
     Raises:
         UsageError: it is neither.
     """
-    if len(text) > _LONGEST_TEXT:
-        raise _error(text, "the target is too long", expected=f"at most {_LONGEST_TEXT} characters")
     if "=" not in text:
         if is_target_name(text):
             return text

@@ -82,10 +82,6 @@ class WheelArchive:
     def __exit__(self, *_: object) -> None:
         self._source.close()
 
-    def has(self, path: str) -> bool:
-        """Whether the wheel, which was entered before, has a file at a path under the site root."""
-        return path in self._by_site_path
-
     def read(self, path: str, limit: int) -> bytes | None:
         """Return the content of a file by its path under the site root, None without one.
 

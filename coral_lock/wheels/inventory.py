@@ -9,7 +9,7 @@ from coral_lock.inventory import BrokenDistribution, Distribution, Outside, Repo
 from coral_lock.targets.environment import TargetEnvironment
 from coral_lock.wheels.contents import WheelContents
 from coral_lock.wheels.listing import HouseWheel, best_rank
-from coral_lock.wheels.wheelhouse import WheelFile, Wheelhouse
+from coral_lock.wheels.wheelhouse import Wheelhouse
 
 MAX_SOURCE_BYTES = 1 << 20
 
@@ -95,15 +95,6 @@ class WheelhouseInventory:
             BrokenDistributionError: the wheel can't be used.
         """
         return self._wheelhouse.contents(self._wheels[name]).outside
-
-    def wheel(self, name: str) -> WheelFile:
-        """Return a distribution's wheel as a file, with the SHA-256 of all of it.
-
-        Raises:
-            KeyError: there is no such distribution.
-            BrokenDistributionError: the wheel can't be used.
-        """
-        return self._wheelhouse.file(self._wheels[name])
 
     def python_version(self) -> str:
         """Return the language version of the target, `3.11`."""

@@ -115,7 +115,17 @@ def test_what_this_process_has_imported_doesn_t_count(tmp_path: Path) -> None:
     assert module_origin("hypothesis", find=DirectoryFinder([str(tmp_path)]).find) is None
 
 
-def test_a_directory_is_listed_once(path: list[str]) -> None:
+def test_a_package_may_be_an_extension_module(path: list[str]) -> None:
+    package = Path(path[0], "compiled")
+    package.mkdir()
+    origin = package / "__init__.cpython-39-aarch64-linux-gnu.so"
+    origin.write_bytes(b"")
+    assert import_chain("compiled", find=DirectoryFinder(path).find) == (
+        FoundModule(name="compiled", origin=str(origin), search=(str(package),)),
+    )
+
+
+def test_a_module_that_is_gone(path: list[str]) -> None:
     find = DirectoryFinder(path).find
     assert module_origin("plain", find=find) is not None
     shutil.rmtree(path[1])

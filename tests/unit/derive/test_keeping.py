@@ -55,7 +55,7 @@ ANYWAY = (
         ("camera_stabiliser", "did you mean `patches:camera_stabilizer`?"),
         ("numpi", "did you mean `numpy`?"),
         ("My_Packages", "did you mean `my-package`?"),
-        ("patches:numpy", ANYWAY),
+        ("patches:numpy", "did you mean `numpy`?"),
         ("", ANYWAY),
     ],
 )

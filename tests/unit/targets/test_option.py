@@ -111,8 +111,8 @@ def test_a_target_or_its_name(text: str, target: Target | str) -> None:
         ),
         (
             f"python=3.{'9' * 5000}",
-            f"the target is too long | where: --target python=3.{'9' * 51}… | "
-            "expected: at most 400 characters",
+            f"`python` has a wrong value | where: --target python=3.{'9' * 51}… | "
+            f'expected: a version of Python 3, like `3.11` | found: "3.{"9" * 58}…"',
         ),
     ],
 )

@@ -164,6 +164,9 @@ def test_a_wheel_that_is_gone(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "acme", {"acme.py": ""})
     inventory = inventory_of(tmp_path)
     assert isinstance(inventory.find("acme"), Distribution)
+    house = Wheelhouse([str(tmp_path)])
+    (found,) = house.wheels_of("acme", "1.0")
+    assert isinstance(house.distribution(found), Distribution)
     wheel.unlink()
     ((_, error),) = inventory.digests(["acme"], Reporter())
     assert isinstance(error, BrokenDistributionError)
@@ -171,7 +174,7 @@ def test_a_wheel_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSourceError, match="No such file or directory"):
         inventory.read_source("acme", "acme.py")
     with pytest.raises(BrokenDistributionError) as caught:
-        inventory.wheel("acme")
+        house.file(found)
     assert (caught.value.message, caught.value.code, caught.value.where, caught.value.hint) == (
         "the wheel can't be read: No such file or directory",
         "wheel-malformed",
@@ -183,26 +186,26 @@ def test_a_wheel_that_is_gone(tmp_path: Path) -> None:
 def test_a_wheel_as_a_file(tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "acme", {"acme.py": "x = 1"})
     (tmp_path / "torn-1.0-py3-none-any.whl").write_bytes(b"PK")
-    inventory = inventory_of(tmp_path)
+    house = Wheelhouse([str(tmp_path)])
+    (found,), (torn,) = house.wheels_of("acme", "1.0"), house.wheels_of("torn", "1.0")
     content = wheel.read_bytes()
-    assert inventory.wheel("acme") == WheelFile(
+    assert house.file(found) == WheelFile(
         path=str(wheel),
         file_name=wheel.name,
         size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
     )
-    assert inventory.wheel("acme") is inventory.wheel("acme")
+    assert house.file(found) is house.file(found)
     with pytest.raises(BrokenDistributionError):
-        inventory.wheel("torn")
-    with pytest.raises(KeyError):
-        inventory.wheel("absent")
+        house.file(torn)
 
 
 def test_a_wheel_that_changes_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = make_wheel(tmp_path, "acme", {"acme.py": "x = 1"})
-    inventory = inventory_of(tmp_path)
+    house = Wheelhouse([str(tmp_path)])
+    (found,) = house.wheels_of("acme", "1.0")
 
     def change(path: str) -> str:
         digest = hash_file(path)
@@ -211,7 +214,7 @@ def test_a_wheel_that_changes_while_it_is_read(
 
     monkeypatch.setattr("coral_lock.wheels.wheelhouse.hash_file", change)
     with pytest.raises(BrokenDistributionError) as caught:
-        inventory.wheel("acme")
+        house.file(found)
     assert (caught.value.message, caught.value.code, caught.value.where, caught.value.hint) == (
         "the wheel changed while it was read",
         "wheel-malformed",
