@@ -123,25 +123,39 @@ class Explainer:
 
     def plugin(self, identifier: str) -> Explanation:
         """Explain a plugin that is one of `ids`."""
+        lock = self.lock
+        locked = [each for each in lock.plugins if each.id == identifier] if lock else []
+        excluded = (
+            [each for each in lock.excluded if base_id(each.id) == identifier] if lock else []
+        )
         decisions = {
             target: [each for each in survey.selection.decisions if each.plugin.id == identifier]
             for target, survey in sorted(self.surveys.items())
         }
-        distributions = {
-            each.plugin.distribution.name for several in decisions.values() for each in several
-        }
-        distributions.update(self._locked_distributions(identifier))
+        names = {each.plugin.distribution.name for each in chain.from_iterable(decisions.values())}
+        names.update(each.distribution for each in locked)
+        names.update(each.distribution for each in excluded)
+        if lock is None:
+            headline = (
+                f"there is no {self.lock_name}; "
+                f"this is what locking would decide about {identifier}"
+            )
+        elif locked:
+            name, targets = locked[0].distribution, locked[0].targets
+            where = f" for {', '.join(targets)}" if targets else ""
+            headline = (
+                f"{identifier} is in {self.lock_name}{where}, "
+                f"from {name} {lock.distribution(name).version}"
+            )
+        elif excluded:
+            headline = f"{identifier} is left out of {self.lock_name}"
+        else:
+            headline = f"{identifier} isn't in {self.lock_name}"
         return Explanation(
-            headline=self._headline(identifier),
-            lines=(
-                *self._exclusion_lines(identifier),
-                *self._request_lines(identifier),
-                *self._decision_lines(decisions),
-                *self._needed_by(identifier),
-                *self._version_lines(sorted(distributions)),
-            ),
-            is_locked=self._is_locked(identifier),
-            distributions=tuple(sorted(distributions)),
+            headline=headline,
+            lines=(*self._lines(identifier, decisions), *self._version_lines(sorted(names))),
+            is_locked=bool(locked),
+            distributions=tuple(sorted(names)),
             advice=self._advice(identifier, decisions),
         )
 
@@ -169,50 +183,18 @@ class Explainer:
             distributions=(name,),
         )
 
-    def _is_locked(self, identifier: str) -> bool:
-        return any(
-            plugin.id == identifier for part in self._parts().values() for plugin in part.plugins
-        )
-
-    def _locked_distributions(self, identifier: str) -> Iterator[str]:
-        if self.lock is not None:
-            for plugin in self.lock.plugins:
-                if plugin.id == identifier:
-                    yield plugin.distribution
-            for excluded in self.lock.excluded:
-                if base_id(excluded.id) == identifier:
-                    yield excluded.distribution
-
-    def _headline(self, identifier: str) -> str:
-        if self.lock is None:
-            return (
-                f"there is no {self.lock_name}; "
-                f"this is what locking would decide about {identifier}"
-            )
-        for plugin in self.lock.plugins:
-            if plugin.id == identifier:
-                version = self.lock.distribution(plugin.distribution).version
-                where = f" for {', '.join(plugin.targets)}" if plugin.targets else ""
-                return (
-                    f"{identifier} is in {self.lock_name}{where}, "
-                    f"from {plugin.distribution} {version}"
-                )
-        if any(base_id(excluded.id) == identifier for excluded in self.lock.excluded):
-            return f"{identifier} is left out of {self.lock_name}"
-        return f"{identifier} isn't in {self.lock_name}"
-
-    def _exclusion_lines(self, identifier: str) -> Iterator[Line]:
-        """Yield why the lock leaves it out."""
+    def _lines(
+        self, identifier: str, decisions: Mapping[str, Sequence[Decision]]
+    ) -> Iterator[Line]:
+        """Yield why the lock leaves a plugin out, who asks for it, and what is decided now."""
         parts = self._parts()
-        found = [
+        left_out = [
             (name, (("left out", f"{excluded.distribution}: {excluded.reason}"),))
             for name, part in parts.items()
             for excluded in part.excluded
             if base_id(excluded.id) == identifier
         ]
-        return _by_target(found, len(parts))
-
-    def _request_lines(self, identifier: str) -> Iterator[Line]:
+        yield from _by_target(left_out, len(parts))
         request = self.descriptor.request(*split_plugin_id(identifier))
         if request is None:
             yield "requested", f"no; `plugins.discover` is `{self.descriptor.discover}`"
@@ -220,9 +202,6 @@ class Explainer:
             yield "requested", request.where + (", optional" if request.optional else "")
         else:
             yield "switched off", request.where
-
-    def _decision_lines(self, decisions: Mapping[str, Sequence[Decision]]) -> Iterator[Line]:
-        """Yield what is decided now."""
         found = [
             (target, tuple(_lines_of(decision, self.surveys[target].host)))
             for target, several in decisions.items()
@@ -231,8 +210,6 @@ class Explainer:
         if not found:
             yield "now", "no inspected distribution offers it"
         yield from _by_target(found, len(self.surveys))
-
-    def _needed_by(self, identifier: str) -> Iterator[Line]:
         needing = {
             decision.plugin.id
             for survey in self.surveys.values()

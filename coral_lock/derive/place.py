@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import InputError, UsageError
-from coral_lock.finding import ERROR, Finding, sorted_findings
+from coral_lock.finding import Finding, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.site_scan import checked_directories, python_of
 from coral_lock.inventory import FoundDistribution, Inventory
@@ -322,7 +322,6 @@ def _open_wheelhouse(
     unreadable = {
         Finding(
             code=error.code,
-            severity=ERROR,
             subject=os.path.basename(error.where or "wheels"),
             summary=error.message,
             where=error.where,

@@ -10,7 +10,7 @@ from packaging.markers import Marker
 from coral_lock.canonical_json import join_path, quote
 from coral_lock.document.versions import is_version
 from coral_lock.errors import BrokenDistributionError, shortened
-from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
+from coral_lock.finding import Finding, has_errors, sorted_findings
 from coral_lock.installed.outside import data_digest
 from coral_lock.inventory import Reporter
 from coral_lock.lockfile.entries import LockedDistribution
@@ -155,7 +155,6 @@ def _markers(lock: Lock) -> tuple[dict[str, str], tuple[Finding, ...]]:
             findings.append(
                 Finding(
                     code="conflict",
-                    severity=ERROR,
                     subject=distribution.name,
                     summary=f"only some targets need `{distribution.name}`, and no marker "
                     "distinguishes them from the others",
@@ -215,7 +214,6 @@ def _invalid_versions(lock: Lock, distributions: Sequence[LockedDistribution]) -
         if not is_version(version):
             yield Finding(
                 code="version-drift",
-                severity=ERROR,
                 subject=name,
                 summary=f"the lock's version of `{name}` isn't valid",
                 expected="a version (PEP 440)",
@@ -227,7 +225,6 @@ def _invalid_versions(lock: Lock, distributions: Sequence[LockedDistribution]) -
 def _without_wheel(pin: Pin) -> Finding:
     return Finding(
         code="distribution-missing",
-        severity=ERROR,
         subject=pin.name,
         summary=f"no wheel of `{pin.name}` {pin.version} in the wheelhouse fits the target",
         hint="add a wheel of that version that fits",
@@ -272,24 +269,23 @@ def find_locked_wheels(
         wheelhouse: where to look.
         reporter: is told of progress.
     """
-    of_name = {each.name: wheelhouse.wheels_of(each.name, each.version) for each in distributions}
-    wheels = [wheel for several in of_name.values() for wheel in several]
-    hashed: dict[str, _Hashed | BrokenDistributionError] = {}
+    wheels = [
+        wheel for each in distributions for wheel in wheelhouse.wheels_of(each.name, each.version)
+    ]
+    usable_of: dict[str, list[_Hashed]] = {each.name: [] for each in distributions}
+    broken_of: dict[str, list[BrokenDistributionError]] = {each.name: [] for each in distributions}
     for contents, wheel in zip(wheelhouse.contents_of(wheels, reporter or Reporter()), wheels):
         try:
-            hashed[wheel.path] = (
-                contents
-                if isinstance(contents, BrokenDistributionError)
-                else _Hashed(file=wheelhouse.file(wheel), contents=contents)
-            )
+            if isinstance(contents, BrokenDistributionError):
+                raise contents
+            hashed = _Hashed(file=wheelhouse.file(wheel), contents=contents)
+            usable_of[wheel.name].append(hashed)
         except BrokenDistributionError as error:
-            hashed[wheel.path] = error
+            broken_of[wheel.name].append(error)
     found: dict[tuple[str, str], WheelFile] = {}
     findings: list[Finding] = []
     for each in distributions:
-        outcomes = [hashed[wheel.path] for wheel in of_name[each.name]]
-        usable = [outcome for outcome in outcomes if isinstance(outcome, _Hashed)]
-        broken = [outcome for outcome in outcomes if not isinstance(outcome, _Hashed)]
+        usable, broken = usable_of[each.name], broken_of[each.name]
         for tag in sorted(each.digests):
             outcome = _wheel_of_tag(each, tag, usable, broken)
             if isinstance(outcome, Finding):
@@ -323,7 +319,6 @@ def _wheel_of_tag(
         place = join_path(join_path("distributions", distribution.name) + ".digests", tag)
         return Finding(
             code="distribution-missing",
-            severity=ERROR,
             subject=distribution.name,
             summary=f"the wheelhouse has no wheel of {subject} with the locked wheel tag",
             expected=tag,
@@ -344,7 +339,6 @@ def _wheel_of_tag(
         summary, found, where = f"{summary}: {broken[0].message}", None, broken[0].where
     return Finding(
         code="digest-mismatch",
-        severity=ERROR,
         subject=distribution.name,
         summary=summary,
         expected=expected,
@@ -357,7 +351,6 @@ def _wheel_of_tag(
 def _ambiguous(distribution: LockedDistribution, files: Sequence[WheelFile]) -> Finding:
     return Finding(
         code="conflict",
-        severity=ERROR,
         subject=distribution.name,
         summary=f"several wheels of `{distribution.name}` {distribution.version} have the locked "
         "digests and aren't the same file",
@@ -374,7 +367,6 @@ def _unpinned(distribution: LockedDistribution, is_available: bool) -> Finding:
     if not is_available:
         return Finding(
             code="distribution-missing",
-            severity=ERROR,
             subject=distribution.name,
             summary=f"the wheelhouse has no wheel of {subject}",
             where=where,
@@ -382,7 +374,6 @@ def _unpinned(distribution: LockedDistribution, is_available: bool) -> Finding:
         )
     return Finding(
         code="unpinned",
-        severity=WARNING,
         subject=distribution.name,
         summary=f"the lock has no digest of {subject}, so nobody reviewed the bytes of its wheel",
         where=where,
