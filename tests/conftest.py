@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.device import Device, make_device
+from tests.support.device import Device, Environments
 from tests.support.real_wheels import fetch_real_wheels
 from tests.support.wheelhouse import REPOSITORY, fill_wheelhouse
 
@@ -28,14 +28,21 @@ def real_wheels(wheelhouse: Path) -> tuple[Path, ...]:
     return fetch_real_wheels(wheelhouse)
 
 
+@pytest.fixture(scope="session")
+def environments(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Environments:
+    return Environments(tmp_path_factory.mktemp("environments"), wheelhouse)
+
+
 @pytest.fixture
-def device(tmp_path: Path, wheelhouse: Path) -> MakeDevice:
-    """Make a device: a new environment with coral-lock and the named distributions."""
+def device(tmp_path: Path, environments: Environments) -> Iterator[MakeDevice]:
+    """Make a device: an environment with coral-lock and the named distributions."""
     made: list[Device] = []
 
     def make(*distributions: str, installer: str = "uv", name: str = "") -> Device:
         directory = tmp_path / (name or f"device-{len(made)}")
-        made.append(make_device(directory, wheelhouse, *distributions, installer=installer))
+        made.append(environments.device(directory, *distributions, installer=installer))
         return made[-1]
 
-    return make
+    yield make
+    for each in made:
+        environments.give_back(each.environment)

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.attacked import EVIL, EXTENSION, LIBRARIES, Attacked, copy_of, make_attackable
+from tests.support.attacked import EVIL, EXTENSION, LIBRARIES, Attacked, attacked, make_attackable
 from tests.support.device import Device
+from tests.support.snapshots import Snapshot
 
 Levels = tuple[str, str, str]
 LEVELS = ("metadata", "imports", "full")
@@ -442,11 +443,15 @@ def attackable(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> De
     return make_attackable(tmp_path_factory.mktemp("attackable") / "machine", wheelhouse)
 
 
+@pytest.fixture(scope="module")
+def snapshot(attackable: Device, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    return Snapshot(attackable.environment.root, tmp_path_factory.mktemp("attackable") / "copy")
+
+
 @pytest.fixture
-def machine(attackable: Device, tmp_path: Path) -> Iterator[Attacked]:
-    made = copy_of(attackable, tmp_path / "machine")
-    yield made
-    shutil.rmtree(tmp_path / "machine")
+def machine(attackable: Device, snapshot: Snapshot, tmp_path: Path) -> Iterator[Attacked]:
+    yield attacked(attackable, tmp_path / "machine")
+    snapshot.restore()
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -118,8 +118,13 @@ def _install(machine: Device, project: Path, installer: str = "uv") -> None:
     machine.install("--editable", str(project), installer=installer)
 
 
-@pytest.mark.parametrize("installer", ["pip", "uv"])
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize(
+    ("name", "installer"),
+    [
+        *((name, "uv") for name in KINDS),
+        *((name, "pip") for name in ("setuptools, src", "hatchling, exact", "poetry-core, flat")),
+    ],
+)
 def test_one_copy_is_seen_listed_and_started(
     machine: Device, tmp_path: Path, name: str, installer: str
 ) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.device import Device, make_device
-from tests.support.environments import Environment, install_with_uv
+from tests.support.environments import install_with_uv
 from tests.support.handmade_wheels import make_wheel
 
 EXTENSION = str(sysconfig.get_config_var("EXT_SUFFIX"))
@@ -125,7 +125,7 @@ EXPECTED: Mapping[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Attacked:
-    """A copy of the locked machine, for one attack."""
+    """The locked machine, for one attack."""
 
     device: Device
 
@@ -177,7 +177,7 @@ class Attacked:
 
 
 def make_attackable(directory: Path, wheelhouse: Path) -> Device:
-    """Make the machine that is copied for each attack: locked, and started once."""
+    """Make the machine for all attacks: locked, and started once."""
     device = make_device(directory, wheelhouse)
     wheels = directory / "wheels"
     wheels.mkdir()
@@ -238,14 +238,12 @@ def make_attackable(directory: Path, wheelhouse: Path) -> Device:
     return device
 
 
-def copy_of(device: Device, directory: Path) -> Attacked:
-    """Copy a machine. Its scripts still name the original's interpreter: use `python -m`."""
-    directory.mkdir()
-    shutil.copytree(device.environment.root, directory / "environment", symlinks=True)
+def attacked(device: Device, directory: Path) -> Attacked:
+    """Return the machine with a new state, and what is in its working directory in another."""
     shutil.copytree(device.directory, directory / "work")
     return Attacked(
         device=Device(
-            environment=Environment(root=directory / "environment"),
+            environment=device.environment,
             directory=directory / "work",
             wheelhouse=device.wheelhouse,
             state=directory / "state",

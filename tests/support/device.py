@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +18,10 @@ from tests.support.environments import (
     install_with_uv,
 )
 from tests.support.hints import wrong_hints
+from tests.support.snapshots import Snapshot
 
 TIMEOUT_SECONDS = 120
+INSTALLERS = {"uv": install_with_uv, "pip": install_with_pip}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +91,7 @@ class Device:
         return outcome
 
     def install(self, *names: str, installer: str = "uv", no_deps: bool = False) -> None:
-        install = {"uv": install_with_uv, "pip": install_with_pip}[installer]
+        install = INSTALLERS[installer]
         install(self.environment, *names, wheelhouse=self.wheelhouse, no_deps=no_deps)
 
     def write(self, name: str, text: str) -> Path:
@@ -102,17 +105,64 @@ class Device:
         return self.lock_path.read_text(encoding="utf-8")
 
 
+class Environments:
+    """Environments with coral-lock that tests borrow one after the other.
+
+    To make one takes longer than most tests. It is lent again only if all its files are those
+    that were installed; what a test added is removed.
+    """
+
+    def __init__(self, root: Path, wheelhouse: Path) -> None:
+        self._root = root
+        self._wheelhouse = wheelhouse
+        self._made = 0
+        self._free: dict[tuple[str, ...], list[Environment]] = {}
+        self._lent: dict[Path, tuple[tuple[str, ...], Snapshot]] = {}
+
+    def device(self, directory: Path, *distributions: str, installer: str = "uv") -> Device:
+        """Return a device in a new directory, whose environment is to be given back."""
+        key = (installer, *distributions)
+        environment = self._free[key].pop() if self._free.get(key) else self._make(key)
+        return _device(directory, environment, self._wheelhouse)
+
+    def _make(self, key: tuple[str, ...]) -> Environment:
+        installer, *distributions = key
+        self._made += 1
+        environment = create_environment(self._root / f"environment-{self._made}")
+        _install(environment, self._wheelhouse, *distributions, installer=installer)
+        self._lent[environment.root] = (key, Snapshot(environment.root))
+        return environment
+
+    def give_back(self, environment: Environment) -> None:
+        key, snapshot = self._lent[environment.root]
+        if snapshot.restore():
+            self._free.setdefault(key, []).append(environment)
+        else:
+            del self._lent[environment.root]
+            shutil.rmtree(environment.root, ignore_errors=True)
+
+
 def make_device(
     directory: Path, wheelhouse: Path, *distributions: str, installer: str = "uv"
 ) -> Device:
     """Create an environment with coral-lock and the named distributions in a new directory."""
-    directory.mkdir(parents=True)
-    (directory / "work").mkdir()
-    made = Device(
-        environment=create_environment(directory / "environment"),
+    environment = create_environment(directory / "environment")
+    _install(environment, wheelhouse, *distributions, installer=installer)
+    return _device(directory, environment, wheelhouse)
+
+
+def _device(directory: Path, environment: Environment, wheelhouse: Path) -> Device:
+    (directory / "work").mkdir(parents=True)
+    return Device(
+        environment=environment,
         directory=directory / "work",
         wheelhouse=wheelhouse,
         state=directory / "state",
     )
-    made.install("coral-lock", *distributions, installer=installer)
-    return made
+
+
+def _install(
+    environment: Environment, wheelhouse: Path, *distributions: str, installer: str
+) -> None:
+    install = INSTALLERS[installer]
+    install(environment, "coral-lock", *distributions, wheelhouse=wheelhouse)
