@@ -29,6 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import ModuleType
+    from typing import Any
 
     from coral_lock.finding import Finding
     from coral_lock.imports.table import ImportIndex, ImportTable, RootFiles
@@ -67,12 +68,11 @@ def install_imports(
     sys.path_hooks.insert(0, imports.directory_finder)
     sys.path_importer_cache.clear()
     imports.hooks.after("pkgutil", imports.show_modules_to)
+    imports.hooks.before["_ctypes"] = imports.watch_ctypes
+    if "_ctypes" in sys.modules:
+        imports.hooks.before.pop("_ctypes")()
     if closed:
         hide_unlocked(imports)
-    if "_ctypes" in sys.modules:
-        imports.watch_ctypes()
-    else:
-        imports.hooks.before["_ctypes"] = imports.watch_ctypes
     return imports
 
 
@@ -143,15 +143,15 @@ class LockedImports:
         return spec
 
     def _find_in_library(self, name: str) -> ModuleSpec | None:
+        spec = None
         if name == _DISTUTILS:
             # Setuptools replaces it by its own, unless that is switched off.
-            for finder in sys.meta_path:
-                if finder not in (self, PathFinder) and hasattr(finder, "find_spec"):
-                    spec = finder.find_spec(name, None)
-                    if spec is not None:
-                        return spec
+            others = (each for each in sys.meta_path if each not in (self, PathFinder))
+            found = (each.find_spec(name, None) for each in others if hasattr(each, "find_spec"))
+            spec = next(filter(None, found), None)
         spec = (
-            BuiltinImporter.find_spec(name)
+            spec
+            or BuiltinImporter.find_spec(name)
             or FrozenImporter.find_spec(name)
             or PathFinder.find_spec(name, self.library)
         )
@@ -175,7 +175,7 @@ class LockedImports:
             module = files.module(directory, tail)
             if module is not None:
                 return self.files().spec(name, files, directory, entry, module)
-            is_namespace |= files.is_directory(f"{directory}/{tail}" if directory else tail)
+            is_namespace |= files.is_directory(_joined(directory, tail))
         if not is_namespace:
             return None
         return self.files().namespace_spec(name, self._portions(name, path), self._renewed)
@@ -194,7 +194,7 @@ class LockedImports:
             if found is not None:
                 root, directory = found
                 files = self.files().roots[root]
-                if files.is_directory(f"{directory}/{tail}" if directory else tail):
+                if files.is_directory(_joined(directory, tail)):
                     portions.append(place)
                     continue
                 if files.is_owned(directory):
@@ -219,9 +219,9 @@ class LockedImports:
         if entry in self._places:
             return self._places[entry]
         found = self._below_root(os.path.abspath(entry))
-        if found is None and not entry.startswith(self.library[0] + os.sep):
+        if found is None and not entry.startswith(f"{self.library[0]}/"):
             found = self._below_root(os.path.realpath(entry))
-        if entry and os.path.isabs(entry):
+        if os.path.isabs(entry):
             self._places[entry] = found
         return found
 
@@ -229,14 +229,12 @@ class LockedImports:
         for spelling, root in self._spellings.items():
             if path == spelling:
                 return root, ""
-            if path.startswith(spelling + os.sep):
-                below = path[len(spelling) + 1 :].replace(os.sep, "/")
+            if path.startswith(f"{spelling}/"):
+                below = path[len(spelling) + 1 :]
                 top = below.partition("/")[0]
-                return (root, below) if self._may_hold(top) else None
+                may_hold = not top.isidentifier() or top in self.index.names
+                return (root, below) if may_hold else None
         return None
-
-    def _may_hold(self, top: str) -> bool:
-        return not top.isidentifier() or top in self.index.names
 
     def is_closed(self, entry: str) -> bool:
         """Whether only listed files count in a directory of the path."""
@@ -294,18 +292,16 @@ class LockedImports:
     def watch_ctypes(self) -> None:
         """Compare a listed library when `ctypes` is about to load it (PEP 578)."""
 
-        def hook(event: str, arguments: tuple[object, ...]) -> None:
+        def hook(event: str, arguments: tuple[Any, ...]) -> None:
             if event == "ctypes.dlopen" and self in sys.meta_path:
-                self._check_library(arguments[0])
+                name = arguments[0]
+                is_path = isinstance(name, (str, bytes, os.PathLike))
+                location = os.fsdecode(name) if is_path else ""
+                listed = self.listed_file(location) if "/" in location else None
+                if listed is not None and listed[1] in listed[0].hashes:
+                    self.files().libraries.check(*listed, location)
 
         sys.addaudithook(hook)
-
-    def _check_library(self, name: object) -> None:
-        if isinstance(name, (str, bytes, os.PathLike)):
-            location = os.fsdecode(name)
-            listed = self.listed_file(location) if os.sep in location else None
-            if listed is not None and listed[1] in listed[0].hashes:
-                self.files().libraries.check(*listed, location)
 
     def listed_file(self, location: str) -> tuple[RootFiles, str] | None:
         """Return the site root of a file and its path there; None if it isn't in a locked place.
@@ -315,9 +311,11 @@ class LockedImports:
         found = self.place_of(os.path.dirname(location))
         if found is None:
             return None
-        root, directory = found
-        name = os.path.basename(location)
-        return self.files().roots[root], f"{directory}/{name}" if directory else name
+        return self.files().roots[found[0]], _joined(found[1], os.path.basename(location))
+
+
+def _joined(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name
 
 
 class LockedDirectory(FileFinder):
@@ -352,15 +350,11 @@ class LockedDirectory(FileFinder):
             if spec is not None:
                 return spec
         tail = name.rpartition(".")[2]
-        if self.is_taken(tail) or (self.is_exclusive and not self._is_visible(tail)):
+        # These are found as ever though the imports are closed.
+        visible = () if self._directory else (*self._imports.index.unlisted, "coral_lock")
+        if self.is_taken(tail) or (self.is_exclusive and tail not in visible):
             return None
         return super().find_spec(name, target)
-
-    def _is_visible(self, tail: str) -> bool:
-        """Whether a name is found as ever though the imports are closed."""
-        return not self._directory and (
-            tail in self._imports.index.unlisted or tail == __name__.partition(".")[0]
-        )
 
     def is_taken(self, tail: str) -> bool:
         """Whether a name belongs to locked files, here or in another site root."""
@@ -394,11 +388,8 @@ def standard_library() -> list[str]:
     """
     library = os.path.dirname(os.__file__)
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    candidates = (
-        os.path.join(library, "lib-dynload"),
-        os.path.join(sys.base_exec_prefix, sys.platlibdir, version, "lib-dynload"),
-        os.path.join(sys.base_prefix, "DLLs"),
-    )
-    found = [library]
-    found.extend(path for path in candidates if path not in found and os.path.isdir(path))
-    return found
+    candidates = {
+        os.path.join(library, "lib-dynload"): None,
+        os.path.join(sys.base_exec_prefix, sys.platlibdir, version, "lib-dynload"): None,
+    }
+    return [library, *filter(os.path.isdir, candidates)]

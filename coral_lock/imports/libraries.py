@@ -60,7 +60,7 @@ class Libraries:
         self._refuse = refuse
         self._directory = directory
         self._loaded: dict[str, None] = {}
-        self._seen: dict[str, tuple[str | int, ...]] = {}
+        self._seen: dict[str, tuple[str, FileIdentity]] = {}
         self._ahead: ReadAhead | None = None
 
     def check(self, files: RootFiles, path: str, location: str) -> None:
@@ -107,25 +107,25 @@ class Libraries:
             try:
                 identity = identities[location] = identity_of(os.stat(location))
             except OSError:
-                self._seen.pop(location, None)
                 continue
-            if self._seen.get(location, ("",))[1:] != identity:
-                ahead = self._ahead.take(location, identity) if self._ahead else None
-                if ahead is None:
+            if self._seen.get(location, (None, None))[1] != identity:
+                digest = self._ahead.take(location, identity) if self._ahead else None
+                if digest is None:
                     unknown[location] = None
                 else:
-                    self._seen[location] = ahead, *identity
+                    self._seen[location] = digest, identity
         for location, digest in hash_files(unknown).items():
-            self._seen[location] = digest, *identities[location]
+            self._seen[location] = digest, identities[location]
         refusals = []
         found: dict[str, str] = {}
         for path, location in paths:
-            known = str(self._seen[location][0]) if location in self._seen else None
-            if known is None or not files.accepts(path, known):
-                self._seen.pop(location, None)
-                refusals.append(self._refuse(files, path, location, known))
-            else:
+            seen = self._seen.pop(location, None)
+            known = seen[0] if seen and seen[1] == identities.get(location) else None
+            if seen and known and files.accepts(path, known):
+                self._seen[location] = seen
                 found[path] = known
+            else:
+                refusals.append(self._refuse(files, path, location, known))
         if refusals:
             raise refusals[0]
         return found
@@ -135,7 +135,7 @@ class Libraries:
 
         What this one loads is remembered for the next.
         """
-        if self._directory is None or not pays_to_read_ahead():
+        if self._directory is None or available_cores() < 2 or not hasattr(os, "readv"):
             return
         atexit.register(self._leave_hint, os.getpid())
         hinted = [self._lists[name] for name in read_hint(self._directory) if name in self._lists]
@@ -175,7 +175,7 @@ class ReadAhead:
     """
 
     def __init__(self, locations: Iterable[str]) -> None:
-        self._waiting = list(reversed(list(locations)))
+        self._waiting = list(locations)[::-1]
         self._hashes: dict[str, tuple[str, FileIdentity]] = {}
         self._is_stopped = False
         self._current: str | None = None
@@ -184,8 +184,7 @@ class ReadAhead:
         self._ended.acquire()
         start_new_thread(self._work, ())
         # A fork of a process with several threads may hang, and Python warns of it.
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(before=self.stop)
+        os.register_at_fork(before=self.stop)
 
     def take(self, location: str, identity: FileIdentity) -> str | None:
         """Return the SHA-256 of a file that has that identity now, None if it isn't known.
@@ -212,14 +211,12 @@ class ReadAhead:
     def _work(self) -> None:
         try:
             buffer = bytearray(_CHUNK_BYTES)
-            while not self._is_stopped:
+            while self._waiting and not self._is_stopped:
                 with self._turn:
-                    if not self._waiting:
-                        return
-                    location = self._current = self._waiting.pop()
                     try:
-                        self._hash(location, memoryview(buffer))
-                    except OSError:
+                        self._current = self._waiting.pop()
+                        self._hash(self._current, memoryview(buffer))
+                    except (IndexError, OSError):
                         continue
                     finally:
                         self._current = None
@@ -241,11 +238,6 @@ class ReadAhead:
             os.close(descriptor)
         if identity[-1] < started - _CLOCK_NANOSECONDS:
             self._hashes[location] = digest.hexdigest(), identity
-
-
-def pays_to_read_ahead() -> bool:
-    """Whether a second thread can hash while the first one imports."""
-    return available_cores() > 1 and hasattr(os, "readv")
 
 
 def read_hint(directory: str) -> tuple[str, ...]:

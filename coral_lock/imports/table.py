@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 
 from coral_lock.record import Record
@@ -72,8 +71,7 @@ class RootFiles:
         self.root = root
         self.lists = tuple(lists)
         self.hashes = _merged(proved.hashes for proved in lists)
-        self._directories: set[str] | None = None
-        self._children: dict[str, list[str]] | None = None
+        self._entries: dict[str, list[str]] | None = None
         self._owned: dict[str, bool] = {"": False}
 
     def module(self, directory: str, tail: str) -> tuple[str, int, bool] | None:
@@ -83,15 +81,10 @@ class RootFiles:
             Its file relative to the root, the file's kind, and whether it is a package.
         """
         stem = f"{directory}/{tail}" if directory else tail
-        hashes = self.hashes
-        for suffix, kind in MODULE_SUFFIXES:
-            path = f"{stem}/__init__{suffix}"
-            if path in hashes:
-                return path, kind, True
-        for suffix, kind in MODULE_SUFFIXES:
-            path = stem + suffix
-            if path in hashes:
-                return path, kind, False
+        for prefix, is_package in ((f"{stem}/__init__", True), (stem, False)):
+            for suffix, kind in MODULE_SUFFIXES:
+                if prefix + suffix in self.hashes:
+                    return prefix + suffix, kind, is_package
         return None
 
     def accepts(self, path: str, digest: str) -> bool:
@@ -101,14 +94,22 @@ class RootFiles:
 
     def is_directory(self, path: str) -> bool:
         """Whether a listed file is somewhere below that path."""
-        if self._directories is None:
-            self._directories = directories = {""}
-            for file in self.hashes:
-                parent = file.rpartition("/")[0]
-                while parent not in directories:
-                    directories.add(parent)
-                    parent = parent.rpartition("/")[0]
-        return path in self._directories
+        return path in self._by_directory()
+
+    def children(self, directory: str) -> list[str]:
+        """Return the names of the files and directories listed in a directory, sorted."""
+        return sorted(self._by_directory().get(directory, ()))
+
+    def _by_directory(self) -> dict[str, list[str]]:
+        if self._entries is None:
+            entries = self._entries = {"": []}
+            for path in self.hashes:
+                parent, _, name = path.rpartition("/")
+                while parent not in entries:
+                    entries[parent] = [name]
+                    parent, _, name = parent.rpartition("/")
+                entries[parent].append(name)
+        return self._entries
 
     def is_owned(self, directory: str) -> bool:
         """Whether a directory is, or is in, a package that is listed with its `__init__`."""
@@ -118,20 +119,6 @@ class RootFiles:
             owned = owned or self.is_owned(directory.rpartition("/")[0])
             self._owned[directory] = owned
         return owned
-
-    def children(self, directory: str) -> Sequence[str]:
-        """Return the names of the files and directories listed in a directory, sorted."""
-        if self._children is None:
-            children: dict[str, set[str]] = {}
-            for path in self.hashes:
-                parent, _, name = path.rpartition("/")
-                while name not in (names := children.setdefault(parent, set())):
-                    names.add(name)
-                    parent, _, name = parent.rpartition("/")
-                    if not name:
-                        break
-            self._children = {parent: sorted(names) for parent, names in children.items()}
-        return self._children.get(directory, ())
 
 
 class ImportTable:
@@ -155,9 +142,7 @@ class ImportTable:
             unlisted: see `ImportIndex`.
             distributions: locked distributions that have no list.
         """
-        names: set[str] = set()
-        for proved in self.lists:
-            names.update(top_level_names(proved.hashes))
+        names: set[str] = set().union(*(top_level_names(proved.hashes) for proved in self.lists))
         return ImportIndex(
             roots=tuple(self.roots),
             names=frozenset(names),
@@ -202,4 +187,4 @@ def _merged(lists: Iterable[Mapping[str, str]]) -> dict[str, str | tuple[str, ..
 
 def location_of(root: str, path: str) -> str:
     """Return the absolute path of a listed file."""
-    return os.path.join(root, *path.split("/")) if os.sep != "/" else f"{root}/{path}"
+    return f"{root}/{path}"

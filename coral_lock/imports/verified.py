@@ -62,7 +62,7 @@ _HASH_DIGITS = 64
 _DAY = 86_400
 _MAX_AGE = 90 * _DAY
 _MAX_CACHE_BYTES = 1 << 30
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
 def prepare_cache(state_directory: str) -> tuple[str | None, OSError | None]:
@@ -92,8 +92,7 @@ def prepare_cache(state_directory: str) -> tuple[str | None, OSError | None]:
 
 def _refuse_shared(directory: str) -> None:
     status = os.stat(directory)
-    is_own = not hasattr(os, "geteuid") or status.st_uid in (os.geteuid(), 0)
-    if not is_own or (os.name == "posix" and status.st_mode & 0o022):
+    if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022:
         hint = "name a directory of your own with `--state-dir DIR`"
         if status.st_uid == os.geteuid() and not status.st_mode & stat.S_ISVTX:
             hint = f"run `chmod -R go-w {directory}`, or {hint}"
@@ -181,7 +180,7 @@ def _sweep_daily(cache: str) -> None:
     except FileNotFoundError:
         pass
     # It is neither emptied nor followed: whoever names a state directory may have such a file.
-    os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+    os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     os.utime(marker)
     entries = []
     with os.scandir(cache) as found:
@@ -255,7 +254,7 @@ class VerifiedFiles:
         """
         path, kind, is_package = module
         place = entry if os.path.isabs(entry) else os.path.abspath(entry)
-        location = location_of(place.rstrip(os.sep), path[len(directory) + bool(directory) :])
+        location = location_of(place.rstrip("/"), path[len(directory) + bool(directory) :])
         loader = _LOADERS[kind](name, location, self, files, path)
         spec = ModuleSpec(name, loader, origin=location, is_package=is_package)
         spec.has_location = True
@@ -307,20 +306,19 @@ class VerifiedFiles:
         reason: str | None = None,
     ) -> ChangedFileError:
         """Report a file and return the error that says so."""
-        owners = [proved.name for proved in files.lists if path in proved.hashes]
+        owner = next(proved.name for proved in files.lists if path in proved.hashes)
         allowed = files.hashes[path]
         is_missing = digest is None
+        what = "is missing or unreadable" if is_missing else "isn't the file that was locked"
         finding = Finding(
             code="file-missing" if is_missing else "digest-mismatch",
             severity=ERROR,
-            subject=owners[0],
-            summary=f"`{path}` of `{owners[0]}` is missing or unreadable"
-            if is_missing
-            else f"`{path}` of `{owners[0]}` isn't the file that was locked",
+            subject=owner,
+            summary=f"`{path}` of `{owner}` {what}",
             expected="sha256 " + (allowed if isinstance(allowed, str) else " or ".join(allowed)),
             found=f"sha256 {digest}" if digest else reason or "nothing",
             where=location,
-            hint=f"reinstall `{owners[0]}` from a wheel you trust",
+            hint=f"reinstall `{owner}` from a wheel you trust",
         )
         self.imports.report(finding)
         return ChangedFileError(finding)
