@@ -9,7 +9,6 @@ from time import perf_counter
 
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.names import ENTRY_POINT_GROUPS
-from coral_lock.plugin.config import SILENT_HOST
 from coral_lock.plugin.facts import FactsError, facts_of_spec
 from coral_lock.plugin.spec import (
     BackendAdapter,
@@ -19,7 +18,6 @@ from coral_lock.plugin.spec import (
     is_backend,
     live_specs,
 )
-from coral_lock.record import Record
 from coral_lock.start.entry_points import ServedEntryPoint
 from coral_lock.start.report import (
     ACTIVATED,
@@ -32,26 +30,18 @@ from coral_lock.start.report import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Any, NoReturn
 
     from coral_lock.lockfile.entries import LockedPlugin
     from coral_lock.start.report import StartPlan
 
-_HOST_LISTS = ("CORAL_BACKEND_MODULES", "CORAL_EXTRA_PATCHES")
+    _Outcome = tuple[str, str | None]
+
 _LOCKED_FIELDS = ("description", "min_core_version", "min_inference_version")
-
-
-def silence_host(environment: MutableMapping[str, str]) -> None:
-    """Switch off what the host would load by itself: plugins, backends, and its own start.
-
-    Args:
-        environment: the variables of the process, which the host reads at import.
-    """
-    environment.update(SILENT_HOST)
-    for name in _HOST_LISTS:
-        environment.pop(name, None)
+_SO_FAR = NOT_RUN, None
+"""The outcome of a step after which the next one may be tried."""
 
 
 class _Refusal(Exception):
@@ -66,36 +56,26 @@ class _ProcessEnded(BaseException):
     """A plugin called `os._exit`."""
 
 
-class _ExitGuard:
-    """From construction on, `os._exit` raises where it would end this process.
+def _without_exit(step: Callable[[], _Outcome]) -> _Outcome:
+    """Take a step in which `os._exit` raises where it would end this process.
 
     Forks can still end themselves with it, and so can another thread, which ends this process.
     """
+    module, really_exit = sys.modules[os.name], os._exit
+    owner: object = (os.getpid(), get_ident())
 
-    def __init__(self) -> None:
-        self._exit = os._exit
-        self._owner: object = (os.getpid(), get_ident())
-        self._put(self._raise)
-
-    def release(self) -> None:
-        """Let `os._exit` end this process again."""
-        self._owner = None
-        self._put(self._exit)
-
-    def _put(self, exit_: Callable[[int], NoReturn]) -> None:
-        os._exit = sys.modules[os.name]._exit = exit_  # type: ignore[assignment,attr-defined]
-
-    def _raise(self, status: int) -> NoReturn:
-        if self._owner == (os.getpid(), get_ident()):
+    def exit_or_raise(status: int) -> NoReturn:
+        if owner == (os.getpid(), get_ident()):
             raise _ProcessEnded(f"it called `os._exit({status!r:.80})`")
-        self._exit(status)
+        really_exit(status)
 
-
-class _Attempt(Record):
-    """What became of a step; `not-run` means that the next one may be tried."""
-
-    status: str = NOT_RUN
-    reason: str | None = None
+    try:
+        os._exit = module._exit = exit_or_raise  # type: ignore[attr-defined]
+        return step()
+    finally:
+        # A plugin may have kept the function.
+        owner = None
+        os._exit = module._exit = really_exit  # type: ignore[attr-defined]
 
 
 class Activator:
@@ -120,19 +100,36 @@ class Activator:
         """
         install_shim()
         for plugin in self._plan.plugins:
-            self._record(plugin, self._activate_here)
+            self._record(plugin, lambda: self._activate_here(plugin))  # noqa: B023
 
     def outcomes(self) -> tuple[PluginOutcome, ...]:
         """Return the outcome of each plugin so far."""
         return tuple(self._outcomes.values())
 
-    def failures(self) -> tuple[Finding, ...]:
-        """Return a finding for each plugin that failed or was refused."""
-        return tuple(
-            _finding(plugin, self._outcomes[plugin.id])
-            for plugin in self._plan.plugins
-            if self._outcomes[plugin.id].status in (FAILED, REFUSED)
-        )
+    def failures(self) -> Iterator[Finding]:
+        """Yield a finding for each plugin that failed or was refused."""
+        for plugin in self._plan.plugins:
+            outcome = self._outcomes[plugin.id]
+            if outcome.status not in (FAILED, REFUSED):
+                continue
+            what, code = "failed", "activation-failed"
+            hint = (
+                "see its output above; `optional: true` in the descriptor lets a start continue "
+                "without it"
+            )
+            if outcome.status == REFUSED:
+                what, code = "differs from the lock", "spec-drift"
+                hint = (
+                    "run `coral-runtime lock` where it is installed, and have the change reviewed"
+                )
+            yield Finding(
+                code=code,
+                severity=WARNING if plugin.optional else ERROR,
+                subject=plugin.id,
+                summary=f"`{plugin.id}` of `{plugin.distribution}` {what}: {outcome.reason}",
+                where=plugin.entry_point,
+                hint=hint,
+            )
 
     def entry_points(self) -> tuple[ServedEntryPoint, ...]:
         """Return the plugins' entry points, each of which loads one verified spec."""
@@ -158,41 +155,34 @@ class Activator:
             services.clear()
             services.update(self._plan.config.services)
 
-    def _record(
-        self, plugin: LockedPlugin, attempt: Callable[[LockedPlugin], _Attempt]
-    ) -> _Attempt:
-        """Attempt a step, whatever it raises, and record its outcome."""
+    def _record(self, plugin: LockedPlugin, step: Callable[[], _Outcome]) -> _Outcome:
+        """Take a step, whatever it raises, and record its outcome."""
         started = perf_counter()
-        exit_guard = _ExitGuard()
         try:
-            made = attempt(plugin)
+            status, reason = _without_exit(step)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(f"while `{plugin.id}` was activated") from None
         except _Refusal as refusal:
-            made = _Attempt(status=REFUSED, reason=str(refusal))
+            status, reason = REFUSED, str(refusal)
         except BaseException as error:
-            made = _Attempt(status=FAILED, reason=describe_exception(error))
-        finally:
-            exit_guard.release()
+            status, reason = FAILED, describe_exception(error)
         earlier = self._outcomes[plugin.id]
         self._outcomes[plugin.id] = earlier.replace(
-            status=made.status,
-            reason=made.reason,
+            status=status,
+            reason=reason,
             duration_us=earlier.duration_us + round((perf_counter() - started) * 1e6),
         )
-        return made
+        return status, reason
 
-    def _record_for_host(
-        self, plugin: LockedPlugin, attempt: Callable[[LockedPlugin], _Attempt]
-    ) -> _Attempt:
-        """Attempt a step that the host asks for; only those of its first start are recorded."""
-        return self._record(plugin, attempt) if self.is_host_starting else attempt(plugin)
+    def _record_for_host(self, plugin: LockedPlugin, step: Callable[[], _Outcome]) -> _Outcome:
+        """Take a step that the host asks for; only those of its first start are recorded."""
+        return self._record(plugin, step) if self.is_host_starting else step()
 
-    def _activate_here(self, plugin: LockedPlugin) -> _Attempt:
+    def _activate_here(self, plugin: LockedPlugin) -> _Outcome:
         spec, config = self._locked_spec(plugin), self._plan.config
         if plugin.group == "backends":
             support = _support(spec, config.platform, config)
-            if support.status != NOT_RUN:
+            if support != _SO_FAR:
                 return support
         return _activate(spec, plugin, config.platform, config)
 
@@ -206,39 +196,33 @@ class Activator:
             PluginUnavailable: the plugin can't be imported, or differs from the lock.
         """
 
-        def load(plugin: LockedPlugin) -> _Attempt:
+        def load() -> _Outcome:
             self._locked_spec(plugin)
-            return _Attempt()
+            return _SO_FAR
 
-        attempt = self._record_for_host(plugin, load)
-        if attempt.status != NOT_RUN:
-            raise PluginUnavailable(attempt.reason)
+        status, reason = self._record_for_host(plugin, load)
+        if status != NOT_RUN:
+            raise PluginUnavailable(reason)
         spec = self._locked_spec(plugin)
 
         def supports(platform: str, config: Any) -> bool:
             self.hand_over_services(config)
-            attempt = self._record_for_host(plugin, lambda _: _support(spec, platform, config))
-            return attempt.status == NOT_RUN
+            made = self._record_for_host(plugin, lambda: _support(spec, platform, config))
+            return made == _SO_FAR
 
         def activate(platform: str, config: Any) -> bool:
             self.hand_over_services(config)
-            attempt = self._record_for_host(
-                plugin, lambda _: _activate(spec, plugin, platform, config)
-            )
-            return attempt.status == ACTIVATED
+            made = self._record_for_host(plugin, lambda: _activate(spec, plugin, platform, config))
+            return made[0] == ACTIVATED
 
         if plugin.group == "backends":
             adapter = _host_class("backends", "BackendAdapter", BackendAdapter)
             return adapter(name=plugin.name, supports=supports, activate=activate)
-        return [
-            _host_class("plugins", "PluginSpec", PluginSpec)(
-                name=plugin.name,
-                activate=lambda config: activate(self._plan.config.platform, config),
-                description=plugin.description,
-                min_core_version=plugin.min_core_version,
-                min_inference_version=plugin.min_inference_version,
-            )
-        ]
+        made = _host_class("plugins", "PluginSpec", PluginSpec)(
+            activate=lambda config: activate(self._plan.config.platform, config),
+            **{field: getattr(plugin, field) for field in ("name", *_LOCKED_FIELDS)},
+        )
+        return [made]
 
     def _locked_spec(self, plugin: LockedPlugin) -> Any:
         """Return the live spec of a plugin if it equals the locked one."""
@@ -275,32 +259,32 @@ def _load(entry_point: str) -> object:
     return target
 
 
-def _support(spec: Any, platform: str, config: Any) -> _Attempt:
-    """Return why a backend isn't activated on a platform, `not-run` if it supports it."""
+def _support(spec: Any, platform: str, config: Any) -> _Outcome:
+    """Return why a backend isn't activated on a platform, `_SO_FAR` if it supports it."""
     supported = spec.supports(platform, config)
     if supported is True:
-        return _Attempt()
+        return _SO_FAR
     if supported is False:
-        return _Attempt(status=UNSUPPORTED, reason=f"it doesn't support the platform `{platform}`")
+        return UNSUPPORTED, f"it doesn't support the platform `{platform}`"
     return _no_bool("supports", supported, "True or False")
 
 
-def _activate(spec: Any, plugin: LockedPlugin, platform: str, config: Any) -> _Attempt:
+def _activate(spec: Any, plugin: LockedPlugin, platform: str, config: Any) -> _Outcome:
     is_backend_plugin = plugin.group == "backends"
     result = spec.activate(platform, config) if is_backend_plugin else spec.activate(config)
-    return _Attempt(status=ACTIVATED) if result is True else _no_bool("activate", result, "True")
+    return (ACTIVATED, None) if result is True else _no_bool("activate", result, "True")
+
+
+def _no_bool(function: str, result: object, expected: str) -> _Outcome:
+    if hasattr(result, "__await__"):
+        getattr(result, "close", lambda: None)()
+        return FAILED, f"`{function}` is async, so it never ran"
+    return FAILED, f"`{function}` returned {result!r:.80}, not {expected}"
 
 
 def _host_class(module: str, name: str, ours: type) -> Any:
     """Return the host's own class for a spec, ours if it has none."""
     return getattr(sys.modules.get(f"coral_inference.runtime.{module}"), name, ours)
-
-
-def _no_bool(function: str, result: object, expected: str) -> _Attempt:
-    if hasattr(result, "__await__"):
-        getattr(result, "close", lambda: None)()
-        return _Attempt(status=FAILED, reason=f"`{function}` is async, so it never ran")
-    return _Attempt(status=FAILED, reason=f"`{function}` returned {result!r:.80}, not {expected}")
 
 
 def _refuse_drift(plugin: LockedPlugin, spec: object) -> None:
@@ -315,23 +299,6 @@ def _refuse_drift(plugin: LockedPlugin, spec: object) -> None:
         locked, live = getattr(plugin, field), getattr(facts, field)
         if locked != live:
             raise _Refusal(f"its live spec says {field} {live!r}, the lock says {locked!r}")
-
-
-def _finding(plugin: LockedPlugin, outcome: PluginOutcome) -> Finding:
-    is_drift = outcome.status == REFUSED
-    return Finding(
-        code="spec-drift" if is_drift else "activation-failed",
-        severity=WARNING if plugin.optional else ERROR,
-        subject=plugin.id,
-        summary=f"`{plugin.id}` of `{plugin.distribution}` "
-        + ("differs from the lock" if is_drift else "failed")
-        + f": {outcome.reason}",
-        where=plugin.entry_point,
-        hint="run `coral-runtime lock` where it is installed, and have the change reviewed"
-        if is_drift
-        else "see its output above; `optional: true` in the descriptor lets a start continue "
-        "without it",
-    )
 
 
 def describe_exception(error: BaseException) -> str:

@@ -14,7 +14,8 @@ from coral_lock.import_guard import lower_import_guard
 from coral_lock.imports.finder import installed_imports
 from coral_lock.installed.import_lookup import import_chain
 from coral_lock.names import HOST_MODULE, plugin_id
-from coral_lock.start.activation import Activator, describe_exception, silence_host
+from coral_lock.plugin.config import SILENT_HOST
+from coral_lock.start.activation import Activator, describe_exception
 from coral_lock.start.entry_points import GateHooks, plugin_modules
 from coral_lock.start.report import (
     ACTIVATED,
@@ -29,8 +30,9 @@ from coral_lock.start.report import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
+    from typing import Any
 
     from coral_lock.plugin.config import RuntimeConfig
     from coral_lock.start.report import StartPlan
@@ -38,10 +40,8 @@ if TYPE_CHECKING:
 _PLUGIN_MODULE = f"{HOST_MODULE}.runtime.plugins"
 _CONTEXT_MODULE = f"{HOST_MODULE}.runtime"
 
-OWN_BACKENDS = frozenset({"onnx", "rknn"})
+_OWN_BACKENDS = frozenset({"onnx", "rknn"})
 """The backends that the host registers by itself."""
-
-_HINT = "this version of the host may load plugins in another way: report it to coral-lock"
 
 _DEPTH = "CORAL_LOCK_DEPTH"
 """Set while the host starts: the number of processes, each a child of the last, that do so."""
@@ -87,18 +87,31 @@ class Gate:
             KeyboardInterrupt: the user interrupted a plugin.
         """
         if is_host_imported():
-            return self._plan.refused(
-                "The host is already running: nothing was activated", _host_running()
+            running = Finding(
+                code="host-running",
+                subject=HOST_MODULE,
+                summary="the host was imported before the lock could be applied to it",
+                where=HOST_MODULE,
+                hint="call `coral_lock.init` before anything imports `coral_inference`",
             )
+            return self._plan.refused("The host is already running: nothing was activated", running)
         lower_import_guard()
         has_host = is_host_installed()
         GateHooks(lambda: self, plugin_modules(self._plan.plugins), has_host).install()
         if not has_host:
             return self.activate()
-        if is_eager:
-            return self._start_host()
-        messages = ("The host starts at its first import",)
-        return self._plan.report(VERIFIED, self._plan.not_run(), messages=messages)
+        if not is_eager:
+            messages = ("The host starts at its first import",)
+            return self._plan.report(VERIFIED, self._plan.not_run(), messages=messages)
+        try:
+            __import__(HOST_MODULE)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            if self._report is None:
+                raise
+        assert self._report is not None
+        return self._report
 
     def activate(self) -> ActivationReport:
         """Activate the plugins here, without a host."""
@@ -121,33 +134,26 @@ class Gate:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            self._done(self._finish(None, (_host_failed(error),)))
+            failed = Finding(
+                code="host-failed",
+                subject=HOST_MODULE,
+                summary=f"the host couldn't be imported: {describe_exception(error)}",
+                where=HOST_MODULE,
+                hint=f"run `python -c 'import {HOST_MODULE}'` to see the whole traceback",
+            )
+            self._done(self._finish(None, (failed,)))
             raise
         finally:
             os.environ.pop(_DEPTH, None)
-        context = current_context()
+        get_context = getattr(sys.modules.get(_CONTEXT_MODULE), "get_current_context", None)
+        context = get_context() if callable(get_context) else None
         self._activator.hand_over_services(getattr(context, "config", None))
         self._activator.is_host_starting = False
-        state = state_of(context)
-        active = {
-            outcome.id: None if outcome.status == NOT_RUN else outcome.status == ACTIVATED
-            for outcome in self._activator.outcomes()
-        }
-        self._done(self._finish(state, tuple(state_findings(state, self._plan.config, active))))
-
-    def _start_host(self) -> ActivationReport:
-        try:
-            __import__(HOST_MODULE)
-        except KeyboardInterrupt:
-            raise
-        except BaseException:
-            if self._report is None:
-                raise
-        assert self._report is not None
-        return self._report
+        state = _state_of(context)
+        self._done(self._finish(state, _state_findings(state, self._plan.config, self._activator)))
 
     def _finish(
-        self, state: HostState | None, findings: tuple[Finding, ...] = ()
+        self, state: HostState | None, findings: Iterable[Finding] = ()
     ) -> ActivationReport:
         refused = (each for imports in installed_imports() for each in imports.findings)
         findings = (*findings, *self._activator.failures(), *refused)
@@ -165,35 +171,17 @@ class Gate:
 def activate(plan: StartPlan) -> ActivationReport:
     """Activate the plugins of a plan in this process, without the host, and report on each."""
     lower_import_guard()
-    silence_host(os.environ)
+    # The host would load plugins and backends by itself, and start.
+    os.environ.update(SILENT_HOST)
+    for name in ("CORAL_BACKEND_MODULES", "CORAL_EXTRA_PATCHES"):
+        os.environ.pop(name, None)
     return Gate(plan).activate()
 
 
 def _message(outcome: PluginOutcome) -> str:
     """Return the log's line about a plugin."""
-    if outcome.status == ACTIVATED:
-        return f"Plugin {outcome.id} activated"
-    return f"Plugin {outcome.id} {outcome.status}: {outcome.reason}"
-
-
-def _host_running() -> Finding:
-    return Finding(
-        code="host-running",
-        subject=HOST_MODULE,
-        summary="the host was imported before the lock could be applied to it",
-        where=HOST_MODULE,
-        hint="call `coral_lock.init` before anything imports `coral_inference`",
-    )
-
-
-def _host_failed(error: BaseException) -> Finding:
-    return Finding(
-        code="host-failed",
-        subject=HOST_MODULE,
-        summary=f"the host couldn't be imported: {describe_exception(error)}",
-        where=HOST_MODULE,
-        hint=f"run `python -c 'import {HOST_MODULE}'` to see the whole traceback",
-    )
+    reason = "" if outcome.status == ACTIVATED else f": {outcome.reason}"
+    return f"Plugin {outcome.id} {outcome.status}{reason}"
 
 
 def is_host_installed() -> bool:
@@ -222,46 +210,35 @@ def is_host_imported() -> bool:
     return module is not None and not getattr(loader, "is_coral_lock", False)
 
 
-def current_context() -> object | None:
-    """Return the context of a host that has been imported, None if it has none."""
-    module = sys.modules.get(_CONTEXT_MODULE)
-    function = getattr(module, "get_current_context", None)
-    return function() if callable(function) else None
-
-
-def state_of(context: object) -> HostState | None:
+def _state_of(context: object) -> HostState | None:
     """Return the state in the host's context, None if its form is unknown."""
     state = getattr(context, "state", None)
-    platform = getattr(state, "platform", None)
-    patches = getattr(state, "patches_enabled", None)
-    backends = getattr(state, "backends_enabled", None)
-    plugins = getattr(state, "plugins_loaded", None)
-    messages = getattr(context, "log_messages", None)
-    if not (
-        isinstance(platform, str)
-        and isinstance(patches, dict)
-        and isinstance(backends, (list, tuple))
-        and isinstance(plugins, dict)
-    ):
+    fields: dict[str, Any] = {
+        name: getattr(state, name, None)
+        for name in ("platform", "patches_enabled", "backends_enabled", "plugins_loaded")
+    }
+    kinds: tuple[Any, ...] = (str, dict, (list, tuple), dict)
+    if not all(isinstance(each, kind) for each, kind in zip(fields.values(), kinds)):
         return None
+    messages = getattr(context, "log_messages", None)
+    for name in ("patches_enabled", "plugins_loaded"):
+        switches = fields[name].items()
+        fields[name] = {str(key): value is True for key, value in sorted(switches)}
+    fields["backends_enabled"] = tuple(map(str, fields["backends_enabled"]))
     return HostState(
-        platform=platform,
-        patches_enabled={str(name): value is True for name, value in sorted(patches.items())},
-        backends_enabled=tuple(str(name) for name in backends),
-        plugins_loaded={str(name): value is True for name, value in sorted(plugins.items())},
-        log_messages=tuple(str(each) for each in messages) if isinstance(messages, list) else (),
+        **fields, log_messages=tuple(map(str, messages)) if isinstance(messages, list) else ()
     )
 
 
-def state_findings(
-    state: HostState | None, config: RuntimeConfig, active: Mapping[str, bool | None]
+def _state_findings(
+    state: HostState | None, config: RuntimeConfig, activator: Activator
 ) -> Iterator[Finding]:
     """Yield where the host's state differs from descriptor and lock.
 
     Args:
         state: what the host reports; None if that can't be understood.
         config: what was requested.
-        active: whether each plugin became active, by id; None if the host never loaded it.
+        activator: knows what became of each plugin; the host never loaded one that is `not-run`.
     """
     if state is None:
         yield _difference("its context", "a context with its state", "none")
@@ -273,23 +250,17 @@ def state_findings(
             yield _difference(f"the patch `{name}`", "off", "on")
     says: dict[str, bool] = dict(state.plugins_loaded)
     says.update((plugin_id("backends", name), True) for name in state.backends_enabled)
-    for identifier, is_active in sorted(active.items()):
-        found = says.pop(identifier, False)
-        if is_active is None:
-            yield _difference(
-                f"`{identifier}`",
-                "loaded from its locked entry point",
-                "loaded otherwise" if found else "not loaded",
-            )
-        elif found is not is_active:
-            yield _difference(
-                f"`{identifier}`",
-                "active" if is_active else "not active",
-                "active" if found else "not active",
-            )
+    for outcome in sorted(activator.outcomes(), key=lambda outcome: outcome.id):
+        is_active, found = outcome.status == ACTIVATED, says.pop(outcome.id, False)
+        expected, actual = ("active" if each else "not active" for each in (is_active, found))
+        if outcome.status == NOT_RUN:
+            expected = "loaded from its locked entry point"
+            actual = "loaded otherwise" if found else "not loaded"
+        if expected != actual:
+            yield _difference(f"`{outcome.id}`", expected, actual)
     for identifier in sorted(says):
         group, _, name = identifier.partition(":")
-        if group != "backends" or not (name in OWN_BACKENDS or config.backend_entry_modules):
+        if group != "backends" or not (name in _OWN_BACKENDS or config.backend_entry_modules):
             yield _difference(f"`{identifier}`", "not loaded", "loaded")
 
 
@@ -301,5 +272,5 @@ def _difference(what: str, expected: str, found: str) -> Finding:
         expected=expected,
         found=found,
         where=_CONTEXT_MODULE,
-        hint=_HINT,
+        hint="this version of the host may load plugins in another way: report it to coral-lock",
     )
