@@ -54,7 +54,7 @@ class Child:
     def install(self) -> None:
         """Let imports and entry points be those of the lock from now on."""
         session = self._session
-        if session.index is not None and session.index["roots"]:
+        if session.index and session.index["roots"]:
             install_imports(
                 ImportIndex(**session.index),
                 self._table,
@@ -214,7 +214,7 @@ def _uncovered(event: str, arguments: tuple[Any, ...]) -> tuple[str, str] | None
     if not names_python(name):
         try:
             interpreter, *options = shebang(_find(name) or name) or [name]
-        except ProgramError:
+        except (ProgramError, ValueError):
             return None
         if not names_python(interpreter):
             return None
@@ -223,21 +223,15 @@ def _uncovered(event: str, arguments: tuple[Any, ...]) -> tuple[str, str] | None
     command = command if len(command) <= _MAX_SHOWN else command[: _MAX_SHOWN - 1] + "…"
     if "-S" in split_options(options)[0]:
         return command, "`-S` disables what puts a process under it"
-    if not _is_ours(path):
+    if not sys.executable or _directory_of(path) != _directory_of(sys.executable):
         return command, f"`{path}` isn't this environment's interpreter"
-    if not _is_covered(environment):
+    if VARIABLE not in map(os.fsdecode, os.environ if environment is None else environment):
         return command, f"`{VARIABLE}` isn't in its environment"
     return None
 
 
-def _is_covered(environment: Mapping[Any, Any] | None) -> bool:
-    if environment is None:
-        return VARIABLE in os.environ
-    return VARIABLE in environment or os.fsencode(VARIABLE) in environment
-
-
 def _find(name: str) -> str | None:
-    if os.sep in name:
+    if "/" in name:
         return name if os.path.isfile(name) else None
     for directory in os.get_exec_path():
         path = os.path.join(directory, name)
@@ -246,10 +240,5 @@ def _find(name: str) -> str | None:
     return None
 
 
-def _is_ours(path: str) -> bool:
-    """Whether an interpreter is that of this environment, under whichever of its names."""
-    if not sys.executable:
-        return False
-    return os.path.dirname(os.path.abspath(path)) == os.path.dirname(
-        os.path.abspath(sys.executable)
-    )
+def _directory_of(path: str) -> str:
+    return os.path.dirname(os.path.abspath(path))

@@ -16,22 +16,19 @@ from coral_lock.start.entry_points import plugin_modules
 from coral_lock.start.gate import Gate, is_host_installed
 from coral_lock.start.locked import default_state_directory, prepare_locked
 from coral_lock.start.report import STARTED
-from coral_lock.verification.machine import IMPORTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from typing import Any
 
     from coral_lock.children.session import OpenSession
-    from coral_lock.descriptor.model import Descriptor
     from coral_lock.start.locked import LockedStart
     from coral_lock.start.report import ActivationReport
 
 
 _BEGINNING_SECONDS = 60
 """For how long a program counts as one that has just begun."""
-
-_HINT = "name a directory that this user can write to with `--state-dir DIR`"
 
 
 class Cover:
@@ -104,40 +101,39 @@ class Cover:
     def _install(self) -> None:
         """Write the session for children, if some directory can hold it."""
         session = self._session = _session(self._start, self._is_strict)
+        parents = [self._start.state_directory or default_state_directory()]
+        if self._start.state_directory is None:
+            temporary = os.environ.get("TMPDIR") or "/tmp"
+            parents.append(os.path.join(temporary, f"coral-lock-{os.getuid()}"))
         reasons: list[str] = []
-        for parent in self._parents():
+        for parent in parents:
             try:
                 self._open_session = open_session(session, parent)
-                break
             except OSError as error:
                 reasons.append(f"`{error.filename or parent}`: {error.strerror}")
-        if self._open_session is not None:
+                continue
             os.environ[VARIABLE] = self._open_session.variable
             watch_processes(self._note, self._is_strict)
-        elif self._is_strict:
+            return
+        found = "; ".join(reasons)
+        hint = "name a directory that this user can write to with `--state-dir DIR`"
+        if self._is_strict:
             raise InputError(
                 "nothing that the program starts could be put under the lock",
-                found="; ".join(reasons),
-                hint=f"{_HINT}, or remove `--strict-children`",
+                found=found,
+                hint=f"{hint}, or remove `--strict-children`",
             )
-        else:
-            self._note(
-                Finding(
-                    code="uncovered-child",
-                    severity=WARNING,
-                    subject="run",
-                    summary="what the program starts runs without the lock: no directory can "
-                    "hold its session",
-                    found="; ".join(reasons),
-                    hint=_HINT,
-                )
+        self._note(
+            Finding(
+                code="uncovered-child",
+                severity=WARNING,
+                subject="run",
+                summary="what the program starts runs without the lock: no directory can "
+                "hold its session",
+                found=found,
+                hint=hint,
             )
-
-    def _parents(self) -> Iterator[str]:
-        """Yield the directories in which a session may be."""
-        yield self._start.state_directory or default_state_directory()
-        if self._start.state_directory is None:
-            yield os.path.join(os.environ.get("TMPDIR") or "/tmp", f"coral-lock-{os.getuid()}")
+        )
 
     def _note(self, finding: Finding) -> None:
         """Show a finding, and remember it for the report."""
@@ -187,13 +183,12 @@ class Cover:
 def _session(start: LockedStart, is_strict: bool) -> Session:
     plan = start.plan
     assert plan.lock is not None
-    fields = None
-    for imports in installed_imports():
-        index = imports.index
-        fields = {name: getattr(index, name) for name in index._fields}
-        # A child has imported us before its imports are locked.
-        fields["names"] = index.names - {"coral_lock"}
     state_directory = start.state_directory and os.path.abspath(start.state_directory)
+    index = None
+    for imports in installed_imports():
+        index = {name: getattr(imports.index, name) for name in imports.index._fields}
+        # A child has imported us before its imports are locked.
+        index["names"] = imports.index.names - {"coral_lock"}
     return Session(
         start={
             "lock_path": os.path.abspath(plan.lock.path),
@@ -205,38 +200,25 @@ def _session(start: LockedStart, is_strict: bool) -> Session:
         config=vars(plan.config),
         plugin_modules=plugin_modules(plan.plugins),
         has_host=is_host_installed(),
-        index=fields,
+        index=index,
         bytecode_directory=start.bytecode_directory,
         is_strict=is_strict,
     )
 
 
-def start_program(
-    lock_path: str,
-    *,
-    descriptor: Descriptor | None = None,
-    integrity: str = IMPORTS,
-    state_directory: str | None = None,
-    closed: bool = False,
-    is_strict: bool = False,
-) -> ActivationReport:
+def start_program(lock_path: str, *, is_strict: bool = False, **options: Any) -> ActivationReport:
     """Start the runtime in this process, which is the program itself, and cover its children.
 
     Args:
-        lock_path, descriptor, integrity, state_directory, closed: see `prepare_locked`.
+        lock_path: the lock.
         is_strict: see `Cover`.
+        options: see `prepare_locked`.
 
     Raises:
         CoralLockError: the lock, the descriptor or the state directory can't be used.
     """
     remove_imports()
-    start = prepare_locked(
-        lock_path,
-        descriptor=descriptor,
-        integrity=integrity,
-        state_directory=state_directory,
-        closed=closed,
-    )
+    start = prepare_locked(lock_path, **options)
     if start.refusal is not None:
         return start.refusal
     cover = Cover(start, is_strict=is_strict)

@@ -15,6 +15,7 @@ import marshal
 import os
 import sys
 
+from coral_lock.errors import InputError
 from coral_lock.record import Record
 from coral_lock.safe_files import read_regular_file
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from coral_lock.errors import InputError
     from coral_lock.finding import Finding
 
     Marker = tuple["int | None", tuple[Finding, ...]]
@@ -31,11 +31,9 @@ if TYPE_CHECKING:
 VARIABLE = "CORAL_LOCK_RUN"
 """Names the session to children: `<sha256>:<path>`."""
 
-_DIRECTORY = "runs"
 _FILE = "session"
 _MARKERS = "markers"
-_MAX_SESSION_BYTES = 16 << 20
-_MAX_MARKER_BYTES = 16 << 20
+_MAX_BYTES = 16 << 20
 _MAX_WARNING_BYTES = 1 << 20
 """How large the markers may be before more of them are dropped that are only warnings."""
 
@@ -57,9 +55,9 @@ class Session(Record):
     config: Mapping[str, Any]
     plugin_modules: tuple[str, ...]
     has_host: bool
-    index: Mapping[str, Any] | None = None
-    bytecode_directory: str | None = None
-    is_strict: bool = False
+    index: Mapping[str, Any] | None
+    bytecode_directory: str | None
+    is_strict: bool
 
 
 class OpenSession:
@@ -82,7 +80,7 @@ class OpenSession:
 
         try:
             with open(os.path.join(self.directory, _MARKERS), "rb") as file:
-                lines = file.read(_MAX_MARKER_BYTES).splitlines()
+                lines = file.read(_MAX_BYTES).splitlines()
         except OSError:
             return ()
         markers = []
@@ -110,13 +108,13 @@ def open_session(session: Session, parent: str) -> OpenSession:
     Raises:
         OSError: it can't be written, or others can write there too.
     """
-    base = os.path.join(parent, _DIRECTORY)
+    base = os.path.join(parent, "runs")
     for directory in (parent, base):
         os.makedirs(directory, mode=0o700, exist_ok=True)
         status = os.stat(directory)
         if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022:
             raise PermissionError(errno.EPERM, "others can write to it", directory)
-    for name in sorted(filter(_is_session_name, os.listdir(base))):
+    for name in os.listdir(base):
         _remove_if_ended(os.path.join(base, name))
     directory = os.path.join(base, f"{os.getpid()}-{os.urandom(8).hex()}")
     os.mkdir(directory, 0o700)
@@ -141,25 +139,19 @@ def read_session(variable: str) -> tuple[Session, str]:
     """
     digest, _, path = variable.partition(":")
     try:
-        content = read_regular_file(path, _MAX_SESSION_BYTES)
+        content = read_regular_file(path, _MAX_BYTES)
+        message = "the session has been changed"
     except OSError as error:
-        raise _unusable(
-            f"the program that this process belongs to has ended: {error.strerror}", path
-        ) from None
+        content = b""
+        message = f"the program that this process belongs to has ended: {error.strerror}"
     if _sha256(content) != digest:
-        raise _unusable("the session has been changed", path)
+        raise InputError(
+            message,
+            where=path,
+            hint="start the program again with `coral-runtime run --locked`, or unset "
+            f"`{VARIABLE}` for what isn't part of it",
+        )
     return Session(**marshal.loads(content)), os.path.dirname(path)
-
-
-def _unusable(message: str, path: str) -> InputError:
-    from coral_lock.errors import InputError
-
-    return InputError(
-        message,
-        where=path,
-        hint="start the program again with `coral-runtime run --locked`, or unset "
-        f"`{VARIABLE}` for what isn't part of it",
-    )
 
 
 def leave_marker(
@@ -189,33 +181,27 @@ def leave_marker(
 
 def _remove_if_ended(directory: str) -> None:
     """Remove a session that no process holds any more, if it has nothing but our files."""
+    process, _, rest = os.path.basename(directory).partition("-")
+    if not process.isdigit() or len(rest) != 16 or set(rest) - set("0123456789abcdef"):
+        return
     path = os.path.join(directory, _FILE)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.unlink(os.path.join(directory, _MARKERS))
+            os.unlink(path)
+            os.rmdir(directory)
+        finally:
+            os.close(descriptor)
     except OSError:
         return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.unlink(os.path.join(directory, _MARKERS))
-        os.unlink(path)
-        os.rmdir(directory)
-    except OSError:
-        return
-    finally:
-        os.close(descriptor)
-
-
-def _is_session_name(name: str) -> bool:
-    """Whether a directory has a name of ours: nothing else is removed."""
-    process, _, rest = name.partition("-")
-    return process.isdigit() and len(rest) == 16 and set(rest) <= set("0123456789abcdef")
 
 
 def _sha256(content: bytes) -> str:
     """Return the SHA-256 of bytes in hexadecimal; `hashlib` would load OpenSSL for it."""
-    name = "_sha2" if sys.version_info >= (3, 12) else "_sha256"
     try:
-        module: Any = __import__(name)
+        module: Any = __import__("_sha2" if sys.version_info >= (3, 12) else "_sha256")
     except ImportError:
         module = __import__("hashlib")
     return str(module.sha256(content).hexdigest())
