@@ -23,13 +23,16 @@ from coral_lock.verification.verdict import verdict_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator
 
     from coral_lock.descriptor.model import Descriptor, PluginRequest
     from coral_lock.imports.table import ImportTable
     from coral_lock.lockfile.entries import LockedPlugin
     from coral_lock.lockfile.model import Lock
     from coral_lock.start.report import ActivationReport
+
+    _Difference = tuple[str, str, str, object, object]
+    """A subject, a summary, a key or place of the descriptor, what is locked and requested."""
 
 
 class LockedStart(Record):
@@ -42,12 +45,12 @@ class LockedStart(Record):
     """
 
     plan: StartPlan
+    refusal: ActivationReport | None = None
     table: ImportTable | None = None
     unlisted: frozenset[str] = frozenset()
     closed: bool = False
     state_directory: str | None = None
     bytecode_directory: str | None = None
-    refusal: ActivationReport | None = None
 
     def lock_imports(self, on_mismatch: Callable[[Finding], None]) -> None:
         """Let this process import what is listed from now on, if anything is proved.
@@ -134,11 +137,9 @@ def prepare_locked(
         ),
     )
     if has_errors(findings):
-        what = (
-            "The machine doesn't match the lock"
-            if verdict.part is not None
-            else "The lock isn't for this machine"
-        )
+        what = "The machine doesn't match the lock"
+        if verdict.part is None:
+            what = "The lock isn't for this machine"
         return LockedStart(plan=plan, refusal=plan.refused(f"{what}: nothing was activated"))
     machine = verdict.machine
     if integrity == METADATA or machine is None:
@@ -188,32 +189,9 @@ def _config(lock: Lock, descriptor: Descriptor | None) -> RuntimeConfig:
     return config
 
 
-def _contradiction(
-    subject: str, summary: str, where: str, expected: str | None = None, found: str | None = None
-) -> Finding:
-    return Finding(
-        code="contradicts-lock",
-        subject=subject,
-        summary=summary,
-        expected=expected,
-        found=found,
-        where=where,
-        hint="remove it, or run `coral-runtime lock` with it and have the change reviewed",
-    )
-
-
 def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
+    """Yield where a descriptor requests something else than what is locked."""
     origins = descriptor.origins
-    for key, locked, requested in _differences(lock, descriptor):
-        summary = f"the requested `{key}` isn't the locked one"
-        where = origins.get(key, key)
-        yield _contradiction(key, summary, where, _shown(locked), _shown(requested))
-    for group in GROUPS:
-        unloaded = descriptor.unloaded(group)
-        count = sum(plugin.group == group for plugin in lock.plugins)
-        if unloaded is not None and count:
-            summary = f"{unloaded[1]}, and the lock holds {count}"
-            yield _contradiction(group, summary, origins.get(unloaded[0], unloaded[0]))
     for module in descriptor.backend_modules:
         yield Finding(
             code="unlocked-module",
@@ -222,72 +200,79 @@ def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
             where=origins.get("backends.modules", "backends.modules"),
             hint="package it with an entry point in `coral_inference.backends` and lock it",
         )
-    locked_plugins = {plugin.id: plugin for plugin in lock.plugins}
-    known = lock.known_plugins()
-    for request in descriptor.requests:
-        plugin = locked_plugins.pop(plugin_id(request.group, request.name), None)
-        yield from _request_contradictions(request, plugin, known, origins)
-    for identifier in locked_plugins if descriptor.discover == "listed" else ():
-        yield _contradiction(
-            identifier,
-            f"`{identifier}` isn't among the plugins that are switched on, and the lock holds it",
-            origins.get("plugins.discover", "plugins.discover"),
+    for subject, what, where, locked, requested in (
+        *_differences(lock, descriptor),
+        *_plugin_differences(lock, descriptor),
+    ):
+        yield Finding(
+            code="contradicts-lock",
+            subject=subject,
+            summary=what,
+            expected=_shown(locked),
+            found=_shown(requested),
+            where=origins.get(where, where),
+            hint="remove it, or run `coral-runtime lock` with it and have the change reviewed",
         )
 
 
-def _differences(lock: Lock, descriptor: Descriptor) -> Iterator[tuple[str, object, object]]:
-    """Yield the descriptor's keys that differ from the lock, with both values."""
+def _differences(lock: Lock, descriptor: Descriptor) -> Iterator[_Difference]:
     explicit = {key for key, origin in descriptor.origins.items() if origin != "default"}
-    if "platform" in explicit and descriptor.platform != lock.platform:
-        yield "platform", lock.platform, descriptor.platform
+    pairs: list[tuple[str, object, object]] = []
+    if "platform" in explicit:
+        pairs.append(("platform", lock.platform, descriptor.platform))
+    if "program.requires" in explicit:
+        requested = {requirement_name(each) for each in descriptor.program_requires}
+        locked = tuple(each.name for each in lock.distributions if each.program)
+        pairs.append(("program.requires", locked, tuple(sorted(requested))))
     for key, pinned, package in (
         ("host.core", descriptor.host_core, lock.host.core),
         ("host.inference", descriptor.host_inference, lock.host.inference),
     ):
-        if pinned is None:
-            continue
-        from coral_lock.document.versions import is_same_version
+        if pinned is not None:
+            from coral_lock.document.versions import is_same_version
 
-        if package is None or not is_same_version(pinned, package.version):
-            yield key, package.version if package else "none", pinned
-    requested = tuple(sorted({requirement_name(each) for each in descriptor.program_requires}))
-    locked = tuple(each.name for each in lock.distributions if each.program)
-    if "program.requires" in explicit and requested != locked:
-        yield "program.requires", locked, requested
+            version = package.version if package else "none"
+            is_same = package is not None and is_same_version(pinned, version)
+            pairs.append((key, version, version if is_same else pinned))
+    for key, kept, asked in pairs:
+        if asked != kept:
+            yield key, f"the requested `{key}` isn't the locked one", key, kept, asked
+    for group in GROUPS:
+        unloaded = descriptor.unloaded(group)
+        count = sum(plugin.group == group for plugin in lock.plugins)
+        if unloaded is not None and count:
+            key, reason = unloaded
+            yield group, f"{reason}, and the lock holds {count}", key, None, None
 
 
-def _request_contradictions(
-    request: PluginRequest,
-    plugin: LockedPlugin | None,
-    known: Collection[str],
-    origins: Mapping[str, str],
-) -> Iterator[Finding]:
+def _plugin_differences(lock: Lock, descriptor: Descriptor) -> Iterator[_Difference]:
     from coral_lock.document.node import dotted
 
-    identifier = plugin_id(request.group, request.name)
-    if plugin is None:
-        if request.enabled and not request.optional:
-            summary = f"`{identifier}` is switched on, and the lock doesn't hold it"
-            yield _contradiction(identifier, summary, request.where)
-        return
-    if not request.enabled:
-        summary = f"`{identifier}` is switched off, and the lock holds it"
-        yield _contradiction(identifier, summary, request.where)
-        return
-    for field in ("optional", "after", "distribution"):
-        requested, locked = getattr(request, field), getattr(plugin, field)
-        is_requested = requested or field in request.explicit_defaults
-        if not is_requested or requested == locked:
+    plugins = {plugin.id: plugin for plugin in lock.plugins}
+    for request in descriptor.requests:
+        identifier, where = plugin_id(request.group, request.name), request.where
+        plugin = plugins.pop(identifier, None)
+        if plugin is None:
+            if request.enabled and not request.optional:
+                what = f"`{identifier}` is switched on, and the lock doesn't hold it"
+                yield identifier, what, where, None, None
             continue
-        if field == "after" and _may_be_declared(request, plugin, known):
+        if not request.enabled:
+            what = f"`{identifier}` is switched off, and the lock holds it"
+            yield identifier, what, where, None, None
             continue
-        yield _contradiction(
-            identifier,
-            f"the requested `{field}` of `{identifier}` isn't the locked one",
-            origins.get(dotted((request.group, request.name, field)), request.where),
-            _shown(locked),
-            _shown(requested),
-        )
+        for field in ("optional", "after", "distribution"):
+            requested, locked = getattr(request, field), getattr(plugin, field)
+            if requested == locked or not (requested or field in request.explicit_defaults):
+                continue
+            if field == "after" and _may_be_declared(request, plugin, lock.known_plugins()):
+                continue
+            what = f"the requested `{field}` of `{identifier}` isn't the locked one"
+            key = dotted((request.group, request.name, field))
+            yield identifier, what, descriptor.origins.get(key, where), locked, requested
+    for identifier in plugins if descriptor.discover == "listed" else ():
+        what = f"`{identifier}` isn't among the plugins that are switched on, and the lock holds it"
+        yield identifier, what, "plugins.discover", None, None
 
 
 def _may_be_declared(request: PluginRequest, plugin: LockedPlugin, known: Collection[str]) -> bool:
@@ -317,7 +302,9 @@ def _manifests(module: str) -> Iterator[bytes]:
                 continue
 
 
-def _shown(value: object) -> str:
+def _shown(value: object) -> str | None:
     if isinstance(value, tuple):
         return ", ".join(value) or "none"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return None if value is None else str(value)
