@@ -8,7 +8,6 @@ from _thread import get_ident
 from time import perf_counter
 
 from coral_lock.finding import ERROR, WARNING, Finding
-from coral_lock.names import ENTRY_POINT_GROUPS
 from coral_lock.plugin.facts import FactsError, facts_of_spec
 from coral_lock.plugin.spec import (
     BackendAdapter,
@@ -18,7 +17,6 @@ from coral_lock.plugin.spec import (
     is_backend,
     live_specs,
 )
-from coral_lock.start.entry_points import ServedEntryPoint
 from coral_lock.start.report import (
     ACTIVATED,
     FAILED,
@@ -131,19 +129,6 @@ class Activator:
                 hint=hint,
             )
 
-    def entry_points(self) -> tuple[ServedEntryPoint, ...]:
-        """Return the plugins' entry points, each of which loads one verified spec."""
-        return tuple(
-            ServedEntryPoint(
-                group=ENTRY_POINT_GROUPS[plugin.group],
-                name=plugin.name,
-                value=plugin.entry_point,
-                distribution=plugin.distribution,
-                load=self._loader(plugin),
-            )
-            for plugin in self._plan.plugins
-        )
-
     def hand_over_services(self, config: object) -> None:
         """Put the services into the host's own config, which reads none from the environment.
 
@@ -186,10 +171,7 @@ class Activator:
                 return support
         return _activate(spec, plugin, config.platform, config)
 
-    def _loader(self, plugin: LockedPlugin) -> Callable[[], object]:
-        return lambda: self._load_for_host(plugin)
-
-    def _load_for_host(self, plugin: LockedPlugin) -> object:
+    def load_for_host(self, plugin: LockedPlugin) -> object:
         """Return the verified spec of a plugin, as the host's own class for it.
 
         Raises:

@@ -11,11 +11,10 @@ import sys
 
 from coral_lock.imports.hooks import ImportHooks
 from coral_lock.names import ENTRY_POINT_GROUPS, HOST_MODULE, normalized_name
-from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
     from typing import Any, Protocol
 
@@ -24,27 +23,13 @@ if TYPE_CHECKING:
     class Host(Protocol):
         """What the hooks need of a gate."""
 
-        entry_points: tuple[ServedEntryPoint, ...]
+        plugins: tuple[LockedPlugin, ...]
 
+        def load(self, plugin: LockedPlugin) -> object: ...
         def execute_host(self, module: ModuleType, execute: Callable[[], None]) -> None: ...
 
-    Served = Callable[[], Sequence["ServedEntryPoint"]]
 
 _GROUPS = frozenset(ENTRY_POINT_GROUPS.values())
-
-
-class ServedEntryPoint(Record):
-    """A locked entry point.
-
-    `group` is the full name, e.g. `coral_inference.patches`; `name` is the plugin's;
-    `distribution` is a normalized name; `load` returns what the host gets for it.
-    """
-
-    group: str
-    name: str
-    value: str
-    distribution: str
-    load: Callable[[], object]
 
 
 class GateHooks(ImportHooks):
@@ -79,7 +64,7 @@ class GateHooks(ImportHooks):
             self.before = dict.fromkeys(others, import_host)
         elif activate is not None:
             self.before = dict.fromkeys((HOST_MODULE, *modules), activate)
-        self._served: Served = lambda: gate().entry_points
+        self._gate = gate
 
     def install(self) -> None:
         """Become the first finder, in place of those of an earlier gate."""
@@ -88,9 +73,9 @@ class GateHooks(ImportHooks):
             *(each for each in sys.meta_path if not isinstance(each, GateHooks)),
         ]
         # What is half imported lacks what is replaced here, so it is served once it is executed.
-        self.after("importlib.metadata", lambda module: _serve_metadata(module, self._served))
-        self.after("importlib_metadata", lambda module: _serve_metadata(module, self._served))
-        self.after("pkg_resources", lambda module: _serve_pkg_resources(module, self._served))
+        self.after("importlib.metadata", lambda module: _serve_metadata(module, self._gate))
+        self.after("importlib_metadata", lambda module: _serve_metadata(module, self._gate))
+        self.after("pkg_resources", lambda module: _serve_pkg_resources(module, self._gate))
 
 
 def plugin_modules(plugins: Iterable[LockedPlugin]) -> tuple[str, ...]:
@@ -98,19 +83,21 @@ def plugin_modules(plugins: Iterable[LockedPlugin]) -> tuple[str, ...]:
     return tuple(sorted({plugin.entry_point.partition(":")[0] for plugin in plugins}))
 
 
-def _serve_metadata(metadata: Any, served: Served) -> None:
+def _serve_metadata(metadata: Any, gate: Callable[[], Host]) -> None:
     class LockedEntryPoint(metadata.EntryPoint):  # type: ignore[misc]
         @property
         def dist(self) -> Any:
-            return metadata.distribution(_find(served, self).distribution)
+            return metadata.distribution(_find(gate, self).distribution)
 
         def load(self) -> object:
-            return _find(served, self).load()
+            return gate().load(_find(gate, self))
 
     def locked(distribution: str | None = None) -> list[Any]:
         return [
-            LockedEntryPoint(name=each.name, value=each.value, group=each.group)
-            for each in served()
+            LockedEntryPoint(
+                name=each.name, value=each.entry_point, group=ENTRY_POINT_GROUPS[each.group]
+            )
+            for each in gate().plugins
             if distribution in (None, each.distribution)
         ]
 
@@ -146,31 +133,24 @@ def _serve_metadata(metadata: Any, served: Served) -> None:
     metadata.Distribution.entry_points = property(entry_points_of, doc=own_of.__doc__)
 
 
-def _serve_pkg_resources(resources: Any, served: Served) -> None:
+def _serve_pkg_resources(resources: Any, gate: Callable[[], Host]) -> None:
     class LockedEntryPoint(resources.EntryPoint):  # type: ignore[misc]
         def load(self, *_: object, **__: object) -> object:
             return self.resolve()
 
         def resolve(self) -> object:
-            return _find(served, self).load()
+            return gate().load(_find(gate, self))
 
     def locked(group: str, distribution: str | None = None) -> Iterator[Any]:
-        for each in served():
-            if each.group == group and distribution in (None, each.distribution):
-                module, _, attributes = each.value.partition(":")
-                made = LockedEntryPoint(
-                    each.name,
-                    module,
-                    attributes.split("."),
-                    dist=next(
-                        (
-                            installed
-                            for installed in resources.working_set
-                            if normalized_name(installed.project_name) == each.distribution
-                        ),
-                        None,
-                    ),
-                )
+        installed = {normalized_name(each.project_name): each for each in resources.working_set}
+        for each in gate().plugins:
+            if ENTRY_POINT_GROUPS[each.group] == group and distribution in (
+                None,
+                each.distribution,
+            ):
+                module, _, attributes = each.entry_point.partition(":")
+                dist = installed.get(each.distribution)
+                made = LockedEntryPoint(each.name, module, attributes.split("."), dist=dist)
                 made.group = group
                 yield made
 
@@ -181,8 +161,7 @@ def _serve_pkg_resources(resources: Any, served: Served) -> None:
         entries = {name: each for name, each in map_of(self).items() if name not in _GROUPS}
         name = normalized_name(self.project_name)
         for ours in sorted(_GROUPS):
-            found = {each.name: each for each in locked(ours, name)}
-            if found:
+            if found := {each.name: each for each in locked(ours, name)}:
                 entries[ours] = found
         return entries if group is None else entries.get(group, {})
 
@@ -199,8 +178,8 @@ def _foreign(entry_points: Iterable[Any]) -> list[Any]:
     return [each for each in entry_points if each.group not in _GROUPS]
 
 
-def _find(served: Served, asked: Any) -> ServedEntryPoint:
-    for each in served():
-        if (each.group, each.name) == (asked.group, asked.name):
+def _find(gate: Callable[[], Host], asked: Any) -> LockedPlugin:
+    for each in gate().plugins:
+        if (ENTRY_POINT_GROUPS[each.group], each.name) == (asked.group, asked.name):
             return each
     raise LookupError(f"the lock has no entry point `{asked.name}` in `{asked.group}`")

@@ -52,7 +52,7 @@ _MAX_DEPTH = "4"
 class Gate:
     """A start that is verified, and under way as soon as the gate is open.
 
-    `entry_points` are the locked ones, in the order of activation.
+    `plugins` are in the order of activation; `load` returns what the host gets for one.
 
     Args:
         plan: what to start.
@@ -73,7 +73,8 @@ class Gate:
         self._about_to_start = about_to_start
         self._activator = Activator(plan)
         self._report: ActivationReport | None = None
-        self.entry_points = self._activator.entry_points()
+        self.plugins = plan.plugins
+        self.load = self._activator.load_for_host
 
     def open(self, is_eager: bool) -> ActivationReport:
         """Start: at once, or at the first import of the host.
