@@ -61,7 +61,6 @@ _HEADER = b"coral-lock 1\n"
 _HASH_DIGITS = 64
 _DAY = 86_400
 _MAX_AGE = 90 * _DAY
-_MAX_CACHE_BYTES = 1 << 30
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
@@ -171,7 +170,7 @@ _HEADER_BYTES = len(_header("0" * _HASH_DIGITS, 0))
 
 
 def _sweep_daily(cache: str) -> None:
-    """Remove what hasn't been used for months, and the oldest of what is too much."""
+    """Remove the entries that haven't been used for months."""
     marker = os.path.join(cache, "swept")
     now = time.time()
     try:
@@ -182,17 +181,11 @@ def _sweep_daily(cache: str) -> None:
     # It is neither emptied nor followed: whoever names a state directory may have such a file.
     os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     os.utime(marker)
-    entries = []
     with os.scandir(cache) as found:
-        for entry in filter(_is_entry, found):
-            status = entry.stat(follow_symlinks=False)
-            entries.append((status.st_mtime, status.st_size, entry.path))
-    left = sum(size for _, size, _ in entries)
-    for used, size, path in sorted(entries):
-        is_leftover = "." in os.path.basename(path)[_HASH_DIGITS + 1 :].partition("-")[2]
-        if now - used > (_DAY if is_leftover else _MAX_AGE) or left > _MAX_CACHE_BYTES:
-            os.unlink(path)
-            left -= size
+        for file in found:
+            age = now - file.stat(follow_symlinks=False).st_mtime
+            if age > _MAX_AGE and _is_entry(file):
+                os.unlink(file.path)
 
 
 def _is_entry(file: os.DirEntry[str]) -> bool:

@@ -103,7 +103,13 @@ def run_in_child(work: Callable[[], int]) -> NoReturn:
     """
     _flush()
     _fill_closed_streams()
-    output = _anonymous_file()
+    if hasattr(os, "memfd_create"):
+        output = os.memfd_create("coral-lock")
+    else:
+        from tempfile import TemporaryFile
+
+        with TemporaryFile() as file:
+            output = os.dup(file.fileno())
     read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
@@ -150,16 +156,6 @@ def _work(work: Callable[[], int], status: int) -> NoReturn:
         atexit._run_exitfuncs()
     finally:
         leave_process(code)
-
-
-def _anonymous_file() -> int:
-    """Return a descriptor of a file without a name, which is removed when the last one closes."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("coral-lock")
-    from tempfile import TemporaryFile
-
-    with TemporaryFile() as file:
-        return os.dup(file.fileno())
 
 
 def _fill_closed_streams() -> None:
@@ -222,12 +218,11 @@ def _wait_for(child: int) -> tuple[int, int]:
 
 def _print_file(output: int) -> None:
     """Copy a file to standard output; a reader that is gone is no error."""
-    size, position = os.fstat(output).st_size, 0
+    position = 0
     try:
-        while position < size:
-            content = os.pread(output, 1 << 20, position)
-            position += len(content)
+        while content := os.pread(output, 1 << 20, position):
             _write(1, content)
+            position += len(content)
     except BrokenPipeError:
         return
     except OSError as error:

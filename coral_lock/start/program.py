@@ -23,7 +23,7 @@ from coral_lock.start.process import leave_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from types import CodeType, ModuleType, TracebackType
 
     ExitCodeAfter = Callable[[int], "int | None"]
@@ -42,9 +42,18 @@ class Program:
             one to end with instead, or None to let the interpreter end as it would.
     """
 
-    def __init__(self, command: Command, exit_code_after: ExitCodeAfter | None) -> None:
+    def __init__(self, command: Command, exit_code_after: ExitCodeAfter) -> None:
         self.command = command
-        self.findings = tuple(_host_as_main(command))
+        self.findings: tuple[Finding, ...] = ()
+        if command.kind == MODULE and command.target.partition(".")[0] in _HOST_PACKAGES:
+            host_as_main = Finding(
+                code="host-as-main",
+                subject=command.target,
+                summary=f"`{command.target}` runs as `__main__`, so patches of that module don't "
+                "reach it",
+                hint=f"run a file of your own that imports `{command.target}`",
+            )
+            self.findings = (host_as_main,)
         self._exit_code_after = exit_code_after
         self._exit_code: int | None = None
         self._process = os.getpid()
@@ -89,16 +98,14 @@ class Program:
 
     def _end(self) -> None:
         """Have the last word on the exit code, unless this is a fork of the program."""
-        if self._exit_code is None or self._exit_code_after is None:
-            return
-        if os.getpid() != self._process:
+        if self._exit_code is None or os.getpid() != self._process:
             return
         code = self._exit_code_after(self._exit_code)
         if code is not None:
             leave_process(code)
 
 
-def prepare_program(words: Sequence[str], exit_code_after: ExitCodeAfter | None = None) -> Program:
+def prepare_program(words: Sequence[str], exit_code_after: ExitCodeAfter) -> Program:
     """Set `sys.argv` and the first entry of `sys.path` for a program, before verification.
 
     The machine is therefore verified with the path that the program will import from. If the
@@ -154,17 +161,6 @@ def _first_directory(command: Command) -> str | None:
     if command.kind == MODULE:
         return working_directory()
     return os.path.dirname(os.path.realpath(command.target)) if command.kind == FILE else ""
-
-
-def _host_as_main(command: Command) -> Iterator[Finding]:
-    if command.kind == MODULE and command.target.partition(".")[0] in _HOST_PACKAGES:
-        yield Finding(
-            code="host-as-main",
-            subject=command.target,
-            summary=f"`{command.target}` runs as `__main__`, so patches of that module don't "
-            "reach it",
-            hint=f"run a file of your own that imports `{command.target}`",
-        )
 
 
 def _new_main_module(command: Command) -> ModuleType:
