@@ -1,1 +1,1 @@
-"""Imports out of proved lists: what isn't listed isn't there, what runs was hashed."""
+"""Imports from verified file lists: only listed files are found, and only hashed bytes run."""

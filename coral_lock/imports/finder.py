@@ -1,7 +1,7 @@
 """Finds modules where the lock says they are: first of all finders, and for each directory.
 
 What the standard library's directories hold comes from there. A name that belongs to a locked
-distribution comes from its listed files, or isn't there. Everything else is found as ever,
+distribution comes from its listed files, or isn't found. Everything else is found as usual,
 but never before these.
 """
 
@@ -60,7 +60,7 @@ def install_imports(
         on_mismatch: called with the finding of each file that isn't what was locked, before the
             import fails: a program may swallow the error.
         bytecode_directory: what `verified.prepare_cache` returned; None to compile always.
-        closed: whether distributions that nobody locked are invisible.
+        closed: whether distributions that aren't locked are hidden.
     """
     remove_imports()
     imports = LockedImports(index, supply, on_mismatch, bytecode_directory, closed)
@@ -77,7 +77,7 @@ def install_imports(
 
 
 def remove_imports() -> None:
-    """Give imports back to the directories; modules that were loaded stay."""
+    """Restore the imports of this process; modules that were loaded stay."""
     for finder in installed_imports():
         sys.meta_path[:] = [each for each in sys.meta_path if each not in (finder, finder.hooks)]
         sys.path_hooks.remove(finder.directory_finder)
@@ -129,7 +129,7 @@ class LockedImports:
 
         Raises:
             ModuleNotFoundError: it belongs to the standard library or to a locked
-                distribution, and isn't there; or it is a cache of bytecode, which no list
+                distribution, and isn't found; or it is a cache of bytecode, which no list
                 covers.
         """
         if path is not None:
@@ -183,8 +183,8 @@ class LockedImports:
     def _portions(self, name: str, path: Iterable[str]) -> list[str]:
         """Return the directories of a namespace package (PEP 420) that is partly locked.
 
-        Portions that nobody locked belong to it as ever. The `__init__` of a regular package
-        of that name, or a module, which elsewhere would go before it, isn't there.
+        Portions that aren't locked belong to it as usual. The `__init__` of a regular package
+        of that name, or a module, which elsewhere would go before it, is ignored.
         """
         tail = name.rpartition(".")[2]
         portions = []
@@ -212,7 +212,7 @@ class LockedImports:
     def place_of(self, entry: object) -> tuple[str, str] | None:
         """Return the site root that a path is in and the path relative to it, with `/`.
 
-        None stands for a path outside, and for one that can't hold a locked file.
+        None if it is outside, or can't hold a locked file.
         """
         if not isinstance(entry, str):
             return None
@@ -350,7 +350,7 @@ class LockedDirectory(FileFinder):
             if spec is not None:
                 return spec
         tail = name.rpartition(".")[2]
-        # These are found as ever though the imports are closed.
+        # These are found as usual though the imports are closed.
         visible = () if self._directory else (*self._imports.index.unlisted, "coral_lock")
         if self.is_taken(tail) or (self.is_exclusive and tail not in visible):
             return None

@@ -1,6 +1,6 @@
-"""Hooks before, around and after the import of a module, whoever imports it (PEP 451).
+"""Hooks before, around and after the import of a module (PEP 451).
 
-With them, `--closed` hides the distributions that aren't locked from whoever asks for metadata.
+With them, `--closed` hides the metadata of distributions that aren't locked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from coral_lock.names import normalized_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
     from types import ModuleType
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from coral_lock.imports.finder import LockedImports
 
     Execute = Callable[[ModuleType, Callable[[], None]], None]
-
-_OWN_NAME = "coral-lock"
 
 
 class ImportHooks:
@@ -123,26 +121,23 @@ def closed_entries(library: Sequence[str]) -> frozenset[str]:
     """
     is_behind, entries = False, []
     for entry in sys.path:
+        try:
+            names = os.listdir(entry or os.curdir)
+        except OSError:
+            names = []
+        holds_metadata = any(name.endswith((".dist-info", ".egg-info")) for name in names)
         if entry in library:
             is_behind = True
-        elif is_behind or _holds_metadata(entry):
+        elif is_behind or holds_metadata:
             entries.append(entry)
     return frozenset(entries)
 
 
-def _holds_metadata(directory: str) -> bool:
-    try:
-        names = os.listdir(directory or os.curdir)
-    except OSError:
-        return False
-    return any(name.endswith((".dist-info", ".egg-info")) for name in names)
-
-
 def hide_unlocked(imports: LockedImports) -> None:
-    """Let nobody find a distribution that isn't locked from now on.
+    """Hide the distributions that aren't locked from now on.
 
     Finders and path hooks that such a distribution has installed, as editable installs do,
-    are taken away.
+    are removed.
     """
     from coral_lock.imports.finder import LockedDirectory
 
@@ -150,21 +145,21 @@ def hide_unlocked(imports: LockedImports) -> None:
     sys.path_hooks[:] = [each for each in sys.path_hooks if not _is_foreign(each, imports)]
     sys.path_importer_cache.clear()
 
-    def is_locked(directory_name: str) -> bool:
-        name = normalized_name(directory_name.rpartition(".")[0].partition("-")[0])
-        return name == _OWN_NAME or name in imports.index.distributions
+    locked = {*imports.index.distributions, "coral-lock"}
 
     def hide_from_metadata(module: ModuleType) -> None:
         finder = module.MetadataPathFinder
         find = finder.find_distributions
 
         def find_distributions(*arguments: Any, **options: Any) -> Iterator[Any]:
-            return (each for each in find(*arguments, **options) if is_locked(each._path.name))
+            for found in find(*arguments, **options):
+                name = found._path.name.rpartition(".")[0].partition("-")[0]
+                if normalized_name(name) in locked:
+                    yield found
 
         finder.find_distributions = staticmethod(find_distributions)
 
     def hide_from_working_set(module: ModuleType) -> None:
-        locked = (*imports.index.distributions, _OWN_NAME)
         working_set = module.working_set
         for key in [key for key in working_set.by_key if normalized_name(key) not in locked]:
             del working_set.by_key[key]
@@ -172,12 +167,9 @@ def hide_unlocked(imports: LockedImports) -> None:
                 if key in keys:
                     keys.remove(key)
 
-        def find_on_path(*arguments: Any, **options: Any) -> Iterable[Any]:
-            return (
-                each
-                for each in module.find_on_path(*arguments, **options)
-                if normalized_name(each.key) in locked
-            )
+        def find_on_path(*arguments: Any, **options: Any) -> Iterator[Any]:
+            found = module.find_on_path(*arguments, **options)
+            return (each for each in found if normalized_name(each.key) in locked)
 
         module.register_finder(LockedDirectory, find_on_path)
 

@@ -13,9 +13,15 @@ import os
 import time
 from _thread import allocate_lock, start_new_thread
 
+from coral_lock.errors import WriteError
 from coral_lock.imports.table import EXTENSION, MODULE_SUFFIXES, location_of
 from coral_lock.installed.digest import available_cores, hash_files
-from coral_lock.safe_files import identity_of, open_regular_file, read_regular_file
+from coral_lock.safe_files import (
+    identity_of,
+    open_regular_file,
+    read_regular_file,
+    write_durably,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -137,17 +143,17 @@ class Libraries:
         """
         if self._directory is None or available_cores() < 2 or not hasattr(os, "readv"):
             return
-        atexit.register(self._leave_hint, os.getpid())
-        hinted = [self._lists[name] for name in read_hint(self._directory) if name in self._lists]
-        locations = [location for proved in hinted for _, location in libraries_of(proved)]
+        hinted = read_hint(self._directory)
+        atexit.register(self._leave_hint, os.getpid(), self._directory, hinted)
+        lists = [self._lists[name] for name in hinted if name in self._lists]
+        locations = [location for proved in lists for _, location in libraries_of(proved)]
         if locations:
             self._ahead = ReadAhead(locations)
 
-    def _leave_hint(self, process: int) -> None:
-        if self._directory is not None and os.getpid() == process:
-            loaded = tuple(self._loaded)
-            if loaded != read_hint(self._directory):
-                write_hint(self._directory, loaded)
+    def _leave_hint(self, process: int, directory: str, hinted: tuple[str, ...]) -> None:
+        loaded = tuple(self._loaded)
+        if os.getpid() == process and loaded != hinted:
+            write_hint(directory, loaded)
 
 
 def is_library(path: str) -> bool:
@@ -251,11 +257,7 @@ def read_hint(directory: str) -> tuple[str, ...]:
 
 def write_hint(directory: str, names: Iterable[str]) -> None:
     """Remember what the next start may hash ahead; one that can't be kept is no error."""
-    place = os.path.join(directory, _FILE)
-    temporary = f"{place}.{os.getpid()}"
     try:
-        with open(temporary, "w", encoding="ascii") as file:
-            file.write("\n".join(names))
-        os.replace(temporary, place)
-    except (OSError, ValueError):
+        write_durably(os.path.join(directory, _FILE), "\n".join(names))
+    except WriteError:
         return

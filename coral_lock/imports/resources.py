@@ -21,7 +21,7 @@ else:
 
 
 class ListedPath(SystemPath):
-    """A path that reads what was locked; to open it in another way is the program's affair."""
+    """A path whose reading methods return what was locked; others aren't verified."""
 
     __slots__ = ()
 

@@ -46,7 +46,7 @@ class ImportIndex(Record):
         roots: the site roots of the locked distributions.
         names: the top-level names that belong to them, those of namespace packages too.
         unlisted: the top-level names of locked distributions that have no proved list. They
-            are imported as ever, also where nothing unlocked is visible.
+            are imported as usual, even if what isn't locked is hidden.
         distributions: the names of all locked distributions.
         closed_entries: the entries of the path in which only locked distributions are
             visible, if the others are to be hidden.

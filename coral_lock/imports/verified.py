@@ -64,29 +64,25 @@ _MAX_AGE = 90 * _DAY
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
-def prepare_cache(state_directory: str) -> tuple[str | None, OSError | None]:
-    """Make the bytecode cache in a state directory, with mode 0700 where it is absent.
-
-    Returns:
-        The cache's directory, or None and, in `strerror`, why there is none, so that every
-        start compiles.
+def prepare_cache(state_directory: str) -> str:
+    """Make the bytecode cache in a state directory, with mode 0700, and return its path.
 
     Raises:
         InputError: others can write to the cache or to the state directory.
+        OSError: there is none, so every start compiles; `strerror` says why.
     """
     state = os.path.abspath(state_directory)
     cache = os.path.join(state, "bytecode")
     try:
-        os.makedirs(state, mode=0o700, exist_ok=True)
-        os.makedirs(cache, mode=0o700, exist_ok=True)
         for directory in (state, cache):
+            os.makedirs(directory, mode=0o700, exist_ok=True)
             _refuse_shared(directory)
         if not os.access(cache, os.W_OK):
-            return None, OSError(errno.EACCES, f"`{cache}` can't be written")
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         _sweep_daily(cache)
     except OSError as error:
-        return None, OSError(error.errno, f"`{cache}` can't be made: {error.strerror}")
-    return cache, None
+        raise OSError(error.errno, f"`{cache}` can't be used: {error.strerror}") from None
+    return cache
 
 
 def _refuse_shared(directory: str) -> None:
@@ -120,7 +116,7 @@ class BytecodeCache:
     def load(self, digest: str, path: str) -> CodeType | None:
         """Return the code of the source with that hash, as if it had been compiled from `path`.
 
-        None stands for an entry that is absent or damaged.
+        None if the entry is absent or damaged.
         """
         if self._directory is None:
             return None
@@ -178,7 +174,7 @@ def _sweep_daily(cache: str) -> None:
             return
     except FileNotFoundError:
         pass
-    # It is neither emptied nor followed: whoever names a state directory may have such a file.
+    # It is neither emptied nor followed: a state directory may have another file of that name.
     os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
     os.utime(marker)
     with os.scandir(cache) as found:

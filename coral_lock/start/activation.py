@@ -141,7 +141,7 @@ class Activator:
             services.update(self._plan.config.services)
 
     def _record(self, plugin: LockedPlugin, step: Callable[[], _Outcome]) -> _Outcome:
-        """Take a step, whatever it raises, and record its outcome."""
+        """Take a step and record its outcome, also if it raises."""
         started = perf_counter()
         try:
             status, reason = _without_exit(step)

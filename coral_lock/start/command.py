@@ -151,7 +151,7 @@ def names_python(path: str) -> bool:
 def _require_this_interpreter(path: str, words: Sequence[str], where: str | None = None) -> None:
     """Refuse an interpreter that isn't the one of this process.
 
-    A bare name whose version fits is this one, whatever PATH says of it.
+    A bare name whose version fits is this one, even if PATH has another.
 
     Args:
         path: the interpreter.

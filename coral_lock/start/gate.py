@@ -195,7 +195,7 @@ def is_host_installed() -> bool:
         return False
     for imports in installed_imports():
         if HOST_MODULE in imports.index.names:
-            # It is imported from the locked files, whatever the path has.
+            # It is imported from the locked files, not from the path.
             return any(
                 files.module(f"{HOST_MODULE}/runtime", "plugins") is not None
                 for files in imports.files().roots.values()

@@ -27,7 +27,7 @@ def start_live(
     """Select plugins among what is installed and start the runtime with them.
 
     Args:
-        descriptor: what this runtime should run; None stands for the defaults.
+        descriptor: what this runtime should run; None for the defaults.
         host_overrides: the versions of hosts that aren't installed.
     """
     descriptor = descriptor or load_descriptor(None)

@@ -146,8 +146,10 @@ def prepare_locked(
         return LockedStart(plan=plan, state_directory=state_directory)
     from coral_lock.imports.verified import prepare_cache
 
-    cache, problem = prepare_cache(state_directory or default_state_directory())
-    if problem is not None:
+    cache = None
+    try:
+        cache = prepare_cache(state_directory or default_state_directory())
+    except OSError as problem:
         if state_directory is not None:
             raise InputError(
                 f"the state directory can't hold a bytecode cache: {problem.strerror}",

@@ -78,7 +78,7 @@ class StdoutGuard:
 
 
 def leave_process(exit_code: int) -> NoReturn:
-    """Flush the standard streams and end this process, whatever its program catches."""
+    """Flush the standard streams and end this process; a program can't catch it."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -192,7 +192,7 @@ def _wait_for(child: int) -> tuple[int, int]:
     signals = {getattr(_signal, name) for name in (*_FORWARDED, "SIGCHLD")}
     received = 0
     former = _signal.pthread_sigmask(_signal.SIG_BLOCK, signals)
-    # Whoever started us may have ignored it, and then nobody keeps a child's status.
+    # If our parent ignored it, the status of a child would be lost.
     _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     try:
         while True:

@@ -97,7 +97,7 @@ class Program:
         self._exit_code = 0
 
     def _end(self) -> None:
-        """Have the last word on the exit code, unless this is a fork of the program."""
+        """Decide on the exit code, unless this is a fork of the program."""
         if self._exit_code is None or os.getpid() != self._process:
             return
         code = self._exit_code_after(self._exit_code)

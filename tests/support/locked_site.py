@@ -94,7 +94,7 @@ class LockedSite:
         settings: dict[str, Any] = {
             "own": str(OWN_LIBRARY),
             "site": str(self.root),
-            "bytecode": prepare_cache(str(self.state))[0],
+            "bytecode": prepare_cache(str(self.state)),
             "before": list(map(str, before)),
             "behind": list(map(str, behind)),
             "lists": self.lists,
