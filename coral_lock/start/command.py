@@ -160,7 +160,7 @@ def _require_this_interpreter(path: str, words: Sequence[str], where: str | None
     """
     line = _line("python", *words)
     own_version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    if os.sep not in path:
+    if "/" not in path:
         version = path.removeprefix("python")
         if not version or f"{own_version}.".startswith(f"{version}."):
             return
@@ -235,7 +235,7 @@ def working_directory() -> str:
 def _find(name: str) -> str | None:
     if os.path.isfile(name):
         return name
-    if os.sep not in name:
+    if "/" not in name:
         search = os.environ.get("PATH", "").split(os.pathsep)
         for directory in (os.path.dirname(sys.executable), *search):
             if directory and os.path.isfile(os.path.join(directory, name)):
@@ -246,14 +246,13 @@ def _find(name: str) -> str | None:
 def _not_found(words: Sequence[str]) -> ProgramNotFoundError:
     """Return the error about a program that doesn't exist, with what was probably meant."""
     name, *arguments = words
+    meant = None
     if os.path.isfile(f"{name}.py"):
         meant = _line("python", f"{name}.py", *arguments)
-    elif os.sep not in name and _find(name):
+    elif "/" not in name and _find(name):
         meant = _line(name, *arguments)
     elif name.replace(".", "_").isidentifier() and _found_module(name):
         meant = _line("python", "-m", name, *arguments)
-    else:
-        meant = None
     return ProgramNotFoundError(
         f"there is no program `{name}`",
         hint=f"write `{meant}`"

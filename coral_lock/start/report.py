@@ -258,12 +258,10 @@ class ReportFile:
         """
         if self._path is None:
             return
-        if _is_stream(self._path):
-            if not os.access(self._path, os.W_OK):
-                raise _unwritable(self._path, os.strerror(errno.EACCES))
-            return
-        refuse_to_overwrite(self._path, "a report", is_report, _ELSEWHERE)
-        self.write(_bare_report(UNFINISHED, "The start hasn't finished"))
+        if not _is_stream(self._path):
+            self._replace(_bare_report(UNFINISHED, "The start hasn't finished"))
+        elif not os.access(self._path, os.W_OK):
+            raise _unwritable(self._path, os.strerror(errno.EACCES))
 
     def write(self, report: ActivationReport) -> None:
         """Write the report of a start that has begun.
@@ -278,10 +276,8 @@ class ReportFile:
             write_durably(self._path, text)
             return
         try:
-            with open(self._path, "wb", buffering=0) as stream:
-                content = text.encode("utf-8", "backslashreplace")
-                while content:
-                    content = content[stream.write(content) or 0 :]
+            with open(self._path, "wb") as stream:
+                stream.write(text.encode("utf-8", "backslashreplace"))
         except OSError as error:
             raise _unwritable(self._path, error.strerror) from error
 
@@ -290,16 +286,19 @@ class ReportFile:
 
         A report that can't be written is ignored: the error is shown anyway.
         """
-        if self._path is None or isinstance(error, WriteError):
+        if isinstance(error, WriteError):
             return
         report = _bare_report(REFUSED, "The start was refused before the machine was verified")
         errors = (*getattr(error, "problems", ()), error)
         try:
-            if not _is_stream(self._path):
-                refuse_to_overwrite(self._path, "a report", is_report, _ELSEWHERE)
-            self.write(report.replace(findings=tuple(map(finding_of_error, errors))))
+            self._replace(report.replace(findings=tuple(map(finding_of_error, errors))))
         except CoralLockError:
             return
+
+    def _replace(self, report: ActivationReport) -> None:
+        if self._path is not None and not _is_stream(self._path):
+            refuse_to_overwrite(self._path, "a report", is_report, _ELSEWHERE)
+        self.write(report)
 
 
 def is_report(text: str) -> bool:
