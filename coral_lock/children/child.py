@@ -194,7 +194,12 @@ def _uncovered(event: str, arguments: tuple[Any, ...]) -> tuple[str, str] | None
             return None
         return "python", f"the program has removed `{VARIABLE}` from its environment"
     from coral_lock.errors import ProgramError
-    from coral_lock.start.command import names_python, shebang, split_options
+    from coral_lock.start.command import (
+        is_this_interpreter,
+        names_python,
+        shebang,
+        split_options,
+    )
 
     words: list[Any]
     environment: Mapping[Any, Any] | None = None
@@ -223,7 +228,7 @@ def _uncovered(event: str, arguments: tuple[Any, ...]) -> tuple[str, str] | None
     command = command if len(command) <= _MAX_SHOWN else command[: _MAX_SHOWN - 1] + "…"
     if "-S" in split_options(options)[0]:
         return command, "`-S` disables what puts a process under it"
-    if not sys.executable or _directory_of(path) != _directory_of(sys.executable):
+    if not sys.executable or not os.path.exists(path) or not is_this_interpreter(path):
         return command, f"`{path}` isn't this environment's interpreter"
     if VARIABLE not in map(os.fsdecode, os.environ if environment is None else environment):
         return command, f"`{VARIABLE}` isn't in its environment"
@@ -238,7 +243,3 @@ def _find(name: str) -> str | None:
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
     return None
-
-
-def _directory_of(path: str) -> str:
-    return os.path.dirname(os.path.abspath(path))

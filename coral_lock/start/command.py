@@ -168,7 +168,7 @@ def _require_this_interpreter(path: str, words: Sequence[str], where: str | None
         raise ProgramNotFoundError(
             f"there is no interpreter `{path}`", where=where, hint=f"write `{line}`"
         )
-    elif _is_this_interpreter(path):
+    elif is_this_interpreter(path):
         return
     raise ProgramError(
         f"`{path}` isn't the interpreter of this environment",
@@ -178,8 +178,8 @@ def _require_this_interpreter(path: str, words: Sequence[str], where: str | None
     )
 
 
-def _is_this_interpreter(path: str) -> bool:
-    """Whether running `path` would give the environment of this process.
+def is_this_interpreter(path: str) -> bool:
+    """Whether running an interpreter that exists would give the environment of this process.
 
     A virtual environment is known by the directory of the interpreter's link (PEP 405), any
     other by the file behind it.
