@@ -91,21 +91,25 @@ def _dispatch(words: Sequence[str]) -> int | Program:
     if words and words[0] in ("init", "run"):
         own = words[1 : words.index("--")] if "--" in words else words[1:]
         if not {"-h", "--help"} & set(own):
-            from coral_lock.cli.grammar import START_COMMANDS, parse
-
-            arguments = parse(START_COMMANDS[words[0]], words[1:])
-            keep_stream()
-            if words[0] == "init":
-                from coral_lock.cli.start import init
-                from coral_lock.start.process import run_in_child
-
-                return run_in_child(lambda: _exit_code(lambda: init(arguments)))
-            from coral_lock.cli.run import run
-
-            return run(arguments)
+            return _dispatch_start(words[0], words[1:])
+        words = (words[0], "--help")
     from coral_lock.cli.application import run_application
 
     return run_application(words)
+
+
+def _dispatch_start(command: str, words: Sequence[str]) -> int | Program:
+    from coral_lock.cli.grammar import parse
+
+    arguments = parse(command, words)
+    keep_stream()
+    from coral_lock.cli.start import init, run
+
+    if command == "run":
+        return run(arguments)
+    from coral_lock.start.process import run_in_child
+
+    return run_in_child(lambda: _exit_code(lambda: init(arguments)))
 
 
 def _exit_code(action: Callable[[], int]) -> int:

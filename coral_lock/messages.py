@@ -114,3 +114,11 @@ def later_version_warning(lock: Lock, path: str) -> str | None:
         f"`{path}` has the later format version {lock.lock_version}: "
         f"fields that format version {LOCK_VERSION} doesn't have are ignored"
     )
+
+
+def warned(lock: Lock, path: str) -> Lock:
+    """Return the lock of a file, and warn if it has a later minor format version."""
+    warning = later_version_warning(lock, path)
+    if warning:
+        say_warning(warning)
+    return lock

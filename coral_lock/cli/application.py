@@ -1,4 +1,7 @@
-"""The click application: every command but the start of a device comes through here."""
+"""The click application: every command but the start of a device comes through here.
+
+Of `init` and `run` only the help does; `__main__` parses what follows them without click.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +9,31 @@ import io
 import os
 import re
 import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, TypeAlias
 
 import click
 
-from coral_lock.cli.grammar import START_COMMANDS, no_such
+from coral_lock.cli.grammar import START_OPTIONS, Option, no_such
 from coral_lock.errors import BAD_INPUT, UsageError
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
-    from coral_lock.cli.grammar import Option, StartCommand
+Command: TypeAlias = Callable[..., Any]
 
 
 class CommandGroup(click.Group):
-    """A group that imports a command only when it is called.
+    """A group that imports a command only when it is called, as others would cost it time.
 
-    Otherwise each command would import all others at every call. Without a command it prints
-    its help to standard error, and the exit code is 2.
+    Without a command it prints its help to standard error, and the exit code is 2.
 
     Args:
-        commands_at: the location of each command, `module:attribute` by name, in the order of
-            the help. Commands that are added to the group follow.
+        modules: the commands that are in a module of their name in `cli`, in the order of the
+            help. Commands that are added to the group follow.
     """
 
-    def __init__(
-        self, *args: Any, commands_at: Mapping[str, str] | None = None, **settings: Any
-    ) -> None:
+    def __init__(self, *args: Any, modules: Sequence[str] = (), **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self._commands_at = commands_at or {}
+        self._modules = modules
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args and not ctx.resilient_parsing:
@@ -44,7 +42,7 @@ class CommandGroup(click.Group):
         return super().parse_args(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*self._commands_at, *super().list_commands(ctx)]
+        return [*self._modules, *super().list_commands(ctx)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with their whole summaries, which click would cut."""
@@ -55,11 +53,9 @@ class CommandGroup(click.Group):
             formatter.write_dl(rows)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self._commands_at:
+        if cmd_name not in self._modules:
             return super().get_command(ctx, cmd_name)
-        module, _, attribute = self._commands_at[cmd_name].partition(":")
-        __import__(module)
-        command: click.Command = getattr(sys.modules[module], attribute)
+        command: click.Command = getattr(import_module(f"coral_lock.cli.{cmd_name}"), cmd_name)
         return command
 
     def resolve_command(
@@ -73,49 +69,30 @@ class CommandGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def _command(command: StartCommand) -> click.Command:
-    examples = "\n".join(f"  {example}" for example in command.examples)
-    parameters: list[click.Parameter] = [_parameter(option) for option in command.options]
-    if command.takes_program:
-        parameters.append(click.Argument(["program"], nargs=-1, metavar="-- PROGRAM [ARGS]..."))
-    return click.Command(
-        command.name,
-        params=parameters,
-        help=f"{command.summary}\n\n{command.details}\n\n\b\nExamples:\n{examples}",
-    )
+def declared_options(*options: Option) -> Callable[[Command], Command]:
+    """Return a decorator that adds options of the table that all commands share."""
 
+    def add(command: Command) -> Command:
+        for option in reversed(options):
+            metavar = f"[{'|'.join(option.choices)}]" if option.choices else option.metavar
+            command = click.option(
+                *option.names,
+                is_flag=option.metavar is None,
+                metavar=metavar,
+                multiple=option.multiple,
+                default=option.default,
+                show_default=option.default is not None,
+                help=option.help,
+            )(command)
+        return command
 
-def _parameter(option: Option) -> click.Option:
-    return click.Option(
-        list(option.names),
-        is_flag=option.metavar is None,
-        metavar="[" + "|".join(option.choices) + "]" if option.choices else option.metavar,
-        multiple=option.multiple,
-        default=option.default,
-        show_default=option.default is not None,
-        help=option.help,
-    )
-
-
-init = _command(START_COMMANDS["init"])
-run = _command(START_COMMANDS["run"])
+    return add
 
 
 @click.group(
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    commands_at={
-        "plugins": "coral_lock.cli.plugins:plugins",
-        "manifest": "coral_lock.cli.manifest:manifest",
-        "config": "coral_lock.cli.config:config",
-        "lock": "coral_lock.cli.lock:lock",
-        "explain": "coral_lock.cli.explain:explain",
-        "export": "coral_lock.cli.export:export",
-        "diff": "coral_lock.cli.diff:diff",
-        "verify": "coral_lock.cli.verify:verify",
-        "init": "coral_lock.cli.application:init",
-        "run": "coral_lock.cli.application:run",
-    },
+    modules=("plugins", "manifest", "config", "lock", "explain", "export", "diff", "verify"),
 )
 @click.version_option(package_name="coral-lock", message="coral-runtime of coral-lock %(version)s")
 def application() -> None:
@@ -134,6 +111,40 @@ def application() -> None:
       coral-runtime lock -c runtime.yaml
       coral-runtime lock -c runtime.yaml --check
       coral-runtime init --locked
+    """
+
+
+@application.command()
+@declared_options(*START_OPTIONS["init"])
+def init(**_: Any) -> None:
+    """Activate plugins and print the activation report as JSON.
+
+    With --locked, the machine is verified against the lock before anything is imported, and
+    only what the lock names is activated. Without it, what is installed is resolved now.
+    Standard output belongs to the report; what plugins print goes to standard error.
+
+    \b
+    Examples:
+      coral-runtime init --locked
+      coral-runtime init --locked -c runtime.yaml --report report.json
+      coral-runtime init -c runtime.yaml --set patches.night_vision=false
+    """
+
+
+@application.command()
+@declared_options(*START_OPTIONS["run"])
+@click.argument("program", nargs=-1, metavar="-- PROGRAM [ARGS]...")
+def run(**_: Any) -> None:
+    """Start as `init --locked` does, then run a Python program in the same process.
+
+    The exit code is the program's own. If the start fails, the program isn't run, or is ended,
+    with 78 (refused), 77 (bytes differ from the lock), 126 (the program can't be run), 127
+    (program not found) or 75 (a temporary failure).
+
+    \b
+    Examples:
+      coral-runtime run --locked -- python app.py --port 9001
+      coral-runtime run --locked -c runtime.yaml -- uvicorn app:app
     """
 
 

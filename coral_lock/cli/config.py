@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import json
 import re
+from typing import Any
 
 import click
 
 from coral_lock.cli.application import CommandGroup
-from coral_lock.cli.grammar import descriptor_path
 from coral_lock.cli.options import config_options
-from coral_lock.descriptor.load import load_descriptor, to_mapping
+from coral_lock.descriptor.load import to_mapping
+from coral_lock.descriptor.model import Descriptor
 from coral_lock.document.schema import schema_text
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
 
 MASK = "***"
 
@@ -115,7 +111,7 @@ def config() -> None:
 
 @config.command()
 @config_options
-def validate(config: str | None, no_config: bool, settings: tuple[str, ...], no_env: bool) -> None:
+def validate(descriptor: Descriptor) -> None:
     """Print the merged descriptor, and where each value came from, as JSON.
 
     The file, the CORAL_* environment variables and --set are merged in this order, the
@@ -128,13 +124,6 @@ def validate(config: str | None, no_config: bool, settings: tuple[str, ...], no_
       coral-runtime config validate -c runtime.yaml --no-env --set platform=rknn
       coral-runtime config validate --set patches.night_vision.optional=true
     """
-    import json
-
-    descriptor = load_descriptor(
-        descriptor_path(config, no_config),
-        settings=settings,
-        environment=None if no_env else os.environ,
-    )
     document = to_mapping(descriptor)
     document["services"] = masked(document["services"])
     result = {

@@ -14,7 +14,7 @@ from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
 from coral_lock.lockfile.file import decode_lock, load_lock, read_lock_stream
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import read_lock
-from coral_lock.messages import later_version_warning, say, say_warning
+from coral_lock.messages import say, warned
 
 
 @click.command()
@@ -45,26 +45,14 @@ def diff(old: str, new: str, output_format: str, exit_code: bool) -> int:
             hint="`git show main:coral.lock | coral-runtime diff - coral.lock`",
         )
     changes = difference(_load(old), _load(new))
-    document = {"changes": [change.to_dict() for change in changes]}
-    emit(Outcome(document=document, text=render_text(changes), changes=changes), output_format)
+    emit(Outcome(document={}, text=render_text(changes), changes=changes), output_format)
     if not changes:
         say("no changes")
     return DOES_NOT_HOLD if changes and exit_code else HOLDS
 
 
 def _load(path: str) -> Lock:
-    if path == "-" or stat.S_ISFIFO(_mode_of(path)):
-        lock = read_lock(decode_lock(read_lock_stream(path), path), path)
-    else:
-        lock = load_lock(path)
-    warning = later_version_warning(lock, path)
-    if warning:
-        say_warning(warning)
-    return lock
-
-
-def _mode_of(path: str) -> int:
-    try:
-        return os.stat(path).st_mode
-    except OSError:
-        return 0
+    is_stream = path == "-" or (os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode))
+    if is_stream:
+        return warned(read_lock(decode_lock(read_lock_stream(path), path), path), path)
+    return warned(load_lock(path), path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 
 import click
 
@@ -20,7 +19,7 @@ from coral_lock.export.formats import (
 from coral_lock.export.installation import installation_of
 from coral_lock.finding import exit_code
 from coral_lock.lockfile.file import load_lock
-from coral_lock.messages import counted, later_version_warning, say, say_findings, say_warning
+from coral_lock.messages import counted, say, say_findings, say_warning, warned
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
 from coral_lock.wheels.cache import WheelCache
 from coral_lock.wheels.wheelhouse import Wheelhouse
@@ -63,10 +62,7 @@ def export(
     """
     if output is not None:
         _refuse_output(form, output, lock)
-    loaded = load_lock(lock)
-    warning = later_version_warning(loaded, lock)
-    if warning:
-        say_warning(warning)
+    loaded = warned(load_lock(lock), lock)
     cache = WheelCache()
     if cache.problem:
         say_warning(f"every wheel is hashed again: {cache.problem}")
@@ -82,8 +78,7 @@ def export(
         pylock_text(installation, directory) if form == PYLOCK else requirements_text(installation)
     )
     if output is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        click.echo(text, nl=False)
     else:
         write_durably(output, text)
         say(f"wrote {output}: {counted(len(installation.pins), 'distribution')}")

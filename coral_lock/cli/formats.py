@@ -6,9 +6,9 @@ A command makes an `Outcome` and prints it with `emit`. A new format is a functi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import click
 
@@ -21,25 +21,24 @@ from coral_lock.messages import say_findings
 
 TEXT = "text"
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
     """What a command found.
 
     Attributes:
-        document: all of it, as a JSON document.
+        document: all of it but the findings and the changes, as a JSON object.
         text: what people read on standard output.
-        findings: the findings; people read them on standard error, unless `text` has them.
-        changes: what changed between two locks.
-        has_findings_in_text: whether `text` has them.
+        findings: the findings, None for a command that has none; people read them on standard
+            error, unless `text` has them.
+        changes: what changed between two locks, None for a command that compares none.
+        has_findings_in_text: whether `text` has the findings.
     """
 
-    document: Value
+    document: Mapping[str, Value]
     text: str = ""
-    findings: tuple[Finding, ...] = ()
-    changes: tuple[Change, ...] = ()
+    findings: tuple[Finding, ...] | None = None
+    changes: tuple[Change, ...] | None = None
     has_findings_in_text: bool = False
 
 
@@ -48,26 +47,21 @@ def emit(outcome: Outcome, output_format: str) -> None:
     text = FORMATS[output_format](outcome)
     click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
     if output_format == TEXT and not outcome.has_findings_in_text:
-        say_findings(outcome.findings)
+        say_findings(outcome.findings or ())
 
 
-def output_format_option(command: Command) -> Command:
-    """Add `--output-format`."""
-    return click.option(
-        "--output-format",
-        type=click.Choice(tuple(FORMATS)),
-        default=TEXT,
-        show_default=True,
-        help="The output format.",
-    )(command)
-
-
-def _render_text(outcome: Outcome) -> str:
-    return outcome.text
+def as_lines(lines: Iterable[str]) -> str:
+    """Return the text of lines, each printable on one line."""
+    return "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _render_json(outcome: Outcome) -> str:
-    return write(outcome.document)
+    """Return the document, with the findings and the changes at its end."""
+    document = dict(outcome.document)
+    for key, values in (("findings", outcome.findings), ("changes", outcome.changes)):
+        if values is not None:
+            document[key] = [each.to_dict() for each in values]
+    return write(document)
 
 
 def _render_github(outcome: Outcome) -> str:
@@ -75,8 +69,8 @@ def _render_github(outcome: Outcome) -> str:
 
     https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
     """
-    lines = (*finding_annotations(outcome.findings), *_change_annotations(outcome.changes))
-    return "".join(f"{printable(line)}\n" for line in lines)
+    changes = _change_annotations(outcome.changes or ())
+    return as_lines((*finding_annotations(outcome.findings or ()), *changes))
 
 
 def finding_annotations(findings: Iterable[Finding]) -> Iterator[str]:
@@ -108,21 +102,12 @@ def _annotation(severity: str, lines: Iterable[str], **properties: str) -> str:
 
 def _position(where: str | None) -> dict[str, str]:
     """Return file, line and column of a place; a place that isn't in a file has none of them."""
-    file, line, column = ("", "", "") if where is None else _split(where)
-    if not file:
-        return {}
-    position = {"file": file, "line": line, "col": column}
-    return {key: value for key, value in position.items() if value}
-
-
-def _split(where: str) -> tuple[str, str, str]:
-    file, _, last = where.rpartition(":")
-    if not last.isdigit():
-        is_file = "/" in where or where.endswith((".toml", ".yaml", ".yml", ".json", ".whl"))
-        is_file = is_file and ":" not in where
-        return (where, "", "") if is_file else ("", "", "")
-    before, _, line = file.rpartition(":")
-    return (before, line, last) if before and line.isdigit() else (file, last, "")
+    where = where or ""
+    placed = re.fullmatch(r"(?P<file>.+?):(?P<line>\d+)(?::(?P<col>\d+))?", where)
+    if placed:
+        return {key: value for key, value in placed.groupdict().items() if value}
+    is_file = re.fullmatch(r"[^:]*(/[^:]*|\.(toml|ya?ml|json|whl))", where)
+    return {"file": where} if is_file else {}
 
 
 def _data(text: str) -> str:
@@ -134,7 +119,15 @@ def _property(text: str) -> str:
 
 
 FORMATS: Mapping[str, Callable[[Outcome], str]] = {
-    TEXT: _render_text,
+    TEXT: lambda outcome: outcome.text,
     "json": _render_json,
     "github": _render_github,
 }
+
+output_format_option = click.option(
+    "--output-format",
+    type=click.Choice(tuple(FORMATS)),
+    default=TEXT,
+    show_default=True,
+    help="The output format.",
+)

@@ -36,18 +36,7 @@ class Option(Record):
         return max(self.names, key=len).removeprefix("--")
 
 
-class StartCommand(Record):
-    """A command that starts plugins; `takes_program` says whether a program follows `--`."""
-
-    name: str
-    summary: str
-    details: str
-    options: tuple[Option, ...]
-    examples: tuple[str, ...]
-    takes_program: bool = False
-
-
-_OPTIONS = (
+CONFIG_OPTIONS = (
     Option(
         names=("-c", "--config"),
         metavar="FILE",
@@ -61,6 +50,10 @@ _OPTIONS = (
         help="Override a key of the descriptor, e.g. patches.camera=false. May be repeated.",
     ),
     Option(names=("--no-env",), help="Ignore the CORAL_* environment variables."),
+)
+"""Where the descriptor comes from."""
+
+VERSION_OPTIONS = (
     Option(
         names=("--core-version",),
         metavar="V",
@@ -71,11 +64,21 @@ _OPTIONS = (
         metavar="V",
         help="The version of the inference host, if it isn't installed.",
     ),
+)
+"""The versions of hosts that aren't installed."""
+
+LOCK_OPTION = Option(
+    names=("--lock",), metavar="FILE", default="coral.lock", help="The lock to compare with."
+)
+
+_START_OPTIONS = (
+    *CONFIG_OPTIONS,
+    *VERSION_OPTIONS,
     Option(
         names=("--locked",),
         help="Verify this machine against the lock first, and activate only what it names.",
     ),
-    Option(names=("--lock",), metavar="FILE", default="coral.lock", help="The lock to start from."),
+    LOCK_OPTION.replace(help="The lock to start from."),
     Option(
         names=("--integrity",),
         metavar="LEVEL",
@@ -96,108 +99,81 @@ _OPTIONS = (
     ),
 )
 
-START_COMMANDS = {
-    "init": StartCommand(
-        name="init",
-        summary="Activate plugins and print the activation report as JSON.",
-        details="With --locked, the machine is verified against the lock before anything is "
-        "imported, and only what the lock names is activated. Without it, what is installed "
-        "is resolved now. Standard output belongs to the report; what plugins print goes to "
-        "standard error.",
-        options=_OPTIONS,
-        examples=(
-            "coral-runtime init --locked",
-            "coral-runtime init --locked -c runtime.yaml --report report.json",
-            "coral-runtime init -c runtime.yaml --set patches.night_vision=false",
+START_OPTIONS: Mapping[str, tuple[Option, ...]] = {
+    "init": _START_OPTIONS,
+    "run": (
+        *_START_OPTIONS,
+        Option(
+            names=("--eager",),
+            help="Start the host before the program, not when the program imports it.",
         ),
-    ),
-    "run": StartCommand(
-        name="run",
-        summary="Start as `init --locked` does, then run a Python program in the same process.",
-        details="The exit code is the program's own. If the start fails, the program isn't run, "
-        "or is ended, with 78 (refused), 77 (bytes differ from the lock), 126 (the program can't "
-        "be run), 127 (program not found) or 75 (a temporary failure).",
-        options=(
-            *_OPTIONS,
-            Option(
-                names=("--eager",),
-                help="Start the host before the program, not when the program imports it.",
-            ),
-            Option(
-                names=("--strict-children",),
-                help="Refuse to start processes that can't be put under the lock.",
-            ),
+        Option(
+            names=("--strict-children",),
+            help="Refuse to start processes that can't be put under the lock.",
         ),
-        examples=(
-            "coral-runtime run --locked -- python app.py --port 9001",
-            "coral-runtime run --locked -c runtime.yaml -- uvicorn app:app",
-        ),
-        takes_program=True,
     ),
 }
+"""The options of the commands that start plugins, by the command's name."""
 
 
 class Arguments(Record):
-    """A parsed command line: values by option key, and the program after `--`.
-
-    `given` has the keys of the options that aren't defaults.
-    """
+    """A parsed command line: the values that it gives by option key, and the program after `--`."""
 
     values: Mapping[str, tuple[str, ...]]
-    given: frozenset[str] = frozenset()
+    defaults: Mapping[str, str]
     program: tuple[str, ...] = ()
 
     def flag(self, key: str) -> bool:
         return key in self.values
 
     def last(self, key: str) -> str | None:
-        values = self.values.get(key, ())
-        return values[-1] if values else None
+        return self.values[key][-1] if key in self.values else self.defaults.get(key)
 
     def all(self, key: str) -> tuple[str, ...]:
         return self.values.get(key, ())
 
 
-def parse(command: StartCommand, words: Sequence[str]) -> Arguments:
-    """Return what the words behind the command's name say.
+def parse(command: str, words: Sequence[str]) -> Arguments:
+    """Return what the words after `init` or `run` say.
 
     Long options may be written `--name=value` or `--name value`, short ones `-c value` or
-    `-cvalue`. Defaults are filled in.
+    `-cvalue`.
 
     Raises:
         UsageError: an option is unknown, lacks its value or has one too many, or a word is
             left over.
     """
-    by_name = {name: option for option in command.options for name in option.names}
-    values = {option.key: (option.default,) for option in command.options if option.default}
-    given: set[str] = set()
-    program: tuple[str, ...] = ()
+    by_name = {name: option for option in START_OPTIONS[command] for name in option.names}
+    values: dict[str, tuple[str, ...]] = {}
     rest = list(words)
     while rest:
         word = rest.pop(0)
-        if word == "--" and command.takes_program:
-            program = tuple(rest)
+        if word == "--" and command == "run":
             break
         name, value = _split(word, by_name)
-        if name not in by_name:
-            raise _usage(command, _unknown(word, name, by_name, command))
-        option = by_name[name]
-        if option.metavar is None:
+        option = by_name.get(name)
+        problem = None
+        if option is None:
+            problem = f"unexpected argument `{word}`"
+            if word.startswith("-"):
+                problem = no_such("option", name, by_name)
+            elif command == "run":
+                problem += ": the program goes after `--`"
+        elif option.metavar is None:
             if value is not None:
-                raise _usage(command, f"the option `{name}` takes no value")
+                problem = f"the option `{name}` takes no value"
             value = ""
         else:
-            if value is None and rest:
-                value = rest.pop(0)
+            value = rest.pop(0) if value is None and rest else value
             if not value:
-                raise _usage(command, f"the option `{name}` needs a value: {option.metavar}")
-            if option.choices and value not in option.choices:
-                choices = ", ".join(option.choices)
-                raise _usage(command, f"`{name}` is one of {choices}, not `{value}`")
-        earlier = values[option.key] if option.multiple and option.key in given else ()
-        given.add(option.key)
-        values[option.key] = (*earlier, value)
-    return Arguments(values=values, given=frozenset(given), program=program)
+                problem = f"the option `{name}` needs a value: {option.metavar}"
+            elif option.choices and value not in option.choices:
+                problem = f"`{name}` is one of {', '.join(option.choices)}, not `{value}`"
+        if option is None or value is None or problem:
+            raise UsageError(str(problem), hint=f"see `coral-runtime {command} --help`")
+        values[option.key] = (*values.get(option.key, ()), value)
+    defaults = {each.key: each.default for each in START_OPTIONS[command] if each.default}
+    return Arguments(values=values, defaults=defaults, program=tuple(rest))
 
 
 def _split(word: str, by_name: Mapping[str, Option]) -> tuple[str, str | None]:
@@ -209,23 +185,12 @@ def _split(word: str, by_name: Mapping[str, Option]) -> tuple[str, str | None]:
     return word, None
 
 
-def _unknown(word: str, name: str, known: Iterable[str], command: StartCommand) -> str:
-    if word.startswith("-"):
-        return no_such("option", name, known)
-    what = f"unexpected argument `{word}`"
-    return f"{what}: the program goes after `--`" if command.takes_program else what
-
-
 def no_such(what: str, name: str, known: Iterable[str]) -> str:
     """Return the message about an option or a command that doesn't exist."""
     from difflib import get_close_matches
 
     near = get_close_matches(name, known, 1)
     return f"no such {what}: `{name}`" + (f"; did you mean `{near[0]}`?" if near else "")
-
-
-def _usage(command: StartCommand, message: str) -> UsageError:
-    return UsageError(message, hint=f"see `coral-runtime {command.name} --help`")
 
 
 def descriptor_path(config: str | None, no_config: bool) -> str | None:

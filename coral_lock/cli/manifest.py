@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import shlex
-import sys
 from collections.abc import Sequence
 
 import click
@@ -85,8 +84,7 @@ def _stale(manifests: Sequence[CompiledManifest], project: str) -> int:
             compiled.shown,
             lineterm="",
         ):
-            sys.stdout.write(f"{printable(line)}\n")
-    sys.stdout.flush()
+            click.echo(printable(line))
     say(f"stale: {', '.join(compiled.shown for compiled in manifests)}")
     words = ["coral-runtime", "manifest", "compile", *([] if project == "." else [project])]
     say(f"  hint: run `{shlex.join(words)}`")

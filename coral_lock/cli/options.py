@@ -1,139 +1,182 @@
-"""Options that several commands share."""
+"""Options that several commands share, and what they come to."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import wraps
+from typing import Any
 
 import click
 
-from coral_lock.cli.grammar import descriptor_path
+from coral_lock.cli.application import Command, declared_options
+from coral_lock.cli.grammar import (
+    CONFIG_OPTIONS,
+    LOCK_OPTION,
+    VERSION_OPTIONS,
+    Option,
+    descriptor_path,
+)
+from coral_lock.cli.progress import shown_progress
+from coral_lock.derive.locking import gathered_findings, survey_all
+from coral_lock.derive.place import Opened, Place, open_place
 from coral_lock.descriptor.load import load_descriptor
+from coral_lock.descriptor.model import Descriptor, HostVersions
 from coral_lock.errors import UsageError
+from coral_lock.finding import Finding
+from coral_lock.locking.resolution import Survey
 from coral_lock.messages import say_warning
-from coral_lock.names import GROUPS, nearest_group
+from coral_lock.names import GROUPS, nearest_group, nearest_id
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any, TypeVar
+_PLACE_OPTIONS = (
+    Option(
+        names=("--python",),
+        metavar="PATH",
+        help="Inspect the environment of another interpreter or of a virtual environment.",
+    ),
+    Option(
+        names=("--wheels",),
+        metavar="DIR",
+        multiple=True,
+        help="Use a directory of wheels; nothing is installed or run. May be repeated.",
+    ),
+    Option(
+        names=("--site-packages",),
+        metavar="DIR",
+        multiple=True,
+        help="Inspect a directory of installed distributions, e.g. of an image.",
+    ),
+)
+_INPUT_OPTIONS = (
+    Option(
+        names=("--target",),
+        metavar="TARGET",
+        multiple=True,
+        help="A target of the descriptor by its name, or "
+        "`python=3.11,platform=linux_aarch64`. May be repeated.",
+    ),
+    Option(names=("--no-exec",), help="Never import a plugin, not even in a fresh interpreter."),
+    *VERSION_OPTIONS,
+)
 
-    from coral_lock.descriptor.model import Descriptor
-
-
-if TYPE_CHECKING:
-    Command = TypeVar("Command", bound=Callable[..., Any])
-    Choice = click.Choice[str]
-else:
-    Choice = click.Choice
+lock_option = declared_options(LOCK_OPTION)
 
 
 def config_options(command: Command) -> Command:
-    """Add the options that say where a descriptor comes from.
+    """Add the options that name a descriptor; the command gets the `descriptor`."""
 
-    The command gets `config` (a path or None), `no_config` (whether the `runtime.yaml` of the
-    working directory is left out), `settings` (the `--set` arguments) and `no_env` (whether
-    the environment is left out).
-    """
-    command = click.option(
-        "--no-env", is_flag=True, help="Ignore the CORAL_* environment variables."
-    )(command)
-    command = click.option(
-        "--set",
-        "settings",
-        metavar="KEY=VALUE",
-        multiple=True,
-        help="Override a key of the descriptor, e.g. patches.camera=false. May be repeated.",
-    )(command)
-    return config_file_options("The descriptor, YAML or JSON.")(command)
+    @wraps(command)
+    def with_descriptor(*, config: str | None, no_config: bool, no_env: bool, **values: Any) -> Any:
+        descriptor = load_descriptor(
+            descriptor_path(config, no_config),
+            settings=values.pop("set"),
+            environment=None if no_env else os.environ,
+        )
+        return command(descriptor=descriptor, **values)
+
+    return declared_options(*CONFIG_OPTIONS)(with_descriptor)
 
 
-def config_file_options(description: str) -> Callable[[Command], Command]:
-    """Return what adds `--config` and `--no-config`, of which `descriptor_path` makes a path.
+def place_options(command: Command) -> Command:
+    """Add the options that say where distributions are; the command gets the `place`."""
+
+    @wraps(command)
+    def with_place(
+        *,
+        python: str | None,
+        wheels: tuple[str, ...],
+        site_packages: tuple[str, ...],
+        **values: Any,
+    ) -> Any:
+        place = Place(python=python, wheels=wheels, site_packages=site_packages)
+        return command(place=place, **values)
+
+    return declared_options(*_PLACE_OPTIONS)(with_place)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """What a lock is derived from.
 
     Args:
-        description: what the file is, a sentence.
+        descriptor: what the runtime should run, with the versions of hosts that aren't installed.
+        place: where distributions are.
+        allow_exec: whether plugins may be imported in a fresh interpreter.
     """
 
-    def add(command: Command) -> Command:
-        command = click.option(
-            "--no-config", is_flag=True, help="Don't use the runtime.yaml of this directory."
-        )(command)
-        return click.option(
-            "-c", "--config", metavar="FILE", help=f"{description} [default: runtime.yaml, if any]"
-        )(command)
+    descriptor: Descriptor
+    place: Place
+    allow_exec: bool
 
-    return add
+    def open(
+        self, kept: Mapping[str, str], *, use_cache: bool = True, needs_target: bool = False
+    ) -> Opened:
+        """Return the inventories of the place, and print what a user may want to know of it.
 
-
-def load_config(
-    config: str | None, no_config: bool, settings: tuple[str, ...], no_env: bool
-) -> Descriptor:
-    """Return the descriptor that `config_options` name, and warn of what is odd about it.
-
-    Raises:
-        CoralLockError: it can't be used.
-    """
-    descriptor = load_descriptor(
-        descriptor_path(config, no_config),
-        settings=settings,
-        environment=None if no_env else os.environ,
-    )
-    for warning in descriptor.warnings:
-        say_warning(warning)
-    return descriptor
-
-
-def lock_option(command: Command) -> Command:
-    """Add `--lock FILE`."""
-    return click.option(
-        "--lock",
-        metavar="FILE",
-        default="coral.lock",
-        show_default=True,
-        help="The lock to compare with.",
-    )(command)
-
-
-class GroupType(Choice):
-    """A plugin group by its short name; another one is answered with the nearest."""
-
-    def __init__(self) -> None:
-        super().__init__(GROUPS)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the group.
-
-        Raises:
-            UsageError: there is no such group.
+        The arguments are those of `open_place`.
         """
-        if value in GROUPS:
-            return str(value)
-        near = nearest_group(str(value))
-        raise UsageError(
-            f"there is no group `{value}`",
-            expected=f"one of {', '.join(GROUPS)}",
-            hint=f"did you mean `{near}`?" if near else None,
+        opened = open_place(
+            self.place,
+            self.descriptor,
+            allow_exec=self.allow_exec,
+            kept=kept,
+            use_cache=use_cache,
+            needs_target=needs_target,
+        )
+        for note in opened.notes:
+            say_warning(note)
+        return opened
+
+    def survey(self, opened: Opened) -> tuple[dict[str, Survey], tuple[Finding, ...]]:
+        """Return what each target's plugins are, by its name, and all findings."""
+        with shown_progress() as reporter:
+            surveys = survey_all(opened, self.descriptor, reporter)
+        return surveys, gathered_findings(
+            opened, {name: each.findings for name, each in surveys.items()}
         )
 
 
-def no_exec_option(command: Command) -> Command:
-    """Add `--no-exec`."""
-    return click.option(
-        "--no-exec",
-        is_flag=True,
-        help="Never import a plugin, not even in a fresh interpreter.",
-    )(command)
+def input_options(command: Command) -> Command:
+    """Add the options that say what a lock is derived from; the command gets the `inputs`."""
+
+    @wraps(command)
+    def with_inputs(
+        *,
+        descriptor: Descriptor,
+        place: Place,
+        target: tuple[str, ...],
+        no_exec: bool,
+        core_version: str | None,
+        inference_version: str | None,
+        **values: Any,
+    ) -> Any:
+        for warning in descriptor.warnings:
+            say_warning(warning)
+        host_versions = HostVersions(core=core_version, inference=inference_version)
+        inputs = Inputs(
+            descriptor=descriptor.with_told(host_versions),
+            place=replace(place, targets=target),
+            allow_exec=not no_exec,
+        )
+        return command(inputs=inputs, **values)
+
+    return config_options(place_options(declared_options(*_INPUT_OPTIONS)(with_inputs)))
 
 
-def version_options(command: Command) -> Command:
-    """Add the options that give the versions of hosts that aren't installed."""
-    command = click.option(
-        "--inference-version",
-        metavar="V",
-        help="The version of the inference host, where it isn't installed.",
-    )(command)
-    return click.option(
-        "--core-version",
-        metavar="V",
-        help="The version of coral-inference, where it isn't installed.",
-    )(command)
+def known_group(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the value of `--group`, or the id or name of a plugin or a distribution.
+
+    Raises:
+        UsageError: there is no such group; the hint has the nearest.
+    """
+    is_id = parameter.name == "identifier"
+    group = (value or "").partition(":")[0] if is_id else value
+    if value is None or group in GROUPS or (is_id and ":" not in value):
+        return value
+    near = nearest_id(value) if is_id else nearest_group(value)
+    raise UsageError(
+        f"there is no group `{group}`",
+        expected=f"one of {', '.join(GROUPS)}",
+        hint=f"did you mean `{near}`?" if near else None,
+    )

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import click
 
-from coral_lock.cli.application import CommandGroup
-from coral_lock.cli.options import GroupType
-from coral_lock.errors import HOLDS, printable
+from coral_lock.canonical_json import Value
+from coral_lock.cli.application import CommandGroup, declared_options
+from coral_lock.cli.formats import TEXT, Outcome, as_lines, emit, output_format_option
+from coral_lock.cli.grammar import CONFIG_OPTIONS, DEFAULT_DESCRIPTOR, descriptor_path
+from coral_lock.cli.options import Inputs, input_options, known_group, place_options
+from coral_lock.cli.progress import terminal_reporter
+from coral_lock.derive.explanation import least, listed_hosts
+from coral_lock.derive.place import Place
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS, printable
+from coral_lock.finding import has_errors
+from coral_lock.lockfile.entries import Host, sorted_data, to_mapping
+from coral_lock.locking.decision import Decision
 from coral_lock.messages import counted, say
+from coral_lock.names import GROUPS
+from coral_lock.plugin.facts import PluginTerms, leaves, terms_to_mapping
 
 
-@click.group(
-    cls=CommandGroup,
-    commands_at={
-        "list": "coral_lock.cli.plugins_list:list_plugins",
-        "check": "coral_lock.cli.plugins_check:check_plugins",
-    },
-)
+@click.group(cls=CommandGroup)
 def plugins() -> None:
     """List the installed plugins, check one, or create a new one.
 
@@ -31,11 +37,230 @@ def plugins() -> None:
     """
 
 
+@plugins.command("list")
+@click.option(
+    "--group",
+    metavar=f"[{'|'.join(GROUPS)}]",
+    callback=known_group,
+    help="Only the plugins of this group.",
+)
+@input_options
+@output_format_option
+def list_plugins(group: str | None, inputs: Inputs, output_format: str) -> int:
+    """List every plugin with its provider, its compatibility, and why it is off if it is.
+
+    No plugin is imported into this process. Broken ones are listed too, and make the exit
+    code 1.
+
+    \b
+    Examples:
+      coral-runtime plugins list
+      coral-runtime plugins list --group patches -c runtime.yaml
+      coral-runtime plugins list --wheels wheelhouse --target jetson -c runtime.yaml
+      coral-runtime plugins list --output-format json
+    """
+    surveys, findings = inputs.survey(inputs.open({}))
+    listings = [
+        Listing(
+            target=name,
+            host=survey.host,
+            decisions=tuple(
+                decision
+                for decision in survey.selection.decisions
+                if group in (None, decision.plugin.entry_point.group)
+            ),
+        )
+        for name, survey in surveys.items()
+    ]
+    outcome = Outcome(
+        document=listing_document(listings, inputs.descriptor.platform),
+        text=as_lines(line for listing in listings for line in listing_lines(listing)),
+        findings=findings,
+    )
+    emit(outcome, output_format)
+    if output_format == TEXT:
+        for line in (line for listing in listings for line in _left_out_lines(listing)):
+            say(line)
+    if not any(listing.decisions for listing in listings):
+        what = "no wheel offers a plugin" if inputs.place.wheels else "no plugin is installed"
+        say(what + (f" in the group `{group}`" if group else ""))
+    return DOES_NOT_HOLD if has_errors(findings) else HOLDS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """What is listed for one target.
+
+    Args:
+        target: its name, empty where there are no targets.
+        host: what its plugins run on.
+        decisions: what is decided on each of the plugins that are listed.
+    """
+
+    target: str
+    host: Host
+    decisions: tuple[Decision, ...]
+
+
+def listing_lines(listing: Listing) -> Iterator[str]:
+    """Yield the lines of a listing, without line ends."""
+    if listing.target:
+        yield f"target {listing.target}"
+    for decision in listing.decisions:
+        plugin, facts = decision.plugin, decision.plugin.facts
+        provider = f"{plugin.distribution.name} {plugin.distribution.version}"
+        yield f"{plugin.id}  {provider}  {_mark(decision)}"
+        if facts and facts.description:
+            yield f"    {facts.description}"
+        for label, text in _details(decision, listing.host):
+            yield f"    {label:<14}{text}"
+
+
+def _details(decision: Decision, host: Host) -> Iterator[tuple[str, str]]:
+    plugin, facts = decision.plugin, decision.plugin.facts
+    yield "entry point", f"{plugin.entry_point.name} = {plugin.entry_point.value}"
+    if facts:
+        core, inference = least(facts.min_core_version), least(facts.min_inference_version)
+        answer = {True: "yes", False: "no", None: "unknown"}[decision.is_compatible]
+        yield "requires", f"core {core}, inference {inference}"
+        yield "compatible", f"{answer} ({listed_hosts(host)})"
+    yield from _terms(plugin.terms)
+    if decision.reason:
+        yield "reason", decision.reason
+    yield "source", plugin.evidence or "unknown"
+
+
+def _terms(terms: PluginTerms) -> Iterator[tuple[str, str]]:
+    """Yield what a manifest declares beyond the spec; nothing of what it leaves out."""
+    if terms.platforms:
+        yield "platforms", ", ".join(terms.platforms)
+    if terms.after:
+        yield "after", ", ".join(terms.after)
+    for label, relations in (("needs", terms.requires), ("conflicts", terms.conflicts)):
+        for relation in relations:
+            yield label, f"{relation.id}: {relation.reason}"
+    if terms.default_config_overrides:
+        paths = (".".join(path) for path, _ in leaves(terms.default_config_overrides, ()))
+        yield "configures", ", ".join(paths)
+    for variable in terms.env:
+        must = ", must be set" if variable.required else ""
+        note = f": {variable.description}" if variable.description else ""
+        yield "reads", f"{variable.name}{must}{note}"
+    if terms.homepage:
+        yield "homepage", terms.homepage
+
+
+def _mark(decision: Decision) -> str:
+    return "broken" if decision.problem else "selected" if decision.is_selected else "off"
+
+
+def _left_out_lines(listing: Listing) -> Iterator[str]:
+    """Yield how many of the plugins are selected, and why the others aren't; nothing if all are."""
+    left_out = [decision for decision in listing.decisions if not decision.is_selected]
+    if left_out:
+        of_target = f" for the target `{listing.target}`" if listing.target else ""
+        number = len(listing.decisions) - len(left_out)
+        yield f"{number} of {counted(len(listing.decisions), 'plugin')} selected{of_target}"
+    for decision in left_out:
+        plugin, mark = decision.plugin, _mark(decision)
+        yield f"  {plugin.id} of {plugin.distribution.name} is {mark}: {decision.reason}"
+
+
+def listing_document(listings: list[Listing], platform: str) -> dict[str, Value]:
+    """Return the JSON document of listings: one for each target, where there are targets."""
+    documents: dict[str, dict[str, Value]] = {
+        listing.target: {
+            "host": {
+                "core": to_mapping(listing.host.core) if listing.host.core else None,
+                "inference": to_mapping(listing.host.inference) if listing.host.inference else None,
+            },
+            "plugins": [_plugin_document(decision) for decision in listing.decisions],
+        }
+        for listing in listings
+    }
+    return {"platform": platform, **(documents.get("") or {"targets": documents})}
+
+
+def _plugin_document(decision: Decision) -> dict[str, Value]:
+    plugin, facts = decision.plugin, decision.plugin.facts
+    return {
+        "id": plugin.id,
+        "group": plugin.entry_point.group,
+        "entry_point": {"name": plugin.entry_point.name, "value": plugin.entry_point.value},
+        "distribution": plugin.distribution.name,
+        "version": plugin.distribution.version,
+        "description": facts.description if facts else None,
+        "min_core_version": facts.min_core_version if facts else None,
+        "min_inference_version": facts.min_inference_version if facts else None,
+        "compatible": decision.is_compatible,
+        "selected": decision.is_selected,
+        "reason": decision.reason,
+        "evidence": plugin.evidence,
+        **{key: sorted_data(value) for key, value in terms_to_mapping(plugin.terms).items()},
+        "problem": decision.problem.to_dict() if decision.problem else None,
+    }
+
+
+@plugins.command("check")
+@click.argument("target", default=".")
+@click.option(
+    "--run",
+    is_flag=True,
+    help="Also import and activate the plugins, each in fresh interpreters.",
+)
+@declared_options(
+    CONFIG_OPTIONS[0].replace(
+        help="A sample descriptor to check with. [default: runtime.yaml, if any]"
+    ),
+    CONFIG_OPTIONS[1],
+)
+@place_options
+@output_format_option
+def check_plugins(
+    target: str, run: bool, config: str | None, no_config: bool, place: Place, output_format: str
+) -> int:
+    """Check the plugins of TARGET, and report everything that would fail elsewhere.
+
+    TARGET is a project's directory, a wheel file, or the name of a distribution that is
+    installed here or available in the place that an option names; by default the project
+    in the working directory. Without --run none of its code is run.
+
+    \b
+    Examples:
+      coral-runtime plugins check
+      coral-runtime plugins check dist/my_package-1.0.0-py3-none-any.whl
+      coral-runtime plugins check my-package --run -c runtime.yaml
+      coral-runtime plugins check my-package --wheels wheelhouse
+      coral-runtime plugins check --output-format github
+    """
+    # The other commands of the group need none of these.
+    from coral_lock.author.check.opening import Environment, open_target
+    from coral_lock.author.check.report import check_subject, summary_line, text_lines
+
+    environment = Environment(place)
+    if run:
+        environment.refuse_running()
+    sample = descriptor_path(config, no_config)
+    left_out = DEFAULT_DESCRIPTOR if no_config else None
+    with open_target(target, sample, environment, left_out, run=run) as subject:
+        report = check_subject(subject, run=run, reporter=terminal_reporter())
+    outcome = Outcome(
+        document=report.to_dict(),
+        text=as_lines(text_lines(report)),
+        findings=report.findings,
+        has_findings_in_text=True,
+    )
+    emit(outcome, output_format)
+    say(summary_line(report))
+    return report.exit_code
+
+
 @plugins.command("new")
 @click.argument("name", metavar="NAME")
 @click.option(
     "--group",
-    type=GroupType(),
+    metavar=f"[{'|'.join(GROUPS)}]",
+    callback=known_group,
     default="patches",
     show_default=True,
     help="The group of the plugin.",
@@ -58,7 +283,6 @@ def new_plugin(name: str, group: str, directory: str) -> int:
       coral-runtime plugins new acme-night-vision
       coral-runtime plugins new acme-npu --group backends --directory projects
     """
-    # The other commands of the group are on the way through this module, and need none of these.
     from coral_lock.author.scaffold import naming_of, project_files, write_project
 
     naming = naming_of(name, group)
@@ -66,7 +290,6 @@ def new_plugin(name: str, group: str, directory: str) -> int:
     target = os.path.normpath(os.path.join(directory, name))
     write_project(target, files)
     for path in files:
-        sys.stdout.write(f"{printable(os.path.join(target, *path.split('/')))}\n")
-    sys.stdout.flush()
+        click.echo(printable(os.path.join(target, *path.split("/"))))
     say(f"wrote {target}: {counted(len(files), 'file')}; see its README.md for the next steps")
     return HOLDS

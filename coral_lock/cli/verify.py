@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from coral_lock.cli.formats import Outcome, emit, output_format_option
-from coral_lock.cli.options import lock_option
-from coral_lock.cli.place_options import places
+from coral_lock.cli.options import lock_option, place_options
 from coral_lock.derive.place import Place, subject_of
-from coral_lock.finding import exit_code
+from coral_lock.errors import HOLDS
+from coral_lock.finding import Finding, exit_code, sorted_findings
 from coral_lock.lockfile.file import load_lock
-from coral_lock.messages import later_version_warning, say, say_warning, size_of
+from coral_lock.lockfile.model import Lock
+from coral_lock.messages import say, size_of, warned
 from coral_lock.verification.machine import FULL, INTEGRITY_LEVELS
 from coral_lock.verification.verdict import verdict_on
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from coral_lock.canonical_json import Value
-    from coral_lock.finding import Finding
-    from coral_lock.lockfile.model import Lock
 
 
 @click.command()
@@ -30,15 +27,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="Files to hash: none, those of plugins' distributions, or all.",
 )
-@places
+@place_options
 @click.option("--target", metavar="NAME", help="Insist on a target of the lock.")
 @output_format_option
 def verify(
     lock: str,
     integrity: str,
-    python: str | None,
-    wheels: tuple[str, ...],
-    site_packages: tuple[str, ...],
+    place: Place,
     target: str | None,
     output_format: str,
 ) -> int:
@@ -59,29 +54,16 @@ def verify(
       coral-runtime verify --lock /etc/coral/coral.lock --integrity imports
       coral-runtime verify --output-format json
     """
-    loaded = load_lock(lock)
-    warning = later_version_warning(loaded, lock)
-    if warning:
-        say_warning(warning)
-    place = Place(
-        python=python,
-        wheels=wheels,
-        site_packages=site_packages,
-        targets=() if target is None else (target,),
-    )
+    loaded = warned(load_lock(lock), lock)
+    place = replace(place, targets=() if target is None else (target,))
     compared, name, findings = _compare(place, loaded, integrity)
-    document: dict[str, Value] = {
-        "lock": lock,
-        "integrity": integrity,
-        "target": name,
-        "holds": exit_code(findings) == 0,
-        "findings": [finding.to_dict() for finding in findings],
-    }
+    code = exit_code(findings)
+    document = {"lock": lock, "integrity": integrity, "target": name, "holds": code == HOLDS}
     emit(Outcome(document=document, findings=findings), output_format)
-    if exit_code(findings) == 0:
+    if code == HOLDS:
         part = "" if name is None else f" for the target `{name}`"
         say(f"{lock} holds{part}: {size_of(compared)}, integrity {integrity}")
-    return exit_code(findings)
+    return code
 
 
 def _compare(
@@ -97,7 +79,6 @@ def _compare(
 
 def _compare_wheels(place: Place, lock: Lock) -> tuple[Lock, str | None, tuple[Finding, ...]]:
     from coral_lock.export.installation import distributions_for, find_locked_wheels
-    from coral_lock.finding import sorted_findings
     from coral_lock.lockfile.parts import part_of
     from coral_lock.wheels.cache import WheelCache
     from coral_lock.wheels.wheelhouse import Wheelhouse

@@ -15,7 +15,7 @@ import tomlkit
 
 import coral_lock
 from coral_lock.cli.application import application
-from coral_lock.cli.grammar import START_COMMANDS
+from coral_lock.cli.grammar import START_OPTIONS
 from coral_lock.descriptor.sources import (
     FLAG_VARIABLES,
     FLAT_KEYS,
@@ -100,8 +100,8 @@ def test_pipelines_use_options_that_there_are() -> None:
 
 def test_every_start_option_is_explained() -> None:
     text = _read("docs/locked-start.md") + _read("docs/descriptor.md")
-    for command in START_COMMANDS.values():
-        for option in command.options:
+    for options in START_OPTIONS.values():
+        for option in options:
             assert f"--{option.key}" in text or option.names[0] in text
 
 

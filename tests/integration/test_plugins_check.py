@@ -113,7 +113,7 @@ def test_a_run_of_a_project(
     name: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "coral_lock.cli.plugins_check.check_subject",
+        "coral_lock.author.check.report.check_subject",
         lambda subject, **options: check_subject(subject, time_limit=2, **options),
     )
     (project,) = fixture_projects(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -65,11 +66,38 @@ OUTCOME = Outcome(
 )
 
 
+FINDING_DOCUMENT = {
+    "code": "manifest-stale",
+    "severity": "error",
+    "subject": "acme",
+    "summary": "it is so",
+    "expected": None,
+    "found": None,
+    "where": None,
+    "hint": "mend it",
+}
+CHANGE_DOCUMENT = {
+    "code": "platform-changed",
+    "is_alarming": False,
+    "subject": "platform",
+    "distribution": None,
+    "summary": "the platform changed",
+    "path": "platform",
+    "before": "rknn",
+    "after": "onnx",
+}
+DOCUMENT = {
+    "holds": False,
+    "findings": [FINDING_DOCUMENT],
+    "changes": [CHANGE_DOCUMENT, CHANGE_DOCUMENT | {"is_alarming": True}],
+}
+
+
 @pytest.mark.parametrize(
     ("output_format", "stdout", "stderr"),
     [
         ("text", "one line\n", "error[manifest-stale]: it is so\n  hint: mend it\n"),
-        ("json", '{\n  "holds": false\n}\n', ""),
+        ("json", json.dumps(DOCUMENT, indent=2) + "\n", ""),
         (
             "github",
             "::error title=manifest-stale::it is so%0Ahint: mend it\n"

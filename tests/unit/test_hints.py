@@ -1,7 +1,8 @@
 """No message names a command or an option that there isn't, or that its command doesn't have.
 
 The messages are read from the source: every text that isn't a docstring. Which commands can
-say one is told from the imports of their modules, those within functions among them.
+say one is told from the names that their functions use, and from the imports of the modules that
+these come from, those within functions among them.
 """
 
 from __future__ import annotations
@@ -26,17 +27,7 @@ PACKAGE = REPOSITORY / "coral_lock"
 API = {"coral_lock", "coral_lock.api"}
 """What a program imports that embeds this package; no command runs it."""
 
-WITHOUT_DESCRIPTOR = frozenset({"config schema", "diff", "export", "plugins new", "verify"})
-"""Commands that share a module with those that read one."""
-
-OF_MANIFESTS = frozenset(f"manifest {name}" for name in ("compile", "schema", "show", "validate"))
-"""Commands that read no descriptor, and import its options with the grammar of all commands."""
-
 EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
-    # Said of a descriptor's file, by the commands that read one.
-    ("coral_lock.cli.grammar", "--config"): WITHOUT_DESCRIPTOR | OF_MANIFESTS,
-    ("coral_lock.cli.grammar", "--no-config"): WITHOUT_DESCRIPTOR | OF_MANIFESTS,
-    ("coral_lock.descriptor.load", "-c"): WITHOUT_DESCRIPTOR,
     # Said where the option is given, wrongly.
     ("coral_lock.derive.place", "--target"): frozenset({"plugins check"}),
     # Said of a lock, which `plugins check` has none of.
@@ -53,25 +44,31 @@ EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     ),
     # It is uv's.
     ("coral_lock.installed.files", "--link-mode"): None,
+    # Said of a directory that the option names.
+    ("coral_lock.installed.site_scan", "--site-packages"): frozenset(
+        {"init", "manifest show", "run"}
+    ),
+    # It is Python's.
+    ("coral_lock.children.child", "-S"): None,
     # No hint, but what a finding's code means.
     ("coral_lock.finding", "--set"): None,
 }
 """Commands that import a module and can't say what it says of an option; None for all."""
 
-MODULES = {
-    "init": "start",
-    "run": "start",
-    "config validate": "config",
-    "config schema": "config",
-    "plugins list": "plugins_list",
-    "plugins check": "plugins_check",
-    "plugins new": "plugins",
-    "manifest compile": "manifest",
-    "manifest validate": "manifest",
-    "manifest show": "manifest",
-    "manifest schema": "manifest",
+FUNCTIONS = {
+    "init": "start:init",
+    "run": "start:run",
+    "config validate": "config:validate",
+    "config schema": "config:schema",
+    "plugins list": "plugins:list_plugins",
+    "plugins check": "plugins:check_plugins",
+    "plugins new": "plugins:new_plugin",
+    "manifest compile": "manifest:compile_manifest",
+    "manifest validate": "manifest:validate",
+    "manifest show": "manifest:show",
+    "manifest schema": "manifest:schema",
 }
-"""The modules of commands that aren't called like them."""
+"""The functions of commands that aren't called like them, after their modules in `cli`."""
 
 
 @cache
@@ -124,25 +121,58 @@ def _imports(node: ast.AST) -> Iterator[str]:
 
 
 @cache
-def _reached_from(module: str) -> frozenset[str]:
-    waiting, reached = [module], {module}
+def _units() -> dict[str, ast.AST]:
+    """Return what is said together: by each definition in `cli`, and by each other module."""
+    found: dict[str, ast.AST] = {}
+    for module, tree in _sources().items():
+        if not module.startswith("coral_lock.cli."):
+            found[module] = tree
+            continue
+        for node in tree.body:
+            targets = node.targets if isinstance(node, ast.Assign) else [node]
+            names = (getattr(each, "name", getattr(each, "id", None)) for each in targets)
+            found |= {f"{module}:{name}": node for name in names if name}
+    return found
+
+
+def _used_by(unit: str) -> Iterator[str]:
+    """Yield the units that one uses: a module those that it imports, a definition its names."""
+    module, is_definition, _ = unit.partition(":")
+    node, tree = _units()[unit], _sources()[module]
+    if not is_definition:
+        yield from (name for name in _imports(tree) if name in _units())
+        return
+    own = [each for each in ast.walk(node) if isinstance(each, ast.ImportFrom)]
+    sources = {
+        alias.asname or alias.name: (str(each.module), alias.name)
+        for each in (*(each for each in tree.body if isinstance(each, ast.ImportFrom)), *own)
+        for alias in each.names
+    }
+    names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+    names |= {alias.asname or alias.name for each in own for alias in each.names}
+    for name in names:
+        source, original = sources.get(name, (module, name))
+        possible = (f"{source}:{original}", f"{source}.{original}", source)
+        yield from [each for each in possible if each in _units()][:1]
+
+
+@cache
+def _reached_from(command: str) -> frozenset[str]:
+    start = f"coral_lock.cli.{FUNCTIONS.get(command, f'{command}:{command}')}"
+    waiting, reached = [start], {start}
     while waiting:
-        for other in _imports(_sources()[waiting.pop()]):
+        for other in _used_by(waiting.pop()):
             if other not in reached:
                 reached.add(other)
                 waiting.append(other)
     return frozenset(reached)
 
 
-def _module_of(command: str) -> str:
-    return f"coral_lock.cli.{MODULES.get(command, command)}"
-
-
 def _named_options() -> set[tuple[str, str]]:
     return {
-        (module, option)
-        for module, tree in _sources().items()
-        for text in _texts(tree)
+        (unit, option)
+        for unit, node in _units().items()
+        for text in _texts(node)
         for option in bare_options(text)
     }
 
@@ -167,19 +197,18 @@ def test_every_command_that_a_message_shows_is_one() -> None:
 
 def test_every_option_that_a_message_names_is_the_command_s() -> None:
     wrong = {
-        (module, option, command)
-        for module, option in _named_options()
+        (unit, option, command)
+        for unit, option in _named_options()
         for command, options in options_of_commands().items()
-        if module in _reached_from(_module_of(command)) and not is_among(option, options)
+        if unit in _reached_from(command) and not is_among(option, options)
     }
     allowed = {
-        (module, option, command)
-        for module, option, command in wrong
-        if (module, option) in EXEMPT
-        and command in (EXEMPT[module, option] or options_of_commands())
+        (unit, option, command)
+        for unit, option, command in wrong
+        if (unit, option) in EXEMPT and command in (EXEMPT[unit, option] or options_of_commands())
     }
     assert wrong - allowed == set()
-    assert {(module, option) for module, option, _ in allowed} == set(EXEMPT)
+    assert {(unit, option) for unit, option, _ in allowed} == set(EXEMPT)
 
 
 @pytest.mark.parametrize(
