@@ -35,8 +35,10 @@ from coral_lock.installed.site_scan import scan_path
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, requirement_name
 from coral_lock.record import Record
 from coral_lock.reserved import placed
-from coral_lock.verification.import_origins import ModuleOrigin, ModuleOrigins, listed_origins
-from coral_lock.verification.startup import (
+from coral_lock.verification.origins import (
+    ModuleOrigin,
+    ModuleOrigins,
+    listed_origins,
     loaded_files,
     may_own,
     shadowing_scripts,
@@ -56,7 +58,7 @@ if TYPE_CHECKING:
     from coral_lock.lockfile.model import Lock
     from coral_lock.reserved import Placed
     from coral_lock.targets.machine import Machine
-    from coral_lock.verification.startup import StartupFile
+    from coral_lock.verification.origins import StartupFile
 
 METADATA = "metadata"
 IMPORTS = "imports"
