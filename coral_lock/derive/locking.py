@@ -64,7 +64,7 @@ def _unknown(identifier: str, known: Collection[str]) -> UsageError:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Derivation:
-    """What a place comes to.
+    """What was derived from a place.
 
     Args:
         opened: the place.

@@ -131,10 +131,10 @@ def _relative_path(path: str, directory: str) -> str:
 
 
 _HEADING = "# Made from a coral.lock by `coral-runtime export`: export again, don't edit."
-_TOLD = "# {} isn't part of it: the lock was only told of it."
+_UNPINNED = "# {} isn't pinned: the lock has only its version."
 _LINE = re.compile(
     r"[^\s#-]\S*==\S+( ; .+)?( --hash=sha256:[0-9a-f]{64})+|"
-    + re.escape(_TOLD).replace(r"\{\}", ".+")
+    + re.escape(_UNPINNED).replace(r"\{\}", ".+")
 )
 
 
@@ -144,7 +144,7 @@ def requirements_text(installation: Installation) -> str:
     The hashes make pip and uv refuse every other file, and every distribution that isn't
     listed.
     """
-    lines = [_HEADING, *(_TOLD.format(host) for host in installation.told)]
+    lines = [_HEADING, *(_UNPINNED.format(host) for host in installation.unpinned_hosts)]
     for pin in installation.pins:
         requirement = f"{pin.name}=={pin.version}" + (f" ; {pin.marker}" if pin.marker else "")
         hashes = sorted({wheel.sha256 for wheel in pin.wheels})
@@ -153,6 +153,6 @@ def requirements_text(installation: Installation) -> str:
 
 
 def is_requirements_text(text: str) -> bool:
-    """Whether a text is one that `requirements_text` returned, and nobody has added to it."""
+    """Whether a text is one that `requirements_text` returned, with nothing added to it."""
     heading, *lines = text.replace(" \\\n    ", " ").splitlines() or [""]
     return heading == _HEADING and all(map(_LINE.fullmatch, lines))

@@ -52,13 +52,13 @@ class Installation:
         pins: the distributions, sorted by name.
         python: the language version, `3.11`; None where targets differ in it.
         environments: the marker of each target, sorted; none without targets.
-        told: hosts whose version was given on the command line, so that they aren't pinned.
+        unpinned_hosts: hosts of which the lock has only the version.
     """
 
     pins: tuple[Pin, ...]
     python: str | None
     environments: tuple[str, ...] = ()
-    told: tuple[str, ...] = ()
+    unpinned_hosts: tuple[str, ...] = ()
 
 
 def installation_of(
@@ -70,7 +70,7 @@ def installation_of(
         lock: the lock.
         wheelhouse: where the wheels are.
         target: the only target to install for; None for all, distinguished by markers.
-        reporter: is told of progress.
+        reporter: where progress goes.
 
     Raises:
         InputError: the lock has no such target.
@@ -94,7 +94,7 @@ def installation_of(
             pins=pins,
             python=pythons.pop() if len(pythons) == 1 else None,
             environments=tuple(sorted({marker_of(each) for each in targets})),
-            told=tuple(
+            unpinned_hosts=tuple(
                 f"{host.distribution} {host.version}"
                 for host in lock.host.packages()
                 if host.distribution not in pinned
@@ -121,7 +121,7 @@ def distributions_for(lock: Lock, target: str | None) -> tuple[LockedDistributio
 
 
 def _for_target(distribution: LockedDistribution, target: Target) -> LockedDistribution:
-    """Keep the digest of the wheel that suits a target best; all where none does."""
+    """Keep the digest of the wheel that fits a target best; all where none fits."""
     ranks = {tag: rank for rank, tag in enumerate(environment_of(target).tags)}
     ranked = sorted(
         (rank, tag) for tag in distribution.digests if (rank := best_rank(tag, ranks)) is not None
@@ -237,7 +237,7 @@ class FoundWheels:
 
     Args:
         wheels: by name and wheel tag, the wheels whose files have the locked digest; for a
-            distribution without digests those of its version, whatever their bytes are.
+            distribution without digests all of its version.
         findings: what is missing, differs or can't be used.
     """
 
@@ -267,7 +267,7 @@ def find_locked_wheels(
     Args:
         distributions: what is looked for, with just the digests that are needed.
         wheelhouse: where to look.
-        reporter: is told of progress.
+        reporter: where progress goes.
     """
     wheels = [
         wheel for each in distributions for wheel in wheelhouse.wheels_of(each.name, each.version)
@@ -375,7 +375,7 @@ def _unpinned(distribution: LockedDistribution, is_available: bool) -> Finding:
     return Finding(
         code="unpinned",
         subject=distribution.name,
-        summary=f"the lock has no digest of {subject}, so nobody reviewed the bytes of its wheel",
+        summary=f"the lock has no digest of {subject}, so its wheel can't be verified",
         where=where,
         hint="make sure that you trust the wheel, or lock it with its digest",
     )

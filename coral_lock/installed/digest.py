@@ -103,7 +103,7 @@ def tree_digest(files: Iterable[tuple[str, str]], prefix: str = DIGEST_PREFIX) -
     try:
         content = lines.encode("utf-8")
     except UnicodeEncodeError:
-        # The halves of surrogate pairs, which stand for bytes that aren't UTF-8, don't.
+        # The halves of surrogate pairs, which represent bytes that aren't UTF-8, don't.
         encoded = sorted(
             (path.encode("utf-8", "surrogateescape"), digest) for path, digest in hashes.items()
         )

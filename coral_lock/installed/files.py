@@ -200,7 +200,7 @@ class FilesDigest(Record):
 
     @property
     def are_absent(self) -> bool:
-        """Whether files are listed and none of them exists, so that nobody can use them."""
+        """Whether files are listed and none of them exists."""
         return bool(self.missing) and not (self.hashes or self.unreadable)
 
 
@@ -413,9 +413,9 @@ def unclaimed(
     Args:
         strays: what `find_strays` found.
         files: those of the distribution in whose directories they are.
-        claims: the paths that RECORDs list which nobody verifies. Their distributions may
+        claims: the paths in RECORDs that aren't verified. Their distributions may
             have a subdirectory of their own in a shared namespace, but nothing in a regular
-            package, no file beside the locked ones, and none that shadows a locked module.
+            package, no file next to the locked ones, and none that shadows a locked module.
     """
     own = {path.rpartition("/")[0] for path in files.recorded}
     modules = {path.rpartition("/")[2].partition(".")[0] for path in files.recorded}

@@ -56,7 +56,7 @@ class Scan:
         """Return where a distribution is, in the order of the path and of directory names.
 
         More than one place means that it is installed more than once. The `egg-info` that
-        setuptools leaves beside the sources of an editable install is no place of its own.
+        setuptools leaves next to the sources of an editable install doesn't count.
         """
         copies = tuple(
             Location(root=root, directory=directory)
@@ -108,14 +108,14 @@ def _without_sources(copies: Sequence[Location]) -> tuple[Location, ...]:
         (copy.root, project) for copy in copies if (project := project_directory(copy)) is not None
     ]
 
-    def is_beside_sources(copy: Location) -> bool:
+    def is_next_to_sources(copy: Location) -> bool:
         place = os.path.join(os.path.realpath(copy.root), "")
         return copy.directory.endswith(".egg-info") and any(
             copy.root != root and place.startswith(os.path.join(project, ""))
             for root, project in projects
         )
 
-    return tuple(copy for copy in copies if not is_beside_sources(copy))
+    return tuple(copy for copy in copies if not is_next_to_sources(copy))
 
 
 def _name_of(directory: str) -> str:

@@ -22,7 +22,7 @@ from coral_lock.targets.model import (
 
 _OLD_NAMES = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
 _NARROWER = {"armv8l": ("armv7l",)}
-"""What a 32-bit interpreter on a 64-bit ARM kernel takes besides its own."""
+"""What a 32-bit interpreter on a 64-bit ARM kernel also accepts."""
 
 _FIELDS = {
     LINUX: {"os_name": "posix", "sys_platform": "linux", "platform_system": "Linux"},
@@ -72,7 +72,7 @@ def environment_of(target: Target) -> TargetEnvironment:
     """Return the environment of a target, wherever this runs.
 
     Its interpreter is CPython. Of a version like `3.10` the first release counts, and what
-    nobody can know of a machine (`platform_release`, `platform_version`) is empty.
+    isn't known of a machine (`platform_release`, `platform_version`) is empty.
     """
     version = tuple(int(part) for part in target.language_version.split("."))
     platforms = tuple(_platform_tags(target.platform))

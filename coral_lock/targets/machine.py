@@ -1,4 +1,4 @@
-"""What machine this is, told without `platform` and `packaging`, and which target that is."""
+"""Which machine this is, found without `platform` and `packaging`, and which target matches it."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def this_machine() -> Machine:
 
 
 def machine_of(target: Target) -> Machine:
-    """Return the machine that a target describes: the least that is one of its kind."""
+    """Return the minimal machine that a target describes."""
     return Machine(python=target.python, platform=parse_platform(target.platform))
 
 

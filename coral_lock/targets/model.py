@@ -10,7 +10,7 @@ MAX_TARGETS = 100
 """How many targets a descriptor or a lock may have."""
 
 MAX_TAGS = 1000
-"""How many tags a compressed tag set may stand for; those of real wheels stand for a few dozen."""
+"""How many tags a compressed tag set may expand to; those of real wheels have a few dozen."""
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
 _TAG_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789_")
@@ -80,7 +80,7 @@ def _is_number(text: str) -> bool:
 
 
 def tag_count(compressed: str) -> int:
-    """Return how many tags a compressed tag set (PEP 425) stands for, 2 for `py2.py3-none-any`."""
+    """Return how many tags a compressed tag set (PEP 425) expands to, 2 for `py2.py3-none-any`."""
     count = 1
     for part in compressed.split("-"):
         count *= part.count(".") + 1
@@ -95,7 +95,7 @@ _BEFORE_2014 = frozenset({"x86_64", "i686"})
 """The architectures for which there are profiles older than `manylinux2014` (PEP 599)."""
 
 _LEAST_GLIBC = (2, 17)
-"""What `linux_<architecture>` alone stands for: the glibc of `manylinux2014`."""
+"""The glibc of `linux_<architecture>`: that of `manylinux2014`."""
 
 ANY_VERSION = (sys.maxsize, 0)
 """The version of a machine that isn't known, and that is taken to be new enough."""
@@ -138,7 +138,7 @@ def parse_platform(tag: str) -> Platform:
     """Return the platform that a platform tag names.
 
     The tags are those of PEP 425, PEP 600 (`manylinux_2_31_aarch64` and the older names)
-    and PEP 656 (`musllinux_1_2_aarch64`). A tag of another kind stands for itself alone.
+    and PEP 656 (`musllinux_1_2_aarch64`). A tag of another kind matches only itself.
     """
     family, _, rest = tag.partition("_")
     if family == "linux" and rest:
@@ -169,7 +169,7 @@ def runs(machine: Platform, target: Platform) -> bool:
 
 
 def tag_of(platform: Platform) -> str | None:
-    """Return the platform tag of the best wheels for a machine; None where it can't be told."""
+    """Return the platform tag of the best wheels for a machine; None where it isn't known."""
     major, minor = platform.version
     if platform.system == WINDOWS:
         return "win32" if platform.machine == "x86" else f"win_{platform.machine}"

@@ -28,7 +28,7 @@ _LONGEST_TAG = 100
 
 
 def likely_platform(text: str) -> str | None:
-    """Return the tag for Linux that `text` may stand for, or None.
+    """Return the tag for Linux that `text` may mean, or None.
 
     It understands what containers and compilers call a platform: `arm64`, `linux/arm64`,
     `aarch64-unknown-linux-gnu`.

@@ -1,1 +1,1 @@
-"""Wheels that nobody installed: opened within bounds, hashed, and chosen for a target."""
+"""Wheels that aren't installed: opened within bounds, hashed, and chosen for a target."""

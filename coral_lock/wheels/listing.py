@@ -30,7 +30,7 @@ class HouseWheel:
         version: its version (PEP 440); two spellings of one version are equal.
         build: the build number, empty where there is none.
         tags: the compressed tag set (PEP 425) at the end of the file name, in lower case.
-        problem: why it can't be used, whatever it holds, or None.
+        problem: why it can't be used, or None; its contents don't matter.
     """
 
     path: str

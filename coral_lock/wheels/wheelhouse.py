@@ -47,8 +47,8 @@ class Wheelhouse:
         cache: what earlier runs found in wheels, or None. It affects nothing but speed.
 
     Attributes:
-        broken: why some of the files aren't wheels by their name, sorted by path: for the
-            caller to report, as nobody can ask for them.
+        broken: why some of the files aren't wheels by their name, sorted by path; for the
+            caller to report.
 
     Raises:
         InputError: as `list_wheels`.
@@ -147,7 +147,7 @@ class Wheelhouse:
 
         Several threads hash them, as hashing and inflating release the interpreter. The largest
         are started first, so that no core waits for one at the end. A caller that stops early
-        waits for those started. The reporter is told of progress.
+        waits for those started. Progress goes to the reporter.
         """
         by_path = {wheel.path: wheel for wheel in wheels}
         # Threads share none of the archives from which this is read.

@@ -165,7 +165,7 @@ _LARGE_END = Struct("<4sQ4x2L4Q")
 _TAIL_BYTES = _LARGE_END.size + _LOCATOR.size + _END.size
 _SATURATED = (0xFFFF, 0xFFFF, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF)
 _UNKNOWN = 0xFFFFFFFF
-"""What stands for a value that only the ZIP64 records have room for."""
+"""In place of a value that only the ZIP64 records have room for."""
 
 
 def _find_directory(source: WheelSource) -> tuple[int, int, int]:

@@ -112,8 +112,8 @@ LENS, ZOOM = "lens-1.0-py3-none-any.whl", "zoom-1.0-py3-none-any.whl"
 
 def test_requirements_of_one_interpreter(work: WorkingDirectory) -> None:
     assert export(work, "requirements") == (
-        HEADING + "# coral-inference 0.0.4 isn't part of it: the lock was only told of it.\n"
-        "# inference 0.58.0 isn't part of it: the lock was only told of it.\n"
+        HEADING + "# coral-inference 0.0.4 isn't pinned: the lock has only its version.\n"
+        "# inference 0.58.0 isn't pinned: the lock has only its version.\n"
         "lens==1.0 \\\n"
         f"    --hash=sha256:{sha256(work, LENS)}\n"
         "zoom==1.0 \\\n"
@@ -355,8 +355,7 @@ def test_a_hostile_wheel_in_the_place_of_the_locked_one(
 
 
 UNPINNED = (
-    "warning[unpinned]: the lock has no digest of `lens` 1.0, so nobody reviewed the bytes of its "
-    "wheel\n"
+    "warning[unpinned]: the lock has no digest of `lens` 1.0, so its wheel can't be verified\n"
     "  where: distributions.lens\n"
     "  hint: make sure that you trust the wheel, or lock it with its digest\n"
 )

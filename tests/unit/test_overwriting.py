@@ -20,7 +20,7 @@ REPORT = earlier_report()
 LOCK = write_lock(sample_lock())
 REQUIREMENTS = (
     "# Made from a coral.lock by `coral-runtime export`: export again, don't edit.\n"
-    "# inference 0.58.0 isn't part of it: the lock was only told of it.\n"
+    "# inference 0.58.0 isn't pinned: the lock has only its version.\n"
     f"lens==1.0 \\\n    --hash=sha256:{'0' * 64} \\\n    --hash=sha256:{'1' * 64}\n"
     f"zoom==1.0+cpu ; python_version == '3.11' \\\n    --hash=sha256:{'a' * 64}\n"
 )

@@ -150,7 +150,7 @@ def test_hosts_that_were_only_told(tmp_path: Path) -> None:
         ),
         distributions=(locked(tmp_path, "coral-inference"),),
     )
-    assert exported(tmp_path, lock).told == ("inference-gpu 0.58.0",)
+    assert exported(tmp_path, lock).unpinned_hosts == ("inference-gpu 0.58.0",)
 
 
 def test_one_target_needs_one_wheel() -> None:
@@ -212,7 +212,7 @@ UNPINNED = Finding(
     code="unpinned",
     severity=WARNING,
     subject="lens",
-    summary="the lock has no digest of `lens` 1.0, so nobody reviewed the bytes of its wheel",
+    summary="the lock has no digest of `lens` 1.0, so its wheel can't be verified",
     where="distributions.lens",
     hint="make sure that you trust the wheel, or lock it with its digest",
 )

@@ -63,7 +63,7 @@ def installations(draw: st.DrawFn) -> Installation:
         pins=tuple(pins),
         python=draw(st.sampled_from([None, "3.10", "3.12"])),
         environments=tuple(map(str, environments)),
-        told=tuple(draw(st.sets(st.sampled_from(["inference 0.58.0"])))),
+        unpinned_hosts=tuple(draw(st.sets(st.sampled_from(["inference 0.58.0"])))),
     )
 
 
@@ -94,7 +94,7 @@ def test_a_pylock_says_everything(installation: Installation, parts: list[str]) 
 def test_requirements_say_everything(installation: Installation) -> None:
     lines = requirements_text(installation).replace(" \\\n    ", " ").splitlines()
     comments = [line for line in lines if line.startswith("#")]
-    assert len(comments) == 1 + len(installation.told)
+    assert len(comments) == 1 + len(installation.unpinned_hosts)
     requirements = [line for line in lines if not line.startswith("#")]
     for line, pin in zip(requirements, installation.pins, strict=True):
         text, *hashes = line.split(" --hash=sha256:")
