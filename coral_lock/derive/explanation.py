@@ -223,8 +223,8 @@ class Explainer:
     def _version_lines(self, distributions: Sequence[str]) -> Iterator[Line]:
         choice = self.opened.choice
         for name in distributions:
-            for considered in choice.considered.get(name, ()) if choice else ():
-                yield "version", f"{name} {considered.version}: {considered.verdict}"
+            for version, verdict in (choice.considered(name) if choice else {}).items():
+                yield "version", f"{name} {version}: {verdict}"
 
     def _advice(self, identifier: str, decisions: Mapping[str, Sequence[Decision]]) -> str | None:
         """Return what to do where the lock says something else than what is decided now.

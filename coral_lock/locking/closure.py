@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
 
 from coral_lock.errors import InputError
 from coral_lock.finding import Finding
-from coral_lock.inventory import BrokenDistribution, Distribution, Inventory
+from coral_lock.inventory import BrokenDistribution, Inventory
 from coral_lock.lockfile.entries import Host
 from coral_lock.names import normalized_name
 
@@ -33,8 +34,7 @@ PROGRAM = ""
 """In place of a distribution's name: the program itself."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Unmet:
+class Unmet(NamedTuple):
     """A requirement that isn't met.
 
     `found` is the version that is there, `nothing`, or why it can't be told.
@@ -117,40 +117,32 @@ def closure_of(
         program_requires: what the program itself requires (PEP 508).
     """
     provided = {package.distribution: package.version for package in host.packages()}
-    environment: Mapping[str, str] | None = None
-    program = Distribution(
-        name=PROGRAM, version="", requires=program_requires, entry_points=(), location=""
-    )
     waiting = [(root, "") for root in sorted(roots)]
     if program_requires:
         waiting.append((PROGRAM, ""))
+    environment = inventory.marker_environment() if waiting else {}
     seen = set(waiting)
     edges: dict[str, set[str]] = {}
-    unmet: set[tuple[str, str, str]] = set()
+    unmet: set[Unmet] = set()
     broken: dict[str, BrokenDistribution] = {}
     required_by: dict[str, RequirementsOf] = {}
     while waiting:
         name, extra = waiting.pop()
-        distribution = program if name == PROGRAM else inventory.find(name)
+        distribution = None if name == PROGRAM else inventory.find(name)
         if isinstance(distribution, BrokenDistribution):
             broken[name] = distribution
             continue
-        if distribution is None:
-            continue
         edges.setdefault(name, set())
-        if not distribution.requires:
-            continue
-        if environment is None:
-            environment = inventory.marker_environment()
         if name not in required_by:
-            required_by[name] = RequirementsOf(distribution, environment)
+            requires = distribution.requires if distribution else program_requires
+            required_by[name] = RequirementsOf(name, requires, environment)
             malformed = required_by[name].malformed
-            unmet.update((name, text[:200], NOT_PEP_508) for text in malformed)
+            unmet.update(Unmet(name, text[:200], NOT_PEP_508) for text in malformed)
         for requirement in required_by[name].of(extra):
             required = normalized_name(requirement.name)
             found = _find(required, requirement, inventory, provided)
             if found is not None:
-                unmet.add((name, str(requirement), found))
+                unmet.add(Unmet(name, str(requirement), found))
             if inventory.find(required) is not None:
                 edges[name].add(required)
                 for key in [(required, ""), *((required, other) for other in requirement.extras)]:
@@ -161,10 +153,7 @@ def closure_of(
     return Closure(
         edges={name: tuple(sorted(edges[name])) for name in sorted(edges)},
         program=tuple(sorted(of_program)),
-        unmet=tuple(
-            Unmet(distribution=name, requirement=requirement, found=found)
-            for name, requirement, found in sorted(unmet)
-        ),
+        unmet=tuple(sorted(unmet)),
         broken=tuple(broken[name] for name in sorted(broken)),
     )
 
@@ -173,22 +162,25 @@ class RequirementsOf:
     """What a distribution requires in an environment, evaluated once for each extra.
 
     Args:
-        distribution: whose `Requires-Dist` it is.
+        name: the distribution's, for messages.
+        requires: its `Requires-Dist`.
         environment: the marker environment, without `extra`.
 
     Attributes:
         malformed: the requirements that aren't PEP 508.
     """
 
-    def __init__(self, distribution: Distribution, environment: Mapping[str, str]) -> None:
-        self._name = distribution.name
+    def __init__(
+        self, name: str, requires: tuple[str, ...], environment: Mapping[str, str]
+    ) -> None:
+        self._name = name
         self._environment = environment
         self._left = _MAX_EVALUATED
         self._of_all: list[Requirement] = []
         self._of_extra: dict[str, list[Requirement]] = {}
         self._undecided: list[Requirement] = []
         malformed = []
-        for text in distribution.requires:
+        for text in requires:
             requirement = _parsed(text)
             if requirement is None or not self._take_in(requirement):
                 malformed.append(text)
@@ -211,20 +203,16 @@ class RequirementsOf:
     def _take_in(self, requirement: Requirement) -> bool:
         """File a requirement under the extras that it is for; return whether it means anything."""
         holds = self._holds(requirement, "")
-        if holds is None:
-            return False
         if holds:
             self._of_all.append(requirement)
         marker = str(requirement.marker or "")
-        if "extra" not in marker:
-            return True
-        extras = set(map(normalized_name, _EXTRA.findall(marker)))
-        if "extra" in _EXTRA.sub("", marker):
-            self._undecided.append(requirement)
-        else:
-            for extra in extras:
-                self._of_extra.setdefault(extra, []).append(requirement)
-        return True
+        if holds is not None and "extra" in marker:
+            if "extra" in _EXTRA.sub("", marker):
+                self._undecided.append(requirement)
+            else:
+                for extra in set(map(normalized_name, _EXTRA.findall(marker))):
+                    self._of_extra.setdefault(extra, []).append(requirement)
+        return holds is not None
 
     def _holds(self, requirement: Requirement, extra: str) -> bool | None:
         """Whether a requirement holds; None where its marker means nothing."""

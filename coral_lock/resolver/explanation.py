@@ -1,82 +1,64 @@
-"""Why a problem has no solution, as findings with what would help."""
+"""Why a problem has no solution, and what would help; why a version wasn't taken."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
+
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from coral_lock.finding import Finding
+from coral_lock.locking.decision import parsed_version
 from coral_lock.names import split_plugin_id
-from coral_lock.resolver.inputs import Inputs
 from coral_lock.resolver.planning import Plan
+from coral_lock.resolver.plugins import Inputs, PluginRequirements
 from coral_lock.resolver.propagation import Problem, Propagation, propagate
 from coral_lock.resolver.releases import (
     NO_WHEEL,
+    Releases,
+    Requirement,
     RequirementInformation,
     needed_nodes,
-    specifiers,
     target_names,
 )
 from coral_lock.resolver.solver import Outcome, SearchGivenUp, search, solve
 
 _MAX_CAUSES = 10
+_MAX_NAMES = 8
+_MAX_VERSIONS = 8
+_MAX_FILES = 4
+_MAX_TRIED = 8
+
+Chain = tuple[RequirementInformation, ...]
+"""How a requirement comes about: from the descriptor's over versions that require each other."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Conflict:
-    """A distribution of which no version meets all requirements.
+def explain(
+    inputs: Inputs, plan: Plan, most: int = _MAX_CAUSES
+) -> tuple[tuple[Finding, ...], frozenset[str]]:
+    """Return the findings of the independent causes why a plan isn't solved.
 
-    Args:
-        name: the distribution.
-        incoming: the fewest requirements that can't be met together.
-        chains: for each of these, how its source is needed: from the descriptor's
-            requirement over the versions that require each other, the source last.
-        targets: all the targets that need the distribution, sorted.
+    Where nothing could have been chosen differently there are none: then resolving the only
+    versions that there are says everything.
+
+    Returns:
+        The findings, and the plugins of which they compare several versions.
     """
-
-    name: str
-    incoming: tuple[RequirementInformation, ...]
-    chains: tuple[tuple[RequirementInformation, ...], ...]
-    targets: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Cause:
-    """Roots that can't be met together.
-
-    Args:
-        problem: the problem with these roots alone.
-        outcome: what solving it came to.
-        conflicts: where following the best versions leads to.
-    """
-
-    problem: Problem
-    outcome: Outcome
-    conflicts: tuple[Conflict, ...]
-
-    def plugins(self) -> list[tuple[str, ...]]:
-        """Return the plugins at the roots: those of each distribution, sorted."""
-        return sorted({root.source.plugins for root in self.problem.roots if root.source.plugins})
+    causes = [_Cause(inputs, plan.plugins, each) for each in islice(_causes(plan.outcome), most)]
+    if not any(cause.has_alternatives() for cause in causes):
+        return (), frozenset()
+    findings = tuple(finding for cause in causes for finding in cause.findings())
+    return findings, frozenset(subject for cause in causes for subject in cause.compared)
 
 
-def causes_of(problem: Problem, outcome: Outcome) -> Iterator[Cause]:
-    """Yield the independent causes why a problem has no solution.
-
-    Args:
-        problem: the problem.
-        outcome: what solving it came to.
-    """
-    for _ in range(_MAX_CAUSES):
-        if outcome.is_solved:
-            return
-        smallest = _smallest(problem, outcome)
-        yield Cause(
-            problem=smallest,
-            outcome=outcome if smallest is problem else solve(smallest),
-            conflicts=tuple(_conflicts(smallest)),
-        )
+def _causes(outcome: Outcome) -> Iterator[Outcome]:
+    """Yield the outcomes of parts of a problem that have no solution by themselves."""
+    problem = outcome.problem
+    while not outcome.is_solved:
+        smallest = _smallest(outcome)
+        yield outcome if smallest is outcome.problem else solve(smallest)
         wanted = {root.requirement.name for root in smallest.roots if root.source.plugins}
         if not wanted:
             return
@@ -84,11 +66,11 @@ def causes_of(problem: Problem, outcome: Outcome) -> Iterator[Cause]:
         outcome = solve(problem)
 
 
-def _smallest(problem: Problem, outcome: Outcome) -> Problem:
+def _smallest(outcome: Outcome) -> Problem:
     """Return the problem with roots of which none can be left out, if that can be proven."""
     if not outcome.is_proven:
-        return problem
-    smallest = problem.with_roots(outcome.involved)
+        return outcome.problem
+    smallest = outcome.problem.with_roots(outcome.involved)
     for name in smallest.root_names():
         fewer = smallest.with_roots(set(smallest.root_names()) - {name})
         with suppress(SearchGivenUp):
@@ -97,12 +79,44 @@ def _smallest(problem: Problem, outcome: Outcome) -> Problem:
     return smallest
 
 
-def _conflicts(problem: Problem) -> Iterator[Conflict]:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Conflict:
+    """A distribution of which no version meets all requirements.
+
+    Args:
+        name: the distribution.
+        incoming: the fewest requirements that can't be met together.
+        chains: how each of these comes about.
+        targets: all the targets that need the distribution, sorted.
+    """
+
+    name: str
+    incoming: tuple[RequirementInformation, ...]
+    chains: tuple[Chain, ...]
+    targets: tuple[str, ...]
+
+    @property
+    def subject(self) -> str:
+        """The first plugin at the root of it, or else the distribution."""
+        plugins = (plugin for each in self.chains for plugin in each[0].source.plugins)
+        return min(plugins, default=self.name)
+
+    @property
+    def wording(self) -> str:
+        return "; ".join(dict.fromkeys(map(_chain_text, self.chains)))
+
+    def meeting(self, versions: Sequence[str]) -> list[str]:
+        """Return the versions that meet all requirements."""
+        required = [each.requirement.allowed for each in self.incoming]
+        return [version for version in versions if all(version in each for each in required)]
+
+
+def _conflicts(problem: Problem) -> Iterator[_Conflict]:
     """Yield where the best versions conflict, or would if nothing else were tried."""
     propagation = propagate(problem, is_lenient=True)
     for name in propagation.conflicts or propagation.unstable:
         incoming = _fewest(problem, name, propagation)
-        yield Conflict(
+        yield _Conflict(
             name=name,
             incoming=incoming,
             chains=tuple(_chain(each, propagation) for each in incoming),
@@ -124,9 +138,7 @@ def _fewest(
     return tuple(fewest)
 
 
-def _chain(
-    incoming: RequirementInformation, propagation: Propagation
-) -> tuple[RequirementInformation, ...]:
+def _chain(incoming: RequirementInformation, propagation: Propagation) -> Chain:
     """Return how the source of a requirement is needed, the root's requirement first."""
     chain = [incoming]
     seen = {incoming.requirement.name}
@@ -143,242 +155,326 @@ def _chain(
     return tuple(chain)
 
 
-_MAX_NAMES = 8
-_MAX_VERSIONS = 8
-_MAX_FILES = 4
-_MAX_TRIED = 8
+def _chain_text(links: Chain) -> str:
+    """Return how a requirement comes about: `patches:a` (acme-a 2.0) → b 1.0 requires `c<2`."""
+    root, last = links[0], links[-1]
+    plugins = ", ".join(f"`{plugin}`" for plugin in root.source.plugins)
+    wanted = "the program" if root.source.is_program else plugins
+    if len(links) == 1:
+        if root.source.is_program:
+            return f"{wanted} requires `{root.requirement.text}`"
+        return f"{wanted} is wanted" if wanted else f"the host is `{root.requirement.text}`"
+    first, *others = [f"{source.name} {source.version}" for _, source in links[1:]]
+    way = [f"{wanted} ({first})" if wanted else first, *others]
+    return f"{' → '.join(way)} requires `{last.requirement.text}`"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Explained:
-    """The findings, and the plugins of which they compare several versions."""
+class _Cause:
+    """Roots that can't be met together.
 
-    findings: tuple[Finding, ...] = ()
-    compared: frozenset[str] = frozenset()
+    Args:
+        inputs: what there is to choose from.
+        plugins: what plugins require.
+        outcome: what solving the problem with these roots alone came to.
 
-
-def explained(causes: Sequence[Cause], inputs: Inputs, plan: Plan) -> Explained:
-    """Return the findings of some causes.
-
-    Where nothing could have been chosen differently there are none: then resolving the only
-    versions that there are says everything.
+    Attributes:
+        compared: the plugins of which the findings compare several versions.
     """
-    if not any(_has_alternatives(cause, inputs) for cause in causes):
-        return Explained()
-    explainer = _Explainer(inputs, plan)
-    findings = tuple(finding for cause in causes for finding in explainer.findings(cause))
-    return Explained(findings=findings, compared=frozenset(explainer.compared))
 
-
-def _has_alternatives(cause: Cause, inputs: Inputs) -> bool:
-    """Whether anything involved has another version, or one that can't be chosen."""
-    releases = inputs.releases
-    names = {*cause.problem.root_names(), *cause.outcome.involved}
-    for conflict in cause.conflicts:
-        names.add(conflict.name)
-        names.update(each.requirement.name for each in chain.from_iterable(conflict.chains))
-    return any(
-        len(releases.versions(name)) > 1
-        or any(source.unfitting(name) for source in releases.sources.values())
-        or any(
-            releases.misfit(name, version, releases.targets) for version in releases.versions(name)
-        )
-        for name in names
-    )
-
-
-class _Explainer:
-    def __init__(self, inputs: Inputs, plan: Plan) -> None:
+    def __init__(self, inputs: Inputs, plugins: PluginRequirements, outcome: Outcome) -> None:
         self._releases = inputs.releases
         self._descriptor = inputs.descriptor
-        self._plugins = plan.plugins
+        self._plugins = plugins
+        self._outcome = outcome
+        self._problem = outcome.problem
+        self._conflicts = tuple(_conflicts(outcome.problem))
+        self._wanted = sorted(
+            {root.source.plugins for root in self._problem.roots if root.source.plugins}
+        )
         self.compared: set[str] = set()
 
-    def findings(self, cause: Cause) -> Iterator[Finding]:
-        """Yield a finding for each distribution without a wheel, else for the first conflict."""
-        missing = [conflict for conflict in cause.conflicts if self._without_wheel(conflict)]
-        for conflict in missing or cause.conflicts[:1]:
-            if not missing and all(source.plugins for _, source in conflict.incoming):
-                yield self._misfit(cause, conflict)
-            else:
-                yield self._unmet(cause, conflict)
+    def has_alternatives(self) -> bool:
+        """Whether anything involved has another version, or one that can't be chosen."""
+        releases = self._releases
+        names = {*self._problem.root_names(), *self._outcome.involved}
+        for conflict in self._conflicts:
+            names.add(conflict.name)
+            names.update(each.requirement.name for each in chain.from_iterable(conflict.chains))
+        return any(
+            len(releases.versions(name)) > 1
+            or any(source.unfitting(name) for source in releases.sources.values())
+            or any(
+                releases.misfit(name, each, releases.targets) for each in releases.versions(name)
+            )
+            for name in names
+        )
 
-    def _without_wheel(self, conflict: Conflict) -> list[str]:
+    def findings(self) -> Iterator[Finding]:
+        """Yield a finding for each distribution without a wheel, else for the first conflict."""
+        missing = [conflict for conflict in self._conflicts if self._without_wheel(conflict)]
+        for conflict in missing or self._conflicts[:1]:
+            if not missing and all(source.plugins for _, source in conflict.incoming):
+                yield self._misfit(conflict)
+            else:
+                yield self._unmet(conflict)
+
+    def _without_wheel(self, conflict: _Conflict) -> list[str]:
         return [each for each in conflict.targets if not self._releases.at(conflict.name, each)]
 
-    def _unmet(self, cause: Cause, conflict: Conflict) -> Finding:
+    def _unmet(self, conflict: _Conflict) -> Finding:
         name, lacking = conflict.name, self._without_wheel(conflict)
-        names = [each for each in cause.outcome.involved if each != name]
+        names = [each for each in self._outcome.involved if each != name]
         if lacking:
             sources = [self._releases.sources[target] for target in lacking]
             files = sorted({each for source in sources for each in source.unfitting(name)})
             what = NO_WHEEL if files else "no wheel"
             place = f" for {target_names(lacking)}" if any(lacking) else ""
-            summary = f"{_wording(conflict)}, and `{name}` has {what}{place}"
-            found = [listed(files, _MAX_FILES) or "nothing", self._tried(cause, conflict, names)]
+            summary = f"{conflict.wording}, and `{name}` has {what}{place}"
+            found = [listed(files, _MAX_FILES) or "nothing", *self._tried(conflict, names)]
         else:
-            is_proven = cause.outcome.is_proven
+            is_proven = self._outcome.is_proven
             why = "meets all requirements" if is_proven else "was found before the search gave up"
-            summary = f"no version of `{name}` {why}: {_wording(conflict)}"
-            found = [self._tried(cause, conflict, [name, *names])]
+            summary = f"no version of `{name}` {why}: {conflict.wording}"
+            found = list(self._tried(conflict, [name, *names]))
         texts = [each.requirement.text for each in conflict.incoming]
         expected = dict.fromkeys(text if "`" in text else f"`{text}`" for text in texts)
         return Finding(
             code="requirement-unmet" if lacking else "no-solution",
-            subject=_subject(conflict),
+            subject=conflict.subject,
             summary=summary,
             expected=", ".join(expected),
-            found="; ".join(filter(None, found)) or None,
-            where=self._where(cause),
-            hint=self._hint(cause, conflict, lacking or self._unserved(conflict)),
+            found="; ".join(found) or None,
+            where=self._where(),
+            hint=self._hint(conflict, lacking or self._unserved(conflict)),
         )
 
-    def _misfit(self, cause: Cause, conflict: Conflict) -> Finding:
+    def _misfit(self, conflict: _Conflict) -> Finding:
         name = conflict.name
         versions = self._releases.newest_first(name)
         if len(versions) > 1:
-            self.compared.add(_subject(conflict))
-        reasons = [
-            self._plugins.misfit(name, version)
-            or self._note(cause, conflict, name, version)
-            or "not available for every target"
-            for version in versions
-        ]
-        texts = [f"{version}: {reason}" for version, reason in zip(versions, reasons)]
+            self.compared.add(conflict.subject)
+        texts = []
+        for version in versions:
+            reason = self._plugins.misfit(name, version) or self._note(conflict, name, version)
+            texts.append(f"{version}: {reason or 'not available for every target'}")
         plugins = " and ".join(f"`{each}`" for each in conflict.incoming[0].source.plugins)
         return Finding(
             code="no-solution",
-            subject=_subject(conflict),
+            subject=conflict.subject,
             summary=f"no compatible version of `{name}` offers {plugins}",
             found=listed(texts, _MAX_VERSIONS, "; "),
-            where=self._where(cause),
-            hint=f"add a compatible version of `{name}`, or {self._switch_off(cause)}",
+            where=self._where(),
+            hint=f"add a compatible version of `{name}`, or {self._switch_off()}",
         )
 
-    def _tried(self, cause: Cause, conflict: Conflict, names: Sequence[str]) -> str:
-        """Return the versions of some distributions, and why one can't be in any solution."""
-        texts = []
+    def _tried(self, conflict: _Conflict, names: Sequence[str]) -> Iterator[str]:
+        """Yield the versions of some distributions, and why one can't be in any solution."""
         for name in [name for name in names if self._releases.versions(name)][:_MAX_NAMES]:
             versions = []
             for version in self._releases.newest_first(name):
-                note = self._note(cause, conflict, name, version)
+                note = self._note(conflict, name, version)
                 versions.append(f"{version} ({note})" if note else version)
-            texts.append(f"{name} {listed(versions, _MAX_VERSIONS)}")
-        return "; ".join(texts)
+            yield f"{name} {listed(versions, _MAX_VERSIONS)}"
 
-    def _note(self, cause: Cause, conflict: Conflict, name: str, version: str) -> str | None:
+    def _note(self, conflict: _Conflict, name: str, version: str) -> str | None:
         """Return why a version can't be in any solution, unless a chain says so already."""
-        nodes = cause.outcome.propagation.nodes.get(name, ())
-        targets = sorted({node[2] for node in nodes}) or self._releases.targets
-        misfit = self._releases.misfit(name, version, targets)
+        misfit = _misfit_of(self._releases, self._outcome.propagation, name, version)
         if misfit is not None:
             return misfit
         said = {
-            each.requirement.phrase()
+            each.requirement.text
             for each in chain.from_iterable(conflict.chains)
             if (each.source.name, each.source.version) == (name, version)
         }
-        for node in nodes:
-            for each in cause.problem.requirements(node, version):
+        for node in self._outcome.propagation.nodes.get(name, ()):
+            for each in self._problem.requirements(node, version):
                 candidates = self._releases.candidates(each.name, (each,), each.nodes())
-                if each.phrase() not in said and next(candidates, None) is None:
-                    return each.phrase()
+                if each.text not in said and next(candidates, None) is None:
+                    return f"requires `{each.text}`"
         return None
 
-    def _unserved(self, conflict: Conflict) -> list[str]:
+    def _unserved(self, conflict: _Conflict) -> list[str]:
         """Return the targets that no version fits which meets the requirements."""
-        versions = _meeting(conflict, self._releases.versions(conflict.name))
+        versions = conflict.meeting(self._releases.versions(conflict.name))
         return [
             target
             for target in conflict.targets
             if not any(self._releases.can_have(conflict.name, each, target) for each in versions)
         ]
 
-    def _hint(self, cause: Cause, conflict: Conflict, unserved: Sequence[str]) -> str:
+    def _hint(self, conflict: _Conflict, unserved: Sequence[str]) -> str:
         """Return what would help, each by itself, in words: `do this, or do that`."""
         ways = [
             *self._wheel_to_add(conflict, unserved),
-            *self._relaxations(cause, conflict),
-            self._switch_off(cause),
+            *self._relaxations(conflict),
+            self._switch_off(),
         ]
         return ", or ".join(filter(None, ways)) or "change what is required, or add wheels"
 
-    def _wheel_to_add(self, conflict: Conflict, unserved: Sequence[str]) -> Iterator[str]:
+    def _wheel_to_add(self, conflict: _Conflict, unserved: Sequence[str]) -> Iterator[str]:
         """Yield which wheel would help: a newer one than any, or one that fits more targets."""
         required = [each.requirement for each in conflict.incoming]
-        if any(each.relation is not None for each in required):
-            return
         versions = self._releases.versions(conflict.name)
-        specifier = specifiers(required)
-        lacking = specifiers([each for each in required if not each.allowed])
+        specifier = _specifiers(required)
+        lacking = _specifiers([each for each in required if not each.allowed])
         if versions and lacking:
             specifier, unserved = lacking, ()
-        elif versions and not (unserved and _meeting(conflict, versions)):
+        elif versions and not (unserved and conflict.meeting(versions)):
             return
         place = target_names(unserved)
         meets = f"meets `{specifier}`" if specifier else ""
         properties = " and ".join(filter(None, (meets, f"fits {place}" if place else "")))
         yield f"add a wheel of `{conflict.name}`" + (f" that {properties}" if properties else "")
 
-    def _relaxations(self, cause: Cause, conflict: Conflict) -> Iterator[str]:
+    def _relaxations(self, conflict: _Conflict) -> Iterator[str]:
         """Yield the requirements without which there is a solution."""
+        number = len(self._releases.versions(conflict.name))
         for requirement, source in conflict.incoming[:_MAX_TRIED]:
-            number = len(self._releases.versions(conflict.name))
-            is_narrow = 0 < len(requirement.allowed) < number and requirement.relation is None
-            key = (source.name or "", requirement.text)
-            if source.name and is_narrow and solve(replace(cause.problem, ignored={key})).is_solved:
+            ignored = {(source.name or "", requirement.text)}
+            is_narrow = 0 < len(requirement.allowed) < number
+            if (
+                source.name
+                and is_narrow
+                and solve(replace(self._problem, ignored=ignored)).is_solved
+            ):
                 yield f"have `{source.name}` relax `{requirement.text}`"
 
-    def _switch_off(self, cause: Cause) -> str:
+    def _switch_off(self) -> str:
         """Return which plugins could be switched off; each helps, as none can be left out."""
-        ids = [" and ".join(f"`{each}`" for each in plugins) for plugins in cause.plugins()]
+        ids = [" and ".join(f"`{each}`" for each in plugins) for plugins in self._wanted]
         return f"switch {' or '.join(ids)} off" if ids else ""
 
-    def _where(self, cause: Cause) -> str | None:
+    def _where(self) -> str | None:
         """Return where the descriptor requests one of the plugins."""
-        if any(root.source.is_program for root in cause.problem.roots):
+        if any(root.source.is_program for root in self._problem.roots):
             return self._descriptor.origins.get("program.requires")
-        for identifier in chain.from_iterable(cause.plugins()):
+        for identifier in chain.from_iterable(self._wanted):
             request = self._descriptor.request(*split_plugin_id(identifier))
             if request is not None and request.enabled:
                 return request.where
         return None
 
 
-def _meeting(conflict: Conflict, versions: Sequence[str]) -> list[str]:
-    return [
-        version
-        for version in versions
-        if all(version in each.requirement.allowed for each in conflict.incoming)
-    ]
-
-
-def _subject(conflict: Conflict) -> str:
-    """Return the first plugin at the root of a conflict, or else the distribution."""
-    plugins = sorted(plugin for each in conflict.chains for plugin in each[0].source.plugins)
-    return plugins[0] if plugins else conflict.name
-
-
-def _wording(conflict: Conflict) -> str:
-    return "; ".join(dict.fromkeys(_chain_text(each) for each in conflict.chains))
-
-
-def _chain_text(links: tuple[RequirementInformation, ...]) -> str:
-    """Return how a requirement comes about: `patches:a` (acme-a 2.0) → b 1.0 requires `c<2`."""
-    root, last = links[0], links[-1]
-    wanted = ", ".join(f"`{plugin}`" for plugin in root.source.plugins)
-    if root.source.is_program:
-        wanted = "the program"
-    if len(links) == 1:
-        if root.source.is_program:
-            return f"{wanted} {root.requirement.phrase()}"
-        return f"{wanted} is wanted" if wanted else f"the host is `{root.requirement.text}`"
-    first, *others = [f"{source.name} {source.version}" for _, source in links[1:]]
-    way = [f"{wanted} ({first})" if wanted else first, *others]
-    return f"{' → '.join(way)} {last.requirement.phrase()}"
+def _specifiers(requirements: Sequence[Requirement]) -> str:
+    """Return what a version has to meet, as one specifier."""
+    parts = [part for each in requirements for part in each.specifier.split(",") if part]
+    return ",".join(dict.fromkeys(parts))
 
 
 def listed(texts: Sequence[str], most: int, separator: str = ", ") -> str:
     """Return some texts, and how many more there are."""
     more = len(texts) - most
     return separator.join(texts[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def wheel_version(file_name: str) -> str | None:
+    """Return the version of a wheel by its file name, None if that isn't a wheel's."""
+    try:
+        return str(parse_wheel_filename(file_name)[1])
+    except InvalidWheelFilename:
+        return None
+
+
+def _misfit_of(releases: Releases, propagation: Propagation, name: str, version: str) -> str | None:
+    """Return why a version can't be installed where it is needed."""
+    targets = sorted({node[2] for node in propagation.nodes.get(name, ())}) or releases.targets
+    return releases.misfit(name, version, targets)
+
+
+_NO_SOLUTION = "there is no solution"
+_MAX_SHOWN = 5
+
+
+class Verdicts:
+    """What became of each version of a distribution.
+
+    Args:
+        inputs: what there was to choose from.
+        plan: the problem and its outcome.
+        versions: what was chosen, by name.
+        needed: which of these are needed.
+    """
+
+    def __init__(
+        self, inputs: Inputs, plan: Plan, versions: Mapping[str, str], needed: frozenset[str]
+    ) -> None:
+        self._releases = inputs.releases
+        self._plan = plan
+        self._propagation = plan.outcome.propagation
+        self._versions = versions
+        self._needed = needed
+
+    def of(self, name: str) -> dict[str, str]:
+        """Return all versions of a distribution, the newest first, and what became of each."""
+        verdicts = {
+            version: self._verdict(name, version) for version in self._releases.versions(name)
+        }
+        known = {parsed_version(version) for version in verdicts}
+        for source in self._releases.sources.values():
+            for version in filter(None, map(wheel_version, source.unfitting(name))):
+                if parsed_version(version) not in known:
+                    verdicts[version] = NO_WHEEL
+        newest_first = sorted(verdicts, key=self._releases.order, reverse=True)
+        return {version: verdicts[version] for version in newest_first}
+
+    def _verdict(self, name: str, version: str) -> str:
+        releases, is_solved = self._releases, self._plan.is_solved
+        taken = self._versions[name] if name in self._needed else None
+        obstacle = next(self._obstacles(name, version, taken), None)
+        if obstacle is not None:
+            return obstacle
+        if taken is None:
+            if self._omitted_targets(name, version):
+                return "conflicts with what was chosen" if is_solved else _NO_SOLUTION
+            return "not needed"
+        if version == taken:
+            if not is_solved:
+                return f"would be taken, but {_NO_SOLUTION}"
+            return "kept: it is in the lock" if releases.is_kept(name, version) else "taken"
+        if releases.order(version) < releases.order(taken):
+            return f"older than {taken}"
+        if releases.is_kept(name, taken):
+            return f"newer than {taken}, which is in the lock and still fits"
+        if releases.is_prerelease(version):
+            return "pre-release"
+        return "conflicts with what else was chosen" if is_solved else _NO_SOLUTION
+
+    def _obstacles(self, name: str, version: str, taken: str | None) -> Iterator[str]:
+        """Yield why a version can't be taken, or isn't what it should be."""
+        releases = self._releases
+        broken = releases.broken(name, version)
+        if broken is not None:
+            yield f"can't be used: {broken.error.message}"
+        misfit = _misfit_of(releases, self._propagation, name, version)
+        is_needed = name in self._propagation.nodes
+        if misfit is not None and (is_needed or not releases.targets_of(name, version)):
+            yield misfit
+        unsuited = self._plan.plugins.misfit(name, version)
+        if unsuited is not None:
+            yield unsuited
+        if version == taken:
+            return
+        incoming = self._propagation.incoming.get(name, ())
+        for requirement, source in incoming:
+            if version not in requirement.allowed and source.name is not None:
+                yield f"`{source.name}` {source.version} requires `{requirement.text}`"
+        is_early = releases.is_prerelease(version) and not releases.is_kept(name, version)
+        if is_early and taken and not releases.is_prerelease(taken):
+            yield "pre-release"
+        nodes = needed_nodes(incoming) or [
+            (name, "", target) for target in self._omitted_targets(name, version) if not taken
+        ]
+        for node in nodes:
+            for requirement in self._plan.outcome.problem.requirements(node, version):
+                found = self._versions.get(requirement.name)
+                if not (found in requirement.allowed or (found is None and requirement.allowed)):
+                    newest = ", ".join(releases.newest_first(requirement.name)[:_MAX_SHOWN])
+                    yield f"requires `{requirement.text}`, found {found or newest or 'nothing'}"
+
+    def _omitted_targets(self, name: str, version: str) -> list[str]:
+        """Return the targets for which an omitted plugin of a version isn't installed."""
+        return [
+            target
+            for identifier, target in sorted(self._plan.omitted)
+            if identifier in self._plan.plugins.fitting(name, version, target)
+        ]

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
+from packaging import requirements as pep508
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
+from coral_lock.document.versions import is_same_version
 from coral_lock.inventory import BrokenDistribution, FoundDistribution, ReleaseSource
+from coral_lock.locking.closure import NOT_PEP_508, PROGRAM, RequirementsOf
+from coral_lock.locking.decision import parsed_version
+from coral_lock.names import normalized_name
 
 Node = tuple[str, str, str]
 """A distribution that is needed: its name, an extra or an empty string, a target."""
@@ -19,8 +25,8 @@ Node = tuple[str, str, str]
 class Requirement:
     """A requirement on a distribution.
 
-    Every kind of it (a `Requires-Dist`, a plugin that is requested, one that another
-    requires or excludes, the least version of a host) comes to the versions that meet it.
+    Every kind of it (a `Requires-Dist`, a plugin that is requested, the least version of a
+    host) comes to the versions that meet it.
 
     Args:
         name: the normalized name of the distribution.
@@ -31,7 +37,6 @@ class Requirement:
         takes_prereleases: whether it names a pre-release, so that they count like others.
         text: how it reads in a message: `numpy>=2`.
         specifier: the versions that it asks for: `>=2`; empty for any.
-        relation: the other plugin that it is about, None where it isn't about one.
     """
 
     name: str
@@ -41,19 +46,12 @@ class Requirement:
     takes_prereleases: bool = False
     text: str
     specifier: str = ""
-    relation: str | None = None
 
     def nodes(self) -> tuple[Node, ...]:
         """Return what it makes needed: the distribution itself, and with each extra."""
         if self.target is None:
             return ()
         return tuple((self.name, extra, self.target) for extra in ("", *self.extras))
-
-    def phrase(self) -> str:
-        """Return what it says of the distribution that has it: `requires numpy>=2`."""
-        if self.relation is None:
-            return f"requires `{self.text}`"
-        return f"{'excludes' if self.target is None else 'requires'} `{self.relation}`"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,20 +83,7 @@ def needed_nodes(incoming: Iterable[RequirementInformation]) -> tuple[Node, ...]
     return tuple(sorted({node for each in incoming for node in each.requirement.nodes()}))
 
 
-def specifiers(requirements: Sequence[Requirement]) -> str:
-    """Return what a version has to meet, as one specifier."""
-    parts = [part for each in requirements for part in each.specifier.split(",") if part]
-    return ",".join(dict.fromkeys(parts))
-
-
 NO_WHEEL = "no compatible wheel"
-
-
-class _Misfit(NamedTuple):
-    """Why a version can't be installed; `python` is the `Requires-Python` that isn't met."""
-
-    text: str
-    python: str | None = None
 
 
 class Releases:
@@ -116,34 +101,28 @@ class Releases:
         self.environments = {
             target: dict(source.marker_environment()) for target, source in self.sources.items()
         }
-        self._spellings: dict[tuple[str, str], dict[str, str]] = {}
-        self._versions: dict[str, tuple[str, ...]] = {}
-        self._parsed: dict[str, Version | None] = {}
-        self._broken: dict[tuple[str, str], BrokenDistribution | None] = {}
-        self._misfits: dict[tuple[str, str, str], _Misfit | None] = {}
+        self.names = sorted({name for source in sources.values() for name in source.names()})
+        self._spellings = cache(self._find_spellings)
+        self._misfit = cache(self._find_misfit)
+        self.versions = cache(self._sorted_versions)
+        self.broken = cache(self._find_broken)
 
-    def names(self) -> tuple[str, ...]:
-        """Return the distributions that have any wheel, sorted."""
-        return tuple(sorted({name for source in self.sources.values() for name in source.names()}))
+    def _find_spellings(self, name: str) -> dict[str, dict[str, str]]:
+        """Return by target how it spells each version; 1.0 and 1.0.0 are one."""
+        releases = {target: source.releases(name) for target, source in self.sources.items()}
+        common: dict[Version | str, str] = {}
+        for text in sorted({each for several in releases.values() for each in several}):
+            common.setdefault(parsed_version(text) or text, text)
+        return {
+            target: {common[parsed_version(text) or text]: text for text in several}
+            for target, several in releases.items()
+        }
 
-    def versions(self, name: str) -> tuple[str, ...]:
-        """Return the versions that fit any target: the kept one, then the newest first.
-
-        A version that targets spell differently, like 1.0 and 1.0.0, appears once.
-        """
-        if name not in self._versions:
-            releases = {target: source.releases(name) for target, source in self.sources.items()}
-            common: dict[Version | str, str] = {}
-            for text in sorted({each for several in releases.values() for each in several}):
-                common.setdefault(self.parsed(text) or text, text)
-            for target, several in releases.items():
-                spellings = self._spellings[name, target] = {}
-                for text in several:
-                    spellings[common[self.parsed(text) or text]] = text
-            newest_first = sorted(common.values(), key=self.order, reverse=True)
-            newest_first.sort(key=lambda version: not self.is_kept(name, version))
-            self._versions[name] = tuple(newest_first)
-        return self._versions[name]
+    def _sorted_versions(self, name: str) -> tuple[str, ...]:
+        """Return the versions that fit any target: the kept one, then the newest first."""
+        found = {version for several in self._spellings(name).values() for version in several}
+        newest_first = sorted(found, key=self.order, reverse=True)
+        return tuple(sorted(newest_first, key=lambda each: not self.is_kept(name, each)))
 
     def newest_first(self, name: str) -> tuple[str, ...]:
         """Return the versions that fit any target, whichever is kept."""
@@ -151,91 +130,57 @@ class Releases:
 
     def order(self, text: str) -> tuple[object, ...]:
         """Return the sort key of a version: PEP 440's order, after all that isn't a version."""
-        version = self.parsed(text)
+        version = parsed_version(text)
         return (version is not None, version or 0, text)
 
     def is_kept(self, name: str, version: str) -> bool:
         """Whether a version is the one to prefer, however it is spelled."""
-        kept = self.kept.get(name)
-        if kept is None or kept == version:
-            return kept is not None
-        parsed = self.parsed(kept)
-        return parsed is not None and parsed == self.parsed(version)
+        return name in self.kept and is_same_version(self.kept[name], version)
 
     def at(self, name: str, target: str) -> Collection[str]:
         """Return the versions that have a wheel for a target."""
-        self.versions(name)
-        return self._spellings[name, target].keys()
-
-    def parsed(self, text: str) -> Version | None:
-        """Return a version, None if it isn't one (PEP 440)."""
-        if text not in self._parsed:
-            try:
-                self._parsed[text] = Version(text)
-            except InvalidVersion:
-                self._parsed[text] = None
-        return self._parsed[text]
+        return self._spellings(name)[target].keys()
 
     def distribution(self, name: str, version: str, target: str) -> FoundDistribution | None:
         """Return the metadata of a version's wheel, None if none fits the target."""
-        if version not in self.at(name, target):
-            return None
-        return self.sources[target].distribution(name, self._spellings[name, target][version])
+        spelled = self._spellings(name)[target].get(version)
+        return None if spelled is None else self.sources[target].distribution(name, spelled)
 
-    def broken(self, name: str, version: str) -> BrokenDistribution | None:
+    def _find_broken(self, name: str, version: str) -> BrokenDistribution | None:
         """Return what is broken about a version, for the first target that has such a wheel."""
-        key = (name, version)
-        if key not in self._broken:
-            found = (self.distribution(name, version, target) for target in self.targets)
-            self._broken[key] = next(
-                (each for each in found if isinstance(each, BrokenDistribution)), None
-            )
-        return self._broken[key]
+        found = (self.distribution(name, version, target) for target in self.targets)
+        return next((each for each in found if isinstance(each, BrokenDistribution)), None)
 
     def is_prerelease(self, version: str) -> bool:
         """Whether a version is a pre-release (PEP 440)."""
-        parsed = self.parsed(version)
+        parsed = parsed_version(version)
         return parsed is not None and parsed.is_prerelease
-
-    def can_have(self, name: str, version: str, target: str) -> bool:
-        """Whether a version can be installed on a target."""
-        key = (name, version, target)
-        if key not in self._misfits:
-            self._misfits[key] = self._find_misfit(*key)
-        return self._misfits[key] is None
 
     def targets_of(self, name: str, version: str) -> tuple[str, ...]:
         """Return the targets on which a version can be installed."""
         return tuple(target for target in self.targets if self.can_have(name, version, target))
 
+    def can_have(self, name: str, version: str, target: str) -> bool:
+        """Whether a version can be installed on a target."""
+        return self._misfit(name, version, target) is None
+
     def misfit(self, name: str, version: str, targets: Sequence[str]) -> str | None:
         """Return why a version can't be installed on some targets, None if it can on all."""
-        found: dict[_Misfit, list[str]] = {}
+        found: dict[str, list[str]] = {}
         for target in targets:
-            if not self.can_have(name, version, target):
-                misfit = self._misfits[name, version, target]
-                assert misfit is not None
-                found.setdefault(misfit, []).append(target)
-        return ", ".join(self._worded(*each) for each in found.items()) or None
+            reason = self._misfit(name, version, target)
+            if reason is not None:
+                found.setdefault(reason, []).append(target)
+        texts = [
+            f"{reason} for {target_names(several)}" if any(several) else reason
+            for reason, several in found.items()
+        ]
+        return ", ".join(texts) or None
 
-    def _worded(self, misfit: _Misfit, targets: list[str]) -> str:
-        if misfit.python is None:
-            return f"{misfit.text} for {target_names(targets)}" if any(targets) else misfit.text
-        if targets == [""]:
-            return f"{misfit.text}, found {self.environments['']['python_full_version']}"
-        pythons = [f"target `{target}` has Python {self._python_of(target)}" for target in targets]
-        return f"{misfit.text}, and {' and '.join(pythons)}"
-
-    def _python_of(self, target: str) -> str:
-        """Return the Python of a target, without the patch release if it may not name one."""
-        environment = self.environments[target]
-        full, short = environment["python_full_version"], environment["python_version"]
-        return short if full == f"{short}.0" else full
-
-    def _find_misfit(self, name: str, version: str, target: str) -> _Misfit | None:
+    def _find_misfit(self, name: str, version: str, target: str) -> str | None:
         distribution = self.distribution(name, version, target)
         if distribution is None:
-            return _Misfit(NO_WHEEL)
+            return NO_WHEEL
         if isinstance(distribution, BrokenDistribution) or distribution.requires_python is None:
             return None
         required = distribution.requires_python
@@ -244,8 +189,8 @@ class Releases:
             if SpecifierSet(required).contains(python, prereleases=True):
                 return None
         except (InvalidSpecifier, ValueError):
-            return _Misfit(f"invalid `Requires-Python`: {required[:80]!r}")
-        return _Misfit(f"requires Python {required[:80]}", required)
+            return f"invalid `Requires-Python`: {required[:80]!r}"
+        return f"requires Python {required[:80]}, found {python.removesuffix('.0')}"
 
     def candidates(
         self, name: str, requirements: Sequence[Requirement] = (), nodes: Collection[Node] = ()
@@ -267,9 +212,8 @@ class Releases:
         early: list[str] = []
         broken: list[str] = []
         for version in self.versions(name):
-            if not all(version in each.allowed for each in requirements):
-                continue
-            if not all(self.can_have(name, version, target) for target in targets):
+            is_allowed = all(version in each.allowed for each in requirements)
+            if not is_allowed or not all(self.can_have(name, version, each) for each in targets):
                 continue
             if self.broken(name, version):
                 broken.append(version)
@@ -293,3 +237,99 @@ def target_names(targets: Sequence[str]) -> str:
         return ""
     names = [f"`{target}`" for target in targets]
     return f"the target{'s' if len(names) > 1 else ''} {' and '.join(names)}"
+
+
+_MAX_SHOWN = 200
+
+
+class DeclaredRequirements:
+    """The `Requires-Dist` of every version, evaluated once for each extra and target.
+
+    Args:
+        releases: the versions to choose from.
+        provided: by target the versions of distributions that count as present there
+            without a wheel.
+        program: what the program itself requires (PEP 508).
+    """
+
+    def __init__(
+        self,
+        releases: Releases,
+        provided: Mapping[str, Mapping[str, str]],
+        program: tuple[str, ...],
+    ) -> None:
+        self._releases = releases
+        self._provided = provided
+        self._program = program
+        self._declared = cache(self._find_declared)
+        self._allowed = cache(self._find_allowed)
+        self.of = cache(self._evaluated)
+
+    def of_program(self) -> Iterator[RequirementInformation]:
+        """Yield what the program itself requires on each target."""
+        for target in self._releases.targets:
+            for requirement in self.of(PROGRAM, "", "", target):
+                yield RequirementInformation(requirement, Source(is_program=True))
+
+    def _find_declared(self, name: str, version: str, target: str) -> RequirementsOf | None:
+        environment = self._releases.environments[target]
+        if name == PROGRAM:
+            return RequirementsOf(PROGRAM, self._program, environment)
+        distribution = self._releases.distribution(name, version, target)
+        if distribution is None or isinstance(distribution, BrokenDistribution):
+            return None
+        return RequirementsOf(name, distribution.requires, environment)
+
+    def _evaluated(
+        self, name: str, version: str, extra: str, target: str
+    ) -> tuple[Requirement, ...]:
+        """Return what a version requires with an extra, or without one, on a target."""
+        declared = self._declared(name, version, target)
+        if declared is None:
+            return ()
+        malformed = (
+            Requirement(
+                name=name,
+                target=target,
+                allowed=frozenset(),
+                text=f"{text[:_MAX_SHOWN]} ({NOT_PEP_508})",
+            )
+            for text in (() if extra else declared.malformed)
+        )
+        required = (self._requirement(each, target) for each in declared.of(extra))
+        return (*malformed, *filter(None, required))
+
+    def _requirement(self, declared: pep508.Requirement, target: str) -> Requirement | None:
+        """Return a requirement, None where what counts as present meets it."""
+        name = normalized_name(declared.name)
+        provided = None
+        if not self._releases.at(name, target):
+            provided = self._provided[target].get(name)
+        if provided is not None and _contains(declared.specifier, provided):
+            return None
+        extras = f"[{','.join(sorted(declared.extras))}]" if declared.extras else ""
+        url = f" @ {declared.url}" if declared.url else ""
+        return Requirement(
+            name=name,
+            target=target,
+            extras=tuple(sorted(declared.extras)),
+            allowed=frozenset() if provided else self._allowed(name, declared.specifier),
+            takes_prereleases=bool(declared.specifier.prereleases),
+            text=f"{declared.name}{extras}{declared.specifier}{url}"[:_MAX_SHOWN],
+            specifier=str(declared.specifier)[:_MAX_SHOWN],
+        )
+
+    def _find_allowed(self, name: str, specifier: SpecifierSet) -> frozenset[str]:
+        return frozenset(
+            version
+            for version in self._releases.versions(name)
+            if _contains(specifier, parsed_version(version) or version)
+        )
+
+
+def _contains(specifier: SpecifierSet, version: Version | str) -> bool:
+    """Whether a version meets a specifier, pre-releases included; an invalid one doesn't."""
+    try:
+        return specifier.contains(version, prereleases=True)
+    except ValueError:
+        return False

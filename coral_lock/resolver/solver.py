@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 from typing import NamedTuple
 
 from resolvelib import AbstractProvider, BaseReporter, Resolver
@@ -25,12 +23,14 @@ class Outcome:
     """The outcome of solving.
 
     Args:
+        problem: what was to be met.
         propagation: the solution; or, without one, where the best versions led.
         is_solved: whether it is a solution.
         is_proven: whether it is certain that there is no solution where none was found.
         involved: without a solution, the distributions among which there is none, sorted.
     """
 
+    problem: Problem
     propagation: Propagation
     is_solved: bool
     is_proven: bool = True
@@ -50,7 +50,8 @@ def solve(problem: Problem) -> Outcome:
     while True:
         propagation = propagate(problem, pins)
         if propagation.is_solution:
-            return Outcome(propagation=_improved(problem, propagation, pins), is_solved=True)
+            improved = _improved(problem, propagation, pins)
+            return Outcome(problem=problem, propagation=improved, is_solved=True)
         before = len(names)
         names |= _around(propagation)
         if len(names) == before:
@@ -62,6 +63,7 @@ def solve(problem: Problem) -> Outcome:
             is_proven = False
         if found is None or len(names) == before:
             return Outcome(
+                problem=problem,
                 propagation=propagation,
                 is_solved=False,
                 is_proven=is_proven,
@@ -101,9 +103,6 @@ def _improved(problem: Problem, solution: Propagation, pins: Mapping[str, str]) 
     require themselves.
     """
     for _ in range(_MAX_IMPROVEMENTS):
-        # A better version can bring other circles with it.
-        fixed = {*pins, *_in_circles(solution)}
-        pins = {name: version for name, version in solution.versions.items() if name in fixed}
         better = next(_improvements(problem, solution, pins), None)
         if better is None:
             break
@@ -114,42 +113,20 @@ def _improved(problem: Problem, solution: Propagation, pins: Mapping[str, str]) 
 def _improvements(
     problem: Problem, solution: Propagation, pins: Mapping[str, str]
 ) -> Iterator[tuple[Propagation, Mapping[str, str]]]:
-    """Yield solutions with a better version of something pinned, and what is pinned in each."""
-    for name in sorted(pins):
+    """Yield solutions with a better version of something, and what is pinned in each."""
+    for name, taken in solution.versions.items():
         nodes = needed_nodes(solution.incoming[name])
+        if next(problem.releases.candidates(name, (), nodes)) == taken:
+            continue
         for version in problem.releases.candidates(name, _lasting(solution, name), nodes):
-            if version == pins[name]:
+            if version == taken:
                 break
-            if _fits(problem, solution, name, version):
-                # What isn't pinned may get a version that conflicts once others change.
-                for others in (pins, solution.versions):
-                    attempt = propagate(problem, {**others, name: version})
-                    if attempt.is_solution:
-                        yield attempt, others
-
-
-def _in_circles(solution: Propagation) -> set[str]:
-    """Return what requires itself through others, and what is between two such circles."""
-    users: dict[str, set[str]] = {name: set() for name in solution.versions}
-    used: dict[str, set[str]] = {name: set() for name in solution.versions}
-    for name in users:
-        for _, source in solution.incoming[name]:
-            if source.name in used:
-                users[name].add(source.name)
-                used[source.name].add(name)
-    return users.keys() - _in_order(users) - _in_order(used)
-
-
-def _in_order(before: Mapping[str, set[str]]) -> set[str]:
-    """Return the names that can be put in order, each after those that come before it."""
-    sorter = TopologicalSorter(before)
-    with suppress(CycleError):
-        sorter.prepare()
-    found: set[str] = set()
-    while ready := sorter.get_ready():
-        found.update(ready)
-        sorter.done(*ready)
-    return found
+            # What isn't pinned may get a version that conflicts once others change.
+            for others in (pins, solution.versions):
+                pinned = {**others, name: version}
+                attempt = propagate(problem, pinned)
+                if attempt.is_solution:
+                    yield attempt, pinned
 
 
 def _lasting(solution: Propagation, name: str) -> list[Requirement]:
@@ -160,19 +137,6 @@ def _lasting(solution: Propagation, name: str) -> list[Requirement]:
         for requirement, source in solution.incoming[name]
         if source.name is None or source.name in needed
     ]
-
-
-def _fits(problem: Problem, solution: Propagation, name: str, version: str) -> bool:
-    """Whether the other versions of a solution meet all that a version requires."""
-    return all(
-        requirement.target is None
-        or (
-            solution.versions.get(requirement.name) in requirement.allowed
-            and set(requirement.nodes()) <= set(solution.nodes[requirement.name])
-        )
-        for node in solution.nodes[name]
-        for requirement in problem.requirements(node, version)
-    )
 
 
 _FEW_ROUNDS = 500

@@ -218,6 +218,7 @@ def test_what_is_locked_and_no_longer_offered(work: WorkingDirectory, house: Pat
         "patches:zoom is in coral.lock, from zoom 2.0\n"
         "    requested     no; `plugins.discover` is `all`\n"
         "    now           no inspected distribution offers it\n"
+        "    version       zoom 4.0: not needed\n"
     )
     assert outcome.stderr == f"hint: locking again would drop it: {AGAIN}"
 

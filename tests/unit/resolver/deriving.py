@@ -100,4 +100,4 @@ def told(findings: Sequence[Finding]) -> list[tuple[str, str, str]]:
 
 def verdicts(choice: Choice, name: str) -> dict[str, str]:
     """Return what came of each version of a distribution."""
-    return {each.version: each.verdict for each in choice.considered[name]}
+    return dict(choice.considered(name))

@@ -171,6 +171,8 @@ def test_the_order_of_the_wheels_never_matters(
     first, _ = chosen(wheels, wanted, targets=TARGETS)
     second, _ = chosen(shuffled, wanted, targets=tuple(reversed(TARGETS)))
     assert first == second
+    for name in first.versions:
+        assert list(first.considered(name).items()) == list(second.considered(name).items())
 
 
 @LAW

@@ -42,7 +42,7 @@ def chosen(
 
 
 def verdicts(choice: Choice, name: str) -> dict[str, str]:
-    return {each.version: each.verdict for each in choice.considered[name]}
+    return dict(choice.considered(name))
 
 
 A = descriptor("patches:a")
@@ -118,18 +118,6 @@ AC = descriptor("patches:a", "patches:c")
             [acme("p 1.0", requires=("patches:a",)), acme("a 1.0"), acme("b 1.0")],
             {"acme-a": "1.0", "acme-b": "1.0", "acme-p": "1.0"},
             id="listed",
-        ),
-        pytest.param(
-            descriptor("patches:p"),
-            [
-                acme("p 1.0", requires=("patches:a",), conflicts=("patches:c",)),
-                acme("a 1.0"),
-                wheel("acme-a 2.0", plugins=["patches:other"]),
-                wheel("acme-c 1.0", plugins=["patches:d"]),
-                wheel("acme-c 2.0", plugins=["patches:c", "patches:d"]),
-            ],
-            {"acme-a": "1.0", "acme-c": "1.0", "acme-p": "1.0"},
-            id="relations",
         ),
         pytest.param(
             A,
