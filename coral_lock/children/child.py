@@ -58,7 +58,7 @@ class Child:
             install_imports(
                 ImportIndex(**session.index),
                 self._table,
-                on_mismatch=lambda finding: self._note(finding, INTEGRITY),
+                on_mismatch=lambda finding: tell(self._directory, INTEGRITY, finding),
                 bytecode_directory=session.bytecode_directory,
                 closed=session.start["closed"],
             )
@@ -69,7 +69,7 @@ class Child:
             install_shim()
             activate = self._activate
         GateHooks(self._opened, session.plugin_modules, session.has_host, activate).install()
-        watch_processes(lambda finding: self._note(finding, None), session.is_strict)
+        watch_processes(lambda finding: tell(self._directory, None, finding), session.is_strict)
 
     def _table(self) -> ImportTable:
         return self._verified().table or ImportTable(())
@@ -98,11 +98,13 @@ class Child:
         if report.outcome != "started":
             refuse(self._directory, report.exit_code, report.findings)
 
-    def _note(self, finding: Finding, exit_code: int | None) -> None:
-        from coral_lock.messages import say_findings
 
-        say_findings((finding,))
-        leave_marker(self._directory, exit_code, (finding,))
+def tell(directory: str | None, exit_code: int | None, *findings: Finding) -> None:
+    """Show findings, and report them to the program of a session, see `leave_marker`."""
+    from coral_lock.messages import say_findings
+
+    say_findings(findings)
+    leave_marker(directory, exit_code, findings)
 
 
 def verify_again(session: Session, directory: str | None) -> LockedStart:
@@ -137,12 +139,11 @@ def refuse(directory: str | None, exit_code: int, findings: tuple[Finding, ...])
         exit_code: what any other command would end with: 1, 2 or 3.
         findings: why.
     """
-    from coral_lock.messages import say, say_findings
+    from coral_lock.messages import say
     from coral_lock.start.process import leave_process
 
-    say_findings(findings)
+    tell(directory, exit_code, *findings)
     say(f"start refused: the child process {os.getpid()} is ended")
-    leave_marker(directory, exit_code, findings)
     leave_process(EXIT_CODE)
 
 

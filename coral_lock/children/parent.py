@@ -6,8 +6,8 @@ import atexit
 import os
 import time
 
-from coral_lock.children.child import refuse, verify_again, watch_processes
-from coral_lock.children.session import VARIABLE, Session, leave_marker, open_session
+from coral_lock.children.child import refuse, tell, verify_again, watch_processes
+from coral_lock.children.session import VARIABLE, Session, open_session
 from coral_lock.errors import INTEGRITY, InputError
 from coral_lock.finding import WARNING, Finding, exit_code
 from coral_lock.imports.finder import installed_imports, remove_imports
@@ -137,11 +137,11 @@ class Cover:
 
     def _note(self, finding: Finding) -> None:
         """Show a finding, and remember it for the report."""
-        say_findings((finding,))
-        if os.getpid() == self._process:
-            self._findings.append(finding)
+        if os.getpid() != self._process:
+            tell(self._directory, None, finding)
         else:
-            leave_marker(self._directory, None, (finding,))
+            say_findings((finding,))
+            self._findings.append(finding)
 
     def _refuse_file(self, finding: Finding) -> None:
         """Show that a file differs from the lock; its import is about to fail.
@@ -150,8 +150,7 @@ class Cover:
         since it might go on without what it imports; later it may handle the error.
         """
         if os.getpid() != self._process:
-            say_findings((finding,))
-            leave_marker(self._directory, INTEGRITY, (finding,))
+            tell(self._directory, INTEGRITY, finding)
         elif self._begun is not None:
             self._note(finding)
             if self._end is None:

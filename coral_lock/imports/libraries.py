@@ -185,7 +185,6 @@ class ReadAhead:
         self._hashes: dict[str, tuple[str, FileIdentity]] = {}
         self._is_stopped = False
         self._current: str | None = None
-        self._turn = allocate_lock()
         self._ended = allocate_lock()
         self._ended.acquire()
         start_new_thread(self._work, ())
@@ -202,8 +201,7 @@ class ReadAhead:
             return None
         except ValueError:
             while self._current == location:
-                with self._turn:
-                    pass
+                time.sleep(0.001)
         digest, hashed = self._hashes.pop(location, (None, None))
         return digest if hashed == identity else None
 
@@ -218,14 +216,13 @@ class ReadAhead:
         try:
             buffer = bytearray(_CHUNK_BYTES)
             while self._waiting and not self._is_stopped:
-                with self._turn:
-                    try:
-                        self._current = self._waiting.pop()
-                        self._hash(self._current, memoryview(buffer))
-                    except (IndexError, OSError):
-                        continue
-                    finally:
-                        self._current = None
+                try:
+                    self._current = self._waiting.pop()
+                    self._hash(self._current, memoryview(buffer))
+                except (IndexError, OSError):
+                    continue
+                finally:
+                    self._current = None
         finally:
             self._is_stopped = True
             self._ended.release()
