@@ -335,9 +335,8 @@ class LockedDirectory(FileFinder):
     @property
     def is_exclusive(self) -> bool:
         """Whether nothing is found here but what is listed."""
-        if self._imports.closed:
-            return True
-        return bool(self._directory) and self._listed().is_owned(self._directory)
+        is_owned = bool(self._directory) and self._listed().is_owned(self._directory)
+        return self._imports.closed or is_owned
 
     def _listed(self) -> RootFiles:
         assert self._root is not None
@@ -388,8 +387,6 @@ def standard_library() -> list[str]:
     """
     library = os.path.dirname(os.__file__)
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    candidates = {
-        os.path.join(library, "lib-dynload"): None,
-        os.path.join(sys.base_exec_prefix, sys.platlibdir, version, "lib-dynload"): None,
-    }
-    return [library, *filter(os.path.isdir, candidates)]
+    platform = os.path.join(sys.base_exec_prefix, sys.platlibdir, version)
+    places = dict.fromkeys(os.path.join(each, "lib-dynload") for each in (library, platform))
+    return [library, *filter(os.path.isdir, places)]

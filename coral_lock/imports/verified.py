@@ -208,19 +208,11 @@ class VerifiedFiles:
         self, imports: LockedImports, table: ImportTable, bytecode_directory: str | None
     ) -> None:
         self.imports = imports
+        # The table may have another spelling of a root than the index.
+        known = {os.path.realpath(root): files for root, files in table.roots.items()}
         self.roots = dict(table.roots)
         for root in imports.index.roots:
-            if root not in self.roots:
-                # The table may know it by another spelling.
-                place = os.path.realpath(root)
-                self.roots[root] = next(
-                    (
-                        each
-                        for other, each in table.roots.items()
-                        if os.path.realpath(other) == place
-                    ),
-                    RootFiles(root, ()),
-                )
+            self.roots.setdefault(root, known.get(os.path.realpath(root)) or RootFiles(root, ()))
         self.bytecode = BytecodeCache(bytecode_directory)
         self.libraries = Libraries(table, self.roots, self._refusal, bytecode_directory)
 
