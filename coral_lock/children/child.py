@@ -57,7 +57,7 @@ class Child:
         if session.index and session.index["roots"]:
             install_imports(
                 ImportIndex(**session.index),
-                self._table,
+                lambda: self._verified().table or ImportTable(()),
                 on_mismatch=lambda finding: tell(self._directory, INTEGRITY, finding),
                 bytecode_directory=session.bytecode_directory,
                 closed=session.start["closed"],
@@ -70,9 +70,6 @@ class Child:
             activate = self._activate
         GateHooks(self._opened, session.plugin_modules, session.has_host, activate).install()
         watch_processes(lambda finding: tell(self._directory, None, finding), session.is_strict)
-
-    def _table(self) -> ImportTable:
-        return self._verified().table or ImportTable(())
 
     def _verified(self) -> LockedStart:
         with self._lock:

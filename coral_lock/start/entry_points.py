@@ -15,19 +15,10 @@ from coral_lock.names import ENTRY_POINT_GROUPS, HOST_MODULE, normalized_name
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from types import ModuleType
-    from typing import Any, Protocol
+    from typing import Any
 
     from coral_lock.lockfile.entries import LockedPlugin
-
-    class Host(Protocol):
-        """What the hooks need of a gate."""
-
-        plugins: tuple[LockedPlugin, ...]
-
-        def load(self, plugin: LockedPlugin) -> object: ...
-        def execute_host(self, module: ModuleType, execute: Callable[[], None]) -> None: ...
-
+    from coral_lock.start.gate import Gate
 
 _GROUPS = frozenset(ENTRY_POINT_GROUPS.values())
 
@@ -47,7 +38,7 @@ class GateHooks(ImportHooks):
 
     def __init__(
         self,
-        gate: Callable[[], Host],
+        gate: Callable[[], Gate],
         modules: Iterable[str],
         has_host: bool,
         activate: Callable[[], None] | None = None,
@@ -83,7 +74,7 @@ def plugin_modules(plugins: Iterable[LockedPlugin]) -> tuple[str, ...]:
     return tuple(sorted({plugin.entry_point.partition(":")[0] for plugin in plugins}))
 
 
-def _serve_metadata(metadata: Any, gate: Callable[[], Host]) -> None:
+def _serve_metadata(metadata: Any, gate: Callable[[], Gate]) -> None:
     class LockedEntryPoint(metadata.EntryPoint):  # type: ignore[misc]
         @property
         def dist(self) -> Any:
@@ -133,7 +124,7 @@ def _serve_metadata(metadata: Any, gate: Callable[[], Host]) -> None:
     metadata.Distribution.entry_points = property(entry_points_of, doc=own_of.__doc__)
 
 
-def _serve_pkg_resources(resources: Any, gate: Callable[[], Host]) -> None:
+def _serve_pkg_resources(resources: Any, gate: Callable[[], Gate]) -> None:
     class LockedEntryPoint(resources.EntryPoint):  # type: ignore[misc]
         def load(self, *_: object, **__: object) -> object:
             return self.resolve()
@@ -178,7 +169,7 @@ def _foreign(entry_points: Iterable[Any]) -> list[Any]:
     return [each for each in entry_points if each.group not in _GROUPS]
 
 
-def _find(gate: Callable[[], Host], asked: Any) -> LockedPlugin:
+def _find(gate: Callable[[], Gate], asked: Any) -> LockedPlugin:
     for each in gate().plugins:
         if (ENTRY_POINT_GROUPS[each.group], each.name) == (asked.group, asked.name):
             return each

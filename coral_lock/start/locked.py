@@ -14,7 +14,7 @@ from coral_lock.lockfile.text import read_lock
 from coral_lock.messages import later_version_warning, size_of
 from coral_lock.names import GROUPS, plugin_id, requirement_name
 from coral_lock.plugin.config import RuntimeConfig
-from coral_lock.plugin.facts import combined
+from coral_lock.plugin.facts import MANIFEST_NAME, MAX_MANIFEST_BYTES, combined
 from coral_lock.record import Record
 from coral_lock.safe_files import read_regular_file
 from coral_lock.start.report import StartPlan, VerifiedLock, missing_variables
@@ -281,27 +281,24 @@ def _may_be_declared(request: PluginRequest, plugin: LockedPlugin, known: Collec
     """Whether the locked `after` beyond the requested one can come from the manifest.
 
     A lock holds both together, and for an optional plugin only the ids that were `known`. The
-    manifest isn't parsed: an id that doesn't occur in it can't be one that it declares.
+    manifest isn't parsed, nor is the plugin imported: an id that doesn't occur in the manifest
+    can't be one that it declares.
     """
     requested, locked = set(request.after), set(plugin.after)
     if request.optional:
         requested.intersection_update(known)
     if not requested <= locked:
         return False
-    declared = b"".join(_manifests(plugin.entry_point.partition(":")[0]))
-    return all(other.encode() in declared for other in locked - requested)
-
-
-def _manifests(module: str) -> Iterator[bytes]:
-    """Yield the manifests in the packages of a module, none of which is imported."""
-    from coral_lock.plugin.facts import MANIFEST_NAME, MAX_MANIFEST_BYTES
-
-    for package in import_chain(module):
+    declared = b""
+    for package in import_chain(plugin.entry_point.partition(":")[0]):
         for place in package.search or ():
             try:
-                yield read_regular_file(os.path.join(place, MANIFEST_NAME), MAX_MANIFEST_BYTES)
+                declared += read_regular_file(
+                    os.path.join(place, MANIFEST_NAME), MAX_MANIFEST_BYTES
+                )
             except (OSError, ValueError):
                 continue
+    return all(other.encode() in declared for other in locked - requested)
 
 
 def _shown(value: object) -> str | None:
