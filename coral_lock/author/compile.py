@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from coral_lock.author.check.definitions import Definitions, UnresolvedError
+from coral_lock.author.definitions import Definitions, UnresolvedError
 from coral_lock.author.manifest_text import (
     DERIVED_KEYS,
     Fields,

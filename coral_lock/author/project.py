@@ -14,7 +14,7 @@ from tomlkit.exceptions import ParseError, TOMLKitError
 
 from coral_lock.document.node import Mistakes, Place
 from coral_lock.document.reader import decode, place_of
-from coral_lock.errors import InputError, ProblemsError, shortened
+from coral_lock.errors import InputError, ProblemsError, UnreadableSourceError, shortened
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import (
     ENTRY_POINT_GROUPS,
@@ -23,7 +23,7 @@ from coral_lock.names import (
     normalized_name,
     plugin_id,
 )
-from coral_lock.safe_files import read_regular_file
+from coral_lock.safe_files import NotRegularFileError, read_regular_file
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -202,7 +202,8 @@ class Project:
         Returns:
             An absolute path inside the project, or None.
         """
-        return next(filter(os.path.isfile, self._candidates(site_path)), None)
+        found = filter(os.path.isfile, self._candidates(site_path))
+        return next(filter(self.contains, found), None)
 
     def directory(self, site_path: str) -> str | None:
         """Return the directory of a package, preferring one with an `__init__.py`.
@@ -216,15 +217,32 @@ class Project:
         regular = self.file(f"{site_path}/__init__.py")
         if regular is not None:
             return os.path.dirname(regular)
-        return next(filter(os.path.isdir, self._candidates(site_path)), None)
+        found = filter(os.path.isdir, self._candidates(site_path))
+        return next(filter(self.contains, found), None)
 
     def read_source(self, site_path: str) -> bytes | None:
-        """Return the content of the file at a path under the site root, or None."""
-        path = self.file(site_path)
-        try:
-            return None if path is None else read_regular_file(path, MAX_SOURCE_BYTES)
-        except OSError:
-            return None
+        """Return the content of the file at a path under the site root, or None.
+
+        Raises:
+            UnreadableSourceError: there is one that can't be read, or that is a link which
+                leaves the project.
+        """
+        for path in filter(os.path.lexists, self._candidates(site_path)):
+            reason = "it is a link that leaves the project"
+            try:
+                if self.contains(path):
+                    return read_regular_file(path, MAX_SOURCE_BYTES)
+            except NotRegularFileError:
+                reason = "it isn't a regular file"
+            except OSError as error:
+                reason = str(error.strerror)
+            raise UnreadableSourceError(
+                f"`{site_path}` can't be read: {reason}",
+                expected="a regular file inside the project",
+                where=display_path(path),
+                hint="replace it by a regular file",
+            )
+        return None
 
     def _candidates(self, site_path: str) -> Iterator[str]:
         parts = site_path.split("/")
@@ -234,9 +252,7 @@ class Project:
             above = target.split("/") if target else []
             if parts[: len(above)] == above:
                 rest = (*directory.split("/"), *parts[len(above) :])
-                path = os.path.join(self.root, *filter(None, rest))
-                if self.contains(path):
-                    yield path
+                yield os.path.join(self.root, *filter(None, rest))
 
 
 def read_project(directory: str) -> Project:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import click
 
-from coral_lock.author.check.distribution import NoPluginError
-from coral_lock.author.check.manifest import declared_plugins
 from coral_lock.author.compile import CompiledManifest, compile_project
+from coral_lock.author.manifest_check import declared_plugins
 from coral_lock.author.manifest_text import manifest_document, yaml_text
+from coral_lock.author.subject import NoPluginError
 from coral_lock.cli.application import CommandGroup
 from coral_lock.document.schema import schema_text
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError, printable

@@ -234,15 +234,12 @@ def check_plugins(
       coral-runtime plugins check --output-format github
     """
     # The other commands of the group need none of these.
-    from coral_lock.author.check.opening import Environment, open_target
-    from coral_lock.author.check.report import check_subject, summary_line, text_lines
+    from coral_lock.author.check import check_subject, summary_line, text_lines
+    from coral_lock.author.subject import open_target
 
-    environment = Environment(place)
-    if run:
-        environment.refuse_running()
     sample = descriptor_path(config, no_config)
     left_out = DEFAULT_DESCRIPTOR if no_config else None
-    with open_target(target, sample, environment, left_out, run=run) as subject:
+    with open_target(target, sample, place, left_out, run=run) as subject:
         report = check_subject(subject, run=run, reporter=terminal_reporter())
     outcome = Outcome(
         document=report.to_dict(),

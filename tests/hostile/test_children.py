@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.author.check.run import run_trial
+from coral_lock.author.run import run_trial
 from coral_lock.child_process import ANSWER, ChildEnd, bare_environment, run_child
 from coral_lock.children.session import VARIABLE
 from coral_lock.inventory import EntryPoint

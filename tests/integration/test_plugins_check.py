@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from coral_lock.__main__ import main
-from coral_lock.author.check import run as run_module
-from coral_lock.author.check.opening import open_target
-from coral_lock.author.check.report import check_subject
+from coral_lock.author import run as run_module
+from coral_lock.author.check import check_subject
+from coral_lock.author.subject import open_target
 from tests.conftest import MakeDevice
 from tests.support.device import Device
 from tests.support.wheels import build_wheels, fixture_projects
@@ -113,7 +113,7 @@ def test_a_run_of_a_project(
     name: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "coral_lock.author.check.report.check_subject",
+        "coral_lock.author.check.check_subject",
         lambda subject, **options: check_subject(subject, time_limit=2, **options),
     )
     (project,) = fixture_projects(name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from coral_lock.author.check.report import check_subject
-from coral_lock.author.check.subject import PROJECT, Subject
+from coral_lock.author.check import check_subject
 from coral_lock.author.project import DeclaredEntryPoint
+from coral_lock.author.subject import PROJECT, Subject
 from coral_lock.finding import Finding
 from coral_lock.inventory import EntryPoint
 

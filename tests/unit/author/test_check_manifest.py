@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from coral_lock.author.check.report import check_subject
-from coral_lock.errors import InputError
+from coral_lock.author.check import check_subject
+from coral_lock.errors import UnreadableSourceError
 from tests.unit.author.check_subjects import (
     ENTRY_POINTS,
     FILES,
@@ -170,8 +170,11 @@ def test_a_wrong_requirement_is_told_once() -> None:
 
 def test_what_is_in_the_way_of_a_manifest_makes_it_invalid() -> None:
     files = {path: text for path, text in FILES.items() if path != MANIFEST}
-    checked = replace(
-        subject(files),
-        obstacle=lambda path: InputError("it is a pipe", where=path) if path == MANIFEST else None,
-    )
+
+    def read_source(path: str) -> bytes | None:
+        if path == MANIFEST:
+            raise UnreadableSourceError("it is a pipe", where=path)
+        return subject(files).read_source(path)
+
+    checked = replace(subject(files), read_source=read_source)
     assert findings_of(checked) == [("error", "manifest-invalid", "it is a pipe", MANIFEST)]

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.author.check import run
-from coral_lock.author.check.opening import load_sample
-from coral_lock.author.check.report import CheckReport, check_subject
-from coral_lock.author.check.run import check_run
-from coral_lock.author.check.specs import learn
-from coral_lock.author.check.subject import Subject
+from coral_lock.author import run
+from coral_lock.author.check import CheckReport, check_subject
+from coral_lock.author.run import check_run
+from coral_lock.author.specs import learn
+from coral_lock.author.subject import Subject, load_sample
 from coral_lock.child_process import ChildEnd
 from tests.unit.author.check_subjects import MANIFEST, subject
 
@@ -208,7 +207,7 @@ def test_a_manifest_that_nothing_can_compile_is_corrected_by_hand(tmp_path: Path
     source = SOUND.replace("'Blur all faces'", "str('Blur nothing')")
     report = _run(_subject(tmp_path, source, manifest=MANIFEST_TEXT))
     assert [finding.code for finding in report.findings] == ["manifest-stale", "spec-unreadable"]
-    assert report.findings[0].hint == f"correct {MANIFEST}:3 by hand"
+    assert report.findings[0].hint == f"correct {MANIFEST}:3:5 by hand"
     source = SOUND.replace("activate=", "min_core_version=str('four'), activate=")
     report = _run(_subject(tmp_path, source, manifest=MANIFEST_TEXT))
     assert [finding.code for finding in report.findings] == [
@@ -300,7 +299,7 @@ def test_a_live_spec_that_differs_from_its_source(tmp_path: Path) -> None:
     (tmp_path / HERE).write_text(SOUND.replace("Blur all faces", "Blur nothing"))
     measured = _run(checked).measurements
     assert measured is not None
-    (finding,) = check_run(learnt, measured)
+    (finding,) = check_run(learnt, measured, {})
     assert (finding.code, finding.subject) == ("spec-unstable", "patches:blur")
     assert "'Blur all faces'" in (finding.expected or "")
     assert "'Blur nothing'" in (finding.found or "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from coral_lock.author.check.report import check_subject
+from coral_lock.author.check import check_subject
 from tests.unit.author.check_subjects import (
     BACKENDS,
     ENTRY_POINTS,

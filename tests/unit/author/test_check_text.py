@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from coral_lock.author.check.report import CheckReport, summary_line, text_lines
+from coral_lock.author.check import CheckReport, summary_line, text_lines
 from coral_lock.finding import ERROR, WARNING, Finding
 from tests.unit.author.check_subjects import subject
 

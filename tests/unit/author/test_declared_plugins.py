@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coral_lock.author.check.distribution import NoPluginError
-from coral_lock.author.check.manifest import declared_plugins
+from coral_lock.author.manifest_check import declared_plugins
+from coral_lock.author.subject import NoPluginError
 from coral_lock.errors import CoralLockError
 from coral_lock.wheels.zip_file import HINT
 from tests.support.hostile_wheels import (

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from coral_lock.author.compile import compile_project
 from coral_lock.author.project import read_project
-from coral_lock.errors import CoralLockError, InputError, ProblemsError
+from coral_lock.errors import CoralLockError, InputError, ProblemsError, UnreadableSourceError
 from coral_lock.inventory import EntryPoint
 from tests.support.refusals import is_answered
 from tests.unit.descriptor.wording import told
@@ -183,8 +183,15 @@ def test_what_isnt_a_file_isnt_a_source(tmp_path: Path) -> None:
     read = project.read_source
     assert read("acme/plugins.py") == read("acme/own.py") == b"# acme/plugins.py"
     assert read("acme/npu.py") == b"# src/acme/npu.py"
-    assert [read(f"acme/{name}.py") for name in ("pipe", "link", "absent")] == [None] * 3
-    assert read("acme") is None
+    assert read("acme/absent.py") is None
+    for name, reason in (
+        ("acme/pipe.py", "it isn't a regular file"),
+        ("acme/link.py", "it is a link that leaves the project"),
+        ("acme", "it isn't a regular file"),
+    ):
+        with pytest.raises(UnreadableSourceError) as refused:
+            read(name)
+        assert refused.value.message == f"`{name}` can't be read: {reason}"
 
 
 _VALUES = st.recursive(

@@ -6,22 +6,19 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
-from coral_lock.author.check.subject import (
-    BACKEND,
-    PLUGIN,
-    LearntEntryPoint,
-    Subject,
-    finding,
-)
 from coral_lock.author.project import DeclaredEntryPoint
+from coral_lock.author.specs import BACKEND, PLUGIN, LearntEntryPoint
+from coral_lock.author.subject import Subject, finding
+from coral_lock.canonical_json import Value
 from coral_lock.child_process import PRINTED, TOOK_LONGER, ChildEnd
-from coral_lock.descriptor.model import DEFAULT_ORIGIN, Descriptor
+from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import WARNING, Finding
 from coral_lock.inventory import EntryPoint, Reporter
 from coral_lock.names import plugin_id
-from coral_lock.plugin.facts import NO_TERMS, FactsError, PluginFacts, PluginTerms, merged
+from coral_lock.plugin.facts import NO_TERMS, FactsError, PluginFacts, PluginTerms
 from coral_lock.probe.run import answer_of, run_entry_point, specs_of
 
 TIME_LIMIT = 10.0
@@ -35,9 +32,9 @@ MAX_IMPORT_MEMORY_KIB = 200 * 1024
 DEFAULT_PLATFORMS = ("onnx", "rknn")
 """The platforms to activate on where a manifest names none."""
 
-DEFAULTS = "the defaults"
 _MAX_SHOWN = 2000
-_PROGRAM = "coral_lock.author.check.run_child"
+_CONFIGURED = ("services", "patches", "auto_patch_rknn", "auto_discover_backends", "extra_patches")
+_PROGRAM = "coral_lock.author.run_child"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,13 +60,33 @@ class Imported:
     error: str | None = None
     is_malformed: bool = False
     import_ms: float | None = None
-    peak_memory_kib: int | None = None
-    import_memory_kib: int | None = None
+    peak_memory_kib: float | None = None
+    import_memory_kib: float | None = None
     output: str = ""
     changes: tuple[str, ...] = ()
     facts: tuple[PluginFacts, ...] = ()
     kinds: frozenset[str] = frozenset()
     hint: str | None = None
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return its part of the JSON document."""
+        entry_point = self.declared.entry_point
+        fields = ("error", "import_ms", "peak_memory_kib", "import_memory_kib", "output")
+        return {
+            "entry_point": {name: getattr(entry_point, name) for name in entry_point._fields},
+            **{name: getattr(self, name) for name in fields},
+            "changes": list(self.changes),
+        }
+
+    def __str__(self) -> str:
+        text = f"import {self.declared.entry_point.value}  "
+        if self.import_ms is None:
+            return f"{text}failed"
+        text += f"{self.import_ms:.1f} ms"
+        if self.import_memory_kib is not None and self.peak_memory_kib is not None:
+            added, peak = self.import_memory_kib / 1024, self.peak_memory_kib / 1024
+            text += f", {added:.1f} MiB added, {peak:.1f} MiB at the most"
+        return text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,24 +114,34 @@ class Activated:
     is_no_bool: bool = False
     duration_ms: float | None = None
 
+    def to_dict(self) -> dict[str, Value]:
+        """Return its part of the JSON document."""
+        fields = ("plugin", "platform", "supported", "result", "reason", "duration_ms")
+        return {name: getattr(self, name) for name in fields}
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Untried:
-    """A plugin that wasn't activated, since environment variables that it needs aren't set."""
-
-    plugin: str
-    declared: DeclaredEntryPoint
-    variables: tuple[str, ...]
+    def __str__(self) -> str:
+        duration = "" if self.duration_ms is None else f", {self.duration_ms:.1f} ms"
+        return f"activate {self.plugin} on {self.platform}  {self.result}{duration}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measurements:
-    """The results of running the plugins of a subject, in a fixed order."""
+    """The results of running the plugins of a subject, in a fixed order.
+
+    `configuration` names the sample that plugins were handed.
+    """
 
     imports: tuple[Imported, ...]
     activations: tuple[Activated, ...]
     configuration: str
-    untried: tuple[Untried, ...] = ()
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return its part of the JSON document."""
+        return {
+            "configuration": self.configuration,
+            "imports": [imported.to_dict() for imported in self.imports],
+            "activations": [activated.to_dict() for activated in self.activations],
+        }
 
 
 def run_trial(
@@ -155,6 +182,8 @@ def measure(
 ) -> Measurements:
     """Run the plugins of a subject, each in fresh interpreters.
 
+    Plugins that need environment variables which aren't set are only imported.
+
     Args:
         subject: what is checked.
         path: the `sys.path` to run them with.
@@ -164,59 +193,34 @@ def measure(
     """
     reporter = reporter or Reporter()
     sample = next((sample for sample in subject.samples if sample.descriptor), None)
-    config = _config(None if sample is None else sample.descriptor)
+    descriptor = (sample and sample.descriptor) or Descriptor(built_in_patches={}, requests=())
     imports: list[Imported] = []
     activations: list[Activated] = []
-    untried: list[Untried] = []
     for declared in subject.entry_points:
         entry_point = declared.entry_point
         reporter.probing(entry_point.value)
-        imported = _imported(declared, run_trial(entry_point, path, time_limit=time_limit))
+        trial = partial(run_trial, entry_point, path, time_limit=time_limit)
+        imported = _imported(declared, trial())
         imports.append(imported)
         for facts in imported.facts:
             identifier = plugin_id(entry_point.group, facts.name)
             own = terms.get(identifier, NO_TERMS)
-            unset = [v.name for v in own.env if v.required and not os.environ.get(v.name)]
-            if unset:
-                untried.append(
-                    Untried(plugin=identifier, declared=declared, variables=tuple(unset))
-                )
-                continue
-            for platform in own.platforms or DEFAULT_PLATFORMS:
-                handed = merged(own.default_config_overrides, config)
-                end = run_trial(
-                    entry_point,
-                    path,
-                    plugin=facts.name,
-                    config={**handed, "platform": platform},
-                    time_limit=time_limit,
-                )
+            config = descriptor.runtime_config(own.default_config_overrides)
+            handed = {name: getattr(config, name) for name in _CONFIGURED}
+            for platform in () if _unset(own) else own.platforms or DEFAULT_PLATFORMS:
+                end = trial(plugin=facts.name, config={**handed, "platform": platform})
                 activations.append(_activated(identifier, declared, platform, end))
     reporter.finished()
     return Measurements(
         imports=tuple(imports),
         activations=tuple(activations),
-        configuration=DEFAULTS if sample is None else sample.path,
-        untried=tuple(untried),
+        configuration="the defaults" if sample is None else sample.path,
     )
 
 
-def _config(descriptor: Descriptor | None) -> dict[str, Any]:
-    """Return the arguments of the `RuntimeConfig` of a descriptor.
-
-    Patches that the descriptor doesn't name are omitted, so that a manifest can switch them.
-    """
-    if descriptor is None:
-        return {}
-    config = descriptor.runtime_config()
-    names = ("services", "auto_patch_rknn", "auto_discover_backends", "extra_patches")
-    patches = {
-        name: is_on
-        for name, is_on in config.patches.items()
-        if descriptor.request("patches", name) is not None
-        or descriptor.origins.get(f"patches.{name}", DEFAULT_ORIGIN) != DEFAULT_ORIGIN
-    }
-    return {**{name: getattr(config, name) for name in names}, "patches": patches}
+def _unset(terms: PluginTerms) -> list[str]:
+    """Return the environment variables that a plugin needs and that aren't set."""
+    return [each.name for each in terms.env if each.required and not os.environ.get(each.name)]
 
 
 def _imported(declared: DeclaredEntryPoint, end: ChildEnd) -> Imported:
@@ -226,8 +230,8 @@ def _imported(declared: DeclaredEntryPoint, end: ChildEnd) -> Imported:
     imported = Imported(
         declared=declared,
         import_ms=_number(answer, "import_ms"),
-        peak_memory_kib=_count(answer, "peak_memory_kib"),
-        import_memory_kib=_count(answer, "import_memory_kib"),
+        peak_memory_kib=_number(answer, "peak_memory_kib"),
+        import_memory_kib=_number(answer, "import_memory_kib"),
         output=_printed(end.output, answer.get("printed")),
         changes=tuple(map(str, changes)) if isinstance(changes, list) else (),
     )
@@ -236,7 +240,7 @@ def _imported(declared: DeclaredEntryPoint, end: ChildEnd) -> Imported:
     if "specs" not in answer:
         ending = end.ending or "ended before it answered"
         error = f"importing `{declared.module}` {ending}"
-        return replace(imported, error=error, hint=_hint_for(end.ending or ""))
+        return replace(imported, error=error, hint=_hint_for(ending))
     try:
         specs = specs_of(answer)
     except FactsError as wrong:
@@ -252,11 +256,6 @@ def _number(answer: Mapping[str, Any], key: str) -> float | None:
     value = answer.get(key)
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return value if is_number else None
-
-
-def _count(answer: Mapping[str, Any], key: str) -> int | None:
-    value = _number(answer, key)
-    return None if value is None else int(value)
 
 
 def _printed(output: bytes, bounds: object) -> str:
@@ -317,12 +316,17 @@ def with_live_facts(
     return tuple(completed)
 
 
-def check_run(learnt: Iterable[LearntEntryPoint], measurements: Measurements) -> Iterator[Finding]:
+def check_run(
+    learnt: Iterable[LearntEntryPoint],
+    measurements: Measurements,
+    terms: Mapping[str, PluginTerms],
+) -> Iterator[Finding]:
     """Yield the findings about running the plugins.
 
     Args:
         learnt: what the sources say of each entry point.
         measurements: the results of running them.
+        terms: the terms that the manifests declare of each plugin, by its id.
     """
     entries = {entry.declared: entry for entry in learnt}
     for imported in measurements.imports:
@@ -330,19 +334,20 @@ def check_run(learnt: Iterable[LearntEntryPoint], measurements: Measurements) ->
         yield from _import_findings(imported, entry.where)
         if imported.facts and entry.facts:
             yield from _live_findings(imported, entry)
-    for untried in measurements.untried:
-        for name in untried.variables:
-            yield finding(
-                "env-missing",
-                untried.plugin,
-                f"`{untried.plugin}` needs the environment variable `{name}`, so its activation "
-                "wasn't tried: a start would refuse it",
-                entries[untried.declared].where,
-                f"set `{name}`, and run the check again",
-                expected="a value",
-                found="nothing",
-                severity=WARNING,
-            )
+        for facts in imported.facts:
+            identifier = entry.id_of(facts)
+            for name in _unset(terms.get(identifier, NO_TERMS)):
+                yield finding(
+                    "env-missing",
+                    identifier,
+                    f"`{identifier}` needs the environment variable `{name}`, so its activation "
+                    "wasn't tried: a start would refuse it",
+                    entry.where,
+                    f"set `{name}`, and run the check again",
+                    expected="a value",
+                    found="nothing",
+                    severity=WARNING,
+                )
     for activated in measurements.activations:
         yield from _activation_findings(activated, entries[activated.declared].where)
 

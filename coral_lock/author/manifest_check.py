@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import TypeAlias
 
-from coral_lock.author.check.distribution import installed_subject, wheel_subject
-from coral_lock.author.check.specs import is_version
-from coral_lock.author.check.subject import (
-    LearntEntryPoint,
-    Subject,
-    finding,
-)
 from coral_lock.author.project import DeclaredEntryPoint
-from coral_lock.descriptor.model import PluginRequest
+from coral_lock.author.specs import LearntEntryPoint, is_version
+from coral_lock.author.subject import Subject, finding, open_target
 from coral_lock.document.node import nearest
 from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError
 from coral_lock.finding import Finding
-from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.order import CycleError, activation_order
-from coral_lock.manifest import Manifest, ManifestPlugin, manifest_paths, read_manifest
+from coral_lock.manifest import ManifestPlugin, manifest_paths, read_manifest
 from coral_lock.names import GROUPS, plugin_id, split_plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.facts import MANIFEST_NAME
@@ -29,69 +22,63 @@ COMPILE_HINT = "run `coral-runtime manifest compile`"
 _INCLUDE_HINT = "and configure the build back end to include the file in the wheel"
 _VERSIONS = ("min_core_version", "min_inference_version")
 _ALIKE = 0.8
-_SIMILAR = 0.5
-"""How alike names have to be where no known plugin has the name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Manifests:
-    """The manifests of a subject.
+class ManifestFile:
+    """A manifest: its path under the site root, what it declares, and what is wrong with it."""
 
-    Args:
-        by_path: what each of them declares, by its path under the site root.
-        invalid: those that can't be used, and why.
-        of_module: the path of the manifest for each module of an entry point; None where
-            there is none.
-    """
-
-    by_path: Mapping[str, Manifest]
-    invalid: Mapping[str, tuple[InputError, ...]]
-    of_module: Mapping[str, str | None]
-
-    def plugins(self) -> Iterator[ManifestPlugin]:
-        """Yield every plugin that is declared."""
-        for manifest in self.by_path.values():
-            yield from manifest.plugins
+    path: str
+    plugins: tuple[ManifestPlugin, ...] = ()
+    mistakes: tuple[CoralLockError, ...] = ()
 
     def of_entry_point(self, declared: DeclaredEntryPoint) -> tuple[ManifestPlugin, ...]:
-        """Return the declared plugins of an entry point; none without a valid manifest."""
-        manifest = self.by_path.get(self.of_module.get(declared.module) or "")
-        if manifest is None:
-            return ()
-        return manifest.of_entry_point(declared.entry_point.group, declared.entry_point.value)
+        """Return the declared plugins of an entry point."""
+        entry_point = declared.entry_point
+        wanted = (entry_point.group, entry_point.value)
+        return tuple(each for each in self.plugins if (each.group, each.entry_point) == wanted)
+
+
+Manifests: TypeAlias = Mapping[str, ManifestFile]
+"""The manifest of the module of each entry point, by its dotted name, where there is one."""
 
 
 def read_manifests(subject: Subject) -> Manifests:
     """Return the manifests of the packages that the entry points of a subject name."""
-    by_path: dict[str, Manifest] = {}
-    invalid: dict[str, tuple[InputError, ...]] = {}
-    of_module: dict[str, str | None] = {}
-    for module in dict.fromkeys(declared.module for declared in subject.entry_points):
-        of_module[module] = None
-        for path in manifest_paths(module):
-            if path not in by_path and path not in invalid:
-                content = subject.read_source(path)
-                obstacle = subject.obstacle(path) if content is None else None
-                if obstacle is not None:
-                    invalid[path] = (obstacle,)
-                elif content is None:
-                    continue
-                else:
-                    try:
-                        by_path[path] = read_manifest(content, subject.shown(path))
-                    except InputError as error:
-                        invalid[path] = (error,)
-                    except ProblemsError as error:
-                        invalid[path] = tuple(
-                            each for each in error.problems if isinstance(each, InputError)
-                        )
-            of_module[module] = path
-            break
-    return Manifests(by_path=by_path, invalid=invalid, of_module=of_module)
+    files: dict[str, ManifestFile | None] = {}
+    found: dict[str, ManifestFile] = {}
+    for declared in subject.entry_points:
+        for path in manifest_paths(declared.module):
+            if path not in files:
+                files[path] = _read(subject, path)
+            file = files[path]
+            if file is not None:
+                found[declared.module] = file
+                break
+    return found
+
+
+def _read(subject: Subject, path: str) -> ManifestFile | None:
+    try:
+        content = subject.read_source(path)
+        if content is None:
+            return None
+        plugins = read_manifest(content, subject.shown(path)).plugins
+    except InputError as error:
+        return ManifestFile(path=path, mistakes=(error,))
+    except ProblemsError as error:
+        return ManifestFile(path=path, mistakes=error.problems)
+    return ManifestFile(path=path, plugins=plugins)
+
+
+def plugins_of(manifests: Manifests) -> tuple[ManifestPlugin, ...]:
+    """Return every plugin that manifests declare."""
+    files = {file.path: file for file in manifests.values()}
+    return tuple(plugin for file in files.values() for plugin in file.plugins)
 
 
 def declared_plugins(source: str) -> tuple[ManifestPlugin, ...]:
-    """Return the plugins that a wheel or an installed distribution declares in its manifests.
+    """Return the plugins that a wheel, an installed distribution or a project declares.
 
     Raises:
         InputError: it can't be read, or a manifest has a mistake.
@@ -99,42 +86,45 @@ def declared_plugins(source: str) -> tuple[ManifestPlugin, ...]:
         ProblemsError: manifests have several mistakes.
         CoralLockError: it ships no manifest (exit code 1).
     """
-    with ExitStack() as stack:
-        if source.endswith(".whl"):
-            subject = wheel_subject(source, stack)
-        else:
-            subject = installed_subject(source, EnvironmentInventory())
-        return _declared_by(subject)
-
-
-def _declared_by(subject: Subject) -> tuple[ManifestPlugin, ...]:
-    if not subject.entry_points:
-        error = subject.problems[0]
-        raise InputError(error.message, where=error.where, hint=error.hint)
-    manifests = read_manifests(subject)
-    mistakes = [mistake for invalid in manifests.invalid.values() for mistake in invalid]
+    with open_target(source) as subject:
+        if not subject.entry_points:
+            error = subject.problems[0]
+            raise InputError(error.message, where=error.where, hint=error.hint)
+        manifests = read_manifests(subject)
+    files = {file.path: file for file in manifests.values()}
+    mistakes = [mistake for file in files.values() for mistake in file.mistakes]
     if len(mistakes) == 1:
         raise mistakes[0]
     if mistakes:
         raise ProblemsError(f"the manifest has {len(mistakes)} mistakes", tuple(mistakes))
-    plugins = tuple(manifests.plugins())
-    if not plugins:
+    if not plugins_of(manifests):
         missing = CoralLockError(
             f"`{subject.target}` ships no manifest", hint=f"in its project, {COMPILE_HINT}"
         )
         missing.exit_code = DOES_NOT_HOLD
         raise missing
-    return plugins
+    return plugins_of(manifests)
 
 
 def check_manifests(
     subject: Subject, learnt: Iterable[LearntEntryPoint], manifests: Manifests
 ) -> Iterator[Finding]:
     """Yield the findings about the manifests of a subject."""
-    yield from _missing(subject, manifests)
-    used = set(manifests.of_module.values())
-    for path in subject.layout.files if subject.layout else ():
-        if path.rpartition("/")[2] == MANIFEST_NAME and path not in used:
+    without: dict[str, DeclaredEntryPoint] = {}
+    for declared in subject.entry_points:
+        if declared.module not in manifests:
+            without.setdefault(declared.module.partition(".")[0], declared)
+    for package, declared in without.items():
+        yield finding(
+            "manifest-missing",
+            subject.name,
+            f"the package `{package}` ships no `{MANIFEST_NAME}`",
+            declared.where,
+            f"{COMPILE_HINT}, {_INCLUDE_HINT}" if subject.files else COMPILE_HINT,
+        )
+    used = {file.path: file for file in manifests.values()}
+    for path in subject.files:
+        if path.endswith(f"/{MANIFEST_NAME}") and path not in used:
             yield finding(
                 "manifest-misplaced",
                 subject.name,
@@ -142,22 +132,24 @@ def check_manifests(
                 subject.shown(path),
                 "move it into the top-level package that an entry point names",
             )
-    for path, problems in manifests.invalid.items():
-        for error in problems:
+    for file in used.values():
+        for error in file.mistakes:
             yield finding(
                 "manifest-invalid",
                 subject.name,
                 error.message,
-                error.where or subject.shown(path),
+                error.where or subject.shown(file.path),
                 error.hint,
                 expected=error.expected,
                 found=error.found,
             )
     for entry in learnt:
-        yield from _disagreements(subject, entry, manifests)
-    declared = {(d.entry_point.group, d.entry_point.value) for d in subject.entry_points}
-    for plugin in manifests.plugins():
-        if (plugin.group, plugin.entry_point) not in declared:
+        if entry.declared.module in manifests:
+            yield from _disagreements(subject, entry, manifests[entry.declared.module])
+    plugins = plugins_of(manifests)
+    known = {(each.entry_point.group, each.entry_point.value) for each in subject.entry_points}
+    for plugin in plugins:
+        if (plugin.group, plugin.entry_point) not in known:
             yield finding(
                 "manifest-stale",
                 plugin.id,
@@ -166,53 +158,26 @@ def check_manifests(
                 COMPILE_HINT,
                 found=f"`{plugin.entry_point}`",
             )
-    yield from _contradictions(tuple(manifests.plugins()))
-
-
-def _missing(subject: Subject, manifests: Manifests) -> Iterator[Finding]:
-    packages: dict[str, DeclaredEntryPoint] = {}
-    for declared in subject.entry_points:
-        if manifests.of_module[declared.module] is None:
-            packages.setdefault(declared.module.partition(".")[0], declared)
-    for package, declared in packages.items():
-        yield finding(
-            "manifest-missing",
-            subject.name,
-            f"the package `{package}` ships no `{MANIFEST_NAME}`",
-            declared.where,
-            COMPILE_HINT if subject.layout is None else f"{COMPILE_HINT}, {_INCLUDE_HINT}",
-        )
+    yield from _contradictions(plugins)
 
 
 def _disagreements(
-    subject: Subject, entry: LearntEntryPoint, manifests: Manifests
+    subject: Subject, entry: LearntEntryPoint, file: ManifestFile
 ) -> Iterator[Finding]:
     """Yield where the manifest and the code of an entry point differ."""
-    path = manifests.of_module[entry.declared.module]
-    if path is None or path in manifests.invalid:
+    if file.mistakes:
         return
 
-    def stale(
-        identifier: str, summary: str, where: str, expected: str = "", found: str = ""
-    ) -> Finding:
+    def stale(identifier: str, summary: str, where: str, **details: str) -> Finding:
         hint = COMPILE_HINT
         if entry.refusal or entry.unresolved:
             # What can't be read from the source can't be compiled either.
-            line, _, column = where.rpartition(":")
-            hint = f"correct {line if column.isdigit() else where} by hand"
-        return finding(
-            "manifest-stale",
-            identifier,
-            summary,
-            where,
-            hint,
-            expected=expected or None,
-            found=found or None,
-        )
+            hint = f"correct {where} by hand"
+        return finding("manifest-stale", identifier, summary, where, hint, **details)
 
-    stated = {p.facts.name: p for p in manifests.of_entry_point(entry.declared)}
+    stated = {plugin.facts.name: plugin for plugin in file.of_entry_point(entry.declared)}
     yielded = {facts.name: facts for facts in entry.facts}
-    value, shown = entry.declared.entry_point.value, subject.shown(path)
+    value, shown = entry.declared.entry_point.value, subject.shown(file.path)
     if not stated and not yielded:
         summary = f"the manifest doesn't declare the plugins of the entry point `{value}`"
         yield stale(entry.declared.id, summary, shown)
@@ -227,11 +192,13 @@ def _disagreements(
             # An invalid version has a finding of its own, and no manifest can state it.
             is_invalid = field in _VERSIONS and in_code is not None and not is_version(in_code)
             if in_manifest != in_code and not is_invalid:
-                summary = f"the manifest and the code of `{identifier}` differ in its {field}"
-                expected, found = (
-                    f"`{each}`" if each else "none" for each in (in_code, in_manifest)
+                yield stale(
+                    identifier,
+                    f"the manifest and the code of `{identifier}` differ in its {field}",
+                    plugin.place,
+                    expected=f"`{in_code}`" if in_code else "none",
+                    found=f"`{in_manifest}`" if in_manifest else "none",
                 )
-                yield stale(identifier, summary, plugin.place, expected, found)
     for name in stated.keys() - yielded.keys() if yielded else ():
         plugin = stated[name]
         summary = f"the manifest declares `{plugin.id}`, which `{value}` doesn't yield"
@@ -284,20 +251,15 @@ def _near_miss(identifier: str, own: Iterable[str], where: str, subject: str) ->
     """Yield a finding if an id that isn't the distribution's own is nearly one of them."""
     similar = nearest(identifier, own, likeness=_ALIKE)
     if similar is not None:
-        summary = f"`{identifier}` is nearly the name of a plugin of this distribution"
-        yield _misspelt(identifier, similar, summary, where, subject)
-
-
-def _misspelt(identifier: str, similar: str, summary: str, where: str, subject: str) -> Finding:
-    return finding(
-        "near-miss",
-        subject,
-        summary,
-        where,
-        f"did you mean `{similar}`?",
-        expected=f"`{similar}`",
-        found=f"`{identifier}`",
-    )
+        yield finding(
+            "near-miss",
+            subject,
+            f"`{identifier}` is nearly the name of a plugin of this distribution",
+            where,
+            f"did you mean `{similar}`?",
+            expected=f"`{similar}`",
+            found=f"`{identifier}`",
+        )
 
 
 def check_samples(subject: Subject, own: Collection[str]) -> Iterator[Finding]:
@@ -322,21 +284,4 @@ def check_samples(subject: Subject, own: Collection[str]) -> Iterator[Finding]:
             identifier = plugin_id(request.group, request.name)
             is_host_s = request.group == "patches" and request.name in BUILT_IN_PATCHES
             if identifier not in own and not is_host_s:
-                yield from _misnamed(subject, request, own)
-
-
-def _misnamed(subject: Subject, request: PluginRequest, own: Collection[str]) -> Iterator[Finding]:
-    identifier = plugin_id(request.group, request.name)
-    near = tuple(_near_miss(identifier, own, request.where, subject.name))
-    if near:
-        yield from near
-        return
-    names = {
-        name: plugin_id(group, name)
-        for group, _, name in (other.partition(":") for other in sorted(own))
-        if group == request.group
-    }
-    similar = nearest(request.name, names, likeness=_SIMILAR)
-    if similar is not None and identifier not in subject.others():
-        summary = f"no known plugin is `{identifier}`, which a sample configuration names"
-        yield _misspelt(identifier, names[similar], summary, request.where, subject.name)
+                yield from _near_miss(identifier, own, request.where, subject.name)

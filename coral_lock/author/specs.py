@@ -4,36 +4,74 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from packaging.version import InvalidVersion, Version
 
-from coral_lock.author.check.definitions import Definitions, UnresolvedError
-from coral_lock.author.check.subject import (
-    BACKEND,
-    PLUGIN,
-    LearntEntryPoint,
-    Subject,
-    finding,
-)
+from coral_lock.author.definitions import Definition, Definitions, UnresolvedError
 from coral_lock.author.project import DeclaredEntryPoint
+from coral_lock.author.subject import Subject, finding
 from coral_lock.descriptor.model import OWN_SWITCHES
+from coral_lock.errors import UnreadableSourceError
 from coral_lock.finding import Finding
+from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import FactsError, PluginFacts, facts_from_fields
 from coral_lock.static.evaluation import evaluate_fields
 from coral_lock.static.source import NotEvaluableError
+
+BACKEND = "BackendAdapter"
+PLUGIN = "PluginSpec"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LearntEntryPoint:
+    """What the source says of an entry point, without running it.
+
+    Args:
+        declared: the entry point.
+        where: the place of what it names, or else of its declaration.
+        definition: what it names; None where only running it could tell.
+        unresolved: why what it names isn't there, or None.
+        facts: the specs that it yields; none where they aren't certain.
+        kinds: which of `PluginSpec` and `BackendAdapter` it yields; nothing if that is unknown.
+        fault: why its specs are certain and wrong, or None.
+        refusal: why its specs aren't certain, or None.
+        refusal_where: the place of that reason.
+    """
+
+    declared: DeclaredEntryPoint
+    where: str
+    definition: Definition | None = None
+    unresolved: UnresolvedError | None = None
+    facts: tuple[PluginFacts, ...] = ()
+    kinds: frozenset[str] = frozenset()
+    fault: str | None = None
+    refusal: str | None = None
+    refusal_where: str | None = None
+
+    def id_of(self, facts: PluginFacts) -> str:
+        """Return the id of one of its plugins."""
+        return plugin_id(self.declared.entry_point.group, facts.name)
 
 
 def learn(subject: Subject) -> tuple[LearntEntryPoint, ...]:
     """Return what the sources say of each entry point, in the order of their declaration."""
     definitions = Definitions(subject.read_source)
-    return tuple(_learn(entry, subject, definitions) for entry in subject.entry_points)
+    learnt = []
+    for declared in subject.entry_points:
+        entry = LearntEntryPoint(declared=declared, where=declared.where)
+        try:
+            learnt.append(_learn(entry, subject, definitions))
+        except UnreadableSourceError as error:
+            where = error.where or declared.where
+            learnt.append(replace(entry, refusal=error.message, refusal_where=where))
+    return tuple(learnt)
 
 
 def _learn(
-    declared: DeclaredEntryPoint, subject: Subject, definitions: Definitions
+    learnt: LearntEntryPoint, subject: Subject, definitions: Definitions
 ) -> LearntEntryPoint:
-    learnt = LearntEntryPoint(declared=declared, where=declared.where)
+    declared = learnt.declared
     try:
         definition = definitions.find(declared.entry_point.value)
     except UnresolvedError as error:

@@ -1,1 +1,0 @@
-"""Checks for the authors of plugins: each takes plain data and returns sorted findings."""
