@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from coral_lock.document.node import Mistakes, Node
-from coral_lock.document.reader import decode
+from coral_lock.document.reader import decode, read_yaml
 from coral_lock.document.schema import check
-from coral_lock.document.yaml_reader import read_yaml
 from coral_lock.errors import InputError, ProblemsError, shortened
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import (

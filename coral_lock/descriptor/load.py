@@ -96,14 +96,10 @@ def _raise_for(problems: list[InputError]) -> None:
 def _read_file(path: str, mistakes: Mistakes) -> Node:
     content = _read_bytes(path)
     # A start with neither file nor collections pays for no parser.
-    from coral_lock.document.reader import decode, read_json
+    from coral_lock.document.reader import decode, read_json, read_yaml
 
-    text = decode(content, path)
-    if path.lower().endswith(".json"):
-        return read_json(text, path, mistakes)
-    from coral_lock.document.yaml_reader import read_yaml
-
-    return read_yaml(text, path, mistakes)
+    read = read_json if path.lower().endswith(".json") else read_yaml
+    return read(decode(content, path), path, mistakes)
 
 
 def _read_bytes(path: str) -> bytes:

@@ -88,7 +88,7 @@ class HostVersions(Record):
 
 def _require_version(flag: str, version: str) -> None:
     # A start that is told none doesn't pay for this.
-    from coral_lock.document.versions import is_version
+    from coral_lock.document.formats import is_version
     from coral_lock.errors import UsageError
 
     if not is_version(version):

@@ -234,7 +234,7 @@ def _read_value(value: str, path: Path, place: Place, mistakes: Mistakes) -> Nod
 
 
 def _read_flow_value(value: str, path: Path, place: Place, mistakes: Mistakes) -> Node:
-    from coral_lock.document.yaml_reader import read_yaml
+    from coral_lock.document.reader import read_yaml
 
     inner = Mistakes()
     try:

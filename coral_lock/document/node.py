@@ -181,14 +181,13 @@ _CONSTANTS = {
     "FALSE": False,
 }
 _NUMBER_STARTS = frozenset("+-.0123456789")
-_INTEGER = r"[-+]?[0-9]+"
-_OCTAL = r"0o[0-7]+"
-_HEXADECIMAL = r"0x[0-9a-fA-F]+"
-_FLOAT = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
-_NOT_FINITE = r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+_NUMBER = (
+    r"(?P<integer>[-+]?[0-9]+)|0o(?P<octal>[0-7]+)|0x(?P<hexadecimal>[0-9a-fA-F]+)"
+    r"|(?P<float>[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)"
+    r"|(?P<infinite>[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))"
+)
+_BASES = {"integer": 10, "octal": 8, "hexadecimal": 16}
 _LONGEST_INTEGER = 70
-MIN_INTEGER = -(2**63)
-MAX_INTEGER = 2**63 - 1
 
 
 class RefusedNumberError(ValueError):
@@ -208,40 +207,25 @@ def resolve_plain(text: str) -> str | int | float | bool | None:
     # Most values are no numbers, and `re` is a good part of what a start may cost.
     import re
 
-    if re.fullmatch(_INTEGER, text):
-        return _integer(text, 10)
-    if re.fullmatch(_OCTAL, text):
-        return _integer(text[2:], 8)
-    if re.fullmatch(_HEXADECIMAL, text):
-        return _integer(text[2:], 16)
-    if re.fullmatch(_FLOAT, text):
-        return finite_float(text)
-    if re.fullmatch(_NOT_FINITE, text):
+    match = re.fullmatch(_NUMBER, text)
+    if match is None:
+        return text
+    form = match.lastgroup or ""
+    if form == "infinite":
         raise RefusedNumberError("a finite number")
-    return text
-
-
-def _integer(digits: str, base: int) -> int:
-    sign = -1 if digits.startswith("-") else 1
-    significant = digits.lstrip("+-").lstrip("0") or "0"
+    if form == "float":
+        value = float(text)
+        if value in (float("inf"), float("-inf")):
+            raise RefusedNumberError("a number that fits into 64 bits")
+        return value
+    sign = -1 if text.startswith("-") else 1
+    digits = match[form].lstrip("+-").lstrip("0") or "0"
     # Python refuses to convert thousands of digits, and takes long for fewer.
-    if len(significant) <= _LONGEST_INTEGER:
-        value = sign * int(significant, base)
-        if MIN_INTEGER <= value <= MAX_INTEGER:
-            return value
+    if len(digits) <= _LONGEST_INTEGER:
+        integer = sign * int(digits, _BASES[form])
+        if -(2**63) <= integer < 2**63:
+            return integer
     raise RefusedNumberError("an integer of at most 64 bits")
-
-
-def finite_float(text: str) -> float:
-    """Return the number that `text` writes.
-
-    Raises:
-        RefusedNumberError: it is larger than any float.
-    """
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise RefusedNumberError("a number that fits into 64 bits")
-    return value
 
 
 class NodeBuilder:

@@ -1,17 +1,24 @@
-"""Bytes → text → nodes: what all files have to be, and the reader of JSON.
+"""Bytes → text → nodes: JSON, and the part of YAML 1.2 that is plain data.
 
-YAML 1.2 contains JSON, but PyYAML doesn't: tabs between values, surrogate pairs and keys
-on a line of their own fail there. And a `.json` file that only YAML can read would fail
-in every other tool.
+JSON isn't read as YAML: PyYAML fails at tabs between values, surrogate pairs and keys on a line
+of their own, and a `.json` file that only YAML can read would fail in every other tool.
+
+PyYAML's pure-Python scanner yields events; the nodes are built here, because its own
+constructor follows YAML 1.1, drops positions, follows aliases and lets the last of two
+equal keys win. The C scanner isn't used: 200,000 open brackets crash it.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
+from collections.abc import Iterator
 from typing import TypeAlias
 
-from coral_lock.document.node import Mistakes, Node, NodeBuilder, Place
+import yaml
+
+from coral_lock.document.node import INVALID, Mistakes, Node, NodeBuilder, Place, named, shown
 from coral_lock.errors import InputError
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -66,16 +73,6 @@ def place_of(text: str, position: int, source: str) -> Place:
     return Place(source=source, line=line, column=position - text.rfind("\n", 0, position))
 
 
-def refuse_hidden_lines(text: str, source: str) -> None:
-    """Refuse what YAML's reader takes for the end of a line where a reviewer sees none.
-
-    Raises:
-        InputError: the text holds a control character, an unusual line break, or a
-            carriage return without a line feed.
-    """
-    _refuse_match(_HIDDEN, text, source)
-
-
 def _refuse_match(refused: re.Pattern[str], text: str, source: str) -> None:
     match = refused.search(text)
     if match:
@@ -88,9 +85,7 @@ def _refuse_match(refused: re.Pattern[str], text: str, source: str) -> None:
         )
 
 
-_WHITESPACE = re.compile(r"[ \t\n\r]*")
-_SCALAR = re.compile(r"true|false|null|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
-_DECODER = json.JSONDecoder()
+_TOKEN = re.compile(r'[ \t\n\r]*("[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^ \t\n\r"{}\[\]:,]+)')
 
 
 def read_json(text: str, source: str, mistakes: Mistakes) -> Node:
@@ -107,105 +102,224 @@ def read_json(text: str, source: str, mistakes: Mistakes) -> Node:
         InputError: the text isn't JSON, is deeper than 32 levels or has more than 20,000
             keys and values; with the position.
     """
+    if not text.strip(" \t\n\r"):
+        return Node(value={}, place=Place(source=source, line=1, column=1))
+    try:
+        json.loads(text, parse_int=str, parse_float=str)
+    except json.JSONDecodeError as error:
+        problem = error.msg[:1].lower() + error.msg[1:].removesuffix(" at")
+        if error.pos == len(text):
+            problem = "unexpected end of the file"
+        place = place_of(text, error.pos, source)
+        raise InputError(f"not JSON: {problem}", where=str(place)) from None
+    except RecursionError:
+        # The reader refuses it as well, and knows the place.
+        pass
     return _JsonReader(text, source, mistakes).document()
 
 
 class _JsonReader:
+    """Builds the nodes of a text that is JSON as far as it isn't too deep."""
+
     def __init__(self, text: str, source: str, mistakes: Mistakes) -> None:
-        self._text = text
         self._source = source
         self._builder = NodeBuilder(mistakes)
-        self._position = 0
-        self._line = 1
-        self._line_start = 0
-        self._counted_to = 0
+        self._tokens = _TOKEN.finditer(text)
+        self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
 
     def document(self) -> Node:
-        if not self._next_character():
-            return Node(value={}, place=Place(source=self._source, line=1, column=1))
-        node = self._value((), None)
-        if self._next_character():
-            raise self._error("expected the end of the file")
-        return node
+        return self._node(*self._next(), (), None)
 
-    def _value(self, path: Path, key_place: Place | None) -> Node:
-        character = self._next_character()
-        place = self._place()
+    def _next(self) -> tuple[str, Place]:
+        match = next(self._tokens)
+        line = bisect_right(self._line_starts, match.start(1))
+        column = match.start(1) - self._line_starts[line - 1] + 1
+        return match[1], Place(source=self._source, line=line, column=column)
+
+    def _node(self, token: str, place: Place, path: Path, key_place: Place | None) -> Node:
+        """Return the node that starts with a token, consuming its tokens."""
         self._builder.count(place)
-        if character and character in "{[":
+        if token in ("{", "["):
             self._builder.enter(path, place)
-            self._position += 1
-            value = self._object(path) if character == "{" else self._array(path)
+            value = self._object(path) if token == "{" else self._array(path)
             return Node(value=value, place=place, key_place=key_place)
-        if character == '"':
-            return self._builder.text(self._string(), path, place, key_place)
-        match = _SCALAR.match(self._text, self._position)
-        if not match:
-            raise self._error("expected a value")
-        self._position = match.end()
-        return self._builder.plain(match.group(), path, place, key_place)
+        if token.startswith('"'):
+            return self._builder.text(json.loads(token), path, place, key_place)
+        if token in ("NaN", "Infinity", "-Infinity"):
+            raise InputError(f"not JSON: `{token}` isn't a number of JSON", where=str(place))
+        return self._builder.plain(token, path, place, key_place)
 
     def _array(self, path: Path) -> tuple[Node, ...]:
         items: list[Node] = []
-        while self._continues(not items, "]"):
-            items.append(self._value((*path, len(items)), None))
+        while (read := self._next())[0] != "]":
+            if read[0] != ",":
+                items.append(self._node(*read, (*path, len(items)), None))
         return tuple(items)
 
     def _object(self, path: Path) -> dict[str, Node]:
         members: dict[str, Node] = {}
-        is_first = True
-        while self._continues(is_first, "}"):
-            is_first = False
-            if self._next_character() != '"':
-                raise self._error("expected a key in double quotes")
-            place = self._place()
+        while (read := self._next())[0] != "}":
+            token, place = read
+            if token == ",":
+                continue
             self._builder.count(place)
-            key = self._builder.text(self._string(), (*path, "?"), place).value
-            if not self._take(":"):
-                raise self._error("expected `:`")
-            node = self._value((*path, key if isinstance(key, str) else "?"), place)
-            if isinstance(key, str):
+            key = self._builder.text(json.loads(token), (*path, "?"), place).value
+            self._next()  # the colon
+            node = self._node(*self._next(), (*path, "?" if key is INVALID else key), place)
+            if key is not INVALID:
                 self._builder.put(members, path, key, node)
         return members
 
-    def _continues(self, is_first: bool, end: str) -> bool:
-        """Whether one more item or member follows; takes the comma before it, or the end."""
-        if self._take(end):
+
+_MERGE_KEY = "<<"
+
+
+def read_yaml(text: str, source: str, mistakes: Mistakes, *, path: Path = ()) -> Node:
+    """Return the one document that `text` holds; an empty text is an empty mapping.
+
+    Tags, anchors, aliases, merge keys, keys that aren't text, keys that appear twice and
+    numbers out of range go to `mistakes`.
+
+    Args:
+        text: the whole document.
+        source: how messages call it.
+        mistakes: where mistakes go that don't keep the rest from being read.
+        path: where in the whole the document belongs.
+
+    Raises:
+        InputError: the text isn't YAML, is deeper than 32 levels, has more than 20,000
+            keys and values, or several documents; with the position.
+    """
+    _refuse_match(_HIDDEN, text, source)
+    return _YamlReader(text, source, mistakes).document(path)
+
+
+class _YamlReader:
+    def __init__(self, text: str, source: str, mistakes: Mistakes) -> None:
+        self._source = source
+        self._mistakes = mistakes
+        self._builder = NodeBuilder(mistakes)
+        self._events = self._safe_events(text)
+
+    def document(self, path: Path) -> Node:
+        next(self._events)
+        start = next(self._events)
+        if isinstance(start, yaml.StreamEndEvent):
+            return Node(value={}, place=self._place(start))
+        node = self._value(next(self._events), path, None)
+        next(self._events)
+        after = next(self._events)
+        if not isinstance(after, yaml.StreamEndEvent):
+            raise InputError(
+                "the file contains several documents",
+                expected="one document",
+                where=str(self._place(after)),
+                hint="remove the `---` and what follows it",
+            )
+        return Node(value={}, place=node.place) if node.text == "" else node
+
+    def _safe_events(self, text: str) -> Iterator[yaml.Event]:
+        """Yield the parser's events, turning whatever it raises into an `InputError`."""
+        place = Place(source=self._source, line=1, column=1)
+        try:
+            for event in yaml.parse(text, Loader=yaml.SafeLoader):
+                place = self._place(event)
+                yield event
+        except yaml.MarkedYAMLError as error:
+            raise self._syntax_error(error, place) from None
+        except yaml.reader.ReaderError as error:
+            place = place_of(text, error.position, self._source)
+            raise InputError(f"not YAML: {error.reason}", where=str(place)) from None
+        except (ValueError, OverflowError):
+            # PyYAML converts escapes and directives without looking at their range.
+            raise InputError("not YAML: a number is out of range", where=str(place)) from None
+
+    def _syntax_error(self, error: yaml.MarkedYAMLError, place: Place) -> InputError:
+        mark = error.problem_mark or error.context_mark
+        if mark is not None:
+            place = Place(source=self._source, line=mark.line + 1, column=mark.column + 1)
+        problem = error.problem or error.context or "it can't be parsed"
+        hint = None
+        if "'\\t'" in problem:
+            hint = "YAML is indented with spaces: replace the tab"
+        elif error.context and error.context_mark:
+            hint = f"look at line {error.context_mark.line + 1} too: {error.context}"
+        return InputError(f"not YAML: {problem}", where=str(place), hint=hint)
+
+    def _place(self, event: yaml.Event) -> Place:
+        mark = event.start_mark
+        if mark is None:
+            return Place(source=self._source)
+        return Place(source=self._source, line=mark.line + 1, column=mark.column + 1)
+
+    def _value(self, event: yaml.Event, path: Path, key_place: Place | None) -> Node:
+        """Return the node that starts with `event`, consuming its events."""
+        place = self._place(event)
+        self._builder.count(place)
+        refused = self._refuse_references(event, path)
+        if isinstance(event, yaml.CollectionStartEvent):
+            self._builder.enter(path, place)
+            is_mapping = isinstance(event, yaml.MappingStartEvent)
+            value = self._mapping(path) if is_mapping else self._list(path)
+            return Node(value=INVALID if refused else value, place=place, key_place=key_place)
+        if refused or not isinstance(event, yaml.ScalarEvent):
+            return Node(value=INVALID, place=place, key_place=key_place)
+        is_plain = event.style is None
+        build = self._builder.plain if is_plain else self._builder.text
+        return build(event.value, path, place, key_place)
+
+    def _refuse_references(self, event: yaml.Event, path: Path) -> bool:
+        """Add a mistake for a tag, anchor or alias; return whether there was one."""
+        anchor = getattr(event, "anchor", None)
+        tag = getattr(event, "tag", None)
+        if isinstance(event, yaml.AliasEvent):
+            what, found = "an alias", f"*{anchor}"
+        elif tag is not None:
+            what, found = "a tag", f"{tag}"
+        elif anchor is not None:
+            what, found = "an anchor", f"&{anchor}"
+        else:
             return False
-        if not is_first and not self._take(","):
-            raise self._error(f"expected `,` or `{end}`")
+        self._mistakes.add(
+            self._place(event),
+            f"{named(path)} has {what}",
+            expected="plain data",
+            found=found,
+            hint="write the value itself",
+        )
         return True
 
-    def _string(self) -> str:
-        try:
-            text, self._position = _DECODER.raw_decode(self._text, self._position)
-        except json.JSONDecodeError as error:
-            self._position = max(self._position, error.pos)
-            raise self._error(error.msg[:1].lower() + error.msg[1:].removesuffix(" at")) from None
-        return str(text)
+    def _list(self, path: Path) -> tuple[Node, ...]:
+        items: list[Node] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._value(event, (*path, len(items)), None))
+        return tuple(items)
 
-    def _next_character(self) -> str:
-        match = _WHITESPACE.match(self._text, self._position)
-        if match:
-            self._position = match.end()
-        return self._text[self._position : self._position + 1]
+    def _mapping(self, path: Path) -> dict[str, Node]:
+        members: dict[str, Node] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._key(event, path)
+            key_place = self._place(event)
+            node = self._value(next(self._events), (*path, "?" if key is None else key), key_place)
+            if key is not None:
+                self._builder.put(members, path, key, node)
+        return members
 
-    def _take(self, character: str) -> bool:
-        found = self._next_character() == character
-        self._position += found
-        return found
-
-    def _error(self, problem: str) -> InputError:
-        if self._position == len(self._text):
-            problem = "unexpected end of the file"
-        return InputError(f"not JSON: {problem}", where=str(self._place()))
-
-    def _place(self) -> Place:
-        """Return the current position; it only moves forward, so lines are counted once."""
-        self._line += self._text.count("\n", self._counted_to, self._position)
-        newline = self._text.rfind("\n", self._counted_to, self._position)
-        if newline >= 0:
-            self._line_start = newline + 1
-        self._counted_to = self._position
-        column = self._position - self._line_start + 1
-        return Place(source=self._source, line=self._line, column=column)
+    def _key(self, event: yaml.Event, path: Path) -> str | None:
+        """Return the key that starts with `event`, None if it was refused."""
+        node = self._value(event, (*path, "?"), None)
+        if node.text == _MERGE_KEY:
+            problem, expected, found = "merges another mapping", "plain data", _MERGE_KEY
+            hint = "write the values themselves"
+        elif isinstance(node.value, str):
+            return node.value
+        elif node.value is INVALID:
+            return None
+        else:
+            problem, expected = "has a key that isn't a string", "text"
+            found = shown(node)
+            hint = f'quote it: "{found}"' if node.text else "write a key as one word or quote it"
+        self._mistakes.add(
+            node.place, f"{named(path)} {problem}", expected=expected, found=found, hint=hint
+        )
+        return None

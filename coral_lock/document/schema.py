@@ -1,8 +1,8 @@
-"""Whether a document conforms to its JSON Schema.
+"""Whether a document conforms to its JSON Schema, and what is wrong where it doesn't.
 
-A valid document is answered by the few lines here, since `jsonschema` takes longer to import than
-a whole locked start. They cover the keywords that the schemas of descriptors and manifests use
-and only say yes or no: what is wrong with an invalid document, `jsonschema` says.
+A valid document is recognized by the few lines of `conforms`, since `jsonschema` takes longer to
+import than a whole locked start. They cover the keywords that the schemas of descriptors and
+manifests use and only say yes or no: what is wrong with an invalid document, `jsonschema` says.
 """
 
 from __future__ import annotations
@@ -10,26 +10,22 @@ from __future__ import annotations
 import os
 
 from coral_lock.canonical_json import parse
-from coral_lock.errors import InputError
-from coral_lock.names import (
-    is_distribution_name,
-    is_module_name,
-    is_object_reference,
-    is_plugin_id,
-    is_plugin_name,
-)
-from coral_lock.targets.model import is_platform_tag, is_python_version, is_target_name
+from coral_lock.document.formats import FORMATS
+from coral_lock.document.node import FLAG_WORDS, INVALID, dotted, kind, nearest, shown
+from coral_lock.errors import InputError, shortened
+from coral_lock.names import nearest_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from typing import Any, TypeAlias
 
-    from coral_lock.document.node import Mistakes, Node
+    from jsonschema import ValidationError
 
+    from coral_lock.document.node import Mistakes, Node, Place
+
+    Path: TypeAlias = tuple[str | int, ...]
     Schema: TypeAlias = Mapping[str, Any]
-
-_LONGEST_REQUIREMENT = 500
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _DIRECTORIES = (
@@ -41,58 +37,6 @@ _DIRECTORIES = (
 _loaded: dict[str, Schema] = {}
 
 
-def _is_requirement(text: str) -> bool:
-    """Whether a text looks like PEP 508 without URL and marker; `lock` parses it in full."""
-    return (
-        text[:1].isalnum()
-        and text.isascii()
-        and text.isprintable()
-        and len(text) <= _LONGEST_REQUIREMENT
-        and not set(text) & set(";@")
-    )
-
-
-def _is_version(text: str) -> bool:
-    # A document without a version doesn't pay for this.
-    from coral_lock.document.versions import is_version
-
-    return is_version(text)
-
-
-def _is_reason(text: str) -> bool:
-    return bool(text.strip()) and text.isprintable()
-
-
-def _is_variable_name(text: str) -> bool:
-    return text.isascii() and text.isidentifier()
-
-
-def _is_web_address(text: str) -> bool:
-    return text.startswith(("https://", "http://")) and text.isprintable() and " " not in text
-
-
-FORMATS: dict[str, Callable[[str], bool]] = {
-    "distribution": is_distribution_name,
-    "line": str.isprintable,
-    "module": is_module_name,
-    "object-reference": is_object_reference,
-    "platform-tag": is_platform_tag,
-    "plugin-id": is_plugin_id,
-    "plugin-name": is_plugin_name,
-    "python-version": is_python_version,
-    "reason": _is_reason,
-    "requirement": _is_requirement,
-    "target-name": is_target_name,
-    "variable-name": _is_variable_name,
-    "version": _is_version,
-    "web-address": _is_web_address,
-}
-"""What each `format` of the schemas accepts.
-
-Every string with a `pattern` has a format as well, which accepts nothing that the pattern refuses:
-the pattern is for tools that don't know the format, and isn't evaluated here.
-"""
-
 KEYWORDS = frozenset(
     {
         *("$ref", "type", "const", "enum", "format", "minLength", "maxLength"),
@@ -102,6 +46,12 @@ KEYWORDS = frozenset(
 )
 """The keywords that are evaluated here; lists with `uniqueItems` hold strings alone."""
 
+_EXPECTED_TYPES = {
+    "array": "a list",
+    "boolean": "true or false",
+    "object": "a mapping",
+    "string": "text",
+}
 _TYPES = {"array": list, "boolean": bool, "object": dict, "string": str}
 
 
@@ -148,28 +98,44 @@ def check(
     schema = load_schema(name)
     document = root.plain()
     if not conforms(document, schema, schema):
-        from coral_lock.document.violations import add_violations
-
-        add_violations(root, document, schema, mistakes, synonyms)
+        violations = _Violations(root, schema, mistakes, synonyms)
+        for error in validator_of(schema).iter_errors(document):
+            violations.add(error)
     return document  # type: ignore[no-any-return]
 
 
-def conforms(value: Any, schema: Schema, root: Schema) -> bool:
+def conforms(value: Any, schema: Schema | bool, root: Schema) -> bool:
     """Whether a value is valid by `schema`, a part of the schema `root`."""
-    reference = schema.get("$ref")
-    if reference is not None and not conforms(value, definition(reference, root), root):
+    if isinstance(schema, bool):
+        return schema
+    if "$ref" in schema and not conforms(value, definition(schema["$ref"], root), root):
         return False
-    if "type" in schema and not _is_of_type(value, schema["type"]):
+    types = schema.get("type", ())
+    if types and not any(
+        isinstance(value, _TYPES[name]) for name in ([types] if isinstance(types, str) else types)
+    ):
         return False
     if "const" in schema and (isinstance(value, bool) or value != schema["const"]):
         return False
     if "enum" in schema and value not in schema["enum"]:
         return False
     if isinstance(value, str):
-        return _text_conforms(value, schema)
+        is_short = schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))
+        return is_short and ("format" not in schema or FORMATS[schema["format"]](value))
     if isinstance(value, dict):
-        return _members_conform(value, schema, root)
-    return not isinstance(value, list) or _items_conform(value, schema, root)
+        properties, others = schema.get("properties", {}), schema.get("additionalProperties", True)
+        names = schema.get("propertyNames", True)
+        return all(key in value for key in schema.get("required", ())) and all(
+            conforms(key, names, root) and conforms(member, properties.get(key, others), root)
+            for key, member in value.items()
+        )
+    if isinstance(value, list):
+        items = schema.get("items", True)
+        if len(value) > schema.get("maxItems", len(value)):
+            return False
+        is_valid = all(conforms(item, items, root) for item in value)
+        return is_valid and (not schema.get("uniqueItems") or len(set(value)) == len(value))
+    return True
 
 
 def definition(reference: str, root: Schema) -> Schema:
@@ -178,37 +144,185 @@ def definition(reference: str, root: Schema) -> Schema:
     return found
 
 
-def _is_of_type(value: Any, types: str | list[str]) -> bool:
-    return any(
-        isinstance(value, _TYPES[name]) for name in ([types] if isinstance(types, str) else types)
+def _repeated_items(
+    validator: Any, unique: bool, items: object, schema: Schema
+) -> Iterator[ValidationError]:
+    """Yield an error for each repeated text; `jsonschema` says only that there is one.
+
+    It also compares each item with each where they are of several types, which takes minutes for
+    lists that are made for it.
+    """
+    from jsonschema import ValidationError
+
+    seen: set[str] = set()
+    for index, item in enumerate(items if unique and isinstance(items, list) else ()):
+        if isinstance(item, str) and item in seen:
+            yield ValidationError("repeated", path=[index])
+        elif isinstance(item, str):
+            seen.add(item)
+
+
+def validator_of(schema: Schema) -> Any:
+    """Return the validator that decides what a document by this schema may say."""
+    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.validators import extend
+
+    checker = FormatChecker(formats=())
+    for name, accepts in FORMATS.items():
+        checker.checks(name)(
+            lambda value, accepts=accepts: not isinstance(value, str) or accepts(value)
+        )
+    validator: Any = extend(  # type: ignore[no-untyped-call]
+        Draft202012Validator, {"uniqueItems": _repeated_items}
     )
+    return validator(schema, format_checker=checker)
 
 
-def _text_conforms(text: str, schema: Schema) -> bool:
-    return (
-        schema.get("minLength", 0) <= len(text) <= schema.get("maxLength", len(text))
-        and ("format" not in schema or FORMATS[schema["format"]](text))
-    )  # fmt: skip
+class _Violations:
+    def __init__(
+        self, root: Node, schema: Schema, mistakes: Mistakes, synonyms: Collection[str]
+    ) -> None:
+        self._root = root
+        self._schema = schema
+        self._mistakes = mistakes
+        self._synonyms = synonyms
+        self._told: set[Path] = set()
+
+    def add(self, error: ValidationError) -> None:
+        path: Path = tuple(error.absolute_path)
+        schema: Schema = error.schema  # type: ignore[assignment]
+        node = self._root
+        for step in path:
+            node = node.value[step]
+        if node.value is INVALID:
+            return
+        if "propertyNames" in error.relative_schema_path:
+            self._invalid_key(str(error.instance), schema, node, path)
+        elif error.validator == "additionalProperties":
+            for key, member in node.value.items():
+                if key not in schema["properties"]:
+                    self._unknown_key((*path, key), member, tuple(schema["properties"]))
+        elif error.validator == "required":
+            for key in schema["required"]:
+                if key not in node.value:
+                    expected = self._expected(schema["properties"][key])
+                    message = f"`{dotted((*path, key))}` is missing"
+                    self._tell((*path, key), node.place, message, expected=expected)
+        elif error.validator == "uniqueItems":
+            message = f"`{dotted(path[:-1])}` contains a duplicate entry"
+            self._tell(path, node.place, message, expected="each entry once", found=shown(node))
+        elif error.validator == "type" and error.validator_value == "object":
+            self._not_a_mapping(node, path)
+        else:
+            self._wrong_value(error, schema, node, path)
+
+    def _tell(self, path: Path, place: Place, message: str, **details: str | None) -> None:
+        """Add a mistake unless there is one about `path`."""
+        if path not in self._told:
+            self._told.add(path)
+            self._mistakes.add(place, message, **details)
+
+    def _invalid_key(self, key: str, schema: Schema, parent: Node, path: Path) -> None:
+        path = (*path, key)
+        self._tell(
+            path,
+            parent.value[key].origin,
+            f"invalid key `{dotted(path)}`",
+            expected=self._expected(schema),
+            hint=_did_you_mean(_likely(key, schema)),
+        )
+
+    def _unknown_key(self, path: Path, node: Node, known: tuple[str, ...]) -> None:
+        near = nearest(str(path[-1]), known)
+        listed = ", ".join(key for key in known if key not in self._synonyms)
+        self._tell(
+            path,
+            node.origin,
+            f"unknown key `{dotted(path)}`",
+            expected=None if near else f"one of {listed}",
+            hint=_did_you_mean(near and dotted((*path[:-1], near))),
+        )
+
+    def _not_a_mapping(self, node: Node, path: Path) -> None:
+        is_empty = node.value is None and path and isinstance(path[-1], str)
+        self._tell(
+            path,
+            node.place,
+            f"`{dotted(path)}` isn't a mapping" if path else "the document isn't a mapping",
+            expected="a mapping",
+            found=kind(node),
+            hint=f"write `{dotted(path[-1:])}: {{}}`, or remove the key" if is_empty else None,
+        )
+
+    def _wrong_value(self, error: ValidationError, schema: Schema, node: Node, path: Path) -> None:
+        if error.validator == "maxItems":
+            expected, found = f"at most {error.validator_value} entries", str(len(node.value))
+        elif error.validator == "maxLength" and "title" not in schema:
+            expected, found = f"at most {error.validator_value} characters", shown(node)
+        else:
+            expected, found = self._expected(schema), shown(node)
+        self._tell(
+            path,
+            node.place,
+            f"`{dotted(path)}` has a wrong value",
+            expected=expected,
+            found=found,
+            hint=self._hint(str(error.validator), schema, node),
+        )
+
+    def _expected(self, schema: Schema) -> str:
+        schema = self._resolved(schema)
+        if "title" in schema:
+            return str(schema["title"])
+        if "const" in schema:
+            return str(schema["const"])
+        if "enum" in schema:
+            return " or ".join(f"`{choice}`" for choice in schema["enum"])
+        return _EXPECTED_TYPES[schema["type"]]
+
+    def _hint(self, keyword: str, schema: Schema, node: Node) -> str | None:
+        """Return how to write what is probably meant."""
+        if keyword == "const":
+            # Format versions are the only constants of our schemas.
+            return "upgrade coral-lock to read a later version"
+        if "boolean" in schema.get("type", ()):
+            flag = FLAG_WORDS.get(str(node.value).lower())
+            if flag is None:
+                return None
+            word = "true" if flag else "false"
+            how = "without quotes" if node.value == word else f"instead of `{node.value}`"
+            return f"write `{word}` {how}"
+        if isinstance(node.value, str):
+            if schema.get("type") == "array":
+                return self._hint_at_list(node.value, schema)
+            return _did_you_mean(_likely(node.value, schema))
+        if node.text and schema.get("type") != "array":
+            # Unquoted, 1.10 is the number 1.1 and null is nothing at all.
+            return f'quote it if it is meant as text: "{shown(node)}"'
+        return None
+
+    def _hint_at_list(self, text: str, schema: Schema) -> str | None:
+        """Return how to write names separated by commas where a list of names is expected."""
+        if self._resolved(schema["items"]).get("type") != "string" or not text.strip():
+            return None
+        names = ", ".join(name.strip() for name in text.split(","))
+        return f"write it as a list: `[{shortened(names)}]`"
+
+    def _resolved(self, schema: Schema) -> Schema:
+        return definition(schema["$ref"], self._schema) if "$ref" in schema else schema
 
 
-def _members_conform(members: dict[str, Any], schema: Schema, root: Schema) -> bool:
-    if not all(key in members for key in schema.get("required", ())):
-        return False
-    properties = schema.get("properties", {})
-    others = schema.get("additionalProperties", True)
-    for key, member in members.items():
-        member_schema = properties.get(key, others)
-        if member_schema is False:
-            return False
-        if member_schema is not True and not conforms(member, member_schema, root):
-            return False
-    names = schema.get("propertyNames")
-    return names is None or all(conforms(key, names, root) for key in members)
+def _likely(text: str, schema: Schema) -> str | None:
+    if "enum" in schema:
+        return nearest(text, schema["enum"])
+    if schema.get("format") == "plugin-id":
+        return nearest_id(text)
+    if schema.get("format") == "platform-tag":
+        from coral_lock.targets.option import likely_platform
+
+        return likely_platform(text)
+    return None
 
 
-def _items_conform(items: list[Any], schema: Schema, root: Schema) -> bool:
-    if len(items) > schema.get("maxItems", len(items)):
-        return False
-    if "items" in schema and not all(conforms(item, schema["items"], root) for item in items):
-        return False
-    return not schema.get("uniqueItems") or len(set(items)) == len(items)
+def _did_you_mean(text: str | None) -> str | None:
+    return f"did you mean `{text}`?" if text else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from packaging.markers import Marker
 
 from coral_lock.canonical_json import join_path, quote
-from coral_lock.document.versions import is_version
+from coral_lock.document.formats import is_version
 from coral_lock.errors import BrokenDistributionError, shortened
 from coral_lock.finding import Finding, has_errors, sorted_findings
 from coral_lock.installed.outside import data_digest

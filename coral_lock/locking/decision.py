@@ -9,8 +9,8 @@ from typing import NamedTuple
 from packaging.version import InvalidVersion, Version
 
 from coral_lock.descriptor.model import Descriptor, PluginRequest
+from coral_lock.document.formats import is_same_version
 from coral_lock.document.node import dotted
-from coral_lock.document.versions import is_same_version
 from coral_lock.finding import CODES, ERROR, WARNING, Finding
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Inventory
 from coral_lock.lockfile.entries import Host, HostPackage

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import islice
 
 from coral_lock.descriptor.model import Descriptor
-from coral_lock.document.versions import is_same_version
+from coral_lock.document.formats import is_same_version
 from coral_lock.inventory import Distribution, ReleaseSource, Reporter
 from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.locking.decision import (

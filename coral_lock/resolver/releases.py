@@ -11,7 +11,7 @@ from packaging import requirements as pep508
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import Version
 
-from coral_lock.document.versions import is_same_version
+from coral_lock.document.formats import is_same_version
 from coral_lock.inventory import BrokenDistribution, FoundDistribution, ReleaseSource
 from coral_lock.locking.closure import NOT_PEP_508, PROGRAM, RequirementsOf
 from coral_lock.locking.decision import parsed_version

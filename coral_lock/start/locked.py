@@ -231,7 +231,7 @@ def _differences(lock: Lock, descriptor: Descriptor) -> Iterator[_Difference]:
         ("host.inference", descriptor.host_inference, lock.host.inference),
     ):
         if pinned is not None:
-            from coral_lock.document.versions import is_same_version
+            from coral_lock.document.formats import is_same_version
 
             version = package.version if package else "none"
             is_same = package is not None and is_same_version(pinned, version)

@@ -364,6 +364,13 @@ def test_what_a_factory_may_not_return(body: str, reason: str) -> None:
     assert reason in refusal("a:register", read)
 
 
+@pytest.mark.parametrize("binding", ["act, other = 1, 2", "for act in (1, 2): pass"])
+def test_a_spec_is_given_something_that_is_not_defined_as_a_function(binding: str) -> None:
+    text = f"from coral_inference.runtime.plugins import PluginSpec\n{binding}\n"
+    read = sources(a=f"{text}b = PluginSpec('n', act)\n")
+    assert refusal("a:b", read) == "a.py:2: `act` is assigned more than once or under a condition"
+
+
 def test_a_name_of_python_s_own() -> None:
     read = _described("Ellipsis", above="A = ''\nEllipsis = 'x'\n")
     assert refusal("a:b", read) == "a.py:3: `Ellipsis` is a name of Python's own"

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from coral_lock.canonical_json import write
-from coral_lock.document.schema import FORMATS, KEYWORDS, conforms, load_schema, schema_text
-from coral_lock.document.violations import validator_of
+from coral_lock.document.formats import FORMATS
+from coral_lock.document.schema import KEYWORDS, conforms, load_schema, schema_text, validator_of
 from tests.unit.descriptor.test_laws import changed_documents as changed_descriptors
 from tests.unit.manifest.test_laws import changed_documents as changed_manifests
 

@@ -50,13 +50,15 @@ def test_positions_count_lines_and_columns(tmp_path: Path) -> None:
         ('{"platform": "rknn"', "not JSON: unexpected end of the file | where: runtime.json:1:20"),
         ('{"platform":', "not JSON: unexpected end of the file | where: runtime.json:1:13"),
         ('{"platform', "not JSON: unterminated string starting | where: runtime.json:1:2"),
-        ('{"a": 1,}', "not JSON: expected a key in double quotes | where: runtime.json:1:9"),
-        ("{'a': 1}", "not JSON: expected a key in double quotes | where: runtime.json:1:2"),
-        ('{"a" 1}', "not JSON: expected `:` | where: runtime.json:1:6"),
-        ('{"a": 01}', "not JSON: expected `,` or `}` | where: runtime.json:1:8"),
-        ('{"a": NaN}', "not JSON: expected a value | where: runtime.json:1:7"),
-        ('{"a": 1} 2', "not JSON: expected the end of the file | where: runtime.json:1:10"),
-        ("platform: rknn", "not JSON: expected a value | where: runtime.json:1:1"),
+        (
+            "{'a': 1}",
+            "not JSON: expecting property name enclosed in double quotes | where: runtime.json:1:2",
+        ),
+        ('{"a" 1}', "not JSON: expecting ':' delimiter | where: runtime.json:1:6"),
+        ('{"a": 01}', "not JSON: expecting ',' delimiter | where: runtime.json:1:8"),
+        ('{"a": NaN}', "not JSON: `NaN` isn't a number of JSON | where: runtime.json:1:7"),
+        ('{"a": 1} 2', "not JSON: extra data | where: runtime.json:1:10"),
+        ("platform: rknn", "not JSON: expecting value | where: runtime.json:1:1"),
         (
             '{"services": {\n"a": 1,\n "a": 2}}',
             "`services.a` appears twice | where: runtime.json:3:2 | "

@@ -17,8 +17,7 @@ from coral_lock.descriptor.load import leaves, load_descriptor, to_mapping
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.descriptor.sources import BACKEND_MODULES, FLAT_KEYS
 from coral_lock.document.node import dotted
-from coral_lock.document.schema import schema_text
-from coral_lock.document.violations import validator_of
+from coral_lock.document.schema import schema_text, validator_of
 from coral_lock.errors import BAD_INPUT, CoralLockError, InputError, ProblemsError
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from tests.support.refusals import is_answered

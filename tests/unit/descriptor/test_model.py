@@ -53,7 +53,6 @@ HEAVY = (
     "packaging",
     "jsonschema",
     "coral_lock.targets.option",
-    "coral_lock.document.versions",
 )
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import InvalidVersion, Version
 
+from coral_lock.document.formats import is_same_version, is_version
 from coral_lock.document.schema import schema_text
-from coral_lock.document.versions import is_same_version, is_version
 
 SCHEMA = jsonschema.Draft202012Validator(json.loads(schema_text("descriptor"))["$defs"]["version"])
 

@@ -15,9 +15,8 @@ from hypothesis import strategies as st
 
 from coral_lock.author.manifest_text import manifest_document, yaml_text
 from coral_lock.document.node import Mistakes
-from coral_lock.document.schema import schema_text
-from coral_lock.document.violations import validator_of
-from coral_lock.document.yaml_reader import read_yaml
+from coral_lock.document.reader import read_yaml
+from coral_lock.document.schema import schema_text, validator_of
 from coral_lock.errors import CoralLockError, InputError, ProblemsError
 from coral_lock.manifest import Manifest, read_manifest
 from coral_lock.plugin.config import BUILT_IN_PATCHES

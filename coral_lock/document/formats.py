@@ -1,8 +1,25 @@
-"""Versions as PEP 440 writes them, without `packaging`: descriptors are read at every start."""
+"""What each `format` of the JSON Schemas accepts.
+
+Versions are read without `packaging`, which takes long to import: a start may read a descriptor.
+"""
 
 from __future__ import annotations
 
-LONGEST_VERSION = 100
+from coral_lock.names import (
+    is_distribution_name,
+    is_module_name,
+    is_object_reference,
+    is_plugin_id,
+    is_plugin_name,
+)
+from coral_lock.targets.model import is_platform_tag, is_python_version, is_target_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LONGEST_REQUIREMENT = 500
+_LONGEST_VERSION = 100
 
 _PATTERN = (
     r"v?(?:(?P<epoch>[0-9]+)!)?(?P<release>[0-9]+(?:\.[0-9]+)*)"
@@ -32,9 +49,9 @@ def is_same_version(first: str, second: str) -> bool:
 
 def _parts(text: str) -> tuple[object, ...] | None:
     """Return the parts of a version in their normal form, None where it isn't one."""
-    if not text.isascii() or len(text) > LONGEST_VERSION:
+    if not text.isascii() or len(text) > _LONGEST_VERSION:
         return None
-    # A descriptor that names no version doesn't pay for `re`.
+    # A document that names no version doesn't pay for `re`.
     import re
 
     match = re.fullmatch(_PATTERN, text.lower())
@@ -54,3 +71,49 @@ def _parts(text: str) -> tuple[object, ...] | None:
         int(match["dev_number"] or 0) if match["dev"] else None,
         tuple(int(part) if part.isdigit() else part for part in local),
     )
+
+
+def _is_requirement(text: str) -> bool:
+    """Whether a text looks like PEP 508 without URL and marker; `lock` parses it in full."""
+    return (
+        text[:1].isalnum()
+        and text.isascii()
+        and text.isprintable()
+        and len(text) <= _LONGEST_REQUIREMENT
+        and not set(text) & set(";@")
+    )
+
+
+def _is_reason(text: str) -> bool:
+    return bool(text.strip()) and text.isprintable()
+
+
+def _is_variable_name(text: str) -> bool:
+    return text.isascii() and text.isidentifier()
+
+
+def _is_web_address(text: str) -> bool:
+    return text.startswith(("https://", "http://")) and text.isprintable() and " " not in text
+
+
+FORMATS: dict[str, Callable[[str], bool]] = {
+    "distribution": is_distribution_name,
+    "line": str.isprintable,
+    "module": is_module_name,
+    "object-reference": is_object_reference,
+    "platform-tag": is_platform_tag,
+    "plugin-id": is_plugin_id,
+    "plugin-name": is_plugin_name,
+    "python-version": is_python_version,
+    "reason": _is_reason,
+    "requirement": _is_requirement,
+    "target-name": is_target_name,
+    "variable-name": _is_variable_name,
+    "version": is_version,
+    "web-address": _is_web_address,
+}
+"""What each `format` of the schemas accepts.
+
+Every string with a `pattern` has a format as well, which accepts nothing that the pattern refuses:
+the pattern is for tools that don't know the format, and isn't evaluated here.
+"""
