@@ -10,8 +10,7 @@ import click
 
 from coral_lock.cli.application import CommandGroup
 from coral_lock.cli.options import config_options
-from coral_lock.descriptor.load import to_mapping
-from coral_lock.descriptor.model import Descriptor
+from coral_lock.descriptor.model import Descriptor, to_mapping
 from coral_lock.document.schema import schema_text
 
 MASK = "***"

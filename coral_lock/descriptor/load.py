@@ -1,18 +1,34 @@
-"""Loading a descriptor: its file, then the environment, then `--set`, the later source winning."""
+"""Loading a descriptor: its file, then the environment, then `--set`, the later source winning.
+
+Each variable that is set and each `--set` is a document that holds nothing else.
+"""
 
 from __future__ import annotations
 
+from coral_lock.canonical_json import quote
 from coral_lock.descriptor.model import (
     DEFAULT_ORIGIN,
     FIELDS,
     OWN_SWITCHES,
     Descriptor,
     PluginRequest,
+    leaves,
+    to_mapping,
 )
-from coral_lock.descriptor.sources import FLAT_KEYS, read_environment, read_setting
-from coral_lock.document.node import Mistakes, Node, NodeBuilder, Place, dotted, nearest, shown
+from coral_lock.document.node import (
+    FLAG_WORDS,
+    INVALID,
+    MAX_DEPTH,
+    Mistakes,
+    Node,
+    NodeBuilder,
+    Place,
+    dotted,
+    nearest,
+    shown,
+)
 from coral_lock.document.schema import check
-from coral_lock.errors import InputError, ProblemsError
+from coral_lock.errors import InputError, ProblemsError, shortened
 from coral_lock.names import GROUPS, normalized_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.safe_files import read_regular_file
@@ -20,7 +36,7 @@ from coral_lock.targets.model import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, TypeAlias
 
     Path: TypeAlias = tuple[str, ...]
@@ -29,6 +45,46 @@ MAX_DESCRIPTOR_BYTES = 1024 * 1024
 MAX_MISTAKES = 50
 """How many mistakes are told; a file with more is no descriptor at all."""
 _NOTHING = Node(value={}, place=Place(source=DEFAULT_ORIGIN))
+
+BACKEND_MODULES = ("backends", "modules")
+
+FLAT_KEYS: dict[str, Path] = {
+    "auto_discover_backends": ("backends", "auto_discover"),
+    "auto_patch_rknn": ("backends", "auto_patch_rknn"),
+    "backend_entry_modules": BACKEND_MODULES,
+    **{attribute: ("patches", name) for name, attribute in sorted(BUILT_IN_PATCHES.items())},
+}
+"""A flat key, and the path of the key that it stands for."""
+
+_OF_BACKENDS = {"auto": "auto_discover", "module": "modules"}
+
+
+TEXT_VARIABLES = {"CORAL_RUNTIME_PLATFORM": ("platform",)}
+
+FLAG_VARIABLES: dict[str, Path] = {
+    "CORAL_AUTO_DISCOVER_BACKENDS": ("backends", "auto_discover"),
+    "CORAL_AUTO_PATCH_RKNN": ("backends", "auto_patch_rknn"),
+    **{f"CORAL_ENABLE_{name.upper()}": ("patches", name) for name in sorted(BUILT_IN_PATCHES)},
+}
+
+LIST_VARIABLES = {
+    "CORAL_BACKEND_MODULES": ("backends", "modules"),
+    "CORAL_EXTRA_PATCHES": ("extra_patches",),
+}
+
+_FAMILIES = ("CORAL_ENABLE_", "CORAL_AUTO_")
+"""Prefixes under which a variable that isn't known must be a misspelling."""
+
+_MAY_BE_SHOWN = frozenset(
+    ("platform", "targets", "host", *GROUPS, "plugins", "distributions", "extra_patches", "program")
+)
+"""Values of other keys, `services` first of all, may be secrets: messages leave them out."""
+
+_LONGEST_PLACE = 200
+_OPENS_YAML = ("{", "[", '"', "'")
+_LISTS = frozenset({BACKEND_MODULES, ("extra_patches",), ("program", "requires")})
+_KEY_PART = r'[^."=]+|"(?:[^"\\]|\\.)*"'
+_NOT_DOTTED = 'a key is names joined by dots, one with a dot in it quoted: `patches."odd.name"`'
 
 
 def load_descriptor(
@@ -49,41 +105,25 @@ def load_descriptor(
         ProblemsError: there are several mistakes: those of the file by position, then the
             environment's by name, then those of `settings` in their order.
     """
+    sources: list[tuple[Callable[[Any, Mistakes], Iterator[Node]], object]] = []
+    if path is not None:
+        sources.append((_read_file, path))
+    if environment is not None:
+        sources.append((_read_environment, environment))
+    sources += [(_read_setting, setting) for setting in settings]
     root = _NOTHING
     problems: list[InputError] = []
     warnings: list[str] = []
-    if path is not None:
+    for read, given in sources:
         mistakes = Mistakes()
+        unreadable: tuple[InputError, ...] = ()
         try:
-            root = _merged(root, _checked(_read_file(path, mistakes), mistakes))
-            _gather(mistakes, problems, warnings)
+            for source in read(given, mistakes):
+                root = _merged(root, _checked(source, mistakes))
         except InputError as error:
-            _gather(mistakes, problems, warnings)
-            problems.append(error)
-    if environment is not None:
-        mistakes = Mistakes()
-        for source in read_environment(environment, mistakes):
-            root = _merged(root, _checked(source, mistakes))
-        _gather(mistakes, problems, warnings)
-    said: dict[Path, tuple[str, Node]] = {}
-    for setting in settings:
-        mistakes = Mistakes()
-        read = read_setting(setting, mistakes)
-        if read is not None:
-            source = _checked(read[0], mistakes)
-            _refuse_contradictions(source, read[1], said, mistakes)
-            root = _merged(root, source)
-        _gather(mistakes, problems, warnings)
-    _raise_for(problems)
-    return _descriptor(root, tuple(warnings))
-
-
-def _gather(mistakes: Mistakes, problems: list[InputError], warnings: list[str]) -> None:
-    problems += mistakes.in_order()
-    warnings += mistakes.warnings
-
-
-def _raise_for(problems: list[InputError]) -> None:
+            unreadable = (error,)
+        problems += (*mistakes.in_order(), *unreadable)
+        warnings += mistakes.warnings
     if len(problems) == 1:
         raise problems[0]
     if problems:
@@ -91,15 +131,16 @@ def _raise_for(problems: list[InputError]) -> None:
         if len(problems) > MAX_MISTAKES:
             message += f", the first {MAX_MISTAKES} of which are these"
         raise ProblemsError(message, tuple(problems[:MAX_MISTAKES]))
+    return _descriptor(root, tuple(warnings))
 
 
-def _read_file(path: str, mistakes: Mistakes) -> Node:
+def _read_file(path: str, mistakes: Mistakes) -> Iterator[Node]:
     content = _read_bytes(path)
     # A start with neither file nor collections pays for no parser.
     from coral_lock.document.reader import decode, read_json, read_yaml
 
     read = read_json if path.lower().endswith(".json") else read_yaml
-    return read(decode(content, path), path, mistakes)
+    yield read(decode(content, path), path, mistakes)
 
 
 def _read_bytes(path: str) -> bytes:
@@ -117,49 +158,193 @@ def _read_bytes(path: str) -> bytes:
         raise InputError("the descriptor's path can't be a path", where=repr(path)) from None
 
 
+def own_path(parts: Path) -> Path:
+    """Return the path that a key behind `--set` stands for: its own, or that of a synonym."""
+    first = _normal(parts[0])
+    if len(parts) == 1:
+        return FLAT_KEYS.get(first, parts)
+    second = _normal(parts[1])
+    if first == "patch":
+        return ("patches", second if second in BUILT_IN_PATCHES else parts[1], *parts[2:])
+    if first == "backends" and len(parts) == 2:
+        return (first, _OF_BACKENDS.get(second, parts[1]))
+    return parts
+
+
+def _normal(part: str) -> str:
+    return part.lower().replace("-", "_")
+
+
+def _read_environment(environment: Mapping[str, str], mistakes: Mistakes) -> Iterator[Node]:
+    """Yield for each variable that is set a document that holds only what it says.
+
+    Variables come sorted by name; an empty one counts as not set. A value that can't be
+    understood goes to `mistakes`, and a misspelt name is warned of.
+    """
+    for name in sorted(environment):
+        value = environment[name].strip()
+        place = Place(source=name)
+        if not name.startswith("CORAL_") or not value:
+            continue
+        if name in TEXT_VARIABLES:
+            yield _document(TEXT_VARIABLES[name], Node(value=value, place=place))
+        elif name in LIST_VARIABLES:
+            yield _document(LIST_VARIABLES[name], _names(value, place))
+        elif name in FLAG_VARIABLES:
+            flag = FLAG_WORDS.get(value.lower())
+            if flag is not None:
+                yield _document(FLAG_VARIABLES[name], Node(value=flag, place=place))
+                continue
+            mistakes.add(
+                place,
+                f"`{name}` is neither true nor false",
+                expected="1, 0, true, false, yes, no, on or off",
+                found=quote(shortened(value, 60)),
+            )
+        elif name.startswith(_FAMILIES):
+            shown = quote(name[:60])[1:-1]
+            similar = nearest(name[:60], FLAG_VARIABLES, likeness=0)
+            mistakes.warn(f"unknown variable `{shown}`; did you mean `{similar}`?")
+
+
+def _document(path: Path, node: Node) -> Node:
+    """Return a document with one value."""
+    for part in reversed(path):
+        node = Node(value={part: node}, place=node.place, key_place=node.place)
+    return node
+
+
+def _names(text: str, place: Place) -> Node:
+    """Return the list of names that are separated by commas."""
+    names = (name.strip() for name in text.split(","))
+    nodes = tuple(Node(value=name, place=place) for name in names if name)
+    return Node(value=nodes, place=place, key_place=place)
+
+
+def _read_setting(setting: str, mistakes: Mistakes) -> Iterator[Node]:
+    """Yield the document that a `--set` is, none where its key is a mistake.
+
+    A value that starts with a quote or a bracket is a YAML flow value. Any other is one
+    scalar of YAML's core schema as it is, so nothing in it has to be escaped; where a
+    list of names is expected, it is several that are separated by commas.
+    """
+    try:
+        written, key, value = split_setting(setting)
+    except ValueError as error:
+        place = Place(source=f"--set {shortened(setting.partition('=')[0], _LONGEST_PLACE)}")
+        mistakes.add(place, f"not a setting: {error}", expected="KEY=VALUE")
+        return
+    path = own_path(written)
+    shown = f"{key}={value}" if path[0] in _MAY_BE_SHOWN else key
+    place = Place(source=f"--set {shortened(shown, _LONGEST_PLACE)}")
+    if len(path) > MAX_DEPTH:
+        mistakes.add(place, "the key is nested too deep", expected=f"at most {MAX_DEPTH} levels")
+    else:
+        yield _document(path, _read_value(value.strip(), path, place, mistakes))
+
+
+def split_setting(text: str) -> tuple[tuple[str, ...], str, str]:
+    """Return the parts of the key of `KEY=VALUE`, the key as it was written, and the value.
+
+    Raises:
+        ValueError: there is no `=`, or the key isn't a dotted key; the message says which.
+    """
+    key, separator, value = text.partition("=")
+    if '"' not in key:
+        parts = key.split(".")
+        if not all(parts):
+            raise ValueError(_NOT_DOTTED)
+        if not separator:
+            raise ValueError("there is no `=` after the key")
+        return tuple(parts), key, value
+    import json
+    import re
+
+    match = re.match(rf"((?:{_KEY_PART})(?:\.(?:{_KEY_PART}))*)=", text, re.DOTALL)
+    if match is None:
+        raise ValueError(_NOT_DOTTED)
+    try:
+        parts = [
+            str(json.loads(part, strict=False)) if part.startswith('"') else part
+            for part in re.findall(_KEY_PART, match[1], re.DOTALL)
+        ]
+    except ValueError:
+        raise ValueError("the key's quoted part isn't a JSON string") from None
+    return tuple(parts), match[1], text[match.end() :]
+
+
+def _read_value(value: str, path: Path, place: Place, mistakes: Mistakes) -> Node:
+    if value.startswith(_OPENS_YAML):
+        return _read_flow_value(value, path, place, mistakes)
+    if path in _LISTS:
+        return _names(value, place)
+    return NodeBuilder(mistakes).plain(value, path, place, place)
+
+
+def _read_flow_value(value: str, path: Path, place: Place, mistakes: Mistakes) -> Node:
+    from coral_lock.document.reader import read_yaml
+
+    inner = Mistakes()
+    try:
+        node = read_yaml(value, place.source, inner, path=path)
+    except InputError as error:
+        message = f"`{dotted(path)}` can't be read: {error.message}"
+        mistakes.add(place, message, expected=error.expected)
+        return Node(value=INVALID, place=place, key_place=place)
+    for mistake in inner.in_order():
+        mistakes.add(
+            place,
+            mistake.message,
+            expected=mistake.expected,
+            found=mistake.found,
+            hint=mistake.hint,
+        )
+    return _placed(node, place)
+
+
+def _placed(node: Node, place: Place) -> Node:
+    """Return `node` with `place` everywhere: positions in an argument help nobody."""
+    value = node.value
+    if isinstance(value, dict):
+        value = {key: _placed(member, place) for key, member in value.items()}
+    elif isinstance(value, tuple):
+        value = tuple(_placed(item, place) for item in value)
+    return node.replace(value=value, place=place, key_place=place)
+
+
 def _checked(root: Node, mistakes: Mistakes) -> Node:
     """Return a source's document with each value at its own key and each switch in its long form.
 
-    What the schema refuses goes to `mistakes`, and what it can't say: that two keys mean the same
-    and contradict each other, and that two targets have one name. A document that has mistakes
+    What the schema refuses goes to `mistakes`, and what it can't say: that two keys mean the same,
+    and that two targets have one name. A document that has mistakes
     isn't used, but is searched for all of them.
     """
     check(root, "descriptor", mistakes, synonyms=FLAT_KEYS)
-    sections = {key: node for key, node in _members(root).items() if key not in FLAT_KEYS}
+    sections = {key: node for key, node in root.members.items() if key not in FLAT_KEYS}
     for group in GROUPS:
         if group in sections:
             sections[group] = _with_long_switches(sections[group], group, mistakes)
     if "distributions" in sections:
         distributions: dict[str, Node] = {}
-        for key, node in _members(sections["distributions"]).items():
+        for key, node in sections["distributions"].members.items():
             name = normalized_name(key)
             NodeBuilder(mistakes).put(distributions, ("distributions",), name, node)
         sections["distributions"] = sections["distributions"].replace(value=distributions)
     if "targets" in sections:
         _check_targets(sections["targets"], mistakes)
     for key, (section, name) in FLAT_KEYS.items():
-        if key in _members(root):
-            flat = root.value[key]
-            base = sections.get(section, _NOTHING)
-            if name in _members(base):
-                pair = ((key, flat), (f"{section}.{name}", base.value[name]))
-                first, second = sorted(pair, key=lambda said: _position(said[1]))
-                _add_contradiction(first, second, mistakes)
+        if key in root.members:
+            flat, base = root.members[key], sections.get(section, _NOTHING)
+            if name in base.members:
+                message = f"`{key}` means the same as `{section}.{name}`, which is there too"
+                found = f"`{section}.{name}` at {base.members[name].origin}"
+                mistakes.add(flat.origin, message, found=found, hint="remove one of them")
             sections[section] = _merged(base, flat.replace(value={name: flat}))
     return root.replace(value=sections)
 
 
-def _position(node: Node) -> tuple[int, int]:
-    return node.origin.line, node.origin.column
-
-
-def _members(node: Node) -> dict[str, Node]:
-    """Return the members of what should be a mapping, none where it isn't."""
-    return node.value if isinstance(node.value, dict) else {}
-
-
 def _with_long_switches(section: Node, group: str, mistakes: Mistakes) -> Node:
-    members = dict(_members(section))
+    members = dict(section.members)
     for name, node in members.items():
         if name in OWN_SWITCHES.get(group, ()):
             continue
@@ -176,8 +361,8 @@ def _with_long_switches(section: Node, group: str, mistakes: Mistakes) -> Node:
 def _check_targets(targets: Node, mistakes: Mistakes) -> None:
     """Refuse targets of one name."""
     places: dict[object, Place] = {}
-    for index, target in enumerate(targets.value if isinstance(targets.value, tuple) else ()):
-        name = _members(target).get("name")
+    for index, target in enumerate(targets.items):
+        name = target.members.get("name")
         if name is not None and isinstance(name.value, str):
             first = places.setdefault(name.value, name.place)
             if first is not name.place:
@@ -188,54 +373,6 @@ def _check_targets(targets: Node, mistakes: Mistakes) -> None:
                     found=shown(name),
                     hint=f"the first one is on line {first.line}" if first.line else None,
                 )
-
-
-def _refuse_contradictions(
-    source: Node, synonym: str, said: dict[Path, tuple[str, Node]], mistakes: Mistakes
-) -> None:
-    """Refuse a `--set` that contradicts an earlier one which uses another key for the same.
-
-    Args:
-        source: what the `--set` says.
-        synonym: the key by which it says so, empty where that is its own.
-        said: what the earlier ones say, by path; it is added to.
-        mistakes: where mistakes go.
-    """
-    for path, node in _leaf_nodes(source, ()):
-        now = (synonym or dotted(path), node)
-        _add_contradiction(said.get(path, now), now, mistakes)
-        said[path] = now
-
-
-def _leaf_nodes(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
-    if not isinstance(node.value, dict):
-        yield path, node
-        return
-    for key, member in node.value.items():
-        yield from _leaf_nodes(member, (*path, key))
-
-
-def _add_contradiction(
-    first: tuple[str, Node], second: tuple[str, Node], mistakes: Mistakes
-) -> None:
-    """Add a mistake where two keys that mean the same have different values of one type."""
-    (first_key, had), (second_key, has) = first, second
-    before, now = had.plain(), has.plain()
-    if first_key == second_key or type(before) is not type(now) or before == now:
-        return
-    mistakes.add(
-        has.origin,
-        f"`{second_key}` contradicts `{first_key}`, which means the same",
-        expected=f"{_in_words(before)}, as at {had.origin}",
-        found=_in_words(now),
-        hint="remove one of them",
-    )
-
-
-def _in_words(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)
 
 
 def _merged(base: Node, over: Node) -> Node:
@@ -269,7 +406,7 @@ def _descriptor(root: Node, warnings: tuple[str, ...]) -> Descriptor:
         requests=tuple(
             _request(group, name, switch)
             for group in GROUPS
-            for name, switch in _members(root.value.get(group, _NOTHING)).items()
+            for name, switch in root.value.get(group, _NOTHING).members.items()
             if name not in OWN_SWITCHES.get(group, ())
         ),
         warnings=warnings,
@@ -281,7 +418,7 @@ def _descriptor(root: Node, warnings: tuple[str, ...]) -> Descriptor:
 def _find(root: Node, path: Path) -> Node | None:
     node: Node | None = root
     for part in path:
-        node = None if node is None else _members(node).get(part)
+        node = None if node is None else node.members.get(part)
     return node
 
 
@@ -309,60 +446,3 @@ def _origin(root: Node, path: Path) -> str:
         # The short form of a switch is printed for its `enabled`.
         node = node.value.get("enabled")
     return DEFAULT_ORIGIN if node is None else str(node.origin)
-
-
-def to_mapping(descriptor: Descriptor) -> dict[str, Any]:
-    """Return the document of `descriptor`, its defaults written out.
-
-    A plugin about which there is no more to say than on or off has the short form. The
-    values of `services` are the ones that plugins get: mask them before printing.
-    """
-    document: dict[str, Any] = {
-        "platform": None,
-        "targets": [
-            {"name": target.name, "python": target.python, "platform": target.platform}
-            for target in descriptor.targets
-        ],
-        "host": {},
-        "patches": dict(descriptor.built_in_patches),
-        "workflows": {},
-        "backends": {},
-        "plugins": {},
-        "distributions": {
-            name: {"accept": list(codes)} for name, codes in descriptor.accepted.items()
-        },
-        "extra_patches": None,
-        "program": {},
-        "services": None,
-    }
-    for field, (*sections, key) in FIELDS.items():
-        value = getattr(descriptor, field)
-        if value is not None:
-            place = document[sections[0]] if sections else document
-            place[key] = list(value) if isinstance(value, tuple) else value
-    for request in descriptor.requests:
-        document[request.group][request.name] = _switch(request)
-    return document
-
-
-def _switch(request: PluginRequest) -> Any:
-    details = {
-        "optional": request.optional,
-        "after": list(request.after),
-        "distribution": request.distribution,
-    }
-    given = {
-        field: value
-        for field, value in details.items()
-        if value or field in request.explicit_defaults
-    }
-    return {"enabled": request.enabled, **given} if given else request.enabled
-
-
-def leaves(mapping: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of every value that isn't a mapping with members; a list is one value."""
-    for key, value in mapping.items():
-        if isinstance(value, dict) and value:
-            yield from leaves(value, (*path, key))
-        else:
-            yield (*path, key)

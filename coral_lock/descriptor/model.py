@@ -1,14 +1,15 @@
-"""The descriptor as a value, merged from all its sources."""
+"""The descriptor as a value, merged from all its sources, and as the document that is printed."""
 
 from __future__ import annotations
 
+from coral_lock.errors import UsageError
 from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM, RuntimeConfig
 from coral_lock.plugin.facts import merged
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from coral_lock.targets.model import Target
@@ -81,22 +82,16 @@ class HostVersions(Record):
     inference: str | None = None
 
     def _check(self) -> None:
+        # Only a start that is given one pays for this.
+        from coral_lock.document.formats import is_version
+
         for flag, version in (("--core", self.core), ("--inference", self.inference)):
-            if version is not None:
-                _require_version(f"{flag}-version", version)
-
-
-def _require_version(flag: str, version: str) -> None:
-    # A start that is told none doesn't pay for this.
-    from coral_lock.document.formats import is_version
-    from coral_lock.errors import UsageError
-
-    if not is_version(version):
-        raise UsageError(
-            f"`{flag}` isn't a version",
-            expected="a version (PEP 440), like `0.0.4`",
-            found=f"`{version}`",
-        )
+            if version is not None and not is_version(version):
+                raise UsageError(
+                    f"`{flag}-version` isn't a version",
+                    expected="a version (PEP 440), like `0.0.4`",
+                    found=f"`{version}`",
+                )
 
 
 class Descriptor(Record):
@@ -204,3 +199,60 @@ class Descriptor(Record):
             backend_entry_modules=self.backend_modules,
             extra_patches=self.extra_patches,
         )
+
+
+def to_mapping(descriptor: Descriptor) -> dict[str, Any]:
+    """Return the document of `descriptor`, its defaults written out.
+
+    A plugin about which there is no more to say than on or off has the short form. The
+    values of `services` are the ones that plugins get: mask them before printing.
+    """
+    document: dict[str, Any] = {
+        "platform": None,
+        "targets": [
+            {"name": target.name, "python": target.python, "platform": target.platform}
+            for target in descriptor.targets
+        ],
+        "host": {},
+        "patches": dict(descriptor.built_in_patches),
+        "workflows": {},
+        "backends": {},
+        "plugins": {},
+        "distributions": {
+            name: {"accept": list(codes)} for name, codes in descriptor.accepted.items()
+        },
+        "extra_patches": None,
+        "program": {},
+        "services": None,
+    }
+    for field, (*sections, key) in FIELDS.items():
+        value = getattr(descriptor, field)
+        if value is not None:
+            place = document[sections[0]] if sections else document
+            place[key] = list(value) if isinstance(value, tuple) else value
+    for request in descriptor.requests:
+        document[request.group][request.name] = _switch(request)
+    return document
+
+
+def _switch(request: PluginRequest) -> Any:
+    details = {
+        "optional": request.optional,
+        "after": list(request.after),
+        "distribution": request.distribution,
+    }
+    given = {
+        field: value
+        for field, value in details.items()
+        if value or field in request.explicit_defaults
+    }
+    return {"enabled": request.enabled, **given} if given else request.enabled
+
+
+def leaves(mapping: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the path of every value that isn't a mapping with members; a list is one value."""
+    for key, value in mapping.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*path, key))
+        else:
+            yield (*path, key)

@@ -16,7 +16,7 @@ import tomlkit
 import coral_lock
 from coral_lock.cli.application import application
 from coral_lock.cli.grammar import START_OPTIONS
-from coral_lock.descriptor.sources import (
+from coral_lock.descriptor.load import (
     FLAG_VARIABLES,
     FLAT_KEYS,
     LIST_VARIABLES,

@@ -8,7 +8,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from coral_lock.descriptor.load import load_descriptor, to_mapping
+from coral_lock.descriptor.load import load_descriptor
+from coral_lock.descriptor.model import to_mapping
 from coral_lock.document.schema import schema_text
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "descriptors"

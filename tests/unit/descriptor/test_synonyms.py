@@ -1,4 +1,4 @@
-"""The runtime's own keys: each means ours, and may not contradict it."""
+"""The runtime's own keys: each means one of ours."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.descriptor.load import load_descriptor, to_mapping
-from coral_lock.descriptor.model import Descriptor
-from coral_lock.descriptor.sources import FLAT_KEYS
+from coral_lock.descriptor.load import FLAT_KEYS, load_descriptor
+from coral_lock.descriptor.model import Descriptor, to_mapping
 from coral_lock.document.node import dotted
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 
-from .wording import mistakes_of, setting_mistakes
+from .wording import mistakes_of
 
 KEYS = [
     ("enable_stream_manager_patch", "patches.stream_manager"),
@@ -62,38 +61,19 @@ def test_flat_modules(tmp_path: Path) -> None:
     assert descriptor.extra_patches == ("x",)
 
 
-@pytest.mark.parametrize(("flat", "own"), KEYS)
-def test_the_same_said_twice_is_no_contradiction(tmp_path: Path, flat: str, own: str) -> None:
+@pytest.mark.parametrize(("flat", "own"), [*KEYS, ("backend_entry_modules", "backends.modules")])
+def test_a_key_and_its_synonym_are_one_too_many(tmp_path: Path, flat: str, own: str) -> None:
     section, name = own.split(".")
-    for value in ("true", "false"):
-        for text in (
-            f"{flat}: {value}\n{section}: {{{name}: {value}}}\n",
-            f"{section}: {{{name}: {value}}}\n{flat}: {value}\n",
-        ):
-            assert to_mapping(_load(tmp_path, text)) == _document(f"{own}={value}")
-
-
-@pytest.mark.parametrize(("flat", "own"), KEYS)
-def test_a_contradiction_names_both_places(tmp_path: Path, flat: str, own: str) -> None:
-    section, name = own.split(".")
-    assert mistakes_of(f"{flat}: false\n{section}:\n  {name}: true\n", tmp_path) == [
-        f"`{own}` contradicts `{flat}`, which means the same | where: runtime.yaml:3:3 | "
-        "expected: false, as at runtime.yaml:1:1 | found: true | "
-        "hint: remove one of them"
-    ]
-    assert mistakes_of(f"{section}:\n  {name}: true\n{flat}: false\n", tmp_path) == [
-        f"`{flat}` contradicts `{own}`, which means the same | where: runtime.yaml:3:1 | "
-        "expected: true, as at runtime.yaml:2:3 | found: false | "
-        "hint: remove one of them"
-    ]
-
-
-def test_modules_that_contradict_each_other(tmp_path: Path) -> None:
-    assert mistakes_of("backend_entry_modules: [a]\nbackends: {modules: [a, b]}\n", tmp_path) == [
-        "`backends.modules` contradicts `backend_entry_modules`, which means the same | "
-        "where: runtime.yaml:2:12 | expected: [a], as at runtime.yaml:1:1 | "
-        "found: [a, b] | hint: remove one of them"
-    ]
+    value = "[a]" if name == "modules" else "true"
+    for flat_at, own_at, text in (
+        ("1:1", "3:3", f"{flat}: {value}\n{section}:\n  {name}: {value}\n"),
+        ("3:1", "2:3", f"{section}:\n  {name}: {value}\n{flat}: {value}\n"),
+    ):
+        assert mistakes_of(text, tmp_path) == [
+            f"`{flat}` means the same as `{own}`, which is there too | "
+            f"where: runtime.yaml:{flat_at} | found: `{own}` at runtime.yaml:{own_at} | "
+            "hint: remove one of them"
+        ]
 
 
 def test_a_later_source_wins_as_ever(tmp_path: Path) -> None:
@@ -142,31 +122,11 @@ def test_what_only_looks_like_a_synonym_is_a_plugin() -> None:
     assert descriptor.request("patches", "patch") is not None
 
 
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ("patch.camera=false", "patches.camera=true"),
-        ("patches.camera=true", "patch.camera=false"),
-        ("enable_camera_patch=true", "patch.camera=false"),
-        ("patch.camera_stabilizer=true", "patches.camera_stabilizer=false"),
-    ],
-)
-def test_settings_that_contradict_each_other(first: str, second: str) -> None:
-    (before, now), (had, has) = zip(first.split("="), second.split("="))
-    named = [
-        f"{key}.enabled" if key == "patches.camera_stabilizer" else key for key in (before, now)
-    ]
-    assert setting_mistakes(first, second) == [
-        f"`{named[1]}` contradicts `{named[0]}`, which means the same | where: --set {second} | "
-        f"expected: {had}, as at --set {first} | found: {has} | "
-        "hint: remove one of them"
-    ]
-
-
-def test_the_same_key_may_be_set_again() -> None:
-    for key in ("patch.camera", "patches.camera", "enable_camera_patch"):
-        descriptor = load_descriptor(None, settings=[f"{key}=false", f"{key}=true"])
-        assert descriptor.built_in_patches["camera"]
+@pytest.mark.parametrize("first", ["patch.camera", "patches.camera", "enable_camera_patch"])
+@pytest.mark.parametrize("second", ["patch.camera", "patches.camera", "enable_camera_patch"])
+def test_the_last_setting_wins_under_whatever_key(first: str, second: str) -> None:
+    descriptor = load_descriptor(None, settings=[f"{first}=true", f"{second}=false"])
+    assert not descriptor.built_in_patches["camera"]
 
 
 @pytest.mark.parametrize(
