@@ -7,12 +7,13 @@ READY := $(VENV)/.ready
 WHEELHOUSE := .cache/wheelhouse
 PYTEST_OPTIONS ?=
 
-.PHONY: help setup wheelhouse demo test quick mutants lowest check lint types imports format bench size clean
+.PHONY: help setup wheelhouse demo test quick laws mutants lowest check lint types imports format bench size clean
 
 help:
 	@echo "make demo    walk through the whole story on real wheels and environments"
 	@echo "make test    run the tests"
 	@echo "make quick   run the tests that need no environment"
+	@echo "make laws    try the laws with many more examples than the tests do"
 	@echo "make mutants change the code in small ways, and count how many a test notices"
 	@echo "make lowest  run the tests that reach a dependency with the oldest versions of it"
 	@echo "make check   run all that CI runs: linter, types, import directions, tests"
@@ -42,7 +43,11 @@ test: wheelhouse
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(PYTEST_OPTIONS)
 
 quick: $(READY)
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(PYTEST_OPTIONS) tests/unit
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --hypothesis-profile=quick $(PYTEST_OPTIONS) tests/unit
+
+laws: $(READY)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --hypothesis-profile=thorough $(PYTEST_OPTIONS) \
+		$$(grep -rl --include='*.py' '^@given' tests)
 
 mutants: $(READY)
 	$(BIN)/python -m tests.mutants

@@ -98,6 +98,7 @@ class Beside:
             (
                 str(self.directory / "bin" / "python"),
                 *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tests.lowest"),
+                "--hypothesis-profile=quick",
                 *options,
                 *self.tests,
                 *(f"--ignore={path}" for path in LEFT_OUT if path not in self.tests),

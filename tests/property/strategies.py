@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from coral_lock.lockfile.entries import (
@@ -20,9 +19,6 @@ from coral_lock.names import GROUPS, INFERENCE_DISTRIBUTIONS, is_plugin_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.reserved import ACCEPTABLE
 from coral_lock.targets.model import Target, fits
-
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""For laws of whole locks, which take a while to make on a busy machine."""
 
 ODD_TEXT = (
     "", '"', "\\", "\\u0041", "\n", "\r\n", "\t", "\x00", "\x7f", "\u202e", "\u2066", "\u200b",

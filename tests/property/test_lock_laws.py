@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -18,20 +18,18 @@ from coral_lock.lockfile.entries import to_mapping
 from coral_lock.lockfile.file import decode_lock
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import from_mapping, read_lock, write_lock
-from tests.property.strategies import ODD_TEXT, UNHURRIED, locks
+from tests.property.strategies import ODD_TEXT, locks
 from tests.support.refusals import is_answered
 
 SCHEMA = Draft202012Validator(json.loads(schema_text("lock")))
 
 
 @given(locks())
-@UNHURRIED
 def test_reading_what_was_written_gives_the_same_lock(lock: Lock) -> None:
     assert read_lock(write_lock(lock)) == lock
 
 
 @given(locks())
-@UNHURRIED
 def test_the_text_of_a_lock_is_what_any_json_reader_reads(lock: Lock) -> None:
     document = json.loads(write_lock(lock))
     assert document == to_mapping(lock)
@@ -40,7 +38,6 @@ def test_the_text_of_a_lock_is_what_any_json_reader_reads(lock: Lock) -> None:
 
 
 @given(locks())
-@UNHURRIED
 def test_the_text_of_a_lock_is_utf8_without_invisible_characters(lock: Lock) -> None:
     text = write_lock(lock)
     text.encode("utf-8")
@@ -49,7 +46,6 @@ def test_the_text_of_a_lock_is_utf8_without_invisible_characters(lock: Lock) -> 
 
 
 @given(locks())
-@UNHURRIED
 def test_the_schema_accepts_every_lock_that_is_written(lock: Lock) -> None:
     SCHEMA.validate(json.loads(write_lock(lock)))
 
@@ -82,7 +78,6 @@ def refusal(content: bytes) -> CoralLockError | None:
 
 
 @given(damaged_texts())
-@settings(UNHURRIED, max_examples=300)
 def test_a_text_is_refused_with_words_or_is_the_text_of_its_lock(text: str) -> None:
     error = refusal(text.encode("utf-8", "surrogatepass"))
     if error is None:
@@ -100,7 +95,6 @@ def test_a_text_is_refused_with_words_or_is_the_text_of_its_lock(text: str) -> N
         damaged_texts().map(lambda text: text.encode("utf-8", "surrogatepass")),
     )
 )
-@UNHURRIED
 @example(b"[" * 100_000)
 @example(b'{"a":' * 100_000)
 @example(b"{\n" * 1000)
@@ -112,7 +106,6 @@ def test_no_bytes_raise_anything_but_an_error_with_words(content: bytes) -> None
 
 
 @given(st.one_of(st.text(st.characters()), damaged_texts()))
-@UNHURRIED
 def test_no_text_raises_anything_but_an_error_with_words(text: str) -> None:
     assert is_answered(lambda: read_lock(text), CoralLockError)
 
@@ -127,7 +120,6 @@ JSON_VALUES = st.recursive(
 
 
 @given(locks(), st.data())
-@UNHURRIED
 def test_a_document_with_one_value_replaced_is_refused_or_accepted_by_schema_too(
     lock: Lock, data: st.DataObject
 ) -> None:
@@ -147,14 +139,12 @@ def test_a_document_with_one_value_replaced_is_refused_or_accepted_by_schema_too
 
 
 @given(locks())
-@UNHURRIED
 def test_a_lock_does_not_differ_from_itself(lock: Lock) -> None:
     assert difference(lock, lock) == ()
     assert render_text(()) == ""
 
 
 @given(locks(), locks())
-@settings(UNHURRIED, max_examples=200)
 def test_the_difference_accounts_for_everything(old: Lock, new: Lock) -> None:
     changes = difference(old, new)
     assert applied(changes, old) == new
@@ -162,7 +152,6 @@ def test_the_difference_accounts_for_everything(old: Lock, new: Lock) -> None:
 
 
 @given(locks(), locks())
-@UNHURRIED
 def test_a_difference_tells_each_place_once(old: Lock, new: Lock) -> None:
     changes = difference(old, new)
     places = [(change.path, change.before, change.after) for change in changes]
@@ -173,7 +162,6 @@ def test_a_difference_tells_each_place_once(old: Lock, new: Lock) -> None:
 
 
 @given(locks(), locks(), st.one_of(st.none(), st.integers(0, 5)))
-@UNHURRIED
 def test_every_difference_can_be_shown(old: Lock, new: Lock, limit: int | None) -> None:
     changes = difference(old, new)
     assert len(json.loads(write([change.to_dict() for change in changes]))) == len(changes)

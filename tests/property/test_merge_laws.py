@@ -46,7 +46,6 @@ targets = st.sampled_from([(), TARGETS])
 
 
 @given(seeds, targets, st.permutations(NUMBERS), st.data())
-@settings(max_examples=60, deadline=None)
 def test_changes_of_existing_plugins_always_merge_even_of_neighbours(
     seed: int, targets: tuple[Target, ...], order: list[int], data: st.DataObject
 ) -> None:
@@ -83,7 +82,6 @@ def are_apart(ours: Edit, theirs: Edit) -> bool:
 
 
 @given(seeds, targets, st.tuples(edits, edits).filter(lambda pair: are_apart(*pair)))
-@settings(max_examples=150, deadline=None)
 def test_one_plugin_a_branch_added_changed_or_removed_merges_if_the_places_are_apart(
     seed: int, targets: tuple[Target, ...], pair: tuple[Edit, Edit]
 ) -> None:
@@ -93,7 +91,7 @@ def test_one_plugin_a_branch_added_changed_or_removed_merges_if_the_places_are_a
 
 
 @given(seeds, st.sampled_from(NUMBERS[:-1]), seeds, seeds)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_two_plugins_added_at_the_same_place_conflict(
     seed: int, number: int, our_seed: int, their_seed: int
 ) -> None:

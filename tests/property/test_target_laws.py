@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 
 from coral_lock.finding import ERROR
@@ -14,7 +14,7 @@ from coral_lock.lockfile.text import read_lock, write_lock
 from coral_lock.locking.combination import combine
 from coral_lock.names import base_id
 from coral_lock.targets.model import Target, fits
-from tests.property.strategies import UNHURRIED, locks, targets
+from tests.property.strategies import locks, targets
 
 locks_with_targets = locks(targets().filter(bool))
 locks_without = locks(st.just(()))
@@ -25,13 +25,11 @@ def parts_of(lock: Lock) -> dict[str, Lock]:
 
 
 @given(locks_with_targets)
-@UNHURRIED
 def test_the_parts_of_a_lock_make_that_lock(lock: Lock) -> None:
     assert combine(parts_of(lock), lock.targets) == (lock, ())
 
 
 @given(locks_with_targets)
-@UNHURRIED
 def test_a_part_is_a_lock_without_targets(lock: Lock) -> None:
     for target in lock.targets:
         part = part_of(lock, target.name)
@@ -55,7 +53,6 @@ def machines_parts(draw: st.DrawFn, lock: Lock) -> dict[str, Lock]:
 
 
 @given(locks_with_targets, st.data())
-@UNHURRIED
 def test_a_lock_gives_its_parts_back_with_the_digests_of_all(
     lock: Lock, data: st.DataObject
 ) -> None:
@@ -108,7 +105,6 @@ def as_resolved(lock: Lock) -> Lock:
 
 
 @given(locks_without.map(as_resolved), locks_without.map(as_resolved))
-@settings(UNHURRIED, max_examples=200)
 def test_any_two_parts_are_combined_or_it_is_said_what_keeps_them_apart(
     one: Lock, other: Lock
 ) -> None:
@@ -131,7 +127,6 @@ def test_any_two_parts_are_combined_or_it_is_said_what_keeps_them_apart(
 
 
 @given(locks(), locks())
-@UNHURRIED
 def test_narrowing_keeps_digests_that_the_derived_lock_has_or_all(
     lock: Lock, derived: Lock
 ) -> None:

@@ -8,7 +8,7 @@ from importlib.machinery import EXTENSION_SUFFIXES, PathFinder
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from coral_lock.installed.import_lookup import (
@@ -31,7 +31,6 @@ FILES = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(FILES)
 def test_it_finds_what_the_path_finder_finds(files: list[str]) -> None:
     with tempfile.TemporaryDirectory() as root:

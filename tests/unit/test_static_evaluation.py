@@ -551,7 +551,7 @@ def modules(draw: st.DrawFn) -> str:
     return "\n".join(lines) + "\n"
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(modules())
 def test_static_refuses_or_equals_execution(text: str) -> None:
     try:
@@ -571,7 +571,7 @@ TEXTS = [
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_damaged_sources_never_crash(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(TEXTS))

@@ -286,7 +286,7 @@ def test_what_a_lock_refuses_is_a_finding(tmp_path: Path, content: bytes, expect
     assert found(path) == [("wheel-malformed", expected, str(path))]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_damage_is_a_problem_and_no_exception(tmp_path: Path, data: st.DataObject) -> None:
     content = bytearray(zip_bytes(sound_members()))

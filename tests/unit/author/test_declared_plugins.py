@@ -75,7 +75,7 @@ def test_what_cant_be_used_is_refused(tmp_path: Path) -> None:
     )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_damaged_wheel_raises_anything_but_our_errors(
     tmp_path: Path, data: st.DataObject

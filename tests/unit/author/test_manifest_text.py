@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coral_lock.author.manifest_text import (
@@ -244,7 +244,7 @@ STYLES: dict[str, Callable[[Any], str]] = {
 
 @pytest.mark.parametrize("style", STYLES)
 @given(old=DOCUMENTS, new=DOCUMENTS, data=st.data())
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_an_edited_manifest_says_what_it_is_to_say(
     style: str, old: Any, new: Any, data: st.DataObject
 ) -> None:

@@ -229,7 +229,7 @@ _SETTINGS = st.dictionaries(
 )  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(_SETTINGS, st.sampled_from(_BACKENDS))
 def test_no_settings_raise_anything_but_our_errors(
     tmp_path: Path, changes: dict[str, Any], backend: str
@@ -259,7 +259,7 @@ def test_no_settings_raise_anything_but_our_errors(
     assert is_answered(lambda: compile_project(str(tmp_path)), InputError, ProblemsError)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_no_damaged_file_raises_anything_but_our_errors(
     tmp_path: Path, data: st.DataObject

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from coral_lock.derive.explanation import shortest_chain
@@ -97,7 +97,6 @@ def distance(edges: dict[str, list[str]], starts: set[str], goal: str) -> int | 
     return steps
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.fixed_dictionaries({name: st.lists(st.sampled_from(NAMES), max_size=3) for name in NAMES}),
     st.sets(st.sampled_from(NAMES[:-1])),

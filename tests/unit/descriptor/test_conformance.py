@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -71,16 +71,13 @@ def test_a_list_of_different_items_is_one_of_texts() -> None:
 
 
 # Whole documents take long to generate on a busy machine.
-of_documents = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
-@of_documents
 @given(changed_descriptors())
 def test_descriptors(document: Any) -> None:
     assert conforms(document, DESCRIPTOR, DESCRIPTOR) == validator_of(DESCRIPTOR).is_valid(document)
 
 
-@of_documents
 @given(changed_manifests())
 def test_manifests(document: Any) -> None:
     assert conforms(document, MANIFEST, MANIFEST) == validator_of(MANIFEST).is_valid(document)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 
 import tomlkit
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from packaging.pylock import Pylock
 from packaging.requirements import Requirement
@@ -67,7 +67,6 @@ def installations(draw: st.DrawFn) -> Installation:
     )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(installations(), st.lists(PARTS, max_size=3))
 def test_a_pylock_says_everything(installation: Installation, parts: list[str]) -> None:
     directory = "/" + "/".join(parts)
@@ -89,7 +88,6 @@ def test_a_pylock_says_everything(installation: Installation, parts: list[str]) 
     assert pylock_text(installation, directory) == text
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(installations())
 def test_requirements_say_everything(installation: Installation) -> None:
     lines = requirements_text(installation).replace(" \\\n    ", " ").splitlines()

@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import Collection, Iterator, Mapping
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -18,7 +18,6 @@ from coral_lock.resolver.choice import Choice, choose
 
 from .universe import MARKERS, PYTHON, Wheel, descriptor, sources, wheel
 
-LAW = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 LIBRARIES = ("lib-a", "lib-b", "lib-c")
 PLUGINS = ("acme-a", "acme-b")
 VERSIONS = ("1.0", "2.0", "3.0")
@@ -138,7 +137,6 @@ def every_choice(wheels: list[Wheel]) -> Iterator[Mapping[str, Wheel | None]]:
         yield dict(zip(by_name, combination))
 
 
-@LAW
 @given(universes())
 def test_a_choice_is_found_where_there_is_one(wheels: list[Wheel]) -> None:
     wanted = asked_of(wheels)
@@ -149,7 +147,6 @@ def test_a_choice_is_found_where_there_is_one(wheels: list[Wheel]) -> None:
     assert not (has_errors(choice.findings) and exists)
 
 
-@LAW
 @given(universes(has_targets=True))
 def test_one_choice_serves_all_targets(wheels: list[Wheel]) -> None:
     wanted = asked_of(wheels)
@@ -160,7 +157,6 @@ def test_one_choice_serves_all_targets(wheels: list[Wheel]) -> None:
     assert not (has_errors(choice.findings) and exists)
 
 
-@LAW
 @given(universes(has_targets=True), st.randoms(use_true_random=False))
 def test_the_order_of_the_wheels_never_matters(
     wheels: list[Wheel], shuffler: random.Random
@@ -175,7 +171,6 @@ def test_the_order_of_the_wheels_never_matters(
         assert list(first.considered(name).items()) == list(second.considered(name).items())
 
 
-@LAW
 @given(universes())
 def test_a_choice_is_kept_as_it_is(wheels: list[Wheel]) -> None:
     wanted = asked_of(wheels)
@@ -187,7 +182,6 @@ def test_a_choice_is_kept_as_it_is(wheels: list[Wheel]) -> None:
     assert second.findings == first.findings
 
 
-@LAW
 @given(universes())
 def test_what_is_chosen_is_as_new_as_the_rest_allows(wheels: list[Wheel]) -> None:
     wanted = asked_of(wheels)
@@ -204,7 +198,6 @@ def test_what_is_chosen_is_as_new_as_the_rest_allows(wheels: list[Wheel]) -> Non
                 assert not is_solution({**taken, locked.name: newer}, names, ("",))
 
 
-@LAW
 @given(universes())
 def test_where_there_is_no_choice_the_result_is_that_of_an_environment(
     wheels: list[Wheel],
@@ -218,7 +211,6 @@ def test_where_there_is_no_choice_the_result_is_that_of_an_environment(
     assert resolution == resolve(survey(source.chosen(everything), wanted, probe=None))
 
 
-@LAW
 @given(universes(has_targets=True))
 def test_a_target_has_what_it_has_alone_where_the_versions_agree(wheels: list[Wheel]) -> None:
     wanted = descriptor()
@@ -233,7 +225,6 @@ def test_a_target_has_what_it_has_alone_where_the_versions_agree(wheels: list[Wh
             assert part.lock.distributions == single.lock.distributions
 
 
-@LAW
 @given(universes(has_targets=True), st.sampled_from([(), ("acme-a",), ("acme-b",)]))
 def test_no_optional_plugin_is_left_out_that_could_be_there(
     wheels: list[Wheel], firm: tuple[str, ...]

@@ -156,7 +156,7 @@ def test_a_signature_is_listed(tmp_path: Path) -> None:
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
     deadline=None,
     max_examples=300,
 )

@@ -79,7 +79,7 @@ def test_an_entry_of_another_wheel_does_not_count(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_torn_or_edited_entry_does_not_count(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -300,7 +300,7 @@ def test_a_wheel_that_is_replaced_between_two_questions(tmp_path: Path, with_cac
         max_size=5,
     )
 )
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=25)
+@settings(max_examples=25)
 def test_the_cache_never_changes_the_result(
     steps: list[tuple[str, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:

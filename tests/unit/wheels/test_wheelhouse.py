@@ -277,7 +277,7 @@ NAMES = st.lists(
 
 
 @given(names=NAMES, data=st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_order_of_a_directory_never_matters(
     names: list[str], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
