@@ -18,8 +18,7 @@ from coral_lock.targets.model import Target, tag_of
 TIME_LIMIT = 10.0
 OLDEST = (3, 10)
 
-_CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "interpreter_child.py")
-_VERSION_PROGRAM = "import sys; print('%d.%d.%d' % tuple(sys.version_info[:3]))"
+_CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
 _PLACES = (("bin", "python"), ("bin", "python3"), ("Scripts", "python.exe"))
 _HINT = "name the file of a Python interpreter, or the directory of a virtual environment"
 _MAX_TEXT = 4096
@@ -76,20 +75,46 @@ def ask_interpreter(path: str, time_limit: float = TIME_LIMIT) -> Interpreter:
     executable = _executable(path)
     # Nothing that the program prints by itself can be taken for the answer.
     mark = os.urandom(8).hex()
-    output = _ask(executable, ("-I", "-S", "-B", _CHILD, mark), path, time_limit)
+    command = (executable, "-I", "-S", "-B", _CHILD, mark)
+    try:
+        end = run_child(command, time_limit=time_limit, environment=bare_environment())
+    except (OSError, ValueError) as error:
+        what = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"`{path}` can't be started: {what}",
+            where=executable,
+            hint="name the file of a Python interpreter that this user may run",
+        ) from None
+    output = end.output.decode("utf-8", "replace")
+    first_line = next((line.strip() for line in output.splitlines() if line.strip()), "nothing")
+    found = printable(shortened(first_line))
+    if end.ending and end.ending.startswith((TOOK_LONGER, PRINTED)):
+        raise InputError(
+            f"`{path}` {end.ending} to tell what it is",
+            found=found,
+            where=executable,
+            hint=f"see whether `{executable} -I -S -c pass` ends",
+        )
     answer = next((line for line in output.splitlines() if line.startswith(mark)), "")
+    expected = f"Python {_dotted(OLDEST)} or newer"
     try:
         facts = _facts_of(answer[len(mark) :])
     except AnswerError as error:
-        _refuse_old(_version(executable, path, time_limit), path)
         raise InputError(
             f"`{path}` doesn't answer as a Python interpreter does: {error}",
-            expected=f"Python {_dotted(OLDEST)} or newer",
-            found=_first_line(output),
+            expected=expected,
+            found=found,
             where=executable,
             hint=_HINT,
         ) from None
-    _refuse_old(facts["version"], path)
+    if tuple(facts["version"]) < OLDEST:
+        raise InputError(
+            f"the interpreter `{path}` is too old",
+            expected=expected,
+            found=f"Python {_dotted(facts['version'])}",
+            where=os.path.abspath(path),
+            hint="name a newer interpreter",
+        )
     return _interpreter(facts)
 
 
@@ -101,19 +126,15 @@ def _is_path(value: object) -> bool:
     return isinstance(value, str) and _is_text(value) and os.path.isabs(value)
 
 
-def _is_flag(value: object) -> bool:
-    return isinstance(value, bool)
-
-
-def _list_of(check: Callable[[object], bool]) -> Callable[[object], bool]:
-    return lambda value: (
-        isinstance(value, list) and len(value) <= _MAX_ITEMS and all(map(check, value))
-    )
+def _is_list(value: object, is_item: Callable[[object], bool]) -> bool:
+    return isinstance(value, list) and len(value) <= _MAX_ITEMS and all(map(is_item, value))
 
 
 def _is_version(value: object) -> bool:
-    return _list_of(lambda part: type(part) is int and 0 <= part < 10_000)(value) and (
-        isinstance(value, list) and len(value) == 3
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(type(part) is int and 0 <= part < 10_000 for part in value)
     )
 
 
@@ -123,26 +144,32 @@ def _is_marker_environment(value: object) -> bool:
     )
 
 
-_FACTS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
-    "version": ("a version", _is_version),
-    "executable": ("an absolute path", _is_path),
-    "standard_library": ("a list of absolute paths", _list_of(_is_path)),
-    "site_directories": ("a list of absolute paths", _list_of(_is_path)),
-    "built_in_modules": ("a list of texts", _list_of(_is_text)),
-    "extension_suffixes": ("a list of texts", _list_of(_is_text)),
-    "is_free_threaded": ("true or false", _is_flag),
-    "is_debug_build": ("true or false", _is_flag),
-    "markers": ("the marker environment", _is_marker_environment),
-    "system": ("a text", _is_text),
-    "machine": ("a text", _is_text),
-    "is_narrow": ("true or false", _is_flag),
-    "libc": ("a text", _is_text),
-    "release": ("a text", _is_text),
+_KINDS: Mapping[str, Callable[[object], bool]] = {
+    "a version": _is_version,
+    "a text": _is_text,
+    "an absolute path": _is_path,
+    "a list of texts": lambda value: _is_list(value, _is_text),
+    "a list of absolute paths": lambda value: _is_list(value, _is_path),
+    "true or false": lambda value: isinstance(value, bool),
+    "the marker environment": _is_marker_environment,
 }
-"""What an interpreter says of itself: each field, what it is, and whether it is that.
-
-How it finds out is in `interpreter_child`.
-"""
+_FACTS = {
+    "version": "a version",
+    "executable": "an absolute path",
+    "standard_library": "a list of absolute paths",
+    "site_directories": "a list of absolute paths",
+    "built_in_modules": "a list of texts",
+    "extension_suffixes": "a list of texts",
+    "is_free_threaded": "true or false",
+    "is_debug_build": "true or false",
+    "markers": "the marker environment",
+    "system": "a text",
+    "machine": "a text",
+    "is_narrow": "true or false",
+    "libc": "a text",
+    "release": "a text",
+}
+"""What an interpreter says of itself, see `child.describe_interpreter`: each field's kind."""
 
 
 def _facts_of(text: str) -> dict[str, Any]:
@@ -157,55 +184,44 @@ def _facts_of(text: str) -> dict[str, Any]:
         raise AnswerError("it says nothing of itself") from None
     if not isinstance(document, dict) or document.keys() != _FACTS.keys():
         raise AnswerError("it has missing or additional fields")
-    for field, (what, is_right) in _FACTS.items():
-        if not is_right(document[field]):
-            raise AnswerError(f"`{field}` isn't {what}")
+    for field, kind in _FACTS.items():
+        if not _KINDS[kind](document[field]):
+            raise AnswerError(f"`{field}` isn't {kind}")
     return document
 
 
-def with_pth_entries(directories: Iterable[str]) -> tuple[str, ...]:
-    """Return the path that `site` makes of site directories.
+def _with_pth_entries(directories: Iterable[str]) -> tuple[str, ...]:
+    """Return the path that `site` makes of site directories, at most a thousand entries.
 
-    Behind each directory stand the paths that its `.pth` files name, in the order of the
-    files' names. Lines that begin with `import` would be run, and are ignored; so is
-    what doesn't exist, and a file that can't be read. At most a thousand paths are taken.
-
-    Args:
-        directories: the site directories; one that isn't there is left out.
+    After each directory come the paths that its `.pth` files name, in the order of the files'
+    names. Lines that begin with `import` would be run, and are ignored; so is what doesn't
+    exist, and a file that can't be read.
     """
-    path: list[str] = []
-    known: set[str] = set()
+    path: dict[str, str] = {}
     for directory in map(os.path.abspath, directories):
-        if not os.path.isdir(directory):
-            continue
-        for entry in (directory, *_entries(directory)):
-            if os.path.normcase(entry) not in known and len(path) < _MAX_ENTRIES:
-                known.add(os.path.normcase(entry))
-                path.append(entry)
-    return tuple(path)
+        if os.path.isdir(directory):
+            for entry in (directory, *_pth_entries(directory)):
+                path.setdefault(os.path.normcase(entry), entry)
+    return tuple(path.values())[:_MAX_ENTRIES]
 
 
-def _entries(directory: str) -> Iterator[str]:
+def _pth_entries(directory: str) -> Iterator[str]:
     try:
         names = sorted(os.listdir(directory))
     except OSError:
         return
     for name in names:
-        if name.endswith(".pth") and not name.startswith("."):
-            yield from _lines(directory, name)
-
-
-def _lines(directory: str, name: str) -> Iterator[str]:
-    try:
-        text = read_regular_file(os.path.join(directory, name), _MAX_BYTES).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return
-    for line in text.splitlines():
-        if not line.strip() or line.startswith(("#", "import ", "import\t")) or "\0" in line:
+        if not name.endswith(".pth") or name.startswith("."):
             continue
-        entry = os.path.abspath(os.path.join(directory, line.rstrip()))
-        if os.path.exists(entry):
-            yield entry
+        try:
+            text = read_regular_file(os.path.join(directory, name), _MAX_BYTES).decode("utf-8-sig")
+        except (OSError, UnicodeDecodeError):
+            continue
+        for line in text.splitlines():
+            if line.strip() and not line.startswith(("#", "import ", "import\t")):
+                entry = os.path.abspath(os.path.join(directory, line.rstrip()))
+                if "\0" not in entry and os.path.exists(entry):
+                    yield entry
 
 
 def _executable(path: str) -> str:
@@ -234,64 +250,8 @@ def _executable(path: str) -> str:
     )
 
 
-def _ask(executable: str, arguments: Sequence[str], path: str, time_limit: float) -> str:
-    """Return what the interpreter prints, in which anything at all may stand.
-
-    Raises:
-        InputError: it can't be started, or doesn't end in time.
-    """
-    try:
-        end = run_child(
-            (executable, *arguments), time_limit=time_limit, environment=bare_environment()
-        )
-    except (OSError, ValueError) as error:
-        what = getattr(error, "strerror", None) or str(error)
-        raise InputError(
-            f"`{path}` can't be started: {what}",
-            where=executable,
-            hint="name the file of a Python interpreter that this user may run",
-        ) from None
-    printed = end.output.decode("utf-8", "replace")
-    if end.ending and end.ending.startswith((TOOK_LONGER, PRINTED)):
-        raise InputError(
-            f"`{path}` {end.ending} to tell what it is",
-            found=_first_line(printed),
-            where=executable,
-            hint=f"see whether `{executable} -I -S -c pass` ends",
-        )
-    return printed
-
-
-def _version(executable: str, path: str, time_limit: float) -> Sequence[int] | None:
-    """Return the version of an interpreter that gave no usable answer, None if it has none."""
-    # Python 2 knows no `-I`; these three come to the same.
-    answer = _ask(executable, ("-E", "-s", "-S", "-c", _VERSION_PROGRAM), path, time_limit)
-    parts = answer.strip().split(".")
-    if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
-        return None
-    return [int(part[:5]) for part in parts]
-
-
-def _refuse_old(version: Sequence[int] | None, path: str) -> None:
-    if version is not None and tuple(version) < OLDEST:
-        raise InputError(
-            f"the interpreter `{path}` is too old",
-            expected=f"Python {_dotted(OLDEST)} or newer",
-            found=f"Python {_dotted(version)}",
-            where=os.path.abspath(path),
-            hint="name a newer interpreter",
-        )
-
-
 def _dotted(version: Sequence[int]) -> str:
     return ".".join(map(str, version))
-
-
-def _first_line(output: str) -> str:
-    lines = [line for line in output.splitlines() if line.strip()]
-    if not lines:
-        return "nothing"
-    return printable(shortened(lines[0].strip()))
 
 
 def _interpreter(facts: Mapping[str, Any]) -> Interpreter:
@@ -305,7 +265,7 @@ def _interpreter(facts: Mapping[str, Any]) -> Interpreter:
     machine = Machine(python=_dotted(facts["version"]), platform=platform)
     return Interpreter(
         executable=facts["executable"],
-        path=with_pth_entries(facts["site_directories"]),
+        path=_with_pth_entries(facts["site_directories"]),
         standard_library=tuple(facts["standard_library"]),
         built_in_modules=tuple(facts["built_in_modules"]),
         extension_suffixes=tuple(facts["extension_suffixes"]),

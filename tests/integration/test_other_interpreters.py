@@ -202,10 +202,10 @@ def test_an_interpreter_that_is_too_old() -> None:
     old = {
         version: path
         for version, path in other_interpreters().items()
-        if version not in usable_interpreters()
+        if version not in usable_interpreters() and version not in ("2.7", "3.6")
     }
     if not old:
-        pytest.skip("no interpreter before 3.10 is there")
+        pytest.skip("no interpreter from 3.7 to 3.9 is there")
     for version, path in old.items():
         refused = refusal(path)
         assert refused["message"] == f"the interpreter `{path}` is too old"
