@@ -26,7 +26,7 @@ from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, normali
 from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM, RuntimeConfig
 from coral_lock.plugin.facts import merged
 from coral_lock.plugin.spec import install_shim
-from coral_lock.testing.harness import Activation, ActivationHarness
+from coral_lock.testing.activation import Activation, ActivationHarness
 
 __all__ = ["Activation", "ActivationHarness", "ConfigBuilder", "FakeHost", "install_shim"]
 

@@ -50,8 +50,8 @@ def coral_activation() -> Iterator[ActivationHarness]:
     With `fresh=True` it happens in a fresh interpreter. What an activation changes in this
     process is put back at the end of the test; see `ActivationHarness` for what can't be.
     """
-    from coral_lock.testing.harness import ActivationHarness, ProcessState
+    from coral_lock.testing.activation import ActivationHarness
 
-    state = ProcessState()
-    yield ActivationHarness(state)
-    state.restore()
+    harness = ActivationHarness()
+    yield harness
+    harness.restore()

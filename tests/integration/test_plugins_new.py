@@ -111,7 +111,7 @@ def test_a_test_run_that_doesn_t_use_the_fixtures_isn_t_touched(device: MakeDevi
         "import sys\n"
         "def test_other():\n"
         "    assert 'coral_lock.testing.pytest_plugin' in sys.modules\n"
-        "    assert 'coral_lock.testing.harness' not in sys.modules\n"
+        "    assert 'coral_lock.testing.activation' not in sys.modules\n"
         "    assert 'yaml' not in sys.modules and 'click' not in sys.modules\n"
         "    assert not any('coral' in type(finder).__module__ for finder in sys.meta_path)\n",
     )

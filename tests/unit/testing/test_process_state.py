@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from coral_lock.testing.fixtures import ActivationHarness
-from coral_lock.testing.harness import ProcessState
 from tests.unit.testing.modules import module_text, write_package
 
 
@@ -43,12 +42,11 @@ def test_everything_but_other_modules_is_put_back(
         monkeypatch.delitem(sys.modules, name)
     before, modules = _surroundings(), set(sys.modules)
 
-    state = ProcessState()
-    harness = ActivationHarness(state)
+    harness = ActivationHarness()
     harness(entry_point=entry_point).assert_activated("patches:glow")
     assert _surroundings() != before
     assert {"acme_back.inner", "acme_back.plugin", "coral_inference"} <= set(sys.modules)
-    state.restore()
+    harness.restore()
 
     assert _surroundings() == before
     assert not any(name.startswith(("acme_back", "coral_inference")) for name in sys.modules)
@@ -58,14 +56,12 @@ def test_everything_but_other_modules_is_put_back(
 
 def test_a_module_that_was_there_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path / "site")
-    write_package(tmp_path / "site", "acme_stays", module_text())
+    entry_point = write_package(tmp_path / "site", "acme_stays", module_text())
     package = __import__("acme_stays")
-    state = ProcessState()
-    state.note_modules(["acme_stays.plugin:register"])
-    (tmp_path / "site" / "acme_stays" / "plugin.py").write_text("", encoding="utf-8")
-    __import__("acme_stays.plugin")
+    harness = ActivationHarness()
+    harness(entry_point=entry_point).assert_activated("patches:glow")
     assert hasattr(package, "plugin")
-    state.restore()
+    harness.restore()
     assert sys.modules["acme_stays"] is package
     assert not hasattr(package, "plugin")
     assert "acme_stays.plugin" not in sys.modules

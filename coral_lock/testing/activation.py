@@ -7,18 +7,26 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from coral_lock import canonical_json
 from coral_lock.child_process import PRINTED, TOOK_LONGER, run_child
-from coral_lock.finding import ERROR, Finding, has_errors
-from coral_lock.inventory import EntryPoint
-from coral_lock.names import GROUPS, is_object_reference
-from coral_lock.plugin.config import RuntimeConfig
+from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor, PluginRequest
+from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
+from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.installed.import_lookup import module_origin
+from coral_lock.inventory import Distribution, EntryPoint, FoundDistribution, Reporter
+from coral_lock.lockfile.order import activation_order
+from coral_lock.locking.discovery import discover
+from coral_lock.locking.resolution import Survey, locked_plugins, survey
+from coral_lock.names import GROUPS, is_object_reference, split_plugin_id
+from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig
+from coral_lock.plugin.facts import combined, merged
 from coral_lock.plugin.spec import RuntimeShim
+from coral_lock.probe.run import interpreter_probe
 from coral_lock.record import Record
 from coral_lock.start.gate import activate
 from coral_lock.start.report import (
@@ -30,11 +38,7 @@ from coral_lock.start.report import (
     PluginOutcome,
     StartPlan,
     VerifiedLock,
-)
-from coral_lock.testing.candidates import (
-    Candidates,
-    entry_point_candidates,
-    installed_candidates,
+    missing_variables,
 )
 
 _AUTHORS_HINTS = {
@@ -46,7 +50,18 @@ _AUTHORS_HINTS = {
 
 TIME_LIMIT = 60.0
 _MAX_OUTPUT = 1 << 26
-_CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
+_PROGRAM = """\
+import pickle, sys
+sys.path[:] = pickle.load(sys.stdin.buffer)
+from coral_lock import canonical_json
+from coral_lock.start.gate import activate
+from coral_lock.start.process import StdoutGuard
+guard = StdoutGuard()
+report = activate(pickle.load(sys.stdin.buffer))
+guard.write_document(canonical_json.write(report.to_dict()))
+sys.exit(report.exit_code)
+"""
+"""What a fresh interpreter runs: standard input holds its `sys.path`, and the plan of the start."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,48 +132,125 @@ class Activation:
         return "\n".join(lines)
 
 
-class ProcessState:
-    """What an activation changes in a process, as it was at construction.
+UNDER_TEST = "under-test"
+"""How the distribution is called, of which nothing is known."""
 
-    That is the environment variables, `sys.path`, `sys.meta_path`, and which of a plugin's
-    own modules are imported. Other modules that a plugin imports stay, since many extension
-    modules can't be imported twice; and what it changes in them, such as in the host, can't
-    be known.
+
+class SourceInventory(EnvironmentInventory):
+    """This environment, whose only plugins are those of one entry point, installed or not.
+
+    Args:
+        entry_point: what a distribution would declare.
     """
 
-    def __init__(self) -> None:
-        self._environment = dict(os.environ)
-        self._path = list(sys.path)
-        self._meta_path = list(sys.meta_path)
-        self._modules = frozenset(sys.modules)
-        self._packages: set[str] = set()
+    def __init__(self, entry_point: EntryPoint) -> None:
+        super().__init__()
+        self._found[UNDER_TEST] = Distribution(
+            name=UNDER_TEST,
+            version="0",
+            requires=(),
+            entry_points=(entry_point,),
+            location=module_origin(entry_point.value.partition(":")[0]) or entry_point.value,
+            editable=True,
+        )
 
-    def note_modules(self, modules: Iterable[str]) -> None:
-        """Remember modules of plugins: what is imported of their top-level packages goes."""
-        self._packages.update(module.partition(".")[0] for module in modules)
+    def plugin_distributions(self) -> tuple[FoundDistribution, ...]:
+        return (self._found[UNDER_TEST],)
 
-    def restore(self) -> None:
-        """Put back what was there at construction."""
-        os.environ.clear()
-        os.environ.update(self._environment)
-        sys.path[:] = self._path
-        sys.meta_path[:] = self._meta_path
-        for name in [name for name in sys.modules if name not in self._modules]:
-            if name.partition(".")[0] in self._packages or _is_stand_in(name):
-                _forget(name)
+    def find(self, name: str) -> FoundDistribution | None:
+        return self._found[name] if name == UNDER_TEST else super().find(name)
 
 
-def _is_stand_in(name: str) -> bool:
-    """Whether a module is one that coral-lock served in place of the host's."""
-    return isinstance(getattr(sys.modules[name], "__loader__", None), RuntimeShim)
+_PLACE = "this test"
 
 
-def _forget(name: str) -> None:
-    """Remove a module, also from its package, where `from package import` would find it."""
-    module = sys.modules.pop(name)
-    parent, _, child = name.rpartition(".")
-    if getattr(sys.modules.get(parent), child, None) is module:
-        delattr(sys.modules[parent], child)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidates:
+    """The plugins of a test.
+
+    `identifiers` are the plugins that are meant, and `providers` the distributions that
+    offer them, by id. If a finding of `plan` is an error, nothing may run.
+    """
+
+    identifiers: tuple[str, ...]
+    providers: Mapping[str, Distribution]
+    plan: StartPlan
+
+
+def _candidates(
+    identifiers: Sequence[str], entry_point: EntryPoint | None, config: RuntimeConfig
+) -> Candidates:
+    """Return the plugins of these ids, or all that an entry point yields.
+
+    The configuration takes in what the plugins bring along where it says nothing.
+    """
+    probe = cache(interpreter_probe(sys.path))
+    inventory = EnvironmentInventory() if entry_point is None else SourceInventory(entry_point)
+    if entry_point is not None:
+        identifiers = [plugin.id for plugin in discover(inventory, probe, Reporter()).plugins]
+    identifiers = tuple(dict.fromkeys(identifiers))
+    descriptor = Descriptor(
+        platform=config.platform,
+        discover=DISCOVER_LISTED,
+        built_in_patches=config.built_in_patches(),
+        requests=tuple(map(_request, identifiers)),
+        services=config.services,
+        origins={f"patches.{name}": _PLACE for name in config.patches},
+    )
+    surveyed = survey(inventory, descriptor, probe=probe)
+    decisions = surveyed.selection.decisions
+    providers = {decision.plugin.id: decision.plugin.distribution for decision in decisions}
+    selected = {plugin.id: plugin for plugin in locked_plugins(decisions, descriptor)}
+    order = activation_order({key: plugin.after for key, plugin in selected.items()})
+    plugins = tuple(selected[key] for key in order)
+    findings = {*_relevant(surveyed, identifiers, providers), *missing_variables(plugins)}
+    if not has_errors(findings):
+        overrides = combined(plugin.default_config_overrides for plugin in plugins)
+        for name, switch in overrides.get("patches", {}).items():
+            if name not in config.patches:
+                setattr(config, BUILT_IN_PATCHES[name], switch)
+        config.services = merged(overrides.get("services", {}), config.services)
+    plan = StartPlan(
+        plugins=plugins,
+        versions={provider.name: provider.version for provider in providers.values()},
+        config=config,
+        lock=None,
+        findings=sorted_findings(findings),
+        messages=(),
+    )
+    return Candidates(identifiers=identifiers, providers=providers, plan=plan)
+
+
+def _request(identifier: str) -> PluginRequest:
+    try:
+        group, name = split_plugin_id(identifier)
+    except ValueError:
+        raise ValueError(f"a plugin id is written `<group>:<name>`, not `{identifier}`") from None
+    return PluginRequest(group=group, name=name, enabled=True, where=_PLACE)
+
+
+def _relevant(
+    surveyed: Survey, identifiers: Sequence[str], providers: Mapping[str, Distribution]
+) -> Iterator[Finding]:
+    """Yield the findings about these plugins and the host, with hints for the author of a test."""
+    subjects = {
+        *identifiers,
+        *(package.distribution for package in surveyed.host.packages()),
+        *(providers[identifier].name for identifier in identifiers if identifier in providers),
+    }
+    for finding in surveyed.findings:
+        if finding.code == "host-unknown":
+            finding = finding.replace(hint="tell it with the fixture `coral_host`")
+        if finding.code == "unknown-plugin" and finding.subject not in providers:
+            is_misspelt = finding.hint and finding.hint.startswith("did you mean")
+            finding = finding.replace(
+                summary=f"no distribution that is installed offers `{finding.subject}`",
+                hint=finding.hint
+                if is_misspelt
+                else "install the project, e.g. with `pip install --editable .`",
+            )
+        if finding.subject in subjects:
+            yield finding
 
 
 class _Pickler(pickle.Pickler):
@@ -185,7 +277,8 @@ def activate_freshly(plan: StartPlan, time_limit: float) -> Activation:
         ValueError: the configuration can't be pickled.
     """
     content = io.BytesIO()
-    pickle.dump([os.path.abspath(entry) for entry in sys.path], content)
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    pickle.dump([*map(os.path.abspath, sys.path), package], content)
     try:
         _Pickler(content).dump(plan)
     except Exception as error:
@@ -193,7 +286,7 @@ def activate_freshly(plan: StartPlan, time_limit: float) -> Activation:
             f"a fresh interpreter can't be handed this configuration: {error}"
         ) from None
     end = run_child(
-        (sys.executable, "-I", _CHILD),
+        (sys.executable, "-I", "-c", _PROGRAM),
         time_limit=time_limit,
         environment=os.environ,
         directory=os.getcwd(),
@@ -254,14 +347,26 @@ class ActivationHarness:
     In process, these are put back at the end of the test: environment variables,
     `sys.path`, `sys.meta_path`, and `sys.modules` without the plugins' own modules that
     were imported since. Other modules stay imported, and what plugins change in them stays
-    changed: where that matters, use a fresh interpreter.
-
-    Args:
-        state: remembers what is to be put back.
+    changed, as many extension modules can't be imported twice: where that matters, use a fresh
+    interpreter.
     """
 
-    def __init__(self, state: ProcessState) -> None:
-        self._state = state
+    def __init__(self) -> None:
+        self._environment = dict(os.environ)
+        self._path = list(sys.path)
+        self._meta_path = list(sys.meta_path)
+        self._modules = frozenset(sys.modules)
+        self._packages: set[str] = set()
+
+    def restore(self) -> None:
+        """Put back what was there at construction."""
+        os.environ.clear()
+        os.environ.update(self._environment)
+        sys.path[:] = self._path
+        sys.meta_path[:] = self._meta_path
+        for name in [name for name in sys.modules if name not in self._modules]:
+            if name.partition(".")[0] in self._packages or _is_stand_in(name):
+                _forget(name)
 
     def __call__(
         self,
@@ -295,20 +400,30 @@ class ActivationHarness:
             CycleError: the `after` of some plugins can't be met.
         """
         config = RuntimeConfig() if config is None else config
-        if entry_point is None:
-            if not plugins:
-                raise ValueError("name plugins by their ids, or an `entry_point`")
-            candidates = installed_candidates(plugins, config)
-        elif plugins:
-            raise ValueError("name plugins by their ids or an `entry_point`, not both")
-        else:
-            candidates = entry_point_candidates(_entry_point(entry_point, group, name), config)
+        if bool(plugins) == (entry_point is not None):
+            raise ValueError("name plugins by their ids, or an `entry_point`, and not both")
+        declared = None if entry_point is None else _entry_point(entry_point, group, name)
+        candidates = _candidates(plugins, declared, config)
         if has_errors(candidates.plan.findings):
             return _refused(candidates)
         if fresh:
             return activate_freshly(candidates.plan, time_limit)
-        self._state.note_modules(plugin.entry_point for plugin in candidates.plan.plugins)
+        for plugin in candidates.plan.plugins:
+            self._packages.add(plugin.entry_point.partition(":")[0].partition(".")[0])
         return Activation(report=activate(candidates.plan))
+
+
+def _is_stand_in(name: str) -> bool:
+    """Whether a module is one that coral-lock served in place of the host's."""
+    return isinstance(getattr(sys.modules[name], "__loader__", None), RuntimeShim)
+
+
+def _forget(name: str) -> None:
+    """Remove a module, also from its package, where `from package import` would find it."""
+    module = sys.modules.pop(name)
+    parent, _, child = name.rpartition(".")
+    if getattr(sys.modules.get(parent), child, None) is module:
+        delattr(sys.modules[parent], child)
 
 
 def _entry_point(value: str, group: str, name: str | None) -> EntryPoint:
