@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import _imp
 import ast
+import io
 import sys
+import tokenize
 import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -35,10 +37,7 @@ _MODULE_STEPS = 100
 
 _REDIRECTIONS = (b"__path__", b"sys.modules", b"meta_path", b"path_hooks")
 
-
-_PLAIN_ENCODINGS = frozenset(
-    {b"ascii", b"us-ascii", b"utf-8", b"utf8", b"latin-1", b"latin1", b"iso-8859-1", b"iso-8859-15"}
-)
+_PLAIN_ENCODINGS = ("utf-8", "utf-8-sig", "ascii", "us-ascii", "iso-8859-1", "iso-8859-15")
 
 
 class NotEvaluableError(Exception):
@@ -311,7 +310,7 @@ class Sources:
         path = name.replace(".", "/")
         if name.partition(".")[0] in sys.stdlib_module_names:
             raise BrokenModuleError(f"`{name}` is a module of the standard library", path, 0)
-        if self._compiled(path) or self._compiled(f"{path}/__init__"):
+        if self._has_compiled(path):
             raise NotEvaluableError(f"`{name}` is compiled, it has no source", path, 0)
         raise BrokenModuleError(f"the distribution has no module `{name}`", path, 0)
 
@@ -319,23 +318,23 @@ class Sources:
         if name.partition(".")[0] in sys.stdlib_module_names:
             return None
         base = name.replace(".", "/")
-        package = self._read(f"{base}/__init__.py")
-        module = self._read(f"{base}.py")
-        if package is not None and module is not None:
-            raise NotEvaluableError(f"`{name}` is both a module and a package", f"{base}.py", 0)
-        path = f"{base}.py" if package is None else f"{base}/__init__.py"
-        source = module if package is None else package
-        if source is None:
+        contents = {path: self._read(path) for path in (f"{base}.py", f"{base}/__init__.py")}
+        found = [(path, source) for path, source in contents.items() if source is not None]
+        if not found:
             return None
-        if self._compiled(base) or self._compiled(f"{base}/__init__"):
+        path, source = found[0]
+        if len(found) > 1:
+            raise NotEvaluableError(f"`{name}` is both a module and a package", path, 0)
+        if self._has_compiled(base):
             raise NotEvaluableError(f"`{name}` has both a source and a compiled file", path, 0)
         self._check_parents(name)
         self._allowance.step(_MODULE_STEPS)
         return SourceModule(name, path, parse(source, path), self._allowance.step)
 
-    def _compiled(self, path: str) -> bool:
+    def _has_compiled(self, base: str) -> bool:
         return any(
             self._read(f"{path}{suffix}") is not None
+            for path in (base, f"{base}/__init__")
             for suffix in (*_imp.extension_suffixes(), ".pyc")
         )
 
@@ -346,7 +345,7 @@ class Sources:
             base = parent.replace(".", "/")
             path = f"{base}/__init__.py"
             source = self._read(path)
-            if source is None and self._compiled(f"{base}/__init__"):
+            if source is None and self._has_compiled(base):
                 raise NotEvaluableError(f"the package `{parent}` is compiled", path, 0)
             for word in _REDIRECTIONS:
                 if source is not None and word in source:
@@ -366,8 +365,11 @@ def parse(source: bytes, path: str) -> ast.Module:
     """
     if len(source) > MAX_SOURCE:
         raise NotEvaluableError(f"the source has more than {MAX_SOURCE >> 10} KiB", path, 0)
-    _refuse_slow_encoding(source, path)
     try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        # Some encodings decode in quadratic time.
+        if encoding not in _PLAIN_ENCODINGS:
+            raise NotEvaluableError(f"the source's encoding is `{encoding}`", path, 1)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return ast.parse(source, path)
@@ -378,16 +380,3 @@ def parse(source: bytes, path: str) -> ast.Module:
         raise NotEvaluableError("the source can't be decoded", path, 0) from None
     except (RecursionError, MemoryError):
         raise NotEvaluableError("the source is nested too deep", path, 0) from None
-
-
-def _refuse_slow_encoding(source: bytes, path: str) -> None:
-    """Refuse a declared encoding (PEP 263) but the plain ones: some decode in quadratic time."""
-    for number, line in enumerate(source.split(b"\n", 2)[:2], 1):
-        _, separator, declared = line.partition(b"coding")
-        if not (separator and line.lstrip().startswith(b"#")):
-            continue
-        name = declared.lstrip(b":= \t").split(b" ")[0].split(b"-*-")[0].strip().lower()
-        if name.replace(b"_", b"-").rstrip(b"\r") not in _PLAIN_ENCODINGS:
-            raise NotEvaluableError(
-                "the source declares an encoding that isn't plain", path, number
-            )
