@@ -83,7 +83,7 @@ def lock(
 
     descriptor = load_descriptor(
         _text(config), settings=settings, environment=environment
-    ).with_told(HostVersions(core=core_version, inference=inference_version))
+    ).with_host_versions(HostVersions(core=core_version, inference=inference_version))
     reporter = reporter or SilentReporter()
     opened = open_place(
         Place(
@@ -209,7 +209,7 @@ def init(
 
         report = start_program(
             str(_text(lock)),
-            descriptor=descriptor.with_told(told) if descriptor and told else descriptor,
+            descriptor=descriptor.with_host_versions(told) if descriptor and told else descriptor,
             integrity=integrity,
             state_directory=_text(state_directory),
             closed=closed,

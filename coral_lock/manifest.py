@@ -102,7 +102,7 @@ def read_manifest(content: bytes, source: str) -> Manifest:
 
 
 def _check_ids(root: Node, mistakes: Mistakes) -> None:
-    """Add a mistake for each plugin that is declared twice, which the schema can't say."""
+    """Add a mistake for each plugin that is declared twice, which the schema can't express."""
     first: dict[str, Node] = {}
     for node in root.members["plugins"].items if "plugins" in root.members else ():
         parts = [node.members[key].value for key in ("group", "name") if key in node.members]

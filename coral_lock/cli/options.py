@@ -155,7 +155,7 @@ def input_options(command: Command) -> Command:
             say_warning(warning)
         host_versions = HostVersions(core=core_version, inference=inference_version)
         inputs = Inputs(
-            descriptor=descriptor.with_told(host_versions),
+            descriptor=descriptor.with_host_versions(host_versions),
             place=replace(place, targets=target),
             allow_exec=not no_exec,
         )

@@ -186,7 +186,7 @@ def _prepare(arguments: Arguments, file: ReportFile) -> LockedStart:
     descriptor = _descriptor(arguments, hosts)
     return prepare_locked(
         str(arguments.last("lock")),
-        descriptor=descriptor.with_told(hosts) if descriptor and hosts else descriptor,
+        descriptor=descriptor.with_host_versions(hosts) if descriptor and hosts else descriptor,
         integrity=str(arguments.last("integrity")),
         state_directory=arguments.last("state-dir"),
         closed=arguments.flag("closed"),

@@ -1,1 +1,1 @@
-"""The descriptor: what a deployment asks its runtime to run, and where it says so."""
+"""The descriptor: what a deployment asks its runtime to run."""

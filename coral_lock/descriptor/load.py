@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 MAX_DESCRIPTOR_BYTES = 1024 * 1024
 MAX_MISTAKES = 50
-"""How many mistakes are told; a file with more is no descriptor at all."""
+"""How many mistakes are reported at most."""
 _NOTHING = Node(value={}, place=Place(source=DEFAULT_ORIGIN))
 
 BACKEND_MODULES = ("backends", "modules")
@@ -54,7 +54,7 @@ FLAT_KEYS: dict[str, Path] = {
     "backend_entry_modules": BACKEND_MODULES,
     **{attribute: ("patches", name) for name, attribute in sorted(BUILT_IN_PATCHES.items())},
 }
-"""A flat key, and the path of the key that it stands for."""
+"""The flat keys of the runtime's own configuration, and the paths of our keys."""
 
 _OF_BACKENDS = {"auto": "auto_discover", "module": "modules"}
 
@@ -159,7 +159,7 @@ def _read_bytes(path: str) -> bytes:
 
 
 def own_path(parts: Path) -> Path:
-    """Return the path that a key behind `--set` stands for: its own, or that of a synonym."""
+    """Return the path of a key after `--set`: its own, or that of which it is a synonym."""
     first = _normal(parts[0])
     if len(parts) == 1:
         return FLAT_KEYS.get(first, parts)
@@ -176,10 +176,10 @@ def _normal(part: str) -> str:
 
 
 def _read_environment(environment: Mapping[str, str], mistakes: Mistakes) -> Iterator[Node]:
-    """Yield for each variable that is set a document that holds only what it says.
+    """Yield for each variable that is set a document with its value alone.
 
     Variables come sorted by name; an empty one counts as not set. A value that can't be
-    understood goes to `mistakes`, and a misspelt name is warned of.
+    understood goes to `mistakes`, and a misspelt name is a warning.
     """
     for name in sorted(environment):
         value = environment[name].strip()
@@ -247,7 +247,7 @@ def split_setting(text: str) -> tuple[tuple[str, ...], str, str]:
     """Return the parts of the key of `KEY=VALUE`, the key as it was written, and the value.
 
     Raises:
-        ValueError: there is no `=`, or the key isn't a dotted key; the message says which.
+        ValueError: there is no `=`, or the key isn't a dotted key; the message explains which.
     """
     key, separator, value = text.partition("=")
     if '"' not in key:
@@ -315,9 +315,9 @@ def _placed(node: Node, place: Place) -> Node:
 def _checked(root: Node, mistakes: Mistakes) -> Node:
     """Return a source's document with each value at its own key and each switch in its long form.
 
-    What the schema refuses goes to `mistakes`, and what it can't say: that two keys mean the same,
-    and that two targets have one name. A document that has mistakes
-    isn't used, but is searched for all of them.
+    What the schema refuses goes to `mistakes`, and what it can't express: that two keys mean the
+    same, and that two targets have one name. A document that has mistakes isn't used, but is
+    searched for all of them.
     """
     check(root, "descriptor", mistakes, synonyms=FLAT_KEYS)
     sections = {key: node for key, node in root.members.items() if key not in FLAT_KEYS}
@@ -376,7 +376,7 @@ def _check_targets(targets: Node, mistakes: Mistakes) -> None:
 
 
 def _merged(base: Node, over: Node) -> Node:
-    """Return `base` with what `over` says on top: mappings key by key, anything else as a whole."""
+    """Return `base` overlaid by `over`: mappings key by key, anything else as a whole."""
     if not isinstance(base.value, dict) or not isinstance(over.value, dict):
         return over
     members = dict(base.value)
@@ -398,9 +398,9 @@ def _descriptor(root: Node, warnings: tuple[str, ...]) -> Descriptor:
         **fields,
         targets=tuple(Target(**target) for target in document.get("targets", ())),
         accepted={
-            name: tuple(sorted(said["accept"]))
-            for name, said in sorted(document.get("distributions", {}).items())
-            if said.get("accept")
+            name: tuple(sorted(entry["accept"]))
+            for name, entry in sorted(document.get("distributions", {}).items())
+            if entry.get("accept")
         },
         built_in_patches={name: patches.get(name, True) for name in BUILT_IN_PATCHES},
         requests=tuple(
@@ -423,17 +423,17 @@ def _find(root: Node, path: Path) -> Node | None:
 
 
 def _request(group: str, name: str, switch: Node) -> PluginRequest:
-    said = switch.plain()
-    distribution = said.get("distribution")
+    fields = switch.plain()
+    distribution = fields.get("distribution")
     return PluginRequest(
         group=group,
         name=name,
-        enabled=said.get("enabled", True),
-        optional=said.get("optional", False),
-        after=tuple(sorted(said.get("after", ()))),
+        enabled=fields.get("enabled", True),
+        optional=fields.get("optional", False),
+        after=tuple(sorted(fields.get("after", ()))),
         distribution=distribution and normalized_name(distribution),
         explicit_defaults=tuple(
-            field for field in ("optional", "after") if field in said and not said[field]
+            field for field in ("optional", "after") if field in fields and not fields[field]
         ),
         where=str(switch.value.get("enabled", switch).origin),
     )

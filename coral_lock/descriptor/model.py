@@ -19,7 +19,7 @@ DISCOVER_LISTED = "listed"
 """`all` selects every plugin that fits, `listed` only those that are switched on."""
 
 HOST_KEYS = ("core", "inference")
-"""The hosts whose versions the descriptor may tell."""
+"""The hosts whose versions the descriptor may pin."""
 
 DEFAULT_ORIGIN = "default"
 
@@ -45,12 +45,12 @@ FIELDS = {
 
 
 class PluginRequest(Record):
-    """What the descriptor says of one plugin.
+    """What the descriptor requests of one plugin.
 
     `after` holds plugin ids, sorted and each once; `distribution` is a normalized name, or
     None where the descriptor leaves it open; `where` is the place that decided `enabled`:
     `runtime.yaml:4:3`, `CORAL_ENABLE_CAMERA` or `--set patches.x=true`. `explicit_defaults`
-    are the fields that the descriptor says though they change nothing: `optional: false`, or
+    are the fields that the descriptor sets to their defaults: `optional: false`, or
     an empty `after`.
 
     Raises:
@@ -72,7 +72,7 @@ class PluginRequest(Record):
 
 
 class HostVersions(Record):
-    """The versions of hosts that the command line tells, which win over the descriptor's.
+    """The versions of hosts given on the command line, which win over the descriptor's.
 
     Raises:
         UsageError: one isn't a version (PEP 440).
@@ -100,10 +100,10 @@ class Descriptor(Record):
     `accepted` are, by the normalized names of distributions, the codes of the findings that are
     accepted from them, sorted. `targets` are sorted by name. `host_core` and `host_inference`
     are the versions (PEP 440) of hosts that may not be there to be asked, None where the
-    descriptor doesn't tell them.
+    descriptor doesn't pin them.
     `built_in_patches` holds every patch of the host itself. `requests` are sorted by group
     and name. `program_requires` are the requirements (PEP 508) of the program itself, sorted.
-    `origins` tells for each value, by its dotted key, where it came from:
+    `origins` is the source of each value, by its dotted key:
     a place in the file, an environment variable, a `--set`, or `default`.
 
     Raises:
@@ -139,7 +139,7 @@ class Descriptor(Record):
         object.__setattr__(self, "program_requires", tuple(sorted(self.program_requires)))
 
     def request(self, group: str, name: str) -> PluginRequest | None:
-        """Return what the descriptor says of that plugin, None if it doesn't name it."""
+        """Return the request for that plugin, None if the descriptor doesn't name it."""
         for request in self.requests:
             if request.group == group and request.name == name:
                 return request
@@ -157,28 +157,28 @@ class Descriptor(Record):
             is_loaded, key = self.built_in_patches.get("plugins", True), "patches.plugins"
         return None if is_loaded else (key, f"the host loads no {group}: `{key}` is false")
 
-    def with_told(self, told: HostVersions) -> Descriptor:
-        """Return the descriptor in which the versions that the command line tells count."""
+    def with_host_versions(self, versions: HostVersions) -> Descriptor:
+        """Return the descriptor with the versions of hosts that the command line gives."""
         origins = dict(self.origins)
         for role in HOST_KEYS:
-            version = getattr(told, role)
+            version = getattr(versions, role)
             if version is not None:
                 origins[f"host.{role}"] = f"--{role}-version {version}"
         return self.replace(
-            host_core=told.core or self.host_core,
-            host_inference=told.inference or self.host_inference,
+            host_core=versions.core or self.host_core,
+            host_inference=versions.inference or self.host_inference,
             origins=origins,
         )
 
     def runtime_config(self, overrides: Mapping[str, Any] | None = None) -> RuntimeConfig:
-        """Return the configuration that plugins are handed.
+        """Return the configuration that plugins get.
 
         Its `patches` are the host's own ones and the plugins of the group patches that the
         descriptor names.
 
         Args:
             overrides: `patches` and `services` that plugins bring along; they hold where
-                the descriptor says nothing.
+                the descriptor sets nothing.
         """
         overrides = overrides or {}
         patches = {
@@ -204,7 +204,7 @@ class Descriptor(Record):
 def to_mapping(descriptor: Descriptor) -> dict[str, Any]:
     """Return the document of `descriptor`, its defaults written out.
 
-    A plugin about which there is no more to say than on or off has the short form. The
+    A plugin that is only switched on or off has the short form. The
     values of `services` are the ones that plugins get: mask them before printing.
     """
     document: dict[str, Any] = {

@@ -42,7 +42,7 @@ class Node(Record):
     """One value.
 
     `value` is a scalar, a tuple of nodes, a dict of nodes, or `INVALID`. `key_place` is
-    where the key stands that leads to it. `text` is how an unquoted scalar was written.
+    the place of its key. `text` is how an unquoted scalar was written.
     """
 
     value: Any
@@ -191,7 +191,7 @@ _LONGEST_INTEGER = 70
 
 
 class RefusedNumberError(ValueError):
-    """A number that a document can't hold; the message says what is expected instead."""
+    """A number that a document can't hold; the message is what is expected instead."""
 
 
 def resolve_plain(text: str) -> str | int | float | bool | None:
@@ -253,7 +253,7 @@ class NodeBuilder:
         """Enter the collection at `path`.
 
         Raises:
-            InputError: it lies deeper than 32 levels.
+            InputError: it is deeper than 32 levels.
         """
         if len(path) >= MAX_DEPTH:
             raise InputError(

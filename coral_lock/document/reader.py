@@ -219,7 +219,7 @@ class _YamlReader:
         return Node(value={}, place=node.place) if node.text == "" else node
 
     def _safe_events(self, text: str) -> Iterator[yaml.Event]:
-        """Yield the parser's events, turning whatever it raises into an `InputError`."""
+        """Yield the parser's events, turning its errors into an `InputError`."""
         place = Place(source=self._source, line=1, column=1)
         try:
             for event in yaml.parse(text, Loader=yaml.SafeLoader):

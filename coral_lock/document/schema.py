@@ -2,7 +2,7 @@
 
 A valid document is recognized by the few lines of `conforms`, since `jsonschema` takes longer to
 import than a whole locked start. They cover the keywords that the schemas of descriptors and
-manifests use and only say yes or no: what is wrong with an invalid document, `jsonschema` says.
+manifests use and answer yes or no: `jsonschema` finds what is wrong with an invalid document.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def definition(reference: str, root: Schema) -> Schema:
 def _repeated_items(
     validator: Any, unique: bool, items: object, schema: Schema
 ) -> Iterator[ValidationError]:
-    """Yield an error for each repeated text; `jsonschema` says only that there is one.
+    """Yield an error for each repeated text; `jsonschema` reports only that there is one.
 
     It also compares each item with each where they are of several types, which takes minutes for
     lists that are made for it.
@@ -163,7 +163,7 @@ def _repeated_items(
 
 
 def validator_of(schema: Schema) -> Any:
-    """Return the validator that decides what a document by this schema may say."""
+    """Return the validator that checks documents by this schema."""
     from jsonschema import Draft202012Validator, FormatChecker
     from jsonschema.validators import extend
 

@@ -1,1 +1,1 @@
-"""What a plugin is: its spec, its facts, and the configuration that it is handed."""
+"""What a plugin is: its spec, its facts, and the configuration that it gets."""

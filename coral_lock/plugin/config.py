@@ -1,4 +1,4 @@
-"""`RuntimeConfig`: what a plugin is handed at activation."""
+"""`RuntimeConfig`: what a plugin gets at activation."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def facts_from_fields(fields: dict[str, Any]) -> PluginFacts:
         fields: `name` and, where the spec has them, the other fields of `PluginFacts`.
 
     Raises:
-        FactsError: a field is of the wrong type or can't stand in a lock.
+        FactsError: a field is of the wrong type or not allowed in a lock.
     """
     name = fields.get("name")
     if not is_plugin_name(name):
@@ -79,7 +79,7 @@ def facts_of_spec(spec: object) -> PluginFacts:
     """Return the facts of a live spec, read from its attributes.
 
     Raises:
-        FactsError: an attribute is of the wrong type or can't stand in a lock.
+        FactsError: an attribute is of the wrong type or not allowed in a lock.
     """
     return facts_from_fields({field: getattr(spec, field, None) for field in PluginFacts._fields})
 
@@ -103,12 +103,12 @@ class PluginTerms(Record):
     """The terms of one plugin, as its manifest states them.
 
     Args:
-        platforms: where it applies; none stands for everywhere.
+        platforms: where it applies; everywhere if empty.
         after: ids of plugins that come before it, where they are selected at all.
         requires: plugins without which it isn't selected; they come before it too.
         conflicts: plugins that can't be selected with it.
         default_config_overrides: `patches` and `services` as in a descriptor, which holds
-            where the descriptor says nothing.
+            where the descriptor sets nothing.
         env: the environment variables that it reads.
         homepage: where people read about it.
     """
@@ -142,7 +142,7 @@ def terms_to_mapping(terms: PluginTerms) -> dict[str, Any]:
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with what `over` says on top, mappings merged key by key."""
+    """Return `base` overlaid by `over`, mappings merged key by key."""
     result = dict(base)
     for key, value in over.items():
         below = result.get(key)

@@ -38,7 +38,7 @@ class PluginSpec:
         self.min_inference_version = min_inference_version
 
     def to_dict(self) -> dict[str, str | None]:
-        """Return what can be said of the plugin without running it."""
+        """Return the fields that are data."""
         return {
             "name": self.name,
             "description": self.description,
@@ -51,7 +51,7 @@ class PluginSpec:
 
 
 class BackendAdapter:
-    """A backend plugin, activated only where `supports` says so.
+    """A backend plugin, activated only where `supports` returns True.
 
     Args:
         name: the plugin's name; its id is `backends:<name>`.
@@ -114,7 +114,7 @@ class RuntimeShim:
 
 
 def install_shim() -> None:
-    """Make the stand-in modules importable, behind everything that is installed."""
+    """Make the stand-in modules importable, after everything that is installed."""
     if not any(isinstance(finder, RuntimeShim) for finder in sys.meta_path):
         sys.meta_path.append(RuntimeShim())
 
@@ -126,7 +126,7 @@ _MAX_SPECS = 1000
 
 
 class SpecError(Exception):
-    """What an entry point yields isn't a spec; the message says what it is."""
+    """What an entry point yields isn't a spec; the message describes it."""
 
 
 def live_specs(target: object, entry_point_name: str) -> tuple[Any, ...]:
@@ -181,7 +181,7 @@ def is_spec(value: object) -> bool:
 
 
 def is_backend(value: object) -> bool:
-    """Whether the spec `value` is a backend adapter: it says where it is supported."""
+    """Whether the spec `value` is a backend adapter: it has `supports`."""
     return callable(getattr(value, "supports", None))
 
 

@@ -5,7 +5,7 @@ interpreter as JSON. It runs isolated (`-I -S`) then, so that nothing that is in
 interpreter runs, and may run in any Python 3.7 or newer.
 
 With two, as `run_entry_point` runs it, they are the descriptor to answer on and the request as
-JSON. The request names the module whose function `run` says what is done with the entry point;
+JSON. The request names the module whose function `run` handles the entry point;
 this module's own learns its specs. The answer is one JSON object a line, so that what is known
 before a plugin ends the process isn't lost.
 """
@@ -216,7 +216,7 @@ def _site_directories() -> list[str]:
     """Return the directories that `site` would add, in its order, those of the user left out.
 
     In a virtual environment (PEP 405) they are the environment's, and those of the
-    interpreter that it was made with where `pyvenv.cfg` says so. `site` doesn't run, so
+    interpreter that it was made with where `pyvenv.cfg` includes them. `site` doesn't run, so
     that the prefix has to be set here as it would be there.
     """
     import site
@@ -252,7 +252,7 @@ def _includes_system_site(configuration: str) -> bool:
 
 
 def _platform() -> Mapping[str, object]:
-    """Return what a platform is told from, see `targets.machine.platform_of`."""
+    """Return what identifies a platform, see `targets.machine.platform_of`."""
     import platform
 
     try:

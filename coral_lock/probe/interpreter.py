@@ -63,7 +63,7 @@ class AnswerError(Exception):
 
 
 def ask_interpreter(path: str, time_limit: float = TIME_LIMIT) -> Interpreter:
-    """Return what an interpreter says of itself.
+    """Return an interpreter's description of itself.
 
     Args:
         path: the interpreter's file, or the directory of a virtual environment (PEP 405).
@@ -73,7 +73,7 @@ def ask_interpreter(path: str, time_limit: float = TIME_LIMIT) -> Interpreter:
         InputError: there is no interpreter, it doesn't answer, or it is older than 3.10.
     """
     executable = _executable(path)
-    # Nothing that the program prints by itself can be taken for the answer.
+    # The mark keeps other output from being taken for the answer.
     mark = os.urandom(8).hex()
     command = (executable, "-I", "-S", "-B", _CHILD, mark)
     try:
@@ -90,7 +90,7 @@ def ask_interpreter(path: str, time_limit: float = TIME_LIMIT) -> Interpreter:
     found = printable(shortened(first_line))
     if end.ending and end.ending.startswith((TOOK_LONGER, PRINTED)):
         raise InputError(
-            f"`{path}` {end.ending} to tell what it is",
+            f"`{path}` {end.ending} to describe itself",
             found=found,
             where=executable,
             hint=f"see whether `{executable} -I -S -c pass` ends",
@@ -169,7 +169,7 @@ _FACTS = {
     "libc": "a text",
     "release": "a text",
 }
-"""What an interpreter says of itself, see `child.describe_interpreter`: each field's kind."""
+"""The fields of `child.describe_interpreter`, and the kind of each."""
 
 
 def _facts_of(text: str) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def _facts_of(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
-        raise AnswerError("it says nothing of itself") from None
+        raise AnswerError("it printed no description of itself") from None
     if not isinstance(document, dict) or document.keys() != _FACTS.keys():
         raise AnswerError("it has missing or additional fields")
     for field, kind in _FACTS.items():
@@ -225,7 +225,7 @@ def _pth_entries(directory: str) -> Iterator[str]:
 
 
 def _executable(path: str) -> str:
-    """Return the file of the interpreter, absolute; links are kept, as they say where it is."""
+    """Return the file of the interpreter, absolute, with the links that locate its environment."""
     place = os.path.abspath(path)
     if not os.path.isdir(place):
         if os.path.exists(place):

@@ -55,7 +55,7 @@ def probe(
         environment: see `run_entry_point`.
 
     Raises:
-        ProbeError: it can't be imported, yields something else than specs, answers
+        ProbeError: it can't be imported, yields anything but specs, answers
             something that can't be right, takes too long, or ends the process. Or this
             system has no process groups.
     """
@@ -91,7 +91,7 @@ def run_entry_point(
     directory: str = os.path.abspath(os.sep),
     request: Mapping[str, object] | None = None,
 ) -> ChildEnd:
-    """Import an entry point in a fresh interpreter, and do with it what a program says.
+    """Import an entry point in a fresh interpreter, and run a program on it.
 
     Args:
         entry_point: the entry point.
@@ -152,7 +152,7 @@ def specs_of(answer: Mapping[str, Any]) -> tuple[tuple[PluginFacts, bool], ...]:
     """
     specs = answer.get("specs")
     if not isinstance(specs, list) or not 0 < len(specs) <= _MAX_SPECS:
-        raise FactsError("the process didn't say what its specs are")
+        raise FactsError("the process didn't report its specs")
     return tuple(_spec_of(item) for item in specs)
 
 

@@ -32,7 +32,7 @@ def start_live(
     """
     descriptor = descriptor or load_descriptor(None)
     if host_overrides:
-        descriptor = descriptor.with_told(host_overrides)
+        descriptor = descriptor.with_host_versions(host_overrides)
     surveyed = survey(
         EnvironmentInventory(),
         descriptor,

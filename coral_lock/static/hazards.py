@@ -85,7 +85,7 @@ class _Walk:
         self._harmless: set[ast.expr] = set()
 
     def push(self, module: SourceModule, nodes: Sequence[ast.AST]) -> None:
-        """Add nodes to be visited next, in their order, so that the first culprit is named."""
+        """Add nodes to be visited next, in their order, so that the first hazard is reported."""
         self._stack.extend((module, node) for node in reversed(nodes))
 
     def run(self) -> None:

@@ -46,7 +46,7 @@ class NotEvaluableError(Exception):
     Args:
         reason: why, as a phrase without a final period.
         path: the file, relative to the site root; empty where there is none.
-        line: the line in that file, from 1, or 0 where no line is to blame.
+        line: the line in that file, from 1, or 0 for the whole file.
     """
 
     def __init__(self, reason: str, path: str, line: int) -> None:
@@ -357,7 +357,7 @@ class Sources:
 
 
 def parse(source: bytes, path: str) -> ast.Module:
-    """Return the syntax tree of a source file, whose encoding is found as PEP 263 says.
+    """Return the syntax tree of a source file, decoded by PEP 263.
 
     Raises:
         NotEvaluableError: it isn't Python of this interpreter's version, is larger than

@@ -145,7 +145,7 @@ def test_what_is_no_interpreter(tmp_path: Path) -> None:
         printing = program_at(tmp_path / "printing", f"#!/bin/sh\nprintf '{shown}'\n")
         assert refusal(printing) == {
             "message": f"`{printing}` doesn't answer as a Python interpreter does: "
-            "it says nothing of itself",
+            "it printed no description of itself",
             "expected": "Python 3.10 or newer",
             "found": found,
             "where": str(printing),
@@ -158,7 +158,7 @@ def test_what_is_no_interpreter(tmp_path: Path) -> None:
 def test_an_interpreter_that_hangs(tmp_path: Path) -> None:
     hanging = program_at(tmp_path / "hanging", "#!/bin/sh\necho wait\nsleep 300\n")
     assert refusal(hanging, 0.5) == {
-        "message": f"`{hanging}` took longer than 0.5 s to tell what it is",
+        "message": f"`{hanging}` took longer than 0.5 s to describe itself",
         "expected": None,
         "found": "wait",
         "where": str(hanging),
@@ -178,7 +178,7 @@ def test_an_interpreter_that_hangs(tmp_path: Path) -> None:
         ('"standard_library": [', '"standard_library": [1, ', "`standard_library` isn't a list"),
         ('"libc": "', '"libc": "\\u0000', "`libc` isn't a text"),
         ('"os_name"', '"name"', "`markers` isn't the marker environment"),
-        ('"system": ', '"system": [' + "[" * 100_000 + ": ", "it says nothing of itself"),
+        ('"system": ', '"system": [' + "[" * 100_000 + ": ", "it printed no description of itself"),
     ],
 )
 def test_an_answer_that_can_t_be_right(tmp_path: Path, old: str, new: str, problem: str) -> None:

@@ -188,7 +188,7 @@ FORGED = '{"specs": [{"facts": {"name": "x", "description": "", "min_core_versio
         (ANSWER.format("b'[' * 100000"), NO_ANSWER),
         (ANSWER.format("b'[]'"), NO_ANSWER),
         (ANSWER.format("b'{}'"), NO_ANSWER),
-        (ANSWER.format("b'{\"specs\": []}'"), "the process didn't say what its specs are"),
+        (ANSWER.format("b'{\"specs\": []}'"), "the process didn't report its specs"),
         (ANSWER.format('b\'{"error": "a\\\\u001b"}\''), "a\\x1b"),
         (
             ANSWER.format(f"{FORGED.encode()!r}"),

@@ -33,7 +33,7 @@ def _find(
     inference: str | None = None,
 ) -> tuple[Host, tuple[Finding, ...]]:
     given = HostVersions(core=core, inference=inference)
-    return find_host(shelf, load_descriptor(None, settings=settings).with_told(given))
+    return find_host(shelf, load_descriptor(None, settings=settings).with_host_versions(given))
 
 
 def _host(core: str | None, inference: str | None, name: str = "inference") -> Host:
