@@ -49,10 +49,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+    from coral_lock.imports.table import RootFiles
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.files import FilesDigest, InstalledFiles
     from coral_lock.installed.import_lookup import Find
-    from coral_lock.installed.site_scan import Scan
     from coral_lock.inventory import EntryPoint
     from coral_lock.lockfile.entries import LockedDistribution
     from coral_lock.lockfile.model import Lock
@@ -141,78 +141,59 @@ class InstalledState:
         self.strays: tuple[str, ...] = ()
         self.claimed: tuple[str, ...] = ()
 
-    def attempt(self, step: Callable[[Location], None]) -> bool:
+    def attempt(self, step: Callable[..., None], *arguments: object) -> bool:
         """Take a step with the one location; whether the distribution can be used so far."""
         if self.location is not None and self.broken is None and not self.editable:
             try:
-                step(self.location)
+                step(self.location, *arguments)
             except BrokenDistributionError as error:
                 self.broken = error
         return self.location is not None and self.broken is None and not self.editable
 
-    def read_metadata(self, provides_plugins: bool) -> None:
-        def step(location: Location) -> None:
-            metadata, editable = read_metadata(location), is_editable(location)
-            self.entry_points = read_entry_points(location) if provides_plugins else ()
-            self.version, self.requires = metadata.version, metadata.requires
-            self.editable = editable
+    def read_metadata(self, location: Location, provides_plugins: bool) -> None:
+        metadata, editable = read_metadata(location), is_editable(location)
+        self.entry_points = read_entry_points(location) if provides_plugins else ()
+        self.version, self.requires = metadata.version, metadata.requires
+        self.editable = editable
 
-        self.attempt(step)
-
-    def check_files(self, is_image: bool) -> bool:
+    def check_files(self, location: Location, is_image: bool) -> None:
         """Read the RECORD, if that wasn't done, and refuse one that no installer writes."""
+        files = self.files = self.files or read_files(location)
+        if not self.is_checked:
+            check_record(files, location)
+            if is_image:
+                refuse_links(location, files)
+            self.is_checked = True
 
-        def step(location: Location) -> None:
-            files = self.files = self.files or read_files(location)
-            if not self.is_checked:
-                check_record(files, location)
-                if is_image:
-                    refuse_links(location, files)
-                self.is_checked = True
-
-        return self.attempt(step) and self.is_checked
-
-    def prove(self, locked: LockedDistribution) -> None:
+    def prove(self, location: Location, locked: LockedDistribution) -> None:
         """Read the RECORD, and take it for the list of the files if it has the lock's digest."""
+        files = self.files = self.files or read_files(location)
+        hashes = proved_hashes(files.recorded, locked.digests.values())
+        if hashes is not None:
+            self.take_list(location, locked, hashes)
 
-        def step(location: Location) -> None:
-            self.files = self.files or read_files(location)
-            hashes = proved_hashes(self.files.recorded, locked.digests.values())
-            if hashes is not None:
-                self.take_list(locked, hashes)
-
-        self.attempt(step)
-
-    def prove_by_hashing(self, locked: LockedDistribution, digest: FilesDigest) -> None:
+    def prove_by_hashing(
+        self, location: Location, locked: LockedDistribution, digest: FilesDigest
+    ) -> None:
         """Take the hashes of the files themselves for the list if they have the lock's digest."""
+        self.tag, self.digest = read_wheel_tag(location), digest
+        if locked.digests.get(self.tag) == digest.digest:
+            self.take_list(location, locked, digest.hashes)
 
-        def step(location: Location) -> None:
-            self.tag = read_wheel_tag(location)
-            self.digest = digest
-            if locked.digests.get(self.tag) == digest.digest:
-                self.take_list(locked, digest.hashes)
-
-        self.attempt(step)
-
-    def take_list(self, locked: LockedDistribution, hashes: Mapping[str, str]) -> None:
-        assert self.files is not None
+    def take_list(
+        self, location: Location, locked: LockedDistribution, hashes: Mapping[str, str]
+    ) -> None:
         self.proved = ProvedList(
-            name=self.name, root=self.files.root, hashes=hashes, requires=locked.requires
+            name=self.name, root=location.root, hashes=hashes, requires=locked.requires
         )
 
-    def hash_outside(self, locked: LockedDistribution) -> None:
-        """Hash the scripts, headers and data, where the other files were hashed."""
+    def hash_outside(self, location: Location, files: InstalledFiles) -> None:
+        """Hash the scripts, headers and data."""
+        # Few distributions have such files, so that most starts don't pay for the import.
+        from coral_lock.installed.outside import read_outside
 
-        def step(location: Location) -> None:
-            # Few distributions have such files, so that most starts don't pay for the import.
-            from coral_lock.installed.outside import read_outside
-
-            rows = self.files.outside if self.files else {}
-            self.tag = self.tag or read_wheel_tag(location)
-            self.outside = read_outside(location, rows, read_commands(location), self.name)
-
-        if self.digest and self.files and (self.files.outside or locked.data_digests is not None):
-            self.attempt(step)
+        self.tag = self.tag or read_wheel_tag(location)
+        self.outside = read_outside(location, files.outside, read_commands(location), self.name)
 
     def place(self, is_named: bool) -> None:
         """Note where files are put: outside of the site root, and if `is_named` in it."""
@@ -229,10 +210,10 @@ class InstalledState:
         self.placed = placed(paths if is_named else (), outside)
 
 
-class MachineState(Record):
+class MachineState:
     """All that a verification looks at.
 
-    Args:
+    Attributes:
         python: the language version, `3.11`.
         integrity: the level that was asked for.
         distributions: what is seen of each distribution of the lock, by name.
@@ -249,18 +230,246 @@ class MachineState(Record):
         shadowing_scripts: the places of what would shadow modules for commands, by name.
     """
 
-    python: str
-    integrity: str
-    distributions: Mapping[str, InstalledState]
-    hosts: Mapping[str, InstalledState]
-    host_origins: Mapping[str, ModuleOrigin]
-    entry_origins: Mapping[str, ModuleOrigin]
-    root_origins: Mapping[str, tuple[ModuleOrigin, ...]]
-    unlocked: tuple[tuple[str, str], ...]
-    table: ImportTable
-    unlisted: frozenset[str]
-    unlocked_startup: tuple[StartupFile, ...]
-    shadowing_scripts: Mapping[str, str]
+    def __init__(
+        self, lock: Lock, integrity: str, environment: Environment, is_start: bool
+    ) -> None:
+        is_by_list = is_start and integrity != METADATA
+        self.python, self.integrity = environment.python, integrity
+        self._lock, self._environment = lock, environment
+        scan = self._scan = scan_path(environment.path)
+        providers = set(lock.plugin_distributions())
+        self.distributions = {
+            locked.name: self._look_at(locked.name, locked.name in providers)
+            for locked in lock.distributions
+        }
+        self.hosts = {
+            name: self.distributions.get(name) or self._look_at(name, provides_plugins=False)
+            for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS)
+            if name in scan
+        }
+        for locked in lock.distributions:
+            if locked.name in providers and not locked.digests:
+                self._find_lacking(self.distributions[locked.name])
+        startup = startup_files(scan, environment)
+        if integrity == METADATA:
+            self._prove(
+                locked
+                for locked in lock.distributions
+                if startup and any(may_own(at, startup) for at in scan.locations(locked.name))
+            )
+            for name in providers:
+                self._check_files(self.distributions[name])
+        else:
+            self._prove(lock.distributions)
+            self._hash(providers if integrity == IMPORTS else self.distributions)
+        self.unlocked_startup = tuple([file for file in startup if not self._is_owned(file)])
+        for locked in lock.distributions:
+            state = self.distributions[locked.name]
+            files = state.files if state.digest else None
+            if files and (files.outside or locked.data_digests is not None):
+                state.attempt(state.hash_outside, files)
+            state.place(locked.name in providers or not is_start)
+        if not is_by_list:
+            self._find_strays()
+        states = self.distributions.values()
+        proved = {state.name: state.proved for state in states if state.proved}
+        self.table = ImportTable(proved.values())
+        origins = ModuleOrigins(
+            {
+                state.name: state.files
+                for state in states
+                if state.files and state.is_checked and not is_by_list
+            },
+            environment.find,
+        )
+        self.root_origins = origins.of_roots()
+        self.entry_origins = origins.of_entry_points(lock)
+        self.unlisted: frozenset[str] = frozenset()
+        if is_by_list:
+            self.entry_origins = listed_origins(lock, self.table)
+            self.unlisted = self._unlisted_names()
+        self.host_origins = self._host_origins(proved if is_by_list else ())
+        self.unlocked = self._unlocked()
+        self.shadowing_scripts = shadowing_scripts(environment)
+
+    def _look_at(self, name: str, provides_plugins: bool) -> InstalledState:
+        state = InstalledState(name, self._scan.locations(name))
+        state.attempt(state.read_metadata, provides_plugins)
+        return state
+
+    def _find_lacking(self, state: InstalledState) -> None:
+        """Find the requirements of which nothing is installed and the lock states no version.
+
+        One with a marker (PEP 508) is left out: to evaluate it takes more than a start may import.
+        """
+        known = {"", *(package.distribution for package in self._lock.host.packages())}
+        state.lacking = tuple(
+            text
+            for text in state.requires
+            if ";" not in text
+            and (name := requirement_name(text)) not in self._scan
+            and name not in known
+        )
+
+    def _check_files(self, state: InstalledState) -> bool:
+        """Whether the RECORD of a distribution is one that installers write."""
+        return state.attempt(state.check_files, self._environment.is_image) and state.is_checked
+
+    def _prove(self, distributions: Iterable[LockedDistribution]) -> None:
+        """Prove the lists of files by the RECORDs, else by hashing what those list."""
+        unproved = []
+        for locked in distributions:
+            state = self.distributions[locked.name]
+            if not locked.digests:
+                continue
+            state.attempt(state.prove, locked)
+            if state.proved and not self._environment.is_image:
+                continue
+            if self._check_files(state) and state.files and not state.proved:
+                unproved.append((state, state.files, locked))
+        digests = digest_files([files for _, files, _ in unproved])
+        for (state, _, locked), digest in zip(unproved, digests):
+            state.attempt(state.prove_by_hashing, locked, digest)
+
+    def _hash(self, names: Collection[str]) -> None:
+        """Hash the files of proved distributions, and compare them with the lists.
+
+        A file that several list is what one of them says.
+        """
+        chosen: list[tuple[InstalledState, ProvedList, dict[str, str]]] = []
+        sizes: dict[str, int | None] = {}
+        for name in sorted(names):
+            state = self.distributions[name]
+            if state.proved and not state.digest and self._check_files(state) and state.files:
+                places = {path: state.files.locate(path) for path in state.proved.hashes}
+                chosen.append((state, state.proved, places))
+                for path, place in places.items():
+                    sizes[place] = size_in(state.files.recorded.get(path, ""))
+        found = hash_files(sizes)
+        states = self.distributions.values()
+        roots = ImportTable(each.proved for each in states if each.proved).roots
+        for state, proved, places in chosen:
+            root = roots[proved.root]
+
+            def accepted(
+                path: str, digest: str, proved: ProvedList = proved, root: RootFiles = root
+            ) -> str | None:
+                return proved.hashes[path] if root.accepts(path, digest) else None
+
+            state.digest = compare_files(places, found, accepted)
+
+    def _is_owned(self, file: StartupFile) -> bool:
+        """Whether a file that Python runs at every start is in a proved list.
+
+        If so, it is compared with that list. So are the modules that this process has loaded of
+        the same distribution. Where one differs, all files of the distribution are hashed.
+        """
+        is_owned = False
+        for name, state in self.distributions.items():
+            proved = state.proved
+            paths = file.paths_in(proved.hashes) if proved and proved.root == file.root else []
+            if proved is None or not paths:
+                continue
+            is_owned = True
+            if self._environment.is_own:
+                paths.extend(loaded_files(file.root).intersection(proved.hashes))
+            places = {location_of(file.root, path): path for path in paths}
+            found = hash_files(dict.fromkeys(places))
+            if any(found.get(place) != proved.hashes[path] for place, path in places.items()):
+                self._hash([name])
+        return is_owned
+
+    def _find_strays(self) -> None:
+        """Find unlisted files in the directories of distributions whose files were hashed.
+
+        What other proved lists claim is no stray. The RECORDs of the others are read only
+        where there is one, so that this stays independent of how much is installed.
+        """
+        states = self.distributions
+        proved: dict[str, set[str]] = {}
+        for state in states.values():
+            if state.proved:
+                proved.setdefault(state.proved.root, set()).update(state.proved.hashes)
+        claims: set[str] | None = None
+        for state in states.values():
+            if not state.files or not state.digest or state.broken:
+                continue
+            known = proved.get(state.files.root, ())
+            strays = [path for path in find_strays(state.files) if path not in known]
+            if strays and claims is None:
+                claims = set()
+                for name in self._scan.names():
+                    if name not in states or not states[name].proved:
+                        claims |= claimed_paths(self._scan.locations(name))
+            if strays:
+                state.strays = unclaimed(strays, state.files, claims or ())
+                state.claimed = tuple(sorted({*strays} - {*state.strays}))
+
+    def _unlisted_names(self) -> frozenset[str]:
+        """Return the top-level names of locked distributions that have no digest.
+
+        Of an editable install only its entry points name any.
+        """
+        unpinned = {each.name for each in self._lock.distributions if not each.digests}
+        names = {
+            plugin.entry_point.partition(":")[0].partition(".")[0]
+            for plugin in self._lock.plugins
+            if plugin.distribution in unpinned
+        }
+        for name in unpinned:
+            names |= top_level_names(claimed_paths(self._scan.locations(name)))
+        return frozenset(names)
+
+    def _host_origins(self, by_list: Collection[str]) -> dict[str, ModuleOrigin]:
+        """Look where the hosts' own modules would be imported from, but for those by a list.
+
+        A host that was locked with its bytes and is absent now is left out: that is drift.
+        """
+        host, origins = self._lock.host, {}
+        for role, package, module in (
+            ("core", host.core, "coral_inference"),
+            ("inference", host.inference, "inference"),
+        ):
+            name = package.distribution if package else ""
+            locations = self._scan.locations(name) if package else ()
+            if name in by_list or (name in self.distributions and not locations):
+                continue
+            if chain := import_chain(module, find=self._environment.find):
+                place = chain[0].origin or "".join((chain[0].search or ("",))[:1])
+                is_own = len(locations) == 1 and _is_of(
+                    locations[0], module, os.path.abspath(place)
+                )
+                origins[role] = ModuleOrigin(
+                    module=module, origin=place, own_file=None, is_own=place == "" or is_own
+                )
+        return origins
+
+    def _unlocked(self) -> tuple[tuple[str, str], ...]:
+        """Return name and place of each distribution outside the lock that declares plugins."""
+        known = {plugin.distribution for plugin in self._lock.plugins}
+        known.update(plugin.distribution for plugin in self._lock.excluded)
+        return tuple(
+            (name, location.path)
+            for name in self._scan.names_that_may_declare_plugins()
+            if name not in known
+            for location in self._scan.locations(name)
+            if _declares_plugins(location)
+        )
+
+
+def _is_of(location: Location, module: str, place: str) -> bool:
+    """Whether a file is in a distribution's package, or in the project it is edited in."""
+    if place.startswith(os.path.join(location.root, module) + os.sep):
+        return True
+    project = project_directory(location)
+    return project is not None and os.path.realpath(place).startswith(project + os.sep)
+
+
+def _declares_plugins(location: Location) -> bool:
+    try:
+        return bool(read_entry_points(location))
+    except BrokenDistributionError:
+        return True
 
 
 def observe(
@@ -286,255 +495,4 @@ def observe(
         raise UsageError(
             f"an integrity level is one of {', '.join(INTEGRITY_LEVELS)}, not `{integrity}`"
         )
-    environment = environment or own_environment()
-    is_image, is_by_list = environment.is_image, is_start and integrity != METADATA
-    scan = scan_path(environment.path)
-    providers = set(lock.plugin_distributions())
-    states: dict[str, InstalledState] = {}
-    for locked in lock.distributions:
-        state = _look_at(locked.name, scan, locked.name in providers)
-        states[locked.name] = state
-        if not locked.digests and locked.name in providers:
-            state.lacking = _lacking(state, scan, lock)
-    startup = startup_files(scan, environment)
-    if integrity == METADATA:
-        owners = [
-            locked
-            for locked in lock.distributions
-            if startup and any(may_own(at, startup) for at in scan.locations(locked.name))
-        ]
-        _prove(owners, states, is_image)
-        for name in providers:
-            states[name].check_files(is_image)
-    else:
-        _prove(lock.distributions, states, is_image)
-        _hash(states, providers if integrity == IMPORTS else states, is_image)
-    unlocked_startup = _compare_startup(startup, states, environment)
-    for locked in lock.distributions:
-        state = states[locked.name]
-        state.hash_outside(locked)
-        state.place(locked.name in providers or not is_start)
-    if not is_by_list:
-        _find_strays(states, scan)
-    proved = {name: state.proved for name, state in states.items() if state.proved}
-    table = ImportTable(proved.values())
-    files = {
-        name: state.files
-        for name, state in states.items()
-        if state.files and state.is_checked and not is_by_list
-    }
-    origins = ModuleOrigins(files, environment.find)
-    return MachineState(
-        python=environment.python,
-        integrity=integrity,
-        distributions=states,
-        hosts={
-            name: states.get(name) or _look_at(name, scan, provides_plugins=False)
-            for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS)
-            if name in scan
-        },
-        host_origins=_host_origins(lock, scan, environment.find, proved if is_by_list else ()),
-        entry_origins=listed_origins(lock, table) if is_by_list else origins.of_entry_points(lock),
-        root_origins=origins.of_roots(),
-        unlocked=_unlocked(lock, scan),
-        table=table,
-        unlisted=_unlisted_names(lock, scan) if is_by_list else frozenset(),
-        unlocked_startup=unlocked_startup,
-        shadowing_scripts=shadowing_scripts(environment),
-    )
-
-
-def _look_at(name: str, scan: Scan, provides_plugins: bool) -> InstalledState:
-    state = InstalledState(name, scan.locations(name))
-    state.read_metadata(provides_plugins)
-    return state
-
-
-def _lacking(state: InstalledState, scan: Scan, lock: Lock) -> tuple[str, ...]:
-    """Return the requirements of which nothing is installed and the lock states no version.
-
-    One with a marker (PEP 508) is left out: to evaluate it takes more than a start may import.
-    """
-    known = {package.distribution for package in lock.host.packages()}
-    return tuple(
-        text
-        for text in state.requires
-        if ";" not in text
-        and (name := requirement_name(text))
-        and name not in scan
-        and name not in known
-    )
-
-
-def _prove(
-    distributions: Iterable[LockedDistribution],
-    states: Mapping[str, InstalledState],
-    is_image: bool,
-) -> None:
-    """Prove the lists of files by the RECORDs, else by hashing what those list."""
-    unproved = []
-    for locked in distributions:
-        state = states[locked.name]
-        if locked.digests:
-            state.prove(locked)
-            if (is_image or not state.proved) and state.check_files(is_image) and not state.proved:
-                unproved.append((state, locked))
-    listed = [state.files for state, _ in unproved if state.files]
-    for (state, locked), digest in zip(unproved, digest_files(listed)):
-        state.prove_by_hashing(locked, digest)
-
-
-def _hash(states: Mapping[str, InstalledState], names: Collection[str], is_image: bool) -> None:
-    """Hash the files of proved distributions, and compare them with the lists.
-
-    A file that several list is what one of them says.
-    """
-    chosen: list[tuple[InstalledState, InstalledFiles, ProvedList]] = []
-    sizes: dict[str, int | None] = {}
-    for name in sorted(names):
-        state = states[name]
-        if state.proved and not state.digest and state.check_files(is_image) and state.files:
-            chosen.append((state, state.files, state.proved))
-            for path in state.proved.hashes:
-                sizes[state.files.locate(path)] = size_in(state.files.recorded.get(path, ""))
-    found = hash_files(sizes)
-    roots = ImportTable(each.proved for each in states.values() if each.proved).roots
-
-    def compare(files: InstalledFiles, proved: ProvedList) -> FilesDigest:
-        hashes, accepts = proved.hashes, roots[proved.root].accepts
-        return compare_files(
-            {path: files.locate(path) for path in hashes},
-            found,
-            lambda path, digest: hashes[path] if accepts(path, digest) else None,
-        )
-
-    for state, files, proved in chosen:
-        state.digest = compare(files, proved)
-
-
-def _compare_startup(
-    files: Sequence[StartupFile], states: Mapping[str, InstalledState], environment: Environment
-) -> tuple[StartupFile, ...]:
-    """Compare the files that Python runs at every start with the proved lists.
-
-    So are the modules that this process has loaded of the same distribution. Where one
-    differs, all files of the distribution are hashed.
-
-    Returns:
-        Those that are in no list.
-    """
-    unlocked = []
-    for file in files:
-        is_owned = False
-        for name, state in states.items():
-            proved = state.proved
-            paths = file.paths_in(proved.hashes) if proved and proved.root == file.root else []
-            if proved is None or not paths:
-                continue
-            is_owned = True
-            if environment.is_own:
-                paths.extend(loaded_files(file.root).intersection(proved.hashes))
-            places = {location_of(file.root, path): path for path in paths}
-            found = hash_files(dict.fromkeys(places))
-            if any(found.get(place) != proved.hashes[path] for place, path in places.items()):
-                _hash(states, [name], environment.is_image)
-        if not is_owned:
-            unlocked.append(file)
-    return tuple(unlocked)
-
-
-def _find_strays(states: Mapping[str, InstalledState], scan: Scan) -> None:
-    """Find unlisted files in the directories of distributions whose files were hashed.
-
-    What other proved lists claim is no stray. The RECORDs of the others are read only
-    where there is one, so that this stays independent of how much is installed.
-    """
-    proved: dict[str, set[str]] = {}
-    for state in states.values():
-        if state.proved:
-            proved.setdefault(state.proved.root, set()).update(state.proved.hashes)
-    claims: set[str] | None = None
-    for state in states.values():
-        if not state.files or not state.digest or state.broken:
-            continue
-        known = proved.get(state.files.root, ())
-        strays = [path for path in find_strays(state.files) if path not in known]
-        if strays and claims is None:
-            claims = set()
-            for name in scan.names():
-                if name not in states or not states[name].proved:
-                    claims |= claimed_paths(scan.locations(name))
-        if strays:
-            state.strays = unclaimed(strays, state.files, claims or ())
-            state.claimed = tuple(sorted({*strays} - {*state.strays}))
-
-
-def _unlisted_names(lock: Lock, scan: Scan) -> frozenset[str]:
-    """Return the top-level names of locked distributions that have no digest.
-
-    Of an editable install only its entry points name any.
-    """
-    unpinned = {each.name for each in lock.distributions if not each.digests}
-    names = {
-        plugin.entry_point.partition(":")[0].partition(".")[0]
-        for plugin in lock.plugins
-        if plugin.distribution in unpinned
-    }
-    for name in unpinned:
-        names |= top_level_names(claimed_paths(scan.locations(name)))
-    return frozenset(names)
-
-
-def _host_origins(
-    lock: Lock, scan: Scan, find: Find, by_list: Collection[str]
-) -> dict[str, ModuleOrigin]:
-    """Look where the hosts' own modules would be imported from, but for those by a list.
-
-    A host that was locked with its bytes and is absent now is left out: that is drift.
-    """
-    locked = {distribution.name for distribution in lock.distributions}
-    origins = {}
-    for role, package, module in (
-        ("core", lock.host.core, "coral_inference"),
-        ("inference", lock.host.inference, "inference"),
-    ):
-        if package is not None and package.distribution in by_list:
-            continue
-        chain = import_chain(module, find=find)
-        locations = scan.locations(package.distribution) if package else ()
-        is_absent = package is not None and package.distribution in locked and not locations
-        if chain and not is_absent:
-            place = chain[0].origin or "".join((chain[0].search or ("",))[:1])
-            is_own = len(locations) == 1 and _is_of(locations[0], module, os.path.abspath(place))
-            origins[role] = ModuleOrigin(
-                module=module, origin=place, own_file=None, is_own=place == "" or is_own
-            )
-    return origins
-
-
-def _is_of(location: Location, module: str, place: str) -> bool:
-    """Whether a file is in a distribution's package, or in the project it is edited in."""
-    if place.startswith(os.path.join(location.root, module) + os.sep):
-        return True
-    project = project_directory(location)
-    return project is not None and os.path.realpath(place).startswith(project + os.sep)
-
-
-def _unlocked(lock: Lock, scan: Scan) -> tuple[tuple[str, str], ...]:
-    """Return name and place of each distribution outside the lock that declares plugins."""
-    known = {plugin.distribution for plugin in lock.plugins}
-    known.update(plugin.distribution for plugin in lock.excluded)
-    return tuple(
-        (name, location.path)
-        for name in scan.names_that_may_declare_plugins()
-        if name not in known
-        for location in scan.locations(name)
-        if _declares_plugins(location)
-    )
-
-
-def _declares_plugins(location: Location) -> bool:
-    try:
-        return bool(read_entry_points(location))
-    except BrokenDistributionError:
-        return True
+    return MachineState(lock, integrity, environment or own_environment(), is_start)
