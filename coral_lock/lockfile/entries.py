@@ -101,7 +101,7 @@ def read_fields(kind: type[Record], value: Value, is_strict: bool) -> dict[str, 
     Raises:
         Misfit: one is missing or of the wrong type or, if `is_strict`, unknown.
     """
-    values = _object(value)
+    values = _object(value, is_strict)
     given: dict[str, Any] = {}
     for field, read, _ in _CODECS[kind]:
         name = field.name
@@ -119,28 +119,15 @@ def read_fields(kind: type[Record], value: Value, is_strict: bool) -> dict[str, 
     return given
 
 
-def _object(value: Value) -> dict[str, Value]:
-    if not isinstance(value, dict):
-        raise _wrong_type("an object", value)
-    return value
+def _plain(kind: type | tuple[type, ...], expected: str) -> Read:
+    """Return what reads a value of one kind as it is."""
 
+    def read(value: Value, _: bool) -> Any:
+        if not isinstance(value, kind):
+            raise _wrong_type(expected, value)
+        return value
 
-def _text(value: Value, _: bool) -> str:
-    if not isinstance(value, str):
-        raise _wrong_type("a string", value)
-    return value
-
-
-def _optional_text(value: Value, _: bool) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise _wrong_type("a string or null", value)
-    return value
-
-
-def _flag(value: Value, _: bool) -> bool:
-    if not isinstance(value, bool):
-        raise _wrong_type("true or false", value)
-    return value
+    return read
 
 
 def _texts(value: Value, _: bool) -> tuple[str, ...]:
@@ -156,7 +143,7 @@ def _written(is_right: Callable[[str], bool], rule: str) -> Read:
     """Return what reads a string that is written as `rule` says."""
 
     def read(value: Value, is_strict: bool) -> str:
-        text = _text(value, is_strict)
+        text: str = _text(value, is_strict)
         if not is_right(text):
             raise Misfit(f"{rule}, not `{text}`")
         return text
@@ -169,7 +156,7 @@ def _each(read: Read) -> Callable[[Value, bool], dict[str, Any]]:
 
     def read_all(value: Value, is_strict: bool) -> dict[str, Any]:
         result = {}
-        for key, item in _object(value).items():
+        for key, item in _object(value, is_strict).items():
             try:
                 result[key] = read(item, is_strict)
             except Misfit as misfit:
@@ -193,12 +180,15 @@ def _wrong_type(expected: str, value: Value, *steps: int) -> Misfit:
     return Misfit(f"expected {expected}, found {found}", *steps)
 
 
+_text = _plain(str, "a string")
+_object = _plain(dict, "an object")
+
 _TYPES: dict[str, tuple[Read, Write | None]] = {
     "str": (_text, None),
-    "str | None": (_optional_text, None),
-    "bool": (_flag, None),
+    "str | None": (_plain((str, type(None)), "a string or null"), None),
+    "bool": (_plain(bool, "true or false"), None),
     "tuple[str, ...]": (_texts, list),
-    "Mapping[str, Any]": (lambda value, _: _object(value), sorted_data),
+    "Mapping[str, Any]": (_object, sorted_data),
     "Mapping[str, str]": (_each(_text), lambda values: dict(sorted(values.items()))),
     "Mapping[str, tuple[str, ...]]": (_each(_texts), sorted_data),
     "Python": (_written(is_python_version, "a target's Python is written like `3.10`"), None),

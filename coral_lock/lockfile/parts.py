@@ -9,9 +9,9 @@ from coral_lock.targets.model import fits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
-    from coral_lock.lockfile.entries import ExcludedPlugin, LockedDistribution
+    from coral_lock.lockfile.entries import LockedDistribution
     from coral_lock.targets.model import Target
 
 
@@ -40,7 +40,14 @@ def part_of(lock: Lock, target: str) -> Lock:
             for plugin in plugins
         ),
         excluded=tuple(
-            _excluded_part(each, target, len(offers[base_id(each.id)]) > 1) for each in excluded
+            each.replace(
+                # An id names its distribution where others offer it too.
+                id=each.id if len(offers[base_id(each.id)]) > 1 else base_id(each.id),
+                reason=each.target_reasons.get(target, each.reason),
+                target_reasons={},
+                targets=(),
+            )
+            for each in excluded
         ),
         distributions=tuple(
             _distribution_part(distribution, found)
@@ -50,36 +57,25 @@ def part_of(lock: Lock, target: str) -> Lock:
     )
 
 
-def _excluded_part(excluded: ExcludedPlugin, target: str, is_shared: bool) -> ExcludedPlugin:
-    """Return what is left out there; an id names its distribution if others offer it too."""
-    return excluded.replace(
-        id=excluded.id if is_shared else base_id(excluded.id),
-        reason=excluded.target_reasons.get(target, excluded.reason),
-        target_reasons={},
-        targets=(),
-    )
-
-
 def _distribution_part(distribution: LockedDistribution, target: Target) -> LockedDistribution:
     own = distribution.target_requires.get(target.name, ())
-    digests = {tag: each for tag, each in distribution.digests.items() if fits(tag, target)}
-    return distribution.replace(
-        digests=digests,
-        data_digests=_data_digests_for(distribution, digests),
-        targets=(),
-        requires=tuple(sorted((*distribution.requires, *own))),
-        target_requires={},
+    fitting = [tag for tag in distribution.digests if fits(tag, target)]
+    return _with_digests(distribution, fitting).replace(
+        targets=(), requires=tuple(sorted((*distribution.requires, *own))), target_requires={}
     )
 
 
-def _data_digests_for(
-    distribution: LockedDistribution, tags: Collection[str]
-) -> dict[str, str] | None:
-    """Return those of the scripts, headers and data of these wheels; None if they have none."""
-    everywhere = distribution.data_digests
-    if not everywhere:
-        return None if everywhere is None else {}
-    return {tag: digest for tag, digest in everywhere.items() if tag in tags} or None
+def _with_digests(distribution: LockedDistribution, tags: Sequence[str]) -> LockedDistribution:
+    """Return a distribution with the digests of these of its wheel tags only.
+
+    Scripts, headers and data have none if none of these wheels has any.
+    """
+    data = distribution.data_digests
+    if data:
+        data = {tag: digest for tag, digest in data.items() if tag in tags} or None
+    return distribution.replace(
+        digests={tag: distribution.digests[tag] for tag in tags}, data_digests=data
+    )
 
 
 def narrowed_digests(part: Lock, derived: Lock) -> Lock:
@@ -96,31 +92,21 @@ def narrowed_digests(part: Lock, derived: Lock) -> Lock:
         derived: the lock that was derived on the machine.
     """
     known = {each.name: each for each in derived.distributions}
-    return part.replace(
-        distributions=tuple(
-            _narrowed(distribution, known[distribution.name])
-            if distribution.name in known
-            else distribution
-            for distribution in part.distributions
-        )
-    )
-
-
-def _narrowed(distribution: LockedDistribution, derived: LockedDistribution) -> LockedDistribution:
-    narrowed = with_tags(distribution, derived.digests)
-    if narrowed.data_digests == {} and narrowed.digests.keys() == derived.digests.keys():
-        return narrowed.replace(data_digests=derived.data_digests)
-    return narrowed
+    distributions = []
+    for distribution in part.distributions:
+        other = known.get(distribution.name, distribution)
+        narrowed = with_tags(distribution, other.digests)
+        if narrowed.data_digests == {} and narrowed.digests.keys() == other.digests.keys():
+            narrowed = narrowed.replace(data_digests=other.data_digests)
+        distributions.append(narrowed)
+    return part.replace(distributions=tuple(distributions))
 
 
 def with_tags(distribution: LockedDistribution, tags: Collection[str]) -> LockedDistribution:
     """Return a distribution with the digests of these wheel tags only, if it has all of them."""
     if not tags or not distribution.digests.keys() >= set(tags):
         return distribution
-    return distribution.replace(
-        digests={tag: distribution.digests[tag] for tag in sorted(tags)},
-        data_digests=_data_digests_for(distribution, tags),
-    )
+    return _with_digests(distribution, sorted(tags))
 
 
 def named_target(lock: Lock, name: str) -> Target:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from coral_lock.imports.table import ImportTable
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.files import InstalledFiles
-    from coral_lock.installed.import_lookup import Find, FoundModule, Known
+    from coral_lock.installed.import_lookup import Find, Known
     from coral_lock.installed.site_scan import Scan
     from coral_lock.lockfile.model import Lock
     from coral_lock.verification.machine import Environment
@@ -63,8 +63,10 @@ class ModuleOrigins:
         self._listed = listed
         self._find = find
         self._known: Known = {}
-        self._sources: dict[str, dict[str, list[str]]] = {}
-        self._locked: dict[str, bool] = {}
+        self._sources = {name: _sources(files.recorded) for name, files in listed.items()}
+        self._locked = {
+            place for files in listed.values() for place in _places(files, files.recorded)
+        }
         self._origins: dict[tuple[str, str], ModuleOrigin] = {}
 
     def of_entry_points(self, lock: Lock) -> dict[str, ModuleOrigin]:
@@ -90,34 +92,30 @@ class ModuleOrigins:
     def _origin(self, module: str, distribution: str) -> ModuleOrigin:
         key = (distribution, module)
         if key not in self._origins:
-            files = self._listed[distribution]
             chain = import_chain(module, self._known, find=self._find)
             origin = chain[-1].origin if chain and chain[-1].name == module else None
-            if distribution not in self._sources:
-                self._sources[distribution] = _sources(files.recorded)
             own_files = sorted(self._sources[distribution].get(module.replace(".", "/"), ()))
+            own_places = _places(self._listed[distribution], own_files)
+            parents = [parent.origin for parent in chain[:-1] if parent.origin is not None]
+            foreign = (each for each in parents if _place(each) not in self._locked)
             self._origins[key] = ModuleOrigin(
                 module=module,
                 origin=origin,
                 own_file=own_files[0] if own_files else None,
-                is_own=origin is not None and _is_among(origin, own_files, files),
-                intruder=self._intruder(chain[:-1], files),
+                is_own=origin is not None and _place(origin) in own_places,
+                intruder=next(foreign, None),
             )
         return self._origins[key]
 
-    def _intruder(self, parents: Iterable[FoundModule], own: InstalledFiles) -> str | None:
-        """Return the file of the first parent that is neither its own nor another locked one."""
-        for parent in parents:
-            origin = parent.origin
-            if origin is None or _is_among(origin, own.recorded, own):
-                continue
-            if origin not in self._locked:
-                self._locked[origin] = any(
-                    _is_among(origin, each.recorded, each) for each in self._listed.values()
-                )
-            if not self._locked[origin]:
-                return origin
-        return None
+
+def _places(files: InstalledFiles, paths: Iterable[str]) -> set[str]:
+    """Return the absolute paths of some of a distribution's files."""
+    root = _place(files.root)
+    return {f"{root}/{path}" for path in paths}
+
+
+def _place(path: str) -> str:
+    return os.path.abspath(path).replace(os.sep, "/")
 
 
 def listed_origins(lock: Lock, table: ImportTable) -> dict[str, ModuleOrigin]:
@@ -142,13 +140,6 @@ def listed_origins(lock: Lock, table: ImportTable) -> dict[str, ModuleOrigin]:
             is_own=own is not None and own == found,
         )
     return origins
-
-
-def _is_among(origin: str, paths: Collection[str], files: InstalledFiles) -> bool:
-    """Whether the file `origin` is one of a distribution's files."""
-    root = os.path.join(os.path.normpath(files.root), "")
-    place = os.path.abspath(origin)
-    return place.startswith(root) and place[len(root) :].replace(os.sep, "/") in paths
 
 
 def _sources(paths: Iterable[str]) -> dict[str, list[str]]:
