@@ -55,17 +55,19 @@ class BrokenDistribution(Record):
     error: BrokenDistributionError
 
 
-class Outside(Record):
-    """What a distribution puts outside of the site root.
+class StatedFiles(Record):
+    """What the RECORD of a distribution states; hashes of one inventory are written alike.
 
     Args:
-        stated: the hash that its RECORD states of each script, header and data file, by the
-            path as `installed.outside` has it. Those of one inventory are written alike.
+        files: the hash of each file that the digest covers, by its path under the site root.
+        outside: that of each script, header and data file, by the path as `installed.outside`
+            has it.
         commands: the console and GUI scripts that installers generate, sorted.
     """
 
-    stated: Mapping[str, str]
-    commands: tuple[str, ...]
+    files: Mapping[str, str] = {}
+    outside: Mapping[str, str] = {}
+    commands: tuple[str, ...] = ()
 
 
 class Reporter:
@@ -114,28 +116,18 @@ class Inventory(Protocol):
         distribution's RECORD lists. Progress goes to the reporter.
         """
 
-    def stated_files(self, name: str) -> Mapping[str, str]:
-        """Return the hashes that a distribution's RECORD states, by path under the site root.
-
-        Those of one inventory are written alike. There are none where the distribution
-        is an editable install or can't be used.
-        """
-
-    def outside(self, name: str) -> Outside:
-        """Return what a distribution puts outside of the site root.
+    def stated(self, name: str) -> StatedFiles:
+        """Return what a distribution's RECORD states.
 
         There is nothing where it is an editable install or can't be used.
         """
 
     def outside_hashes(self, name: str) -> Mapping[str, str] | None:
-        """Return the SHA-256 of these files, by path; None where none of them is there.
+        """Return the SHA-256 of scripts, headers and data by path; None if all are absent.
 
         Raises:
             BrokenDistributionError: one is absent or isn't what RECORD states.
         """
-
-    def python_version(self) -> str:
-        """Return the language version of the interpreter, `3.11`."""
 
     def marker_environment(self) -> Mapping[str, str]:
         """Return the environment (PEP 508) that requirements are evaluated for."""
@@ -164,9 +156,6 @@ class ReleaseSource(Protocol):
 
         A version without a wheel that fits the target is left out.
         """
-
-    def python_version(self) -> str:
-        """Return the language version of the target, `3.11`."""
 
     def marker_environment(self) -> Mapping[str, str]:
         """Return the environment (PEP 508) that requirements are evaluated for."""

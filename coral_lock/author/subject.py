@@ -260,8 +260,7 @@ def _distribution(kind: str, target: str, name: str, inventory: Inventory) -> Su
         if kind == WHEEL and error.code != "plugin-broken":
             return Subject(kind=kind, target=target, name=name, problems=(error,))
         raise InputError(error.message, where=error.where, hint=error.hint)
-    files = tuple(sorted(inventory.stated_files(name)))
-    outside = inventory.outside(name)
+    stated = inventory.stated(name)
     problems: tuple[BrokenDistributionError, ...] = ()
     if not found.editable:
         ((_, digest),) = inventory.digests((name,), Reporter())
@@ -273,8 +272,8 @@ def _distribution(kind: str, target: str, name: str, inventory: Inventory) -> Su
         version=found.version,
         entry_points=_declared(found, inventory, target),
         read_source=lambda path: inventory.read_source(name, path),
-        files=files,
-        outside=(*outside.stated, *(SCRIPTS + command for command in outside.commands)),
+        files=tuple(sorted(stated.files)),
+        outside=(*stated.outside, *(SCRIPTS + command for command in stated.commands)),
         problems=problems,
     )
 
@@ -287,7 +286,7 @@ def _declared(
     Raises:
         InputError: there is none, or a group only looks like one of the host's.
     """
-    files = inventory.stated_files(distribution.name)
+    files = inventory.stated(distribution.name).files
     shown = next((path for path in files if path.endswith(f".dist-info/{_ENTRY_POINTS}")), "")
     text = (inventory.read_source(distribution.name, shown) or b"").decode("utf-8", "replace")
     shown = shown or _ENTRY_POINTS

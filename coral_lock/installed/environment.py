@@ -36,7 +36,7 @@ from coral_lock.installed.import_lookup import (
 )
 from coral_lock.installed.outside import is_generated, read_outside, stated_outside
 from coral_lock.installed.site_scan import scan_path
-from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Outside, Reporter
+from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Reporter, StatedFiles
 from coral_lock.names import normalized_name
 from coral_lock.safe_files import read_regular_file
 from coral_lock.targets.environment import TargetEnvironment, this_markers
@@ -149,24 +149,23 @@ class EnvironmentInventory:
         _refuse_differing(name, outcome, files.locate)
         return {read_wheel_tag(self._location(name)): outcome.digest}
 
-    def stated_files(self, name: str) -> Mapping[str, str]:
-        """Return what RECORD states of the files that the digest covers."""
+    def stated(self, name: str) -> StatedFiles:
+        """Return what RECORD states of the files but generated scripts."""
         files = self._usable_files(name)
-        rows = files.recorded if files else {}
-        return {path: row.partition(",")[0] for path, row in rows.items()}
-
-    def outside(self, name: str) -> Outside:
-        """Return what RECORD states of the scripts, headers and data."""
-        files = self._usable_files(name)
-        try:
-            commands = read_commands(self._location(name)) if files else frozenset[str]()
-        except BrokenDistributionError:
-            files, commands = None, frozenset()
-        rows = stated_outside(self._location(name), files.outside, name) if files else {}
-        stated = {
-            path: each for path, each in rows.items() if not is_generated(path, commands, name)
-        }
-        return Outside(stated=stated, commands=tuple(sorted(commands)))
+        if files is None:
+            return StatedFiles()
+        location = self._location(name)
+        commands = read_commands(location)
+        outside = stated_outside(location, files.outside, name)
+        return StatedFiles(
+            files={path: row.partition(",")[0] for path, row in files.recorded.items()},
+            outside={
+                path: each
+                for path, each in outside.items()
+                if not is_generated(path, commands, name)
+            },
+            commands=tuple(sorted(commands)),
+        )
 
     def outside_hashes(self, name: str) -> Mapping[str, str] | None:
         """Return the hashes of the scripts, headers and data, by path; None if all are absent.
@@ -181,10 +180,6 @@ class EnvironmentInventory:
             return None
         _refuse_differing(name, found, lambda _: location.path)
         return found.hashes
-
-    def python_version(self) -> str:
-        """Return the language version of the interpreter, `3.11`."""
-        return self.marker_environment()["python_version"]
 
     def marker_environment(self) -> Mapping[str, str]:
         """Return the marker environment of the interpreter."""

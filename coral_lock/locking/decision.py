@@ -241,7 +241,9 @@ def find_host(inventory: Inventory, descriptor: Descriptor) -> tuple[Host, tuple
     """
     findings: list[Finding] = []
     core, inference = (_find(role, inventory, descriptor, findings) for role in HOST_DISTRIBUTIONS)
-    host = Host(core=core, inference=inference, python=inventory.python_version())
+    host = Host(
+        core=core, inference=inference, python=inventory.marker_environment()["python_version"]
+    )
     return host, tuple(findings)
 
 

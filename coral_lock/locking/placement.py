@@ -147,7 +147,7 @@ def overlapping(
     """
     findings = []
     unpinned: set[str] = set()
-    for pair, found in _pairs({name: inventory.stated_files(name) for name in names}):
+    for pair, found in _pairs({name: inventory.stated(name).files for name in names}):
         unsettled = [each for each in found if not _is_settled(each)]
         is_error = bool(unsettled) and not set(needed).isdisjoint(pair)
         reason = _NOBODY_KNOWS + ("" if is_error else _WITHOUT_DIGEST) if unsettled else _LAST_WINS
@@ -248,7 +248,7 @@ def locked_distributions(
     reporter.finished()
     overlaps_found, unpinned = overlapping(names, needed, inventory)
     findings.extend(overlaps_found)
-    stated = {name: inventory.outside(name).stated for name in names}
+    stated = {name: inventory.stated(name).outside for name in names}
     unpinned_outside = _overlapping_outside(stated, needed, findings)
     locked = []
     for distribution in wanted:
@@ -340,10 +340,9 @@ def misplaced(
     """
     for distribution in distributions:
         name = distribution.name
-        outside = inventory.outside(name)
+        stated = inventory.stated(name)
         files = placed(
-            inventory.stated_files(name),
-            (*outside.stated, *(SCRIPTS + command for command in outside.commands)),
+            stated.files, (*stated.outside, *(SCRIPTS + command for command in stated.commands))
         )
         yield from reserved_findings(
             name,

@@ -271,8 +271,6 @@ def _interpreter(facts: Mapping[str, Any]) -> Interpreter:
         extension_suffixes=tuple(facts["extension_suffixes"]),
         machine=machine,
         environment=TargetEnvironment(
-            target=None,
-            python=machine.language_version,
             markers=dict(sorted(facts["markers"].items())),
             tags=_tags(facts, machine),
         ),

@@ -100,7 +100,7 @@ class Hosts:
         return Host(
             core=self._package("core", target, versions),
             inference=self._package("inference", target, versions),
-            python=self._releases.sources[target].python_version(),
+            python=self._releases.environments[target]["python_version"],
         )
 
     def at_least(self, role: str, required: str, target: str) -> Requirement | None:

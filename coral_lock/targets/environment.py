@@ -37,19 +37,17 @@ class TargetEnvironment:
     """What requirements and wheels are chosen for.
 
     Args:
-        target: the target, or None for one existing interpreter.
-        python: the language version, `3.11`.
         markers: the marker environment (PEP 508), without `extra`.
         tags: the wheel tags that are supported, `cp311-cp311-linux_x86_64`, the best first.
     """
 
-    target: Target | None
-    python: str
     markers: Mapping[str, str]
     tags: tuple[str, ...]
 
-    def __str__(self) -> str:
-        return f"target {self.target}" if self.target else f"Python {self.python}"
+    @property
+    def python(self) -> str:
+        """The language version, `3.11`."""
+        return self.markers["python_version"]
 
 
 def this_markers() -> dict[str, str]:
@@ -59,13 +57,7 @@ def this_markers() -> dict[str, str]:
 
 def this_environment() -> TargetEnvironment:
     """Return the environment of the interpreter that runs this."""
-    markers = this_markers()
-    return TargetEnvironment(
-        target=None,
-        python=markers["python_version"],
-        markers=markers,
-        tags=tuple(map(str, sys_tags())),
-    )
+    return TargetEnvironment(markers=this_markers(), tags=tuple(map(str, sys_tags())))
 
 
 def environment_of(target: Target) -> TargetEnvironment:
@@ -81,12 +73,7 @@ def environment_of(target: Target) -> TargetEnvironment:
         *cpython_tags(version, (interpreter,), platforms),
         *compatible_tags(version, interpreter, platforms),
     )
-    return TargetEnvironment(
-        target=target,
-        python=target.language_version,
-        markers=_markers(target),
-        tags=tuple(map(str, tags)),
-    )
+    return TargetEnvironment(markers=_markers(target), tags=tuple(map(str, tags)))
 
 
 def _markers(target: Target) -> dict[str, str]:

@@ -109,16 +109,8 @@ def _parse_part(text: str, part: str) -> tuple[str, str]:
     return key, value
 
 
-def _error(
-    text: str,
-    message: str,
-    *,
-    expected: str | None = None,
-    found: str | None = None,
-    hint: str | None = None,
-) -> UsageError:
-    where = f"--target {_shown(text)[1:-1]}"
-    return UsageError(message, expected=expected, found=found, where=where, hint=hint)
+def _error(text: str, message: str, **details: str | None) -> UsageError:
+    return UsageError(message, where=f"--target {_shown(text)[1:-1]}", **details)
 
 
 def _shown(text: str) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
-from coral_lock.inventory import BrokenDistribution, Distribution, Outside, Reporter
+from coral_lock.inventory import BrokenDistribution, Distribution, Reporter, StatedFiles
 from coral_lock.targets.environment import TargetEnvironment
-from coral_lock.wheels.contents import WheelContents
 from coral_lock.wheels.listing import HouseWheel, best_rank
 from coral_lock.wheels.wheelhouse import Wheelhouse
 
@@ -76,17 +75,13 @@ class WheelhouseInventory:
             else:
                 yield name, {contents.tag: contents.digest}
 
-    def stated_files(self, name: str) -> Mapping[str, str]:
+    def stated(self, name: str) -> StatedFiles:
         """Return the hashes of a wheel's files, which its RECORD states truly."""
-        contents = self._contents(name)
-        return {} if isinstance(contents, BrokenDistributionError) else contents.files
-
-    def outside(self, name: str) -> Outside:
-        """Return what a wheel puts outside of the site root."""
-        contents = self._contents(name)
-        if isinstance(contents, BrokenDistributionError):
-            return Outside(stated={}, commands=())
-        return Outside(stated=contents.outside, commands=contents.commands)
+        try:
+            found = self._wheelhouse.contents(self._wheels[name])
+        except BrokenDistributionError:
+            return StatedFiles()
+        return StatedFiles(files=found.files, outside=found.outside, commands=found.commands)
 
     def outside_hashes(self, name: str) -> Mapping[str, str]:
         """Return the hashes of the scripts, headers and data.
@@ -96,19 +91,9 @@ class WheelhouseInventory:
         """
         return self._wheelhouse.contents(self._wheels[name]).outside
 
-    def python_version(self) -> str:
-        """Return the language version of the target, `3.11`."""
-        return self._environment.python
-
     def marker_environment(self) -> Mapping[str, str]:
         """Return the marker environment of the target."""
         return self._environment.markers
-
-    def _contents(self, name: str) -> WheelContents | BrokenDistributionError:
-        try:
-            return self._wheelhouse.contents(self._wheels[name])
-        except BrokenDistributionError as error:
-            return error
 
 
 class WheelhouseView:
@@ -185,10 +170,6 @@ class WheelhouseView:
             self._environment,
             {name: wheel for name, wheel in wheels.items() if wheel is not None},
         )
-
-    def python_version(self) -> str:
-        """Return the language version of the target, `3.11`."""
-        return self._environment.python
 
     def marker_environment(self) -> Mapping[str, str]:
         """Return the environment (PEP 508) that requirements are evaluated for."""

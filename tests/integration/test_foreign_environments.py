@@ -233,5 +233,5 @@ def test_an_editable_install_of_another_environment(tmp_path: Path, python: str)
         EnvironmentInventory(asked.path, asked.environment).read_source("acme", "acme_plugin.py")
         is None
     )
-    assert inventory.python_version() == asked.machine.language_version
+    assert inventory.marker_environment()["python_version"] == asked.machine.language_version
     assert inventory.marker_environment() == asked.environment.markers

@@ -43,7 +43,6 @@ def test_an_interpreter_tells_about_itself(environment: Environment, names_direc
     assert [*asked.standard_library, *asked.path] == facts["path"]
     assert asked.path == (str(environment.site_packages),)
     assert asked.machine == this_machine().replace(python=facts["version"])
-    assert asked.environment.target is None
     assert asked.environment.python == asked.machine.language_version
     assert asked.environment.markers == facts["markers"]
     assert sorted(asked.environment.tags) == facts["tags"]

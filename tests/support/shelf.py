@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from coral_lock.errors import BrokenDistributionError
-from coral_lock.inventory import Distribution, Outside, Reporter
+from coral_lock.inventory import Distribution, Reporter, StatedFiles
 
 
 def shelved(name: str, version: str = "1.0", requires: tuple[str, ...] = ()) -> Distribution:
@@ -36,17 +36,11 @@ class Shelf:
     ) -> Iterator[tuple[str, Mapping[str, str] | BrokenDistributionError]]:
         return iter(())
 
-    def stated_files(self, name: str) -> Mapping[str, str]:
-        return {}
-
-    def outside(self, name: str) -> Outside:
-        return Outside(stated={}, commands=())
+    def stated(self, name: str) -> StatedFiles:
+        return StatedFiles()
 
     def outside_hashes(self, name: str) -> Mapping[str, str]:
         return {}
 
-    def python_version(self) -> str:
-        return "3.10"
-
     def marker_environment(self) -> Mapping[str, str]:
-        return {}
+        return {"python_version": "3.10"}

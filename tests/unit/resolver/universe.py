@@ -13,7 +13,7 @@ from coral_lock.inventory import (
     BrokenDistribution,
     Distribution,
     EntryPoint,
-    Outside,
+    StatedFiles,
 )
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.record import Record
@@ -173,14 +173,11 @@ class MemorySource:
         }
         return MemoryInventory(picked, self.marker_environment())
 
-    def python_version(self) -> str:
-        return ".".join(self._python.split(".")[:2])
-
     def marker_environment(self) -> Mapping[str, str]:
         return {
             **MARKERS,
             "python_full_version": self._python,
-            "python_version": self.python_version(),
+            "python_version": ".".join(self._python.split(".")[:2]),
         }
 
 
@@ -217,17 +214,11 @@ class MemoryInventory:
         for name in names:
             yield name, {"py3-none-any": "t1:" + "A" * 43 + "="}
 
-    def stated_files(self, name: str) -> Mapping[str, str]:
-        return {}
-
-    def outside(self, name: str) -> Outside:
-        return Outside(stated={}, commands=())
+    def stated(self, name: str) -> StatedFiles:
+        return StatedFiles()
 
     def outside_hashes(self, name: str) -> Mapping[str, str]:
         return {}
-
-    def python_version(self) -> str:
-        return self._markers["python_version"]
 
     def marker_environment(self) -> Mapping[str, str]:
         return self._markers

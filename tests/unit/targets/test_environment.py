@@ -42,15 +42,12 @@ def test_the_markers_of_this_machine_are_those_of_packaging() -> None:
     target = Target(name="here", python=machine.python, platform=tag_of(machine.platform) or "")
     unknowable = {"platform_release": "", "platform_version": ""}
     assert environment_of(target).markers == {**default_environment(), **unknowable}
-    assert str(environment_of(target)) == f"target {target}"
 
 
 def test_this_environment() -> None:
     environment = this_environment()
-    assert environment.target is None
     assert environment.markers == default_environment()
     assert environment.tags == tuple(map(str, sys_tags()))
-    assert str(environment) == f"Python {environment.python}"
     assert platform.python_version().startswith(f"{environment.python}.")
 
 

@@ -35,7 +35,7 @@ def inventory_of(directory: Path, *names: str) -> WheelhouseInventory:
 
 
 def overlaps_among(inventory: WheelhouseInventory, names: list[str]) -> tuple[Overlap, ...]:
-    return overlaps({name: inventory.stated_files(name) for name in names})
+    return overlaps({name: inventory.stated(name).files for name in names})
 
 
 def edit(wheel: Path, name: str, content: str) -> None:
