@@ -220,17 +220,13 @@ def _normal(head: bytes) -> bytes:
     if line.startswith(_PLACEHOLDER) or (line.startswith(b"#!") and _is_python(line[2:].strip())):
         return _PLACEHOLDER + b"\n" + rest
     if line == _SHELL:
-        second, _, behind = rest.partition(b"\n")
-        third, _, behind = behind.partition(b"\n")
-        quoted = second[len(_SHELL_START) : -len(_SHELL_END)].removeprefix(_BESIDE_ITSELF)
-        if (
-            second == _SHELL_START + second[len(_SHELL_START) : -len(_SHELL_END)] + _SHELL_END
-            and third == _SHELL_REST
-            and quoted[:1] == quoted[-1:] == b"'"
-            and b"'" not in quoted[1:-1]
-            and _is_python(b"/" + quoted[1:-1])
-        ):
-            return _PLACEHOLDER + b"\n" + behind
+        second, _, rest = rest.partition(b"\n")
+        third, _, rest = rest.partition(b"\n")
+        command = second.removeprefix(_SHELL_START).removesuffix(_SHELL_END)
+        if (second, third) == (_SHELL_START + command + _SHELL_END, _SHELL_REST):
+            parts = command.removeprefix(_BESIDE_ITSELF).split(b"'")
+            if len(parts) == 3 and not (parts[0] or parts[2]) and _is_python(b"/" + parts[1]):
+                return _PLACEHOLDER + b"\n" + rest
     return head
 
 

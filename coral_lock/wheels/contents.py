@@ -175,9 +175,10 @@ def _read_record(archive: WheelArchive) -> dict[str, tuple[str, str]]:
     if text is None:
         raise _false_record(archive, f"the wheel has no {quoted(itself)}")
     rows = _parse_record(archive, text)
+    record: dict[str, tuple[str, str]] = {}
     for member in archive.members:
         name = member.name
-        row = rows.get(name)
+        row = rows.pop(name, None)
         if name in unlisted:
             if row is not None:
                 raise _false_record(archive, f"RECORD lists its own signature {quoted(name)}")
@@ -192,13 +193,13 @@ def _read_record(archive: WheelArchive) -> dict[str, tuple[str, str]]:
             raise _false_record(
                 archive, f"RECORD states no SHA-256, SHA-384 or SHA-512 of {quoted(name)}"
             )
-    others = rows.keys() - {member.name for member in archive.members}
-    if others:
+        else:
+            record[name] = row
+    if rows:
         raise _false_record(
-            archive, f"RECORD lists {quoted(min(others))}, which the wheel doesn't have"
+            archive, f"RECORD lists {quoted(min(rows))}, which the wheel doesn't have"
         )
-    rows.pop(itself, None)
-    return rows
+    return record
 
 
 def _parse_record(archive: WheelArchive, text: str) -> dict[str, tuple[str, str]]:
