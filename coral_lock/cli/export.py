@@ -21,8 +21,7 @@ from coral_lock.finding import exit_code
 from coral_lock.lockfile.file import load_lock
 from coral_lock.messages import counted, say, say_findings, say_warning, warned
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
-from coral_lock.wheels.cache import WheelCache
-from coral_lock.wheels.wheelhouse import Wheelhouse
+from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse
 
 REQUIREMENTS, PYLOCK = "requirements", "pylock"
 

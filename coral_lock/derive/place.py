@@ -299,9 +299,8 @@ def _open_wheelhouse(
     """
     # What is installed is locked without a resolver.
     from coral_lock.resolver.choice import choose
-    from coral_lock.wheels.cache import WheelCache
     from coral_lock.wheels.inventory import WheelhouseView
-    from coral_lock.wheels.wheelhouse import Wheelhouse
+    from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse
 
     cache = WheelCache() if use_cache else None
     wheelhouse = Wheelhouse(directories, cache=cache)

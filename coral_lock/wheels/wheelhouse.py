@@ -1,25 +1,33 @@
-"""A wheelhouse: directories of wheels, listed once and read wheel by wheel."""
+"""A wheelhouse: directories of wheels, listed once and read wheel by wheel, and its cache."""
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import itertools
+import json
 import os
+import stat
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from packaging.version import InvalidVersion, Version
 
 from coral_lock.errors import BrokenDistributionError, InputError, quoted
 from coral_lock.installed.digest import MAX_THREADS, available_cores, hash_file
 from coral_lock.inventory import BrokenDistribution, Distribution, Reporter
-from coral_lock.safe_files import FileIdentity, identity_of
+from coral_lock.safe_files import FileIdentity, identity_of, read_regular_file
 from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.cache import WheelCache
 from coral_lock.wheels.contents import WheelContents, read_contents, read_distribution
 from coral_lock.wheels.listing import HouseWheel, list_wheels, sorted_tags
 from coral_lock.wheels.zip_file import malformed
+
+_CACHE_LEVELS = ("coral-lock", "wheels", "v6")
+"""The last one is the version of the format, and of what makes a wheel sound."""
+
+MAX_CACHED_BYTES = 32 << 20
 
 MAX_REQUIREMENTS_LENGTH = 64 << 20
 """How many characters of requirements the wheels of a run may state together."""
@@ -210,7 +218,7 @@ class Wheelhouse:
             self._cache.store(sha256, contents)
         return contents
 
-    @contextmanager
+    @contextlib.contextmanager
     def _opened(self, path: str) -> Iterator[WheelArchive]:
         """Open a wheel; the structure of the last one is kept, as several files are read of it."""
         archive = self._archive
@@ -259,3 +267,85 @@ def _size(path: str) -> int:
         return os.path.getsize(path)
     except OSError:
         return 0
+
+
+class WheelCache:
+    """The hashes of wheels' files, kept between runs; the cache affects nothing but speed.
+
+    It may be deleted at any time, and a command never fails because of it. Its directory,
+    `coral-lock/wheels/v6`, is created with mode 0700. For each wheel that was read to the end and
+    found sound it holds a file, named by the SHA-256 of the whole wheel. The file holds nothing
+    that depends on the wheel's name or place, so it can't become stale: other bytes have another
+    name. Its first line is the SHA-256 of the rest, which is JSON.
+
+    Args:
+        base: the parent directory, `$XDG_CACHE_HOME` or `~/.cache` by default.
+
+    Attributes:
+        problem: why nothing is kept or believed, or None: others can write to the directory,
+            or it can't be created.
+    """
+
+    def __init__(self, base: str | None = None) -> None:
+        base = base or default_cache_base()
+        self._path = os.path.join(base, *_CACHE_LEVELS)
+        self.problem = _make_directory(base)
+
+    def load(self, sha256: str) -> WheelContents | None:
+        """Return what is known of the wheel with this SHA-256, or None."""
+        if self.problem is not None:
+            return None
+        try:
+            content = read_regular_file(os.path.join(self._path, sha256), MAX_CACHED_BYTES)
+            checksum, _, body = content.partition(b"\n")
+            if hashlib.sha256(body).hexdigest().encode("ascii") != checksum:
+                return None
+            stated, fields = json.loads(body)
+            contents = WheelContents(**{**fields, "commands": tuple(fields["commands"])})
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return None
+        return contents if stated == sha256 else None
+
+    def store(self, sha256: str, contents: WheelContents) -> None:
+        """Keep what is known of the wheel with this SHA-256, if that is possible."""
+        if self.problem is not None:
+            return
+        body = json.dumps([sha256, asdict(contents)], separators=(",", ":")).encode("ascii")
+        try:
+            descriptor, temporary = tempfile.mkstemp(prefix=f".{sha256}.", dir=self._path)
+        except OSError:
+            return
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(hashlib.sha256(body).hexdigest().encode("ascii") + b"\n" + body)
+            os.replace(temporary, os.path.join(self._path, sha256))
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def default_cache_base() -> str:
+    """Return `$XDG_CACHE_HOME`, by default `~/.cache`."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return base if os.path.isabs(base) else os.path.join(os.path.expanduser("~"), ".cache")
+
+
+def _make_directory(base: str) -> str | None:
+    """Create the directories of the cache; return why they can't be created or trusted."""
+    directory = base
+    try:
+        os.makedirs(base, mode=0o700, exist_ok=True)
+        for level in _CACHE_LEVELS:
+            directory = os.path.join(directory, level)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(directory, mode=0o700)
+            status = os.lstat(directory)
+            if not stat.S_ISDIR(status.st_mode):
+                return f"`{directory}` isn't a directory"
+            if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
+                return f"`{directory}` belongs to another user"
+            if os.name == "posix" and status.st_mode & 0o022:
+                return f"`{directory}` is writable by others"
+    except OSError as error:
+        return f"`{directory}` can't be created: {error.strerror}"
+    return None

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from coral_lock.wheels.cache import WheelCache
+from coral_lock.wheels.wheelhouse import WheelCache
 from tests.support.downloads import find_wheel
 from tests.support.handmade_wheels import make_wheel
 from tests.support.in_process import WorkingDirectory
