@@ -89,8 +89,6 @@ def survey_all(opened: Opened, descriptor: Descriptor, reporter: Reporter) -> di
         name: survey(
             inventory,
             descriptor,
-            probe=opened.probe,
-            no_probe=opened.no_probe,
             evidence=opened.evidence,
             reporter=reporter,
             is_installed=opened.choice is None,

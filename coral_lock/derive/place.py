@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from coral_lock.descriptor.model import Descriptor
@@ -15,7 +15,7 @@ from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.site_scan import checked_directories, python_of
 from coral_lock.inventory import FoundDistribution, Inventory
 from coral_lock.lockfile.model import Lock
-from coral_lock.locking.discovery import NO_EXEC, Evidence, Probe
+from coral_lock.locking.discovery import Evidence
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.targets.environment import environment_of, this_environment
 from coral_lock.targets.machine import Machine, matching_target, this_machine
@@ -163,22 +163,18 @@ class Opened:
         targets: the targets of a lock of the whole place, sorted by name.
         inventories: by target name, `WITHOUT_TARGET` where there are no targets; only of
             the targets that are inspected. An environment is that of one target alone.
-        probe: learns specs by running plugins in a fresh interpreter, or None.
-        no_probe: why nothing is run, where nothing is.
         findings: what is wrong with the place itself.
         choice: which versions were chosen, where there were several to choose from.
-        evidence: what is known of distributions from choosing among them.
+        evidence: what is known of distributions, and whether plugins may be run.
         notes: what a user may want to know and that changes nothing.
         knows_machine: whether requirements can be evaluated for the machine that is meant.
     """
 
     targets: tuple[Target, ...]
     inventories: Mapping[str, Inventory]
-    probe: Probe | None = None
-    no_probe: str = NO_EXEC
     findings: tuple[Finding, ...] = ()
     choice: Choice | None = None
-    evidence: Evidence | None = None
+    evidence: Evidence = field(default_factory=Evidence)
     notes: tuple[str, ...] = ()
     knows_machine: bool = True
 
@@ -219,22 +215,24 @@ def open_place(
             EnvironmentInventory(interpreter.path, interpreter.environment),
             interpreter.machine,
             wanted,
-            interpreter_probe(interpreter.path, interpreter.executable) if allow_exec else None,
+            Evidence(
+                interpreter_probe(interpreter.path, interpreter.executable) if allow_exec else None
+            ),
         )
-    probe = interpreter_probe(sys.path) if allow_exec else None
-    return _open_environment(EnvironmentInventory(), this_machine(), wanted, probe)
+    evidence = Evidence(interpreter_probe(sys.path) if allow_exec else None)
+    return _open_environment(EnvironmentInventory(), this_machine(), wanted, evidence)
 
 
 def _open_environment(
-    inventory: Inventory, machine: Machine, wanted: WantedTargets, probe: Probe | None
+    inventory: Inventory, machine: Machine, wanted: WantedTargets, evidence: Evidence
 ) -> Opened:
     """Return an environment as the inventory of the target that its machine is."""
     targets = wanted.inspected
     if not targets:
-        return Opened(targets=(), inventories={WITHOUT_TARGET: inventory}, probe=probe)
+        return Opened(targets=(), inventories={WITHOUT_TARGET: inventory}, evidence=evidence)
     target = matching_target(targets, machine)
     if target is not None:
-        return Opened(targets=wanted.every, inventories={target.name: inventory}, probe=probe)
+        return Opened(targets=wanted.every, inventories={target.name: inventory}, evidence=evidence)
     finding = Finding(
         code="target-uncovered",
         subject="targets",
@@ -256,7 +254,7 @@ def _open_directories(
         return Opened(
             targets=(),
             inventories={WITHOUT_TARGET: inventory},
-            no_probe=_IMAGE_NEVER_RUN,
+            evidence=Evidence(no_probe=_IMAGE_NEVER_RUN),
             knows_machine=False,
         )
     if len(targets) != 1:
@@ -281,7 +279,9 @@ def _open_directories(
         )
     inventory = EnvironmentInventory(path, environment_of(target), is_image=True)
     return Opened(
-        targets=wanted.every, inventories={target.name: inventory}, no_probe=_IMAGE_NEVER_RUN
+        targets=wanted.every,
+        inventories={target.name: inventory},
+        evidence=Evidence(no_probe=_IMAGE_NEVER_RUN),
     )
 
 
@@ -315,7 +315,7 @@ def _open_wheelhouse(
         found = next((wheel for wheel in wheels if wheel.file_name == file_name), None)
         return None if found is None else wheelhouse.distribution(found)
 
-    evidence = Evidence()
+    evidence = Evidence(no_probe=_WHEELS_NEVER_RUN)
     choice = choose(views, descriptor, kept=kept, read_unfitting=read, evidence=evidence)
     # Files that can't even be attributed to a distribution.
     unreadable = {
@@ -335,7 +335,6 @@ def _open_wheelhouse(
             name: views[name].chosen(choice.versions_for(name))
             for name in [target.name for target in wanted.inspected] or [WITHOUT_TARGET]
         },
-        no_probe=_WHEELS_NEVER_RUN,
         findings=sorted_findings({*unreadable, *choice.findings}),
         choice=choice,
         evidence=evidence,

@@ -21,7 +21,7 @@ from coral_lock.locking.decision import (
     find_host,
     place_of_after,
 )
-from coral_lock.locking.discovery import NO_EXEC, Evidence, Probe, discover
+from coral_lock.locking.discovery import Evidence, discover
 from coral_lock.locking.placement import locked_distributions, misplaced
 from coral_lock.locking.selection import Selection, is_unoffered, select
 from coral_lock.names import GROUPS
@@ -62,8 +62,6 @@ def survey(
     inventory: Inventory,
     descriptor: Descriptor,
     *,
-    probe: Probe | None,
-    no_probe: str = NO_EXEC,
     evidence: Evidence | None = None,
     reporter: Reporter | None = None,
     is_installed: bool = False,
@@ -74,9 +72,7 @@ def survey(
     Args:
         inventory: what there is.
         descriptor: what this runtime should run.
-        probe: learns specs by running plugins in a fresh interpreter; None forbids it.
-        no_probe: why it is forbidden, where it is.
-        evidence: what was learned of distributions before in this run.
+        evidence: what was learned of distributions before in this run, and whether to probe.
         reporter: notified of progress.
         is_installed: whether the inventory is what is installed. Then what a plugin requires
             and is there in another version is a warning: it is what will be imported. Else
@@ -85,7 +81,7 @@ def survey(
             an inventory that knows its machine.
     """
     host, host_findings = find_host(inventory, descriptor)
-    discovery = discover(inventory, probe, reporter or Reporter(), no_probe, evidence)
+    discovery = discover(inventory, evidence or Evidence(), reporter)
     selection = select(discovery.plugins, descriptor, host, inventory)
     if discovery.broken:
         # What is broken may be what would offer it.

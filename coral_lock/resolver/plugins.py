@@ -9,7 +9,7 @@ from itertools import islice
 
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.document.formats import is_same_version
-from coral_lock.inventory import Distribution, ReleaseSource, Reporter
+from coral_lock.inventory import Distribution, ReleaseSource
 from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.locking.decision import (
     HOST_DISTRIBUTIONS,
@@ -204,7 +204,7 @@ class PluginIndex:
         if not isinstance(found, Distribution) or not found.entry_points:
             return ()
         inventory = self._releases.sources[target].chosen({name: version})
-        return discover(inventory, None, Reporter(), evidence=self._evidence).plugins
+        return discover(inventory, self._evidence).plugins
 
     def _plugin_distributions(self) -> tuple[str, ...]:
         """Return the distributions that declare plugins, sorted.

@@ -8,6 +8,7 @@ from coral_lock.descriptor.load import load_descriptor
 from coral_lock.finding import has_errors, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.order import activation_order
+from coral_lock.locking.discovery import Evidence
 from coral_lock.locking.resolution import locked_plugins, survey
 from coral_lock.messages import counted
 from coral_lock.plugin.facts import combined
@@ -36,7 +37,7 @@ def start_live(
     surveyed = survey(
         EnvironmentInventory(),
         descriptor,
-        probe=interpreter_probe(sys.path),
+        evidence=Evidence(interpreter_probe(sys.path)),
         is_installed=True,
     )
     decisions = surveyed.selection.decisions

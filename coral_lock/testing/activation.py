@@ -9,7 +9,7 @@ import pickle
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from coral_lock import canonical_json
@@ -18,9 +18,9 @@ from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor, PluginReque
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.import_lookup import module_origin
-from coral_lock.inventory import Distribution, EntryPoint, FoundDistribution, Reporter
+from coral_lock.inventory import Distribution, EntryPoint, FoundDistribution
 from coral_lock.lockfile.order import activation_order
-from coral_lock.locking.discovery import discover
+from coral_lock.locking.discovery import Evidence, discover
 from coral_lock.locking.resolution import Survey, locked_plugins, survey
 from coral_lock.names import GROUPS, is_object_reference, split_plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig
@@ -184,10 +184,10 @@ def _candidates(
 
     The configuration takes in what the plugins bring along where it says nothing.
     """
-    probe = cache(interpreter_probe(sys.path))
+    evidence = Evidence(interpreter_probe(sys.path))
     inventory = EnvironmentInventory() if entry_point is None else SourceInventory(entry_point)
     if entry_point is not None:
-        identifiers = [plugin.id for plugin in discover(inventory, probe, Reporter()).plugins]
+        identifiers = [plugin.id for plugin in discover(inventory, evidence).plugins]
     identifiers = tuple(dict.fromkeys(identifiers))
     descriptor = Descriptor(
         platform=config.platform,
@@ -197,7 +197,7 @@ def _candidates(
         services=config.services,
         origins={f"patches.{name}": _PLACE for name in config.patches},
     )
-    surveyed = survey(inventory, descriptor, probe=probe)
+    surveyed = survey(inventory, descriptor, evidence=evidence)
     decisions = surveyed.selection.decisions
     providers = {decision.plugin.id: decision.plugin.distribution for decision in decisions}
     selected = {plugin.id: plugin for plugin in locked_plugins(decisions, descriptor)}

@@ -8,8 +8,8 @@ import pytest
 
 from coral_lock import budget
 from coral_lock.budget import Budget, OverBudgetError, RunOverBudgetError
-from coral_lock.inventory import Distribution, EntryPoint, Reporter
-from coral_lock.locking.discovery import discover
+from coral_lock.inventory import Distribution, EntryPoint
+from coral_lock.locking.discovery import Evidence, discover
 from coral_lock.plugin.facts import PluginFacts
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import NotEvaluableError, Sources
@@ -112,7 +112,7 @@ def test_probes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         probed.append(entry_point.name)
         return (PluginFacts(name=entry_point.name),)
 
-    found = discover(_Inventory(4, 3), probe, Reporter())  # type: ignore[arg-type]
+    found = discover(_Inventory(4, 3), Evidence(probe))  # type: ignore[arg-type]
     assert probed == ["p0", "p1", "p2", "p0", "p1", "p2"]
     (unknown,) = [plugin.problem for plugin in found.plugins if plugin.problem]
     assert unknown.summary == (
@@ -120,7 +120,7 @@ def test_probes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
         "points to probe"
     )
     with pytest.raises(RunOverBudgetError) as refused:
-        discover(_Inventory(3, 3, 1), probe, Reporter())  # type: ignore[arg-type]
+        discover(_Inventory(3, 3, 1), Evidence(probe))  # type: ignore[arg-type]
     assert refused.value.message == (
         "the plugins of all distributions together have more than 6 entry points to probe"
     )

@@ -36,7 +36,7 @@ from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.text import write_lock
 from coral_lock.locking.resolution import resolve, survey
 descriptor = load_descriptor(None, settings=["host.inference=0.58.0"])
-resolution = resolve(survey(EnvironmentInventory(), descriptor, probe=None))
+resolution = resolve(survey(EnvironmentInventory(), descriptor))
 sys.stdout.write(write_lock(resolution.lock))
 """
 

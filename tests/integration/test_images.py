@@ -134,7 +134,6 @@ def test_an_image_is_locked_for_its_target(environment: Environment, image: Path
         survey(
             inventory,
             load_descriptor(None, settings=["host.inference=0.58.0"]),
-            probe=None,
         )
     )
     assert resolution.lock == lock

@@ -36,7 +36,6 @@ def lock_from_outside(interpreter: Interpreter) -> Lock:
     surveyed = survey(
         EnvironmentInventory(interpreter.path, interpreter.environment),
         load_descriptor(None, settings=["host.inference=0.58.0"]),
-        probe=None,
     )
     resolution = resolve(surveyed)
     assert resolution.lock is not None, resolution.findings

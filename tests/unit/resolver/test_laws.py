@@ -83,7 +83,7 @@ def chosen(
     there = sources(*wheels, targets=targets, pythons=OLD)
     choice = choose(there, wanted, kept=kept or {})
     resolutions = [
-        resolve(survey(there[target].chosen(choice.versions_for(target)), wanted, probe=None))
+        resolve(survey(there[target].chosen(choice.versions_for(target)), wanted))
         for target in targets
     ]
     return choice, resolutions
@@ -208,7 +208,7 @@ def test_where_there_is_no_choice_the_result_is_that_of_an_environment(
     (source,) = sources(*only).values()
     everything = {each.name: each.version for each in only}
     assert choice.findings == ()
-    assert resolution == resolve(survey(source.chosen(everything), wanted, probe=None))
+    assert resolution == resolve(survey(source.chosen(everything), wanted))
 
 
 @given(universes(has_targets=True))

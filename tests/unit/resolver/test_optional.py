@@ -219,9 +219,7 @@ def test_many_are_given_up_in_their_order() -> None:
 def test_an_environment_that_lacks_what_it_requires(installed: list[Wheel]) -> None:
     (source,) = sources(*installed).values()
     inventory = source.chosen({each.name: each.version for each in installed})
-    resolution = resolve(
-        survey(inventory, descriptor("patches:c", optional=["patches:a"]), probe=None)
-    )
+    resolution = resolve(survey(inventory, descriptor("patches:c", optional=["patches:a"])))
     found = "1.0" if len(installed) > 2 else "nothing"
     assert list(resolution.findings) == [
         Finding(
@@ -247,9 +245,7 @@ def test_what_it_needs_can_be_broken() -> None:
     wheels = [acme("a 1.0", "lib"), wheel("lib 1.0", broken=True), acme("c 1.0")]
     wanted = descriptor("patches:c", optional=["patches:a"])
     (source,) = sources(*wheels).values()
-    resolution = resolve(
-        survey(source.chosen(chosen(wanted, *wheels).versions), wanted, probe=None)
-    )
+    resolution = resolve(survey(source.chosen(chosen(wanted, *wheels).versions), wanted))
     assert told(resolution.findings) == [
         ("error", "wheel-malformed", "lib"),
         ("warning", "wheel-malformed", "patches:a"),

@@ -359,8 +359,8 @@ def test_without_a_choice_the_result_is_that_of_an_environment(
     (source,) = sources(*wheels).values()
     everything = source.chosen({each.name: each.version for each in wheels})
     assert choice.findings == ()
-    assert resolve(survey(source.chosen(choice.versions), wanted, probe=None)) == resolve(
-        survey(everything, wanted, probe=None)
+    assert resolve(survey(source.chosen(choice.versions), wanted)) == resolve(
+        survey(everything, wanted)
     )
 
 
