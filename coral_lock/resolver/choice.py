@@ -12,9 +12,9 @@ from coral_lock.locking.decision import broken_finding
 from coral_lock.locking.discovery import Evidence
 from coral_lock.names import plugin_id, split_plugin_id
 from coral_lock.resolver.explanation import Verdicts, explain, listed, wheel_version
-from coral_lock.resolver.planning import Plan, best_versions, plan, plan_with_most_optional
 from coral_lock.resolver.plugins import Inputs
 from coral_lock.resolver.releases import Releases, target_names
+from coral_lock.resolver.solver import Plan, best_versions, plan, plan_with_most_optional
 
 ReadWheel = Callable[[str, str], FoundDistribution | None]
 """Returns the metadata of a wheel that fits no target.

@@ -12,7 +12,6 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from coral_lock.finding import Finding
 from coral_lock.locking.decision import parsed_version
 from coral_lock.names import split_plugin_id
-from coral_lock.resolver.planning import Plan
 from coral_lock.resolver.plugins import Inputs, PluginRequirements
 from coral_lock.resolver.propagation import Problem, Propagation, propagate
 from coral_lock.resolver.releases import (
@@ -23,7 +22,7 @@ from coral_lock.resolver.releases import (
     needed_nodes,
     target_names,
 )
-from coral_lock.resolver.solver import Outcome, SearchGivenUp, search, solve
+from coral_lock.resolver.solver import Outcome, Plan, SearchGivenUp, search, solve
 
 _MAX_CAUSES = 10
 _MAX_NAMES = 8

@@ -279,6 +279,7 @@ class PluginRequirements:
         omitted: the optional plugins that aren't wanted.
 
     Attributes:
+        omitted: the optional plugins that aren't wanted.
         requested: for each distribution the plugins that are requested of it, sorted.
         acceptable: the versions that offer these, or else anything that fits.
     """
@@ -299,7 +300,7 @@ class PluginRequirements:
             target: inputs.hosts.at(target, versions) for target in self._releases.targets
         }
         self._only_requested = only_requested
-        self._omitted = omitted
+        self.omitted = omitted
         self.fitting = cache(self._find_fitting)
         self.of = cache(self._find_requirements)
         self.requested: dict[str, tuple[str, ...]] = {}
@@ -403,7 +404,7 @@ class PluginRequirements:
         Else they are those of the version that fits the most of them.
         """
         if self._plugins.optional and units.issubset(self._plugins.optional):
-            remaining = {target for _, target in units - self._omitted}
+            remaining = {target for _, target in units - self.omitted}
             return tuple(target for target in self._releases.targets if target in remaining)
         fitting = (
             self._releases.targets_of(required.name, version)
@@ -418,7 +419,7 @@ class PluginRequirements:
         fitting = self.fitting(name, version, target)
         required = []
         for identifier in sorted(self.requested[name] if self._only_requested else fitting):
-            if identifier in fitting and (identifier, target) not in self._omitted:
+            if identifier in fitting and (identifier, target) not in self.omitted:
                 for role in HOST_DISTRIBUTIONS:
                     least = getattr(fitting[identifier].facts, f"min_{role}_version")
                     required.append(self._hosts.at_least(role, least, target) if least else None)

@@ -116,8 +116,7 @@ def propagate(
     unstable: set[str] = set()
     seen: dict[str, dict[RequirementInformation, None]] = {}
     for rounds_left in range(_MAX_ROUNDS, 0, -1):
-        walk.follow()
-        changed = walk.improve()
+        changed = walk.repeat()
         if not changed:
             unstable, seen = set(), {}
             break
@@ -127,11 +126,7 @@ def propagate(
                 seen.setdefault(name, {}).update(dict.fromkeys(incoming))
     required: Mapping[str, Iterable[RequirementInformation]] = seen or walk.incoming
     return Propagation(
-        versions={
-            name: version
-            for name, version in sorted(walk.versions.items())
-            if version is not None and name in walk.nodes
-        },
+        versions={name: text for name, text in sorted(walk.versions.items()) if text is not None},
         nodes={name: tuple(walk.nodes[name]) for name in sorted(walk.nodes)},
         incoming={name: tuple(required[name]) for name in sorted(required)},
         conflicts=tuple(sorted(walk.conflicts & walk.nodes.keys())),
@@ -151,8 +146,12 @@ class _Walk:
         self.incoming: dict[str, list[RequirementInformation]] = {}
         self.conflicts: set[str] = set()
 
-    def follow(self) -> None:
-        """Walk from the roots over everything that the versions so far require."""
+    def repeat(self) -> list[str]:
+        """Follow all requirements, and give what is needed its best version again.
+
+        Returns:
+            The names where that changed.
+        """
         self.nodes, self.incoming = {}, {}
         waiting: list[Node] = []
         for root in self._problem.roots:
@@ -160,12 +159,16 @@ class _Walk:
         for node in waiting:
             name = node[0]
             if name not in self.versions:
-                self._set_best(name)
+                self.versions[name] = self._best(name)
             version = self.versions[name]
             if version is not None:
                 source = Source(name=name, version=version)
                 for requirement in self._problem.requirements(node, version):
                     self._add(RequirementInformation(requirement, source), waiting)
+        self.conflicts = set()
+        before = self.versions
+        self.versions = {name: self._best(name) for name in self.nodes}
+        return [name for name in self.nodes if self.versions[name] != before[name]]
 
     def _add(self, incoming: RequirementInformation, waiting: list[Node]) -> None:
         name = incoming.requirement.name
@@ -176,16 +179,7 @@ class _Walk:
                 known[node] = None
                 waiting.append(node)
 
-    def improve(self) -> list[str]:
-        """Give what is needed its best version again; return the names where that changed."""
-        self.conflicts = set()
-        self.versions = {name: self.versions[name] for name in self.nodes}
-        before = dict(self.versions)
-        for name in self.nodes:
-            self._set_best(name)
-        return [name for name in self.nodes if self.versions[name] != before[name]]
-
-    def _set_best(self, name: str) -> None:
+    def _best(self, name: str) -> str | None:
         requirements = [each.requirement for each in self.incoming[name]]
         nodes = tuple(self.nodes[name])
         pin = self._pins.get(name)
@@ -195,12 +189,10 @@ class _Walk:
             self.conflicts.add(name)
             if self._is_lenient:
                 best = pin or next(self._problem.releases.candidates(name, (), nodes), None)
-        self.versions[name] = best
+        return best
 
 
-def narrowed(
-    problem: Problem, names: Collection[str], *, is_thorough: bool = False
-) -> Mapping[str, frozenset[str]] | None:
+def narrowed(problem: Problem, names: Collection[str]) -> Mapping[str, frozenset[str]] | None:
     """Return the versions that some distributions can still have, None if one has none.
 
     What every remaining version of a needed distribution requires is required for certain,
@@ -211,16 +203,12 @@ def narrowed(
     Args:
         problem: what has to be met; what it requires of other distributions is left out.
         names: the distributions.
-        is_thorough: whether each version of what is needed is ruled out, too, if it leads
-            to a contradiction by itself.
     """
     narrowing = _Narrowing(problem, names)
     roots = [root.requirement for root in problem.roots if root.requirement.name in names]
     if not all(narrowing.hold(root.name, root.allowed, root.nodes()) for root in roots):
         return None
-    if not narrowing.run() or (is_thorough and not narrowing.probe()):
-        return None
-    return narrowing.possible
+    return narrowing.possible if narrowing.run() else None
 
 
 class _Narrowing:
@@ -253,27 +241,6 @@ class _Narrowing:
             if not self._conclude(node):
                 return False
         return True
-
-    def probe(self) -> bool:
-        """Rule out what leads to a contradiction; return whether all can have a version."""
-        has_changed = True
-        while has_changed:
-            has_changed = False
-            for name in sorted({node[0] for node in self._needed}):
-                for version in sorted(self.possible[name]):
-                    if len(self.possible[name]) > 1 and not self._is_possible(name, version):
-                        has_changed = True
-                        if not (self.hold(name, self.possible[name] - {version}) and self.run()):
-                            return False
-        return True
-
-    def _is_possible(self, name: str, version: str) -> bool:
-        """Whether nothing contradicts that a distribution has a version."""
-        before = (dict(self.possible), dict(self._needed))
-        is_possible = self.hold(name, frozenset((version,))) and self.run()
-        self.possible, self._needed = before
-        self._waiting.clear()
-        return is_possible
 
     def _conclude(self, node: Node) -> bool:
         name, _, target = node
