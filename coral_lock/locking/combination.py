@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 from coral_lock import canonical_json
@@ -53,11 +54,11 @@ def combine(
     plugins = _by_target(ordered, lambda part: part.plugins, lambda plugin: plugin.id)
     distributions = _by_target(ordered, lambda part: part.distributions, lambda each: each.name)
     known = {target: part.known_plugins() for target, part in ordered.items()}
-    findings = [*_lock_conflicts(ordered)]
-    for found_distributions in distributions:
-        findings.extend(_distribution_conflicts(found_distributions))
-    for found_plugins in plugins:
-        findings.extend(_plugin_conflicts(found_plugins, known))
+    findings = [
+        *_lock_conflicts(ordered),
+        *chain.from_iterable(map(_distribution_conflicts, distributions)),
+        *chain.from_iterable(_plugin_conflicts(each, known) for each in plugins),
+    ]
     if findings:
         return None, sorted_findings(findings)
     first = next(iter(ordered.values()))
@@ -94,61 +95,61 @@ def _by_target(
 
 
 def _conflict(
-    subject: str, summary: str, found: str | None, hint: str, expected: str | None = None
+    subject: str,
+    summary: str,
+    values: Mapping[str, Value],
+    hint: str,
+    expected: str = "the same for every target",
 ) -> Iterator[Finding]:
-    """Yield an error if the targets disagree, which `found` says."""
-    if found:
+    """Yield an error if the targets have different values."""
+    targets: dict[str, list[str]] = {}
+    for target, value in values.items():
+        targets.setdefault(canonical_json.write(value), []).append(target)
+    if len(targets) > 1:
+        found = ", ".join(
+            f"{one_line(values[names[0]])} for {' and '.join(map(literal, names))}"
+            for names in targets.values()
+        )
         yield Finding(
             code="conflict",
             subject=subject,
             summary=summary,
-            expected=expected or "the same for every target",
+            expected=expected,
             found=found,
             hint=hint,
         )
 
 
-def _disagreement(values: Mapping[str, Value]) -> str | None:
-    """Return which targets have which value, or None where all have the same."""
-    shown: dict[str, str] = {}
-    targets: dict[str, list[str]] = {}
-    for target, value in values.items():
-        text = canonical_json.write(value)
-        shown[text] = one_line(value)
-        targets.setdefault(text, []).append(literal(target))
-    if len(targets) < 2:
-        return None
-    return ", ".join(f"{shown[text]} for {' and '.join(names)}" for text, names in targets.items())
-
-
-def _field_conflicts(found: Mapping[str, Entry], subject: str, hint: str) -> Iterator[Finding]:
-    """Yield the fields of an entry that have to agree and don't."""
+def _field_conflicts(
+    found: Mapping[str, Entry], subject: str, hint: str, hints: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Yield the fields of an entry that have to agree and don't; some have hints of their own."""
     for field in FIELDS[type(next(iter(found.values())))]:
         if field.noun is not None:
-            values = {
-                target: sorted_data(getattr(each, field.name)) for target, each in found.items()
-            }
-            summary = f"the {field.noun} of {literal(subject)} differs between the targets"
-            yield from _conflict(subject, summary, _disagreement(values), hint)
+            yield from _conflict(
+                subject,
+                f"the {field.noun} of {literal(subject)} differs between the targets",
+                {target: sorted_data(getattr(each, field.name)) for target, each in found.items()},
+                hints.get(field.name, hint),
+            )
 
 
 def _lock_conflicts(parts: Mapping[str, Lock]) -> Iterator[Finding]:
     yield from _conflict(
         "platform",
         "the platform differs between the targets",
-        _disagreement({target: part.platform for target, part in parts.items()}),
+        {target: part.platform for target, part in parts.items()},
         "set `platform` in the descriptor",
     )
     for role in ("core", "inference"):
         packages = {target: getattr(part.host, role) for target, part in parts.items()}
-        shown = {
-            target: f"{package.distribution}=={package.version}" if package else None
-            for target, package in packages.items()
-        }
         yield from _conflict(
             next((each.distribution for each in packages.values() if each), role),
             f"the version of the {role} host differs between the targets",
-            _disagreement(shown),
+            {
+                target: f"{each.distribution}=={each.version}" if each else None
+                for target, each in packages.items()
+            },
             _ONE_VERSION,
         )
 
@@ -156,27 +157,22 @@ def _lock_conflicts(parts: Mapping[str, Lock]) -> Iterator[Finding]:
 def _distribution_conflicts(found: Mapping[str, LockedDistribution]) -> Iterator[Finding]:
     """Yield what differs about a distribution, given for each target that needs it."""
     name = next(iter(found.values())).name
-    versions = _disagreement({target: each.version for target, each in found.items()})
-    if versions:
-        summary = f"the version of {literal(name)} differs between the targets"
-        yield from _conflict(name, summary, versions, _ONE_VERSION)
+    hint = "lock all targets with one descriptor"
+    yield from _field_conflicts(found, name, hint, {"version": _ONE_VERSION})
+    if len({each.version for each in found.values()}) > 1:
         return
-    yield from _field_conflicts(found, name, "lock all targets with one descriptor")
-    unpinned = [literal(target) for target, each in found.items() if not each.digests]
-    if len(unpinned) < len(found):
-        yield from _conflict(
-            name,
-            f"{literal(name)} is an editable install for some targets only",
-            (unpinned and f"none for {' and '.join(unpinned)}") or None,
-            "install it from a wheel",
-            "a digest for every target",
-        )
+    yield from _conflict(
+        name,
+        f"{literal(name)} is an editable install for some targets only",
+        {target: "digests" if each.digests else None for target, each in found.items()},
+        "install it from a wheel",
+        "digests for every target",
+    )
     for tag in sorted({tag for each in found.values() for tag in each.digests}):
         those = {target: each for target, each in found.items() if tag in each.digests}
-        digests = _disagreement({target: each.digests[tag] for target, each in those.items()})
-        digests = digests or _disagreement(
-            {target: (each.data_digests or {}).get(tag) for target, each in those.items()}
-        )
+        digests: dict[str, Value] = {target: each.digests[tag] for target, each in those.items()}
+        if len(set(digests.values())) == 1:
+            digests = {target: (each.data_digests or {}).get(tag) for target, each in those.items()}
         yield from _conflict(
             name,
             f"{literal(name)} has different bytes for the wheel tag {literal(tag)}",
@@ -196,24 +192,15 @@ def _plugin_conflicts(
         known: the ids that `after` may name, for each target.
     """
     some = next(iter(found.values()))
-    distributions = _disagreement({target: each.distribution for target, each in found.items()})
-    if distributions:
-        yield from _conflict(
-            some.id,
-            f"{literal(some.id)} comes from different distributions",
-            distributions,
-            "choose one in the descriptor: "
-            f"`{some.group}: {{{some.name}: {{distribution: {some.distribution}}}}}`",
-            "one distribution",
-        )
-        return
     hint = f"build the wheels of `{some.distribution}` from the same sources"
-    yield from _field_conflicts(found, some.id, hint)
+    choice = f"`{some.group}: {{{some.name}: {{distribution: {some.distribution}}}}}`"
+    hints = {"distribution": f"choose one in the descriptor: {choice}"}
+    yield from _field_conflicts(found, some.id, hint, hints)
     every = {identifier for plugin in found.values() for identifier in plugin.after}
     # What isn't on a target is left out of `after` there.
     if any(every.intersection(known[target]) != set(each.after) for target, each in found.items()):
         summary = f"the `after` of {literal(some.id)} differs between the targets"
-        after = _disagreement({target: each.after for target, each in found.items()})
+        after = {target: each.after for target, each in found.items()}
         yield from _conflict(some.id, summary, after, hint)
 
 

@@ -64,14 +64,23 @@ def overlaps(files_by_name: FilesByName) -> tuple[Overlap, ...]:
 
 def _all_overlaps(files_by_name: FilesByName) -> Iterator[tuple[str, str, str, str]]:
     """Yield the first distribution, its path, the second one and its path, sorted by place."""
-    owners, blocked = _contested(files_by_name)
+    owners: dict[str, list[tuple[str, str]]] = {}
+    for name in sorted(files_by_name):
+        for path in files_by_name[name]:
+            owners.setdefault(path.casefold(), []).append((name, path))
+    directories: set[str] = set()
+    parents = {place.rpartition("/")[0] for place in owners}
+    while parents := parents - directories - {""}:
+        directories |= parents
+        parents = {parent.rpartition("/")[0] for parent in parents}
     # Of each directory that is a file elsewhere, one file of each distribution counts.
-    beneath: dict[str, dict[str, str]] = {place: {} for place in blocked}
-    for place in sorted(owners) if blocked else ():
-        for parent in blocked.intersection(_parents(place)):
-            for name, path in owners[place]:
+    beneath: dict[str, dict[str, str]] = {place: {} for place in directories & owners.keys()}
+    for place in sorted(owners) if beneath else ():
+        parent = place
+        while parent := parent.rpartition("/")[0]:
+            for name, path in owners[place] if parent in beneath else ():
                 beneath[parent].setdefault(name, path)
-    for place in sorted(owners):
+    for place in sorted(each for each in owners if len(owners[each]) > 1 or each in beneath):
         claims = [(name, path, files_by_name[name][path]) for name, path in owners[place]]
         if len({claim[1:] for claim in claims}) > 1:
             for (first, *one), (second, *other) in itertools.combinations(claims, 2):
@@ -81,45 +90,6 @@ def _all_overlaps(files_by_name: FilesByName) -> Iterator[tuple[str, str, str, s
             (first, path), (second, second_path) = sorted(pair)
             if first != second:
                 yield first, path, second, second_path
-
-
-def _contested(
-    files_by_name: FilesByName,
-) -> tuple[dict[str, list[tuple[str, str]]], set[str]]:
-    """Return the places that several files claim: nearly all are left out.
-
-    Returns:
-        By case-folded path, the distributions and their paths: where there are several, or one
-        that others need as a directory, and all in such a directory. Then these directories.
-    """
-    folded = {
-        name: [path.casefold() for path in files_by_name[name]] for name in sorted(files_by_name)
-    }
-    seen: set[str] = set()
-    contested: set[str] = set()
-    for places in folded.values():
-        contested.update(seen.intersection(places))
-        seen.update(places)
-    directories: set[str] = set()
-    parents = {place.rpartition("/")[0] for place in seen}
-    while parents := parents - directories - {""}:
-        directories |= parents
-        parents = {parent.rpartition("/")[0] for parent in parents}
-    blocked = directories & seen
-    contested |= blocked
-    if blocked:
-        contested.update(place for place in seen if not blocked.isdisjoint(_parents(place)))
-    owners: dict[str, list[tuple[str, str]]] = {}
-    for name, places in folded.items():
-        for place, path in zip(places, files_by_name[name]) if contested else ():
-            if place in contested:
-                owners.setdefault(place, []).append((name, path))
-    return owners, blocked
-
-
-def _parents(place: str) -> Iterator[str]:
-    while place := place.rpartition("/")[0]:
-        yield place
 
 
 _MAX_NAMED = 5

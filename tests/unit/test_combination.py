@@ -140,8 +140,8 @@ CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
         conflict(
             "numpy",
             "`numpy` is an editable install for some targets only",
-            "a digest for every target",
-            "none for `server`",
+            "digests for every target",
+            "digests for `jetson`, none for `server`",
             "install it from a wheel",
         ),
     ),
@@ -149,8 +149,8 @@ CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
         lambda: camera(distribution="numpy"),
         conflict(
             CAMERA,
-            f"`{CAMERA}` comes from different distributions",
-            "one distribution",
+            f"the `distribution` of `{CAMERA}` differs between the targets",
+            "the same for every target",
             "my-package for `jetson`, numpy for `server`",
             "choose one in the descriptor: "
             "`patches: {camera_stabilizer: {distribution: my-package}}`",
