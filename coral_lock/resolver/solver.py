@@ -232,20 +232,6 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
         """Let what the descriptor wants go first, then by name."""
         return (identifier[0] not in self._roots, identifier)
 
-    def narrow_requirement_selection(
-        self,
-        identifiers: Iterable[_Key],
-        resolutions: Mapping[_Key, _Candidate],
-        candidates: Mapping[_Key, Iterator[_Candidate]],
-        information: Mapping[_Key, Iterator[Information[_Wanted, _Candidate]]],
-        backtrack_causes: Sequence[Information[_Wanted, _Candidate]],
-    ) -> Iterable[_Key]:
-        """Look first at the latest conflict."""
-        causes = {each.requirement.key for each in backtrack_causes}
-        causes.update(each.parent.key for each in backtrack_causes if each.parent is not None)
-        found = list(identifiers)
-        return [identifier for identifier in found if identifier in causes] or found
-
     def find_matches(
         self,
         identifier: _Key,
