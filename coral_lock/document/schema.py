@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     Path: TypeAlias = tuple[str | int, ...]
     Schema: TypeAlias = Mapping[str, Any]
+    Mistake: TypeAlias = tuple[Path, Place, str, str | None, str | None, str | None]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _DIRECTORIES = (
@@ -186,89 +187,62 @@ class _Violations:
         self._schema = schema
         self._mistakes = mistakes
         self._synonyms = synonyms
-        self._told: set[Path] = set()
+        self._reported: set[Path] = set()
 
     def add(self, error: ValidationError) -> None:
+        """Add the mistakes of an error, at most one for each key and value."""
+        for path, place, message, expected, found, hint in self._mistakes_of(error):
+            if path not in self._reported:
+                self._reported.add(path)
+                self._mistakes.add(place, message, expected=expected, found=found, hint=hint)
+
+    def _mistakes_of(self, error: ValidationError) -> Iterator[Mistake]:
+        """Yield the path of each mistake, its place, message, expected and found value and hint."""
         path: Path = tuple(error.absolute_path)
         schema: Schema = error.schema  # type: ignore[assignment]
         node = self._root
         for step in path:
             node = node.value[step]
+        name, expected, found = f"`{dotted(path)}`", None, shown(node)
         if node.value is INVALID:
             return
         if "propertyNames" in error.relative_schema_path:
-            self._invalid_key(str(error.instance), schema, node, path)
+            key = str(error.instance)
+            message, place = f"invalid key `{dotted((*path, key))}`", node.value[key].origin
+            hint = _did_you_mean(_likely(key, schema))
+            yield (*path, key), place, message, self._expected(schema), None, hint
         elif error.validator == "additionalProperties":
-            for key, member in node.value.items():
-                if key not in schema["properties"]:
-                    self._unknown_key((*path, key), member, tuple(schema["properties"]))
+            known = tuple(schema["properties"])
+            listed = ", ".join(key for key in known if key not in self._synonyms)
+            for key in (key for key in node.value if key not in known):
+                near = nearest(key, known)
+                expected = None if near else f"one of {listed}"
+                hint = _did_you_mean(near and dotted((*path, near)))
+                message = f"unknown key `{dotted((*path, key))}`"
+                yield (*path, key), node.value[key].origin, message, expected, None, hint
         elif error.validator == "required":
             for key in schema["required"]:
                 if key not in node.value:
                     expected = self._expected(schema["properties"][key])
                     message = f"`{dotted((*path, key))}` is missing"
-                    self._tell((*path, key), node.place, message, expected=expected)
+                    yield (*path, key), node.place, message, expected, None, None
         elif error.validator == "uniqueItems":
             message = f"`{dotted(path[:-1])}` contains a duplicate entry"
-            self._tell(path, node.place, message, expected="each entry once", found=shown(node))
+            yield path, node.place, message, "each entry once", found, None
         elif error.validator == "type" and error.validator_value == "object":
-            self._not_a_mapping(node, path)
+            is_empty = node.value is None and path and isinstance(path[-1], str)
+            hint = f"write `{dotted(path[-1:])}: {{}}`, or remove the key" if is_empty else None
+            message = f"{name if path else 'the document'} isn't a mapping"
+            yield path, node.place, message, "a mapping", kind(node), hint
         else:
-            self._wrong_value(error, schema, node, path)
-
-    def _tell(self, path: Path, place: Place, message: str, **details: str | None) -> None:
-        """Add a mistake unless there is one about `path`."""
-        if path not in self._told:
-            self._told.add(path)
-            self._mistakes.add(place, message, **details)
-
-    def _invalid_key(self, key: str, schema: Schema, parent: Node, path: Path) -> None:
-        path = (*path, key)
-        self._tell(
-            path,
-            parent.value[key].origin,
-            f"invalid key `{dotted(path)}`",
-            expected=self._expected(schema),
-            hint=_did_you_mean(_likely(key, schema)),
-        )
-
-    def _unknown_key(self, path: Path, node: Node, known: tuple[str, ...]) -> None:
-        near = nearest(str(path[-1]), known)
-        listed = ", ".join(key for key in known if key not in self._synonyms)
-        self._tell(
-            path,
-            node.origin,
-            f"unknown key `{dotted(path)}`",
-            expected=None if near else f"one of {listed}",
-            hint=_did_you_mean(near and dotted((*path[:-1], near))),
-        )
-
-    def _not_a_mapping(self, node: Node, path: Path) -> None:
-        is_empty = node.value is None and path and isinstance(path[-1], str)
-        self._tell(
-            path,
-            node.place,
-            f"`{dotted(path)}` isn't a mapping" if path else "the document isn't a mapping",
-            expected="a mapping",
-            found=kind(node),
-            hint=f"write `{dotted(path[-1:])}: {{}}`, or remove the key" if is_empty else None,
-        )
-
-    def _wrong_value(self, error: ValidationError, schema: Schema, node: Node, path: Path) -> None:
-        if error.validator == "maxItems":
-            expected, found = f"at most {error.validator_value} entries", str(len(node.value))
-        elif error.validator == "maxLength" and "title" not in schema:
-            expected, found = f"at most {error.validator_value} characters", shown(node)
-        else:
-            expected, found = self._expected(schema), shown(node)
-        self._tell(
-            path,
-            node.place,
-            f"`{dotted(path)}` has a wrong value",
-            expected=expected,
-            found=found,
-            hint=self._hint(str(error.validator), schema, node),
-        )
+            if error.validator == "maxItems":
+                expected, found = f"at most {error.validator_value} entries", str(len(node.value))
+            elif error.validator == "maxLength" and "title" not in schema:
+                expected = f"at most {error.validator_value} characters"
+            else:
+                expected = self._expected(schema)
+            hint = self._hint(str(error.validator), schema, node)
+            yield path, node.place, f"{name} has a wrong value", expected, found, hint
 
     def _expected(self, schema: Schema) -> str:
         schema = self._resolved(schema)
