@@ -19,10 +19,8 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import FrameType, ModuleType, TracebackType
+    from types import ModuleType, TracebackType
     from typing import Any
-
-    from coral_lock.plugin.facts import PluginFacts
 
 _OWN = os.path.dirname(os.path.abspath(__file__))
 _ROOT = os.path.dirname(os.path.dirname(_OWN))
@@ -123,8 +121,11 @@ class Trial:
         try:
             specs = live_specs(target, self.request["name"])
             learned = [
-                {"facts": _fields(facts_of_spec(spec)), "backend": is_backend(spec)}
-                for spec in specs
+                {
+                    "facts": {field: getattr(facts, field) for field in facts._fields},
+                    "backend": is_backend(spec),
+                }
+                for spec, facts in zip(specs, map(facts_of_spec, specs))
             ]
         except (FactsError, SpecError) as error:
             self.answer({"error": _one_line(error), "malformed": True})
@@ -145,18 +146,14 @@ class Trial:
     def _place_of(self, error: BaseException) -> str:
         if isinstance(error, SyntaxError) and error.filename:
             return f"{self._shortened(error.filename)}:{error.lineno or 0}"
-        place = ""
+        place, package = "", self.request["module"].partition(".")[0]
         trace: TracebackType | None = error.__traceback__
         while trace is not None:
-            if self._is_of_plugin(trace.tb_frame):
+            module = trace.tb_frame.f_globals.get("__name__")
+            if isinstance(module, str) and module.partition(".")[0] == package:
                 place = f"{self._shortened(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
             trace = trace.tb_next
         return place
-
-    def _is_of_plugin(self, frame: FrameType) -> bool:
-        module = frame.f_globals.get("__name__")
-        package = self.request["module"].partition(".")[0]
-        return isinstance(module, str) and module.partition(".")[0] == package
 
     def _shortened(self, file: str) -> str:
         for entry in self.request["path"]:
@@ -180,10 +177,6 @@ def flush() -> None:
         return
 
 
-def _fields(facts: PluginFacts) -> dict[str, object]:
-    return {field: getattr(facts, field) for field in facts._fields}
-
-
 def _one_line(value: object) -> str:
     try:
         text = " ".join(str(value).split())
@@ -205,8 +198,9 @@ def describe_interpreter() -> Mapping[str, object]:
         "site_directories": _site_directories(),
         "built_in_modules": list(sys.builtin_module_names),
         "extension_suffixes": EXTENSION_SUFFIXES,
-        "is_free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
-        "is_debug_build": hasattr(sys, "gettotalrefcount"),
+        "is_usual_build": not (
+            sysconfig.get_config_var("Py_GIL_DISABLED") or hasattr(sys, "gettotalrefcount")
+        ),
         "markers": _markers(),
         **_platform(),
     }

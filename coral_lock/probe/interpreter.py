@@ -160,8 +160,7 @@ _FACTS = {
     "site_directories": "a list of absolute paths",
     "built_in_modules": "a list of texts",
     "extension_suffixes": "a list of texts",
-    "is_free_threaded": "true or false",
-    "is_debug_build": "true or false",
+    "is_usual_build": "true or false",
     "markers": "the marker environment",
     "system": "a text",
     "machine": "a text",
@@ -279,8 +278,7 @@ def _interpreter(facts: Mapping[str, Any]) -> Interpreter:
 
 def _tags(facts: Mapping[str, Any], machine: Machine) -> tuple[str, ...]:
     """Return the wheel tags of a usual CPython; of other interpreters they aren't known."""
-    is_usual = facts["markers"]["implementation_name"] == "cpython"
-    if not is_usual or facts["is_free_threaded"] or facts["is_debug_build"]:
+    if facts["markers"]["implementation_name"] != "cpython" or not facts["is_usual_build"]:
         return ()
     try:
         target = Target(
