@@ -97,13 +97,8 @@ def check_subject(
         measurements = measure(subject, path, terms, time_limit=time_limit, reporter=reporter)
         findings += check_run(learnt, measurements, terms)
         learnt = with_live_facts(learnt, measurements)
-    covered = [
-        entry.id
-        for entry in subject.entry_points
-        if entry.module in manifests and manifests[entry.module].of_entry_point(entry)
-    ]
     own = {entry.id_of(facts) for entry in learnt for facts in entry.facts} | declared.keys()
-    findings += check_specs(subject, learnt, covered)
+    findings += check_specs(subject, learnt)
     findings += check_manifests(subject, learnt, manifests)
     # The plugins of an entry point whose specs are unknown are represented by its own id.
     unknown = (entry.declared.id for entry in learnt if not entry.facts)

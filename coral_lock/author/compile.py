@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from coral_lock.author.definitions import Definitions, UnresolvedError
 from coral_lock.author.manifest_text import (
     DERIVED_KEYS,
     Fields,
@@ -27,6 +26,7 @@ from coral_lock.author.project import (
     read_project,
     read_text,
 )
+from coral_lock.author.specs import Definitions, UnresolvedError
 from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError
 from coral_lock.manifest import ManifestPlugin, manifest_paths, read_manifest
 from coral_lock.messages import counted

@@ -244,6 +244,18 @@ class Project:
             )
         return None
 
+    def import_path(self) -> tuple[str, ...]:
+        """Return the directories from which Python imports the modules of the entry points."""
+        roots: dict[str, None] = {}
+        for declared in self.entry_points:
+            stem = declared.module.replace(".", "/")
+            for site_path in (f"{stem}/__init__.py", f"{stem}.py"):
+                path = self.file(site_path)
+                suffix = os.sep + site_path.replace("/", os.sep)
+                if path is not None and path.endswith(suffix):
+                    roots[path.removesuffix(suffix)] = None
+        return tuple(roots)
+
     def _candidates(self, site_path: str) -> Iterator[str]:
         parts = site_path.split("/")
         if any(part in ("", ".", "..") or "\0" in part for part in parts):

@@ -9,7 +9,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from string import Template
 
 from coral_lock.author.manifest_text import new_manifest
@@ -28,6 +27,8 @@ from coral_lock.plugin.facts import MANIFEST_NAME
 _NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]", re.ASCII)
 _MAX_NAME = 100
 _TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
+# The author is to correct the versions and the platform.
+_CORE_VERSION, _INFERENCE_VERSION = "0.0.4", "0.9.0"
 _KINDS = {"backends": "backend", "patches": "patch", "workflows": "workflow block"}
 _TAKEN = frozenset(
     {*OWN_MODULES, "coral_inference", "inference", "pip", "pluggy", "pytest", "setuptools"}
@@ -36,21 +37,8 @@ _TAKEN = frozenset(
 """Packages that a new one would hide."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Naming:
-    """The names in a new project, all derived from one.
-
-    `distribution` is the name as it was passed, `package` the import package, and `plugin`
-    the plugin's name within its group.
-    """
-
-    distribution: str
-    package: str
-    plugin: str
-
-
-def naming_of(name: str, group: str) -> Naming:
-    """Return the names in a project of that name.
+def package_of(name: str, group: str) -> str:
+    """Return the import package of a project of that name, which is also its plugin's name.
 
     Args:
         name: the distribution's name, as the core metadata specification allows it (PEP 508).
@@ -74,7 +62,7 @@ def naming_of(name: str, group: str) -> Naming:
             f"a project can't be called `{name}`: {problem}",
             hint=f"add a prefix of your own, like `acme-{normalized}`",
         )
-    return Naming(distribution=name, package=package, plugin=package)
+    return package
 
 
 def _problem_with(normalized: str, package: str, group: str) -> str | None:
@@ -93,57 +81,59 @@ def _problem_with(normalized: str, package: str, group: str) -> str | None:
     return None
 
 
-def project_files(naming: Naming, group: str) -> Mapping[str, str]:
+def project_files(name: str, group: str) -> Mapping[str, str]:
     """Return the files of a new project: their texts by their paths, with slashes, sorted.
 
     Args:
-        naming: the names in the project.
+        name: the name of the distribution.
         group: the plugin's group.
+
+    Raises:
+        InputError: see `package_of`.
     """
     is_backend = group == "backends"
-    package = f"src/{naming.package}"
+    plugin = package_of(name, group)
     templates = {
         ".github/workflows/ci.yml": ("ci.yml",),
         ".gitignore": ("gitignore",),
         "README.md": ("README.md",),
         "pyproject.toml": ("pyproject.toml",),
         "runtime.yaml": ("runtime.yaml",),
-        f"{package}/__init__.py": ("package.py",),
-        f"{package}/plugin.py": (f"{group}.py",),
+        f"src/{plugin}/__init__.py": ("package.py",),
+        f"src/{plugin}/plugin.py": (f"{group}.py",),
         "tests/test_plugin.py": (
             "test_plugin.py",
             "test_support.py" if is_backend else "test_requirement.py",
         ),
     }
-    # The author is to correct the platform and the versions.
     spec = {
         "group": group,
-        "name": naming.plugin,
-        "entry_point": f"{naming.package}.plugin:register_{naming.plugin}",
-        "description": f"The {_KINDS[group]} {naming.plugin} for Coral Runtime",
-        "min_core_version": "0.0.4",
-        "min_inference_version": "0.9.0",
+        "name": plugin,
+        "entry_point": f"{plugin}.plugin:register_{plugin}",
+        "description": f"The {_KINDS[group]} {plugin} for Coral Runtime",
+        "min_core_version": _CORE_VERSION,
+        "min_inference_version": _INFERENCE_VERSION,
     }
     values = {
         **spec,
-        "distribution": naming.distribution,
-        "package": naming.package,
-        "plugin": naming.plugin,
-        "identifier": plugin_id(group, naming.plugin),
+        "distribution": name,
+        "package": plugin,
+        "plugin": plugin,
+        "identifier": plugin_id(group, plugin),
         "entry_point_group": ENTRY_POINT_GROUPS[group],
-        "factory": f"register_{naming.plugin}",
+        "factory": f"register_{plugin}",
         "platform": "rknn" if is_backend else DEFAULT_PLATFORM,
         "other_platform": DEFAULT_PLATFORM,
-        "core_version": spec["min_core_version"],
+        "core_version": _CORE_VERSION,
         "older_core_version": "0.0.3",
-        "inference_version": spec["min_inference_version"],
+        "inference_version": _INFERENCE_VERSION,
     }
     files = {
-        path: "".join(_template(name).substitute(values) for name in names)
+        path: "".join(_template(template).substitute(values) for template in names)
         for path, names in templates.items()
     }
     declared = dict(list(spec.items())[:3]) if is_backend else spec
-    files[f"{package}/{MANIFEST_NAME}"] = new_manifest([declared])
+    files[f"src/{plugin}/{MANIFEST_NAME}"] = new_manifest([declared])
     return {path: files[path] for path in sorted(files)}
 
 
@@ -166,12 +156,30 @@ def write_project(target: str, files: Mapping[str, str]) -> None:
         InputError: `target` exists and isn't an empty directory, or its parent doesn't exist.
         WriteError: it can't be written; nothing is left behind.
     """
-    _require_room(target)
     parent, name = os.path.split(os.path.abspath(target))
+    if not os.path.isdir(parent):
+        raise InputError(
+            "the directory for the project doesn't exist",
+            where=parent,
+            hint=f"create it with `mkdir -p {shlex.quote(parent)}`",
+        )
     temporary = os.path.join(parent, f".{name}.{os.urandom(6).hex()}.tmp")
     try:
+        is_directory = os.path.isdir(target) and not os.path.islink(target)
+        if os.path.lexists(target) and not (is_directory and not os.listdir(target)):
+            raise InputError(
+                "the target exists; nothing was written",
+                expected="no file, or an empty directory",
+                found="a directory with files" if is_directory else "a file or a link",
+                where=target,
+                hint="choose another name, or another directory with `--directory DIR`",
+            )
         try:
-            _write_files(temporary, files)
+            for path, text in files.items():
+                place = os.path.join(temporary, *path.split("/"))
+                os.makedirs(os.path.dirname(place), exist_ok=True)
+                with open(place, "x", encoding="utf-8", newline="") as file:
+                    file.write(text)
             # Renaming fails if someone has filled the directory in the meantime.
             os.rename(temporary, os.path.join(parent, name))
         except BaseException:
@@ -183,37 +191,3 @@ def write_project(target: str, files: Mapping[str, str]) -> None:
             where=target,
             hint="free some space, or pass a writable directory with `--directory DIR`",
         ) from None
-
-
-def _require_room(target: str) -> None:
-    parent = os.path.dirname(os.path.abspath(target))
-    if not os.path.isdir(parent):
-        raise InputError(
-            "the directory for the project doesn't exist",
-            where=parent,
-            hint=f"create it with `mkdir -p {shlex.quote(parent)}`",
-        )
-    if not os.path.lexists(target):
-        return
-    is_directory = os.path.isdir(target) and not os.path.islink(target)
-    try:
-        if is_directory and not os.listdir(target):
-            return
-    except OSError as error:
-        raise InputError(f"`{target}` can't be read: {error.strerror}", where=target) from None
-    raise InputError(
-        "the target exists; nothing was written",
-        expected="no file, or an empty directory",
-        found="a directory with files" if is_directory else "a file or a link",
-        where=target,
-        hint="choose another name, or another directory with `--directory DIR`",
-    )
-
-
-def _write_files(root: str, files: Mapping[str, str]) -> None:
-    os.mkdir(root)
-    for path in sorted(files):
-        place = os.path.join(root, *path.split("/"))
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        with open(place, "x", encoding="utf-8", newline="") as file:
-            file.write(files[path])

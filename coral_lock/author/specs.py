@@ -1,23 +1,199 @@
-"""Do the entry points resolve, and are their specs well-formed, unique and of the right kind?"""
+"""What the sources say of entry points: whether they resolve, and whether their specs are right."""
 
 from __future__ import annotations
 
+import ast
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from packaging.version import InvalidVersion, Version
 
-from coral_lock.author.definitions import Definition, Definitions, UnresolvedError
 from coral_lock.author.project import DeclaredEntryPoint
 from coral_lock.author.subject import Subject, finding
+from coral_lock.budget import OverBudgetError
 from coral_lock.descriptor.model import OWN_SWITCHES
+from coral_lock.document.node import nearest
 from coral_lock.errors import UnreadableSourceError
 from coral_lock.finding import Finding
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import FactsError, PluginFacts, facts_from_fields
 from coral_lock.static.evaluation import evaluate_fields
-from coral_lock.static.source import NotEvaluableError
+from coral_lock.static.source import (
+    BrokenModuleError,
+    NotEvaluableError,
+    Scope,
+    SourceModule,
+    Sources,
+    start_of,
+)
+
+_DYNAMIC = (b"globals(", b"vars(", b"exec(", b"setattr(", b"sys.modules")
+"""What can bind a module's names without naming them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Definition:
+    """The syntax node that defines something, and its file, relative to the site root."""
+
+    path: str
+    source: bytes
+    module: SourceModule
+    node: ast.AST
+
+    def position(self, text: str | None = None) -> tuple[int, int]:
+        """Return the line and the column, from 1.
+
+        With `text` they are those of the first such string literal after the definition, else
+        of the first in the file, else of the definition itself.
+        """
+        start = start_of(self.node)
+        literals = sorted(
+            start_of(node)
+            for node in ast.walk(self.module.tree)
+            if text is not None and isinstance(node, ast.Constant) and node.value == text
+        )
+        following = [position for position in literals if position >= start]
+        line, offset = (*following, *literals, start)[0]
+        before = b"".join(self.source.split(b"\n", line)[line - 1 : line])[:offset]
+        return line, len(before.decode("utf-8", "replace")) + 1
+
+
+class UnresolvedError(Exception):
+    """An entry point names a module or an attribute that isn't there.
+
+    Args:
+        reason: why, as a phrase without a final period.
+        path: the file to blame, relative to the site root; empty where there is none.
+        line: the line in that file, from 1; 0 where there is none.
+        column: the column in that line, from 1.
+        hint: what may have been meant.
+    """
+
+    def __init__(
+        self, reason: str, path: str, line: int, column: int = 1, hint: str | None = None
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path = path
+        self.line = line
+        self.column = column
+        self.hint = hint
+
+
+class Definitions:
+    """Finds what the modules of one distribution define.
+
+    Args:
+        read_source: takes a path relative to the site root, with slashes, and returns the
+            content of that file of the distribution, or None.
+    """
+
+    def __init__(self, read_source: Callable[[str], bytes | None]) -> None:
+        self.sources = Sources(read_source)
+        self._read = read_source
+
+    def find(self, reference: str) -> Definition | None:
+        """Return what defines an object; None where only running the code can tell.
+
+        Imports of the distribution's own modules are followed; an import of another's defines it.
+
+        Args:
+            reference: `module:attribute`; of names joined by dots the first one is found.
+
+        Raises:
+            UnresolvedError: the distribution has no such module, or it has no such attribute.
+        """
+        module_name, _, attribute = reference.partition(":")
+        name, _, rest = attribute.partition(".")
+        try:
+            found = self._find(self.sources.required_module(module_name), name, set())
+        except BrokenModuleError as error:
+            raise UnresolvedError(error.reason, error.path, error.line) from None
+        except (NotEvaluableError, OverBudgetError, RecursionError):
+            return None
+        node = found.node
+        if isinstance(node, ast.ClassDef) and rest and "." not in rest:
+            is_plain = not (node.bases or node.keywords or node.decorator_list)
+            if is_plain and rest not in Scope(found.module, node).bindings:
+                reason = f"`{rest}` isn't defined in the class `{node.name}`"
+                raise UnresolvedError(reason, found.path, *found.position())
+        return found
+
+    def _find(self, module: SourceModule, name: str, seen: set[tuple[str, str]]) -> Definition:
+        """Return what defines a name of a module.
+
+        `seen` has the modules and names that led here, which would lead here again.
+
+        Raises:
+            UnresolvedError: nothing does.
+            NotEvaluableError: only running the code can tell.
+        """
+        undefined = UnresolvedError(f"`{name}` isn't defined in `{module.name}`", module.path, 1)
+        if (module.name, name) in seen:
+            raise undefined
+        seen.add((module.name, name))
+        not_run = _type_checking_nodes(module.tree)
+        bindings = [
+            binding
+            for binding in sorted(
+                module.scope.bindings.get(name, ()), key=lambda binding: start_of(binding.node)
+            )
+            if id(binding.node) not in not_run
+        ]
+        for binding in (*(each for each in bindings if each.alias is None), *bindings[-1:]):
+            if isinstance(binding.node, ast.ImportFrom) and binding.alias is not None:
+                return self._imported(module, binding.node, binding.alias.name, seen)
+            return self._at(module, binding.node)
+        for star in module.scope.star_imports:
+            origin = self.sources.module(module.absolute(star))
+            if origin is None:
+                module.refuse(f"`{name}` may come from another package", star)
+            with suppress(UnresolvedError):
+                return self._find(origin, name, seen)
+        source = self._read(module.path) or b""
+        if "__getattr__" in module.scope.bindings or any(word in source for word in _DYNAMIC):
+            module.refuse(f"`{name}` may be bound at run time")
+        similar = nearest(name, module.scope.bindings)
+        undefined.hint = f"did you mean `{module.name}:{similar}`?" if similar else None
+        raise undefined
+
+    def _imported(
+        self, module: SourceModule, node: ast.ImportFrom, name: str, seen: set[tuple[str, str]]
+    ) -> Definition:
+        here = self._at(module, node)
+        try:
+            base = module.absolute(node)
+        except NotEvaluableError as error:
+            raise UnresolvedError(error.reason, module.path, *here.position()) from None
+        origin = self.sources.module(base)
+        if origin is not None:
+            with suppress(UnresolvedError):
+                return self._find(origin, name, seen)
+        is_foreign = origin is None and self.sources.module(base.partition(".")[0]) is None
+        if is_foreign or self.sources.module(f"{base}.{name}") is not None:
+            return here
+        reason = f"`{name}` isn't defined in `{base}`"
+        if origin is None:
+            reason = f"the distribution has no module `{base}`"
+        raise UnresolvedError(reason, module.path, *here.position())
+
+    def _at(self, module: SourceModule, node: ast.AST) -> Definition:
+        source = self._read(module.path) or b""
+        return Definition(path=module.path, source=source, module=module, node=node)
+
+
+def _type_checking_nodes(tree: ast.Module) -> set[int]:
+    """Return the identities of the nodes that only type checkers see."""
+    return {
+        id(node)
+        for statement in tree.body
+        if isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING")
+        for inner in statement.body
+        for node in ast.walk(inner)
+    }
+
 
 BACKEND = "BackendAdapter"
 PLUGIN = "PluginSpec"
@@ -97,31 +273,14 @@ _PLACEHOLDERS = frozenset(
     | {"plugindescription", "shortdescription", "none", "na", "lorem", "loremipsum", "xxx"}
 )
 _UNFINISHED = ("todo", "fixme", "tbd", "xxx:")
-_UNREADABLE_HINT = (
-    "write the spec with literals and constants, or declare the plugin in `coral_plugin.yaml`"
-)
-_UNCHECKED_HINT = (
-    "write the spec with literals and constants, or compare it with the manifest by "
-    "`coral-runtime plugins check --run`, and correct the manifest by hand"
-)
 _KIND_OF_GROUP = {"backends": BACKEND, "patches": PLUGIN, "workflows": PLUGIN}
 
 
-def check_specs(
-    subject: Subject, learnt: Iterable[LearntEntryPoint], declared_by_manifest: Iterable[str] = ()
-) -> Iterator[Finding]:
-    """Yield the findings about the specs of the entry points.
-
-    Args:
-        subject: what is checked.
-        learnt: what is known of each entry point.
-        declared_by_manifest: the entry points, `<group>:<name>`, whose plugins a manifest
-            declares.
-    """
-    covered = frozenset(declared_by_manifest)
+def check_specs(subject: Subject, learnt: Iterable[LearntEntryPoint]) -> Iterator[Finding]:
+    """Yield the findings about the entry points of a subject and their specs."""
     first: dict[str, str] = {}
     for entry in learnt:
-        yield from _entry_findings(entry, entry.declared.id in covered)
+        yield from _entry_findings(entry)
         value = entry.declared.entry_point.value
         for facts in entry.facts:
             identifier = entry.id_of(facts)
@@ -139,7 +298,7 @@ def check_specs(
             yield from _facts_findings(subject, entry, facts)
 
 
-def _entry_findings(entry: LearntEntryPoint, is_covered: bool) -> Iterator[Finding]:
+def _entry_findings(entry: LearntEntryPoint) -> Iterator[Finding]:
     declared, where = entry.declared, entry.where
     group, value = declared.entry_point.group, declared.entry_point.value
     if entry.unresolved is not None:
@@ -161,7 +320,8 @@ def _entry_findings(entry: LearntEntryPoint, is_covered: bool) -> Iterator[Findi
             declared.id,
             f"the spec of `{value}` can't be read from its source: {entry.refusal}",
             entry.refusal_where,
-            _UNCHECKED_HINT if is_covered else _UNREADABLE_HINT,
+            "write the spec with literals and constants, or declare the plugin in "
+            "`coral_plugin.yaml` and compare them by `coral-runtime plugins check --run`",
         )
     wanted = _KIND_OF_GROUP[group]
     for kind in sorted(entry.kinds - {wanted}):

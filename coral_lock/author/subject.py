@@ -10,10 +10,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from glob import escape, glob
 
-from coral_lock.author.definitions import source_files
 from coral_lock.author.project import (
     DeclaredEntryPoint,
-    Project,
     display_path,
     read_project,
     unknown_group,
@@ -343,7 +341,7 @@ def _project(target: str, known: Iterable[str | None]) -> Subject:
         samples=tuple(
             _samples_of(project.root, {os.path.realpath(path) for path in known if path})
         ),
-        import_path=_source_roots(project),
+        import_path=project.import_path(),
     )
 
 
@@ -357,15 +355,3 @@ def _samples_of(root: str, known: Collection[str]) -> Iterator[Sample]:
         for path in sorted(paths):
             if os.path.isfile(path) and os.path.realpath(path) not in known:
                 yield load_sample(display_path(path))
-
-
-def _source_roots(project: Project) -> tuple[str, ...]:
-    """Return the directories from which Python imports the modules of the entry points."""
-    roots: dict[str, None] = {}
-    for declared in project.entry_points:
-        for site_path in source_files(declared.module):
-            path = project.file(site_path)
-            suffix = os.sep + site_path.replace("/", os.sep)
-            if path is not None and path.endswith(suffix):
-                roots[path.removesuffix(suffix)] = None
-    return tuple(roots)

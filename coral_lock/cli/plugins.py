@@ -280,10 +280,9 @@ def new_plugin(name: str, group: str, directory: str) -> int:
       coral-runtime plugins new acme-night-vision
       coral-runtime plugins new acme-npu --group backends --directory projects
     """
-    from coral_lock.author.scaffold import naming_of, project_files, write_project
+    from coral_lock.author.scaffold import project_files, write_project
 
-    naming = naming_of(name, group)
-    files = project_files(naming, group)
+    files = project_files(name, group)
     target = os.path.normpath(os.path.join(directory, name))
     write_project(target, files)
     for path in files:

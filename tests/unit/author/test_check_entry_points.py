@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coral_lock.author.check import check_subject
-from coral_lock.author.definitions import Definitions, UnresolvedError
+from coral_lock.author.specs import Definitions, UnresolvedError
 from tests.unit.author.check_subjects import (
     ENTRY_POINTS,
     FILES,

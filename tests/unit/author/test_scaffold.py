@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from coral_lock.author.scaffold import Naming, naming_of, project_files, write_project
+from coral_lock.author.scaffold import package_of, project_files, write_project
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.document.schema import schema_text
 from coral_lock.errors import InputError, WriteError
@@ -37,7 +37,7 @@ PREFIX = "add a prefix of your own, like `acme-{}`"
 
 
 def _files(group: str = "patches") -> dict[str, str]:
-    return dict(project_files(naming_of("acme-glow", group), group))
+    return dict(project_files("acme-glow", group))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def _files(group: str = "patches") -> dict[str, str]:
     ],
 )
 def test_everything_is_named_after_the_distribution(name: str, package: str) -> None:
-    assert naming_of(name, "patches") == Naming(distribution=name, package=package, plugin=package)
+    assert package_of(name, "patches") == package
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_everything_is_named_after_the_distribution(name: str, package: str) -> 
 )
 def test_what_can_t_name_a_distribution(name: str) -> None:
     with pytest.raises(InputError) as refusal:
-        naming_of(name, "patches")
+        package_of(name, "patches")
     assert refusal.value.message == "invalid name of a distribution"
     assert (
         refusal.value.expected == "letters, digits and inner `-`, `_` and `.`, at most 100 of them"
@@ -87,13 +87,13 @@ def test_what_can_t_name_a_distribution(name: str) -> None:
 )
 def test_what_would_clash_with_others(name: str, problem: str, normalized: str) -> None:
     with pytest.raises(InputError) as refusal:
-        naming_of(name, "patches")
+        package_of(name, "patches")
     assert refusal.value.message == f"a project can't be called `{name}`: {problem}"
     assert refusal.value.hint == PREFIX.format(normalized)
 
 
 def test_a_backend_may_bear_the_name_of_a_patch_of_the_host() -> None:
-    assert naming_of("camera", "backends").plugin == "camera"
+    assert package_of("camera", "backends") == "camera"
 
 
 @pytest.mark.parametrize("group", GROUPS)
