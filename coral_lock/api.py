@@ -136,8 +136,7 @@ def verify(
         UsageError: the arguments can't go together.
     """
     from coral_lock.derive.place import Place, subject_of
-    from coral_lock.verification.environment import path_environment
-    from coral_lock.verification.verdict import verdict_on
+    from coral_lock.verification.verdict import path_environment, verdict_on
 
     loaded = _lock(lock)
     if path is not None and (python is not None or site_packages):

@@ -103,10 +103,7 @@ class Lock(Entry):
 
     def known_plugins(self) -> set[str]:
         """Return the ids that may be in `after`: what is activated, and what is left out."""
-        return {
-            *(plugin.id for plugin in self.plugins),
-            *(base_id(plugin.id) for plugin in self.excluded),
-        }
+        return set(offering_distributions(self.plugins, self.excluded))
 
 
 def offering_distributions(
@@ -114,8 +111,8 @@ def offering_distributions(
 ) -> dict[str, set[str]]:
     """Return the distributions that offer each plugin, by its id `<group>:<name>`."""
     offers: dict[str, set[str]] = {}
-    for plugin in (*plugins, *excluded):
-        assert isinstance(plugin, (LockedPlugin, ExcludedPlugin))
+    every: tuple[LockedPlugin | ExcludedPlugin, ...] = (*plugins, *excluded)
+    for plugin in every:
         offers.setdefault(base_id(plugin.id), set()).add(plugin.distribution)
     return offers
 

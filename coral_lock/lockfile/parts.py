@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from coral_lock.lockfile.entries import LockedDistribution
     from coral_lock.targets.model import Target
 
+_MAX_NAMED = 20
+
 
 def part_of(lock: Lock, target: str) -> Lock:
     """Return what a lock says of one target, as a lock for that target alone would.
@@ -118,10 +120,14 @@ def named_target(lock: Lock, name: str) -> Target:
     for target in lock.targets:
         if target.name == name:
             return target
-    names = [target.name for target in lock.targets]
-    more = [f"and {len(names) - 20} more"] if len(names) > 20 else []
     raise InputError(
         f"the lock has no target `{name}`",
-        expected=", ".join([*names[:20], *more]) or "none: it has no targets",
+        expected=listed([target.name for target in lock.targets]) or "none: it has no targets",
         hint="pass one of those, or none" if lock.targets else "pass no target",
     )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names for a message, twenty of them at the most."""
+    more = [f"and {len(names) - _MAX_NAMED} more"] if len(names) > _MAX_NAMED else []
+    return ", ".join([*names[:_MAX_NAMED], *more])

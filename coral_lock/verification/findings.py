@@ -21,7 +21,6 @@ _MAX_NAMED = 20
 _RELOCK = "if this is wanted, run `coral-runtime lock` and have the change reviewed"
 _REINSTALL = "install `{subject}=={version}` again, from a wheel you trust"
 _REMOVE = "remove it, or uninstall what it belongs to"
-_REMOVE_SHADOW = "remove that file, or take its directory off PYTHONPATH"
 _FOREIGN_HOST = "`{module}` would be imported from a file that isn't the locked {role} host's"
 
 _SUMMARIES = {
@@ -29,7 +28,6 @@ _SUMMARIES = {
     "host-unverified": "the version of the {role} host can't be verified: it was given on the "
     "command line or in the descriptor, and the distribution isn't installed",
     "host-drift": "the {role} host isn't the one that the lock was made for",
-    "host-drift unlocked": "the {role} host isn't the one that the lock was made for",
     "host-drift module": _FOREIGN_HOST,
     "module-shadowed host": _FOREIGN_HOST,
     "module-shadowed": "another file than the locked one would be imported as `{module}`",
@@ -39,7 +37,6 @@ _SUMMARIES = {
     "version-drift": "`{subject}` has another version than the lock",
     "requirement-unmet": "`{subject}` requires `{requirement}`, found nothing",
     "unpinned": "the lock holds no digest of `{subject}`, so its files weren't verified",
-    "unpinned plugin": "the lock holds no digest of `{subject}`, so its files weren't verified",
     "editable-install": "`{subject}` is an editable install, whose files aren't those of the lock",
     "unlocked-file": "unexpected file in a directory of `{subject}`: `{path}`",
     "unlocked-file claimed": "a distribution that isn't locked has a file in a directory of "
@@ -69,7 +66,10 @@ _SUMMARIES = {
     "shadowing-script": "`{subject}` is beside the commands, which would import it instead of the "
     "module of that name",
 }
-"""What is said in each situation: a code, and a word behind it where a code has several."""
+"""What is said in each situation: a code, and a word behind it where a code has several.
+
+What isn't here is said as of the code alone.
+"""
 
 _HINTS = {
     "python-drift": "start it with that Python, or lock for this one",
@@ -78,8 +78,7 @@ _HINTS = {
     "host-drift unlocked": _RELOCK,
     "host-drift module": "remove it, or find out which distribution it belongs to",
     "module-shadowed host": "remove it, or find out which distribution it belongs to",
-    "module-shadowed": _REMOVE_SHADOW,
-    "module-shadowed parent": _REMOVE_SHADOW,
+    "module-shadowed": "remove that file, or take its directory off PYTHONPATH",
     "duplicate-distribution": "uninstall all of them, then install the locked version once",
     "version-drift": f"install `{{subject}}=={{version}}`; {_RELOCK}",
     "requirement-unmet": "add what meets it, then lock again and have the change reviewed",
@@ -92,6 +91,7 @@ _HINTS = {
     "`data_digests`, run `coral-runtime lock`",
     "platform-drift": "install a wheel that the lock covers, or lock for this machine",
     "unpinned-file": "lock it without the other distribution that overwrites them",
+    "unpinned-file absent": _REINSTALL,
     "requires-drift": _RELOCK,
     "entry-point-drift": _RELOCK,
     "foreign-target": "the entry point must name a module that its own distribution ships",
@@ -100,7 +100,7 @@ _HINTS = {
     "unlocked-startup": _REMOVE,
     "shadowing-script": _REMOVE,
 }
-"""What helps; in the other situations it is to install the distribution again."""
+"""What helps, likewise; where the code isn't here either, to install the distribution again."""
 
 
 def _finding(
@@ -108,14 +108,17 @@ def _finding(
 ) -> Finding:
     """Return the finding of a situation; `compared` are what was expected and found, if known."""
     expected, found, *_ = (*compared, None, None)
+    code = situation.partition(" ")[0]
+    summary = _SUMMARIES.get(situation) or _SUMMARIES[code]
+    hint = _HINTS.get(situation) or _HINTS.get(code, _REINSTALL)
     return Finding(
-        code=situation.partition(" ")[0],
+        code=code,
         subject=subject,
-        summary=_SUMMARIES[situation].format(subject=subject, **values),
+        summary=summary.format(subject=subject, **values),
         expected=expected,
         found=found,
         where=where,
-        hint=_HINTS.get(situation, _REINSTALL).format(subject=subject, **values),
+        hint=hint.format(subject=subject, **values),
     )
 
 

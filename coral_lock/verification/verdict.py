@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 from coral_lock.canonical_json import join_path
 from coral_lock.finding import ERROR, Finding
+from coral_lock.installed.import_lookup import DirectoryFinder
 from coral_lock.record import Record
 from coral_lock.verification.findings import findings_of
-from coral_lock.verification.machine import observe
+from coral_lock.verification.machine import Environment, observe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +18,7 @@ if TYPE_CHECKING:
 
     from coral_lock.lockfile.model import Lock
     from coral_lock.targets.machine import Machine
-    from coral_lock.verification.machine import Environment, MachineState
-
-_MAX_NAMED = 20
+    from coral_lock.verification.machine import MachineState
 
 
 class Verdict(Record):
@@ -66,6 +68,30 @@ def verdict_on(
     return verdict.replace(findings=findings_of(verdict.part, machine), machine=machine)
 
 
+def path_environment(path: Sequence[str]) -> Environment:
+    """Return the environment of an interpreter like this one that has directories as its path.
+
+    Those of this interpreter's standard library that the path lacks come first.
+    """
+    # A start looks at its own environment, and doesn't pay for these imports.
+    from importlib.machinery import EXTENSION_SUFFIXES
+
+    from coral_lock.targets.machine import this_machine
+
+    places = tuple(map(os.path.abspath, path))
+    library = os.path.dirname(os.__file__)
+    own = (library, os.path.join(library, "lib-dynload"))
+    machine = this_machine()
+    finder = DirectoryFinder(
+        (*(place for place in own if place not in places), *places),
+        sys.builtin_module_names,
+        EXTENSION_SUFFIXES,
+    )
+    return Environment(
+        path=places, python=machine.language_version, find=finder.find, machine=machine
+    )
+
+
 def covered_part(lock: Lock, machine: Machine | None = None, target: str | None = None) -> Verdict:
     """Narrow a lock to what it says of one machine, which isn't looked at yet.
 
@@ -84,7 +110,7 @@ def covered_part(lock: Lock, machine: Machine | None = None, target: str | None 
     if target is None and not lock.targets:
         return Verdict(part=lock)
     # A start with a lock without targets doesn't pay for these imports.
-    from coral_lock.lockfile.parts import named_target, part_of
+    from coral_lock.lockfile.parts import listed, named_target, part_of
     from coral_lock.targets.machine import matching_target, this_machine
 
     targets = lock.targets if target is None else (named_target(lock, target),)
@@ -99,7 +125,7 @@ def covered_part(lock: Lock, machine: Machine | None = None, target: str | None 
         summary="no target of the lock matches this environment"
         if target is None
         else f"this environment doesn't match the target `{target}`",
-        expected=_listed([str(each) for each in targets]),
+        expected=listed([str(each) for each in targets]),
         found=str(machine),
         where="targets" if target is None else join_path("targets", target),
         hint="lock for this machine too: add it to `targets` in the descriptor, run "
@@ -108,9 +134,3 @@ def covered_part(lock: Lock, machine: Machine | None = None, target: str | None 
         else "pass the name of the target that it matches, or none",
     )
     return Verdict(part=None, target=target, findings=(finding,))
-
-
-def _listed(names: Sequence[str]) -> str:
-    rest = len(names) - _MAX_NAMED
-    more = [f"and {rest} more"] if rest > 0 else []
-    return ", ".join([*names[:_MAX_NAMED], *more])

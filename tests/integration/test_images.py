@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import coral_lock
+from coral_lock.derive.place import image_environment
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.errors import (
     BrokenDistributionError,
@@ -24,7 +25,6 @@ from coral_lock.locking.resolution import resolve, survey
 from coral_lock.probe.interpreter import ask_interpreter
 from coral_lock.targets.environment import environment_of, this_environment
 from coral_lock.targets.model import Target
-from coral_lock.verification.environment import image_environment
 from coral_lock.verification.verdict import verdict_on
 from tests.support.environments import Environment
 from tests.support.foreign import PLUGIN_SOURCE, codes, lock_from_outside

@@ -30,8 +30,6 @@ API = {"coral_lock", "coral_lock.api"}
 EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     # Said where the option is given, wrongly.
     ("coral_lock.derive.place", "--target"): frozenset({"plugins check"}),
-    # Said of a lock, which `plugins check` has none of.
-    ("coral_lock.verification.environment", "--target"): frozenset({"plugins check"}),
     # Said where the option is given.
     ("coral_lock.locking.discovery", "--no-exec"): frozenset(
         {"init", "plugins check", "run", "verify"}

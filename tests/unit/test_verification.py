@@ -19,8 +19,7 @@ from coral_lock.finding import ERROR, WARNING, Finding, exit_code
 from coral_lock.installed.digest import tree_digest
 from coral_lock.lockfile.entries import Host, HostPackage, LockedDistribution, LockedPlugin
 from coral_lock.lockfile.model import Lock
-from coral_lock.verification.environment import path_environment
-from coral_lock.verification.verdict import verdict_on
+from coral_lock.verification.verdict import path_environment, verdict_on
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 TAG = "py3-none-any"

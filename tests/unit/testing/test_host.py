@@ -13,9 +13,9 @@ from coral_lock.inventory import Distribution
 from coral_lock.locking.resolution import resolve, survey
 from coral_lock.names import INFERENCE_DISTRIBUTIONS
 from coral_lock.testing.fixtures import FakeHost
-from coral_lock.verification.environment import path_environment
 from coral_lock.verification.findings import findings_of
 from coral_lock.verification.machine import observe
+from coral_lock.verification.verdict import path_environment
 
 NAMES = ("coral-inference", *INFERENCE_DISTRIBUTIONS)
 
