@@ -10,6 +10,7 @@ import ast
 import builtins
 from collections.abc import Iterator
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any, TypeAlias
 
 from coral_lock.budget import OverBudgetError
@@ -17,7 +18,13 @@ from coral_lock.errors import shortened
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import is_object_reference
 from coral_lock.plugin.facts import PluginFacts, facts_from_fields
-from coral_lock.plugin.spec import ACTIVATE, SpecError, classify_signature
+from coral_lock.plugin.spec import (
+    ACTIVATE,
+    BackendAdapter,
+    PluginSpec,
+    SpecError,
+    classify_signature,
+)
 from coral_lock.static.hazards import Reliance, check_hazards
 from coral_lock.static.source import (
     FUNCTIONS,
@@ -41,19 +48,13 @@ _TEXT_OF_A_STEP = 64
 _MAX_NUMBER = 1 << 63
 _LONGEST_SHOWN = 60
 
-_PARAMETERS = {
-    "PluginSpec": ("name", "activate", "description", "min_core_version", "min_inference_version"),
-    "BackendAdapter": ("name", "supports", "activate"),
-}
-"""The parameters of each kind of spec, in the order of its constructor."""
-
+_SIGNATURES = {each.__name__: signature(each) for each in (PluginSpec, BackendAdapter)}
 _CALLABLES = ("activate", "supports")
-_REQUIRED = {"name", *_CALLABLES}
 _SPEC_CLASSES = {
     "coral_inference.runtime.plugins.PluginSpec": "PluginSpec",
     "coral_inference.runtime.backends.BackendAdapter": "BackendAdapter",
-    **{f"coral_lock.{kind}": kind for kind in _PARAMETERS},
-    **{f"coral_lock.plugin.spec.{kind}": kind for kind in _PARAMETERS},
+    **{f"coral_lock.{kind}": kind for kind in _SIGNATURES},
+    **{f"coral_lock.plugin.spec.{kind}": kind for kind in _SIGNATURES},
 }
 _SPECIAL_NAMES = ("__getattr__", "__name__", "__package__", "__path__", "__spec__")
 _MAY_BE_CALLED = (ast.Name, ast.Attribute, ast.Lambda, ast.Call)
@@ -334,23 +335,19 @@ class _Evaluation:
         return self._call(value)
 
     def _spec(self, kind: str, node: ast.Call, scope: Scope) -> _Spec:
-        refuse, parameters = scope.module.refuse, _PARAMETERS[kind]
-        if len(node.args) > len(parameters):
-            refuse(f"`{kind}` takes {len(parameters)} arguments", node)
-        arguments: dict[str, ast.expr] = {}
-        for parameter, argument in zip(parameters, node.args):
+        refuse = scope.module.refuse
+        for argument in node.args:
             if isinstance(argument, ast.Starred):
                 refuse(f"`{kind}` is called with `*`", argument)
-            arguments[parameter] = argument
-        for keyword in node.keywords:
-            if keyword.arg is None:
-                refuse(f"`{kind}` is called with `**`", keyword.value)
-            if keyword.arg not in parameters or keyword.arg in arguments:
-                refuse(f"`{kind}` can't take `{keyword.arg}`", keyword.value)
-            arguments[keyword.arg] = keyword.value
-        for parameter in parameters:
-            if parameter in _REQUIRED and parameter not in arguments:
-                refuse(f"`{kind}` is called without `{parameter}`", node)
+        keywords = {keyword.arg or "**": keyword.value for keyword in node.keywords}
+        if "**" in keywords:
+            refuse(f"`{kind}` is called with `**`", keywords["**"])
+        if len(keywords) < len(node.keywords):
+            refuse(f"`{kind}` is given an argument twice", node)
+        try:
+            arguments = _SIGNATURES[kind].bind(*node.args, **keywords).arguments
+        except TypeError as error:
+            refuse(f"`{kind}` can't be called like this: {error}", node)
         fields: dict[str, Any] = {}
         for parameter, argument in arguments.items():
             if parameter in _CALLABLES:

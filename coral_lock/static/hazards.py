@@ -32,6 +32,8 @@ _ATTRIBUTES = _REFLECTION | (
 )
 _DEFERRED = (ast.Name, ast.Attribute, ast.Lambda)
 _MODULES = frozenset({"__main__", "builtins"})
+_MAIN_GUARD = ast.dump(ast.parse("__name__ == '__main__'", mode="eval").body)
+"""A condition that holds in no plugin's module."""
 _STEPS = 100
 _CHANGES = "can rebind names"
 
@@ -124,7 +126,7 @@ class _Walk:
             apart = (node.body,)
         elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.List, ast.Tuple)):
             apart = self._display(module, node.targets, node.value)
-        elif isinstance(node, ast.If) and _is_main_guard(node.test):
+        elif isinstance(node, ast.If) and ast.dump(node.test) == _MAIN_GUARD:
             apart = {node.test, *node.body}
         elif isinstance(node, ast.Attribute):
             self._attribute(module, node)
@@ -222,18 +224,6 @@ class _Walk:
                 module.refuse(f"`{alias.name}` {_CHANGES}", node)
             if source and alias.name in objects and (alias.asname or alias.name) not in objects:
                 module.refuse(f"`{alias.name}` is imported under a second name", node)
-
-
-def _is_main_guard(test: ast.expr) -> bool:
-    """Whether a condition reads `__name__ == "__main__"`, which no plugin's module is."""
-    return (
-        isinstance(test, ast.Compare)
-        and _is_module_name(test.left)
-        and len(test.ops) == 1
-        and isinstance(test.ops[0], ast.Eq)
-        and isinstance(test.comparators[0], ast.Constant)
-        and test.comparators[0].value == "__main__"
-    )
 
 
 def _is_module_name(node: ast.expr) -> bool:

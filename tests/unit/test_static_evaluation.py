@@ -264,9 +264,19 @@ def test_what_is_still_evaluated(description: str, expected: str) -> None:
         ("f'{True}'", "something else than text is joined to text"),
         ("A + N", "something else than text is joined to text"),
         ("f'" + 9999 * "{A}" + "'", "the expression is too large"),
-        ("f'{A}', name='m'", "`PluginSpec` can't take `name`"),
+        (
+            "f'{A}', name='m'",
+            "`PluginSpec` can't be called like this: multiple values for argument 'name'",
+        ),
+        (
+            "min_core_version='1', min_core_version='2'",
+            "`PluginSpec` is given an argument twice",
+        ),
         ("description='', **{}", "`PluginSpec` is called with `**`"),
-        ("A, '1', '2', '3'", "`PluginSpec` takes 5 arguments"),
+        (
+            "A, '1', '2', '3'",
+            "`PluginSpec` can't be called like this: too many positional arguments",
+        ),
         (f"'{'x' * 100_000}' + 'x'", "the text is too long"),
     ],
 )

@@ -1,5 +1,5 @@
 # entry point: activate_is_missing:register
-# not evaluable: `PluginSpec` is called without `activate`
+# not evaluable: `PluginSpec` can't be called like this: missing a required argument: 'activate'
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: unknown_argument:register
-# not evaluable: `PluginSpec` can't take `version`
+# not evaluable: `PluginSpec` can't be called like this: got an unexpected keyword argument 'version'
 from coral_inference.runtime.plugins import PluginSpec
 
 
@@ -8,8 +8,8 @@ def activate(config):
 
 
 def register():
-    return PluginSpec(
+    return PluginSpec(  # here
         name="lens",
         activate=activate,
-        version="1.0",  # here
+        version="1.0",
     )
