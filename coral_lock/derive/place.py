@@ -404,7 +404,7 @@ def _open_wheelhouse(
     return Opened(
         targets=wanted.every,
         inventories={
-            name: views[name].chosen(choice.versions_for(name))
+            name: views[name].chosen(choice.by_target[name])
             for name in [target.name for target in wanted.inspected] or [WITHOUT_TARGET]
         },
         findings=sorted_findings({*unreadable, *choice.findings}),

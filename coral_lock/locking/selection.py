@@ -225,8 +225,6 @@ class _Choosing:
             subject=plugin.id,
             summary=f"`{plugin.id}` requires `{relation.id}` ({relation.reason}), "
             "which isn't selected" + (", so it is left out" if severity == WARNING else ""),
-            expected=relation.id,
-            found="nothing",
             hint=f"add or switch on `{relation.id}`, or switch `{plugin.id}` off",
         )
 
@@ -308,8 +306,6 @@ class _Choosing:
                         code="conflict",
                         subject=second,
                         summary=f"`{first}` and `{second}` set `{key}` to different values",
-                        expected="one value",
-                        found="two",
                         hint=f"set `{key}` in the descriptor",
                     )
                 )
@@ -322,8 +318,6 @@ class _Choosing:
             code="conflict",
             subject=plugin.id,
             summary=f"`{plugin.id}` and `{other.id}` are mutually exclusive: {relation.reason}",
-            expected="one of them",
-            found="both are selected",
             where=request.where if request else None,
             hint="switch one of them off in the descriptor",
         )

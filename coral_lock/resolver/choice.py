@@ -30,7 +30,7 @@ class Choice:
     Args:
         versions: a version of every distribution that takes part, by name: of what the
             plugins and the hosts need, and of everything that declares plugins.
-        absent: for each target the distributions whose version can't be installed there.
+        by_target: those of these versions that can be installed on each target.
         findings: why there is no choice that meets all requirements, why optional plugins
             are left out, and what fits no target, in a fixed order.
         considered: returns all versions of a distribution, the newest first, and what became
@@ -41,16 +41,11 @@ class Choice:
     """
 
     versions: Mapping[str, str]
-    absent: Mapping[str, frozenset[str]]
+    by_target: Mapping[str, Mapping[str, str]]
     findings: tuple[Finding, ...]
     known: frozenset[str]
     compared: frozenset[str]
     considered: Callable[[str], Mapping[str, str]] = field(compare=False)
-
-    def versions_for(self, target: str) -> dict[str, str]:
-        """Return the versions that can be installed on a target, by name."""
-        absent = self.absent[target]
-        return {name: version for name, version in self.versions.items() if name not in absent}
 
 
 def choose(
@@ -83,10 +78,12 @@ def choose(
     offered = inputs.plugins.ids.union(*planned.plugins.requested.values())
     return Choice(
         versions=versions,
-        absent={
-            target: frozenset(
-                name for name in versions if not releases.can_have(name, versions[name], target)
-            )
+        by_target={
+            target: {
+                name: version
+                for name, version in versions.items()
+                if releases.can_have(name, version, target)
+            }
             for target in releases.targets
         },
         findings=sorted_findings(

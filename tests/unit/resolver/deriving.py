@@ -85,7 +85,7 @@ def derived(
             for name in targets
             if name
         ),
-        inventories={name: there[name].chosen(choice.versions_for(name)) for name in targets},
+        inventories={name: there[name].chosen(choice.by_target[name]) for name in targets},
         findings=choice.findings,
         choice=choice,
     )

@@ -83,7 +83,7 @@ def chosen(
     there = sources(*wheels, targets=targets, pythons=OLD)
     choice = choose(there, wanted, kept=kept or {})
     resolutions = [
-        resolve(survey(there[target].chosen(choice.versions_for(target)), wanted))
+        resolve(survey(there[target].chosen(choice.by_target[target]), wanted))
         for target in targets
     ]
     return choice, resolutions
@@ -219,8 +219,8 @@ def test_a_target_has_what_it_has_alone_where_the_versions_agree(wheels: list[Wh
         alone, (single,) = chosen(wheels, wanted, targets=(target,))
         if part.lock is None or single.lock is None:
             continue
-        here = joint.versions_for(target)
-        if here == alone.versions_for(target):
+        here = joint.by_target[target]
+        if here == alone.by_target[target]:
             assert part.lock.plugins == single.lock.plugins
             assert part.lock.distributions == single.lock.distributions
 

@@ -27,7 +27,7 @@ def test_a_plugin_is_only_for_the_targets_that_can_have_it() -> None:
         "acme-n": ("new",),
         "lib": ("new",),
     }
-    assert choice.versions_for("old") == {"acme-a": "1.0", "lib": "1.0"}
+    assert choice.by_target["old"] == {"acme-a": "1.0", "lib": "1.0"}
     assert verdicts(choice, "acme-n") == {"1.0": "taken"}
 
 
