@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 
 from coral_lock.errors import InputError
 from coral_lock.finding import Finding
@@ -23,7 +22,6 @@ NOT_PEP_508 = "a requirement that isn't PEP 508"
 _LONGEST_REQUIREMENT = 4000
 """How many characters a requirement may have; longer ones would keep a parser busy."""
 
-_LONGEST_KEPT = 300
 _MAX_EVALUATED = 1 << 26
 """How many characters of markers are evaluated for a distribution; some seconds."""
 
@@ -181,7 +179,7 @@ class RequirementsOf:
         self._undecided: list[Requirement] = []
         malformed = []
         for text in requires:
-            requirement = _parsed(text)
+            requirement = _parsed(text) if len(text) <= _LONGEST_REQUIREMENT else None
             if requirement is None or not self._take_in(requirement):
                 malformed.append(text)
         self.malformed = tuple(malformed)
@@ -226,30 +224,18 @@ class RequirementsOf:
             )
         try:
             return requirement.marker.evaluate({**self._environment, "extra": extra})
-        except (
-            UndefinedComparison,
-            UndefinedEnvironmentName,
-            # What older versions of `packaging` make of a marker without a variable.
-            KeyError,
-            RecursionError,
-            ValueError,
-        ):
+        except (KeyError, RecursionError, ValueError):
+            # Older versions of `packaging` raise a KeyError for a marker without a variable.
             return None
 
 
+@lru_cache(maxsize=1 << 14)
 def _parsed(text: str) -> Requirement | None:
     """Return a requirement, or None where it isn't PEP 508."""
-    if len(text) > _LONGEST_REQUIREMENT:
-        return None
     try:
-        return _kept(text) if len(text) < _LONGEST_KEPT else _kept.__wrapped__(text)
-    except (InvalidRequirement, RecursionError, ValueError):
+        return Requirement(text)
+    except (RecursionError, ValueError):
         return None
-
-
-@lru_cache(maxsize=1 << 16)
-def _kept(text: str) -> Requirement:
-    return Requirement(text)
 
 
 def _find(

@@ -16,6 +16,7 @@ from coral_lock.resolver.plugins import Inputs, PluginRequirements
 from coral_lock.resolver.propagation import Problem, Propagation, propagate
 from coral_lock.resolver.releases import (
     NO_WHEEL,
+    Node,
     Releases,
     Requirement,
     RequirementInformation,
@@ -329,14 +330,20 @@ class _Cause:
         """Yield the requirements without which there is a solution."""
         number = len(self._releases.versions(conflict.name))
         for requirement, source in conflict.incoming[:_MAX_TRIED]:
-            ignored = {(source.name or "", requirement.text)}
             is_narrow = 0 < len(requirement.allowed) < number
-            if (
-                source.name
-                and is_narrow
-                and solve(replace(self._problem, ignored=ignored)).is_solved
-            ):
+            if not source.name or not is_narrow:
+                continue
+            if solve(self._without(source.name, requirement)).is_solved:
                 yield f"have `{source.name}` relax `{requirement.text}`"
+
+    def _without(self, name: str, ignored: Requirement) -> Problem:
+        """Return the problem in which no version of a distribution has a requirement."""
+
+        def requirements(node: Node, version: str) -> tuple[Requirement, ...]:
+            required = self._problem.requirements(node, version)
+            return tuple(each for each in required if (node[0], each.text) != (name, ignored.text))
+
+        return replace(self._problem, requirements=requirements)
 
     def _switch_off(self) -> str:
         """Return which plugins could be switched off; each helps, as none can be left out."""

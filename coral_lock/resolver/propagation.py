@@ -21,23 +21,12 @@ class Problem:
     Args:
         releases: the versions to choose from.
         roots: the requirements that hold whatever is chosen.
-        requirements_of: what a version requires; it is called with the name, the version,
-            the extra (or an empty string) and the target.
-        ignored: names and texts of requirements that don't count, to see what would be.
+        requirements: returns what a version requires where it is needed.
     """
 
     releases: Releases
     roots: tuple[RequirementInformation, ...]
-    requirements_of: Callable[[str, str, str, str], tuple[Requirement, ...]]
-    ignored: Collection[tuple[str, str]] = ()
-
-    def requirements(self, node: Node, version: str) -> tuple[Requirement, ...]:
-        """Return what a version requires where it is needed."""
-        name, extra, target = node
-        required = self.requirements_of(name, version, extra, target)
-        if self.ignored:
-            return tuple(each for each in required if (name, each.text) not in self.ignored)
-        return required
+    requirements: Callable[[Node, str], tuple[Requirement, ...]]
 
     def with_roots(self, names: Collection[str]) -> Problem:
         """Return the problem in which only some distributions are required from the start."""

@@ -8,7 +8,7 @@ from functools import cache
 from typing import NamedTuple
 
 from packaging import requirements as pep508
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from coral_lock.document.formats import is_same_version
@@ -188,7 +188,7 @@ class Releases:
         try:
             if SpecifierSet(required).contains(python, prereleases=True):
                 return None
-        except (InvalidSpecifier, ValueError):
+        except ValueError:
             return f"invalid `Requires-Python`: {required[:80]!r}"
         return f"requires Python {required[:80]}, found {python.removesuffix('.0')}"
 

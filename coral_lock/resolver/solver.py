@@ -16,7 +16,7 @@ from resolvelib.structs import RequirementInformation as Information
 
 from coral_lock.resolver.plugins import Inputs, PluginRequirements, Unit
 from coral_lock.resolver.propagation import Problem, Propagation, narrowed, propagate
-from coral_lock.resolver.releases import Requirement, needed_nodes
+from coral_lock.resolver.releases import Node, Requirement, needed_nodes
 
 
 class SearchGivenUp(Exception):
@@ -381,9 +381,8 @@ def _problem(
     """
     ignored = frozenset(inputs.hosts.names) - followed
 
-    def requirements_of(
-        name: str, version: str, extra: str, target: str
-    ) -> tuple[Requirement, ...]:
+    def requirements(node: Node, version: str) -> tuple[Requirement, ...]:
+        name, extra, target = node
         if name in ignored:
             return ()
         declared = inputs.requirements.of(name, version, extra, target)
@@ -396,7 +395,7 @@ def _problem(
             *plugins.roots(),
             *inputs.requirements.of_program(),
         ),
-        requirements_of=requirements_of,
+        requirements=requirements,
     )
 
 
