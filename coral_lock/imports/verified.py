@@ -25,7 +25,7 @@ from importlib.machinery import (
 )
 
 from coral_lock.errors import ChangedFileError, InputError
-from coral_lock.finding import ERROR, Finding
+from coral_lock.finding import Finding
 from coral_lock.imports.libraries import Libraries
 from coral_lock.imports.table import (
     BYTECODE,
@@ -293,7 +293,6 @@ class VerifiedFiles:
         what = "is missing or unreadable" if is_missing else "isn't the file that was locked"
         finding = Finding(
             code="file-missing" if is_missing else "digest-mismatch",
-            severity=ERROR,
             subject=owner,
             summary=f"`{path}` of `{owner}` {what}",
             expected="sha256 " + (allowed if isinstance(allowed, str) else " or ".join(allowed)),
