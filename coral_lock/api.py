@@ -189,26 +189,25 @@ def init(
         StartError: the machine doesn't match, or a plugin failed; with the report.
         CoralLockError: the lock or the descriptor can't be used.
     """
-    descriptor, told = None, None
-    is_told = core_version is not None or inference_version is not None
-    if config is not None or settings or environment or is_told:
+    descriptor = None
+    has_hosts = core_version is not None or inference_version is not None
+    if config is not None or settings or environment or has_hosts:
         from coral_lock.descriptor.load import load_descriptor
-
-        descriptor = load_descriptor(_text(config), settings=settings, environment=environment)
-    if is_told:
         from coral_lock.descriptor.model import HostVersions
 
-        told = HostVersions(core=core_version, inference=inference_version)
+        descriptor = load_descriptor(
+            _text(config), settings=settings, environment=environment
+        ).with_host_versions(HostVersions(core=core_version, inference=inference_version))
     if lock is None:
         from coral_lock.start.live import start_live
 
-        report = start_live(descriptor, host_overrides=told)
+        report = start_live(descriptor)
     else:
         from coral_lock.children.parent import start_program
 
         report = start_program(
             str(_text(lock)),
-            descriptor=descriptor.with_host_versions(told) if descriptor and told else descriptor,
+            descriptor=descriptor,
             integrity=integrity,
             state_directory=_text(state_directory),
             closed=closed,

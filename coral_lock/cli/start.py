@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from coral_lock.children.parent import Cover
     from coral_lock.cli.grammar import Arguments
-    from coral_lock.descriptor.model import Descriptor, HostVersions
+    from coral_lock.descriptor.model import Descriptor
     from coral_lock.finding import Finding
     from coral_lock.start.locked import LockedStart
     from coral_lock.start.program import Program
@@ -62,8 +62,7 @@ def _start(arguments: Arguments, file: ReportFile) -> ActivationReport:
     from coral_lock.start.live import start_live
 
     file.begin()
-    hosts = _host_overrides(arguments)
-    return start_live(_descriptor(arguments, hosts), host_overrides=hosts)
+    return start_live(_descriptor(arguments))
 
 
 def run(arguments: Arguments) -> int | Program:
@@ -182,11 +181,9 @@ def _report_file(arguments: Arguments) -> ReportFile:
 def _prepare(arguments: Arguments, file: ReportFile) -> LockedStart:
     """Begin the report, and verify the machine as the command line says."""
     file.begin()
-    hosts = _host_overrides(arguments)
-    descriptor = _descriptor(arguments, hosts)
     return prepare_locked(
         str(arguments.last("lock")),
-        descriptor=descriptor.with_host_versions(hosts) if descriptor and hosts else descriptor,
+        descriptor=_descriptor(arguments),
         integrity=str(arguments.last("integrity")),
         state_directory=arguments.last("state-dir"),
         closed=arguments.flag("closed"),
@@ -217,34 +214,27 @@ def conclude(
     return report
 
 
-def _host_overrides(arguments: Arguments) -> HostVersions | None:
-    """Return the versions of hosts on the command line; None if it has none."""
-    core, inference = arguments.last("core-version"), arguments.last("inference-version")
-    if core is None and inference is None:
-        return None
-    from coral_lock.descriptor.model import HostVersions
-
-    return HostVersions(core=core, inference=inference)
-
-
-def _descriptor(arguments: Arguments, hosts: HostVersions | None) -> Descriptor | None:
+def _descriptor(arguments: Arguments) -> Descriptor | None:
     """Return what the command line and the environment request; None if that is nothing."""
     path = descriptor_path(arguments.last("config"), arguments.flag("no-config"))
     settings = arguments.all("set")
     environment = None if arguments.flag("no-env") else os.environ
+    core, inference = arguments.last("core-version"), arguments.last("inference-version")
     if (
         path is None
-        and hosts is None
+        and core is None
+        and inference is None
         and not settings
         and not (environment and any(name.startswith("CORAL_") for name in environment))
     ):
         return None
     from coral_lock.descriptor.load import load_descriptor
+    from coral_lock.descriptor.model import HostVersions
 
     descriptor = load_descriptor(path, settings=settings, environment=environment)
     for warning in descriptor.warnings:
         say_warning(warning)
-    return descriptor
+    return descriptor.with_host_versions(HostVersions(core=core, inference=inference))
 
 
 def _show(report: ActivationReport, shown: Sequence[Finding]) -> None:

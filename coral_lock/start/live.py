@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from coral_lock.descriptor.load import load_descriptor
+from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import has_errors, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.order import activation_order
@@ -14,26 +15,16 @@ from coral_lock.messages import counted
 from coral_lock.plugin.facts import combined
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.start.gate import Gate
-from coral_lock.start.report import StartPlan, missing_variables
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from coral_lock.descriptor.model import Descriptor, HostVersions
-    from coral_lock.start.report import ActivationReport
+from coral_lock.start.report import ActivationReport, StartPlan, missing_variables
 
 
-def start_live(
-    descriptor: Descriptor | None = None, *, host_overrides: HostVersions | None = None
-) -> ActivationReport:
+def start_live(descriptor: Descriptor | None = None) -> ActivationReport:
     """Select plugins among what is installed and start the runtime with them.
 
     Args:
         descriptor: what this runtime should run; None for the defaults.
-        host_overrides: the versions of hosts that aren't installed.
     """
     descriptor = descriptor or load_descriptor(None)
-    if host_overrides:
-        descriptor = descriptor.with_host_versions(host_overrides)
     surveyed = survey(
         EnvironmentInventory(),
         descriptor,
