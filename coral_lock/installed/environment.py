@@ -97,15 +97,10 @@ class EnvironmentInventory:
             UnreadableSourceError: RECORD lists it, and it can't be read or has over 1 MiB.
         """
         distribution = self._look_up(name)
-        if isinstance(distribution, BrokenDistribution):
-            return None
-        try:
-            if distribution.editable:
-                return _read_editable(path, distribution.entry_points, self._find)
-            files = self._list_files(name)
-        except (OSError, BrokenDistributionError):
-            return None
-        if path not in files.recorded:
+        if isinstance(distribution, Distribution) and distribution.editable:
+            return _read_editable(path, distribution.entry_points, self._find)
+        files = self._usable_files(name)
+        if files is None or path not in files.recorded:
             return None
         try:
             return read_regular_file(files.locate(path), MAX_SOURCE_BYTES)
@@ -295,24 +290,21 @@ def _read_editable(path: str, entry_points: Sequence[EntryPoint], find: Find) ->
     Only files in the packages of its entry points are the distribution's own.
     """
     own = {entry_point.value.partition(":")[0].partition(".")[0] for entry_point in entry_points}
-    directories = path.split("/")[:-1]
-    top = directories[0] if directories else path.removesuffix(".py")
+    *directories, file = path.split("/")
+    top = directories[0] if directories else file.removesuffix(".py")
     if top not in own:
         return None
-    if not directories:
+    if directories:
+        chain = import_chain(".".join(directories), find=find)
+        packages = [package.search for package in chain if package.search is not None]
+        rest = path.split("/")[len(packages) :]
+        places = [os.path.join(place, *rest) for place in (packages or [()])[-1]]
+    else:
         origin = module_origin(top, find=find)
-        return _read_if_there(origin) if origin and origin.endswith(f"{top}.py") else None
-    chain = import_chain(".".join(directories), find=find)
-    packages = [package for package in chain if package.search is not None]
-    if not packages:
-        return None
-    rest = path.split("/")[len(packages) :]
-    contents = (_read_if_there(os.path.join(place, *rest)) for place in packages[-1].search or ())
-    return next((content for content in contents if content is not None), None)
-
-
-def _read_if_there(path: str) -> bytes | None:
-    try:
-        return read_regular_file(path, MAX_SOURCE_BYTES)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        places = [origin] if origin and origin.endswith(f"{top}.py") else []
+    for place in places:
+        try:
+            return read_regular_file(place, MAX_SOURCE_BYTES)
+        except OSError:
+            continue
+    return None
