@@ -151,25 +151,21 @@ def matching_plugins(
         derived: those of the code.
         kept: the positions of written ones that are none of these.
     """
-    found: dict[int, int] = {}
-    for keys in (("group", "name"), ("entry_point",)):
-        old = _unique(written, keys, {*kept, *found})
-        new = _unique(derived, keys, found.values())
-        found |= {old[identity]: new[identity] for identity in old.keys() & new.keys()}
-    return found
-
-
-def _unique(
-    plugins: Sequence[Fields], keys: Sequence[str], without: Collection[int]
-) -> dict[tuple[str, ...], int]:
-    """Return the positions of plugins by these fields, without those that several share."""
-    identities = {
-        index: tuple(fields[key] for key in keys)
-        for index, fields in enumerate(plugins)
-        if index not in without
+    ids = {(fields["group"], fields["name"]): place for place, fields in enumerate(derived)}
+    found = {
+        index: ids[fields["group"], fields["name"]]
+        for index, fields in enumerate(written)
+        if index not in kept and (fields["group"], fields["name"]) in ids
     }
-    every = list(identities.values())
-    return {key: index for index, key in identities.items() if every.count(key) == 1}
+    old = [index for index in range(len(written)) if index not in {*kept, *found}]
+    new = [place for place in ids.values() if place not in found.values()]
+    for place in new:
+        entry_point = derived[place]["entry_point"]
+        before = [index for index in old if written[index]["entry_point"] == entry_point]
+        after = [each for each in new if derived[each]["entry_point"] == entry_point]
+        if len(before) == len(after) == 1:
+            found[before[0]] = place
+    return found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from coral_lock.author.project import DeclaredEntryPoint
 from coral_lock.author.specs import BACKEND, PLUGIN, LearntEntryPoint
-from coral_lock.author.subject import Subject, finding
+from coral_lock.author.subject import Subject
 from coral_lock.canonical_json import Value
 from coral_lock.child_process import PRINTED, TOOK_LONGER, ChildEnd
 from coral_lock.descriptor.model import Descriptor
@@ -307,13 +307,12 @@ def with_live_facts(
 ) -> tuple[LearntEntryPoint, ...]:
     """Return the entry points with the live specs where their sources are unreadable."""
     live = {imported.declared: imported for imported in measurements.imports}
-    completed = []
-    for entry in learnt:
-        imported = live.get(entry.declared)
-        if imported is not None and imported.facts and (entry.refusal or entry.unresolved):
-            entry = replace(entry, facts=imported.facts, kinds=imported.kinds)
-        completed.append(entry)
-    return tuple(completed)
+    return tuple(
+        replace(entry, facts=live[entry.declared].facts, kinds=live[entry.declared].kinds)
+        if entry.refusal or entry.unresolved
+        else entry
+        for entry in learnt
+    )
 
 
 def check_run(
@@ -331,63 +330,53 @@ def check_run(
     entries = {entry.declared: entry for entry in learnt}
     for imported in measurements.imports:
         entry = entries[imported.declared]
-        yield from _import_findings(imported, entry.where)
+        yield from _import_findings(imported, entry)
         if imported.facts and entry.facts:
             yield from _live_findings(imported, entry)
         for facts in imported.facts:
             identifier = entry.id_of(facts)
             for name in _unset(terms.get(identifier, NO_TERMS)):
-                yield finding(
+                yield entry.finding(
                     "env-missing",
-                    identifier,
                     f"`{identifier}` needs the environment variable `{name}`, so its activation "
                     "wasn't tried: a start would refuse it",
-                    entry.where,
                     f"set `{name}`, and run the check again",
+                    subject=identifier,
                     expected="a value",
                     found="nothing",
                     severity=WARNING,
                 )
     for activated in measurements.activations:
-        yield from _activation_findings(activated, entries[activated.declared].where)
+        yield from _activation_findings(activated, entries[activated.declared])
 
 
-def _import_findings(imported: Imported, where: str) -> Iterator[Finding]:
-    identifier, value = imported.declared.id, imported.declared.entry_point.value
+def _import_findings(imported: Imported, entry: LearntEntryPoint) -> Iterator[Finding]:
+    value = imported.declared.entry_point.value
     if imported.error is not None:
         code = "spec-malformed" if imported.is_malformed else "import-failed"
         what = "yields an invalid spec" if imported.is_malformed else "can't be imported"
         hint = "make it work with nothing installed but the distribution's requirements"
         summary = f"`{value}` {what}: {imported.error}"
-        yield finding(code, identifier, summary, where, imported.hint or hint)
+        yield entry.finding(code, summary, imported.hint or hint)
     for measured, limit, unit in (
         (imported.import_ms, MAX_IMPORT_MS, "ms"),
         (imported.import_memory_kib, MAX_IMPORT_MEMORY_KIB, "KiB"),
     ):
         if measured is not None and measured > limit:
-            yield finding(
+            yield entry.finding(
                 "costly-import",
-                identifier,
                 f"importing `{value}` is expensive, and a device pays for it at every start",
-                where,
                 "import large packages inside `activate`",
                 expected=f"at most {limit} {unit}",
                 found=f"{measured:.0f} {unit}",
             )
     if imported.output.strip():
         first = imported.output.strip().splitlines()[0]
-        yield finding(
-            "import-output",
-            identifier,
-            f"importing `{value}` prints",
-            where,
-            "use `logging` instead",
-            found=f"`{first[:100]}`",
-        )
+        hint, found = "use `logging` instead", f"`{first[:100]}`"
+        yield entry.finding("import-output", f"importing `{value}` prints", hint, found=found)
     for change in imported.changes:
         hint = "leave that to the program, or do it inside `activate`"
-        summary = f"importing `{value}` {change}"
-        yield finding("import-side-effect", identifier, summary, where, hint)
+        yield entry.finding("import-side-effect", f"importing `{value}` {change}", hint)
 
 
 def _live_findings(imported: Imported, entry: LearntEntryPoint) -> Iterator[Finding]:
@@ -403,12 +392,11 @@ def _live_findings(imported: Imported, entry: LearntEntryPoint) -> Iterator[Find
     if stated.keys() != live.keys():
         differing.append((entry.declared.id, _listed(stated), _listed(live)))
     for identifier, expected, found in differing:
-        yield finding(
+        yield entry.finding(
             "spec-unstable",
-            identifier,
             f"the spec of `{identifier}` differs at run time from its source",
-            entry.where,
             "make the spec the same wherever it is imported: a locked start refuses another",
+            subject=identifier,
             expected=expected,
             found=found,
         )
@@ -422,26 +410,24 @@ def _listed(identifiers: Iterable[str]) -> str:
     return ", ".join(f"`{identifier}`" for identifier in sorted(identifiers)) or "nothing"
 
 
-def _activation_findings(activated: Activated, where: str) -> Iterator[Finding]:
+def _activation_findings(activated: Activated, entry: LearntEntryPoint) -> Iterator[Finding]:
     on_platform = f"`{activated.plugin}` on the platform `{activated.platform}`"
     if activated.is_no_bool:
-        yield finding(
+        yield entry.finding(
             "not-a-bool",
-            activated.plugin,
             f"{on_platform} doesn't return whether it works: {activated.reason}",
-            where,
             "return `True` if it worked, else `False` or raise an exception",
+            subject=activated.plugin,
             expected="`True` or `False`",
         )
     elif activated.result in ("false", "failed"):
         is_false = activated.result == "false"
         reason = "`activate` returned False" if is_false else activated.reason
-        yield finding(
+        yield entry.finding(
             "activation-failed",
-            activated.plugin,
             f"{on_platform} failed: {reason}",
-            where,
             "name the platforms where it works in `coral_plugin.yaml`, or pass a sample "
             "configuration that it works with",
+            subject=activated.plugin,
             severity=WARNING if is_false else "",
         )

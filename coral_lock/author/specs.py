@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
@@ -229,6 +230,12 @@ class LearntEntryPoint:
         """Return the id of one of its plugins."""
         return plugin_id(self.declared.entry_point.group, facts.name)
 
+    def finding(self, code: str, summary: str, hint: str, **details: Any) -> Finding:
+        """Return a finding about it at its place; `details` may say of what else, and where."""
+        subject = details.pop("subject", self.declared.id)
+        where = details.pop("where", self.where)
+        return finding(code, subject, summary, where, hint, **details)
+
 
 def learn(subject: Subject) -> tuple[LearntEntryPoint, ...]:
     """Return what the sources say of each entry point, in the order of their declaration."""
@@ -285,12 +292,11 @@ def check_specs(subject: Subject, learnt: Iterable[LearntEntryPoint]) -> Iterato
         for facts in entry.facts:
             identifier = entry.id_of(facts)
             if identifier in first:
-                yield finding(
+                yield entry.finding(
                     "duplicate-plugin",
-                    identifier,
                     f"`{identifier}` is yielded twice",
-                    entry.where,
                     "give one of them another name, or declare one entry point only",
+                    subject=identifier,
                     expected="each plugin once",
                     found=f"`{first[identifier]}` and `{value}`",
                 )
@@ -299,49 +305,44 @@ def check_specs(subject: Subject, learnt: Iterable[LearntEntryPoint]) -> Iterato
 
 
 def _entry_findings(entry: LearntEntryPoint) -> Iterator[Finding]:
-    declared, where = entry.declared, entry.where
+    declared = entry.declared
     group, value = declared.entry_point.group, declared.entry_point.value
     if entry.unresolved is not None:
         is_hidden = declared.module.partition(".")[0] in sys.stdlib_module_names
         hint = "give the package another name" if is_hidden else entry.unresolved.hint
-        yield finding(
+        yield entry.finding(
             "entry-point-unresolved",
-            declared.id,
             f"the entry point `{value}` doesn't resolve: {entry.unresolved.reason}",
-            where,
             hint or "correct the entry point or its module",
         )
     if entry.fault is not None:
         summary = f"the spec of `{value}` is malformed: {entry.fault}"
-        yield finding("spec-malformed", declared.id, summary, where, "correct the field")
+        yield entry.finding("spec-malformed", summary, "correct the field")
     if entry.refusal is not None:
-        yield finding(
+        yield entry.finding(
             "spec-unreadable",
-            declared.id,
             f"the spec of `{value}` can't be read from its source: {entry.refusal}",
-            entry.refusal_where,
             "write the spec with literals and constants, or declare the plugin in "
             "`coral_plugin.yaml` and compare them by `coral-runtime plugins check --run`",
+            where=entry.refusal_where,
         )
     wanted = _KIND_OF_GROUP[group]
     for kind in sorted(entry.kinds - {wanted}):
         groups = " or ".join(f"`{name}`" for name, other in _KIND_OF_GROUP.items() if other == kind)
-        yield finding(
+        yield entry.finding(
             "wrong-kind",
-            declared.id,
             f"the entry point yields a spec of the wrong kind for the group `{group}`",
-            where,
             f"declare the entry point in the group {groups}, or yield a `{wanted}`",
             expected=f"a `{wanted}`",
             found=f"a `{kind}`",
         )
     if len(entry.facts) == 1 and entry.facts[0].name != declared.entry_point.name:
-        yield finding(
+        yield entry.finding(
             "name-differs",
-            entry.id_of(entry.facts[0]),
             "the entry point and its plugin have different names",
-            declared.where,
             "give the entry point the plugin's name",
+            subject=entry.id_of(entry.facts[0]),
+            where=declared.where,
             expected=f"`{entry.facts[0].name}`",
             found=f"`{declared.entry_point.name}`",
         )
