@@ -155,7 +155,8 @@ def _check_host(lock: Lock) -> None:
         raise _invalid(message, "host", "python")
     if not lock.targets and python is None:
         raise _invalid("a lock without targets has `host.python`", "host")
-    if python and not all(part.isdigit() and part.isascii() for part in python.split(".")):
+    parts = [] if python is None else python.split(".")
+    if not all(part.isdigit() and part.isascii() for part in parts):
         message = f"a Python version is written like `3.11`, not `{python}`"
         raise _invalid(message, "host", "python")
 

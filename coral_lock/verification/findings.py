@@ -52,6 +52,8 @@ _SUMMARIES = {
     "changed",
     "digest-mismatch outside": "`{subject}` has other scripts, headers or data than the locked "
     "ones",
+    "digest-mismatch unlisted": "the scripts, headers and data of `{subject}` aren't those that "
+    "were locked: its RECORD lists none",
     "unpinned-file": "the lock holds no digest of the scripts, headers and data of `{subject}`, so "
     "they weren't verified",
     "unpinned-file absent": "the scripts, headers and data of `{subject}` are missing, so they "
@@ -290,7 +292,8 @@ class _Comparison:
         elif absent:
             yield from self._absent_findings(files)
         elif files.digest != expected:
-            yield from self._changed_findings(files, expected, "digest-mismatch outside")
+            situation = f"digest-mismatch {'outside' if files.hashes else 'unlisted'}"
+            yield from self._changed_findings(files, expected, situation)
 
     def _absent_findings(self, files: FilesDigest) -> Iterator[Finding]:
         absent = [("file-missing", path) for path in files.missing]

@@ -142,6 +142,11 @@ CASES = [
         refusal("a Python version is written like `3.11`, not `3.x`", "coral.lock:13: host.python"),
     ),
     (
+        "empty Python",
+        changed('"3.11"', '""'),
+        refusal("a Python version is written like `3.11`, not ``", "coral.lock:13: host.python"),
+    ),
+    (
         "empty version",
         changed('"version": "2.0.0"', '"version": ""'),
         refusal("must not be empty", "coral.lock:54: distributions.numpy.version"),
