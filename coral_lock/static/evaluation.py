@@ -11,6 +11,7 @@ import builtins
 from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import signature
+from itertools import islice
 from typing import Any, TypeAlias
 
 from coral_lock.budget import OverBudgetError
@@ -47,6 +48,7 @@ _MAX_TEXT = 100_000
 _TEXT_OF_A_STEP = 64
 _MAX_NUMBER = 1 << 63
 _LONGEST_SHOWN = 60
+_MOST_SHOWN_NODES = 100
 
 _SIGNATURES = {each.__name__: signature(each) for each in (PluginSpec, BackendAdapter)}
 _CALLABLES = ("activate", "supports")
@@ -483,6 +485,8 @@ class _Evaluation:
 
 def _shown(node: ast.expr) -> str:
     """Return an expression as source text in backticks, cut short when it is long."""
+    if len(tuple(islice(ast.walk(node), _MOST_SHOWN_NODES + 1))) > _MOST_SHOWN_NODES:
+        return "a long expression"
     try:
         return f"`{shortened(ast.unparse(node), _LONGEST_SHOWN)}`"
     except ValueError:

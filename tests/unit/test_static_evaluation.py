@@ -257,6 +257,9 @@ def test_what_is_still_evaluated(description: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("description", "reason"),
     [
+        ("A % N", "it depends on `A % N`"),
+        ("A % (" + "N, " * 200 + ")", "it depends on a long expression"),
+        (f"A % '{'x' * 60}'", f"it depends on `A % '{'x' * 55}…`"),
         ("f'{A!r}'", "an f-string formats a value"),
         ("f'{A!a}'", "an f-string formats a value"),
         ("f'{A:>3}'", "an f-string formats a value"),
