@@ -58,19 +58,15 @@ FLAT_KEYS: dict[str, Path] = {
 
 _OF_BACKENDS = {"auto": "auto_discover", "module": "modules"}
 
-
-TEXT_VARIABLES = {"CORAL_RUNTIME_PLATFORM": ("platform",)}
-
-FLAG_VARIABLES: dict[str, Path] = {
+VARIABLES: dict[str, Path] = {
     "CORAL_AUTO_DISCOVER_BACKENDS": ("backends", "auto_discover"),
     "CORAL_AUTO_PATCH_RKNN": ("backends", "auto_patch_rknn"),
+    "CORAL_BACKEND_MODULES": BACKEND_MODULES,
+    "CORAL_EXTRA_PATCHES": ("extra_patches",),
+    "CORAL_RUNTIME_PLATFORM": ("platform",),
     **{f"CORAL_ENABLE_{name.upper()}": ("patches", name) for name in sorted(BUILT_IN_PATCHES)},
 }
-
-LIST_VARIABLES = {
-    "CORAL_BACKEND_MODULES": ("backends", "modules"),
-    "CORAL_EXTRA_PATCHES": ("extra_patches",),
-}
+"""The environment variables, and the paths of the keys that they set: lists, a text, switches."""
 
 _FAMILIES = ("CORAL_ENABLE_", "CORAL_AUTO_")
 """Prefixes under which a variable that isn't known must be a misspelling."""
@@ -186,25 +182,26 @@ def _read_environment(environment: Mapping[str, str], mistakes: Mistakes) -> Ite
         place = Place(source=name)
         if not name.startswith("CORAL_") or not value:
             continue
-        if name in TEXT_VARIABLES:
-            yield _document(TEXT_VARIABLES[name], Node(value=value, place=place))
-        elif name in LIST_VARIABLES:
-            yield _document(LIST_VARIABLES[name], _names(value, place))
-        elif name in FLAG_VARIABLES:
-            flag = FLAG_WORDS.get(value.lower())
-            if flag is not None:
-                yield _document(FLAG_VARIABLES[name], Node(value=flag, place=place))
-                continue
+        path, flag = VARIABLES.get(name), FLAG_WORDS.get(value.lower())
+        if path is None:
+            if name.startswith(_FAMILIES):
+                known = [each for each in VARIABLES if each.startswith(_FAMILIES)]
+                similar = nearest(name[:60], known, likeness=0)
+                shown = quote(name[:60])[1:-1]
+                mistakes.warn(f"unknown variable `{shown}`; did you mean `{similar}`?")
+        elif path in _LISTS:
+            yield _document(path, _names(value, place))
+        elif path == ("platform",):
+            yield _document(path, Node(value=value, place=place))
+        elif flag is not None:
+            yield _document(path, Node(value=flag, place=place))
+        else:
             mistakes.add(
                 place,
                 f"`{name}` is neither true nor false",
                 expected="1, 0, true, false, yes, no, on or off",
                 found=quote(shortened(value, 60)),
             )
-        elif name.startswith(_FAMILIES):
-            shown = quote(name[:60])[1:-1]
-            similar = nearest(name[:60], FLAG_VARIABLES, likeness=0)
-            mistakes.warn(f"unknown variable `{shown}`; did you mean `{similar}`?")
 
 
 def _document(path: Path, node: Node) -> Node:

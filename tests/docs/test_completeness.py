@@ -17,10 +17,8 @@ import coral_lock
 from coral_lock.cli.application import application
 from coral_lock.cli.grammar import START_OPTIONS
 from coral_lock.descriptor.load import (
-    FLAG_VARIABLES,
     FLAT_KEYS,
-    LIST_VARIABLES,
-    TEXT_VARIABLES,
+    VARIABLES,
 )
 from coral_lock.document.schema import schema_text
 from coral_lock.errors import INTEGRITY
@@ -164,9 +162,9 @@ def test_the_guide_s_plugin_is_the_fixture_s() -> None:
 
 def test_the_descriptor_s_page_names_every_variable_and_host_patch() -> None:
     text = _read("docs/descriptor.md")
-    names = (*TEXT_VARIABLES, *FLAG_VARIABLES, *LIST_VARIABLES, *BUILT_IN_PATCHES)
+    names = (*VARIABLES, *BUILT_IN_PATCHES)
     assert [name for name in names if name not in text] == []
-    for name, path in {**TEXT_VARIABLES, **FLAG_VARIABLES, **LIST_VARIABLES}.items():
+    for name, path in VARIABLES.items():
         assert f"| `{name}` | `{'.'.join(path)}`" in text
     for name, path in FLAT_KEYS.items():
         assert f"| `{name}` | `{'.'.join(path)}` |" in text
