@@ -128,24 +128,19 @@ def _ignored_wheels(
     have been taken.
     """
     releases = inputs.releases
-    for name in sorted(
-        needed.union(inputs.plugins.names, inputs.plugins.unreadable) & versions.keys()
-    ):
-        requirements = [
-            requirement
-            for requirement, source in planned.outcome.propagation.incoming.get(name, ())
-            if not source.plugins
-        ]
+    names = needed.union(inputs.plugins.names, inputs.plugins.unreadable) & versions.keys()
+    for name in sorted(names):
+        incoming = planned.outcome.propagation.incoming.get(name, ())
+        allowed = [requirement.allowed for requirement, source in incoming if not source.plugins]
         is_early = releases.is_prerelease(versions[name])
-        for version in releases.versions(name):
-            if version == versions[name]:
-                break
+        every = releases.versions(name)
+        for version in every[: every.index(versions[name])]:
             broken = releases.broken(name, version)
-            is_avoided = releases.is_prerelease(version) and not is_early
+            counts = is_early or not releases.is_prerelease(version)
             if (
                 broken is not None
-                and (not is_avoided or releases.is_kept(name, version))
-                and all(version in requirement.allowed for requirement in requirements)
+                and (counts or releases.is_kept(name, version))
+                and all(version in each for each in allowed)
             ):
                 yield broken_finding(broken)
 
@@ -168,9 +163,9 @@ class _UnfittingWheels:
         self.releases = releases
         self.plugins: dict[str, list[str]] = {}
         for name in releases.names:
-            wheels = self.of(name)
-            if wheels and not any(releases.targets_of(name, each) for each, _, _ in wheels):
-                version, file_name, _ = wheels[0]
+            if any(releases.targets_of(name, version) for version in releases.versions(name)):
+                continue
+            for version, file_name, _ in self.of(name)[:1]:
                 found = [releases.distribution(name, version, each) for each in releases.targets]
                 newest = read(name, file_name) if file_name else next(filter(None, found), None)
                 if isinstance(newest, Distribution):

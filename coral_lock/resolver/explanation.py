@@ -425,14 +425,13 @@ class Verdicts:
 
     def _verdict(self, name: str, version: str) -> str:
         releases, is_solved = self._releases, self._plan.is_solved
+        conflict = "conflicts with what was chosen" if is_solved else _NO_SOLUTION
         taken = self._versions[name] if name in self._needed else None
         obstacle = next(self._obstacles(name, version, taken), None)
         if obstacle is not None:
             return obstacle
         if taken is None:
-            if self._omitted_targets(name, version):
-                return "conflicts with what was chosen" if is_solved else _NO_SOLUTION
-            return "not needed"
+            return conflict if self._omitted_targets(name, version) else "not needed"
         if version == taken:
             if not is_solved:
                 return f"would be taken, but {_NO_SOLUTION}"
@@ -443,7 +442,7 @@ class Verdicts:
             return f"newer than {taken}, which is in the lock and still fits"
         if releases.is_prerelease(version):
             return "pre-release"
-        return "conflicts with what else was chosen" if is_solved else _NO_SOLUTION
+        return conflict
 
     def _obstacles(self, name: str, version: str, taken: str | None) -> Iterator[str]:
         """Yield why a version can't be taken, or isn't what it should be."""

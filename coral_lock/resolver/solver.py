@@ -127,7 +127,8 @@ def _improvements(
             if version == taken:
                 break
             # What isn't pinned may get a version that conflicts once others change.
-            for others in (pins, solution.versions):
+            fits = _fits(problem, solution, name, version)
+            for others in (pins, solution.versions) if fits else ():
                 pinned = {**others, name: version}
                 attempt = propagate(problem, pinned)
                 if attempt.is_solution:
@@ -142,6 +143,19 @@ def _lasting(solution: Propagation, name: str) -> list[Requirement]:
         for requirement, source in solution.incoming[name]
         if source.name is None or source.name in needed
     ]
+
+
+def _fits(problem: Problem, solution: Propagation, name: str, version: str) -> bool:
+    """Whether the other versions of a solution meet all that a version requires."""
+    return all(
+        requirement.target is None
+        or (
+            solution.versions.get(requirement.name) in requirement.allowed
+            and set(requirement.nodes()) <= set(solution.nodes[requirement.name])
+        )
+        for node in solution.nodes[name]
+        for requirement in problem.requirements(node, version)
+    )
 
 
 _MAX_ROUNDS = 5_000
