@@ -131,17 +131,8 @@ def load_descriptor(
 
 
 def _read_file(path: str, mistakes: Mistakes) -> Iterator[Node]:
-    content = _read_bytes(path)
-    # A start with neither file nor collections pays for no parser.
-    from coral_lock.document.reader import decode, read_json, read_yaml
-
-    read = read_json if path.lower().endswith(".json") else read_yaml
-    yield read(decode(content, path), path, mistakes)
-
-
-def _read_bytes(path: str) -> bytes:
     try:
-        return read_regular_file(path, MAX_DESCRIPTOR_BYTES)
+        content = read_regular_file(path, MAX_DESCRIPTOR_BYTES)
     except FileNotFoundError:
         raise InputError(
             "there is no descriptor",
@@ -152,6 +143,11 @@ def _read_bytes(path: str) -> bytes:
         raise InputError(f"the descriptor can't be read: {error.strerror}", where=path) from None
     except ValueError:
         raise InputError("the descriptor's path can't be a path", where=repr(path)) from None
+    # A start with neither file nor collections pays for no parser.
+    from coral_lock.document.reader import decode, read_json, read_yaml
+
+    read = read_json if path.lower().endswith(".json") else read_yaml
+    yield read(decode(content, path), path, mistakes)
 
 
 def own_path(parts: Path) -> Path:

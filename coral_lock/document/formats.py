@@ -84,18 +84,6 @@ def _is_requirement(text: str) -> bool:
     )
 
 
-def _is_reason(text: str) -> bool:
-    return bool(text.strip()) and text.isprintable()
-
-
-def _is_variable_name(text: str) -> bool:
-    return text.isascii() and text.isidentifier()
-
-
-def _is_web_address(text: str) -> bool:
-    return text.startswith(("https://", "http://")) and text.isprintable() and " " not in text
-
-
 FORMATS: dict[str, Callable[[str], bool]] = {
     "distribution": is_distribution_name,
     "line": str.isprintable,
@@ -105,12 +93,14 @@ FORMATS: dict[str, Callable[[str], bool]] = {
     "plugin-id": is_plugin_id,
     "plugin-name": is_plugin_name,
     "python-version": is_python_version,
-    "reason": _is_reason,
+    "reason": lambda text: text.isprintable() and not text.isspace() and text != "",
     "requirement": _is_requirement,
     "target-name": is_target_name,
-    "variable-name": _is_variable_name,
+    "variable-name": lambda text: text.isascii() and text.isidentifier(),
     "version": is_version,
-    "web-address": _is_web_address,
+    "web-address": lambda text: (
+        text.startswith(("https://", "http://")) and text.isprintable() and " " not in text
+    ),
 }
 """What each `format` of the schemas accepts.
 

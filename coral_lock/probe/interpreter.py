@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from packaging.markers import default_environment
+
 from coral_lock.child_process import PRINTED, TOOK_LONGER, bare_environment, run_child
 from coral_lock.errors import InputError, printable, shortened
 from coral_lock.safe_files import read_regular_file
@@ -25,12 +27,6 @@ _MAX_TEXT = 4096
 _MAX_ITEMS = 1000
 _MAX_BYTES = 1 << 20
 _MAX_ENTRIES = 1000
-_MARKERS = {
-    *("implementation_name", "implementation_version", "os_name", "platform_machine"),
-    *("platform_python_implementation", "platform_release", "platform_system"),
-    *("platform_version", "python_full_version", "python_version", "sys_platform"),
-}
-"""The variables of the marker environment (PEP 508), but for `extra`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,9 +135,8 @@ def _is_version(value: object) -> bool:
 
 
 def _is_marker_environment(value: object) -> bool:
-    return (
-        isinstance(value, dict) and value.keys() == _MARKERS and all(map(_is_text, value.values()))
-    )
+    names = default_environment().keys()
+    return isinstance(value, dict) and value.keys() == names and all(map(_is_text, value.values()))
 
 
 _KINDS: Mapping[str, Callable[[object], bool]] = {

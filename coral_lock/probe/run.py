@@ -153,11 +153,10 @@ def specs_of(answer: Mapping[str, Any]) -> tuple[tuple[PluginFacts, bool], ...]:
     specs = answer.get("specs")
     if not isinstance(specs, list) or not 0 < len(specs) <= _MAX_SPECS:
         raise FactsError("the process didn't report its specs")
-    return tuple(_spec_of(item) for item in specs)
-
-
-def _spec_of(item: object) -> tuple[PluginFacts, bool]:
-    fields = item.get("facts") if isinstance(item, dict) else None
-    if not isinstance(fields, dict) or fields.keys() != set(PluginFacts._fields):
-        raise FactsError("the process answered with something that isn't a spec")
-    return facts_from_fields(fields), isinstance(item, dict) and item.get("backend") is True
+    learned = []
+    for spec in specs:
+        fields = spec.get("facts") if isinstance(spec, dict) else None
+        if not isinstance(fields, dict) or fields.keys() != set(PluginFacts._fields):
+            raise FactsError("the process answered with something that isn't a spec")
+        learned.append((facts_from_fields(fields), spec.get("backend") is True))
+    return tuple(learned)

@@ -28,6 +28,7 @@ from coral_lock.plugin.spec import (
 )
 from coral_lock.static.hazards import Reliance, check_hazards
 from coral_lock.static.source import (
+    DEFINITIONS,
     FUNCTIONS,
     Binding,
     FunctionNode,
@@ -376,7 +377,8 @@ class _Evaluation:
             binding = owner.binding(node.id)
             if binding is None:
                 refuse(f"`{node.id}` isn't defined in `{scope.module.name}`", node)
-            if binding.problem and not all(each.is_definition for each in owner.bindings[node.id]):
+            nodes = [each.node for each in owner.bindings[node.id]]
+            if binding.problem and not all(isinstance(each, DEFINITIONS) for each in nodes):
                 refuse(f"`{node.id}` {binding.problem}", binding.node)
             value = binding.node
         if isinstance(value, ast.expr) and not isinstance(value, _MAY_BE_CALLED):

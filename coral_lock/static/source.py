@@ -22,7 +22,7 @@ FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Position: TypeAlias = tuple[int, int]
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_DEFINITIONS = (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)
+DEFINITIONS = (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)
 _LEAVES = (ast.Constant, ast.expr_context, ast.operator)
 
 _CONDITIONAL = "is assigned more than once or under a condition"
@@ -79,10 +79,6 @@ class Binding:
     end: Position
     alias: ast.alias | None = None
     problem: str = ""
-
-    @property
-    def is_definition(self) -> bool:
-        return isinstance(self.node, _DEFINITIONS)
 
 
 # Where a statement is: at the scope's own level, below another one, or in an inner scope.
@@ -199,7 +195,9 @@ class Scope:
         statement: ast.stmt | None = None,
         alias: ast.alias | None = None,
     ) -> None:
-        binding = Binding(node=node, end=end_of(statement or node), alias=alias, problem=problem)
+        whole = statement or node
+        end = getattr(whole, "end_lineno", 0), getattr(whole, "end_col_offset", 0)
+        binding = Binding(node=node, end=end, alias=alias, problem=problem)
         self.bindings.setdefault(name, []).append(binding)
 
 
@@ -211,11 +209,6 @@ def children(node: ast.AST) -> list[ast.AST]:
 def start_of(node: ast.AST) -> Position:
     """Return the line and column where a node begins."""
     return getattr(node, "lineno", 0), getattr(node, "col_offset", 0)
-
-
-def end_of(node: ast.AST) -> Position:
-    """Return the line and column where a node ends."""
-    return getattr(node, "end_lineno", 0), getattr(node, "end_col_offset", 0)
 
 
 class SourceModule:
