@@ -12,12 +12,13 @@ from typing import Any, TypeAlias
 import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
 
-from coral_lock.document.node import Mistakes, Place
+from coral_lock.document.node import Place
 from coral_lock.document.reader import decode, place_of
 from coral_lock.errors import InputError, ProblemsError, UnreadableSourceError, shortened
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import (
     ENTRY_POINT_GROUPS,
+    ENTRY_POINT_PREFIX,
     is_object_reference,
     nearest_group,
     normalized_name,
@@ -37,7 +38,6 @@ POETRY = "poetry"
 UV = "uv_build"
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 
-_PREFIX = "coral_inference."
 _GROUPS = {full: short for short, full in ENTRY_POINT_GROUPS.items()}
 _PEP_621 = ("project", "entry-points")
 _POETRY_PLUGINS = ("tool", "poetry", "plugins")
@@ -310,24 +310,27 @@ def read_project(directory: str) -> Project:
 
 
 def _entry_points(pyproject: Pyproject, tables: Sequence[Path]) -> tuple[DeclaredEntryPoint, ...]:
-    mistakes = Mistakes()
+    problems: list[InputError] = []
     found: dict[tuple[str, str], DeclaredEntryPoint] = {}
     for table in tables:
         for group, members in pyproject.table(*table).items():
             words = (".".join(table), group)
-            if not group.startswith(_PREFIX):
+            if not group.startswith(ENTRY_POINT_PREFIX):
                 continue
             if not isinstance(members, dict):
+                message = f"`{shortened(group)}` isn't a table of entry points"
                 place = pyproject.place_of(*words, str(members))
-                mistakes.add(place, f"`{shortened(group)}` isn't a table of entry points")
+                problems.append(InputError(message, where=str(place)))
                 continue
             for name, value in members.items():
-                place = pyproject.place_of(*words, name, str(value))
-                entry_point = _entry_point(group, name, value, place, mistakes)
-                if entry_point is not None:
-                    entry = DeclaredEntryPoint(entry_point=entry_point, where=str(place))
-                    found.setdefault((group, name), entry)
-    problems = mistakes.in_order()
+                where = str(pyproject.place_of(*words, name, str(value)))
+                try:
+                    entry_point = _entry_point(group, name, value, where)
+                except InputError as error:
+                    problems.append(error)
+                    continue
+                entry = DeclaredEntryPoint(entry_point=entry_point, where=where)
+                found.setdefault((group, name), entry)
     if len(problems) == 1:
         raise problems[0]
     if problems:
@@ -335,23 +338,18 @@ def _entry_points(pyproject: Pyproject, tables: Sequence[Path]) -> tuple[Declare
     return tuple(found.values())
 
 
-def _entry_point(
-    group: str, name: str, value: object, place: Place, mistakes: Mistakes
-) -> EntryPoint | None:
+def _entry_point(group: str, name: str, value: object, where: str) -> EntryPoint:
     # Extras after the reference are deprecated and mean nothing to a plugin.
     reference = value.partition("[")[0].strip() if isinstance(value, str) else ""
     if group not in _GROUPS:
-        error = unknown_group(group, str(place))
-        mistakes.add(place, error.message, expected=error.expected, hint=error.hint)
-        return None
+        raise unknown_group(group, where)
     if not is_object_reference(reference):
-        mistakes.add(
-            place,
+        raise InputError(
             f"the entry point `{shortened(name)}` has an invalid value",
             expected="`module:attribute`",
             found=shortened(value) if isinstance(value, str) else type(value).__name__,
+            where=where,
         )
-        return None
     return EntryPoint(group=_GROUPS[group], name=name, value=reference)
 
 
