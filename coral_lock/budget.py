@@ -10,19 +10,19 @@ from collections.abc import Callable
 
 from coral_lock.errors import CoralLockError, InputError
 
-MAX_SOURCE_BYTES = 512 << 10
-"""How many bytes of sources and manifests are read of a distribution. A byte of source can
-become a kilobyte of syntax tree."""
-
-MAX_STEPS = 2_000_000
-"""How many steps the evaluation of a distribution's sources takes: visits of syntax nodes,
-and the like; some seconds."""
-
-MAX_PROBES = 100
-"""How many entry points of a distribution are probed."""
+LIMITS = {"bytes": 512 << 10, "steps": 2_000_000, "probes": 100}
+"""What a distribution may cost: bytes of sources and manifests that are read, each of which can
+become a kilobyte of syntax tree; steps of the evaluation of its sources, some seconds; and probes
+of its entry points."""
 
 RUN_FACTOR = 64
 """How many times what a distribution may cost all of a run may."""
+
+_COSTS = {
+    "bytes": "bytes of sources and manifests to read",
+    "steps": "steps of evaluating sources",
+    "probes": "entry points to probe",
+}
 
 
 class OverBudgetError(InputError):
@@ -34,105 +34,47 @@ class RunOverBudgetError(CoralLockError):
 
 
 class Budget:
-    """What one run may cost."""
-
-    def __init__(self) -> None:
-        self._bytes = self._steps = self._probes = 0
-
-    def of(self, location: str) -> Allowance:
-        """Return what a distribution may cost, which counts for the run as well.
-
-        Args:
-            location: where the distribution is, for a message.
-        """
-        return Allowance(self, location)
-
-    def spend(self, location: str, *, size: int = 0, steps: int = 0, probes: int = 0) -> None:
-        """Count what a distribution costs.
-
-        Raises:
-            RunOverBudgetError: all of them together cost more than they may.
-        """
-        self._bytes += size
-        self._steps += steps
-        self._probes += probes
-        limit = RUN_FACTOR * MAX_SOURCE_BYTES
-        if self._bytes > limit:
-            _refuse(f"have more than {limit >> 20} MiB of sources and manifests to read", location)
-        if self._steps > RUN_FACTOR * MAX_STEPS:
-            _refuse(f"take more than {RUN_FACTOR * MAX_STEPS:,} steps to evaluate", location)
-        if self._probes > RUN_FACTOR * MAX_PROBES:
-            _refuse(f"have more than {RUN_FACTOR * MAX_PROBES:,} entry points to probe", location)
-
-
-class Allowance:
-    """What one distribution may cost.
+    """What a run may cost, or a distribution of a run.
 
     Args:
-        budget: that of the run; by default one of its own.
+        run: the budget of the run, None for that itself.
         location: where the distribution is, for a message.
     """
 
-    def __init__(self, budget: Budget | None = None, location: str = "") -> None:
-        self._budget = budget or Budget()
+    def __init__(self, run: Budget | None = None, location: str = "") -> None:
+        self._run = run
         self._location = location
-        self._bytes = self._steps = self._probes = 0
+        self._spent = dict.fromkeys(LIMITS, 0)
+
+    def spend(self, cost: str, amount: int = 1, *, location: str = "") -> None:
+        """Count `bytes`, `steps` or `probes`, which count for the run as well.
+
+        Raises:
+            OverBudgetError: they are too many for the distribution.
+            RunOverBudgetError: they are too many for the run.
+        """
+        self._spent[cost] += amount
+        limit = LIMITS[cost] if self._run else LIMITS[cost] * RUN_FACTOR
+        if self._spent[cost] > limit:
+            too_much = f"more than {limit:,} {_COSTS[cost]}"
+            if self._run:
+                raise OverBudgetError(f"the distribution has {too_much}")
+            raise RunOverBudgetError(
+                f"the plugins of all distributions together have {too_much}",
+                where=location or None,
+                hint="have their authors ship manifests (`coral-runtime manifest compile`), or "
+                "lock from fewer wheels",
+            )
+        if self._run:
+            self._run.spend(cost, amount, location=self._location)
 
     def reading(self, read_source: Callable[[str], bytes | None]) -> Callable[[str], bytes | None]:
-        """Return `read_source`, with what it returns counted as sources and manifests.
-
-        The function that is returned raises `OverBudgetError` where it is too much for the
-        distribution, and `RunOverBudgetError` where it is for the run, as all methods do.
-        """
+        """Return `read_source`, with what it returns counted; it raises what `spend` does."""
 
         def read(path: str) -> bytes | None:
             content = read_source(path)
             if content:
-                self._count(len(content))
+                self.spend("bytes", len(content))
             return content
 
         return read
-
-    def step(self, count: int = 1) -> None:
-        """Count steps of an evaluation.
-
-        Raises:
-            OverBudgetError: they are too many for the distribution.
-        """
-        self._steps += count
-        if self._steps > MAX_STEPS:
-            raise OverBudgetError(
-                f"the distribution's sources take more than {MAX_STEPS:,} steps to evaluate"
-            )
-        self._budget.spend(self._location, steps=count)
-
-    def probe(self) -> None:
-        """Count a probe.
-
-        Raises:
-            OverBudgetError: they are too many for the distribution.
-        """
-        self._probes += 1
-        if self._probes > MAX_PROBES:
-            raise OverBudgetError(
-                f"the distribution has more than {MAX_PROBES} entry points to probe"
-            )
-        self._budget.spend(self._location, probes=1)
-
-    def _count(self, size: int) -> None:
-        self._bytes += size
-        if self._bytes > MAX_SOURCE_BYTES:
-            raise OverBudgetError(
-                f"the distribution has more than {MAX_SOURCE_BYTES >> 10} KiB of sources and "
-                "manifests to read"
-            )
-        self._budget.spend(self._location, size=size)
-
-
-def _refuse(what: str, location: str) -> None:
-    raise RunOverBudgetError(
-        f"the plugins of all distributions together {what}",
-        where=location or None,
-        hint="have their authors ship manifests (`coral-runtime manifest compile`), or lock from "
-        "fewer wheels",
-    )

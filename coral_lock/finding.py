@@ -30,148 +30,103 @@ class Code:
 
     __slots__ = ("breaks_plugin", "exit_code", "meaning", "reason", "severity")
 
-    def __init__(
-        self,
-        meaning: str,
-        *,
-        severity: str = ERROR,
-        exit_code: int = DOES_NOT_HOLD,
-        breaks_plugin: bool = False,
-        reason: str | None = None,
-    ) -> None:
+    def __init__(self, meaning: str, severity: str = ERROR, exit_code: int = DOES_NOT_HOLD) -> None:
         self.meaning = meaning
         self.severity = severity
         self.exit_code = exit_code
-        self.breaks_plugin = breaks_plugin
-        self.reason = reason
+        self.breaks_plugin = False
+        self.reason: str | None = None
+
+
+def _integrity(meaning: str) -> Code:
+    return Code(meaning, exit_code=INTEGRITY)
+
+
+def _broken(meaning: str, reason: str | None = None) -> Code:
+    code = Code(meaning)
+    code.breaks_plugin = True
+    code.reason = reason
+    return code
 
 
 CODES: Mapping[str, Code] = {
     "activation-failed": Code("A plugin returned False or raised."),
     "conflict": Code("Two plugins, or two distributions, are mutually exclusive."),
-    "contradicts-lock": Code(
-        "A descriptor, variable or `--set` asks for something else than the lock."
-    ),
-    "costly-import": Code("Importing a plugin takes much time or memory.", severity=WARNING),
-    "digest-mismatch": Code(
-        "The bytes of a distribution's files differ from the lock.", exit_code=INTEGRITY
-    ),
+    "contradicts-lock": Code("A descriptor, variable or `--set` contradicts the lock."),
+    "costly-import": Code("Importing a plugin takes much time or memory.", WARNING),
+    "digest-mismatch": _integrity("The bytes of a distribution's files differ from the lock."),
     "distribution-missing": Code("A locked distribution isn't installed."),
     "duplicate-distribution": Code("A distribution is installed more than once."),
     "duplicate-plugin": Code("A distribution yields the same plugin twice."),
-    "editable-install": Code(
-        "A distribution is installed in editable mode, so its bytes aren't fixed."
-    ),
+    "editable-install": Code("A distribution is an editable install, so its bytes aren't fixed."),
     "entry-point-drift": Code("A locked plugin's entry point isn't declared by its distribution."),
-    "entry-point-unresolved": Code(
-        "An entry point names a module or an attribute that isn't there."
-    ),
+    "entry-point-unresolved": Code("An entry point names a module or attribute that isn't there."),
     "env-missing": Code("An environment variable that a plugin needs isn't set."),
     "false-record": Code("A RECORD doesn't state the files of its distribution as they are."),
-    "file-missing": Code(
-        "A file that a distribution's RECORD lists is missing or can't be read.",
-        exit_code=INTEGRITY,
-    ),
+    "file-missing": _integrity("A file of a distribution's RECORD is missing or unreadable."),
     "file-overlap": Code("Two distributions put different files in one place."),
     "foreign-file": Code("A distribution puts files where they aren't its own alone."),
-    "foreign-target": Code(
-        "An entry point's module isn't among its distribution's own files.", exit_code=INTEGRITY
-    ),
-    "host-as-main": Code(
-        "A module of the host is the program, so patches of it don't reach it.", severity=WARNING
-    ),
+    "foreign-target": _integrity("An entry point's module isn't one of its distribution's files."),
+    "host-as-main": Code("The program is a module of the host: patches don't reach it.", WARNING),
     "host-drift": Code("The host's version differs from the lock."),
     "host-failed": Code("The host can't be imported."),
     "host-running": Code("The host was imported before the lock could bring it up."),
     "host-state": Code("What the host says of itself isn't what lock and descriptor ask for."),
     "host-unknown": Code("A plugin requires a version of a host whose version isn't known."),
     "host-unverified": Code(
-        "The version of a host was only given to the lock, and this machine has no such host.",
-        severity=WARNING,
+        "A host isn't installed: its version was only given to the lock.", WARNING
     ),
     "import-failed": Code("A plugin can't be imported."),
-    "import-output": Code("Importing a plugin prints.", severity=WARNING),
-    "import-side-effect": Code("Importing a plugin changes what others rely on.", severity=WARNING),
+    "import-output": Code("Importing a plugin prints.", WARNING),
+    "import-side-effect": Code("Importing a plugin changes what others rely on.", WARNING),
     "incompatible": Code("A plugin requires a newer host."),
-    "invalid-requirement": Code(
-        "A plugin's version requirement isn't a PEP 440 version.", breaks_plugin=True
-    ),
-    "loading-off": Code(
-        "A plugin is switched on, and the host's loading of its group is switched off."
-    ),
+    "invalid-requirement": _broken("A plugin's version requirement isn't a PEP 440 version."),
+    "loading-off": Code("A plugin is switched on, and the host's loading of its group is off."),
     "manifest-contradiction": Code("What a manifest declares is contradictory."),
-    "manifest-invalid": Code(
-        "A distribution's manifest can't be used.",
-        breaks_plugin=True,
-        reason="its manifest can't be used",
+    "manifest-invalid": _broken(
+        "A distribution's manifest can't be used.", "its manifest can't be used"
     ),
-    "manifest-misplaced": Code("A manifest is in a place where nobody reads it.", severity=WARNING),
-    "manifest-missing": Code("A package that offers plugins ships no manifest.", severity=WARNING),
+    "manifest-misplaced": Code("A manifest is in a place where nobody reads it.", WARNING),
+    "manifest-missing": Code("A package that offers plugins ships no manifest.", WARNING),
     "manifest-stale": Code("A manifest doesn't say what the code says."),
-    "module-shadowed": Code(
-        "Another file would be imported instead of the locked one.", exit_code=INTEGRITY
-    ),
-    "name-differs": Code("An entry point has another name than its plugin.", severity=WARNING),
-    "near-miss": Code(
-        "A name is nearly that of one of the distribution's plugins.", severity=WARNING
-    ),
+    "module-shadowed": _integrity("Another file would be imported instead of the locked one."),
+    "name-differs": Code("An entry point has another name than its plugin.", WARNING),
+    "near-miss": Code("A name is nearly that of one of the distribution's plugins.", WARNING),
     "no-solution": Code("No choice of versions meets every requirement."),
     "not-a-bool": Code("`activate` or `supports` returned something else than True or False."),
     "not-started": Code("`run` ended before it inspected the machine."),
     "platform-drift": Code("The wheel tag that is installed isn't one that the lock covers."),
-    "plugin-broken": Code(
-        "A plugin can't be used as it is installed.",
-        breaks_plugin=True,
-        reason="its spec is malformed",
-    ),
-    "poor-description": Code("A plugin's description says nothing.", severity=WARNING),
-    "pth-file": Code(
-        "A distribution ships a file, like a `.pth`, that runs at every start of Python."
-    ),
+    "plugin-broken": _broken("A plugin can't be used as it is installed.", "its spec is malformed"),
+    "poor-description": Code("A plugin's description says nothing.", WARNING),
+    "pth-file": Code("A distribution ships a file, e.g. a `.pth`, that runs at every start."),
     "python-drift": Code("The interpreter's version differs from the lock."),
     "replaces-runtime": Code("A distribution would replace coral-lock or the interpreter."),
     "required-plugin-missing": Code("A plugin requires another one that isn't selected."),
     "requirement-unmet": Code("A requirement of a distribution isn't met by what is there."),
-    "requires-drift": Code(
-        "A locked distribution requires other distributions than the lock says."
-    ),
+    "requires-drift": Code("A locked distribution has other requirements than the lock says."),
     "reserved-name": Code("A plugin's name means something else in a descriptor."),
     "sample-invalid": Code("A sample configuration is wrong."),
     "shadowing-script": Code(
-        "A distribution puts a module beside the commands, which shadows another."
+        "A module that a distribution puts beside the commands shadows another."
     ),
     "spec-drift": Code("A plugin's live spec differs from the lock."),
     "spec-malformed": Code("A plugin's spec can't be right."),
-    "spec-unknown": Code(
-        "The spec of a plugin can't be determined.",
-        breaks_plugin=True,
-        reason="what it is can't be learnt",
+    "spec-unknown": _broken(
+        "The spec of a plugin can't be determined.", "what it is can't be learnt"
     ),
-    "spec-unreadable": Code("What a plugin is can't be read from its source.", severity=WARNING),
+    "spec-unreadable": Code("What a plugin is can't be read from its source.", WARNING),
     "spec-unstable": Code("A plugin's live spec differs from its source or its manifest."),
     "target-uncovered": Code("The lock covers no target like this machine."),
     "uncovered-child": Code("A process that the program starts can't be put under the lock."),
     "unknown-group": Code("A distribution declares entry points in an unknown group."),
     "unknown-plugin": Code("The descriptor names a plugin that no distribution offers."),
-    "unlocked-file": Code(
-        "An unexpected file is in a directory of a locked distribution.",
-        exit_code=INTEGRITY,
-    ),
-    "unlocked-module": Code(
-        "The descriptor names modules to import, which a locked start doesn't.", severity=WARNING
-    ),
+    "unlocked-file": _integrity("An unexpected file is in a directory of a locked distribution."),
+    "unlocked-module": Code("A module that the descriptor names isn't imported.", WARNING),
     "unlocked-plugin": Code("An installed distribution offers plugins that the lock doesn't name."),
-    "unlocked-startup": Code(
-        "A file that nobody locked runs at every start of Python.", severity=WARNING
-    ),
-    "unpinned": Code("The lock holds no digest for a distribution.", severity=WARNING),
-    "unpinned-file": Code(
-        "The scripts, headers and data of a distribution can't be pinned or verified.",
-        severity=WARNING,
-    ),
-    "unusable-record": Code(
-        "A distribution's RECORD doesn't list what is installed.", exit_code=INTEGRITY
-    ),
+    "unlocked-startup": Code("A file that nobody locked runs at every start of Python.", WARNING),
+    "unpinned": Code("The lock holds no digest for a distribution.", WARNING),
+    "unpinned-file": Code("A distribution's scripts or data can't be pinned or verified.", WARNING),
+    "unusable-record": _integrity("A distribution's RECORD doesn't list what is installed."),
     "version-drift": Code("A distribution's version differs from the lock."),
     "wheel-malformed": Code("A wheel isn't what the format asks for."),
     "wrong-kind": Code("An entry point's group can't hold what it yields."),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from coral_lock.budget import Allowance, Budget, OverBudgetError
+from coral_lock.budget import Budget, OverBudgetError
 from coral_lock.errors import InputError, ProblemsError, UnreadableSourceError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Inventory, Reporter
@@ -60,8 +60,8 @@ class Evidence:
             RunOverBudgetError: learning about all distributions costs too much.
         """
         if distribution not in self._known:
-            allowance = self._budget.of(distribution.location)
-            learner = _Learner(self, distribution, inventory, allowance, reporter)
+            budget = Budget(self._budget, distribution.location)
+            learner = _Learner(self, distribution, inventory, budget, reporter)
             self._known[distribution] = learner.learn()
         return self._known[distribution]
 
@@ -121,7 +121,7 @@ class _Learner:
         evidence: has the probe.
         distribution: whose plugins they are.
         inventory: reads its files.
-        allowance: what learning about it may cost.
+        budget: what learning about it may cost.
         reporter: notified of the probes.
     """
 
@@ -130,15 +130,15 @@ class _Learner:
         evidence: Evidence,
         distribution: Distribution,
         inventory: Inventory,
-        allowance: Allowance,
+        budget: Budget,
         reporter: Reporter,
     ) -> None:
         self._evidence = evidence
         self._distribution = distribution
-        self._allowance = allowance
+        self._budget = budget
         self._reporter = reporter
         self._read_source = lambda path: inventory.read_source(distribution.name, path)
-        self._sources = Sources(self._read_source, allowance)
+        self._sources = Sources(self._read_source, budget)
         self._manifests: dict[str, Manifest | ManifestError | None] = {}
 
     def learn(self) -> DistributionEvidence:
@@ -193,7 +193,7 @@ class _Learner:
 
     def _load(self, path: str) -> Manifest | ManifestError | None:
         try:
-            content = self._allowance.reading(self._read_source)(path)
+            content = self._budget.reading(self._read_source)(path)
             return None if content is None else read_manifest(content, path)
         except InputError as error:
             return ManifestError(error.message, where=error.where)
@@ -226,7 +226,7 @@ class _Learner:
             if self._evidence.probe is None:
                 raise ProbeError(f"{error}, and {self._evidence.no_probe}") from None
         try:
-            self._allowance.probe()
+            self._budget.spend("probes")
         except OverBudgetError as error:
             raise ProbeError(str(error)) from None
         self._reporter.probing(entry_point.value)

@@ -13,10 +13,10 @@ import tokenize
 import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import NoReturn, TypeAlias
 
-from coral_lock.budget import Allowance
+from coral_lock.budget import Budget
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Position: TypeAlias = tuple[int, int]
@@ -262,14 +262,14 @@ class Sources:
         read_source: takes a path relative to the site root, with slashes
             (`my_package/coral_plugins.py`), and returns the content of that file if it is
             the distribution's own, else None.
-        allowance: what reading and evaluating them may cost.
+        budget: what reading and evaluating them may cost.
     """
 
     def __init__(
-        self, read_source: Callable[[str], bytes | None], allowance: Allowance | None = None
+        self, read_source: Callable[[str], bytes | None], budget: Budget | None = None
     ) -> None:
-        self._allowance = allowance or Allowance()
-        self._read = cache(self._allowance.reading(read_source))
+        self._budget = budget or Budget(Budget())
+        self._read = cache(self._budget.reading(read_source))
         self._modules: dict[str, SourceModule | NotEvaluableError | None] = {}
 
     def module(self, name: str) -> SourceModule | None:
@@ -281,7 +281,7 @@ class Sources:
             OverBudgetError: the distribution has too much source.
         """
         if name not in self._modules:
-            self._allowance.step(_LOOKUP_STEPS)
+            self._budget.spend("steps", _LOOKUP_STEPS)
             try:
                 self._modules[name] = self._load(name)
             except NotEvaluableError as error:
@@ -321,8 +321,8 @@ class Sources:
         if self._has_compiled(base):
             raise NotEvaluableError(f"`{name}` has both a source and a compiled file", path, 0)
         self._check_parents(name)
-        self._allowance.step(_MODULE_STEPS)
-        return SourceModule(name, path, parse(source, path), self._allowance.step)
+        self._budget.spend("steps", _MODULE_STEPS)
+        return SourceModule(name, path, parse(source, path), partial(self._budget.spend, "steps"))
 
     def _has_compiled(self, base: str) -> bool:
         return any(

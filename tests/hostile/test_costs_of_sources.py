@@ -18,7 +18,7 @@ from tests.support.operations import assert_linear
 HEAD = "from coral_inference.runtime.plugins import PluginSpec\n"
 SPEC = "PluginSpec('n', lambda config: True)"
 ENTRY_POINT = EntryPoint(group="patches", name="n", value="p.a:register")
-TOO_MANY_STEPS = "the distribution's sources take more than 2,000,000 steps to evaluate"
+TOO_MANY_STEPS = "the distribution has more than 2,000,000 steps of evaluating sources"
 
 
 def _outcome(files: Mapping[str, str]) -> int | str:
@@ -104,7 +104,7 @@ class _Inventory:
 
 
 def test_probes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "MAX_PROBES", 3)
+    monkeypatch.setitem(budget.LIMITS, "probes", 3)
     monkeypatch.setattr(budget, "RUN_FACTOR", 2)
     probed = []
 
@@ -128,18 +128,19 @@ def test_probes_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_steps_are_counted_for_the_run_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budget, "MAX_STEPS", 100)
+    monkeypatch.setitem(budget.LIMITS, "steps", 100)
     monkeypatch.setattr(budget, "RUN_FACTOR", 2)
     run = Budget()
-    run.of("one").step(100)
-    two = run.of("two")
-    two.step(100)
+    Budget(run, "one").spend("steps", 100)
+    two = Budget(run, "two")
+    two.spend("steps", 100)
     with pytest.raises(OverBudgetError):
-        two.step()
+        two.spend("steps")
     with pytest.raises(RunOverBudgetError) as refused:
-        run.of("three").step()
+        Budget(run, "three").spend("steps")
     assert str(refused.value) == (
-        "the plugins of all distributions together take more than 200 steps to evaluate (three)"
+        "the plugins of all distributions together have more than 200 steps of evaluating "
+        "sources (three)"
     )
 
 

@@ -86,7 +86,7 @@ def test_twelve_large_modules_are_not_all_read(work: WorkingDirectory, house: Pa
     outcome = _lock_in_a_child(work, ENOUGH_MEMORY).require(1)
     assert (
         "error[spec-unknown]: `patches:p9` of `acme` can't be used: the distribution has "
-        "more than 512 KiB of sources and manifests to read, and a wheel is never run: have it "
+        "more than 524,288 bytes of sources and manifests to read, and a wheel is never run: have it "
         "ship a manifest (`coral-runtime manifest compile`)\n"
     ) in outcome.stderr
 
@@ -145,7 +145,7 @@ def test_manifests_count_as_well(work: WorkingDirectory, house: Path) -> None:
     outcome = work.coral("lock", "--wheels", "house").require(1)
     assert (
         "error[manifest-invalid]: `patches:p3` of `acme` can't be used: the distribution "
-        "has more than 512 KiB of sources and manifests to read\n"
+        "has more than 524,288 bytes of sources and manifests to read\n"
     ) in outcome.stderr
 
 
@@ -159,8 +159,8 @@ def test_all_distributions_together_cost_no_more_than_a_run_may(
     make_wheel(house, "echo", {"echo.py": "#" * (250 << 10)}, entry_point="echo:spec")
     outcome = work.coral("lock", "--wheels", "house").require(2)
     assert outcome.stderr == (
-        "error: the plugins of all distributions together have more than 1 MiB of sources and "
-        "manifests to read\n"
+        "error: the plugins of all distributions together have more than 1,048,576 bytes of "
+        "sources and manifests to read\n"
         "  where: house/echo-1.0-py3-none-any.whl\n"
         "  hint: have their authors ship manifests (`coral-runtime manifest compile`), or lock "
         "from fewer wheels\n"

@@ -203,7 +203,7 @@ def register():
         ("a:b", sources(a=b"#!x\n# -*- coding: punycode -*-\n"), "encoding is `punycode`"),
         ("a:b", sources(a=b"b = 1\0"), ""),
         ("a:b", sources(a="b = (\n"), "the source doesn't parse"),
-        ("a:b", sources(a="b = 1\n" * MAX_SOURCE), "KiB"),
+        ("a:b", sources(a="b = 1\n" * MAX_SOURCE), "524,288 bytes"),
         ("a:b", sources(a="b = " + "-" * 100_000 + "1"), "nested too deep"),
         ("a:b", sources(a="b = " + "(" * 500 + ")" * 500), "the source doesn't parse"),
         ("a:b", sources(a="b = " + "+".join(["'a'"] * 20_000)), ""),
