@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from coral_lock.errors import CoralLockError, UsageError
 
 TYPE_CHECKING = False
@@ -78,31 +80,26 @@ def lock(
     from coral_lock.derive.locking import derive, kept_versions
     from coral_lock.derive.place import Place, open_place
     from coral_lock.descriptor.load import load_descriptor
-    from coral_lock.descriptor.model import HostVersions
     from coral_lock.inventory import Reporter as SilentReporter
 
     descriptor = load_descriptor(
-        _text(config), settings=settings, environment=environment
-    ).with_host_versions(HostVersions(core=core_version, inference=inference_version))
-    reporter = reporter or SilentReporter()
+        _path(config),
+        settings=settings,
+        environment=environment,
+        core_version=core_version,
+        inference_version=inference_version,
+    )
+    place = Place(
+        python=_path(python),
+        wheels=_paths(wheels),
+        site_packages=_paths(site_packages),
+        targets=tuple(targets),
+    )
     opened = open_place(
-        Place(
-            python=_text(python),
-            wheels=tuple(str(_text(directory)) for directory in wheels),
-            site_packages=tuple(str(_text(directory)) for directory in site_packages),
-            targets=tuple(targets),
-        ),
-        descriptor,
-        allow_exec=allow_exec,
-        kept=kept_versions(kept, ()),
-        use_cache=True,
+        place, descriptor, allow_exec=allow_exec, kept=kept_versions(kept, ()), use_cache=True
     )
-    return derive(
-        opened,
-        descriptor,
-        allow_editable=allow_editable,
-        reporter=reporter,
-    )
+    reporter = reporter or SilentReporter()
+    return derive(opened, descriptor, allow_editable=allow_editable, reporter=reporter)
 
 
 def verify(
@@ -142,8 +139,8 @@ def verify(
     if path is not None and (python is not None or site_packages):
         raise UsageError("only one of `path`, `python` and `site_packages` can be looked at")
     place = Place(
-        python=_text(python),
-        site_packages=tuple(str(_text(each)) for each in site_packages),
+        python=_path(python),
+        site_packages=_paths(site_packages),
         targets=() if target is None else (target,),
     )
     subject, name = subject_of(place, loaded)
@@ -190,14 +187,16 @@ def init(
         CoralLockError: the lock or the descriptor can't be used.
     """
     descriptor = None
-    has_hosts = core_version is not None or inference_version is not None
-    if config is not None or settings or environment or has_hosts:
+    if config or settings or environment or core_version or inference_version:
         from coral_lock.descriptor.load import load_descriptor
-        from coral_lock.descriptor.model import HostVersions
 
         descriptor = load_descriptor(
-            _text(config), settings=settings, environment=environment
-        ).with_host_versions(HostVersions(core=core_version, inference=inference_version))
+            _path(config),
+            settings=settings,
+            environment=environment,
+            core_version=core_version,
+            inference_version=inference_version,
+        )
     if lock is None:
         from coral_lock.start.live import start_live
 
@@ -206,10 +205,10 @@ def init(
         from coral_lock.children.parent import start_program
 
         report = start_program(
-            str(_text(lock)),
+            os.fspath(lock),
             descriptor=descriptor,
             integrity=integrity,
-            state_directory=_text(state_directory),
+            state_directory=_path(state_directory),
             closed=closed,
             is_strict=strict_children,
         )
@@ -233,8 +232,12 @@ def _lock(lock: str | PathLike[str] | Lock) -> Lock:
     from coral_lock.lockfile.file import load_lock
     from coral_lock.lockfile.model import Lock as LockType
 
-    return lock if isinstance(lock, LockType) else load_lock(str(_text(lock)))
+    return lock if isinstance(lock, LockType) else load_lock(os.fspath(lock))
 
 
-def _text(path: str | PathLike[str] | None) -> str | None:
-    return None if path is None else path.__fspath__() if hasattr(path, "__fspath__") else str(path)
+def _path(path: str | PathLike[str] | None) -> str | None:
+    return None if path is None else os.fspath(path)
+
+
+def _paths(paths: Sequence[str | PathLike[str]]) -> tuple[str, ...]:
+    return tuple(os.fspath(path) for path in paths)

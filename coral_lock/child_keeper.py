@@ -31,18 +31,12 @@ def main() -> None:
     os.set_inheritable(control, False)
     os.set_inheritable(report, False)
     _control_process(_SET_CHILD_SUBREAPER, 1)
-    waking, woken = os.pipe()
-    os.set_blocking(woken, False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     child = os.fork()
     if child == 0:
         _run(sys.argv[4:], memory, report)
     while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
-        ready, _, _ = select.select([control, waking], [], [])
-        if control in ready:
+        if select.select([control], [], [], _PAUSE)[0]:
             break
-        os.read(waking, 1 << 10)
     # As the child isn't waited for yet, its number can't belong to others.
     _kill(os.killpg, child)
     _kill(os.kill, child)

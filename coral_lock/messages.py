@@ -6,7 +6,6 @@ import os
 import sys
 
 from coral_lock.errors import CoralLockError, ProblemsError, fitted, printable
-from coral_lock.finding import ERROR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,12 +26,17 @@ def keep_stream() -> None:
     _kept = sys.stderr
 
 
-def say(text: str) -> None:
-    """Write a line to standard error; nothing happens where there is none."""
+def say(text: str, label: str = "") -> None:
+    """Write a line to standard error; nothing happens where there is none.
+
+    Args:
+        text: what it says, which is made printable.
+        label: what comes before it, which isn't.
+    """
     stream = _kept or sys.stderr
     if stream is None:
         return
-    line = printable(fitted(text)) + "\n"
+    line = f"{label}{printable(fitted(text))}\n"
     try:
         if getattr(stream, "closed", False):
             os.write(2, line.encode("utf-8", "backslashreplace"))
@@ -52,11 +56,7 @@ def _label(word: str, suffix: str = "") -> str:
         and not os.environ.get("NO_COLOR")
         and os.environ.get("TERM") != "dumb"
     )
-    label = f"{word}{suffix}:"
-    if is_coloured and stream is not None:
-        stream.write(f"\033[{_COLOURS[word]}m{label}\033[0m ")
-        return ""
-    return f"{label} "
+    return f"\033[{_COLOURS[word]}m{word}{suffix}:\033[0m " if is_coloured else f"{word}{suffix}: "
 
 
 def say_error(error: CoralLockError) -> None:
@@ -70,23 +70,22 @@ def say_error(error: CoralLockError) -> None:
 def say_findings(findings: Iterable[Finding]) -> None:
     """Write findings, errors first, each with its slug."""
     for finding in findings:
-        severity = "error" if finding.severity == ERROR else "warning"
-        _say_parts(severity, f"[{finding.code}]", finding.summary, finding)
+        _say_parts(finding.severity, f"[{finding.code}]", finding.summary, finding)
 
 
 def _say_parts(word: str, suffix: str, message: str, details: CoralLockError | Finding) -> None:
-    say(_label(word, suffix) + message)
+    say(message, _label(word, suffix))
     for name in ("expected", "found", "where"):
         value = getattr(details, name)
         if value:
             say(f"  {name}: {value}")
     if details.hint:
-        say("  " + _label("hint") + details.hint)
+        say(details.hint, "  " + _label("hint"))
 
 
 def say_warning(message: str) -> None:
     """Write a warning that isn't a finding."""
-    say(_label("warning") + message)
+    say(message, _label("warning"))
 
 
 def counted(number: int, noun: str) -> str:

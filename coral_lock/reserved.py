@@ -23,6 +23,7 @@ _IMPORTABLE = (".py", ".pyc", ".so", ".pyd")
 _STARTUP_SUFFIXES = (".pth", ".start")
 _STARTUP_MODULES = ("sitecustomize", "usercustomize")
 _COMMAND = "coral-runtime"
+_OUR_COMMAND = f"the command `{_COMMAND}`"
 _COMMAND_SUFFIXES = (".exe", "-script.py", ".py")
 _INTERPRETER_FILES = ("pybuilddir.txt", "pyvenv.cfg")
 _MAX_NAMED = 5
@@ -94,25 +95,16 @@ def reserved_findings(
     """
     if distribution == _OURSELVES:
         return
-
-    def finding(code: str, is_error: bool, summary: str, where: str, hint: str) -> Finding:
-        return Finding(
-            code=code,
-            severity=ERROR if is_error else WARNING,
-            subject=distribution,
-            summary=f"`{distribution}` {summary}",
-            where=where,
-            hint=hint,
-        )
-
+    severity = ERROR if provides_plugins else WARNING
     startup = sorted(filter(is_startup_file, files.tops))
     if startup and "pth-file" not in accepted:
-        yield finding(
+        yield _finding(
+            distribution,
             "pth-file",
-            provides_plugins,
             f"ships {_named(startup)}, which runs at every start of Python, locked or not",
-            startup[0],
+            startup,
             _hint("do its work in `activate`", distribution, "pth-file", provides_plugins),
+            severity,
         )
     taken: dict[str, list[str]] = {}
     for top in sorted(files.tops):
@@ -121,45 +113,56 @@ def reserved_findings(
             taken.setdefault(owner, []).append(top)
     for owner, tops in taken.items():
         if owner == _OURSELVES:
-            yield _replaces(finding, "coral-lock itself", tops)
+            yield _replaces(distribution, "coral-lock itself", tops)
         elif "foreign-file" not in accepted:
-            yield finding(
+            shown = owner if owner == _STANDARD_LIBRARY else f"`{owner}`"
+            yield _finding(
+                distribution,
                 "foreign-file",
-                provides_plugins,
-                f"ships modules whose names belong to {_shown(owner)}: {_named(tops)}",
-                tops[0],
+                f"ships modules whose names belong to {shown}: {_named(tops)}",
+                tops,
                 _hint("give them other names", distribution, "foreign-file", provides_plugins),
+                severity,
             )
-    yield from _outside_findings(distribution, files.outside, finding)
-
-
-def _outside_findings(distribution: str, paths: Iterable[str], finding: Make) -> Iterator[Finding]:
     replaced: dict[str, list[str]] = {}
-    for path in sorted(paths):
+    for path in sorted(files.outside):
         what = _replaced(path)
         # The core host has had a command of this name for longer.
-        if what and not (distribution == CORE_DISTRIBUTION and what == f"the command `{_COMMAND}`"):
+        if what and not (distribution == CORE_DISTRIBUTION and what == _OUR_COMMAND):
             replaced.setdefault(what, []).append(path)
     for what, found in replaced.items():
-        yield _replaces(finding, what, found)
-    shadowing = [path for path in sorted(paths) if shadows(path)]
+        yield _replaces(distribution, what, found)
+    shadowing = [path for path in sorted(files.outside) if shadows(path)]
     if shadowing:
-        yield finding(
+        yield _finding(
+            distribution,
             "shadowing-script",
-            True,
             f"puts {_named(shadowing)} beside the commands, which would import it instead of the "
             "module of that name",
-            shadowing[0],
+            shadowing,
             "give the script another name, or leave it out of the wheel",
         )
 
 
-def _replaces(finding: Make, what: str, paths: Sequence[str]) -> Finding:
-    return finding(
+def _finding(
+    distribution: str, code: str, summary: str, paths: Sequence[str], hint: str, severity: str = ""
+) -> Finding:
+    return Finding(
+        code=code,
+        severity=severity,
+        subject=distribution,
+        summary=f"`{distribution}` {summary}",
+        where=paths[0],
+        hint=hint,
+    )
+
+
+def _replaces(distribution: str, what: str, paths: Sequence[str]) -> Finding:
+    return _finding(
+        distribution,
         "replaces-runtime",
-        True,
         f"would replace {what}: {_named(paths)}",
-        paths[0],
+        paths,
         "don't install it: whoever controls that file controls every check",
     )
 
@@ -173,7 +176,7 @@ def _replaced(path: str) -> str | None:
         for suffix in _COMMAND_SUFFIXES:
             command = command.removesuffix(suffix)
         if command == _COMMAND:
-            return f"the command `{_COMMAND}`"
+            return _OUR_COMMAND
     is_beside_interpreter = not directory and scheme in ("scripts", "data")
     is_interpreter = is_beside_interpreter and (
         name in _INTERPRETER_FILES
@@ -202,10 +205,6 @@ def shadows(path: str) -> bool:
     return scheme == "scripts" and (module in OWN_MODULES or module in sys.stdlib_module_names)
 
 
-def _shown(owner: str) -> str:
-    return owner if owner == _STANDARD_LIBRARY else f"`{owner}`"
-
-
 def _hint(remedy: str, distribution: str, code: str, provides_plugins: bool) -> str:
     accept = (
         f"accept it in the descriptor: `distributions: {{{distribution}: {{accept: [{code}]}}}}`"
@@ -216,12 +215,3 @@ def _hint(remedy: str, distribution: str, code: str, provides_plugins: bool) -> 
 def _named(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - _MAX_NAMED} more" if len(paths) > _MAX_NAMED else ""
     return ", ".join(map(quoted, paths[:_MAX_NAMED])) + more
-
-
-if TYPE_CHECKING:
-    from typing import Protocol
-
-    class Make(Protocol):
-        def __call__(
-            self, code: str, is_error: bool, summary: str, where: str, hint: str
-        ) -> Finding: ...

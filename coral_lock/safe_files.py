@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -26,18 +27,6 @@ FileIdentity = tuple[int, int, int, int, int]
 
 class NotRegularFileError(OSError):
     """The path leads to a directory, a pipe, a device or a socket."""
-
-    def __init__(self) -> None:
-        super().__init__("not a regular file")
-        self.strerror = "not a regular file"
-
-
-class FileTooLargeError(OSError):
-    """The file is larger than what a reader accepts."""
-
-    def __init__(self, size: int, limit: int) -> None:
-        super().__init__(f"{size} bytes, more than the {limit} allowed")
-        self.strerror = str(self)
 
 
 def identity_of(status: os.stat_result) -> FileIdentity:
@@ -66,7 +55,7 @@ def open_regular_file(path: str) -> tuple[int, int]:
     if stat.S_ISREG(status.st_mode):
         return descriptor, status.st_size
     os.close(descriptor)
-    raise NotRegularFileError
+    raise NotRegularFileError(errno.EINVAL, "not a regular file")
 
 
 def read_regular_file(path: str, limit: int) -> bytes:
@@ -78,23 +67,51 @@ def read_regular_file(path: str, limit: int) -> bytes:
 
     Raises:
         NotRegularFileError: it is a directory, pipe, device or socket.
-        FileTooLargeError: it has more than `limit` bytes.
-        OSError: it can't be opened or read.
+        OSError: it has more than `limit` bytes, or can't be opened or read.
     """
     descriptor, size = open_regular_file(path)
     try:
         if size > limit:
-            raise FileTooLargeError(size, limit)
+            raise _too_large(size, limit)
         content = os.read(descriptor, size + 1)
         if len(content) == size:
             return content
         while chunk := os.read(descriptor, 1 << 20):
             content += chunk
             if len(content) > limit:
-                raise FileTooLargeError(len(content), limit)
+                raise _too_large(len(content), limit)
         return content
     finally:
         os.close(descriptor)
+
+
+def read_named_file(
+    path: str, limit: int, *, what: str, hint: str, error_type: type[InputError] = InputError
+) -> bytes:
+    """Return the content of the regular file that a user names.
+
+    Args:
+        path: the file; links are followed.
+        limit: the number of bytes that it may have at the most.
+        what: what a message calls it, `descriptor`.
+        hint: what to do where there is none.
+        error_type: the type of the error.
+
+    Raises:
+        InputError: of that type: it is missing or can't be read.
+    """
+    try:
+        return read_regular_file(path, limit)
+    except FileNotFoundError:
+        raise error_type(f"there is no {what}", where=path, hint=hint) from None
+    except OSError as error:
+        raise error_type(f"the {what} can't be read: {error.strerror}", where=path) from None
+    except ValueError:
+        raise error_type(f"the {what}'s path can't be a path", where=repr(path)) from None
+
+
+def _too_large(size: int, limit: int) -> OSError:
+    return OSError(errno.EFBIG, f"{size} bytes, more than the {limit} allowed")
 
 
 _MAX_REPLACED_BYTES = 64 << 20

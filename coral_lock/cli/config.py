@@ -15,19 +15,9 @@ from coral_lock.document.schema import schema_text
 
 MASK = "***"
 
-_SECRET_STEMS = (
-    "password",
-    "passwd",
-    "passphrase",
-    "secret",
-    "token",
-    "credential",
-    "apikey",
-    "accesskey",
-    "privatekey",
-    "authorization",
-    "cookie",
-    "bearer",
+_SECRET_STEM = re.compile(
+    "password|passwd|passphrase|secret|token|credential|apikey|accesskey|privatekey|authorization"
+    "|cookie|bearer"
 )
 """Parts of a key, written without separators, that make its value a secret."""
 
@@ -55,7 +45,9 @@ def masked(value: Any) -> Any:
     """
     if isinstance(value, dict):
         return {
-            key: MASK if is_secret_key(key) and _may_be_secret(member) else masked(member)
+            key: MASK
+            if is_secret_key(key) and member not in (None, True, False)
+            else masked(member)
             for key, member in value.items()
         }
     if isinstance(value, (list, tuple)):
@@ -70,8 +62,7 @@ def is_secret_key(key: str) -> bool:
     words = _SEPARATORS.split(_CAMEL_BOUNDARY.sub("_", key).lower())
     if "public" in words:
         return False
-    joined = "".join(words)
-    return not _SECRET_WORDS.isdisjoint(words) or any(stem in joined for stem in _SECRET_STEMS)
+    return not _SECRET_WORDS.isdisjoint(words) or bool(_SECRET_STEM.search("".join(words)))
 
 
 def _may_be_secret(value: Any) -> bool:

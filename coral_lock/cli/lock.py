@@ -92,8 +92,8 @@ def lock(
     """
     is_chosen = bool(inputs.place.wheels)
     _refuse_senseless_upgrade(upgrade, upgrade_plugin, is_chosen)
-    current = _read_current(output, check)
-    kept = kept_versions(current.kept(), upgrade_plugin) if is_chosen and not upgrade else {}
+    current, existing = _read_current(output, check)
+    kept = _kept(existing, upgrade_plugin) if is_chosen and not upgrade else {}
     opened = inputs.open(kept, use_cache=not no_cache, needs_target=True)
     if not check:
         _refuse_part(opened)
@@ -104,10 +104,11 @@ def lock(
             allow_editable=allow_editable,
             reporter=reporter,
         )
+    locked = existing if check and isinstance(existing, Lock) else None
     if has_errors(derivation.findings):
-        result = _failure(derivation, current.lock if check else None, output)
-    elif check:
-        result = _check(derivation, current, output)
+        result = _failure(derivation, locked, output)
+    elif locked is not None:
+        result = _check(derivation, locked, output)
     else:
         result = _write(derivation, current, output)
     document = {"lock": output, "result": result.name}
@@ -138,33 +139,8 @@ class Result:
     changes: tuple[Change, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Current:
-    """The existing lock: its text, and the lock, or why that can't be read; None without a file."""
-
-    text: str | None = None
-    lock: Lock | None = None
-    problem: LockError | None = None
-
-    def kept(self) -> Lock | None:
-        """Return the lock whose versions are to be kept.
-
-        Raises:
-            LockError: it can't be read, so that nobody knows what to keep.
-        """
-        if self.problem is None:
-            return self.lock
-        raise LockError(
-            "the lock can't be read, so its versions can't be kept",
-            found=self.problem.message,
-            where=self.problem.where,
-            hint="after a merge, take one side (`git checkout --ours coral.lock`) and lock again; "
-            "`--upgrade` starts from scratch",
-        )
-
-
-def _read_current(output: str, check: bool) -> Current:
-    """Return the existing lock.
+def _read_current(output: str, check: bool) -> tuple[str | None, Lock | LockError | None]:
+    """Return the text of the existing lock, and the lock or why it can't be read.
 
     Raises:
         LockError: `--check` finds none, or one that can't be read.
@@ -173,23 +149,41 @@ def _read_current(output: str, check: bool) -> Current:
     """
     if check:
         text = decode_lock(read_lock_bytes(output), output)
-        return Current(text=text, lock=read_lock(text, output))
-    found = Current()
+        return text, read_lock(text, output)
+    current = refuse_to_overwrite(
+        output,
+        "a lock",
+        lambda text: isinstance(_existing(text, output), Lock) or is_damaged_lock(text),
+        "write elsewhere with `-o FILE`",
+    )
+    return current, None if current is None else _existing(current, output)
 
-    def is_lock(text: str) -> bool:
-        nonlocal found
-        try:
-            found = Current(text=text, lock=read_lock(text, output))
-        except LockVersionError:
-            raise
-        except LockError as error:
-            found = Current(text=text, problem=error)
-            # One that is damaged is written again.
-            return is_damaged_lock(text)
-        return True
 
-    refuse_to_overwrite(output, "a lock", is_lock, "write elsewhere with `-o FILE`")
-    return found
+def _existing(text: str, output: str) -> Lock | LockError:
+    try:
+        return read_lock(decode_lock(text.encode("utf-8", "surrogateescape"), output), output)
+    except LockVersionError:
+        raise
+    except LockError as error:
+        return error
+
+
+def _kept(existing: Lock | LockError | None, upgraded: tuple[str, ...]) -> dict[str, str]:
+    """Return the versions to keep, by the name of the distribution.
+
+    Raises:
+        LockError: the existing lock can't be read, so that nobody knows what to keep.
+        UsageError: it has none of what is to be upgraded.
+    """
+    if not isinstance(existing, LockError):
+        return kept_versions(existing, upgraded)
+    raise LockError(
+        "the lock can't be read, so its versions can't be kept",
+        found=existing.message,
+        where=existing.where,
+        hint="after a merge, take one side (`git checkout --ours coral.lock`) and lock again; "
+        "`--upgrade` starts from scratch",
+    )
 
 
 def _refuse_senseless_upgrade(
@@ -234,10 +228,8 @@ def _failure(derivation: Derivation, checked: Lock | None, output: str) -> Resul
     )
 
 
-def _check(derivation: Derivation, current: Current, output: str) -> Result:
-    assert current.lock is not None
-    locked = warned(current.lock, output)
-    freshness = freshness_of(locked, derivation)
+def _check(derivation: Derivation, locked: Lock, output: str) -> Result:
+    freshness = freshness_of(warned(locked, output), derivation)
     extent, changes = "", freshness.changes
     if freshness.parts:
         noun = "target" if len(freshness.parts) == 1 else "targets"
@@ -278,10 +270,10 @@ def _fixing_command() -> str:
     return shlex.join(["coral-runtime", *words])
 
 
-def _write(derivation: Derivation, current: Current, output: str) -> Result:
+def _write(derivation: Derivation, current: str | None, output: str) -> Result:
     assert derivation.lock is not None
     text, size = write_lock(derivation.lock), size_of(derivation.lock)
-    if current.text == text:
+    if current == text:
         line = f"{output} is unchanged: {size}"
         return Result(name="unchanged", exit_code=HOLDS, lines=(line,))
     write_durably(output, text)

@@ -15,11 +15,11 @@ from coral_lock.author.manifest_text import manifest_document, yaml_text
 from coral_lock.author.subject import NoPluginError
 from coral_lock.cli.application import CommandGroup
 from coral_lock.document.schema import schema_text
-from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError, printable
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS, printable
 from coral_lock.manifest import read_manifest
 from coral_lock.messages import counted, say, say_warning
 from coral_lock.plugin.facts import MAX_MANIFEST_BYTES
-from coral_lock.safe_files import read_regular_file
+from coral_lock.safe_files import read_named_file
 
 
 @click.group(cls=CommandGroup)
@@ -100,16 +100,8 @@ def validate(file: str) -> int:
     Examples:
       coral-runtime manifest validate src/my_package/coral_plugin.yaml
     """
-    try:
-        content = read_regular_file(file, MAX_MANIFEST_BYTES)
-    except FileNotFoundError:
-        raise InputError(
-            "manifest not found", where=file, hint="run `coral-runtime manifest compile`"
-        ) from None
-    except OSError as error:
-        raise InputError(f"the manifest can't be read: {error.strerror}", where=file) from None
-    except ValueError:
-        raise InputError("invalid path of a manifest", where=repr(file)) from None
+    hint = "run `coral-runtime manifest compile`"
+    content = read_named_file(file, MAX_MANIFEST_BYTES, what="manifest", hint=hint)
     declared = read_manifest(content, file)
     say(f"{file} is valid: {counted(len(declared.plugins), 'plugin')}")
     return HOLDS

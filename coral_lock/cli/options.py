@@ -22,7 +22,7 @@ from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.locking import gathered_findings, survey_all
 from coral_lock.derive.place import Opened, Place, open_place
 from coral_lock.descriptor.load import load_descriptor
-from coral_lock.descriptor.model import Descriptor, HostVersions
+from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import UsageError
 from coral_lock.finding import Finding
 from coral_lock.locking.resolution import Survey
@@ -72,6 +72,8 @@ def config_options(command: Command) -> Command:
             descriptor_path(config, no_config),
             settings=values.pop("set"),
             environment=None if no_env else os.environ,
+            core_version=values.pop("core_version", None),
+            inference_version=values.pop("inference_version", None),
         )
         return command(descriptor=descriptor, **values)
 
@@ -147,15 +149,12 @@ def input_options(command: Command) -> Command:
         place: Place,
         target: tuple[str, ...],
         no_exec: bool,
-        core_version: str | None,
-        inference_version: str | None,
         **values: Any,
     ) -> Any:
         for warning in descriptor.warnings:
             say_warning(warning)
-        host_versions = HostVersions(core=core_version, inference=inference_version)
         inputs = Inputs(
-            descriptor=descriptor.with_host_versions(host_versions),
+            descriptor=descriptor,
             place=replace(place, targets=target),
             allow_exec=not no_exec,
         )

@@ -13,7 +13,7 @@ from coral_lock.cli.application import CommandGroup, declared_options
 from coral_lock.cli.formats import TEXT, Outcome, as_lines, emit, output_format_option
 from coral_lock.cli.grammar import CONFIG_OPTIONS, DEFAULT_DESCRIPTOR, descriptor_path
 from coral_lock.cli.options import Inputs, input_options, known_group, place_options
-from coral_lock.cli.progress import terminal_reporter
+from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.explanation import least, listed_hosts
 from coral_lock.derive.place import Place
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, printable
@@ -239,8 +239,9 @@ def check_plugins(
 
     sample = descriptor_path(config, no_config)
     left_out = DEFAULT_DESCRIPTOR if no_config else None
-    with open_target(target, sample, place, left_out, run=run) as subject:
-        report = check_subject(subject, run=run, reporter=terminal_reporter())
+    opened = open_target(target, sample, place, left_out, run=run)
+    with opened as subject, shown_progress() as reporter:
+        report = check_subject(subject, run=run, reporter=reporter)
     outcome = Outcome(
         document=report.to_dict(),
         text=as_lines(text_lines(report)),

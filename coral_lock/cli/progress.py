@@ -6,13 +6,10 @@ import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator
 
 from coral_lock.errors import printable
 from coral_lock.inventory import Reporter
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _PATIENCE_SECONDS = 0.5
 _WIDTH = 79
@@ -66,15 +63,13 @@ def _columns() -> int:
 
 @contextlib.contextmanager
 def shown_progress() -> Iterator[Reporter]:
-    """Give a reporter to work with; what it shows is cleared, however the work ends."""
-    reporter = terminal_reporter()
+    """Give a reporter to work with, which shows progress if standard error is a terminal.
+
+    What it shows is cleared, however the work ends.
+    """
+    is_watched = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+    reporter = TerminalReporter() if is_watched else Reporter()
     try:
         yield reporter
     finally:
         reporter.finished()
-
-
-def terminal_reporter() -> Reporter:
-    """Return a reporter that shows progress, if standard error is a terminal."""
-    is_watched = sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-    return TerminalReporter() if is_watched else Reporter()

@@ -216,25 +216,24 @@ def conclude(
 
 def _descriptor(arguments: Arguments) -> Descriptor | None:
     """Return what the command line and the environment request; None if that is nothing."""
+    is_read = not arguments.flag("no-env") and any(name.startswith("CORAL_") for name in os.environ)
     path = descriptor_path(arguments.last("config"), arguments.flag("no-config"))
     settings = arguments.all("set")
-    environment = None if arguments.flag("no-env") else os.environ
     core, inference = arguments.last("core-version"), arguments.last("inference-version")
-    if (
-        path is None
-        and core is None
-        and inference is None
-        and not settings
-        and not (environment and any(name.startswith("CORAL_") for name in environment))
-    ):
+    if not (path or settings or is_read or core or inference):
         return None
     from coral_lock.descriptor.load import load_descriptor
-    from coral_lock.descriptor.model import HostVersions
 
-    descriptor = load_descriptor(path, settings=settings, environment=environment)
+    descriptor = load_descriptor(
+        path,
+        settings=settings,
+        environment=os.environ if is_read else None,
+        core_version=core,
+        inference_version=inference,
+    )
     for warning in descriptor.warnings:
         say_warning(warning)
-    return descriptor.with_host_versions(HostVersions(core=core, inference=inference))
+    return descriptor
 
 
 def _show(report: ActivationReport, shown: Sequence[Finding]) -> None:

@@ -11,6 +11,7 @@ from coral_lock.descriptor.model import (
     FIELDS,
     OWN_SWITCHES,
     Descriptor,
+    HostVersions,
     PluginRequest,
     leaves,
     to_mapping,
@@ -31,7 +32,7 @@ from coral_lock.document.schema import check
 from coral_lock.errors import InputError, ProblemsError, shortened
 from coral_lock.names import GROUPS, normalized_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
-from coral_lock.safe_files import read_regular_file
+from coral_lock.safe_files import read_named_file
 from coral_lock.targets.model import Target
 
 TYPE_CHECKING = False
@@ -88,6 +89,8 @@ def load_descriptor(
     *,
     settings: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    core_version: str | None = None,
+    inference_version: str | None = None,
 ) -> Descriptor:
     """Return the descriptor that the sources give, a later one winning.
 
@@ -95,6 +98,8 @@ def load_descriptor(
         path: the file, YAML or (with the suffix `.json`) JSON; None for no file.
         settings: the `--set` arguments, `KEY=VALUE` each, which win over all else.
         environment: the variables, which win over the file; None for no environment.
+        core_version: the version of `coral-inference` that is given besides.
+        inference_version: the version of `inference`, likewise.
 
     Raises:
         InputError: there is one mistake, or the file can't be read.
@@ -127,22 +132,17 @@ def load_descriptor(
         if len(problems) > MAX_MISTAKES:
             message += f", the first {MAX_MISTAKES} of which are these"
         raise ProblemsError(message, tuple(problems[:MAX_MISTAKES]))
-    return _descriptor(root, tuple(warnings))
+    given = HostVersions(core=core_version, inference=inference_version)
+    return _descriptor(root, tuple(warnings)).with_host_versions(given)
 
 
 def _read_file(path: str, mistakes: Mistakes) -> Iterator[Node]:
-    try:
-        content = read_regular_file(path, MAX_DESCRIPTOR_BYTES)
-    except FileNotFoundError:
-        raise InputError(
-            "there is no descriptor",
-            where=path,
-            hint="name an existing file with `-c FILE`",
-        ) from None
-    except OSError as error:
-        raise InputError(f"the descriptor can't be read: {error.strerror}", where=path) from None
-    except ValueError:
-        raise InputError("the descriptor's path can't be a path", where=repr(path)) from None
+    content = read_named_file(
+        path,
+        MAX_DESCRIPTOR_BYTES,
+        what="descriptor",
+        hint="name an existing file with `-c FILE`",
+    )
     # A start with neither file nor collections pays for no parser.
     from coral_lock.document.reader import decode, read_json, read_yaml
 

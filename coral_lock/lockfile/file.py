@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coral_lock.errors import LockError
 from coral_lock.lockfile.text import read_lock
-from coral_lock.safe_files import read_regular_file
+from coral_lock.safe_files import read_named_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,16 +19,8 @@ def read_lock_bytes(path: str) -> bytes:
     Raises:
         LockError: it is missing, unreadable, no regular file, or over 16 MiB.
     """
-    try:
-        return read_regular_file(path, MAX_LOCK_BYTES)
-    except FileNotFoundError:
-        raise LockError(
-            "there is no lock",
-            where=path,
-            hint="write one with `coral-runtime lock`, or pass the path of an existing one",
-        ) from None
-    except OSError as error:
-        raise LockError(f"the lock can't be read: {error.strerror}", where=path) from None
+    hint = "write one with `coral-runtime lock`, or pass the path of an existing one"
+    return read_named_file(path, MAX_LOCK_BYTES, what="lock", hint=hint, error_type=LockError)
 
 
 def read_lock_stream(path: str) -> bytes:

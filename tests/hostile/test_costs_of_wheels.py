@@ -86,8 +86,8 @@ def test_twelve_large_modules_are_not_all_read(work: WorkingDirectory, house: Pa
     outcome = _lock_in_a_child(work, ENOUGH_MEMORY).require(1)
     assert (
         "error[spec-unknown]: `patches:p9` of `acme` can't be used: the distribution has "
-        "more than 524,288 bytes of sources and manifests to read, and a wheel is never run: have it "
-        "ship a manifest (`coral-runtime manifest compile`)\n"
+        "more than 524,288 bytes of sources and manifests to read, and a wheel is never run: have "
+        "it ship a manifest (`coral-runtime manifest compile`)\n"
     ) in outcome.stderr
 
 

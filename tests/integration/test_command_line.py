@@ -193,7 +193,7 @@ NO_DESCRIPTOR = "there is no descriptor"
         (("export", "--format=pylock", "--wheels=."), NO_LOCK, "coral.lock"),
         (("diff", "gone.lock", "gone.lock"), NO_LOCK, "gone.lock"),
         (("init", "--locked", "--lock", "gone.lock"), NO_LOCK, "gone.lock"),
-        (("manifest", "validate", "gone.yaml"), "manifest not found", "gone.yaml"),
+        (("manifest", "validate", "gone.yaml"), "there is no manifest", "gone.yaml"),
         (("manifest", "compile", "gone"), "`pyproject.toml` not found",
          "gone"),
         (("plugins", "check", "gone/"), "`pyproject.toml` not found",

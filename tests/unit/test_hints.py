@@ -1,7 +1,7 @@
 """No message names a command or an option that there isn't, or that its command doesn't have.
 
 The messages are read from the source: every text that isn't a docstring. Which commands can
-say one is told from the names that their functions use, and from the imports of the modules that
+say one is told from the names that their functions use, and from the imports of other modules that
 these come from, those within functions among them.
 """
 
@@ -29,13 +29,20 @@ API = {"coral_lock", "coral_lock.api"}
 
 EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     # Said where the option is given, wrongly.
-    ("coral_lock.derive.place", "--target"): frozenset({"plugins check"}),
+    ("coral_lock.derive.place", "--target"): frozenset({"manifest show", "plugins check"}),
+    # Said of what `manifest show` doesn't do with what it opens.
+    ("coral_lock.author.subject:open_target", "--run"): frozenset({"manifest show"}),
+    ("coral_lock.derive.place", "--wheels"): frozenset({"manifest show"}),
+    ("coral_lock.descriptor.load", "-c"): frozenset({"manifest show"}),
+    ("coral_lock.probe.interpreter", "--site-packages"): frozenset({"manifest show"}),
     # Said where the option is given.
     ("coral_lock.locking.discovery", "--no-exec"): frozenset(
-        {"init", "plugins check", "run", "verify"}
+        {"init", "manifest show", "plugins check", "run", "verify"}
     ),
-    # Said where plugins are decided on, which neither does.
-    ("coral_lock.locking.decision", "--…-version"): frozenset({"plugins check", "verify"}),
+    # Said where plugins are decided on, which none of them does.
+    ("coral_lock.locking.decision", "--…-version"): frozenset(
+        {"manifest show", "plugins check", "verify"}
+    ),
     # Said where a lock is derived, which only `lock` does.
     ("coral_lock.locking.placement", "--allow-editable"): frozenset(
         {"explain", "init", "plugins list", "run"}
@@ -120,10 +127,10 @@ def _imports(node: ast.AST) -> Iterator[str]:
 
 @cache
 def _units() -> dict[str, ast.AST]:
-    """Return what is said together: by each definition in `cli`, and by each other module."""
+    """Return what is said together: by a definition in `cli` or `author`, or by another module."""
     found: dict[str, ast.AST] = {}
     for module, tree in _sources().items():
-        if not module.startswith("coral_lock.cli."):
+        if not module.startswith(("coral_lock.author.", "coral_lock.cli.")):
             found[module] = tree
             continue
         for node in tree.body:

@@ -13,7 +13,7 @@ import pytest
 
 from coral_lock.__main__ import main
 from coral_lock.cli import progress
-from coral_lock.cli.progress import TerminalReporter, shown_progress, terminal_reporter
+from coral_lock.cli.progress import TerminalReporter, shown_progress
 from coral_lock.inventory import Reporter
 from tests.support.plugin_wheels import make_plugin
 
@@ -121,14 +121,16 @@ def test_an_error_clears_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     watched(monkeypatch)
-    assert isinstance(terminal_reporter(), TerminalReporter)
+    with shown_progress() as reporter:
+        assert isinstance(reporter, TerminalReporter)
     monkeypatch.setenv("TERM", "dumb")
-    assert type(terminal_reporter()) is Reporter
+    with shown_progress() as reporter:
+        assert type(reporter) is Reporter
     monkeypatch.setenv("TERM", "xterm")
     for stderr in (io.StringIO(), None):
         monkeypatch.setattr(sys, "stderr", stderr)
-        assert type(terminal_reporter()) is Reporter
         with shown_progress() as reporter:
+            assert type(reporter) is Reporter
             reporter.probing("acme:spec")
             reporter.hashing("acme", 0, 1)
 
