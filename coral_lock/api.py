@@ -49,9 +49,9 @@ def lock(
     allow_editable: bool = False,
     reporter: Reporter | None = None,
 ) -> Derivation:
-    """Derive the lock of a descriptor and of what is there; nothing is written.
+    """Derive a lock from a descriptor and from installed distributions or wheels; write nothing.
 
-    What is there is this environment, unless one of `python`, `wheels` and `site_packages`
+    They are those of this environment, unless one of `python`, `wheels` and `site_packages`
     names another place.
 
     Args:
@@ -65,10 +65,10 @@ def lock(
         kept: a lock whose versions are kept where there are several to choose from.
         allow_exec: whether a plugin whose spec can't be evaluated statically may be
             imported in a fresh interpreter.
-        core_version: the version of `coral-inference` where it isn't there.
-        inference_version: the version of `inference` where it isn't there.
+        core_version: the version of `coral-inference` if it isn't installed.
+        inference_version: the version of `inference` if it isn't installed.
         allow_editable: whether editable installs may be locked, without a digest.
-        reporter: is told of progress.
+        reporter: receives progress.
 
     Returns:
         The lock, or None with the findings that stand in its way; `parts` holds that of
@@ -113,14 +113,14 @@ def verify(
 ) -> tuple[Finding, ...]:
     """Return every deviation of a machine from a lock; none means that it holds.
 
-    What is looked at is the environment of this process, unless one of `path`, `python` and
+    The machine is the environment of this process, unless one of `path`, `python` and
     `site_packages` names another. Nothing of it is run.
 
     Args:
         lock: the lock or its file. Of a lock with targets, what counts is the part of the
             one that the machine is.
         integrity: `metadata`, `imports` or `full`: whose files are hashed.
-        path: directories, looked at as if they were this interpreter's `sys.path`.
+        path: directories to inspect in place of this interpreter's `sys.path`.
         python: another interpreter's file, or the directory of a virtual environment.
         site_packages: directories with installed distributions, e.g. of an image.
         target: the name of the lock's target that the machine has to be, by default the one
@@ -137,7 +137,7 @@ def verify(
 
     loaded = _lock(lock)
     if path is not None and (python is not None or site_packages):
-        raise UsageError("only one of `path`, `python` and `site_packages` can be looked at")
+        raise UsageError("`path`, `python` and `site_packages` are mutually exclusive")
     place = Place(
         python=_path(python),
         site_packages=_paths(site_packages),
@@ -174,11 +174,11 @@ def init(
         settings: `KEY=VALUE` overrides, as `--set` takes them.
         environment: variables that override the file, e.g. `os.environ`; None for none.
         integrity: `metadata`, `imports` or `full`: what is proved and hashed first.
-        state_directory: where the private bytecode cache lies.
+        state_directory: the directory of the private bytecode cache.
         closed: whether distributions that the lock doesn't name are invisible.
         strict_children: whether what starts a process that can't be put under the lock
             raises an error instead.
-        core_version: the version of `coral-inference` where it isn't there; it may not
+        core_version: the version of `coral-inference` if it isn't installed; it may not
             contradict the lock.
         inference_version: the version of `inference`, likewise.
 

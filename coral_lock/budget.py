@@ -1,7 +1,7 @@
-"""What learning about plugins may cost: counted, so that a slow machine finds what a fast one does.
+"""Limits on inspecting plugins: counts, so that a slow machine finds what a fast one does.
 
-A distribution that nobody has reviewed may be made to take hours or gigabytes. What is read
-of it, evaluated and probed is counted, for it alone and for all of a run together.
+An unreviewed distribution may be made to take hours or gigabytes. What is read of it, evaluated
+and probed is counted, for it alone and for all of a run together.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _COSTS = {
 
 
 class OverBudgetError(InputError):
-    """Learning about a distribution costs more than it may; says what is too much, as a phrase."""
+    """Inspecting a distribution exceeds a limit; the message says which, as a phrase."""
 
 
 class RunOverBudgetError(CoralLockError):
-    """Learning about all distributions together costs more than it may."""
+    """Inspecting all distributions together exceeds a limit."""
 
 
 class Budget:

@@ -1,4 +1,4 @@
-"""Running a program that nobody has reviewed, with limits on time, memory and output.
+"""Running an unreviewed program, with limits on time, memory and output.
 
 It may hang, crash, print without end, and leave processes behind. When it has ended, or is
 ended, everything that it started is killed: its session, and on Linux what left the session

@@ -214,7 +214,7 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str, limit: int = LONGEST_VALUE) -> str:
-    """Return the first `limit` characters of a value, with `…` behind them if there are more."""
+    """Return the first `limit` characters of a value, followed by `…` if there are more."""
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 

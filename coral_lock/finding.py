@@ -60,7 +60,7 @@ CODES: Mapping[str, Code] = {
     "duplicate-plugin": Code("A distribution yields the same plugin twice."),
     "editable-install": Code("A distribution is an editable install, so its bytes aren't fixed."),
     "entry-point-drift": Code("A locked plugin's entry point isn't declared by its distribution."),
-    "entry-point-unresolved": Code("An entry point names a module or attribute that isn't there."),
+    "entry-point-unresolved": Code("An entry point names a missing module or attribute."),
     "env-missing": Code("An environment variable that a plugin needs isn't set."),
     "false-record": Code("A RECORD doesn't state the files of its distribution as they are."),
     "file-missing": _integrity("A file of a distribution's RECORD is missing or unreadable."),
@@ -86,7 +86,7 @@ CODES: Mapping[str, Code] = {
     "manifest-invalid": _broken(
         "A distribution's manifest can't be used.", "its manifest can't be used"
     ),
-    "manifest-misplaced": Code("A manifest is in a place where nobody reads it.", WARNING),
+    "manifest-misplaced": Code("A manifest is in a place where it isn't read.", WARNING),
     "manifest-missing": Code("A package that offers plugins ships no manifest.", WARNING),
     "manifest-stale": Code("A manifest doesn't say what the code says."),
     "module-shadowed": _integrity("Another file would be imported instead of the locked one."),
@@ -102,7 +102,7 @@ CODES: Mapping[str, Code] = {
     "python-drift": Code("The interpreter's version differs from the lock."),
     "replaces-runtime": Code("A distribution would replace coral-lock or the interpreter."),
     "required-plugin-missing": Code("A plugin requires another one that isn't selected."),
-    "requirement-unmet": Code("A requirement of a distribution isn't met by what is there."),
+    "requirement-unmet": Code("A requirement of a distribution isn't met."),
     "requires-drift": Code("A locked distribution has other requirements than the lock says."),
     "reserved-name": Code("A plugin's name means something else in a descriptor."),
     "sample-invalid": Code("A sample configuration is wrong."),

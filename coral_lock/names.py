@@ -19,24 +19,19 @@ INFERENCE_DISTRIBUTIONS = ("inference", "inference-core", "inference-cpu", "infe
 """The distributions under which the inference host is published."""
 
 OWN_MODULES = {
+    **{
+        name.replace("-", "_"): name
+        for name in (
+            *("attrs", "click", "colorama", "coral-lock", "installer", "jsonschema"),
+            *("jsonschema-specifications", "packaging", "pyrsistent", "referencing", "resolvelib"),
+            *("tomlkit", "typing-extensions"),
+        )
+    },
     "_pyrsistent_version": "pyrsistent",
     "_yaml": "pyyaml",
     "attr": "attrs",
-    "attrs": "attrs",
-    "click": "click",
-    "colorama": "colorama",
-    "coral_lock": "coral-lock",
-    "installer": "installer",
-    "jsonschema": "jsonschema",
-    "jsonschema_specifications": "jsonschema-specifications",
-    "packaging": "packaging",
     "pvectorc": "pyrsistent",
-    "pyrsistent": "pyrsistent",
-    "referencing": "referencing",
-    "resolvelib": "resolvelib",
     "rpds": "rpds-py",
-    "tomlkit": "tomlkit",
-    "typing_extensions": "typing-extensions",
     "yaml": "pyyaml",
 }
 """The top-level modules of this project and of what it depends on, and whose each is."""
@@ -60,7 +55,7 @@ def is_normalized_name(name: str) -> bool:
 
 
 def requirement_name(requirement: str) -> str:
-    """Return the normalized name of what a PEP 508 requirement requires, told by its letters."""
+    """Return the normalized name of the distribution that a PEP 508 requirement names."""
     end = 0
     while end < len(requirement) and (requirement[end].isalnum() or requirement[end] in "-_."):
         end += 1
@@ -78,9 +73,9 @@ def split_plugin_id(identifier: str) -> tuple[str, str]:
     Raises:
         ValueError: it isn't `<group>:<name>` with one of the three groups.
     """
-    group, separator, name = identifier.partition(":")
-    if not separator or group not in ENTRY_POINT_GROUPS or not is_plugin_name(name):
+    if not is_plugin_id(identifier):
         raise ValueError(identifier)
+    group, _, name = identifier.partition(":")
     return group, name
 
 
@@ -107,11 +102,8 @@ def nearest_group(group: str) -> str | None:
 
 def is_plugin_id(text: str) -> bool:
     """Whether `text` is a plugin id."""
-    try:
-        split_plugin_id(text)
-    except ValueError:
-        return False
-    return True
+    group, separator, name = text.partition(":")
+    return bool(separator) and group in ENTRY_POINT_GROUPS and is_plugin_name(name)
 
 
 def nearest_id(identifier: str) -> str | None:

@@ -24,7 +24,6 @@ _STARTUP_SUFFIXES = (".pth", ".start")
 _STARTUP_MODULES = ("sitecustomize", "usercustomize")
 _COMMAND = "coral-runtime"
 _OUR_COMMAND = f"the command `{_COMMAND}`"
-_COMMAND_SUFFIXES = (".exe", "-script.py", ".py")
 _INTERPRETER_FILES = ("pybuilddir.txt", "pyvenv.cfg")
 _MAX_NAMED = 5
 
@@ -171,27 +170,18 @@ def _replaced(path: str) -> str | None:
     """Return what a script or a data file would replace, or None."""
     scheme, _, rest = path.lower().partition("/")
     directory, _, name = rest.rpartition("/")
-    if scheme == "scripts" and not directory:
-        command = name
-        for suffix in _COMMAND_SUFFIXES:
-            command = command.removesuffix(suffix)
-        if command == _COMMAND:
-            return _OUR_COMMAND
-    is_beside_interpreter = not directory and scheme in ("scripts", "data")
-    is_interpreter = is_beside_interpreter and (
+    command = name.removesuffix(".exe").removesuffix("-script.py").removesuffix(".py")
+    if scheme == "scripts" and not directory and command == _COMMAND:
+        return _OUR_COMMAND
+    # What follows `python` in the name of an interpreter or its library is its version.
+    rest = name.removeprefix("python").removesuffix(".exe").removesuffix(".dll")
+    is_interpreter = (not directory and scheme in ("scripts", "data")) and (
         name in _INTERPRETER_FILES
         or name.endswith("._pth")
-        or (name.startswith("python") and _is_version(name.removeprefix("python")))
+        or (name.startswith("python") and not rest.strip("0123456789.tw"))
     )
     is_library = scheme == "data" and directory in ("lib", "lib64") and name.startswith("libpython")
     return "the interpreter or its configuration" if is_interpreter or is_library else None
-
-
-def _is_version(rest: str) -> bool:
-    """Whether this is what follows `python` in the name of an interpreter or its library."""
-    for suffix in (".exe", ".dll"):
-        rest = rest.removesuffix(suffix)
-    return not rest.strip("0123456789.tw")
 
 
 def shadows(path: str) -> bool:

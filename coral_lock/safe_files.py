@@ -30,7 +30,7 @@ class NotRegularFileError(OSError):
 
 
 def identity_of(status: os.stat_result) -> FileIdentity:
-    """Return what changes when anybody writes to a file, or puts another one in its place."""
+    """Return what changes when a file is written to or replaced."""
     return (
         status.st_dev,
         status.st_ino,

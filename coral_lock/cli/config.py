@@ -90,7 +90,7 @@ def _masked_url(match: re.Match[str]) -> str:
 
 @click.group(cls=CommandGroup)
 def config() -> None:
-    """Check descriptors, and show what they come to.
+    """Validate descriptors, and print their JSON Schema.
 
     \b
     Examples:
@@ -105,7 +105,7 @@ def validate(descriptor: Descriptor) -> None:
     """Print the merged descriptor, and where each value came from, as JSON.
 
     The file, the CORAL_* environment variables and --set are merged in this order, the
-    later one winning. Every mistake is told, and makes the exit code 2. Values in services
+    later one winning. Every mistake is reported, and the exit code is then 2. Values in services
     that look like secrets are masked.
 
     \b

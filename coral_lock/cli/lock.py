@@ -172,7 +172,7 @@ def _kept(existing: Lock | LockError | None, upgraded: tuple[str, ...]) -> dict[
     """Return the versions to keep, by the name of the distribution.
 
     Raises:
-        LockError: the existing lock can't be read, so that nobody knows what to keep.
+        LockError: the existing lock can't be read, so its versions aren't known.
         UsageError: it has none of what is to be upgraded.
     """
     if not isinstance(existing, LockError):

@@ -27,7 +27,7 @@ def manifest() -> None:
     """Compile, validate and show the manifests of plugins.
 
     A manifest is the file coral_plugin.yaml in the package of a plugin. It declares the
-    plugin, so that nobody has to run it.
+    plugin, so that it needn't be run to be inspected.
 
     \b
     Examples:

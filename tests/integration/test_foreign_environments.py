@@ -209,7 +209,7 @@ def test_a_path_is_looked_at_as_this_interpreter_s(tmp_path: Path, wheelhouse: P
     assert set(codes(shadowed)) == {"foreign-target", "host-unverified", "module-shadowed"}
     with pytest.raises(UsageError) as raised:
         coral_lock.verify(lock, path=path, python=environment.root)
-    assert str(raised.value) == "only one of `path`, `python` and `site_packages` can be looked at"
+    assert str(raised.value) == "`path`, `python` and `site_packages` are mutually exclusive"
 
 
 def test_an_editable_install_of_another_environment(tmp_path: Path, python: str) -> None:
