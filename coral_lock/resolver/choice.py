@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.inventory import Distribution, FoundDistribution, ReleaseSource
-from coral_lock.locking.decision import broken_finding
+from coral_lock.locking.decision import broken_finding, parsed_version
 from coral_lock.locking.discovery import Evidence
 from coral_lock.names import plugin_id, split_plugin_id
-from coral_lock.resolver.explanation import Verdicts, explain, listed, wheel_version
+from coral_lock.resolver.explanation import explain, listed, misfit_of
 from coral_lock.resolver.plugins import Inputs
-from coral_lock.resolver.releases import Releases, target_names
+from coral_lock.resolver.releases import NO_WHEEL, Releases, needed_nodes, target_names
 from coral_lock.resolver.solver import Plan, best_versions, plan, plan_with_most_optional
 
 ReadWheel = Callable[[str, str], FoundDistribution | None]
@@ -95,7 +97,7 @@ def choose(
                 *_partial_findings(inputs, planned, versions),
             }
         ),
-        considered=Verdicts(inputs, planned, versions, needed).of,
+        considered=_Verdicts(inputs, planned, versions, needed).of,
         known=offered.union(*wheels.plugins.values()),
         compared=compared,
     )
@@ -145,6 +147,14 @@ def _ignored_wheels(
                 yield broken_finding(broken)
 
 
+def _wheel_version(file_name: str) -> str | None:
+    """Return the version of a wheel by its file name, None if that isn't a wheel's."""
+    try:
+        return str(parse_wheel_filename(file_name)[1])
+    except InvalidWheelFilename:
+        return None
+
+
 _MAX_WHEELS_SHOWN = 6
 
 
@@ -183,7 +193,7 @@ class _UnfittingWheels:
         wheels = [
             (version, file_name, f"{file_name} (its tags fit no target)")
             for file_name in set.intersection(*files)
-            if (version := wheel_version(file_name)) is not None
+            if (version := _wheel_version(file_name)) is not None
         ]
         for version in releases.versions(name):
             misfit = releases.misfit(name, version, releases.targets)
@@ -263,3 +273,101 @@ def _partial_findings(
                     hint=f"add a wheel of `{name}` {versions[name]} that fits "
                     + target_names(lacking),
                 )
+
+
+_NO_SOLUTION = "there is no solution"
+_MAX_SHOWN = 5
+
+
+class _Verdicts:
+    """What became of each version of a distribution.
+
+    Args:
+        inputs: what there was to choose from.
+        plan: the problem and its outcome.
+        versions: what was chosen, by name.
+        needed: which of these are needed.
+    """
+
+    def __init__(
+        self, inputs: Inputs, plan: Plan, versions: Mapping[str, str], needed: frozenset[str]
+    ) -> None:
+        self._releases = inputs.releases
+        self._plan = plan
+        self._propagation = plan.outcome.propagation
+        self._versions = versions
+        self._needed = needed
+
+    def of(self, name: str) -> dict[str, str]:
+        """Return all versions of a distribution, the newest first, and what became of each."""
+        verdicts = {
+            version: self._verdict(name, version) for version in self._releases.versions(name)
+        }
+        known = {parsed_version(version) for version in verdicts}
+        for source in self._releases.sources.values():
+            for version in filter(None, map(_wheel_version, source.unfitting(name))):
+                if parsed_version(version) not in known:
+                    verdicts[version] = NO_WHEEL
+        newest_first = sorted(verdicts, key=self._releases.order, reverse=True)
+        return {version: verdicts[version] for version in newest_first}
+
+    def _verdict(self, name: str, version: str) -> str:
+        releases, is_solved = self._releases, self._plan.is_solved
+        conflict = "conflicts with what was chosen" if is_solved else _NO_SOLUTION
+        taken = self._versions[name] if name in self._needed else None
+        obstacle = next(self._obstacles(name, version, taken), None)
+        if obstacle is not None:
+            return obstacle
+        if taken is None:
+            return conflict if self._omitted_targets(name, version) else "not needed"
+        if version == taken:
+            if not is_solved:
+                return f"would be taken, but {_NO_SOLUTION}"
+            return "kept: it is in the lock" if releases.is_kept(name, version) else "taken"
+        if releases.order(version) < releases.order(taken):
+            return f"older than {taken}"
+        if releases.is_kept(name, taken):
+            return f"newer than {taken}, which is in the lock and still fits"
+        if releases.is_prerelease(version):
+            return "pre-release"
+        return conflict
+
+    def _obstacles(self, name: str, version: str, taken: str | None) -> Iterator[str]:
+        """Yield why a version can't be taken, or isn't what it should be."""
+        releases = self._releases
+        broken = releases.broken(name, version)
+        if broken is not None:
+            yield f"can't be used: {broken.error.message}"
+        misfit = misfit_of(releases, self._propagation, name, version)
+        is_needed = name in self._propagation.nodes
+        if misfit is not None and (is_needed or not releases.targets_of(name, version)):
+            yield misfit
+        unsuited = self._plan.plugins.misfit(name, version)
+        if unsuited is not None:
+            yield unsuited
+        if version == taken:
+            return
+        incoming = self._propagation.incoming.get(name, ())
+        for requirement, source in incoming:
+            if version not in requirement.allowed and source.name is not None:
+                yield f"`{source.name}` {source.version} requires `{requirement.text}`"
+        is_early = releases.is_prerelease(version) and not releases.is_kept(name, version)
+        if is_early and taken and not releases.is_prerelease(taken):
+            yield "pre-release"
+        nodes = needed_nodes(incoming) or [
+            (name, "", target) for target in self._omitted_targets(name, version) if not taken
+        ]
+        for node in nodes:
+            for requirement in self._plan.outcome.problem.requirements(node, version):
+                found = self._versions.get(requirement.name)
+                if not (found in requirement.allowed or (found is None and requirement.allowed)):
+                    newest = ", ".join(releases.newest_first(requirement.name)[:_MAX_SHOWN])
+                    yield f"requires `{requirement.text}`, found {found or newest or 'nothing'}"
+
+    def _omitted_targets(self, name: str, version: str) -> list[str]:
+        """Return the targets for which an omitted plugin of a version isn't installed."""
+        return [
+            target
+            for identifier, target in sorted(self._plan.omitted)
+            if identifier in self._plan.plugins.fitting(name, version, target)
+        ]

@@ -1,16 +1,13 @@
-"""Why a problem has no solution, and what would help; why a version wasn't taken."""
+"""Why a problem has no solution, as findings with what would help."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
 from coral_lock.finding import Finding
-from coral_lock.locking.decision import parsed_version
 from coral_lock.names import split_plugin_id
 from coral_lock.resolver.plugins import Inputs, PluginRequirements
 from coral_lock.resolver.propagation import Problem, Propagation, propagate
@@ -278,7 +275,7 @@ class _Cause:
 
     def _note(self, conflict: _Conflict, name: str, version: str) -> str | None:
         """Return why a version can't be in any solution, unless a chain says so already."""
-        misfit = _misfit_of(self._releases, self._outcome.propagation, name, version)
+        misfit = misfit_of(self._releases, self._outcome.propagation, name, version)
         if misfit is not None:
             return misfit
         said = {
@@ -373,113 +370,7 @@ def listed(texts: Sequence[str], most: int, separator: str = ", ") -> str:
     return separator.join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
-def wheel_version(file_name: str) -> str | None:
-    """Return the version of a wheel by its file name, None if that isn't a wheel's."""
-    try:
-        return str(parse_wheel_filename(file_name)[1])
-    except InvalidWheelFilename:
-        return None
-
-
-def _misfit_of(releases: Releases, propagation: Propagation, name: str, version: str) -> str | None:
+def misfit_of(releases: Releases, propagation: Propagation, name: str, version: str) -> str | None:
     """Return why a version can't be installed where it is needed."""
     targets = sorted({node[2] for node in propagation.nodes.get(name, ())}) or releases.targets
     return releases.misfit(name, version, targets)
-
-
-_NO_SOLUTION = "there is no solution"
-_MAX_SHOWN = 5
-
-
-class Verdicts:
-    """What became of each version of a distribution.
-
-    Args:
-        inputs: what there was to choose from.
-        plan: the problem and its outcome.
-        versions: what was chosen, by name.
-        needed: which of these are needed.
-    """
-
-    def __init__(
-        self, inputs: Inputs, plan: Plan, versions: Mapping[str, str], needed: frozenset[str]
-    ) -> None:
-        self._releases = inputs.releases
-        self._plan = plan
-        self._propagation = plan.outcome.propagation
-        self._versions = versions
-        self._needed = needed
-
-    def of(self, name: str) -> dict[str, str]:
-        """Return all versions of a distribution, the newest first, and what became of each."""
-        verdicts = {
-            version: self._verdict(name, version) for version in self._releases.versions(name)
-        }
-        known = {parsed_version(version) for version in verdicts}
-        for source in self._releases.sources.values():
-            for version in filter(None, map(wheel_version, source.unfitting(name))):
-                if parsed_version(version) not in known:
-                    verdicts[version] = NO_WHEEL
-        newest_first = sorted(verdicts, key=self._releases.order, reverse=True)
-        return {version: verdicts[version] for version in newest_first}
-
-    def _verdict(self, name: str, version: str) -> str:
-        releases, is_solved = self._releases, self._plan.is_solved
-        conflict = "conflicts with what was chosen" if is_solved else _NO_SOLUTION
-        taken = self._versions[name] if name in self._needed else None
-        obstacle = next(self._obstacles(name, version, taken), None)
-        if obstacle is not None:
-            return obstacle
-        if taken is None:
-            return conflict if self._omitted_targets(name, version) else "not needed"
-        if version == taken:
-            if not is_solved:
-                return f"would be taken, but {_NO_SOLUTION}"
-            return "kept: it is in the lock" if releases.is_kept(name, version) else "taken"
-        if releases.order(version) < releases.order(taken):
-            return f"older than {taken}"
-        if releases.is_kept(name, taken):
-            return f"newer than {taken}, which is in the lock and still fits"
-        if releases.is_prerelease(version):
-            return "pre-release"
-        return conflict
-
-    def _obstacles(self, name: str, version: str, taken: str | None) -> Iterator[str]:
-        """Yield why a version can't be taken, or isn't what it should be."""
-        releases = self._releases
-        broken = releases.broken(name, version)
-        if broken is not None:
-            yield f"can't be used: {broken.error.message}"
-        misfit = _misfit_of(releases, self._propagation, name, version)
-        is_needed = name in self._propagation.nodes
-        if misfit is not None and (is_needed or not releases.targets_of(name, version)):
-            yield misfit
-        unsuited = self._plan.plugins.misfit(name, version)
-        if unsuited is not None:
-            yield unsuited
-        if version == taken:
-            return
-        incoming = self._propagation.incoming.get(name, ())
-        for requirement, source in incoming:
-            if version not in requirement.allowed and source.name is not None:
-                yield f"`{source.name}` {source.version} requires `{requirement.text}`"
-        is_early = releases.is_prerelease(version) and not releases.is_kept(name, version)
-        if is_early and taken and not releases.is_prerelease(taken):
-            yield "pre-release"
-        nodes = needed_nodes(incoming) or [
-            (name, "", target) for target in self._omitted_targets(name, version) if not taken
-        ]
-        for node in nodes:
-            for requirement in self._plan.outcome.problem.requirements(node, version):
-                found = self._versions.get(requirement.name)
-                if not (found in requirement.allowed or (found is None and requirement.allowed)):
-                    newest = ", ".join(releases.newest_first(requirement.name)[:_MAX_SHOWN])
-                    yield f"requires `{requirement.text}`, found {found or newest or 'nothing'}"
-
-    def _omitted_targets(self, name: str, version: str) -> list[str]:
-        """Return the targets for which an omitted plugin of a version isn't installed."""
-        return [
-            target
-            for identifier, target in sorted(self._plan.omitted)
-            if identifier in self._plan.plugins.fitting(name, version, target)
-        ]
