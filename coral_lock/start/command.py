@@ -331,7 +331,11 @@ def shebang(path: str) -> list[str]:
             return [os.path.join(os.path.dirname(path), "python")]
         from shlex import split
 
-        return split(lines[1])[1:-2]
+        try:
+            return split(lines[1])[1:-2]
+        except ValueError:
+            # Its quotes don't end, so `sh` couldn't run it either.
+            return []
     if command and os.path.basename(command[0]) == "env":
         del command[0]
         while command and (command[0].startswith("-") or "=" in command[0]):

@@ -55,6 +55,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Devic
     made.write("package/__init__.py", "")
     made.write("bare/__init__.py", "")
     made.write("text", "only words\n")
+    made.write("torn", '#!/bin/sh\n\'\'\'exec\' "/opt/python "$0" "$@"\n')
     made.write("deploy.sh", "#!/bin/sh\npython app.py\n")
     made.write("latin.py", "# coding: latin-1\nprint(len('\xe9'))\n").write_bytes(
         b"# coding: latin-1\nprint(len('\xe9'))\n"
@@ -389,6 +390,7 @@ MISTAKES: list[tuple[list[str], int, str, str]] = [
         "env` isn't a Python program, but a binary\n",
         "env A=1 {run} python3 -u a.py`",
     ),
+    (["./torn"], 126, "`./torn` isn't a Python program\n", "write `{run} python ./torn`"),
     (["text", "a"], 126, "`text` isn't a Python program\n", "write `{run} python text a`"),
     (["python", "/dev/null"], 126, "`/dev/null` can't be read: not a regular file\n", ""),
 ]
