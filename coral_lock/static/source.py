@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from importlib.util import resolve_name
 from typing import NoReturn, TypeAlias
 
 from coral_lock.budget import Budget
@@ -240,15 +241,11 @@ class SourceModule:
         Raises:
             NotEvaluableError: it leads outside of the package.
         """
-        if not node.level:
-            return node.module or ""
-        parts = self.name.split(".")
-        if not self.is_package:
-            parts.pop()
-        kept = len(parts) - node.level + 1
-        if kept < 1:
+        package = self.name if self.is_package else self.name.rpartition(".")[0]
+        try:
+            return resolve_name("." * node.level + (node.module or ""), package)
+        except ImportError:
             self.refuse("a relative import leads outside of the package", node)
-        return ".".join((*parts[:kept], *filter(None, (node.module,))))
 
     def refuse(self, reason: str, node: ast.AST | None = None) -> NoReturn:
         """Raise `NotEvaluableError` for a node of this module."""
