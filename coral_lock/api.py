@@ -130,7 +130,7 @@ def verify(
         LockError: the lock can't be read.
         InputError: the interpreter or a directory can't be used, the lock has no target of
             that name, or it isn't clear for which one a directory is.
-        UsageError: the arguments can't go together.
+        UsageError: the arguments are mutually exclusive.
     """
     from coral_lock.derive.place import Place, subject_of
     from coral_lock.verification.verdict import path_environment, verdict_on

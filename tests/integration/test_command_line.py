@@ -100,6 +100,12 @@ def test_help(work: WorkingDirectory, path: Words) -> None:
         assert "\n  Examples:\n" in stdout
 
 
+@pytest.mark.parametrize("path", STARTS, ids=_called)
+def test_help_in_place_of_a_value(work: WorkingDirectory, path: Words) -> None:
+    stdout = work.coral(*path, "--help").stdout
+    assert _outcome(work, *path, "--locked", "--lock", "--help") == (0, stdout, "")
+
+
 @pytest.mark.parametrize("path", GROUPS, ids=_called)
 def test_a_group_alone_prints_its_help_and_is_a_mistake(
     work: WorkingDirectory, path: Words
