@@ -264,9 +264,9 @@ class _Learner:
         identifier = plugin_id(entry_point.group, entry_point.name)
         name = self._distribution.name
         code = "plugin-broken" if isinstance(error, FactsError) else "spec-unknown"
-        where: str | None = entry_point.value
+        reason, where = str(error), entry_point.value
         if isinstance(error, ManifestError):
-            code, where = "manifest-invalid", error.where
+            code, reason, where = "manifest-invalid", error.message, error.where or where
         return DiscoveredPlugin(
             id=identifier,
             entry_point=entry_point,
@@ -274,7 +274,7 @@ class _Learner:
             problem=Finding(
                 code=code,
                 subject=identifier,
-                summary=f"`{identifier}` of `{name}` can't be used: {error}",
+                summary=f"`{identifier}` of `{name}` can't be used: {reason}",
                 where=where,
                 hint=f"report it upstream, uninstall `{name}`, or switch it off with "
                 f"`{entry_point.group}: {{{entry_point.name}: false}}` in the descriptor",
