@@ -160,7 +160,7 @@ def input_options(command: Command) -> Command:
         )
         return command(inputs=inputs, **values)
 
-    return config_options(place_options(declared_options(*_INPUT_OPTIONS)(with_inputs)))
+    return place_options(config_options(declared_options(*_INPUT_OPTIONS)(with_inputs)))
 
 
 def known_group(_: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
