@@ -126,7 +126,7 @@ def _install(machine: Device, project: Path, installer: str = "uv") -> None:
     ],
 )
 def test_one_copy_is_seen_listed_and_started(
-    machine: Device, tmp_path: Path, name: str, installer: str
+    observer: Device, machine: Device, tmp_path: Path, name: str, installer: str
 ) -> None:
     _install(machine, _project(tmp_path / "project", KINDS[name]), installer)
     listed = machine.coral("plugins", "list", "--output-format", "json").require(0).json()
@@ -134,6 +134,9 @@ def test_one_copy_is_seen_listed_and_started(
         (PLUGIN, True, "static")
     ]
     assert listed["findings"] == []
+    words = ("plugins", "list", "--output-format", "json", "--python", machine.environment.root)
+    seen = observer.coral(*words).require(0).json()["plugins"]
+    assert [(each["id"], each["selected"]) for each in seen] == [(PLUGIN, True)]
     assert machine.coral("init").require(0).json()["state"]["plugins_loaded"] == {PLUGIN: True}
 
     refused = machine.coral("lock").require(1)
@@ -209,16 +212,6 @@ def test_a_plugin_that_has_to_be_probed(machine: Device, tmp_path: Path, name: s
     _install(machine, _project(tmp_path / "project", KINDS[name], PROBED_MODULE))
     listed = machine.coral("plugins", "list", "--output-format", "json").require(0).json()
     assert [(each["id"], each["evidence"]) for each in listed["plugins"]] == [(PLUGIN, "probe")]
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_seen_from_another_environment(
-    observer: Device, machine: Device, tmp_path: Path, name: str
-) -> None:
-    _install(machine, _project(tmp_path / "project", KINDS[name]))
-    words = ("plugins", "list", "--output-format", "json", "--python", machine.environment.root)
-    listed = observer.coral(*words).require(0).json()
-    assert [(each["id"], each["selected"]) for each in listed["plugins"]] == [(PLUGIN, True)]
 
 
 def test_a_manifest_in_the_sources(machine: Device, tmp_path: Path) -> None:
