@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import py_compile
+import sys
 import sysconfig
 import zipfile
 from pathlib import Path
@@ -521,3 +522,84 @@ def test_every_interpreter_imports_alike(site: LockedSite, version: str) -> None
             "No module named 'pack.stray'",
             "True",
         ]
+
+
+def test_a_locked_name_is_found_nowhere_else(site: LockedSite) -> None:
+    """Not even if a program takes the locked files off its path."""
+    behind = other(site, "behind", {"single.py": EVIL})
+    printed = site.run(
+        "sys.path.remove(site)\n"
+        "try:\n    import single\nexcept ModuleNotFoundError as error:\n    print(error)",
+        behind=[behind],
+    )
+    assert printed == "No module named 'single'"
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="it left the standard library")
+def test_setuptools_may_replace_distutils(site: LockedSite) -> None:
+    printed = site.run(
+        "from importlib.machinery import ModuleSpec\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        return ModuleSpec(name, self) if name == 'distutils' else None\n"
+        "    def create_module(self, spec):\n        return None\n"
+        "    def exec_module(self, module):\n        module.NAME = 'replaced'\n"
+        "sys.meta_path.insert(2, Finder())\n"
+        "import distutils; print(distutils.NAME)"
+    )
+    assert printed == "replaced"
+
+
+def test_a_cache_of_bytecode_is_no_package(site: LockedSite) -> None:
+    site.write("space/__pycache__/stray.py", EVIL)
+    printed = site.run(
+        "try:\n    import space.__pycache__.stray\n"
+        "except ModuleNotFoundError as error:\n    print(error)"
+    )
+    assert printed == "No module named 'space.__pycache__'"
+
+
+def test_a_locked_package_adds_no_stray_portion_to_a_namespace(site: LockedSite) -> None:
+    site.write("pack/inner/stray.py", EVIL)
+    printed = site.run(
+        "import pack\npack.__path__ = [site + '/space', site + '/pack']\n"
+        "import pack.inner.b; print(list(pack.inner.__path__) == [site + '/space/inner'])"
+    )
+    assert printed == "True"
+
+
+_LOADED = "try:\n    ctypes.CDLL(site + '/nat.libs/lib.so')\nexcept Exception as error:\n    "
+
+
+def test_a_library_that_a_program_loads_by_its_path_is_compared(site: LockedSite) -> None:
+    site.lock("nat", {"nat.libs/lib.so": "locked"})
+    site.write("nat.libs/lib.so", "changed")
+    printed = site.run(f"import ctypes\n{_LOADED}print(type(error).__name__, len(findings))")
+    assert printed == "ChangedFileError 1"
+    # Without the lock it is the system that refuses what is no library.
+    printed = site.run(
+        "import ctypes\nfrom coral_lock.imports.finder import remove_imports\n"
+        f"remove_imports()\n{_LOADED}print(type(error).__name__, len(findings))"
+    )
+    assert printed == "OSError 0"
+
+
+def test_directories_that_were_looked_at_before_are_under_the_lock_too(site: LockedSite) -> None:
+    printed = site.run(
+        "import pkgutil\nfrom coral_lock.imports.finder import remove_imports\n"
+        "remove_imports()\nprint(type(pkgutil.get_importer(site)).__name__)\n"
+        "install_imports(table.index([]), supply, on_mismatch=findings.append)\n"
+        "print(type(pkgutil.get_importer(site)).__name__)"
+    )
+    assert printed.split() == ["FileFinder", "LockedDirectory"]
+
+
+def test_where_a_directory_leads_is_asked_again_when_caches_are_invalid(site: LockedSite) -> None:
+    elsewhere = other(site, "elsewhere", {"any.py": ""})
+    printed = site.run(
+        f"import importlib\nlink = {str(site.directory / 'link')!r}\n"
+        f"os.symlink({str(elsewhere)!r}, link)\nprint(imports.place_of(link))\n"
+        "os.remove(link)\nos.symlink(site, link)\nimportlib.invalidate_caches()\n"
+        "print(imports.place_of(link) == (site, ''))"
+    )
+    assert printed.splitlines() == ["None", "True"]
