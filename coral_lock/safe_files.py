@@ -115,6 +115,7 @@ def _too_large(size: int, limit: int) -> OSError:
 
 
 _MAX_REPLACED_BYTES = 64 << 20
+_MOST_LINKS = 40
 
 
 def refuse_to_overwrite(
@@ -165,6 +166,13 @@ def write_durably(path: str, text: str) -> None:
     Raises:
         WriteError: it can't be written; what was there is unchanged.
     """
+    if open_descriptor(path) is not None:
+        raise WriteError(
+            f"`{path}` can't be written: it is a file that is open already, and a new one would "
+            "take its place",
+            where=path,
+            hint="name the file itself",
+        )
     target = os.path.realpath(path)
     directory = os.path.dirname(target)
     temporary = os.path.join(directory, f".{os.path.basename(target)}.{os.urandom(6).hex()}.tmp")
@@ -191,6 +199,20 @@ def write_durably(path: str, text: str) -> None:
             if isinstance(error, (FileNotFoundError, NotADirectoryError))
             else "make room, or make its directory writable, and run the command again",
         ) from None
+
+
+def open_descriptor(path: str) -> int | None:
+    """Return the number of the open file that a path such as `/dev/stdout` leads to, or None."""
+    for _ in range(_MOST_LINKS):
+        directory, name = os.path.split(os.path.abspath(path))
+        directory = os.path.realpath(directory)
+        if directory.startswith("/proc/") and name.isdecimal():
+            return int(name) if os.path.basename(directory) == "fd" else None
+        place = os.path.join(directory, name)
+        if not os.path.islink(place):
+            return None
+        path = os.path.join(directory, os.readlink(place))
+    return None
 
 
 def _mode_for(target: str) -> int:

@@ -10,6 +10,7 @@ from coral_lock.cli.grammar import descriptor_path
 from coral_lock.errors import HOLDS, CoralLockError, InputError, UsageError, exit_code_of_run
 from coral_lock.finding import sorted_findings
 from coral_lock.messages import counted, say, say_findings, say_warning
+from coral_lock.safe_files import open_descriptor
 from coral_lock.start.gate import Gate
 from coral_lock.start.locked import prepare_locked
 from coral_lock.start.process import StdoutGuard, leave_process
@@ -167,12 +168,12 @@ def _report_file(arguments: Arguments) -> ReportFile:
     """Return the file of the report that the command line names.
 
     Raises:
-        UsageError: it names standard output.
+        UsageError: it names standard output, or standard error.
     """
     path = arguments.last("report")
-    if path == "-":
+    if path == "-" or (path and open_descriptor(path) in (1, 2)):
         raise UsageError(
-            "`--report` needs a file, not standard output",
+            f"`--report` needs a file, not {'standard output' if path == '-' else f'`{path}`'}",
             hint="name a file; `init` prints the report to standard output anyway",
         )
     return ReportFile(path)

@@ -144,6 +144,11 @@ def test_a_device_that_is_full_is_named(machine: Device) -> None:
             "`--report` needs a file, not standard output\n"
             "  hint: name a file; `init` prints the report to standard output anyway\n",
         ),
+        (
+            "/dev/stderr",
+            "`--report` needs a file, not `/dev/stderr`\n"
+            "  hint: name a file; `init` prints the report to standard output anyway\n",
+        ),
     ],
 )
 def test_what_names_no_file_is_a_mistake(machine: Device, place: str, error: str) -> None:

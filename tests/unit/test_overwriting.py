@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.errors import InputError
+from coral_lock.errors import InputError, WriteError
 from coral_lock.export.formats import is_pylock_text, is_requirements_text
 from coral_lock.lockfile.text import is_damaged_lock, write_lock
-from coral_lock.safe_files import refuse_to_overwrite
+from coral_lock.safe_files import open_descriptor, refuse_to_overwrite, write_durably
 from coral_lock.start.report import is_report
 from tests.support.locks import sample_lock
 from tests.support.reports import earlier_report
@@ -151,3 +151,21 @@ def test_what_is_an_exported_requirements_file(text: str, expected: bool) -> Non
 )
 def test_what_is_an_exported_pylock(text: str, expected: bool) -> None:
     assert is_pylock_text(text) is expected
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="this system has no such paths")
+def test_a_file_that_is_open_is_not_replaced(tmp_path: Path) -> None:
+    path, link = tmp_path / "file", tmp_path / "link"
+    with path.open("w") as stream:
+        stream.write("first\n")
+        stream.flush()
+        link.symlink_to(f"/dev/fd/{stream.fileno()}")
+        for name in (f"/proc/self/fd/{stream.fileno()}", str(link)):
+            assert open_descriptor(name) == stream.fileno()
+            with pytest.raises(WriteError, match="a file that is open already"):
+                write_durably(name, "other")
+        stream.write("second\n")
+    assert path.read_text() == "first\nsecond\n"
+    assert [each.name for each in sorted(tmp_path.iterdir())] == ["file", "link"]
+    assert open_descriptor(str(path)) is None
+    assert open_descriptor("/dev/stdout") == 1
