@@ -255,4 +255,4 @@ def _show(report: ActivationReport, shown: Sequence[Finding]) -> None:
     say(f"{verb} on {report.platform}: {active} of {count} active")
     for outcome in report.plugins:
         if outcome.status != ACTIVATED:
-            say(f"  {outcome.id} isn't active: {outcome.reason}")
+            say(f"  {outcome.id} isn't active: {outcome.reason or 'nothing activated it'}")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     ExitCodeAfter = Callable[[int], "int | None"]
 
+_OWN_FILES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 _HOST_PACKAGES = ("coral_inference", "inference")
 
 
@@ -249,6 +250,26 @@ def _show_without_own_frames(first: CodeType) -> None:
             rest = rest.tb_next
         while rest is not None and rest.tb_frame.f_code.co_filename == first.co_filename:
             rest = rest.tb_next
+        rest = _without_own_imports(rest)
         show(kind, error.with_traceback(rest), rest)
 
     sys.excepthook = show_shortened
+
+
+def _without_own_imports(traceback: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without our hooks of imports, and the imports that called them.
+
+    Python leaves out its imports itself, but not where frames of ours are among them.
+    """
+    entries = []
+    while traceback is not None:
+        entries.append(traceback)
+        traceback = traceback.tb_next
+    files = [entry.tb_frame.f_code.co_filename for entry in entries]
+    if not any(file.startswith(_OWN_FILES) for file in files):
+        return entries[0] if entries else None
+    rest = None
+    for entry, file in reversed(list(zip(entries, files))):
+        if not file.startswith((_OWN_FILES, "<frozen importlib")):
+            rest = type(entry)(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return rest

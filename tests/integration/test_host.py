@@ -486,6 +486,7 @@ def test_a_host_that_cannot_be_imported_fails_the_start(device: MakeDevice, tmp_
     )
     refused = machine.coral("run", "--locked", "--", "swallow.py")
     assert (refused.code, refused.stdout) == (78, "")
+    assert "patches:frame_counter isn't active: nothing activated it\n" in refused.stderr
 
 
 @pytest.mark.parametrize("plugin", ["fails-raise", "fails-exit-activate", "fails-import"])
