@@ -12,7 +12,7 @@ from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Inventory, Reporter
 from coral_lock.locking.decision import DiscoveredPlugin
 from coral_lock.manifest import Manifest, ManifestPlugin, manifest_paths, read_manifest
-from coral_lock.names import ENTRY_POINT_GROUPS, nearest_group, plugin_id
+from coral_lock.names import ENTRY_POINT_GROUPS, is_plugin_name, nearest_group, plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.facts import (
     MANIFEST,
@@ -267,6 +267,7 @@ class _Learner:
         reason, where = str(error), entry_point.value
         if isinstance(error, ManifestError):
             code, reason, where = "manifest-invalid", error.message, error.where or where
+        switch = f"`{entry_point.group}: {{{entry_point.name}: false}}` in the descriptor"
         return DiscoveredPlugin(
             id=identifier,
             entry_point=entry_point,
@@ -276,8 +277,9 @@ class _Learner:
                 subject=identifier,
                 summary=f"`{identifier}` of `{name}` can't be used: {reason}",
                 where=where,
-                hint=f"report it upstream, uninstall `{name}`, or switch it off with "
-                f"`{entry_point.group}: {{{entry_point.name}: false}}` in the descriptor",
+                hint=f"report it upstream, uninstall `{name}`, or switch it off with {switch}"
+                if is_plugin_name(entry_point.name)
+                else f"report it upstream, or uninstall `{name}`",
             ),
         )
 

@@ -561,6 +561,15 @@ def test_a_wheel_is_never_run(work: WorkingDirectory, house: Path, words: tuple[
     assert not (work.directory / "ran").exists()
 
 
+def test_what_no_descriptor_can_name_has_no_hint_to_switch_it_off(
+    work: WorkingDirectory, house: Path
+) -> None:
+    dynamic = DYNAMIC.format(name='os.environ["ANY"]')
+    make_wheel(house, "dyn", {"dyn.py": dynamic}, entry_point="a@b = dyn:spec\n")
+    outcome = work.coral("lock", "--wheels", "house").require(1)
+    assert "  hint: report it upstream, or uninstall `dyn`\n" in outcome.stderr
+
+
 def cache_entries(work: WorkingDirectory) -> dict[str, Path]:
     """The entries of the cache, by the SHA-256 of their wheels."""
     directory = work.cache / "coral-lock" / "wheels" / "v6"
