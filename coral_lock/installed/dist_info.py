@@ -101,7 +101,7 @@ def parse_metadata(text: str) -> Metadata:
     Raises:
         ValueError: it lacks name or version, or states too much; the message is a predicate.
     """
-    header = _header(text)
+    header = metadata_header(text)
     if len(header) > _MAX_HEADER:
         raise ValueError(f"has more than {_MAX_HEADER >> 20} MiB of fields")
     fields: dict[str, list[str]] = {}
@@ -121,7 +121,7 @@ def parse_metadata(text: str) -> Metadata:
     )
 
 
-def _header(text: str) -> str:
+def metadata_header(text: str) -> str:
     """Return a text up to the first empty line, with plain line ends."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -131,7 +131,7 @@ def _header(text: str) -> str:
 def header_fields(text: str) -> Iterator[tuple[str, str]]:
     """Yield the header fields up to the first empty line, continuation lines joined."""
     field, parts = "", [""]
-    for line in _header(text).split("\n"):
+    for line in metadata_header(text).split("\n"):
         if not line:
             continue
         if line[0] in " \t":

@@ -187,7 +187,7 @@ def lay_out(members: Sequence[Member], wheel: HouseWheel) -> tuple[str, tuple[Me
     for name in names:
         if what := unsound_name(name):
             raise MalformedMemberError(wheel.path, name, what)
-    dist_info = _dist_info(names, wheel)
+    dist_info = find_dist_info(names, wheel)
     data = dist_info.removesuffix(DIST_INFO) + DATA
     files: list[Member] = []
     places: list[str] = []
@@ -228,7 +228,7 @@ def unsound_name(name: str) -> str | None:
     return None
 
 
-def _dist_info(names: Iterable[str], wheel: HouseWheel) -> str:
+def find_dist_info(names: Iterable[str], wheel: HouseWheel) -> str:
     tops = dict.fromkeys([name.partition("/")[0] for name in names])
     found = [top for top in tops if top.endswith(DIST_INFO)]
     if len(found) != 1:

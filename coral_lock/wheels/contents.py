@@ -8,6 +8,7 @@ import io
 from binascii import b2a_base64
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from coral_lock.errors import BrokenDistributionError, quoted
 from coral_lock.installed.digest import is_digested, tree_digest
@@ -16,6 +17,7 @@ from coral_lock.installed.dist_info import (
     MAX_WHEEL_BYTES,
     command_names,
     header_fields,
+    metadata_header,
     parse_entry_points,
     parse_metadata,
     parse_wheel_tag,
@@ -30,6 +32,7 @@ from coral_lock.installed.outside import (
 from coral_lock.inventory import Distribution
 from coral_lock.names import normalized_name
 from coral_lock.wheels.archive import WheelArchive, is_version
+from coral_lock.wheels.listing import HouseWheel
 from coral_lock.wheels.zip_file import HINT, MalformedMemberError, Member, malformed
 
 _KNOWN_FORMAT = "1"
@@ -44,7 +47,19 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
 
-def read_distribution(archive: WheelArchive) -> Distribution:
+class WheelTexts(Protocol):
+    """The texts in the dist-info directory of a wheel."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def wheel(self) -> HouseWheel: ...
+    @property
+    def dist_info(self) -> str: ...
+    def read_text(self, name: str, limit: int = ...) -> str | None: ...
+
+
+def read_distribution(archive: WheelTexts) -> Distribution:
     """Return the distribution that a wheel holds; its location is the wheel.
 
     Raises:
@@ -96,7 +111,7 @@ def read_wheel_tag(archive: WheelArchive) -> str:
         raise MalformedMemberError(archive.path, place, str(error)) from None
 
 
-def _required(archive: WheelArchive, name: str, *limit: int) -> tuple[str, str]:
+def _required(archive: WheelTexts, name: str, *limit: int) -> tuple[str, str]:
     """Return name and text of a member of the dist-info directory."""
     place = f"{archive.dist_info}/{name}"
     text = archive.read_text(name, *limit)
@@ -117,6 +132,8 @@ class WheelContents:
         outside: that of the normal form of each script, header and data file, likewise by
             the path as its digest has it.
         commands: the console and GUI scripts that installers generate, sorted.
+        dist_info: the name of its dist-info directory.
+        texts: what `read_distribution` reads there, by the name of the file.
     """
 
     tag: str
@@ -124,6 +141,8 @@ class WheelContents:
     files: Mapping[str, str]
     outside: Mapping[str, str]
     commands: tuple[str, ...]
+    dist_info: str
+    texts: Mapping[str, str]
 
 
 def read_contents(archive: WheelArchive) -> WheelContents:
@@ -159,6 +178,11 @@ def read_contents(archive: WheelArchive) -> WheelContents:
         files=files,
         outside={path: outside[path] for path in sorted(outside)},
         commands=tuple(sorted(commands)),
+        dist_info=archive.dist_info,
+        texts={
+            "METADATA": metadata_header(archive.read_text("METADATA") or ""),
+            "entry_points.txt": archive.read_text("entry_points.txt", MAX_ENTRY_POINTS_BYTES) or "",
+        },
     )
 
 

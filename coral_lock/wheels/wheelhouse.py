@@ -19,15 +19,18 @@ from coral_lock.errors import BrokenDistributionError, InputError, quoted
 from coral_lock.installed.digest import MAX_THREADS, available_cores, hash_file
 from coral_lock.inventory import BrokenDistribution, Distribution, Reporter
 from coral_lock.safe_files import FileIdentity, identity_of, read_regular_file
-from coral_lock.wheels.archive import WheelArchive
+from coral_lock.wheels.archive import WheelArchive, find_dist_info
 from coral_lock.wheels.contents import WheelContents, read_contents, read_distribution
 from coral_lock.wheels.listing import HouseWheel, list_wheels, sorted_tags
 from coral_lock.wheels.zip_file import malformed
 
-_CACHE_LEVELS = ("coral-lock", "wheels", "v6")
+_CACHE_LEVELS = ("coral-lock", "wheels", "v7")
 """The last one is the version of the format, and of what makes a wheel sound."""
 
 MAX_CACHED_BYTES = 32 << 20
+
+_MAX_KEPT_MEMBERS = 200_000
+"""Of how many files the place in their wheels is kept, so that wheels aren't laid out twice."""
 
 MAX_REQUIREMENTS_LENGTH = 64 << 20
 """How many characters of requirements the wheels of a run may state together."""
@@ -71,8 +74,10 @@ class Wheelhouse:
         self._identities: dict[str, FileIdentity] = {}
         self._found: dict[str, Distribution | BrokenDistribution] = {}
         self._files: dict[str, WheelFile] = {}
+        self._known: dict[str, WheelContents | None] = {}
         self._contents: dict[str, WheelContents | BrokenDistributionError] = {}
-        self._archive: WheelArchive | None = None
+        self._archives: dict[str, WheelArchive] = {}
+        self._members = 0
         self._requirements = 0
 
     def names(self) -> tuple[str, ...]:
@@ -111,6 +116,9 @@ class Wheelhouse:
             BrokenDistributionError: the wheel can't be used.
         """
         self._refuse_broken(wheel)
+        return self._file(wheel)
+
+    def _file(self, wheel: HouseWheel) -> WheelFile:
         path = wheel.path
         if path not in self._files:
             size = self._identity(path)[2]
@@ -193,8 +201,12 @@ class Wheelhouse:
     def _read_distribution(self, wheel: HouseWheel) -> Distribution:
         if wheel.problem is not None:
             raise wheel.problem
-        with self._opened(wheel.path) as archive:
-            distribution = read_distribution(archive)
+        known = self._recall(wheel)
+        if known is not None:
+            distribution = read_distribution(_KnownTexts(wheel, known))
+        else:
+            with self._opened(wheel.path) as archive:
+                distribution = read_distribution(archive)
         self._requirements += sum(map(len, distribution.requires))
         if self._requirements > MAX_REQUIREMENTS_LENGTH:
             raise InputError(
@@ -204,28 +216,39 @@ class Wheelhouse:
             )
         return distribution
 
+    def _recall(self, wheel: HouseWheel) -> WheelContents | None:
+        """Return what the cache knows of a wheel, or None."""
+        if self._cache is None or self._cache.problem is not None:
+            return None
+        if wheel.path not in self._known:
+            self._known[wheel.path] = self._cache.load(self._file(wheel).sha256)
+        return self._known[wheel.path]
+
     def _read_contents(self, wheel: HouseWheel) -> WheelContents:
-        if self._cache is not None:
-            sha256 = self.file(wheel).sha256
-            known = self._cache.load(sha256)
-            if known is not None:
-                return known
-        with WheelArchive(wheel.path) as archive:
+        known = self._recall(wheel)
+        if known is not None:
+            return known
+        # No other thread reads this wheel, and nobody will ask for its structure again.
+        with self._archives.pop(wheel.path, None) or WheelArchive(wheel.path) as archive:
             self._refuse_other(wheel.path, archive.identity)
             contents = read_contents(archive)
         self._identity(wheel.path)
-        if self._cache is not None:
-            self._cache.store(sha256, contents)
+        if self._cache is not None and self._cache.problem is None:
+            self._cache.store(self._file(wheel).sha256, contents)
         return contents
 
     @contextlib.contextmanager
     def _opened(self, path: str) -> Iterator[WheelArchive]:
-        """Open a wheel; the structure of the last one is kept, as several files are read of it."""
-        archive = self._archive
-        if archive is None or archive.path != path:
-            archive = self._archive = WheelArchive(path)
+        """Open a wheel, whose structure is kept until its contents are read."""
+        archive = self._archives.get(path) or WheelArchive(path)
         with archive:
             self._refuse_other(path, archive.identity)
+            if path not in self._archives:
+                self._members += len(archive.members)
+                if self._members > _MAX_KEPT_MEMBERS:
+                    self._archives.clear()
+                    self._members = len(archive.members)
+                self._archives[path] = archive
             yield archive
 
     def _identity(self, path: str) -> FileIdentity:
@@ -269,11 +292,25 @@ def _size(path: str) -> int:
         return 0
 
 
+class _KnownTexts:
+    """The texts of a wheel that the cache knows, read as those of an archive."""
+
+    def __init__(self, wheel: HouseWheel, contents: WheelContents) -> None:
+        self.path = wheel.path
+        self.wheel = wheel
+        # What the cache holds doesn't depend on the file name, so that it is compared here.
+        self.dist_info = find_dist_info([f"{contents.dist_info}/METADATA"], wheel)
+        self._texts = contents.texts
+
+    def read_text(self, name: str, limit: int = 0) -> str | None:
+        return self._texts.get(name)
+
+
 class WheelCache:
     """The hashes of wheels' files, kept between runs; the cache affects nothing but speed.
 
     It may be deleted at any time, and a command never fails because of it. Its directory,
-    `coral-lock/wheels/v6`, is created with mode 0700. For each wheel that was read to the end and
+    `coral-lock/wheels/v7`, is created with mode 0700. For each wheel that was read to the end and
     found sound it holds a file, named by the SHA-256 of the whole wheel. The file holds nothing
     that depends on the wheel's name or place, so it can't become stale: other bytes have another
     name. Its first line is the SHA-256 of the rest, which is JSON.

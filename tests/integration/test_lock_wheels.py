@@ -572,7 +572,7 @@ def test_what_no_descriptor_can_name_has_no_hint_to_switch_it_off(
 
 def cache_entries(work: WorkingDirectory) -> dict[str, Path]:
     """The entries of the cache, by the SHA-256 of their wheels."""
-    directory = work.cache / "coral-lock" / "wheels" / "v6"
+    directory = work.cache / "coral-lock" / "wheels" / "v7"
     return {path.name: path for path in directory.iterdir()}
 
 

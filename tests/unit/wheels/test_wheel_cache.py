@@ -30,11 +30,13 @@ CONTENTS = WheelContents(
     files={"acme/__init__.py": "1" * 64, "acme/Ünï  code.py": "2" * 64},
     outside={"data/share/x": "3" * 64, "scripts/acme": "4" * 64},
     commands=("acme", "acme tool"),
+    dist_info="acme-1.0.dist-info",
+    texts={"METADATA": "Name: acme\nVersion: 1.0\n", "entry_points.txt": ""},
 )
 
 
 def directory_of(base: Path) -> Path:
-    return base / "coral-lock" / "wheels" / "v6"
+    return base / "coral-lock" / "wheels" / "v7"
 
 
 def digest_of(directory: Path, cache: WheelCache | None) -> object:
