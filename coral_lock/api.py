@@ -78,7 +78,8 @@ def lock(
         CoralLockError: the descriptor or the place can't be used.
     """
     from coral_lock.derive.locking import derive, kept_versions
-    from coral_lock.derive.place import Place, open_place
+    from coral_lock.derive.opening import open_place
+    from coral_lock.derive.place import Place
     from coral_lock.descriptor.load import load_descriptor
     from coral_lock.inventory import Reporter as SilentReporter
 

@@ -12,7 +12,7 @@ from coral_lock.cli.formats import Outcome, emit, output_format_option
 from coral_lock.cli.options import Inputs, input_options
 from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.locking import Derivation, derive, freshness_of, kept_versions
-from coral_lock.derive.place import Opened
+from coral_lock.derive.opening import Opened
 from coral_lock.difference.changes import Change
 from coral_lock.difference.text import render_text
 from coral_lock.errors import (

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,15 +19,17 @@ from coral_lock.cli.grammar import (
     descriptor_path,
 )
 from coral_lock.cli.progress import shown_progress
-from coral_lock.derive.locking import gathered_findings, survey_all
-from coral_lock.derive.place import Opened, Place, open_place
-from coral_lock.descriptor.load import load_descriptor
+from coral_lock.derive.place import Place
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import UsageError
 from coral_lock.finding import Finding
-from coral_lock.locking.resolution import Survey
 from coral_lock.messages import say_warning
 from coral_lock.names import GROUPS, nearest_group, nearest_id
+
+# `verify` has the options of a place, and none of what it takes to derive a lock.
+if TYPE_CHECKING:
+    from coral_lock.derive.opening import Opened
+    from coral_lock.locking.resolution import Survey
 
 _PLACE_OPTIONS = (
     Option(
@@ -68,6 +70,8 @@ def config_options(command: Command) -> Command:
 
     @wraps(command)
     def with_descriptor(*, config: str | None, no_config: bool, no_env: bool, **values: Any) -> Any:
+        from coral_lock.descriptor.load import load_descriptor
+
         descriptor = load_descriptor(
             descriptor_path(config, no_config),
             settings=values.pop("set"),
@@ -118,6 +122,8 @@ class Inputs:
 
         The arguments are those of `open_place`.
         """
+        from coral_lock.derive.opening import open_place
+
         opened = open_place(
             self.place,
             self.descriptor,
@@ -132,6 +138,8 @@ class Inputs:
 
     def survey(self, opened: Opened) -> tuple[dict[str, Survey], tuple[Finding, ...]]:
         """Return what each target's plugins are, by its name, and all findings."""
+        from coral_lock.derive.locking import gathered_findings, survey_all
+
         with shown_progress() as reporter:
             surveys = survey_all(opened, self.descriptor, reporter)
         return surveys, gathered_findings(

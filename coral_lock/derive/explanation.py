@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from coral_lock.derive.place import Opened
+from coral_lock.derive.opening import Opened
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import has_errors
 from coral_lock.lockfile.entries import Host

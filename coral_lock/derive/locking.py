@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from coral_lock.derive.place import WITHOUT_TARGET, Opened
+from coral_lock.derive.opening import WITHOUT_TARGET, Opened
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.difference.changes import Change, difference
 from coral_lock.errors import UsageError

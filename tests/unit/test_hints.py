@@ -32,16 +32,11 @@ EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     ("coral_lock.derive.place", "--target"): frozenset({"manifest show", "plugins check"}),
     # Said of what `manifest show` doesn't do with what it opens.
     ("coral_lock.author.subject:open_target", "--run"): frozenset({"manifest show"}),
-    ("coral_lock.derive.place", "--wheels"): frozenset({"manifest show"}),
     ("coral_lock.descriptor.load", "-c"): frozenset({"manifest show"}),
     ("coral_lock.probe.interpreter", "--site-packages"): frozenset({"manifest show"}),
     # Said where the option is given.
     ("coral_lock.locking.discovery", "--no-exec"): frozenset(
         {"init", "manifest show", "plugins check", "run", "verify"}
-    ),
-    # Said where plugins are decided on, which none of them does.
-    ("coral_lock.locking.decision", "--…-version"): frozenset(
-        {"manifest show", "plugins check", "verify"}
     ),
     # Said where a lock is derived, which only `lock` does.
     ("coral_lock.locking.placement", "--allow-editable"): frozenset(

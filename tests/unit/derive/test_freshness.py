@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coral_lock.derive.locking import Derivation, Freshness, freshness_of
-from coral_lock.derive.place import Opened
+from coral_lock.derive.opening import Opened
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import part_of
 from coral_lock.targets.model import Target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.derive.locking import gathered_findings
-from coral_lock.derive.place import Opened
+from coral_lock.derive.opening import Opened
 from coral_lock.finding import ERROR, WARNING, Finding
 
 

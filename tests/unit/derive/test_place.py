@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from coral_lock.derive.place import Place, WantedTargets, targets_of
+from coral_lock.derive.opening import WantedTargets, targets_of
+from coral_lock.derive.place import Place
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import CoralLockError, UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from coral_lock.derive.locking import Derivation, derive
-from coral_lock.derive.place import Opened
+from coral_lock.derive.opening import Opened
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import Finding
 from coral_lock.inventory import Reporter
