@@ -307,7 +307,7 @@ class _KnownTexts:
 
 
 class WheelCache:
-    """The hashes of wheels' files, kept between runs; the cache affects nothing but speed.
+    """What wheels hold, kept between runs; the cache affects nothing but speed.
 
     It may be deleted at any time, and a command never fails because of it. Its directory,
     `coral-lock/wheels/v7`, is created with mode 0700. For each wheel that was read to the end and
