@@ -122,7 +122,7 @@ class Pyproject:
     def place_of(self, *words: str) -> Place:
         """Return the place of the last of some words, each looked for after the one before.
 
-        tomlkit keeps no positions. A word that the text spells differently is passed over.
+        tomlkit keeps no positions. A word that the text writes in another way is ignored.
         """
         start = end = 0
         for word in words:

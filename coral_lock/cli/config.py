@@ -45,9 +45,7 @@ def masked(value: Any) -> Any:
     """
     if isinstance(value, dict):
         return {
-            key: MASK
-            if is_secret_key(key) and member not in (None, True, False)
-            else masked(member)
+            key: MASK if is_secret_key(key) and _may_be_secret(member) else masked(member)
             for key, member in value.items()
         }
     if isinstance(value, (list, tuple)):
@@ -66,6 +64,7 @@ def is_secret_key(key: str) -> bool:
 
 
 def _may_be_secret(value: Any) -> bool:
+    # Not `in (None, True, False)`: 1 and 0 equal those.
     return value is not None and not isinstance(value, bool)
 
 

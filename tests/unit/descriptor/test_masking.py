@@ -55,6 +55,7 @@ def test_values_under_secret_keys_whatever_they_are() -> None:
     services = {
         "webrtc": {"stun_servers": ["stun:a"], "password": "hunter2", "port": 1},
         "metrics": [{"token": 5}, {"auth": {"user": "me"}}, {"api_keys": ["a"]}],
+        "locks": [{"passphrase": 1}, {"token": 0}, {"pwd": 1.0}, {"pwd": 0.0}],
         "auth": True,
         "secret": None,
         "url": "http://u:p@h",
@@ -62,6 +63,7 @@ def test_values_under_secret_keys_whatever_they_are() -> None:
     assert masked(services) == {
         "webrtc": {"stun_servers": ["stun:a"], "password": "***", "port": 1},
         "metrics": [{"token": "***"}, {"auth": "***"}, {"api_keys": "***"}],
+        "locks": [{"passphrase": "***"}, {"token": "***"}, {"pwd": "***"}, {"pwd": "***"}],
         "auth": True,
         "secret": None,
         "url": "http://***@h",
