@@ -326,7 +326,7 @@ def _verify(text: str, shown: str, derived: Mapping[str, Fields], kept: int) -> 
 
 def _packaging_notes(project: Project, packages: Sequence[str]) -> Iterator[str]:
     """Yield how new manifests get into the wheel, where the build back end omits them."""
-    if project.backend_family == SETUPTOOLS and packages and not project.has_package_data:
+    if project.backend == SETUPTOOLS and packages and not project.has_package_data:
         # https://setuptools.pypa.io/en/latest/userguide/datafiles.html
         yield (
             f"hint: setuptools omits `{MANIFEST_NAME}` from the wheel unless it is package data; "

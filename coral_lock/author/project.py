@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from typing import Any, TypeAlias
 
 import tomlkit
@@ -33,9 +31,8 @@ MAX_PYPROJECT_BYTES = 512 * 1024
 MAX_SOURCE_BYTES = 16 << 20
 
 SETUPTOOLS = "setuptools"
-HATCHLING = "hatchling"
-POETRY = "poetry"
-UV = "uv_build"
+POETRY = "poetry_core"
+_PREFER_SRC = (SETUPTOOLS, "uv_build")
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 
 _GROUPS = {full: short for short, full in ENTRY_POINT_GROUPS.items()}
@@ -108,12 +105,6 @@ class Pyproject:
         value = self.get(*path)
         return value if isinstance(value, dict) else {}
 
-    def strings(self, *path: str) -> tuple[str, ...]:
-        """Return the strings of the array at a path of keys; none where there is no array."""
-        value = self.get(*path)
-        items = value if isinstance(value, list) else ()
-        return tuple(item for item in items if isinstance(item, str))
-
     def string(self, *path: str) -> str | None:
         """Return the string at a path of keys, or None where there is none."""
         value = self.get(*path)
@@ -172,21 +163,20 @@ class Project:
         root: its directory, absolute.
         name: its normalized name.
         version: None where the build back end determines it.
-        backend_family: the package of its build back end, `SETUPTOOLS` for example.
+        backend: the package of its build back end, `SETUPTOOLS` for example.
         has_package_data: whether `pyproject.toml` sets setuptools' package data.
         entry_points: those of the plugin groups, in the file's order.
-        layout: where its sources are, the best guess first: the files in the second directory
-            are installed into the first one. They are relative to the site root and to the
-            project, with slashes; empty for the root itself.
+        source_roots: the directories whose content is installed under the site root, absolute
+            and the best guess first.
     """
 
     root: str
     name: str
     version: str | None
-    backend_family: str
+    backend: str
     has_package_data: bool
     entry_points: tuple[DeclaredEntryPoint, ...]
-    layout: tuple[tuple[str, str], ...]
+    source_roots: tuple[str, ...]
 
     def contains(self, path: str) -> bool:
         """Whether a path stays inside the project when links are followed."""
@@ -251,20 +241,15 @@ class Project:
             stem = declared.module.replace(".", "/")
             for site_path in (f"{stem}/__init__.py", f"{stem}.py"):
                 path = self.file(site_path)
-                suffix = os.sep + site_path.replace("/", os.sep)
-                if path is not None and path.endswith(suffix):
-                    roots[path.removesuffix(suffix)] = None
+                if path is not None:
+                    # Plugins only run on POSIX systems, where both use slashes.
+                    roots[path.removesuffix(f"/{site_path}")] = None
         return tuple(roots)
 
     def _candidates(self, site_path: str) -> Iterator[str]:
         parts = site_path.split("/")
-        if any(part in ("", ".", "..") or "\0" in part for part in parts):
-            return
-        for target, directory in self.layout:
-            above = target.split("/") if target else []
-            if parts[: len(above)] == above:
-                rest = (*directory.split("/"), *parts[len(above) :])
-                yield os.path.join(self.root, *filter(None, rest))
+        if not any(part in ("", ".", "..") or "\0" in part for part in parts):
+            yield from (os.path.join(root, *parts) for root in self.source_roots)
 
 
 def read_project(directory: str) -> Project:
@@ -279,13 +264,14 @@ def read_project(directory: str) -> Project:
         ProblemsError: several entry points are wrong, by their position.
     """
     pyproject = Pyproject(directory)
-    backend = pyproject.string("build-system", "build-backend") or _LEGACY_BACKEND
-    package = backend.partition(":")[0].partition(".")[0]
-    family = POETRY if package == "poetry_core" else package
+    stated = pyproject.string("build-system", "build-backend") or _LEGACY_BACKEND
+    backend = stated.partition(":")[0].partition(".")[0]
+    if backend == "poetry":
+        backend = POETRY
     name = pyproject.string("project", "name")
     version = pyproject.string("project", "version")
     tables: list[Path] = [_PEP_621]
-    if family == POETRY:
+    if backend == POETRY:
         tables.append(_POETRY_PLUGINS)
         name = name or pyproject.string("tool", "poetry", "name")
         version = version or pyproject.string("tool", "poetry", "version")
@@ -297,15 +283,21 @@ def read_project(directory: str) -> Project:
         )
     entry_points = _entry_points(pyproject, tables)
     if not entry_points:
-        raise _no_plugins(pyproject, tables, name)
+        raise InputError(
+            "the project declares no plugin",
+            expected="an entry point in one of the groups " + ", ".join(_GROUPS),
+            where=str(pyproject.place_of()),
+            hint='declare one under `[project.entry-points."coral_inference.patches"]`, like '
+            f'`my_plugin = "{normalized_name(name).replace("-", "_")}.coral_plugins:register"`',
+        )
     return Project(
         root=os.path.dirname(pyproject.path),
         name=normalized_name(name),
         version=version,
-        backend_family=family,
+        backend=backend,
         has_package_data=bool(pyproject.table("tool", "setuptools", "package-data")),
         entry_points=entry_points,
-        layout=_source_directories(pyproject, family),
+        source_roots=tuple(_source_roots(pyproject, backend)),
     )
 
 
@@ -364,74 +356,28 @@ def unknown_group(group: str, where: str) -> InputError:
     )
 
 
-def _no_plugins(pyproject: Pyproject, tables: Sequence[Path], name: str) -> InputError:
-    if _POETRY_PLUGINS not in tables and pyproject.table(*_POETRY_PLUGINS):
-        hint = (
-            "`[tool.poetry.plugins]` is only read where Poetry builds the project: declare them "
-            'under `[project.entry-points."coral_inference.patches"]`'
-        )
-    elif "entry-points" in pyproject.strings("project", "dynamic"):
-        hint = "`project.dynamic` leaves the entry points to the build: declare them in this file"
-    else:
-        hint = (
-            'declare one under `[project.entry-points."coral_inference.patches"]`, like '
-            f'`my_plugin = "{normalized_name(name).replace("-", "_")}.coral_plugins:register"`'
-        )
-    return InputError(
-        "the project declares no plugin",
-        expected="an entry point in one of the groups " + ", ".join(_GROUPS),
-        where=str(pyproject.place_of()),
-        hint=hint,
-    )
+def _source_roots(pyproject: Pyproject, backend: str) -> Iterator[str]:
+    """Yield the directories that may hold the project's packages, the best guess first.
+
+    They are the project's own, `src`, and every directory that the settings of the build back
+    end name, whatever the setting is called, with the directory around it: `lib` and `lib/acme`
+    are both found in `packages = ["lib/acme"]`.
+    """
+    root = os.path.dirname(pyproject.path)
+    usual = ["src", ""] if backend in _PREFER_SRC else ["", "src"]
+    # `[tool.hatch]` is that of hatchling, `[tool.poetry]` of poetry_core, and so on.
+    tables = [table for name, table in pyproject.table("tool").items() if backend.startswith(name)]
+    stated = [path for text in _strings(tables) for path in (text, os.path.dirname(text))]
+    for path in dict.fromkeys((*usual, *stated)):
+        directory = os.path.join(root, path)
+        if os.path.isdir(directory) and not {"/", os.pardir} & {path[:1], *path.split("/")}:
+            yield directory
 
 
-def _source_directories(pyproject: Pyproject, family: str) -> tuple[tuple[str, str], ...]:
-    """Return where sources are by the settings of the build back end, the best guess first."""
-    # Setuptools and uv prefer `src` if it exists; the others try it last.
-    usual = ["src", ""] if family in (SETUPTOOLS, UV) else ["", "src"]
-    found = []
-    for target, directory in (*_stated(pyproject, family), *(("", base) for base in usual)):
-        paths = [posixpath.normpath(path.replace(os.sep, "/")) for path in (target, directory)]
-        if not any(path.startswith(("/", "../")) or path == ".." for path in paths):
-            target, directory = ("" if path == "." else path for path in paths)
-            found.append((target, directory))
-    return tuple(dict.fromkeys(found))
-
-
-def _stated(pyproject: Pyproject, family: str) -> Iterator[tuple[str, str]]:
-    """Yield pairs of target and directory that the back end's settings state."""
-    if family == SETUPTOOLS:
-        # https://setuptools.pypa.io/en/latest/userguide/package_discovery.html
-        settings = ("tool", "setuptools")
-        directories = _strings_of(pyproject.table(*settings, "package-dir"))
-        for package in sorted(directories, key=len, reverse=True):
-            yield package.replace(".", "/"), directories[package]
-        for directory in pyproject.strings(*settings, "packages", "find", "where"):
-            yield "", directory
-    elif family == HATCHLING:
-        # https://hatch.pypa.io/latest/config/build/
-        for table in (("targets", "wheel"), ()):
-            settings = ("tool", "hatch", "build", *table)
-            for key in ("force-include", "sources"):
-                for source, target in _strings_of(pyproject.table(*settings, key)).items():
-                    yield target, source
-            for source in pyproject.strings(*settings, "sources"):
-                yield "", source
-            for directory in pyproject.strings(*settings, "packages"):
-                yield posixpath.basename(directory.rstrip("/")), directory
-    elif family == POETRY:
-        # https://python-poetry.org/docs/pyproject/#packages
-        packages = pyproject.get("tool", "poetry", "packages")
-        for package in packages if isinstance(packages, list) else ():
-            fields = _strings_of(package if isinstance(package, dict) else {"include": package})
-            parts = takewhile(set("*?[").isdisjoint, fields.get("include", "").split("/"))
-            fixed = "/".join(parts)
-            base, to = fields.get("from", ""), fields.get("to", "")
-            yield posixpath.join(to, fixed), posixpath.join(base, fixed)
-    elif family == UV:
-        # https://docs.astral.sh/uv/concepts/build-backend/
-        yield "", pyproject.string("tool", "uv", "build-backend", "module-root") or "src"
-
-
-def _strings_of(table: Mapping[str, Any]) -> dict[str, str]:
-    return {key: value for key, value in table.items() if isinstance(value, str)}
+def _strings(value: object) -> Iterator[str]:
+    """Yield every string in plain data, keys as well."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, dict)):
+        for item in (*value, *value.values()) if isinstance(value, dict) else value:
+            yield from _strings(item)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +23,6 @@ from coral_lock.static.evaluation import evaluate_fields
 from coral_lock.static.source import (
     BrokenModuleError,
     NotEvaluableError,
-    Scope,
     SourceModule,
     Sources,
     start_of,
@@ -61,26 +59,13 @@ class Definition:
         return line, len(before.decode("utf-8", "replace")) + 1
 
 
-class UnresolvedError(Exception):
-    """An entry point names a module or an attribute that isn't there.
+class UnresolvedError(NotEvaluableError):
+    """An entry point names a module or an attribute that doesn't exist.
 
-    Args:
-        reason: why, as a phrase without a final period.
-        path: the file to blame, relative to the site root; empty where there is none.
-        line: the line in that file, from 1; 0 where there is none.
-        column: the column in that line, from 1.
-        hint: what may have been meant.
+    `hint` says what may have been meant.
     """
 
-    def __init__(
-        self, reason: str, path: str, line: int, column: int = 1, hint: str | None = None
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.path = path
-        self.line = line
-        self.column = column
-        self.hint = hint
+    hint: str | None = None
 
 
 class Definitions:
@@ -106,94 +91,39 @@ class Definitions:
         Raises:
             UnresolvedError: the distribution has no such module, or it has no such attribute.
         """
-        module_name, _, attribute = reference.partition(":")
-        name, _, rest = attribute.partition(".")
+        module, _, attribute = reference.partition(":")
         try:
-            found = self._find(self.sources.required_module(module_name), name, set())
+            return self._find(self.sources.required_module(module), attribute.partition(".")[0])
         except BrokenModuleError as error:
             raise UnresolvedError(error.reason, error.path, error.line) from None
+        except UnresolvedError:
+            raise
         except (NotEvaluableError, OverBudgetError, RecursionError):
             return None
-        node = found.node
-        if isinstance(node, ast.ClassDef) and rest and "." not in rest:
-            is_plain = not (node.bases or node.keywords or node.decorator_list)
-            if is_plain and rest not in Scope(found.module, node).bindings:
-                reason = f"`{rest}` isn't defined in the class `{node.name}`"
-                raise UnresolvedError(reason, found.path, *found.position())
-        return found
 
-    def _find(self, module: SourceModule, name: str, seen: set[tuple[str, str]]) -> Definition:
+    def _find(self, module: SourceModule, name: str) -> Definition:
         """Return what defines a name of a module.
-
-        `seen` has the modules and names that led here, which would lead here again.
 
         Raises:
             UnresolvedError: nothing does.
             NotEvaluableError: only running the code can tell.
+            RecursionError: the modules import the name from each other.
         """
-        undefined = UnresolvedError(f"`{name}` isn't defined in `{module.name}`", module.path, 1)
-        if (module.name, name) in seen:
-            raise undefined
-        seen.add((module.name, name))
-        not_run = _type_checking_nodes(module.tree)
-        bindings = [
-            binding
-            for binding in sorted(
-                module.scope.bindings.get(name, ()), key=lambda binding: start_of(binding.node)
-            )
-            if id(binding.node) not in not_run
-        ]
-        for binding in (*(each for each in bindings if each.alias is None), *bindings[-1:]):
-            if isinstance(binding.node, ast.ImportFrom) and binding.alias is not None:
-                return self._imported(module, binding.node, binding.alias.name, seen)
-            return self._at(module, binding.node)
-        for star in module.scope.star_imports:
-            origin = self.sources.module(module.absolute(star))
-            if origin is None:
-                module.refuse(f"`{name}` may come from another package", star)
-            with suppress(UnresolvedError):
-                return self._find(origin, name, seen)
         source = self._read(module.path) or b""
-        if "__getattr__" in module.scope.bindings or any(word in source for word in _DYNAMIC):
+        for binding in module.scope.bindings.get(name, ())[-1:]:
+            if isinstance(binding.node, ast.ImportFrom) and binding.alias is not None:
+                base, imported = module.absolute(binding.node), binding.alias.name
+                is_own = self.sources.module(base) or self.sources.module(base.partition(".")[0])
+                if is_own and not self.sources.module(f"{base}.{imported}"):
+                    return self._find(self.sources.required_module(base), imported)
+            return Definition(path=module.path, source=source, module=module, node=binding.node)
+        is_dynamic = "__getattr__" in module.scope.bindings or any(map(source.count, _DYNAMIC))
+        if is_dynamic or module.scope.star_imports:
             module.refuse(f"`{name}` may be bound at run time")
+        undefined = UnresolvedError(f"`{name}` isn't defined in `{module.name}`", module.path, 1)
         similar = nearest(name, module.scope.bindings)
         undefined.hint = f"did you mean `{module.name}:{similar}`?" if similar else None
         raise undefined
-
-    def _imported(
-        self, module: SourceModule, node: ast.ImportFrom, name: str, seen: set[tuple[str, str]]
-    ) -> Definition:
-        here = self._at(module, node)
-        try:
-            base = module.absolute(node)
-        except NotEvaluableError as error:
-            raise UnresolvedError(error.reason, module.path, *here.position()) from None
-        origin = self.sources.module(base)
-        if origin is not None:
-            with suppress(UnresolvedError):
-                return self._find(origin, name, seen)
-        is_foreign = origin is None and self.sources.module(base.partition(".")[0]) is None
-        if is_foreign or self.sources.module(f"{base}.{name}") is not None:
-            return here
-        reason = f"`{name}` isn't defined in `{base}`"
-        if origin is None:
-            reason = f"the distribution has no module `{base}`"
-        raise UnresolvedError(reason, module.path, *here.position())
-
-    def _at(self, module: SourceModule, node: ast.AST) -> Definition:
-        source = self._read(module.path) or b""
-        return Definition(path=module.path, source=source, module=module, node=node)
-
-
-def _type_checking_nodes(tree: ast.Module) -> set[int]:
-    """Return the identities of the nodes that only type checkers see."""
-    return {
-        id(node)
-        for statement in tree.body
-        if isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING")
-        for inner in statement.body
-        for node in ast.walk(inner)
-    }
 
 
 BACKEND = "BackendAdapter"
@@ -258,7 +188,7 @@ def _learn(
     try:
         definition = definitions.find(declared.entry_point.value)
     except UnresolvedError as error:
-        where = subject.place(error.path, error.line, error.column) or declared.where
+        where = subject.place(error.path, error.line) or declared.where
         return replace(learnt, unresolved=error, where=where)
     if definition is not None:
         where = subject.place(definition.path, *definition.position())

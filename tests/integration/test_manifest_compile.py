@@ -102,10 +102,6 @@ LAYOUTS = {
         SETUPTOOLS + PROJECT + '\n[tool.setuptools.packages.find]\nwhere = ["lib"]\n', "lib/acme",
         True,
     ),
-    "setuptools-package-dir": (
-        SETUPTOOLS + PROJECT
-        + '\n[tool.setuptools]\npackages = ["acme"]\npackage-dir = {acme = "code"}\n', "code", True,
-    ),
     "setuptools-root-dir": (
         SETUPTOOLS + PROJECT
         + '\n[tool.setuptools]\npackages = ["acme"]\n\n'
@@ -122,8 +118,8 @@ LAYOUTS = {
         "lib/acme", False,
     ),
     "hatchling-sources": (
-        HATCHLING + PROJECT + '\n[tool.hatch.build.targets.wheel]\nonly-include = ["lib/code"]\n'
-        + '\n[tool.hatch.build.targets.wheel.sources]\n"lib/code" = "acme"\n', "lib/code", False,
+        HATCHLING + PROJECT + '\n[tool.hatch.build.targets.wheel]\nonly-include = ["lib"]\n'
+        + 'sources = ["lib"]\n', "lib/acme", False,
     ),
     "poetry-flat": (POETRY + PROJECT, "acme", False),
     "poetry-src": (POETRY + PROJECT, "src/acme", False),

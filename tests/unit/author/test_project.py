@@ -57,7 +57,7 @@ def mistakes_of(text: str, directory: Path) -> list[str]:
 
 def test_a_project_is_read_in_the_order_of_its_file(tmp_path: Path) -> None:
     project = read_project(str(write(tmp_path, PROJECT)))
-    assert (project.root, project.name, project.version, project.backend_family) == (
+    assert (project.root, project.name, project.version, project.backend) == (
         str(tmp_path),
         "acme-vision",
         "1.0",
@@ -94,9 +94,9 @@ def test_poetry_has_tables_of_its_own(tmp_path: Path) -> None:
     assert mistake == (
         "the project declares no plugin | where: pyproject.toml:1:1 | expected: an entry point in "
         "one of the groups coral_inference.backends, coral_inference.patches, "
-        "coral_inference.workflows | hint: `[tool.poetry.plugins]` is only read where "
-        "Poetry builds the project: declare them under "
-        '`[project.entry-points."coral_inference.patches"]`'
+        "coral_inference.workflows | hint: declare one under "
+        '`[project.entry-points."coral_inference.patches"]`, like '
+        '`my_plugin = "acme.coral_plugins:register"`'
     )
 
 
@@ -148,21 +148,34 @@ def test_mistakes_are_told_together(tmp_path: Path) -> None:
     ]
 
 
+def test_a_project_without_plugins_is_told_how_to_declare_one(tmp_path: Path) -> None:
+    [mistake] = mistakes_of('[project]\nname = "acme-x"\n', tmp_path)
+    assert mistake.endswith(
+        ' | hint: declare one under `[project.entry-points."coral_inference.patches"]`, like '
+        '`my_plugin = "acme_x.coral_plugins:register"`'
+    )
+
+
 @pytest.mark.parametrize(
-    ("text", "hint"),
+    ("settings", "roots"),
     [
-        ("", 'declare one under `[project.entry-points."coral_inference.patches"]`, like '
-         '`my_plugin = "acme_x.coral_plugins:register"`'),
-        ('dynamic = ["entry-points"]', "`project.dynamic` leaves the entry points to the build: "
-         "declare them in this file"),
+        ("", ["", "src"]),
+        ('[tool.hatch.build.targets.wheel]\npackages = ["lib/acme"]',
+         ["", "src", "lib/acme", "lib"]),
+        ('[tool.hatch.build]\nsources = ["../elsewhere", "/etc", "absent", "lib"]',
+         ["", "src", "lib"]),
+        ('[tool.other]\nsources = ["lib"]', ["", "src"]),
     ],
-    ids=["none", "dynamic"],
 )  # fmt: skip
-def test_a_project_without_plugins_is_told_how_to_declare_one(
-    text: str, hint: str, tmp_path: Path
+def test_sources_are_where_the_settings_of_the_build_back_end_say(
+    settings: str, roots: list[str], tmp_path: Path
 ) -> None:
-    [mistake] = mistakes_of(f'[project]\nname = "acme-x"\n{text}', tmp_path)
-    assert mistake.endswith(f" | hint: {hint}")
+    root = tmp_path / "project"
+    (tmp_path / "elsewhere").mkdir()
+    for directory in ("src", "lib/acme"):
+        (root / directory).mkdir(parents=True)
+    project = read_project(str(write(root, f"{PROJECT}\n{settings}\n")))
+    assert project.source_roots == tuple(os.path.join(root, path) for path in roots)
 
 
 @pytest.mark.parametrize("path", ["", "..", "../x", "/etc/passwd", "a/../../x", "a\0", "a//b"])
