@@ -1,6 +1,6 @@
-"""Loading a descriptor: its file, then the environment, then `--set`, the later source winning.
+"""Loading a descriptor: its file, the environment, `--set`, versions of hosts; a later one wins.
 
-Each variable that is set and each `--set` is a document that holds nothing else.
+Each variable that is set, each `--set` and each version is a document that holds nothing else.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from coral_lock.descriptor.model import (
     FIELDS,
     OWN_SWITCHES,
     Descriptor,
-    HostVersions,
     PluginRequest,
     leaves,
     to_mapping,
@@ -22,10 +21,11 @@ from coral_lock.document.node import (
     MAX_DEPTH,
     Mistakes,
     Node,
-    NodeBuilder,
     Place,
     dotted,
     nearest,
+    plain_node,
+    put,
     shown,
 )
 from coral_lock.document.schema import check
@@ -98,13 +98,13 @@ def load_descriptor(
         path: the file, YAML or (with the suffix `.json`) JSON; None for no file.
         settings: the `--set` arguments, `KEY=VALUE` each, which win over all else.
         environment: the variables, which win over the file; None for no environment.
-        core_version: the version of `coral-inference` that is given besides.
+        core_version: the version of `coral-inference`, which wins over `host.core`.
         inference_version: the version of `inference`, likewise.
 
     Raises:
         InputError: there is one mistake, or the file can't be read.
         ProblemsError: there are several mistakes: those of the file by position, then the
-            environment's by name, then those of `settings` in their order.
+            environment's by name, then those of `settings` in their order, then the versions'.
     """
     sources: list[tuple[Callable[[Any, Mistakes], Iterator[Node]], object]] = []
     if path is not None:
@@ -112,6 +112,9 @@ def load_descriptor(
     if environment is not None:
         sources.append((_read_environment, environment))
     sources += [(_read_setting, setting) for setting in settings]
+    for role, version in (("core", core_version), ("inference", inference_version)):
+        if version is not None:
+            sources.append((_read_host_version, (role, version)))
     root = _NOTHING
     problems: list[InputError] = []
     warnings: list[str] = []
@@ -132,8 +135,7 @@ def load_descriptor(
         if len(problems) > MAX_MISTAKES:
             message += f", the first {MAX_MISTAKES} of which are these"
         raise ProblemsError(message, tuple(problems[:MAX_MISTAKES]))
-    given = HostVersions(core=core_version, inference=inference_version)
-    return _descriptor(root, tuple(warnings)).with_host_versions(given)
+    return _descriptor(root, tuple(warnings))
 
 
 def _read_file(path: str, mistakes: Mistakes) -> Iterator[Node]:
@@ -198,6 +200,13 @@ def _read_environment(environment: Mapping[str, str], mistakes: Mistakes) -> Ite
                 expected="1, 0, true, false, yes, no, on or off",
                 found=quote(shortened(value, 60)),
             )
+
+
+def _read_host_version(given: tuple[str, str], mistakes: Mistakes) -> Iterator[Node]:
+    """Yield the document that `--core-version` or `--inference-version` is."""
+    role, version = given
+    place = Place(source=f"--{role}-version {shortened(version, _LONGEST_PLACE)}")
+    yield _document(("host", role), Node(value=version, place=place))
 
 
 def _document(path: Path, node: Node) -> Node:
@@ -271,7 +280,7 @@ def _read_value(value: str, path: Path, place: Place, mistakes: Mistakes) -> Nod
         return _read_flow_value(value, path, place, mistakes)
     if path in _LISTS:
         return _names(value, place)
-    return NodeBuilder(mistakes).plain(value, path, place, place)
+    return plain_node(value, path, place, mistakes, place)
 
 
 def _read_flow_value(value: str, path: Path, place: Place, mistakes: Mistakes) -> Node:
@@ -321,7 +330,7 @@ def _checked(root: Node, mistakes: Mistakes) -> Node:
         distributions: dict[str, Node] = {}
         for key, node in sections["distributions"].members.items():
             name = normalized_name(key)
-            NodeBuilder(mistakes).put(distributions, ("distributions",), name, node)
+            put(distributions, ("distributions",), name, node, mistakes)
         sections["distributions"] = sections["distributions"].replace(value=distributions)
     if "targets" in sections:
         _check_targets(sections["targets"], mistakes)

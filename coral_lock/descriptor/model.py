@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from coral_lock.errors import UsageError
 from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM, RuntimeConfig
 from coral_lock.plugin.facts import merged
 from coral_lock.record import Record
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
 DISCOVER_ALL = "all"
 DISCOVER_LISTED = "listed"
 """`all` selects every plugin that fits, `listed` only those that are switched on."""
-
-HOST_KEYS = ("core", "inference")
-"""The hosts whose versions the descriptor may pin."""
 
 DEFAULT_ORIGIN = "default"
 
@@ -69,29 +65,6 @@ class PluginRequest(Record):
     def _check(self) -> None:
         if list(self.after) != sorted(set(self.after)):
             raise ValueError("`after` must be sorted and unique")
-
-
-class HostVersions(Record):
-    """The versions of hosts given on the command line, which win over the descriptor's.
-
-    Raises:
-        UsageError: one isn't a version (PEP 440).
-    """
-
-    core: str | None = None
-    inference: str | None = None
-
-    def _check(self) -> None:
-        # Only a start that is given one pays for this.
-        from coral_lock.document.formats import is_version
-
-        for flag, version in (("--core", self.core), ("--inference", self.inference)):
-            if version is not None and not is_version(version):
-                raise UsageError(
-                    f"`{flag}-version` isn't a version",
-                    expected="a version (PEP 440), like `0.0.4`",
-                    found=f"`{version}`",
-                )
 
 
 class Descriptor(Record):
@@ -156,19 +129,6 @@ class Descriptor(Record):
         else:
             is_loaded, key = self.built_in_patches.get("plugins", True), "patches.plugins"
         return None if is_loaded else (key, f"the host loads no {group}: `{key}` is false")
-
-    def with_host_versions(self, versions: HostVersions) -> Descriptor:
-        """Return the descriptor with the versions of hosts that the command line gives."""
-        origins = dict(self.origins)
-        for role in HOST_KEYS:
-            version = getattr(versions, role)
-            if version is not None:
-                origins[f"host.{role}"] = f"--{role}-version {version}"
-        return self.replace(
-            host_core=versions.core or self.host_core,
-            host_inference=versions.inference or self.host_inference,
-            origins=origins,
-        )
 
     def runtime_config(self, overrides: Mapping[str, Any] | None = None) -> RuntimeConfig:
         """Return the configuration that plugins get.

@@ -1,7 +1,4 @@
-"""What every source is read into: values that know their place, and the mistakes in them.
-
-`NodeBuilder` is what the readers share: scalars, bounds, and common mistakes.
-"""
+"""What every source is read into: values that know their place, and the mistakes in them."""
 
 from __future__ import annotations
 
@@ -17,7 +14,6 @@ if TYPE_CHECKING:
     Path: TypeAlias = tuple[str | int, ...]
 
 MAX_DEPTH = 32
-MAX_NODES = 20_000
 
 
 class Place(Record):
@@ -228,76 +224,29 @@ def resolve_plain(text: str) -> str | int | float | bool | None:
     raise RefusedNumberError("an integer of at most 64 bits")
 
 
-class NodeBuilder:
-    """Builds the nodes of one document; what it refuses becomes an `INVALID` node."""
+def plain_node(
+    text: str, path: Path, place: Place, mistakes: Mistakes, key_place: Place | None = None
+) -> Node:
+    """Return the node of a scalar without quotes; a number out of range goes to `mistakes`."""
+    value: Any
+    try:
+        value = resolve_plain(text)
+    except RefusedNumberError as error:
+        value = INVALID
+        mistakes.add(
+            place,
+            f"{named(path)} is a number out of range",
+            expected=str(error),
+            hint="quote it if it is text",
+        )
+    return Node(value=value, place=place, key_place=key_place, text=text)
 
-    def __init__(self, mistakes: Mistakes) -> None:
-        self._mistakes = mistakes
-        self._count = 0
 
-    def count(self, place: Place) -> None:
-        """Count one key or value.
-
-        Raises:
-            InputError: there are more than 20,000.
-        """
-        self._count += 1
-        if self._count > MAX_NODES:
-            raise InputError(
-                "the document is too large",
-                expected=f"at most {MAX_NODES} keys and values",
-                where=str(place),
-            )
-
-    def enter(self, path: Path, place: Place) -> None:
-        """Enter the collection at `path`.
-
-        Raises:
-            InputError: it is deeper than 32 levels.
-        """
-        if len(path) >= MAX_DEPTH:
-            raise InputError(
-                "the document is nested too deep",
-                expected=f"at most {MAX_DEPTH} levels",
-                where=str(place),
-            )
-
-    def text(self, text: str, path: Path, place: Place, key_place: Place | None = None) -> Node:
-        """Return the node of a quoted scalar, its surrogate pairs joined."""
-        value: Any
-        try:
-            value = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
-        except UnicodeDecodeError:
-            value = INVALID
-            self._mistakes.add(
-                place,
-                f"{named(path)} contains a lone surrogate",
-                expected="whole characters",
-            )
-        return Node(value=value, place=place, key_place=key_place)
-
-    def plain(self, text: str, path: Path, place: Place, key_place: Place | None = None) -> Node:
-        """Return the node of a scalar without quotes."""
-        value: Any
-        try:
-            value = resolve_plain(text)
-        except RefusedNumberError as error:
-            value = INVALID
-            self._mistakes.add(
-                place,
-                f"{named(path)} is a number out of range",
-                expected=str(error),
-                hint="quote it if it is text",
-            )
-        return Node(value=value, place=place, key_place=key_place, text=text)
-
-    def put(self, members: dict[str, Node], path: Path, key: str, node: Node) -> None:
-        """Put `node` into the mapping at `path`, unless its key is there already."""
-        if key not in members:
-            members[key] = node
-            return
-        first = members[key].origin
-        self._mistakes.add(
+def put(members: dict[str, Node], path: Path, key: str, node: Node, mistakes: Mistakes) -> None:
+    """Put `node` into the mapping at `path`; a key that is there already is a mistake."""
+    first = members.setdefault(key, node).origin
+    if members[key] is not node:
+        mistakes.add(
             node.origin,
             f"{named((*path, key))} appears twice",
             hint=f"the first one is on line {first.line}" if first.line else None,

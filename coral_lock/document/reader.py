@@ -14,14 +14,27 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import yaml
 
-from coral_lock.document.node import INVALID, Mistakes, Node, NodeBuilder, Place, named, shown
+from coral_lock.document.node import (
+    INVALID,
+    MAX_DEPTH,
+    Invalid,
+    Mistakes,
+    Node,
+    Place,
+    named,
+    plain_node,
+    put,
+    shown,
+)
 from coral_lock.errors import InputError
 
 Path: TypeAlias = tuple[str | int, ...]
+
+MAX_NODES = 20_000
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CONFLICT_MARKERS = ("<<<<<<<", ">>>>>>>")
@@ -115,60 +128,32 @@ def read_json(text: str, source: str, mistakes: Mistakes) -> Node:
     except RecursionError:
         # The reader refuses it as well, and knows the place.
         pass
-    return _JsonReader(text, source, mistakes).document()
+    events = _json_events(text, source)
+    return _Reader(events, source, mistakes).value(next(events), ())
 
 
-class _JsonReader:
-    """Builds the nodes of a text that is JSON as far as it isn't too deep."""
-
-    def __init__(self, text: str, source: str, mistakes: Mistakes) -> None:
-        self._source = source
-        self._builder = NodeBuilder(mistakes)
-        self._tokens = _TOKEN.finditer(text)
-        self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
-
-    def document(self) -> Node:
-        return self._node(*self._next(), (), None)
-
-    def _next(self) -> tuple[str, Place]:
-        match = next(self._tokens)
-        line = bisect_right(self._line_starts, match.start(1))
-        column = match.start(1) - self._line_starts[line - 1] + 1
-        return match[1], Place(source=self._source, line=line, column=column)
-
-    def _node(self, token: str, place: Place, path: Path, key_place: Place | None) -> Node:
-        """Return the node that starts with a token, consuming its tokens."""
-        self._builder.count(place)
-        if token in ("{", "["):
-            self._builder.enter(path, place)
-            value = self._object(path) if token == "{" else self._array(path)
-            return Node(value=value, place=place, key_place=key_place)
-        if token.startswith('"'):
-            return self._builder.text(json.loads(token), path, place, key_place)
-        if token in ("NaN", "Infinity", "-Infinity"):
+def _json_events(text: str, source: str) -> Iterator[yaml.Event]:
+    """Yield the events of a YAML parser for a text that is JSON as far as it isn't too deep."""
+    line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
+    for match in _TOKEN.finditer(text):
+        token, start = match[1], match.start(1)
+        line = bisect_right(line_starts, start) - 1
+        mark = yaml.Mark(source, start, line, start - line_starts[line], None, 0)
+        if token == "{":
+            yield yaml.MappingStartEvent(None, None, True, mark)
+        elif token == "[":
+            yield yaml.SequenceStartEvent(None, None, True, mark)
+        elif token == "}":
+            yield yaml.MappingEndEvent(mark)
+        elif token == "]":
+            yield yaml.SequenceEndEvent(mark)
+        elif token in ("NaN", "Infinity", "-Infinity"):
+            place = place_of(text, start, source)
             raise InputError(f"not JSON: `{token}` isn't a number of JSON", where=str(place))
-        return self._builder.plain(token, path, place, key_place)
-
-    def _array(self, path: Path) -> tuple[Node, ...]:
-        items: list[Node] = []
-        while (read := self._next())[0] != "]":
-            if read[0] != ",":
-                items.append(self._node(*read, (*path, len(items)), None))
-        return tuple(items)
-
-    def _object(self, path: Path) -> dict[str, Node]:
-        members: dict[str, Node] = {}
-        while (read := self._next())[0] != "}":
-            token, place = read
-            if token == ",":
-                continue
-            self._builder.count(place)
-            key = self._builder.text(json.loads(token), (*path, "?"), place).value
-            self._next()  # the colon
-            node = self._node(*self._next(), (*path, "?" if key is INVALID else key), place)
-            if key is not INVALID:
-                self._builder.put(members, path, key, node)
-        return members
+        elif token.startswith('"'):
+            yield yaml.ScalarEvent(None, None, (False, True), json.loads(token), mark, style='"')
+        elif token not in (",", ":"):
+            yield yaml.ScalarEvent(None, None, (True, False), token, mark)
 
 
 _MERGE_KEY = "<<"
@@ -191,82 +176,105 @@ def read_yaml(text: str, source: str, mistakes: Mistakes, *, path: Path = ()) ->
             keys and values, or several documents; with the position.
     """
     _refuse_match(_HIDDEN, text, source)
-    return _YamlReader(text, source, mistakes).document(path)
+    events = _yaml_events(text, source)
+    next(events)
+    start = next(events)
+    if isinstance(start, yaml.StreamEndEvent):
+        return Node(value={}, place=_place(start, source))
+    node = _Reader(events, source, mistakes).value(next(events), path)
+    next(events)
+    after = next(events)
+    if not isinstance(after, yaml.StreamEndEvent):
+        raise InputError(
+            "the file contains several documents",
+            expected="one document",
+            where=str(_place(after, source)),
+            hint="remove the `---` and what follows it",
+        )
+    return Node(value={}, place=node.place) if node.text == "" else node
 
 
-class _YamlReader:
-    def __init__(self, text: str, source: str, mistakes: Mistakes) -> None:
+def _yaml_events(text: str, source: str) -> Iterator[yaml.Event]:
+    """Yield the parser's events, turning its errors into an `InputError`."""
+    place = Place(source=source, line=1, column=1)
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            place = _place(event, source)
+            yield event
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(error, place) from None
+    except yaml.reader.ReaderError as error:
+        place = place_of(text, error.position, source)
+        raise InputError(f"not YAML: {error.reason}", where=str(place)) from None
+    except (ValueError, OverflowError):
+        # PyYAML converts escapes and directives without looking at their range.
+        raise InputError("not YAML: a number is out of range", where=str(place)) from None
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, place: Place) -> InputError:
+    mark = error.problem_mark or error.context_mark
+    if mark is not None:
+        place = place.replace(line=mark.line + 1, column=mark.column + 1)
+    problem = error.problem or error.context or "it can't be parsed"
+    hint = None
+    if "'\\t'" in problem:
+        hint = "YAML is indented with spaces: replace the tab"
+    elif error.context and error.context_mark:
+        hint = f"look at line {error.context_mark.line + 1} too: {error.context}"
+    return InputError(f"not YAML: {problem}", where=str(place), hint=hint)
+
+
+def _place(event: yaml.Event, source: str) -> Place:
+    mark = event.start_mark
+    assert mark is not None
+    return Place(source=source, line=mark.line + 1, column=mark.column + 1)
+
+
+class _Reader:
+    """Builds the nodes of one document from the events of its parser."""
+
+    def __init__(self, events: Iterator[yaml.Event], source: str, mistakes: Mistakes) -> None:
+        self._events = events
         self._source = source
         self._mistakes = mistakes
-        self._builder = NodeBuilder(mistakes)
-        self._events = self._safe_events(text)
+        self._count = 0
 
-    def document(self, path: Path) -> Node:
-        next(self._events)
-        start = next(self._events)
-        if isinstance(start, yaml.StreamEndEvent):
-            return Node(value={}, place=self._place(start))
-        node = self._value(next(self._events), path, None)
-        next(self._events)
-        after = next(self._events)
-        if not isinstance(after, yaml.StreamEndEvent):
-            raise InputError(
-                "the file contains several documents",
-                expected="one document",
-                where=str(self._place(after)),
-                hint="remove the `---` and what follows it",
-            )
-        return Node(value={}, place=node.place) if node.text == "" else node
+    def value(self, event: yaml.Event, path: Path, key_place: Place | None = None) -> Node:
+        """Return the node that starts with `event`, consuming its events.
 
-    def _safe_events(self, text: str) -> Iterator[yaml.Event]:
-        """Yield the parser's events, turning its errors into an `InputError`."""
-        place = Place(source=self._source, line=1, column=1)
-        try:
-            for event in yaml.parse(text, Loader=yaml.SafeLoader):
-                place = self._place(event)
-                yield event
-        except yaml.MarkedYAMLError as error:
-            raise self._syntax_error(error, place) from None
-        except yaml.reader.ReaderError as error:
-            place = place_of(text, error.position, self._source)
-            raise InputError(f"not YAML: {error.reason}", where=str(place)) from None
-        except (ValueError, OverflowError):
-            # PyYAML converts escapes and directives without looking at their range.
-            raise InputError("not YAML: a number is out of range", where=str(place)) from None
-
-    def _syntax_error(self, error: yaml.MarkedYAMLError, place: Place) -> InputError:
-        mark = error.problem_mark or error.context_mark
-        if mark is not None:
-            place = Place(source=self._source, line=mark.line + 1, column=mark.column + 1)
-        problem = error.problem or error.context or "it can't be parsed"
-        hint = None
-        if "'\\t'" in problem:
-            hint = "YAML is indented with spaces: replace the tab"
-        elif error.context and error.context_mark:
-            hint = f"look at line {error.context_mark.line + 1} too: {error.context}"
-        return InputError(f"not YAML: {problem}", where=str(place), hint=hint)
-
-    def _place(self, event: yaml.Event) -> Place:
-        mark = event.start_mark
-        if mark is None:
-            return Place(source=self._source)
-        return Place(source=self._source, line=mark.line + 1, column=mark.column + 1)
-
-    def _value(self, event: yaml.Event, path: Path, key_place: Place | None) -> Node:
-        """Return the node that starts with `event`, consuming its events."""
-        place = self._place(event)
-        self._builder.count(place)
-        refused = self._refuse_references(event, path)
-        if isinstance(event, yaml.CollectionStartEvent):
-            self._builder.enter(path, place)
+        Raises:
+            InputError: it is deeper than 32 levels, or one key or value too many.
+        """
+        place = _place(event, self._source)
+        self._count += 1
+        is_collection = isinstance(event, yaml.CollectionStartEvent)
+        problem, limit = None, ""
+        if self._count > MAX_NODES:
+            problem, limit = "too large", f"{MAX_NODES} keys and values"
+        elif is_collection and len(path) >= MAX_DEPTH:
+            problem, limit = "nested too deep", f"{MAX_DEPTH} levels"
+        if problem:
+            message = f"the document is {problem}"
+            raise InputError(message, expected=f"at most {limit}", where=str(place))
+        value: Any = INVALID
+        is_refused = self._refuse_references(event, path)
+        if is_collection:
             is_mapping = isinstance(event, yaml.MappingStartEvent)
             value = self._mapping(path) if is_mapping else self._list(path)
-            return Node(value=INVALID if refused else value, place=place, key_place=key_place)
-        if refused or not isinstance(event, yaml.ScalarEvent):
-            return Node(value=INVALID, place=place, key_place=key_place)
-        is_plain = event.style is None
-        build = self._builder.plain if is_plain else self._builder.text
-        return build(event.value, path, place, key_place)
+        elif isinstance(event, yaml.ScalarEvent) and not is_refused:
+            if event.style is None:
+                return plain_node(event.value, path, place, self._mistakes, key_place)
+            value = self._text(event.value, path, place)
+        return Node(value=INVALID if is_refused else value, place=place, key_place=key_place)
+
+    def _text(self, text: str, path: Path, place: Place) -> str | Invalid:
+        """Return the value of a quoted scalar, its surrogate pairs joined."""
+        try:
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            message = f"{named(path)} contains a lone surrogate"
+            self._mistakes.add(place, message, expected="whole characters")
+            return INVALID
 
     def _refuse_references(self, event: yaml.Event, path: Path) -> bool:
         """Add a mistake for a tag, anchor or alias; return whether there was one."""
@@ -281,7 +289,7 @@ class _YamlReader:
         else:
             return False
         self._mistakes.add(
-            self._place(event),
+            _place(event, self._source),
             f"{named(path)} has {what}",
             expected="plain data",
             found=found,
@@ -292,22 +300,22 @@ class _YamlReader:
     def _list(self, path: Path) -> tuple[Node, ...]:
         items: list[Node] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            items.append(self._value(event, (*path, len(items)), None))
+            items.append(self.value(event, (*path, len(items))))
         return tuple(items)
 
     def _mapping(self, path: Path) -> dict[str, Node]:
         members: dict[str, Node] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._key(event, path)
-            key_place = self._place(event)
-            node = self._value(next(self._events), (*path, "?" if key is None else key), key_place)
+            inner = (*path, "?" if key is None else key)
+            node = self.value(next(self._events), inner, _place(event, self._source))
             if key is not None:
-                self._builder.put(members, path, key, node)
+                put(members, path, key, node, self._mistakes)
         return members
 
     def _key(self, event: yaml.Event, path: Path) -> str | None:
         """Return the key that starts with `event`, None if it was refused."""
-        node = self._value(event, (*path, "?"), None)
+        node = self.value(event, (*path, "?"))
         if node.text == _MERGE_KEY:
             problem, expected, found = "merges another mapping", "plain data", _MERGE_KEY
             hint = "write the values themselves"

@@ -323,9 +323,10 @@ def test_a_start_is_told_the_versions_of_hosts(device: MakeDevice) -> None:
     for program in ((), ("--", "app.py")):
         words = ("run" if program else "init", "--locked", "--core-version", "latest", *program)
         assert machine.coral(*words).require(78 if program else 2).stderr == (
-            "error: `--core-version` isn't a version\n"
-            "  expected: a version (PEP 440), like `0.0.4`\n"
-            "  found: `latest`\n"
+            "error: `host.core` has a wrong value\n"
+            "  expected: a version (PEP 440) in quotes, like '0.0.4'\n"
+            '  found: "latest"\n'
+            "  where: --core-version latest\n"
         )
 
 

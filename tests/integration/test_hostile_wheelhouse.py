@@ -93,7 +93,7 @@ def test_a_version_is_no_line_of_requirements(work: WorkingDirectory, house: Pat
     make_plugin(house, "acme")
     injected = "0.0.4\n--index-url https://example.org/simple\n#"
     refused = work.coral("lock", "--wheels", "house", "--core-version", injected).require(2)
-    assert refused.stderr.startswith("error: `--core-version` isn't a version\n")
+    assert refused.stderr.startswith("error: `host.core` has a wrong value\n")
     text = work.locked("--wheels", "house", "--core-version=0.0.4")
     for version in (injected, "0.0.4 ; python_version > '3'"):
         work.write("coral.lock", text.replace('"0.0.4"', json.dumps(version)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from coral_lock.descriptor.load import load_descriptor
-from coral_lock.descriptor.model import HostVersions
 from coral_lock.finding import ERROR, Finding
 from coral_lock.inventory import EntryPoint
 from coral_lock.lockfile.entries import Host, HostPackage
@@ -32,8 +31,10 @@ def _find(
     core: str | None = None,
     inference: str | None = None,
 ) -> tuple[Host, tuple[Finding, ...]]:
-    given = HostVersions(core=core, inference=inference)
-    return find_host(shelf, load_descriptor(None, settings=settings).with_host_versions(given))
+    descriptor = load_descriptor(
+        None, settings=settings, core_version=core, inference_version=inference
+    )
+    return find_host(shelf, descriptor)
 
 
 def _host(core: str | None, inference: str | None, name: str = "inference") -> Host:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from coral_lock.canonical_json import quote
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.descriptor.model import Descriptor, PluginRequest
 from coral_lock.errors import CoralLockError
@@ -434,6 +435,26 @@ def test_a_quoted_part_of_a_key() -> None:
 )
 def test_a_setting_that_cannot_be_understood(setting: str, expected: str) -> None:
     assert setting_mistakes(setting) == [expected]
+
+
+@pytest.mark.parametrize("version", ["0.0.4", "1!2.0rc1", "2.1+cu118"])
+def test_versions_of_hosts_win_over_settings(version: str) -> None:
+    settings = ("host.core='1.0'", "host.inference='2.0'")
+    descriptor = load_descriptor(None, settings=settings, core_version=version)
+    assert (descriptor.host_core, descriptor.host_inference) == (version, "2.0")
+    assert descriptor.origins["host.core"] == f"--core-version {version}"
+    assert descriptor.origins["host.inference"] == "--set host.inference='2.0'"
+
+
+@pytest.mark.parametrize("version", ["banana", "", ">=1.0", "1.0 ", "0.0.4\n"])
+@pytest.mark.parametrize("role", ["core", "inference"])
+def test_what_is_no_version_of_a_host(role: str, version: str) -> None:
+    with pytest.raises(CoralLockError) as caught:
+        load_descriptor(None, **{f"{role}_version": version})  # type: ignore[arg-type]
+    assert told(caught.value) == [
+        f"`host.{role}` has a wrong value | where: --{role}-version {version} | "
+        f"expected: a version (PEP 440) in quotes, like '0.0.4' | found: {quote(version)}"
+    ]
 
 
 def test_the_runtimes_config() -> None:
