@@ -66,7 +66,7 @@ def list_plugins(group: str | None, inputs: Inputs, output_format: str) -> int:
             host=survey.host,
             decisions=tuple(
                 decision
-                for decision in survey.selection.decisions
+                for decision in survey.decisions
                 if group in (None, decision.plugin.entry_point.group)
             ),
         )

@@ -110,9 +110,7 @@ class Explainer:
     def ids(self) -> tuple[str, ...]:
         """Return the ids of all plugins that the lock or the place knows, sorted."""
         known = {
-            decision.plugin.id
-            for survey in self.surveys.values()
-            for decision in survey.selection.decisions
+            decision.plugin.id for survey in self.surveys.values() for decision in survey.decisions
         }
         if self.opened.choice is not None:
             known |= self.opened.choice.known
@@ -129,7 +127,7 @@ class Explainer:
             [each for each in lock.excluded if base_id(each.id) == identifier] if lock else []
         )
         decisions = {
-            target: [each for each in survey.selection.decisions if each.plugin.id == identifier]
+            target: [each for each in survey.decisions if each.plugin.id == identifier]
             for target, survey in sorted(self.surveys.items())
         }
         names = {each.plugin.distribution.name for each in chain.from_iterable(decisions.values())}
@@ -213,7 +211,7 @@ class Explainer:
         needing = {
             decision.plugin.id
             for survey in self.surveys.values()
-            for decision in survey.selection.decisions
+            for decision in survey.decisions
             if decision.is_selected
             and identifier in {relation.id for relation in decision.plugin.terms.requires}
         }

@@ -54,6 +54,13 @@ class Unmet(NamedTuple):
             return f"report it to the authors of `{self.distribution}`"
         return "add a version that meets it"
 
+    def reason(self, name: str) -> str:
+        """Return why a distribution can't be used, as locks say it: without any place."""
+        needs = f"needs `{self.distribution}`, which " if self.distribution != name else ""
+        if self.found == NOT_PEP_508:
+            return f"{needs}has a requirement that isn't PEP 508"
+        return f"{needs}requires `{self.requirement}`, which isn't met"
+
     def finding(self, severity: str, hint: str) -> Finding:
         """Return the finding for it."""
         return Finding(

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from coral_lock import canonical_json
 from coral_lock.canonical_json import Value
 from coral_lock.descriptor.model import Descriptor
-from coral_lock.difference.changes import literal
+from coral_lock.difference.changes import difference, literal
 from coral_lock.difference.text import one_line
 from coral_lock.errors import InvalidLockError
 from coral_lock.finding import Finding, sorted_findings
@@ -22,8 +22,8 @@ from coral_lock.lockfile.entries import (
     sorted_data,
 )
 from coral_lock.lockfile.model import Lock, offering_distributions
-from coral_lock.lockfile.order import CycleError
-from coral_lock.locking.resolution import cycle_finding, invalid_lock_finding
+from coral_lock.lockfile.parts import narrowed_digests, part_of
+from coral_lock.locking.resolution import invalid_lock_finding
 from coral_lock.names import base_id
 from coral_lock.targets.model import Target
 
@@ -36,7 +36,7 @@ EntryT = TypeVar("EntryT", bound=Entry)
 
 
 def combine(
-    parts: Mapping[str, Lock], targets: tuple[Target, ...], descriptor: Descriptor | None = None
+    parts: Mapping[str, Lock], targets: tuple[Target, ...], descriptor: Descriptor
 ) -> tuple[Lock | None, tuple[Finding, ...]]:
     """Return the lock of several targets, or everything that keeps them out of one lock.
 
@@ -53,14 +53,13 @@ def combine(
     ordered = {name: parts[name] for name in sorted(target.name for target in targets)}
     plugins = _by_target(ordered, lambda part: part.plugins, lambda plugin: plugin.id)
     distributions = _by_target(ordered, lambda part: part.distributions, lambda each: each.name)
-    known = {target: part.known_plugins() for target, part in ordered.items()}
-    findings = [
-        *_lock_conflicts(ordered),
+    conflicts = [
+        *_host_conflicts(ordered),
+        *chain.from_iterable(map(_plugin_conflicts, plugins)),
         *chain.from_iterable(map(_distribution_conflicts, distributions)),
-        *chain.from_iterable(_plugin_conflicts(each, known) for each in plugins),
     ]
-    if findings:
-        return None, sorted_findings(findings)
+    if conflicts:
+        return None, sorted_findings(conflicts)
     first = next(iter(ordered.values()))
     try:
         lock = Lock(
@@ -71,14 +70,11 @@ def combine(
             excluded=_excluded(ordered),
             distributions=tuple(_distribution(found, ordered) for found in distributions),
         )
-    except CycleError as error:
-        entry_points = {
-            plugin.id: plugin.entry_point for part in parts.values() for plugin in part.plugins
-        }
-        return None, (cycle_finding(error, descriptor, entry_points, _APART),)
     except InvalidLockError as error:
-        return None, (invalid_lock_finding(error, _APART),)
-    return lock, ()
+        every = chain.from_iterable(part.plugins for part in parts.values())
+        return None, (invalid_lock_finding(error, descriptor, every, _APART),)
+    losses = sorted_findings(_losses(lock, ordered))
+    return None if losses else lock, losses
 
 
 def _by_target(
@@ -94,13 +90,7 @@ def _by_target(
     return [found[key] for key in sorted(found)]
 
 
-def _conflict(
-    subject: str,
-    summary: str,
-    values: Mapping[str, Value],
-    hint: str,
-    expected: str = "the same for every target",
-) -> Iterator[Finding]:
+def _conflict(subject: str, what: str, values: Mapping[str, Value], hint: str) -> Iterator[Finding]:
     """Yield an error if the targets have different values."""
     targets: dict[str, list[str]] = {}
     for target, value in values.items():
@@ -113,8 +103,8 @@ def _conflict(
         yield Finding(
             code="conflict",
             subject=subject,
-            summary=summary,
-            expected=expected,
+            summary=f"the {what} differs between the targets",
+            expected="the same for every target",
             found=found,
             hint=hint,
         )
@@ -128,80 +118,52 @@ def _field_conflicts(
         if field.noun is not None:
             yield from _conflict(
                 subject,
-                f"the {field.noun} of {literal(subject)} differs between the targets",
+                f"{field.noun} of {literal(subject)}",
                 {target: sorted_data(getattr(each, field.name)) for target, each in found.items()},
                 hints.get(field.name, hint),
             )
 
 
-def _lock_conflicts(parts: Mapping[str, Lock]) -> Iterator[Finding]:
-    yield from _conflict(
-        "platform",
-        "the platform differs between the targets",
-        {target: part.platform for target, part in parts.items()},
-        "set `platform` in the descriptor",
-    )
+def _host_conflicts(parts: Mapping[str, Lock]) -> Iterator[Finding]:
     for role in ("core", "inference"):
         packages = {target: getattr(part.host, role) for target, part in parts.items()}
-        yield from _conflict(
-            next((each.distribution for each in packages.values() if each), role),
-            f"the version of the {role} host differs between the targets",
-            {
-                target: f"{each.distribution}=={each.version}" if each else None
-                for target, each in packages.items()
-            },
-            _ONE_VERSION,
-        )
+        versions: dict[str, Value] = {
+            target: f"{each.distribution}=={each.version}" if each else None
+            for target, each in packages.items()
+        }
+        subject = next((each.distribution for each in packages.values() if each), role)
+        yield from _conflict(subject, f"version of the {role} host", versions, _ONE_VERSION)
 
 
 def _distribution_conflicts(found: Mapping[str, LockedDistribution]) -> Iterator[Finding]:
     """Yield what differs about a distribution, given for each target that needs it."""
     name = next(iter(found.values())).name
     hint = "lock all targets with one descriptor"
-    yield from _field_conflicts(found, name, hint, {"version": _ONE_VERSION})
-    if len({each.version for each in found.values()}) > 1:
-        return
-    yield from _conflict(
-        name,
-        f"{literal(name)} is an editable install for some targets only",
-        {target: "digests" if each.digests else None for target, each in found.items()},
-        "install it from a wheel",
-        "digests for every target",
-    )
-    for tag in sorted({tag for each in found.values() for tag in each.digests}):
-        those = {target: each for target, each in found.items() if tag in each.digests}
-        digests: dict[str, Value] = {target: each.digests[tag] for target, each in those.items()}
-        if len(set(digests.values())) == 1:
-            digests = {target: (each.data_digests or {}).get(tag) for target, each in those.items()}
-        yield from _conflict(
-            name,
-            f"{literal(name)} has different bytes for the wheel tag {literal(tag)}",
-            digests,
-            "use the same wheel for every target",
-            "one digest",
-        )
+    return _field_conflicts(found, name, hint, {"version": _ONE_VERSION})
 
 
-def _plugin_conflicts(
-    found: Mapping[str, LockedPlugin], known: Mapping[str, Collection[str]]
-) -> Iterator[Finding]:
-    """Yield what differs about a plugin, given for each target that activates it.
-
-    Args:
-        found: the plugin of each target.
-        known: the ids that `after` may name, for each target.
-    """
+def _plugin_conflicts(found: Mapping[str, LockedPlugin]) -> Iterator[Finding]:
+    """Yield what differs about a plugin, given for each target that activates it."""
     some = next(iter(found.values()))
     hint = f"build the wheels of `{some.distribution}` from the same sources"
     choice = f"`{some.group}: {{{some.name}: {{distribution: {some.distribution}}}}}`"
     hints = {"distribution": f"choose one in the descriptor: {choice}"}
-    yield from _field_conflicts(found, some.id, hint, hints)
-    every = {identifier for plugin in found.values() for identifier in plugin.after}
-    # What isn't on a target is left out of `after` there.
-    if any(every.intersection(known[target]) != set(each.after) for target, each in found.items()):
-        summary = f"the `after` of {literal(some.id)} differs between the targets"
-        after = {target: each.after for target, each in found.items()}
-        yield from _conflict(some.id, summary, after, hint)
+    return _field_conflicts(found, some.id, hint, hints)
+
+
+def _losses(lock: Lock, parts: Mapping[str, Lock]) -> Iterator[Finding]:
+    """Yield what a lock says of a target otherwise than the target's part."""
+    for target, part in parts.items():
+        for change in difference(narrowed_digests(part_of(lock, target), part), part):
+            yield Finding(
+                code="conflict",
+                subject=change.subject,
+                summary=f"{_APART}`{change.path}` is different for {literal(target)}",
+                expected=one_line(change.before),
+                found=one_line(change.after),
+                hint="lock all targets with one descriptor and from one wheelhouse, or write a "
+                "lock for each target",
+            )
 
 
 def _scope(found: Collection[str], parts: Collection[str]) -> tuple[str, ...]:

@@ -45,18 +45,39 @@ class DiscoveredPlugin:
 class Decision:
     """What is decided for one plugin that was found.
 
-    `reason` says why it isn't selected, and is None where it is. `is_compatible` is None
-    where that isn't known. `problem` is what is broken about the plugin itself.
+    Args:
+        plugin: the plugin.
+        request: what the descriptor says of it, None if it doesn't name it.
+        is_wanted: whether the descriptor doesn't exclude it.
+        is_compatible: whether it fits the host; None where that isn't known.
+        reason: why it isn't selected; None where it is.
+        finding: why it can't be used on this host, or on any, even where it isn't wanted.
     """
 
     plugin: DiscoveredPlugin
+    request: PluginRequest | None
+    is_wanted: bool
     is_compatible: bool | None
     reason: str | None = None
-    problem: Finding | None = None
+    finding: Finding | None = None
 
     @property
     def is_selected(self) -> bool:
         return self.reason is None
+
+    @property
+    def is_optional(self) -> bool:
+        return self.request is not None and self.request.optional
+
+    @property
+    def where(self) -> str | None:
+        """The place in the descriptor that names the plugin, if any."""
+        return self.request.where if self.request else None
+
+    @property
+    def problem(self) -> Finding | None:
+        """What is broken about the plugin itself."""
+        return self.finding if self.finding and CODES[self.finding.code].breaks_plugin else None
 
 
 def request_for(plugin: DiscoveredPlugin, descriptor: Descriptor) -> PluginRequest | None:
@@ -76,31 +97,26 @@ def place_of_after(request: PluginRequest, descriptor: Descriptor) -> str:
     return descriptor.origins.get(key, request.where)
 
 
-def judge(
-    plugin: DiscoveredPlugin, descriptor: Descriptor, host: Host
-) -> tuple[Decision, Finding | None]:
-    """Decide on one plugin as if no other offered its id.
-
-    Returns:
-        The decision, and what is wrong where the descriptor wants the plugin.
-    """
+def judge(plugin: DiscoveredPlugin, descriptor: Descriptor, host: Host) -> Decision:
+    """Decide on one plugin as if no other offered its id."""
     request = request_for(plugin, descriptor)
     unmet = unmet_requirement(plugin, descriptor.platform, host)
     finding = plugin.problem or (unmet and _unmet_finding(plugin, request, unmet))
     reason = unwanted_reason(plugin, request, descriptor)
-    is_wrong = finding is not None and reason is None
-    if finding is not None and reason is None:
+    is_wanted = reason is None
+    if finding is not None and is_wanted:
         reason = unmet.reason if unmet else CODES[finding.code].reason
         if request is not None and request.optional:
             finding = finding.replace(severity=WARNING)
     is_unknown = plugin.facts is None or (unmet is not None and unmet.is_uncertain)
-    decision = Decision(
+    return Decision(
         plugin=plugin,
+        request=request,
+        is_wanted=is_wanted,
         is_compatible=None if is_unknown else unmet is None,
         reason=reason,
-        problem=finding if finding and CODES[finding.code].breaks_plugin else None,
+        finding=finding,
     )
-    return decision, finding if is_wrong else None
 
 
 def unwanted_reason(

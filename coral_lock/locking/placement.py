@@ -297,7 +297,6 @@ def _outside_hashes(
 def misplaced(
     distributions: Sequence[LockedDistribution],
     providers: Collection[str],
-    accepted: Mapping[str, Collection[str]],
     inventory: Inventory,
 ) -> Iterator[Finding]:
     """Yield what distributions take that isn't theirs, unless it is accepted from them.
@@ -305,7 +304,6 @@ def misplaced(
     Args:
         distributions: what is locked.
         providers: the names of those that provide plugins.
-        accepted: by distribution, the codes of the findings that the descriptor accepts.
         inventory: where the files are.
     """
     for distribution in distributions:
@@ -318,5 +316,5 @@ def misplaced(
             name,
             files,
             provides_plugins=name in providers,
-            accepted=accepted.get(name, ()),
+            accepted=distribution.accepted,
         )

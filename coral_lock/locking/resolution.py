@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from coral_lock.descriptor.model import Descriptor
@@ -14,17 +14,11 @@ from coral_lock.lockfile.entries import ExcludedPlugin, Host, LockedPlugin
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.locking.closure import Closure, Unmet, closure_of
-from coral_lock.locking.decision import (
-    Decision,
-    DiscoveredPlugin,
-    broken_finding,
-    find_host,
-    place_of_after,
-)
+from coral_lock.locking.decision import Decision, broken_finding, find_host, place_of_after
 from coral_lock.locking.discovery import Evidence, discover
 from coral_lock.locking.placement import locked_distributions, misplaced
-from coral_lock.locking.selection import Selection, is_unoffered, select
-from coral_lock.names import GROUPS
+from coral_lock.locking.selection import is_unoffered, select
+from coral_lock.names import GROUPS, split_plugin_id
 
 _MAX_NAMED = 4
 
@@ -37,7 +31,8 @@ class Survey:
         inventory: what there is.
         descriptor: what this runtime should run.
         host: the host's versions.
-        selection: what is decided for each plugin.
+        decisions: what is decided for each plugin, sorted by id and distribution.
+        plugins: those that are selected, as a lock holds them.
         needed: what the selected plugins' distributions need.
         findings: everything that is wrong or worth knowing, in a fixed order.
     """
@@ -45,7 +40,8 @@ class Survey:
     inventory: Inventory
     descriptor: Descriptor
     host: Host
-    selection: Selection
+    decisions: tuple[Decision, ...]
+    plugins: tuple[LockedPlugin, ...]
     needed: Closure
     findings: tuple[Finding, ...]
 
@@ -82,57 +78,47 @@ def survey(
     """
     host, host_findings = find_host(inventory, descriptor)
     discovery = discover(inventory, evidence or Evidence(), reporter)
-    selection = select(discovery.plugins, descriptor, host, inventory)
+    decisions, selection_findings = select(discovery.plugins, descriptor, host, inventory)
     if discovery.broken:
         # What is broken may be what would offer it.
-        certain = tuple(each for each in selection.findings if not is_unoffered(each))
-        selection = Selection(decisions=selection.decisions, findings=certain)
-    plugins = selection.selected() if follows_requirements else ()
-    roots = {plugin.distribution.name for plugin in plugins}
+        selection_findings = tuple(each for each in selection_findings if not is_unoffered(each))
+    plugins = _locked_plugins(decisions)
+    roots = {plugin.distribution for plugin in plugins} if follows_requirements else ()
     program = descriptor.program_requires if follows_requirements else ()
     needed = closure_of(roots, inventory, host, program)
+    findings = {
+        *host_findings,
+        *map(broken_finding, (*discovery.broken, *needed.broken)),
+        *discovery.findings,
+        *selection_findings,
+    }
+    for unmet in needed.unmet:
+        severity = WARNING if is_installed and unmet.is_there else ERROR
+        finding = _need_finding(unmet, plugins, needed, descriptor)
+        findings.add(finding.replace(severity=severity))
+    try:
+        activation_order({plugin.id: plugin.after for plugin in plugins})
+    except CycleError as error:
+        findings.add(invalid_lock_finding(error, descriptor, plugins))
     return Survey(
         inventory=inventory,
         descriptor=descriptor,
         host=host,
-        selection=selection,
+        decisions=decisions,
+        plugins=plugins,
         needed=needed,
-        findings=sorted_findings(
-            {
-                *host_findings,
-                *(broken_finding(broken) for broken in (*discovery.broken, *needed.broken)),
-                *discovery.findings,
-                *selection.findings,
-                *_order_findings(selection.decisions, descriptor),
-                *(
-                    _need_finding(unmet, plugins, needed, descriptor).replace(
-                        severity=WARNING if is_installed and unmet.is_there else ERROR
-                    )
-                    for unmet in needed.unmet
-                ),
-            }
-        ),
+        findings=sorted_findings(findings),
     )
 
 
-def _order_findings(decisions: Sequence[Decision], descriptor: Descriptor) -> Iterator[Finding]:
-    """Yield why the plugins can't be put in an order."""
-    plugins = locked_plugins(decisions, descriptor)
-    try:
-        activation_order({plugin.id: plugin.after for plugin in plugins})
-    except CycleError as error:
-        entry_points = {plugin.id: plugin.entry_point for plugin in plugins}
-        yield cycle_finding(error, descriptor, entry_points)
-
-
 def _need_finding(
-    unmet: Unmet, plugins: Sequence[DiscoveredPlugin], needed: Closure, descriptor: Descriptor
+    unmet: Unmet, plugins: Sequence[LockedPlugin], needed: Closure, descriptor: Descriptor
 ) -> Finding:
     """Return the finding for what something needs, and how to go on: to add it or to do without."""
     ids = [
         f"`{plugin.id}`"
         for plugin in plugins
-        if unmet.distribution in needed.reached_from(plugin.distribution.name)
+        if unmet.distribution in needed.reached_from(plugin.distribution)
     ]
     if ids:
         more = f" and {len(ids) - _MAX_NAMED} more" if len(ids) > _MAX_NAMED else ""
@@ -155,37 +141,36 @@ def resolve(
         allow_editable: whether an editable install may be locked, without a digest.
         reporter: notified of progress.
     """
-    inventory, descriptor = surveyed.inventory, surveyed.descriptor
-    decisions = surveyed.selection.decisions
+    inventory, descriptor, needed = surveyed.inventory, surveyed.descriptor, surveyed.needed
     findings = list(surveyed.findings)
     distributions = locked_distributions(
-        {**_closure_of_host(surveyed, findings).edges, **surveyed.needed.edges},
-        surveyed.needed.edges.keys(),
+        {**_closure_of_host(surveyed, findings).edges, **needed.edges},
+        needed.edges.keys(),
         inventory,
         allow_editable=allow_editable,
         findings=findings,
         reporter=reporter or Reporter(),
     )
-    providers = {plugin.distribution.name for plugin in surveyed.selection.selected()}
-    findings.extend(misplaced(distributions, providers, descriptor.accepted, inventory))
+    distributions = tuple(
+        each.replace(
+            accepted=descriptor.accepted.get(each.name, ()), program=each.name in needed.program
+        )
+        for each in distributions
+    )
+    providers = {plugin.distribution for plugin in surveyed.plugins}
+    findings.extend(misplaced(distributions, providers, inventory))
     lock = None
     if not has_errors(findings):
         try:
             lock = Lock(
                 platform=descriptor.platform,
                 host=surveyed.host,
-                plugins=locked_plugins(decisions, descriptor),
-                excluded=_excluded(decisions),
-                distributions=tuple(
-                    each.replace(
-                        accepted=descriptor.accepted.get(each.name, ()),
-                        program=each.name in surveyed.needed.program,
-                    )
-                    for each in distributions
-                ),
+                plugins=surveyed.plugins,
+                excluded=_excluded(surveyed.decisions),
+                distributions=distributions,
             )
         except InvalidLockError as error:
-            findings.append(invalid_lock_finding(error))
+            findings.append(invalid_lock_finding(error, descriptor, surveyed.plugins))
     return Resolution(lock=lock, findings=sorted_findings(findings))
 
 
@@ -203,23 +188,15 @@ def _closure_of_host(surveyed: Survey, findings: list[Finding]) -> Closure:
     return closure
 
 
-def locked_plugins(
-    decisions: Sequence[Decision], descriptor: Descriptor
-) -> tuple[LockedPlugin, ...]:
+def _locked_plugins(decisions: Sequence[Decision]) -> tuple[LockedPlugin, ...]:
     """Return the records of the plugins that are selected."""
     known = {decision.plugin.id for decision in decisions}
-    return tuple(
-        _locked_plugin(decision.plugin, descriptor, known)
-        for decision in decisions
-        if decision.is_selected
-    )
+    return tuple(_locked_plugin(each, known) for each in decisions if each.is_selected)
 
 
-def _locked_plugin(
-    plugin: DiscoveredPlugin, descriptor: Descriptor, known: Collection[str]
-) -> LockedPlugin:
+def _locked_plugin(decision: Decision, known: Collection[str]) -> LockedPlugin:
+    plugin = decision.plugin
     assert plugin.facts is not None
-    request = descriptor.request(plugin.entry_point.group, plugin.facts.name)
     return LockedPlugin(
         id=plugin.id,
         distribution=plugin.distribution.name,
@@ -227,68 +204,24 @@ def _locked_plugin(
         description=plugin.facts.description,
         min_core_version=plugin.facts.min_core_version,
         min_inference_version=plugin.facts.min_inference_version,
-        optional=request.optional if request else False,
-        after=_activated_after(plugin, request.after if request else (), known),
+        optional=decision.is_optional,
+        after=_activated_after(decision, known),
         default_config_overrides=plugin.terms.default_config_overrides,
         env=tuple(variable.name for variable in plugin.terms.env if variable.required),
     )
 
 
-def cycle_finding(
-    error: CycleError,
-    descriptor: Descriptor | None,
-    entry_points: Mapping[str, str],
-    context: str = "",
-) -> Finding:
-    """Return the finding for an order that can't be met.
+def _activated_after(decision: Decision, known: Collection[str]) -> tuple[str, ...]:
+    """Return the ids after which a plugin is activated, sorted: of those that may be in the lock.
 
-    Its place is where the descriptor asks for a step of it; where it asks for none, the
-    manifests do, and its place is the first plugin.
-
-    Args:
-        error: names the plugins, each of which waits for the next.
-        descriptor: what this runtime should run.
-        entry_points: the plugins' entry points, by id.
-        context: what the order is that of, before the message.
+    The descriptor and the plugin's manifest may name some. What the plugin requires comes
+    first too, unless that is of a later group.
     """
-    where = None
-    for identifier, following in zip(error.cycle, (*error.cycle[1:], error.cycle[0])):
-        group, _, name = identifier.partition(":")
-        request = descriptor.request(group, name) if descriptor else None
-        if descriptor and request and following in request.after:
-            where = place_of_after(request, descriptor)
-            break
-    return Finding(
-        code="conflict",
-        subject=error.cycle[0],
-        summary=f"{context}{error.message}",
-        where=where or entry_points[error.cycle[0]],
-        hint=error.hint
-        if where
-        else "have their authors correct `after` and `requires` in the manifests, or switch one "
-        "of them off",
-    )
-
-
-def _activated_after(
-    plugin: DiscoveredPlugin, asked: Collection[str], known: Collection[str]
-) -> tuple[str, ...]:
-    """Return the ids after which a plugin is activated, sorted.
-
-    Args:
-        plugin: the plugin, whose manifest may name some. What it requires comes first too,
-            unless that is of a later group.
-        asked: what the descriptor asks for.
-        known: the ids that may be in the lock; others are ignored.
-    """
-    group = GROUPS.index(plugin.entry_point.group)
-    declared = set(plugin.terms.after)
-    declared.update(
-        relation.id
-        for relation in plugin.terms.requires
-        if GROUPS.index(relation.id.partition(":")[0]) <= group
-    )
-    return tuple(sorted({*asked, *declared}.intersection(known)))
+    terms, group = decision.plugin.terms, GROUPS.index(decision.plugin.entry_point.group)
+    required = (relation.id for relation in terms.requires)
+    earlier = (each for each in required if GROUPS.index(each.partition(":")[0]) <= group)
+    asked = decision.request.after if decision.request else ()
+    return tuple(sorted({*asked, *terms.after, *earlier}.intersection(known)))
 
 
 def _excluded(decisions: Sequence[Decision]) -> tuple[ExcludedPlugin, ...]:
@@ -303,12 +236,46 @@ def _excluded(decisions: Sequence[Decision]) -> tuple[ExcludedPlugin, ...]:
     return tuple(excluded)
 
 
-def invalid_lock_finding(error: InvalidLockError, context: str = "") -> Finding:
-    """Return the finding for a lock that can't be made; `context` is put before the message."""
+def invalid_lock_finding(
+    error: InvalidLockError,
+    descriptor: Descriptor,
+    plugins: Iterable[LockedPlugin],
+    context: str = "",
+) -> Finding:
+    """Return the finding for a lock that can't be made, because of an order, say.
+
+    The place of an order that can't be met is where the descriptor asks for a step of it;
+    where it asks for none, the manifests do, and it is the entry point of the first plugin.
+
+    Args:
+        error: what is wrong.
+        descriptor: what this runtime should run.
+        plugins: what would be locked.
+        context: what is put before the message.
+    """
+    subject, where, hint = error.path or "lock", error.path or None, error.hint
+    if isinstance(error, CycleError):
+        subject = error.cycle[0]
+        steps = zip(error.cycle, (*error.cycle[1:], subject))
+        where = next(
+            (
+                place_of_after(request, descriptor)
+                for identifier, following in steps
+                if (request := descriptor.request(*split_plugin_id(identifier)))
+                and following in request.after
+            ),
+            None,
+        )
+        if where is None:
+            where = next(plugin.entry_point for plugin in plugins if plugin.id == subject)
+            hint = (
+                "have their authors correct `after` and `requires` in the manifests, or switch "
+                "one of them off"
+            )
     return Finding(
         code="conflict",
-        subject=error.path or "lock",
+        subject=subject,
         summary=f"{context}{error.message}",
-        where=error.path or None,
-        hint=error.hint,
+        where=where,
+        hint=hint,
     )

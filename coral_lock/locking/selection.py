@@ -3,37 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
+from typing import TypeAlias
 
-from coral_lock.descriptor.model import Descriptor, PluginRequest
-from coral_lock.finding import WARNING, Finding, sorted_findings
-from coral_lock.inventory import BrokenDistribution, Inventory
+from coral_lock.descriptor.model import DEFAULT_ORIGIN, Descriptor, PluginRequest
+from coral_lock.finding import WARNING, Finding
+from coral_lock.inventory import Inventory
 from coral_lock.lockfile.entries import Host
-from coral_lock.locking.closure import NOT_PEP_508, Unmet, closure_of
+from coral_lock.locking.closure import closure_of
 from coral_lock.locking.decision import (
     Decision,
     DiscoveredPlugin,
     broken_finding,
     judge,
     place_of_after,
-    request_for,
     severity_of,
 )
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import Relation, contradictions
 
+_Selected: TypeAlias = Mapping[str, Decision]
+"""The decisions on the plugins that are selected so far, by id."""
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Selection:
-    """All decisions, in the order of the discovery, and what is wrong or worth knowing."""
-
-    decisions: tuple[Decision, ...]
-    findings: tuple[Finding, ...]
-
-    def selected(self) -> tuple[DiscoveredPlugin, ...]:
-        """Return the plugins that are selected."""
-        return tuple(decision.plugin for decision in self.decisions if decision.is_selected)
+_LeftOut: TypeAlias = Mapping[str, tuple[str, Finding]]
+"""What doesn't fit the other plugins, by id: the reason and the finding."""
 
 
 def select(
@@ -41,7 +35,7 @@ def select(
     descriptor: Descriptor,
     host: Host,
     inventory: Inventory,
-) -> Selection:
+) -> tuple[tuple[Decision, ...], tuple[Finding, ...]]:
     """Decide on every plugin that was found.
 
     Every plugin that fits the host is selected, unless the descriptor switches it off;
@@ -54,13 +48,15 @@ def select(
         descriptor: what this runtime should run.
         host: the versions that plugins require.
         inventory: where the plugins were found.
+
+    Returns:
+        The decisions, in the order of the plugins, and what is wrong or worth knowing.
     """
-    findings: list[Finding] = []
     judged: dict[str, list[Decision]] = {}
     for plugin in plugins:
-        decision, finding = judge(plugin, descriptor, host)
-        judged.setdefault(plugin.id, []).append(decision)
-        findings.extend(filter(None, (finding,)))
+        judged.setdefault(plugin.id, []).append(judge(plugin, descriptor, host))
+    every = [decision for several in judged.values() for decision in several]
+    findings = [each.finding for each in every if each.finding and each.is_wanted]
     decisions = [
         decision
         for identifier, several in judged.items()
@@ -68,13 +64,21 @@ def select(
     ]
     for request in descriptor.requests:
         findings.extend(_request_findings(request, judged, descriptor))
-    choosing = _Choosing(decisions, descriptor, findings)
-    while reasons := (
-        choosing.unsupported() or choosing.unmet(inventory, host) or choosing.clashing()
-    ):
-        choosing.leave_out(reasons)
-    choosing.find_conflicts()
-    return Selection(decisions=tuple(choosing.decisions), findings=sorted_findings(findings))
+    while True:
+        selected = {each.plugin.id: each for each in decisions if each.is_selected}
+        left_out = _unsupported(selected) or _lacking(selected, inventory, host)
+        left_out = left_out or _excluding(selected)
+        if not left_out:
+            break
+        findings.extend(finding for _, finding in left_out.values())
+        decisions = [
+            replace(each, reason=left_out[each.plugin.id][0])
+            if each.is_selected and each.plugin.id in left_out
+            else each
+            for each in decisions
+        ]
+    findings.extend(_conflicts(selected, descriptor))
+    return tuple(decisions), tuple(findings)
 
 
 def _settle(identifier: str, judged: list[Decision], findings: list[Finding]) -> list[Decision]:
@@ -109,16 +113,24 @@ def _request_findings(
     identifier = plugin_id(request.group, request.name)
     severity = severity_of(request)
     names = [decision.plugin.distribution.name for decision in judged.get(identifier, ())]
-    unloaded = descriptor.unloaded(request.group)
-    if not names:
-        yield _unknown(
-            identifier,
-            f"the descriptor names `{identifier}`, which no distribution offers",
-            request.where,
-            judged,
-            severity,
-        )
-    elif request.distribution not in (None, *names):
+    unoffered = [(other, place_of_after(request, descriptor)) for other in request.after]
+    for other, where in ((identifier, request.where), *unoffered):
+        if other not in judged:
+            near = nearest_plugin(other, judged)
+            mention = (
+                f"`{identifier}` comes after" if other != identifier else "the descriptor names"
+            )
+            yield Finding(
+                code="unknown-plugin",
+                severity=severity,
+                subject=other,
+                summary=f"{mention} `{other}`, which no distribution offers",
+                where=where,
+                hint=f"did you mean `{near}`?"
+                if near
+                else "add it, or list the plugins with `coral-runtime plugins list`",
+            )
+    if names and request.distribution not in (None, *names):
         yield Finding(
             code="unknown-plugin",
             severity=severity,
@@ -129,15 +141,7 @@ def _request_findings(
             where=request.where,
             hint=f"set `distribution` to one of those, or add `{request.distribution}`",
         )
-    for other in request.after:
-        if other not in judged:
-            yield _unknown(
-                other,
-                f"`{identifier}` comes after `{other}`, which no distribution offers",
-                place_of_after(request, descriptor),
-                judged,
-                severity,
-            )
+    unloaded = descriptor.unloaded(request.group)
     if unloaded is not None and request.enabled and names:
         key, reason = unloaded
         yield Finding(
@@ -156,22 +160,6 @@ def is_unoffered(finding: Finding) -> bool:
     return finding.code == "unknown-plugin" and finding.expected is None
 
 
-def _unknown(
-    identifier: str, summary: str, where: str, known: Collection[str], severity: str
-) -> Finding:
-    near = nearest_plugin(identifier, known)
-    return Finding(
-        code="unknown-plugin",
-        severity=severity,
-        subject=identifier,
-        summary=summary,
-        where=where,
-        hint=f"did you mean `{near}`?"
-        if near
-        else "add it, or list the plugins with `coral-runtime plugins list`",
-    )
-
-
 def nearest_plugin(identifier: str, known: Collection[str]) -> str | None:
     """Return the known id that is most similar, one of the same group if there is any."""
     group, _, name = identifier.partition(":")
@@ -181,173 +169,116 @@ def nearest_plugin(identifier: str, known: Collection[str]) -> str | None:
     return names[near[0]] if near else None
 
 
-class _Choosing:
-    """Finds what doesn't fit the other plugins, and leaves it out.
+def _unsupported(selected: _Selected) -> _LeftOut:
+    """Return the first plugin that requires one that isn't selected.
+
+    That is an error for one that is required, else a warning.
+    """
+    for identifier, decision in selected.items():
+        for relation in decision.plugin.terms.requires:
+            if relation.id not in selected:
+                severity = severity_of(decision.request)
+                finding = Finding(
+                    code="required-plugin-missing",
+                    severity=severity,
+                    subject=identifier,
+                    summary=f"`{identifier}` requires `{relation.id}` ({relation.reason}), "
+                    "which isn't selected" + (", so it is left out" if severity == WARNING else ""),
+                    hint=f"add or switch on `{relation.id}`, or switch `{identifier}` off",
+                )
+                return {identifier: (f"requires `{relation.id}`, which isn't selected", finding)}
+    return {}
+
+
+def _lacking(selected: _Selected, inventory: Inventory, host: Host) -> _LeftOut:
+    """Return the optional plugins whose distributions have an unmet requirement.
+
+    What something else requires as well stays an error, which leaving the plugin out
+    wouldn't fix.
 
     Args:
-        decisions: what is decided for each plugin by itself.
-        descriptor: what this runtime should run.
-        findings: is added to.
+        selected: the plugins, optional or not.
+        inventory: where the plugins and what they require are.
+        host: its versions count as present.
     """
-
-    def __init__(
-        self, decisions: list[Decision], descriptor: Descriptor, findings: list[Finding]
-    ) -> None:
-        self.decisions = decisions
-        self._descriptor = descriptor
-        self._findings = findings
-
-    def leave_out(self, reasons: Mapping[str, str]) -> None:
-        """Leave out selected plugins, for reasons by id."""
-        self.decisions = [
-            replace(each, reason=each.reason or reasons.get(each.plugin.id))
-            for each in self.decisions
-        ]
-
-    def unsupported(self) -> dict[str, str]:
-        """Return the first plugin that requires one that isn't selected.
-
-        That is an error for one that is required, else a warning.
-        """
-        plugins = self._selected()
-        for plugin in plugins.values():
-            for relation in plugin.terms.requires:
-                if relation.id not in plugins:
-                    self._findings.append(self._unsupported_finding(plugin, relation))
-                    return {plugin.id: f"requires `{relation.id}`, which isn't selected"}
-        return {}
-
-    def _unsupported_finding(self, plugin: DiscoveredPlugin, relation: Relation) -> Finding:
-        severity = severity_of(request_for(plugin, self._descriptor))
-        return Finding(
-            code="required-plugin-missing",
-            severity=severity,
-            subject=plugin.id,
-            summary=f"`{plugin.id}` requires `{relation.id}` ({relation.reason}), "
-            "which isn't selected" + (", so it is left out" if severity == WARNING else ""),
-            hint=f"add or switch on `{relation.id}`, or switch `{plugin.id}` off",
-        )
-
-    def unmet(self, inventory: Inventory, host: Host) -> dict[str, str]:
-        """Return the optional plugins whose distributions have an unmet requirement.
-
-        What something else requires as well stays an error, which leaving the plugin out
-        wouldn't fix.
-
-        Args:
-            inventory: where the plugins and what they require are.
-            host: its versions count as present.
-        """
-        plugins = self._selected().values()
-        optional = [plugin for plugin in plugins if self._is_optional(plugin)]
-        roots = {each.distribution.name for each in plugins if each not in optional}
-        others = closure_of(roots if optional else (), inventory, host)
-        reasons = {}
-        for plugin in optional:
-            own = closure_of((plugin.distribution.name,), inventory, host)
-            lacking: list[Unmet | BrokenDistribution] = [
-                *(unmet for unmet in own.unmet if unmet not in others.unmet),
-                *(broken for broken in own.broken if broken not in others.broken),
-            ]
-            if lacking:
-                reasons[plugin.id] = _reason(plugin, lacking[0])
-                self._findings.append(self._unmet_finding(plugin, lacking[0]))
-        return reasons
-
-    def _unmet_finding(
-        self, plugin: DiscoveredPlugin, lacking: Unmet | BrokenDistribution
-    ) -> Finding:
-        if isinstance(lacking, Unmet):
-            finding = lacking.finding(WARNING, f"{lacking.remedy}, or switch `{plugin.id}` off")
-            request = request_for(plugin, self._descriptor)
-            finding = finding.replace(where=request.where if request else None)
+    optional = [decision for decision in selected.values() if decision.is_optional]
+    roots = {each.plugin.distribution.name for each in selected.values() if not each.is_optional}
+    others = closure_of(roots if optional else (), inventory, host)
+    left_out = {}
+    for decision in optional:
+        plugin, distribution = decision.plugin, decision.plugin.distribution
+        own = closure_of((distribution.name,), inventory, host)
+        unmet = next((each for each in own.unmet if each not in others.unmet), None)
+        broken = next((each for each in own.broken if each not in others.broken), None)
+        if unmet is not None:
+            reason = unmet.reason(distribution.name)
+            finding = unmet.finding(WARNING, f"{unmet.remedy}, or switch `{plugin.id}` off")
+            finding = finding.replace(where=decision.where)
+        elif broken is not None:
+            reason = f"needs `{broken.name}`, which can't be used"
+            finding = broken_finding(broken).replace(severity=WARNING, found=broken.error.message)
         else:
-            finding = broken_finding(lacking).replace(severity=WARNING, found=lacking.error.message)
-        return finding.replace(
-            subject=plugin.id,
-            summary=f"`{plugin.id}` of `{plugin.distribution.name}` {plugin.distribution.version} "
-            f"{_reason(plugin, lacking)}, so it is left out",
-        )
-
-    def clashing(self) -> dict[str, str]:
-        """Return the first optional plugin that excludes another one, or is excluded by it.
-
-        Of two optional ones it is the second.
-        """
-        for first, second, relation in self._clashes():
-            optional = [each for each in (first, second) if self._is_optional(each)]
-            if optional:
-                plugin = max(optional, key=lambda each: each.id)
-                other = first if plugin is second else second
-                finding = self._clash_finding(plugin, other, relation)
-                self._findings.append(
-                    finding.replace(
-                        severity=WARNING, summary=f"{finding.summary}; `{plugin.id}` is left out"
-                    )
-                )
-                # The reason is part of locks, whose bytes stay as they are.
-                return {plugin.id: f"can't go together with `{other.id}`"}
-        return {}
-
-    def find_conflicts(self) -> None:
-        """Find the selected plugins that exclude each other, or configure one key differently.
-
-        What the descriptor says itself settles the latter.
-        """
-        self._findings.extend(self._clash_finding(*clash) for clash in self._clashes())
-        overrides = {
-            key: plugin.terms.default_config_overrides for key, plugin in self._selected().items()
-        }
-        for first, second, path in contradictions(overrides):
-            key = ".".join(path)
-            if self._descriptor.origins.get(key, "default") == "default":
-                self._findings.append(
-                    Finding(
-                        code="conflict",
-                        subject=second,
-                        summary=f"`{first}` and `{second}` set `{key}` to different values",
-                        hint=f"set `{key}` in the descriptor",
-                    )
-                )
-
-    def _clash_finding(
-        self, plugin: DiscoveredPlugin, other: DiscoveredPlugin, relation: Relation
-    ) -> Finding:
-        request = request_for(plugin, self._descriptor)
-        return Finding(
-            code="conflict",
-            subject=plugin.id,
-            summary=f"`{plugin.id}` and `{other.id}` are mutually exclusive: {relation.reason}",
-            where=request.where if request else None,
-            hint="switch one of them off in the descriptor",
-        )
-
-    def _selected(self) -> dict[str, DiscoveredPlugin]:
-        return {each.plugin.id: each.plugin for each in self.decisions if each.is_selected}
-
-    def _is_optional(self, plugin: DiscoveredPlugin) -> bool:
-        request = request_for(plugin, self._descriptor)
-        return request is not None and request.optional
-
-    def _clashes(self) -> Iterator[tuple[DiscoveredPlugin, DiscoveredPlugin, Relation]]:
-        """Yield each two selected plugins of which the first excludes the second, and why."""
-        selected = self._selected()
-        found: set[frozenset[str]] = set()
-        for plugin in selected.values():
-            for relation in plugin.terms.conflicts:
-                pair = frozenset((plugin.id, relation.id))
-                if relation.id in selected and pair not in found:
-                    found.add(pair)
-                    yield plugin, selected[relation.id], relation
+            continue
+        summary = f"`{plugin.id}` of `{distribution.name}` {distribution.version} {reason}"
+        finding = finding.replace(subject=plugin.id, summary=f"{summary}, so it is left out")
+        left_out[plugin.id] = reason, finding
+    return left_out
 
 
-def _reason(plugin: DiscoveredPlugin, lacking: Unmet | BrokenDistribution) -> str:
-    """Return what the lock says of it: nothing that depends on where things are."""
-    if not isinstance(lacking, Unmet):
-        return f"needs `{lacking.name}`, which can't be used"
-    needs = ""
-    if lacking.distribution != plugin.distribution.name:
-        needs = f"needs `{lacking.distribution}`, which "
-    if lacking.found == NOT_PEP_508:
-        return f"{needs}has a requirement that isn't PEP 508"
-    return f"{needs}requires `{lacking.requirement}`, which isn't met"
+def _excluding(selected: _Selected) -> _LeftOut:
+    """Return the first optional plugin that excludes another one, or is excluded by it.
+
+    Of two optional ones it is the second.
+    """
+    for pair, relation in _exclusions(selected):
+        optional = [decision.plugin.id for decision in pair if decision.is_optional]
+        if optional:
+            identifier = max(optional)
+            other = next(each for each in pair if each.plugin.id != identifier)
+            finding = _exclusion_finding(selected[identifier], other, relation)
+            summary = f"{finding.summary}; `{identifier}` is left out"
+            # The reason is part of locks, whose bytes stay as they are.
+            reason = f"can't go together with `{other.plugin.id}`"
+            return {identifier: (reason, finding.replace(severity=WARNING, summary=summary))}
+    return {}
+
+
+def _conflicts(selected: _Selected, descriptor: Descriptor) -> Iterator[Finding]:
+    """Yield the plugins that exclude each other, or configure one key differently.
+
+    What the descriptor says itself settles the latter.
+    """
+    for pair, relation in _exclusions(selected):
+        yield _exclusion_finding(*pair, relation)
+    overrides = {key: each.plugin.terms.default_config_overrides for key, each in selected.items()}
+    for first, second, path in contradictions(overrides):
+        key = ".".join(path)
+        if descriptor.origins.get(key, DEFAULT_ORIGIN) == DEFAULT_ORIGIN:
+            yield Finding(
+                code="conflict",
+                subject=second,
+                summary=f"`{first}` and `{second}` set `{key}` to different values",
+                hint=f"set `{key}` in the descriptor",
+            )
+
+
+def _exclusions(selected: _Selected) -> Iterator[tuple[tuple[Decision, Decision], Relation]]:
+    """Yield each two plugins of which the first excludes the second, and why."""
+    found: set[frozenset[str]] = set()
+    for identifier, decision in selected.items():
+        for relation in decision.plugin.terms.conflicts:
+            pair = frozenset((identifier, relation.id))
+            if relation.id in selected and pair not in found:
+                found.add(pair)
+                yield (decision, selected[relation.id]), relation
+
+
+def _exclusion_finding(decision: Decision, other: Decision, relation: Relation) -> Finding:
+    identifier = decision.plugin.id
+    return Finding(
+        code="conflict",
+        subject=identifier,
+        summary=f"`{identifier}` and `{other.plugin.id}` are mutually exclusive: {relation.reason}",
+        where=decision.where,
+        hint="switch one of them off in the descriptor",
+    )

@@ -197,7 +197,7 @@ class PluginIndex:
     def _judge(self, name: str, version: str, target: str, host: Host) -> tuple[Decision, ...]:
         """Return what is decided on each plugin of a version, as if it were the only one."""
         plugins = self.at(name, version, target)
-        return tuple(judge(plugin, self._descriptor, host)[0] for plugin in plugins)
+        return tuple(judge(plugin, self._descriptor, host) for plugin in plugins)
 
     def _discover(self, name: str, version: str, target: str) -> tuple[DiscoveredPlugin, ...]:
         found = self._releases.distribution(name, version, target)

@@ -10,7 +10,7 @@ from coral_lock.finding import has_errors, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.order import activation_order
 from coral_lock.locking.discovery import Evidence
-from coral_lock.locking.resolution import locked_plugins, survey
+from coral_lock.locking.resolution import survey
 from coral_lock.messages import counted
 from coral_lock.plugin.facts import combined
 from coral_lock.probe.run import interpreter_probe
@@ -31,8 +31,7 @@ def start_live(descriptor: Descriptor | None = None) -> ActivationReport:
         evidence=Evidence(interpreter_probe(sys.path)),
         is_installed=True,
     )
-    decisions = surveyed.selection.decisions
-    selected = {plugin.id: plugin for plugin in locked_plugins(decisions, descriptor)}
+    selected = {plugin.id: plugin for plugin in surveyed.plugins}
     findings = sorted_findings((*surveyed.findings, *missing_variables(selected.values())))
     order = (
         sorted(selected)
@@ -43,7 +42,8 @@ def start_live(descriptor: Descriptor | None = None) -> ActivationReport:
     plan = StartPlan(
         plugins=plugins,
         versions={
-            each.plugin.distribution.name: each.plugin.distribution.version for each in decisions
+            each.plugin.distribution.name: each.plugin.distribution.version
+            for each in surveyed.decisions
         },
         config=descriptor.runtime_config(
             combined(plugin.default_config_overrides for plugin in plugins)

@@ -21,7 +21,7 @@ from coral_lock.installed.import_lookup import module_origin
 from coral_lock.inventory import Distribution, EntryPoint, FoundDistribution
 from coral_lock.lockfile.order import activation_order
 from coral_lock.locking.discovery import Evidence, discover
-from coral_lock.locking.resolution import Survey, locked_plugins, survey
+from coral_lock.locking.resolution import Survey, survey
 from coral_lock.names import GROUPS, is_object_reference, split_plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig
 from coral_lock.plugin.facts import combined, merged
@@ -198,9 +198,8 @@ def _candidates(
         origins={f"patches.{name}": _PLACE for name in config.patches},
     )
     surveyed = survey(inventory, descriptor, evidence=evidence)
-    decisions = surveyed.selection.decisions
-    providers = {decision.plugin.id: decision.plugin.distribution for decision in decisions}
-    selected = {plugin.id: plugin for plugin in locked_plugins(decisions, descriptor)}
+    providers = {each.plugin.id: each.plugin.distribution for each in surveyed.decisions}
+    selected = {plugin.id: plugin for plugin in surveyed.plugins}
     order = activation_order({key: plugin.after for key, plugin in selected.items()})
     plugins = tuple(selected[key] for key in order)
     findings = {*_relevant(surveyed, identifiers, providers), *missing_variables(plugins)}

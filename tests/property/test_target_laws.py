@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from coral_lock.descriptor.load import load_descriptor
 from coral_lock.finding import ERROR
 from coral_lock.lockfile.model import Lock, offering_distributions
 from coral_lock.lockfile.parts import narrowed_digests, part_of, with_tags
@@ -15,6 +16,8 @@ from coral_lock.locking.combination import combine
 from coral_lock.names import base_id
 from coral_lock.targets.model import Target, fits
 from tests.property.strategies import locks, targets
+
+DESCRIPTOR = load_descriptor(None)
 
 locks_with_targets = locks(targets().filter(bool))
 locks_without = locks(st.just(()))
@@ -26,7 +29,7 @@ def parts_of(lock: Lock) -> dict[str, Lock]:
 
 @given(locks_with_targets)
 def test_the_parts_of_a_lock_make_that_lock(lock: Lock) -> None:
-    assert combine(parts_of(lock), lock.targets) == (lock, ())
+    assert combine(parts_of(lock), lock.targets, DESCRIPTOR) == (lock, ())
 
 
 @given(locks_with_targets)
@@ -57,7 +60,7 @@ def test_a_lock_gives_its_parts_back_with_the_digests_of_all(
     lock: Lock, data: st.DataObject
 ) -> None:
     parts = data.draw(machines_parts(lock))
-    combined, findings = combine(parts, lock.targets)
+    combined, findings = combine(parts, lock.targets, DESCRIPTOR)
     assert combined is not None
     assert not findings
     assert_gives_back(combined, parts)
@@ -117,11 +120,11 @@ def test_any_two_parts_are_combined_or_it_is_said_what_keeps_them_apart(
         "one": with_fitting_digests(one.replace(host=one.host.replace(python="3.10")), both[0]),
         "other": with_fitting_digests(others, both[1]),
     }
-    combined, findings = combine(parts, both)
+    combined, findings = combine(parts, both, DESCRIPTOR)
     event("apart" if findings else "together")
     assert (combined is None) == bool(findings)
     assert all(finding.severity == ERROR for finding in findings)
-    assert combine(dict(reversed(parts.items())), both[::-1]) == (combined, findings)
+    assert combine(dict(reversed(parts.items())), both[::-1], DESCRIPTOR) == (combined, findings)
     if combined is not None:
         assert_gives_back(combined, parts)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from coral_lock.descriptor.load import load_descriptor
 from coral_lock.finding import ERROR, Finding
 from coral_lock.lockfile.entries import ExcludedPlugin, HostPackage, LockedDistribution
 from coral_lock.lockfile.model import Lock
@@ -22,6 +23,7 @@ from tests.support.locks import (
     lock_of_targets,
 )
 
+DESCRIPTOR = load_descriptor(None)
 CAMERA = "patches:camera_stabilizer"
 TARGETS = lock_of_targets().targets
 ONE_VERSION = (
@@ -37,7 +39,7 @@ def parts() -> dict[str, Lock]:
 
 def combined(server: Lock) -> tuple[Lock | None, tuple[Finding, ...]]:
     """Return what the sample's part for the jetson and a changed one for the server make."""
-    return combine({**parts(), SERVER: server}, TARGETS)
+    return combine({**parts(), SERVER: server}, TARGETS, DESCRIPTOR)
 
 
 def host(**changes: object) -> Lock:
@@ -57,8 +59,14 @@ def numpy(**changes: object) -> Lock:
     return server.replace(distributions=(package, other.replace(**changes)))
 
 
+def package(**changes: object) -> Lock:
+    server = parts()[SERVER]
+    changed, other = server.distributions
+    return server.replace(distributions=(changed.replace(**changes), other))
+
+
 def conflict(
-    subject: str, summary: str, expected: str, found: str, hint: str | None
+    subject: str, summary: str, expected: str | None, found: str | None, hint: str | None
 ) -> tuple[str | None, ...]:
     return subject, summary, expected, found, hint
 
@@ -74,16 +82,22 @@ def field(what: str, found: str) -> tuple[str | None, ...]:
     )
 
 
+def loss(subject: str, path: str, target: str, expected: str, found: str) -> tuple[str | None, ...]:
+    """Return the conflict over what one lock of all targets would say otherwise of one."""
+    return conflict(
+        subject,
+        f"the targets can't be in one lock: `{path}` is different for `{target}`",
+        expected,
+        found,
+        "lock all targets with one descriptor and from one wheelhouse, or write a lock for each "
+        "target",
+    )
+
+
 CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
     (
         lambda: parts()[SERVER].replace(platform="onnx"),
-        conflict(
-            "platform",
-            "the platform differs between the targets",
-            "the same for every target",
-            "rknn for `jetson`, onnx for `server`",
-            "set `platform` in the descriptor",
-        ),
+        loss("platform", "platform", SERVER, "rknn", "onnx"),
     ),
     (
         lambda: host(core=HostPackage(distribution="coral-inference", version="0.0.5")),
@@ -126,23 +140,23 @@ CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
         ),
     ),
     (
-        lambda: numpy(digests={X86_TAG: digest_of("D"), ARM_TAG: digest_of("Z")}),
-        conflict(
-            "numpy",
-            f"`numpy` has different bytes for the wheel tag `{ARM_TAG}`",
-            "one digest",
-            "t1:BBBBBBBBBBBB…BBBBBB= for `jetson`, t1:ZZZZZZZZZZZZ…ZZZZZZ= for `server`",
-            "use the same wheel for every target",
+        lambda: package(digests={TAG: digest_of("Z")}),
+        loss(
+            "my-package",
+            f'distributions["my-package"].digests["{TAG}"]',
+            JETSON,
+            "t1:ZZZZZZZZZZZZ…ZZZZZZ=",
+            "t1:AAAAAAAAAAAA…AAAAAA=",
         ),
     ),
     (
         lambda: numpy(digests={}),
         conflict(
-            "numpy",
-            "`numpy` is an editable install for some targets only",
-            "digests for every target",
-            "digests for `jetson`, none for `server`",
-            "install it from a wheel",
+            "distributions.numpy.digests",
+            "the targets can't be in one lock: none of these wheel tags fits the target `server`",
+            None,
+            None,
+            None,
         ),
     ),
     (
@@ -193,7 +207,13 @@ CASES: list[tuple[Callable[[], Lock], tuple[str | None, ...]]] = [
     ),
     (
         lambda: camera(after=("patches:future",)),
-        field("`after`", "[backends:rknn] for `jetson`, [patches:future] for `server`"),
+        loss(
+            CAMERA,
+            f'plugins["{CAMERA}"].after',
+            JETSON,
+            "[backends:rknn, patches:future]",
+            "[backends:rknn]",
+        ),
     ),
 ]
 
@@ -211,19 +231,21 @@ def test_what_keeps_targets_apart(
 
 
 def test_everything_is_told_at_once_and_targets_of_one_mind_together() -> None:
-    apart = numpy(version="2.1.0").replace(platform="onnx")
+    apart = numpy(version="2.1.0").replace(host=host(core=None).host)
     nano = Target(name="nano", python="3.11", platform="linux_armv7l")
-    lock, findings = combine({**parts(), SERVER: apart, "nano": apart}, (*TARGETS, nano))
+    lock, findings = combine(
+        {**parts(), SERVER: apart, "nano": apart}, (*TARGETS, nano), DESCRIPTOR
+    )
     assert lock is None
     assert [(finding.subject, finding.found) for finding in findings] == [
+        ("coral-inference", "coral-inference==0.0.4 for `jetson`, none for `nano` and `server`"),
         ("numpy", "2.0.0 for `jetson`, 2.1.0 for `nano` and `server`"),
-        ("platform", "rknn for `jetson`, onnx for `nano` and `server`"),
     ]
 
 
 def test_parts_make_the_lock_with_the_digests_of_each() -> None:
     lock = lock_of_targets()
-    assert combine(parts(), TARGETS) == (lock, ())
+    assert combine(parts(), TARGETS, DESCRIPTOR) == (lock, ())
     jetson = parts()[JETSON]
     package, other, backend = jetson.distributions
     other = other.replace(digests={ARM_TAG: digest_of("B")})
@@ -231,7 +253,7 @@ def test_parts_make_the_lock_with_the_digests_of_each() -> None:
         JETSON: jetson.replace(distributions=(package, other, backend)),
         SERVER: numpy(digests={X86_TAG: digest_of("D")}),
     }
-    assert combine(of_own, TARGETS[::-1]) == (lock, ())
+    assert combine(of_own, TARGETS[::-1], DESCRIPTOR) == (lock, ())
 
 
 def test_plugins_of_one_name_left_out_from_several_distributions_are_told_apart() -> None:
@@ -239,7 +261,7 @@ def test_plugins_of_one_name_left_out_from_several_distributions_are_told_apart(
     for target, distribution in ((JETSON, "a"), (SERVER, "b")):
         plugin = ExcludedPlugin(id="patches:x", distribution=distribution, reason="off")
         one[target] = one[target].replace(excluded=(plugin,))
-    lock, _ = combine(one, TARGETS)
+    lock, _ = combine(one, TARGETS, DESCRIPTOR)
     assert lock is not None
     assert [(plugin.id, plugin.targets) for plugin in lock.excluded] == [
         ("patches:x@a", (JETSON,)),
@@ -259,7 +281,7 @@ def test_a_common_order_of_activation_is_needed() -> None:
             excluded=(ExcludedPlugin(id=f"patches:{other}", distribution="acme", reason="off"),),
             distributions=(acme,),
         )
-    lock, (finding,) = combine(one, TARGETS)
+    lock, (finding,) = combine(one, TARGETS, DESCRIPTOR)
     assert lock is None
     assert (finding.code, finding.subject, finding.summary, finding.hint) == (
         "conflict",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from coral_lock.descriptor.load import load_descriptor
-from coral_lock.finding import ERROR, WARNING, Finding
+from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.inventory import EntryPoint
 from coral_lock.lockfile.entries import Host, HostPackage
-from coral_lock.locking.decision import DiscoveredPlugin
-from coral_lock.locking.selection import Selection, select
+from coral_lock.locking.decision import Decision, DiscoveredPlugin
+from coral_lock.locking.selection import select
 from coral_lock.plugin.facts import PluginFacts, PluginTerms, Relation
 from tests.support.shelf import Shelf, shelved
 
@@ -45,14 +45,20 @@ def plugin(
     )
 
 
+class Selection(NamedTuple):
+    decisions: tuple[Decision, ...]
+    findings: tuple[Finding, ...]
+
+
 def selected(plugins: Sequence[DiscoveredPlugin], *settings: str) -> Selection:
     descriptor = load_descriptor(None, settings=settings)
     shelf = Shelf(*{each.distribution.name: each.distribution for each in plugins}.values())
-    return select(plugins, descriptor, HOST, shelf)
+    decisions, found = select(plugins, descriptor, HOST, shelf)
+    return Selection(decisions, sorted_findings(found))
 
 
 def ids(selection: Selection) -> list[str]:
-    return [each.id for each in selection.selected()]
+    return [each.plugin.id for each in selection.decisions if each.is_selected]
 
 
 def findings(selection: Selection) -> list[tuple[str, str, str]]:
@@ -184,7 +190,9 @@ def test_one_id_from_two_distributions_is_a_conflict() -> None:
     assert ids(selection) == []
     assert findings(selection) == [("conflict", ERROR, "patches:a")]
     settled = selected(plugins, 'patches.a={"distribution": "other"}')
-    assert [each.distribution.name for each in settled.selected()] == ["other"]
+    assert [each.plugin.distribution.name for each in settled.decisions if each.is_selected] == [
+        "other"
+    ]
     assert findings(settled) == []
 
 
