@@ -23,7 +23,7 @@ from coral_lock.targets.model import Target
 from coral_lock.targets.option import parse_target
 
 if TYPE_CHECKING:
-    from coral_lock.resolver.choice import Choice
+    from coral_lock.resolver import Choice
 
 
 WITHOUT_TARGET = ""
@@ -225,7 +225,7 @@ def _open_wheelhouse(
         InputError: a directory can't be used.
     """
     # What is installed is locked without a resolver.
-    from coral_lock.resolver.choice import choose
+    from coral_lock.resolver import choose
     from coral_lock.wheels.inventory import WheelhouseView
     from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse
 

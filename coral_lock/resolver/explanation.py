@@ -10,7 +10,7 @@ from itertools import chain, islice
 from coral_lock.finding import Finding
 from coral_lock.names import split_plugin_id
 from coral_lock.resolver.plugins import Inputs, PluginRequirements
-from coral_lock.resolver.propagation import Problem, Propagation, propagate
+from coral_lock.resolver.propagation import Chain, Problem, Propagation, propagate
 from coral_lock.resolver.releases import (
     NO_WHEEL,
     Node,
@@ -27,9 +27,6 @@ _MAX_NAMES = 8
 _MAX_VERSIONS = 8
 _MAX_FILES = 4
 _MAX_TRIED = 8
-
-Chain = tuple[RequirementInformation, ...]
-"""How a requirement comes about: from the descriptor's over versions that require each other."""
 
 
 def explain(
@@ -111,12 +108,13 @@ class _Conflict:
 def _conflicts(problem: Problem) -> Iterator[_Conflict]:
     """Yield where the best versions conflict, or would if nothing else were tried."""
     propagation = propagate(problem, is_lenient=True)
-    for name in propagation.conflicts or propagation.unstable:
+    depths = propagation.depths()
+    for name in propagation.conflicts:
         incoming = _fewest(problem, name, propagation)
         yield _Conflict(
             name=name,
             incoming=incoming,
-            chains=tuple(_chain(each, propagation) for each in incoming),
+            chains=tuple(propagation.chain(each, depths) for each in incoming),
             targets=tuple(sorted({node[2] for node in propagation.nodes.get(name, ())})),
         )
 
@@ -133,23 +131,6 @@ def _fewest(
         if fewer and next(candidates, None) is None:
             fewest = fewer
     return tuple(fewest)
-
-
-def _chain(incoming: RequirementInformation, propagation: Propagation) -> Chain:
-    """Return how the source of a requirement is needed, the root's requirement first."""
-    chain = [incoming]
-    seen = {incoming.requirement.name}
-    while (name := chain[0].source.name) is not None and name not in seen:
-        seen.add(name)
-        needing = [
-            each for each in propagation.incoming[name] if each.requirement.target is not None
-        ]
-        needing.sort(key=lambda each: (each.source.name is not None, str(each.source.name)))
-        if not needing:
-            break
-        unseen = [each for each in needing if each.source.name not in seen]
-        chain.insert(0, (unseen or needing)[0])
-    return tuple(chain)
 
 
 def _chain_text(links: Chain) -> str:

@@ -45,15 +45,12 @@ class Hosts:
     def __init__(self, releases: Releases, descriptor: Descriptor) -> None:
         self._releases = releases
         self._given = {"core": descriptor.host_core, "inference": descriptor.host_inference}
-        self._pinned: set[str] = set()
         self._allowed: dict[str, frozenset[str]] = {}
         for role, names in HOST_DISTRIBUTIONS.items():
             given = self._given[role]
             for name in names:
                 versions = releases.versions(name)
                 pinned = [each for each in versions if given and is_same_version(given, each)]
-                if pinned:
-                    self._pinned.add(name)
                 if versions:
                     self._allowed[name] = frozenset(pinned or versions)
         self.names = tuple(sorted(self._allowed))
@@ -81,7 +78,7 @@ class Hosts:
         """Yield the requirements that hosts with wheels be there, some at one version."""
         for name in self.names:
             allowed = frozenset({pins[name]}) if name in pins else self._allowed[name]
-            is_pin = len(allowed) == 1 and (name in pins or name in self._pinned)
+            is_pin = len(allowed) == 1
             for target in self._releases.targets:
                 if self._releases.at(name, target):
                     yield RequirementInformation(
@@ -143,7 +140,8 @@ class PluginIndex:
         requested: the ids of what the descriptor switches on and doesn't call optional.
         names: the distributions that declare plugins, sorted.
         unreadable: those whose best wheel is broken and may declare some.
-        ids: the plugins that some version offers on some target.
+        units: the plugins that some version offers, with the targets.
+        unrequested: those of these that aren't requested.
         optional: the optional ones of these, sorted.
     """
 
@@ -168,7 +166,8 @@ class PluginIndex:
             for target in releases.targets
             for plugin in self.at(name, version, target)
         ]
-        self.ids = frozenset(plugin.id for plugin, _ in offered)
+        self.units = frozenset((plugin.id, target) for plugin, target in offered)
+        self.unrequested = frozenset(unit for unit in self.units if unit[0] not in self.requested)
         self.optional: tuple[Unit, ...] = tuple(
             sorted({(plugin.id, target) for plugin, target in offered if self._is_optional(plugin)})
         )
@@ -275,11 +274,9 @@ class PluginRequirements:
     Args:
         inputs: what the choice is made from.
         versions: the hosts' versions for which it is judged whether a plugin fits.
-        only_requested: whether plugins that nobody requests are ignored.
-        omitted: the optional plugins that aren't wanted.
+        omitted: the plugins that aren't wanted, none of them requested.
 
     Attributes:
-        omitted: the optional plugins that aren't wanted.
         requested: for each distribution the plugins that are requested of it, sorted.
         acceptable: the versions that offer these, or else anything that fits.
     """
@@ -288,19 +285,16 @@ class PluginRequirements:
         self,
         inputs: Inputs,
         versions: Mapping[str, str],
-        only_requested: bool = False,
         omitted: frozenset[Unit] = frozenset(),
     ) -> None:
-        self._inputs = inputs
-        self._versions = versions
+        self.versions = versions
+        self.omitted = omitted
         self._releases = inputs.releases
         self._plugins = inputs.plugins
         self._hosts = inputs.hosts
         self._host_at = {
             target: inputs.hosts.at(target, versions) for target in self._releases.targets
         }
-        self._only_requested = only_requested
-        self.omitted = omitted
         self.fitting = cache(self._find_fitting)
         self.of = cache(self._find_requirements)
         self.requested: dict[str, tuple[str, ...]] = {}
@@ -316,10 +310,6 @@ class PluginRequirements:
             )
             for name in self._plugins.names
         }
-
-    def without_omissions(self) -> PluginRequirements:
-        """Return the same requirements, with nothing omitted."""
-        return PluginRequirements(self._inputs, self._versions, self._only_requested)
 
     def _find_fitting(self, name: str, version: str, target: str) -> Mapping[str, DiscoveredPlugin]:
         """Return the plugins of a version that would be selected on a target, by id."""
@@ -380,8 +370,6 @@ class PluginRequirements:
             plugins = self.requested.get(name, ())
             required = Requirement(name=name, target=None, allowed=self.acceptable[name], text="")
             targets = self._releases.targets
-            if not plugins and self._only_requested:
-                continue
             if not plugins:
                 units = {
                     (identifier, target)
@@ -400,12 +388,13 @@ class PluginRequirements:
     def _wanted_targets(self, required: Requirement, units: set[Unit]) -> tuple[str, ...]:
         """Return the targets for which a distribution is wanted that nobody requests.
 
-        Where all its plugins are optional these are the targets for which any isn't omitted.
-        Else they are those of the version that fits the most of them.
+        Where all its plugins are optional these are the targets for which any isn't omitted,
+        and none where all are omitted. Else they are those of the version that fits the most
+        of them.
         """
-        if self._plugins.optional and units.issubset(self._plugins.optional):
-            remaining = {target for _, target in units - self.omitted}
-            return tuple(target for target in self._releases.targets if target in remaining)
+        remaining = units - self.omitted
+        if not remaining or units.issubset(self._plugins.optional):
+            return tuple(sorted({target for _, target in remaining}))
         fitting = (
             self._releases.targets_of(required.name, version)
             for version in self._releases.candidates(required.name, (required,))
@@ -414,12 +403,12 @@ class PluginRequirements:
 
     def _find_requirements(self, name: str, version: str, target: str) -> tuple[Requirement, ...]:
         """Return what the plugins of a version require of the hosts."""
-        if name not in self.acceptable or (self._only_requested and name not in self.requested):
+        if name not in self.acceptable:
             return ()
         fitting = self.fitting(name, version, target)
         required = []
-        for identifier in sorted(self.requested[name] if self._only_requested else fitting):
-            if identifier in fitting and (identifier, target) not in self.omitted:
+        for identifier in sorted(fitting):
+            if (identifier, target) not in self.omitted:
                 for role in HOST_DISTRIBUTIONS:
                     least = getattr(fitting[identifier].facts, f"min_{role}_version")
                     required.append(self._hosts.at_least(role, least, target) if least else None)

@@ -38,9 +38,13 @@ class Problem:
         return sorted({root.requirement.name for root in self.roots})
 
 
-_MAX_ROUNDS = 24
-_LAST_ROUNDS = 6
-"""The rounds in which versions that depend on each other in a circle are collected."""
+_MAX_PASSES = 24
+_LAST_PASSES = 6
+"""The last passes, in which versions that depend on each other in a circle are collected."""
+
+
+Chain = tuple[RequirementInformation, ...]
+"""How a requirement comes about: from the descriptor's over versions that require each other."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,39 +56,48 @@ class Propagation:
         nodes: what is needed, by name.
         incoming: the requirements on each distribution, by name; where versions depend on
             each other in a circle, those of all of them.
-        conflicts: the distributions of which no version meets all requirements.
-        unstable: the distributions whose versions depend on each other in a circle.
+        conflicts: the distributions of which no version meets all requirements; if there
+            are none, those whose versions depend on each other in a circle.
     """
 
     versions: Mapping[str, str]
     nodes: Mapping[str, tuple[Node, ...]]
     incoming: Mapping[str, tuple[RequirementInformation, ...]]
     conflicts: tuple[str, ...]
-    unstable: tuple[str, ...] = ()
 
     @property
     def is_solution(self) -> bool:
-        return not self.conflicts and not self.unstable
+        return not self.conflicts
 
-    def depths(self, *, without: str | None = None) -> dict[str, int]:
-        """Return how many steps from a root everything is needed.
+    def depths(self, *, without: str | None = None) -> dict[str | None, int]:
+        """Return how many steps from the descriptor, which is None, everything is needed.
 
         Args:
             without: a distribution whose own requirements aren't followed.
         """
-        depths: dict[str, int] = {}
-        edges: dict[str | None, list[str]] = {}
+        needs: dict[str | None, list[str]] = {}
         for name, incoming in self.incoming.items():
             for requirement, source in incoming:
                 if requirement.target is not None:
-                    edges.setdefault(source.name, []).append(name)
-        depth, reached = 0, edges.get(None, [])
-        while reached:
-            fresh = [name for name in dict.fromkeys(reached) if name not in depths]
-            depths.update(dict.fromkeys(fresh, depth))
-            reached = [other for name in fresh if name != without for other in edges.get(name, ())]
-            depth += 1
+                    needs.setdefault(source.name, []).append(name)
+        if without is not None:
+            needs.pop(without, None)
+        depths: dict[str | None, int] = {None: 0}
+        waiting: list[str | None] = [None]
+        for source_name in waiting:
+            for name in needs.get(source_name, ()):
+                if name not in depths:
+                    depths[name] = depths[source_name] + 1
+                    waiting.append(name)
         return depths
+
+    def chain(self, incoming: RequirementInformation, depths: Mapping[str | None, int]) -> Chain:
+        """Return how a requirement comes about: the shortest way from the descriptor's."""
+        chain = [incoming]
+        while (name := chain[0].source.name) is not None:
+            needing = [each for each in self.incoming[name] if each.requirement.target is not None]
+            chain.insert(0, min(needing, key=lambda each: depths[each.source.name]))
+        return tuple(chain)
 
 
 def propagate(
@@ -104,12 +117,12 @@ def propagate(
     walk = _Walk(problem, pins or {}, is_lenient)
     unstable: set[str] = set()
     seen: dict[str, dict[RequirementInformation, None]] = {}
-    for rounds_left in range(_MAX_ROUNDS, 0, -1):
+    for passes_left in range(_MAX_PASSES, 0, -1):
         changed = walk.repeat()
         if not changed:
             unstable, seen = set(), {}
             break
-        if rounds_left <= _LAST_ROUNDS:
+        if passes_left <= _LAST_PASSES:
             unstable.update(changed)
             for name, incoming in walk.incoming.items():
                 seen.setdefault(name, {}).update(dict.fromkeys(incoming))
@@ -118,8 +131,7 @@ def propagate(
         versions={name: text for name, text in sorted(walk.versions.items()) if text is not None},
         nodes={name: tuple(walk.nodes[name]) for name in sorted(walk.nodes)},
         incoming={name: tuple(required[name]) for name in sorted(required)},
-        conflicts=tuple(sorted(walk.conflicts & walk.nodes.keys())),
-        unstable=tuple(sorted(unstable)),
+        conflicts=tuple(sorted(walk.conflicts & walk.nodes.keys() or unstable)),
     )
 
 

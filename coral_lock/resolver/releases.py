@@ -193,7 +193,12 @@ class Releases:
         return f"requires Python {required[:80]}, found {python.removesuffix('.0')}"
 
     def candidates(
-        self, name: str, requirements: Sequence[Requirement] = (), nodes: Collection[Node] = ()
+        self,
+        name: str,
+        requirements: Sequence[Requirement] = (),
+        nodes: Collection[Node] = (),
+        *,
+        takes_broken: bool = False,
     ) -> Iterator[str]:
         """Yield the versions that can be taken, the best first.
 
@@ -205,6 +210,7 @@ class Releases:
             name: the distribution.
             requirements: the requirements on it.
             nodes: how it is needed.
+            takes_broken: whether versions whose wheel is broken count like others.
         """
         takes_prereleases = any(each.takes_prereleases for each in requirements)
         targets = sorted({node[2] for node in nodes})
@@ -215,7 +221,7 @@ class Releases:
             is_allowed = all(version in each.allowed for each in requirements)
             if not is_allowed or not all(self.can_have(name, version, each) for each in targets):
                 continue
-            if self.broken(name, version):
+            if self.broken(name, version) and not takes_broken:
                 broken.append(version)
                 continue
             has_sound = True

@@ -5,9 +5,8 @@ The hosts come first, then all plugins, optional ones last.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import NamedTuple
 
 from resolvelib import AbstractProvider, BaseReporter, Resolver
@@ -30,16 +29,18 @@ class Outcome:
     Args:
         problem: what was to be met.
         propagation: the solution; or, without one, where the best versions led.
-        is_solved: whether it is a solution.
         is_proven: whether it is certain that there is no solution where none was found.
         involved: without a solution, the distributions among which there is none, sorted.
     """
 
     problem: Problem
     propagation: Propagation
-    is_solved: bool
     is_proven: bool = True
     involved: tuple[str, ...] = ()
+
+    @property
+    def is_solved(self) -> bool:
+        return self.propagation.is_solution
 
 
 def solve(problem: Problem) -> Outcome:
@@ -55,8 +56,7 @@ def solve(problem: Problem) -> Outcome:
     while True:
         propagation = propagate(problem, pins)
         if propagation.is_solution:
-            improved = _improved(problem, propagation, pins)
-            return Outcome(problem=problem, propagation=improved, is_solved=True)
+            return Outcome(problem=problem, propagation=_improved(problem, propagation))
         before = len(names)
         names |= _around(propagation)
         if len(names) == before:
@@ -70,7 +70,6 @@ def solve(problem: Problem) -> Outcome:
             return Outcome(
                 problem=problem,
                 propagation=propagation,
-                is_solved=False,
                 is_proven=is_proven,
                 involved=tuple(sorted(names)),
             )
@@ -79,46 +78,34 @@ def solve(problem: Problem) -> Outcome:
 
 def _around(propagation: Propagation) -> set[str]:
     """Return what conflicts, what requires it, and through what these are needed."""
-    conflicting = {*propagation.conflicts, *propagation.unstable}
     depths = propagation.depths()
-    found: set[str] = set()
-    waiting = sorted(conflicting)
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        sources = {source.name for _, source in propagation.incoming.get(name, ())}
-        names = sorted(source for source in sources if source is not None)
-        if name in conflicting:
-            waiting.extend(names)
-        elif None not in sources:
-            near = [source for source in names if source in depths]
-            waiting.append(min(near, key=lambda source: (depths[source], source)))
-    return found
+    return {
+        link.requirement.name
+        for name in propagation.conflicts
+        for incoming in propagation.incoming[name]
+        for link in propagation.chain(incoming, depths)
+    }
 
 
 _MAX_IMPROVEMENTS = 200
 
 
-def _improved(problem: Problem, solution: Propagation, pins: Mapping[str, str]) -> Propagation:
+def _improved(problem: Problem, solution: Propagation) -> Propagation:
     """Return a solution in which no version can be better by itself.
 
     Without a search that is so except for versions that are required only by what they
     require themselves.
     """
     for _ in range(_MAX_IMPROVEMENTS):
-        better = next(_improvements(problem, solution, pins), None)
+        better = next(_improvements(problem, solution), None)
         if better is None:
             break
-        solution, pins = better
+        solution = better
     return solution
 
 
-def _improvements(
-    problem: Problem, solution: Propagation, pins: Mapping[str, str]
-) -> Iterator[tuple[Propagation, Mapping[str, str]]]:
-    """Yield solutions with a better version of something, and what is pinned in each."""
+def _improvements(problem: Problem, solution: Propagation) -> Iterator[Propagation]:
+    """Yield solutions with a better version of something, and all else as it is."""
     for name, taken in solution.versions.items():
         nodes = needed_nodes(solution.incoming[name])
         if next(problem.releases.candidates(name, (), nodes)) == taken:
@@ -126,23 +113,16 @@ def _improvements(
         for version in problem.releases.candidates(name, _lasting(solution, name), nodes):
             if version == taken:
                 break
-            # What isn't pinned may get a version that conflicts once others change.
-            fits = _fits(problem, solution, name, version)
-            for others in (pins, solution.versions) if fits else ():
-                pinned = {**others, name: version}
-                attempt = propagate(problem, pinned)
+            if _fits(problem, solution, name, version):
+                attempt = propagate(problem, {**solution.versions, name: version})
                 if attempt.is_solution:
-                    yield attempt, pinned
+                    yield attempt
 
 
 def _lasting(solution: Propagation, name: str) -> list[Requirement]:
     """Return the requirements on a distribution of all that is needed without it, too."""
     needed = solution.depths(without=name)
-    return [
-        requirement
-        for requirement, source in solution.incoming[name]
-        if source.name is None or source.name in needed
-    ]
+    return [requirement for requirement, source in solution.incoming[name] if source.name in needed]
 
 
 def _fits(problem: Problem, solution: Propagation, name: str, version: str) -> bool:
@@ -230,7 +210,6 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
         self._problem = problem
         self._possible = possible
         self._roots = set(problem.root_names())
-        self._dependencies = cache(lambda candidate: tuple(self._derive(candidate)))
 
     def identify(self, requirement_or_candidate: _Wanted | _Candidate) -> _Key:
         return requirement_or_candidate.key
@@ -275,10 +254,7 @@ class _Provider(AbstractProvider[_Wanted, _Candidate, _Key]):
             return candidate.version in requirement.requirement.allowed
         return requirement.version in (None, candidate.version)
 
-    def get_dependencies(self, candidate: _Candidate) -> Iterable[_Wanted]:
-        return self._dependencies(candidate)
-
-    def _derive(self, candidate: _Candidate) -> Iterator[_Wanted]:
+    def get_dependencies(self, candidate: _Candidate) -> Iterator[_Wanted]:
         key, version = candidate
         if len(key) == 3:
             yield _Wanted((key[0],), version=version)
@@ -358,25 +334,25 @@ def plan(inputs: Inputs, omitted: frozenset[Unit] = frozenset()) -> Plan:
 
 
 def _plan(inputs: Inputs, followed: frozenset[str], omitted: frozenset[Unit]) -> Plan:
-    """Solve for the hosts first, if there are several versions of one, then with these."""
+    """Solve for the hosts first, if there are several versions of one, then with these.
+
+    So a plugin that nobody requests doesn't decide which host there is.
+    """
 
     def solved(plugins: PluginRequirements, pins: Mapping[str, str]) -> Plan:
         outcome = solve(_problem(inputs, plugins, pins, followed))
         return Plan(outcome=outcome, plugins=plugins)
 
+    pins: Mapping[str, str] = {}
     versions = inputs.hosts.newest()
     if inputs.hosts.is_open():
-        first = solved(PluginRequirements(inputs, versions, only_requested=True), {})
-        if not first.is_solved:
-            return first
-        chosen = first.outcome.propagation.versions
-        versions = {name: chosen[name] for name in versions}
-    plugins = PluginRequirements(inputs, versions, omitted=omitted)
-    pinned = solved(plugins, versions)
-    if pinned.is_solved or not inputs.hosts.is_open():
-        return pinned
-    free = solved(plugins, {})
-    return free if free.is_solved else pinned
+        first = solved(PluginRequirements(inputs, versions, inputs.plugins.unrequested), {})
+        if first.is_solved:
+            chosen = first.outcome.propagation.versions
+            pins = versions = {name: chosen[name] for name in versions}
+    plugins = PluginRequirements(inputs, versions, omitted)
+    pinned = solved(plugins, pins)
+    return pinned if pinned.is_solved or not pins else solved(plugins, {})
 
 
 def _problem(
@@ -436,7 +412,8 @@ def best_versions(inputs: Inputs, plan: Plan) -> tuple[dict[str, str], frozenset
     versions = {**follow(plan.plugins, solution), **solution}
     needed = frozenset(versions)
     if plan.omitted:
-        for name, version in follow(plan.plugins.without_omissions(), versions).items():
+        everything = PluginRequirements(inputs, plan.plugins.versions)
+        for name, version in follow(everything, versions).items():
             if releases.broken(name, version) is None:
                 versions.setdefault(name, version)
     for name in (*inputs.plugins.names, *inputs.plugins.unreadable):

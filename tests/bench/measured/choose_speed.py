@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from time import perf_counter
 
-from coral_lock.resolver.choice import choose
+from coral_lock.resolver import choose
 from tests.bench.synthetic_releases import synthetic_wheels
 from tests.unit.resolver.universe import descriptor, sources
 

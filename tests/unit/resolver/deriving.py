@@ -9,7 +9,7 @@ from coral_lock.derive.opening import Opened
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import Finding
 from coral_lock.inventory import Reporter
-from coral_lock.resolver.choice import Choice, choose
+from coral_lock.resolver import Choice, choose
 from coral_lock.targets.model import Target
 
 from .universe import PYTHON, Plugin, Wheel, found, sources, wheel
@@ -17,7 +17,7 @@ from .universe import PYTHON, Plugin, Wheel, found, sources, wheel
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.inventory import FoundDistribution
-    from coral_lock.resolver.choice import ReadWheel
+    from coral_lock.resolver import ReadWheel
 
 TARGETS = ("new", "old")
 PYTHONS = {"new": "3.11.0", "old": "3.10.0"}

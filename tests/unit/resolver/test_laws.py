@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor
 from coral_lock.finding import has_errors
 from coral_lock.locking.resolution import Resolution, resolve, survey
-from coral_lock.resolver.choice import Choice, choose
+from coral_lock.resolver import Choice, choose
 
 from .universe import MARKERS, PYTHON, Wheel, descriptor, sources, wheel
 

@@ -9,7 +9,7 @@ import pytest
 from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor
 from coral_lock.finding import Finding
 from coral_lock.locking.resolution import resolve, survey
-from coral_lock.resolver.choice import Choice, choose
+from coral_lock.resolver import Choice, choose
 
 from .universe import Plugin, Wheel, descriptor, sources, wheel
 

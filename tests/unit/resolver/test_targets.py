@@ -194,7 +194,7 @@ def test_the_hint_names_the_wheel_that_is_lacking(library: Wheel, summary: str, 
 
 
 def test_a_python_that_is_named_with_its_patch_release_is_shown_so() -> None:
-    from coral_lock.resolver.choice import choose
+    from coral_lock.resolver import choose
 
     from .universe import sources
 
