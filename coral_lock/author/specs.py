@@ -18,8 +18,8 @@ from coral_lock.document.node import nearest
 from coral_lock.errors import UnreadableSourceError
 from coral_lock.finding import Finding
 from coral_lock.names import plugin_id
-from coral_lock.plugin.facts import FactsError, PluginFacts, facts_from_fields
-from coral_lock.static.evaluation import evaluate_fields
+from coral_lock.plugin.facts import FactsError, PluginFacts, facts_of_spec
+from coral_lock.static.evaluation import evaluate_specs
 from coral_lock.static.source import (
     BrokenModuleError,
     NotEvaluableError,
@@ -194,13 +194,13 @@ def _learn(
         where = subject.place(definition.path, *definition.position())
         learnt = replace(learnt, definition=definition, where=where)
     try:
-        specs = evaluate_fields(declared.entry_point, definitions.sources)
+        specs = evaluate_specs(declared.entry_point, definitions.sources)
     except NotEvaluableError as error:
         where = subject.place(error.path, error.line) or learnt.where
         return replace(learnt, refusal=error.reason, refusal_where=where)
-    learnt = replace(learnt, kinds=frozenset(kind for kind, _ in specs))
+    learnt = replace(learnt, kinds=frozenset(type(spec).__name__ for spec in specs))
     try:
-        return replace(learnt, facts=tuple(facts_from_fields(fields) for _, fields in specs))
+        return replace(learnt, facts=tuple(map(facts_of_spec, specs)))
     except FactsError as error:
         return replace(learnt, fault=str(error))
 

@@ -129,7 +129,11 @@ class SpecError(Exception):
     """What an entry point yields isn't a spec; the message describes it."""
 
 
-def live_specs(target: object, entry_point_name: str) -> tuple[Any, ...]:
+def live_specs(
+    target: object,
+    entry_point_name: str,
+    kind_of: Callable[[Any], str] | None = None,
+) -> tuple[Any, ...]:
     """Return the specs that `target` stands for, in the order in which it yields them.
 
     Args:
@@ -137,13 +141,14 @@ def live_specs(target: object, entry_point_name: str) -> tuple[Any, ...]:
             either, or an `activate(config)` function, which becomes a spec under
             `entry_point_name`. Iterables may hold factories, but no such function.
         entry_point_name: the entry point's own name.
+        kind_of: tells a factory from an `activate` function, `kind_of_callable` by default.
 
     Raises:
         SpecError: it is none of these.
         Exception: whatever the plugin's own factory raises.
     """
     specs: list[Any] = []
-    for spec in _expand(target, entry_point_name, 0):
+    for spec in _expand(target, entry_point_name, kind_of or kind_of_callable, 0):
         if len(specs) == _MAX_SPECS:
             raise SpecError(f"it yields more than {_MAX_SPECS} specs")
         specs.append(spec)
@@ -152,30 +157,36 @@ def live_specs(target: object, entry_point_name: str) -> tuple[Any, ...]:
     return tuple(specs)
 
 
-def _expand(target: object, name: str, depth: int) -> Iterator[Any]:
+def _expand(target: object, name: str, kind_of: Callable[[Any], str], depth: int) -> Iterator[Any]:
     if depth > _MAX_DEPTH:
         raise SpecError("it is nested too deep")
     if is_spec(target):
         yield target
     elif callable(target):
-        if kind_of_callable(target) == ACTIVATE:
+        if kind_of(target) == ACTIVATE:
             if depth:
                 raise SpecError("only an entry point itself can be an `activate` function")
             yield PluginSpec(name=name, activate=target)
         else:
-            yield from _expand(target(), name, depth + 1)
+            yield from _expand(target(), name, kind_of, depth + 1)
     elif isinstance(target, (str, bytes, dict)) or not hasattr(target, "__iter__"):
         raise SpecError(f"expected a spec, an iterable or a function, found {_describe(target)}")
     else:
         for item in target:
-            yield from _expand(item, name, depth + 1)
+            yield from _expand(item, name, kind_of, depth + 1)
 
 
 def is_spec(value: object) -> bool:
-    """Whether `value` has what every spec has: a name and something to activate."""
+    """Whether `value` has what every spec has: a name and something to activate.
+
+    The name of one of our own classes may be anything: it is refused as that of a spec.
+    """
     return (
         not isinstance(value, type)
-        and isinstance(getattr(value, "name", None), str)
+        and (
+            isinstance(value, (PluginSpec, BackendAdapter))
+            or isinstance(getattr(value, "name", None), str)
+        )
         and callable(getattr(value, "activate", None))
     )
 

@@ -16,13 +16,13 @@ import ast
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from coral_lock.static.source import FUNCTIONS, FunctionNode, SourceModule, children
+from coral_lock.static.source import FUNCTIONS, FunctionNode, SourceModule, body_of, children
 
 _FIELDS = frozenset({"name", "description", "min_core_version", "min_inference_version"})
 _CALLABLES = frozenset({"activate", "supports"})
 _REFLECTION = frozenset(
-    {"__builtins__", "attrgetter", "delattr", "eval", "exec", "getattr", "globals", "locals"}
-    | {"methodcaller", "setattr", "vars"}
+    {"__builtins__", "attrgetter", "delattr", "eval", "exec", "getattr", "globals"}
+    | {"import_module", "locals", "methodcaller", "setattr", "vars"}
 )
 _NAMES = _REFLECTION | {"__import__", "__loader__", "__spec__", "breakpoint"}
 _ATTRIBUTES = _REFLECTION | (
@@ -34,8 +34,7 @@ _DEFERRED = (ast.Name, ast.Attribute, ast.Lambda)
 _MODULES = frozenset({"__main__", "builtins"})
 _MAIN_GUARD = ast.dump(ast.parse("__name__ == '__main__'", mode="eval").body)
 """A condition that holds in no plugin's module."""
-_STEPS = 100
-_CHANGES = "can rebind names"
+_CHANGES = "can change what names stand for"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -45,11 +44,11 @@ class Reliance:
     Attributes:
         modules: the modules whose names it read, by their names.
         names: the names that it read, of modules and as attributes.
-        objects: the names of specs, sequences and factories.
+        objects: the names of specs and sequences.
         factories: the functions that it evaluated, with their modules.
         consumed: the nodes that it read itself.
         deferred: the nodes that are only given to a spec.
-        classes: the names of the classes of specs, each with its module.
+        classes: the names of the classes of specs.
     """
 
     modules: dict[str, SourceModule] = field(default_factory=dict)
@@ -58,7 +57,7 @@ class Reliance:
     factories: dict[FunctionNode, SourceModule] = field(default_factory=dict)
     consumed: set[ast.expr] = field(default_factory=set)
     deferred: set[ast.expr] = field(default_factory=set)
-    classes: set[tuple[SourceModule, str]] = field(default_factory=set)
+    classes: set[str] = field(default_factory=set)
 
 
 def check_hazards(reliance: Reliance) -> None:
@@ -84,7 +83,7 @@ class _Walk:
         self._stack: list[tuple[SourceModule, ast.AST]] = []
         self._waiting: dict[str, list[tuple[SourceModule, Sequence[ast.AST]]]] = {}
         self._mentioned: set[str] = set()
-        self._harmless: set[ast.expr] = set()
+        self._class_of: dict[ast.AST, str] = {}
 
     def push(self, module: SourceModule, nodes: Sequence[ast.AST]) -> None:
         """Add nodes to be visited next, in their order, so that the first hazard is reported."""
@@ -92,87 +91,53 @@ class _Walk:
 
     def run(self) -> None:
         """Visit what runs, and what that mentions."""
-        visited = 0
         while self._stack:
             module, node = self._stack.pop()
-            visited += 1
-            self._visit(module, node)
-            if visited % _STEPS == 0:
-                module.step(_STEPS)
+            module.step(1)
+            apart = self._visit(module, node)
+            self.push(module, [part for part in children(node) if part not in apart])
 
     def _mention(self, name: str) -> None:
         self._mentioned.add(name)
         for module, body in self._waiting.pop(name, ()):
             self.push(module, body)
 
-    def _visit(self, module: SourceModule, node: ast.AST) -> None:
-        """Take in a node, and add what runs with it."""
-        apart: Collection[ast.AST] = ()
-        if isinstance(node, ast.Name):
+    def _visit(self, module: SourceModule, node: ast.AST) -> Collection[ast.AST]:
+        """Take in a node, and return the nodes beneath it that don't run with it."""
+        if isinstance(node, FUNCTIONS):
+            self._function(module, node)
+            return body_of(node)
+        if isinstance(node, ast.Lambda) and node in self._reliance.deferred:
+            return body_of(node)
+        if isinstance(node, ast.If) and ast.dump(node.test) == _MAIN_GUARD:
+            return {node.test, *node.body}
+        if isinstance(node, ast.ClassDef):
+            self._class_of.update(dict.fromkeys(node.body, node.name))
+            if node.decorator_list or node.bases or node.keywords:
+                self._mention(node.name)
+        elif isinstance(node, ast.Name):
             self._name(module, node)
-        elif isinstance(node, FUNCTIONS):
-            # Who makes an object calls such methods without naming them.
-            is_called = bool(node.decorator_list) or node.name.startswith("__")
-            apart = self._definition(module, node, node.name, is_called)
-        elif isinstance(node, ast.ClassDef):
-            is_called = bool(node.decorator_list or node.bases or node.keywords)
-            methods = [each for each in node.body if isinstance(each, FUNCTIONS)]
-            for method in methods:
-                is_called = is_called or bool(method.decorator_list)
-                apart = self._definition(module, method, node.name, is_called)
-                self.push(module, [part for part in children(method) if part not in apart])
-            apart = set(methods)
-        elif isinstance(node, ast.Lambda) and node in self._reliance.deferred:
-            apart = (node.body,)
-        elif isinstance(node, ast.Assign) and isinstance(node.value, (ast.List, ast.Tuple)):
-            apart = self._display(module, node.targets, node.value)
-        elif isinstance(node, ast.If) and ast.dump(node.test) == _MAIN_GUARD:
-            apart = {node.test, *node.body}
         elif isinstance(node, ast.Attribute):
             self._attribute(module, node)
-        elif isinstance(node, ast.Call):
-            self._call(module, node)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             self._import(module, node)
-        self.push(module, [part for part in children(node) if part not in apart])
+        elif isinstance(node, ast.Call) and _identifier(node.func) in self._reliance.classes:
+            given = (*node.args, *(keyword.value for keyword in node.keywords))
+            self._reliance.deferred.update(each for each in given if isinstance(each, _DEFERRED))
+        return ()
 
-    def _definition(
-        self, module: SourceModule, node: FunctionNode, name: str, is_called: bool
-    ) -> set[ast.stmt]:
-        """Return the body of a function, which runs once `name` is mentioned, or at once."""
-        if is_called:
+    def _function(self, module: SourceModule, node: FunctionNode) -> None:
+        """Put off the body until the function, or the class whose method it is, is mentioned."""
+        name = self._class_of.get(node, node.name)
+        # Who makes an object calls such methods without naming them.
+        if node.decorator_list or name.startswith("__"):
             self._mention(name)
-        if node not in self._reliance.factories:
-            self._wait(name, module, node.body)
-        return set(node.body)
-
-    def _display(
-        self, module: SourceModule, targets: list[ast.expr], value: ast.List | ast.Tuple
-    ) -> tuple[ast.expr, ...]:
-        """Put off the names in a list until the name that it is assigned to is mentioned."""
-        if len(targets) > 1 or not isinstance(targets[0], ast.Name):
-            return ()
-        held = [each for each in value.elts if isinstance(each, ast.Name)]
-        self._wait(targets[0].id, module, held)
-        self.push(module, [each for each in value.elts if not isinstance(each, ast.Name)])
-        return (value, targets[0])
-
-    def _wait(self, name: str, module: SourceModule, nodes: Sequence[ast.AST]) -> None:
-        """Visit nodes once a name is mentioned."""
+        if node in self._reliance.factories:
+            return
         if name in self._mentioned:
-            self.push(module, nodes)
+            self.push(module, node.body)
         else:
-            self._waiting.setdefault(name, []).append((module, nodes))
-
-    def _call(self, module: SourceModule, node: ast.Call) -> None:
-        """Put off what a spec is given, and let a logger have the name of the module."""
-        arguments = (*node.args, *(keyword.value for keyword in node.keywords))
-        if isinstance(node.func, ast.Name) and (module, node.func.id) in self._reliance.classes:
-            self._reliance.deferred.update(
-                each for each in arguments if isinstance(each, _DEFERRED)
-            )
-        if "logger" in _identifier(node.func).lower():
-            self._harmless.update(each for each in node.args if _is_module_name(each))
+            self._waiting.setdefault(name, []).append((module, node.body))
 
     def _name(self, module: SourceModule, node: ast.Name) -> None:
         if node in self._reliance.deferred:
@@ -180,34 +145,28 @@ class _Walk:
         self._mention(node.id)
         if node.id in _NAMES:
             module.refuse(f"`{node.id}` {_CHANGES}", node)
-        if node in self._harmless or node in self._reliance.consumed:
-            return
-        if node.id == "__name__":
-            module.refuse("`__name__` is passed to code that may change this module", node)
-        if node.id in self._reliance.objects and isinstance(node.ctx, ast.Load):
+        is_object = node.id in self._reliance.objects and isinstance(node.ctx, ast.Load)
+        if is_object and node not in self._reliance.consumed:
             module.refuse(f"`{node.id}` is used where it may be changed", node)
 
     def _attribute(self, module: SourceModule, node: ast.Attribute) -> None:
-        name = node.attr
-        if name in _ATTRIBUTES:
+        name, reliance = node.attr, self._reliance
+        if name in _ATTRIBUTES or (name == "path" and _identifier(node.value) == "sys"):
             module.refuse(f"`.{name}` {_CHANGES}", node)
-        if name == "path" and _identifier(node.value) == "sys":
-            module.refuse("`sys.path` may redirect imports", node)
         if isinstance(node.ctx, ast.Load):
             self._mention(name)
             if name in _FIELDS:
-                self._harmless.add(node.value)
-            elif name in self._reliance.objects and node not in self._reliance.consumed:
+                reliance.consumed.add(node.value)
+            elif name in reliance.objects and node not in reliance.consumed:
                 module.refuse(f"`.{name}` may be an object that is changed", node)
-            elif name in _CALLABLES and node not in self._reliance.deferred:
+            elif name in _CALLABLES and node not in reliance.deferred:
                 module.refuse(f"`.{name}` may be called before the spec is known", node)
             return
         is_own = isinstance(node.value, ast.Name) and node.value.id == "self"
         if (
             (name.startswith("__") and name.endswith("__"))
             or (name in _FIELDS and not is_own)
-            or name in self._reliance.names
-            or _identifier(node.value) in self._reliance.names
+            or not reliance.names.isdisjoint((name, _identifier(node.value)))
         ):
             module.refuse(f"`.{name}` is changed before the spec is known", node)
 
@@ -215,19 +174,13 @@ class _Walk:
         source = module.absolute(node) if isinstance(node, ast.ImportFrom) else ""
         objects = self._reliance.objects
         for alias in node.names:
+            self._mention(alias.name)
             if (source or alias.name) in _MODULES:
                 module.refuse(f"`{source or alias.name}` {_CHANGES}", node)
-            self._mention(alias.name)
-            if (f"{source}.{alias.name}" if source else alias.name) == module.name:
-                module.refuse("the module imports itself", node)
             if source and alias.name in _ATTRIBUTES | _NAMES:
                 module.refuse(f"`{alias.name}` {_CHANGES}", node)
             if source and alias.name in objects and (alias.asname or alias.name) not in objects:
                 module.refuse(f"`{alias.name}` is imported under a second name", node)
-
-
-def _is_module_name(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == "__name__"
 
 
 def _identifier(node: ast.expr) -> str:

@@ -11,7 +11,7 @@ import io
 import sys
 import tokenize
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from importlib.util import resolve_name
@@ -71,19 +71,13 @@ class Binding:
 
     Attributes:
         node: the value's expression, or the statement: a definition or an import.
-        end: where its statement ends.
         alias: of an import, the part of the statement that binds the name.
         problem: why the value can't be known, as a phrase that follows the name.
     """
 
     node: ast.AST
-    end: Position
     alias: ast.alias | None = None
     problem: str = ""
-
-
-# Where a statement is: at the scope's own level, below another one, or in an inner scope.
-_OWN, _BELOW, _INNER = range(3)
 
 
 class Scope:
@@ -95,13 +89,12 @@ class Scope:
 
     Attributes:
         module: the module.
-        bindings: the bindings of each name, in the order of the source.
+        bindings: the bindings of each name.
         star_imports: the `from … import *` statements.
         is_module: whether it is the scope of the module itself.
-        is_generator: whether a function yields.
     """
 
-    __slots__ = ("bindings", "is_generator", "is_module", "module", "star_imports")
+    __slots__ = ("_bound", "bindings", "is_module", "module", "star_imports")
 
     def __init__(
         self, module: SourceModule, node: ast.Module | ast.ClassDef | FunctionNode
@@ -110,14 +103,18 @@ class Scope:
         self.bindings: dict[str, list[Binding]] = {}
         self.star_imports: list[ast.ImportFrom] = []
         self.is_module = isinstance(node, ast.Module)
-        self.is_generator = False
+        self._bound: set[ast.AST] = set()
+        for inner in ast.walk(node):
+            if isinstance(inner, (ast.Global, ast.Nonlocal)):
+                for name in inner.names:
+                    self._bind(name, inner, f"is declared `{type(inner).__name__.lower()}`")
         if isinstance(node, FUNCTIONS):
-            given = node.args
-            positional = (*given.posonlyargs, *given.args)
-            for argument in (*positional, *given.kwonlyargs, given.vararg, given.kwarg):
-                if argument is not None:
-                    self._bind(argument.arg, argument, problem="is a parameter")
-        self._collect(node.body)
+            for inner in ast.walk(node.args):
+                if isinstance(inner, ast.arg):
+                    self._bind(inner.arg, inner, "is a parameter")
+        level = set(node.body)
+        for inner in own_nodes(node.body):
+            self._take(inner, "" if inner in level else _CONDITIONAL)
 
     def owner(self, name: str) -> Scope:
         """Return the scope in which a name is looked up here: this one, or the module's."""
@@ -134,72 +131,60 @@ class Scope:
                 return binding
         return bindings[0] if len(bindings) == 1 else replace(bindings[-1], problem=_CONDITIONAL)
 
-    def _collect(self, body: list[ast.stmt]) -> None:
-        """Take in statements, on an own stack: a tree may be deeper than Python's."""
-        stack: list[tuple[ast.AST, int]] = [(statement, _OWN) for statement in reversed(body)]
-        while stack:
-            node, level = stack.pop()
-            apart: Collection[ast.AST] = ()
-            if isinstance(node, (ast.Global, ast.Nonlocal)):
-                where = " in a function" if level == _INNER else ""
-                for name in node.names:
-                    word = type(node).__name__.lower()
-                    self._bind(name, node, problem=f"is declared `{word}`{where}")
-            elif level != _INNER:
-                apart = self._take(node, "" if level == _OWN else _CONDITIONAL)
-                if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-                    stack += [(statement, _INNER) for statement in reversed(node.body)]
-            below = _INNER if level == _INNER else _BELOW
-            stack += [(part, below) for part in reversed(children(node)) if part not in apart]
-
-    def _take(self, node: ast.AST, problem: str) -> Collection[ast.AST]:
-        """Take in what a node itself binds, and return the nodes beneath it that don't matter."""
+    def _take(self, node: ast.AST, problem: str) -> None:
+        """Take in what a node itself binds."""
         if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-            self._bind(node.name, node, problem=problem)
-            return set(node.body)
-        if isinstance(node, ast.Lambda):
-            return (node.body,)
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            self._bind(node.name, node, problem)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
             for alias in node.names:
-                if alias.name == "*" and isinstance(node, ast.ImportFrom):
-                    self.star_imports.append(node)
-                    continue
                 name = alias.name.partition(".")[0] if isinstance(node, ast.Import) else alias.name
-                self._bind(alias.asname or name, node, alias=alias, problem=problem)
-            return set(node.names)
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value:
+                if isinstance(node, ast.ImportFrom) and name == "*":
+                    self.star_imports.append(node)
+                else:
+                    self._bind(alias.asname or name, node, problem, alias)
+        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value:
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            names = [target.id for target in targets if isinstance(target, ast.Name)]
-            if len(names) == len(targets):
-                if len(names) > 1 and not isinstance(node.value, ast.Constant):
-                    problem = problem or "shares its value with another name"
-                for name in names:
-                    self._bind(name, node.value, statement=node, problem=problem)
-                return set(targets)
-        if isinstance(node, ast.AnnAssign) and node.value is None and self.is_module:
-            return (node.target,)
-        if isinstance(node, (ast.Yield, ast.YieldFrom)):
-            self.is_generator = True
-        bound = node.id if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load) else ""
-        # Exception handlers and patterns bind a name that is no node of its own.
-        for text in (bound, getattr(node, "name", None), getattr(node, "rest", None)):
-            if text and isinstance(text, str):
-                self._bind(text, node, problem=_CONDITIONAL)
-        return ()
+            names = [target for target in targets if isinstance(target, ast.Name)]
+            if len(names) < len(targets):
+                return
+            if len(names) > 1 and not isinstance(node.value, ast.Constant):
+                problem = problem or "shares its value with another name"
+            for target in names:
+                self._bind(target.id, node.value, problem)
+            self._bound.update(names)
+        elif isinstance(node, ast.AnnAssign):
+            self._bound.add(node.target)
+        elif isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            if node not in self._bound:
+                self._bind(node.id, node, _CONDITIONAL)
+        elif isinstance(node, (ast.ExceptHandler, ast.pattern)):
+            bound = getattr(node, "name", None) or getattr(node, "rest", None)
+            if bound:
+                self._bind(bound, node, _CONDITIONAL)
 
-    def _bind(
-        self,
-        name: str,
-        node: ast.AST,
-        *,
-        problem: str = "",
-        statement: ast.stmt | None = None,
-        alias: ast.alias | None = None,
-    ) -> None:
-        whole = statement or node
-        end = getattr(whole, "end_lineno", 0), getattr(whole, "end_col_offset", 0)
-        binding = Binding(node=node, end=end, alias=alias, problem=problem)
+    def _bind(self, name: str, node: ast.AST, problem: str, alias: ast.alias | None = None) -> None:
+        binding = Binding(node=node, alias=alias, problem=problem)
         self.bindings.setdefault(name, []).append(binding)
+
+
+def own_nodes(statements: Sequence[ast.stmt]) -> Iterator[ast.AST]:
+    """Yield all nodes of statements in their order, but for the bodies of functions and classes.
+
+    The stack is its own: a tree may be deeper than Python's.
+    """
+    stack: list[ast.AST] = [*reversed(statements)]
+    while stack:
+        node = stack.pop()
+        yield node
+        body = body_of(node)
+        stack += [child for child in reversed(children(node)) if child not in body]
+
+
+def body_of(node: ast.AST) -> Collection[ast.AST]:
+    """Return the body of a function, a lambda or a class; nothing of other nodes."""
+    if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+        return set(node.body)
+    return (node.body,) if isinstance(node, ast.Lambda) else ()
 
 
 def children(node: ast.AST) -> list[ast.AST]:

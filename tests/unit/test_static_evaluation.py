@@ -158,7 +158,7 @@ def test_fixture_plugins() -> None:
                 found.setdefault(project.name, []).extend(names)
     dynamic = {name: names for name, names in found.items() if name.startswith("dynamic-")}
     assert dynamic.keys() == {f"dynamic-{what}" for what in DYNAMIC}
-    reasons = {f"it depends on a call of `{text!r}.join`" for text in ("", "_")}
+    reasons = {f"it depends on `{text!r}.join`" for text in ("", "_")}
     assert {reason for names in dynamic.values() for reason in names} == reasons
     known = {name: names for name, names in found.items() if name not in dynamic}
     assert {name: names for name, names in known.items() if name in FIXTURE_NAMES} == FIXTURE_NAMES
@@ -209,24 +209,16 @@ def register():
         ("a:b", sources(a="b = " + "+".join(["'a'"] * 20_000)), ""),
         ("a:b", sources(a="b = f" + "()" * 20_000), ""),
         ("a:b", sources(a="b = " + "9" * 10_000), "the source doesn't parse"),
-        ("a:b", sources(a="b = 'x'"), "it is neither a spec nor a function nor a list of them"),
+        ("a:b", sources(a="b = 'x'"), "expected a spec, an iterable or a function, found `str`"),
+        ("a:b", sources(a="import c as b", c=""), "`c` is a module"),
         ("a:b", sources(a="b = []"), "a.py: it yields no spec"),
         ("a:b", sources(a="from os import getcwd as b"), "`os.getcwd` comes from another package"),
         ("a:b", sources(a="from a import b"), "the source is nested too deep"),
         ("a:b", sources(a="b = [[[[[[]]]]]]"), "it is nested too deep"),
         (
             "a:register",
-            sources(a=f"NAME = 'n'\nNAME = NAME + NAME\n{FACTORY}"),
+            sources(a=f"NAME = 'n'\nNAME = NAME\n{FACTORY}"),
             "more than once",
-        ),
-        (
-            "a:register",
-            sources(
-                a="N0 = 'abcdefgh'\n"
-                + "".join(f"N{i + 1} = N{i} + N{i}\n" for i in range(30))
-                + FACTORY.replace("NAME", "N30")
-            ),
-            "",
         ),
     ],
 )
@@ -240,47 +232,29 @@ def _described(description: str, above: str = "A = ''\nN = 7\n") -> Sources:
 
 
 @pytest.mark.parametrize(
-    ("description", "expected"),
-    [
-        ("f'{A!s}{N}'", "7"),
-        (f"f'{{{1 << 63}}}'", str(1 << 63)),
-        # Each of these names takes two steps, the call, its class, name and text one each.
-        ("f'" + 9998 * "{A}" + "'", ""),
-        ("f'{A}' + 'x'", "x"),
-    ],
-)
-def test_what_is_still_evaluated(description: str, expected: str) -> None:
-    facts = PluginFacts(name="n", description=expected)
-    assert evaluate(point("a:b"), _described(description)) == (facts,)
-
-
-@pytest.mark.parametrize(
     ("description", "reason"),
     [
         ("A % N", "it depends on `A % N`"),
-        ("A % (" + "N, " * 200 + ")", "it depends on a long expression"),
+        ("A + 'x'", "it depends on `A + 'x'`"),
+        ("f'{A}'", "it depends on `f'{A}'`"),
+        ("[A]", "`description` isn't a constant"),
         (f"A % '{'x' * 60}'", f"it depends on `A % '{'x' * 55}…`"),
-        ("f'{A!r}'", "an f-string formats a value"),
-        ("f'{A!a}'", "an f-string formats a value"),
-        ("f'{A:>3}'", "an f-string formats a value"),
-        (f"f'{{{(1 << 63) + 1}}}'", "something else than text is joined to text"),
-        ("f'{True}'", "something else than text is joined to text"),
-        ("A + N", "something else than text is joined to text"),
-        ("f'" + 9999 * "{A}" + "'", "the expression is too large"),
         (
-            "f'{A}', name='m'",
+            "A, name='m'",
             "`PluginSpec` can't be called like this: multiple values for argument 'name'",
         ),
         (
             "min_core_version='1', min_core_version='2'",
             "`PluginSpec` is given an argument twice",
         ),
-        ("description='', **{}", "`PluginSpec` is called with `**`"),
+        (
+            "description='', **{}",
+            "`PluginSpec` can't be called like this: got an unexpected keyword argument '**'",
+        ),
         (
             "A, '1', '2', '3'",
             "`PluginSpec` can't be called like this: too many positional arguments",
         ),
-        (f"'{'x' * 100_000}' + 'x'", "the text is too long"),
     ],
 )
 def test_just_beyond_what_is_evaluated(description: str, reason: str) -> None:
@@ -309,7 +283,7 @@ def test_just_beyond_what_is_evaluated(description: str, reason: str) -> None:
 )
 def test_what_reaches_into_namespaces(line: str, culprit: str) -> None:
     read = _described("''", above=f"A = ''\n{line}\n")
-    assert f"{culprit} can rebind names" in refusal("a:b", read)
+    assert f"{culprit} can change what names stand for" in refusal("a:b", read)
 
 
 @pytest.mark.parametrize("spec", ["PluginSpec('n', {})", "register = PluginSpec('n', {})"])
@@ -317,14 +291,13 @@ def test_the_defaults_of_what_a_spec_calls_run_at_once(spec: str) -> None:
     line = spec.format("lambda config, more=exec(''): True")
     factory = f"def register():\n    return {line}\n" if "=" not in spec else f"{line}\n"
     text = f"from coral_inference.runtime.plugins import PluginSpec\n{factory}"
-    assert "`exec` can rebind names" in refusal("a:register", sources(a=text))
+    assert "`exec` can change what names stand for" in refusal("a:register", sources(a=text))
 
 
 @pytest.mark.parametrize(
     "line",
     [
         "def f(): exec('')",
-        "def f(): exec('')\nheld = [f]",
         "class X:\n    def f(self): exec('')",
         "other = PluginSpec('other', lambda config: exec(''))",
     ],
@@ -337,18 +310,15 @@ def test_what_never_runs_is_no_hazard(line: str) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("x = a.register", "`.register` may be an object that is changed"),
-        ("from .a import change as c", "`exec` can rebind names"),
+        ("from .a import change as c", "`exec` can change what names stand for"),
         ("a.plugin.activate(None)", "`.activate` may be called before the spec is known"),
         ("a.other.activate(None)", "`.activate` may be called before the spec is known"),
         ("log(a.plugin)", "`.plugin` may be an object that is changed"),
         ("print(plugin)", "`plugin` is used where it may be changed"),
-        ("print(register)", "`register` is used where it may be changed"),
         ("from .a import plugin as p", "`plugin` is imported under a second name"),
-        ("from . import c", "the module imports itself"),
         ("plugin.name = 'x'", "`.name` is changed before the spec is known"),
         ("a.N = 'x'", "`.N` is changed before the spec is known"),
-        ("import sys; sys.path.clear()", "`sys.path` may redirect imports"),
+        ("import sys; sys.path.clear()", "`.path` can change what names stand for"),
     ],
 )
 def test_what_another_module_does_to_specs(line: str, reason: str) -> None:
@@ -366,7 +336,8 @@ def test_what_another_module_does_to_specs(line: str, reason: str) -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("    yield SPEC\n    return 5", "a generator returns a value"),
+        ("    yield SPEC", "`register` may end or pause before its last statement"),
+        ("    return SPEC\n    yield", "`register` may end or pause before its last statement"),
         ("    return [" + "SPEC, " * 1001 + "]", "it yields more than 1000 specs"),
     ],
 )
@@ -382,11 +353,6 @@ def test_a_spec_is_given_something_that_is_not_defined_as_a_function(binding: st
     text = f"from coral_inference.runtime.plugins import PluginSpec\n{binding}\n"
     read = sources(a=f"{text}b = PluginSpec('n', act)\n")
     assert refusal("a:b", read) == "a.py:2: `act` is assigned more than once or under a condition"
-
-
-def test_a_name_of_python_s_own() -> None:
-    read = _described("Ellipsis", above="A = ''\nEllipsis = 'x'\n")
-    assert refusal("a:b", read) == "a.py:3: `Ellipsis` is a name of Python's own"
 
 
 @pytest.mark.parametrize("value", ["[activate]", "(activate, [])"])

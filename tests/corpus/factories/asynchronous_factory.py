@@ -1,5 +1,5 @@
 # entry point: asynchronous_factory:register
-# not evaluable: `register` is asynchronous
+# not evaluable: `register` is asynchronous, generic or decorated
 from coral_inference.runtime.plugins import PluginSpec
 
 

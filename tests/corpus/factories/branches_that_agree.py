@@ -1,5 +1,5 @@
 # entry point: branches_that_agree:register
-# not evaluable: `return` may end or suspend the factory here
+# not evaluable: `register` may end or pause before its last statement
 import sys
 
 from coral_inference.runtime.plugins import PluginSpec

@@ -1,5 +1,5 @@
 # entry point: cached_factory:register
-# not evaluable: a decorator may change `register`
+# not evaluable: `register` is asynchronous, generic or decorated
 import functools
 
 from coral_inference.runtime.plugins import PluginSpec
@@ -9,6 +9,6 @@ def activate(config):
     return True
 
 
-@functools.cache  # here
-def register():
+@functools.cache
+def register():  # here
     return PluginSpec(name="cached", activate=activate)

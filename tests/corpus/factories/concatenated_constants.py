@@ -1,5 +1,5 @@
 # entry point: concatenated_constants:register
-# plugin: {"name": "acme_crop", "description": "Crop: cut the borders of frames"}
+# not evaluable: it depends on `PREFIX + 'crop'`
 from coral_inference.runtime.plugins import PluginSpec
 
 VENDOR = "acme"
@@ -12,7 +12,7 @@ def activate(config):
 
 def register():
     return PluginSpec(
-        name=PREFIX + "crop",
+        name=PREFIX + "crop",  # here
         activate=activate,
         description="Crop: " + ("cut the borders " "of frames"),
     )

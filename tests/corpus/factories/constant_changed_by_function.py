@@ -1,5 +1,5 @@
 # entry point: constant_changed_by_function:register
-# not evaluable: `NAME` is declared `global` in a function
+# not evaluable: `NAME` is declared `global`
 from coral_inference.runtime.plugins import PluginSpec
 
 

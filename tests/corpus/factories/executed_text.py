@@ -1,5 +1,5 @@
 # entry point: executed_text:register
-# not evaluable: `exec` can rebind names
+# not evaluable: `exec` can change what names stand for
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: factory_calls_itself:register
-# not evaluable: `register` calls itself
+# not evaluable: the source is nested too deep or refers to itself
 from coral_inference.runtime.plugins import PluginSpec
 
 
@@ -7,5 +7,5 @@ def activate(config):
     return True
 
 
-def register():  # here
+def register():
     return [PluginSpec(name="lens", activate=activate), register()]

@@ -7,5 +7,5 @@ def activate(config):
     return True
 
 
-def register(registry, config):  # here
+def register(registry, config):
     registry.add(PluginSpec(name="lens", activate=activate))

@@ -1,5 +1,5 @@
 # entry point: fstring_of_constants:register
-# plugin: {"name": "acme_v2", "description": "Acme's plugin, {beta}", "min_core_version": "0.4"}
+# not evaluable: it depends on `f'{VENDOR_NAME}_v{GENERATION}'`
 from coral_inference.runtime.plugins import PluginSpec
 
 MAJOR, VENDOR = 2, "ignored"
@@ -14,7 +14,7 @@ def activate(config):
 
 def register():
     return PluginSpec(
-        name=f"{VENDOR_NAME}_v{GENERATION}",
+        name=f"{VENDOR_NAME}_v{GENERATION}",  # here
         activate=activate,
         description=f"Acme's plugin, {{beta}}",
         min_core_version=f"0.{MINOR!s}",

@@ -1,5 +1,5 @@
 # entry point: globals_changed:register
-# not evaluable: `globals` can rebind names
+# not evaluable: `globals` can change what names stand for
 from coral_inference.runtime.plugins import PluginSpec
 
 

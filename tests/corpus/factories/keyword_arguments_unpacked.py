@@ -1,5 +1,5 @@
 # entry point: keyword_arguments_unpacked:register
-# not evaluable: `PluginSpec` is called with `**`
+# not evaluable: `PluginSpec` can't be called like this: got an unexpected keyword argument '**'
 from coral_inference.runtime.plugins import PluginSpec
 
 
@@ -11,8 +11,8 @@ COMMON = {"min_core_version": "0.0.4"}
 
 
 def register():
-    return PluginSpec(
+    return PluginSpec(  # here
         name="lens",
         activate=activate,
-        **COMMON,  # here
+        **COMMON,
     )

@@ -1,5 +1,5 @@
 # entry point: local_changed_by_closure:register
-# not evaluable: `name` is declared `nonlocal` in a function
+# not evaluable: `name` is declared `nonlocal`
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: module_handed_on:register
-# not evaluable: `__name__` is passed to code that may change this module
+# not evaluable: `.import_module` can change what names stand for
 import importlib
 
 from coral_inference.runtime.plugins import PluginSpec

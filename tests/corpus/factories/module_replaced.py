@@ -1,5 +1,5 @@
 # entry point: module_replaced:register
-# not evaluable: `.modules` can rebind names
+# not evaluable: `.modules` can change what names stand for
 import sys
 
 from coral_inference.runtime.plugins import PluginSpec

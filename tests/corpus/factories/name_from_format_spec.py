@@ -1,5 +1,5 @@
 # entry point: name_from_format_spec:register
-# not evaluable: an f-string formats a value
+# not evaluable: it depends on `f'camera_{NUMBER:02d}'`
 from coral_inference.runtime.plugins import PluginSpec
 
 

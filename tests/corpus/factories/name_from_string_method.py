@@ -1,5 +1,5 @@
 # entry point: name_from_string_method:register
-# not evaluable: it depends on a call of `'LensCorrection'.lower`
+# not evaluable: it depends on `'LensCorrection'.lower`
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: positional_arguments_unpacked:register
-# not evaluable: `PluginSpec` is called with `*`
+# not evaluable: `PluginSpec` can't be called like this: missing a required argument: 'activate'
 from coral_inference.runtime.plugins import PluginSpec
 
 

@@ -1,5 +1,5 @@
 # entry point: raises_where_unsupported:register
-# not evaluable: `raise` may end or suspend the factory here
+# not evaluable: `register` may end or pause before its last statement
 import sys
 
 from coral_inference.runtime.plugins import PluginSpec

@@ -1,5 +1,5 @@
 # entry point: return_in_try:register
-# not evaluable: `return` may end or suspend the factory here
+# not evaluable: `register` may end or pause before its last statement
 from coral_inference.runtime.plugins import PluginSpec
 
 

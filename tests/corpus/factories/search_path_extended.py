@@ -1,5 +1,5 @@
 # entry point: search_path_extended:register
-# not evaluable: `sys.path` may redirect imports
+# not evaluable: `.path` can change what names stand for
 import os
 import sys
 

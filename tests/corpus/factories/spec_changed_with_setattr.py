@@ -1,5 +1,5 @@
 # entry point: spec_changed_with_setattr:register
-# not evaluable: `setattr` can rebind names
+# not evaluable: `setattr` can change what names stand for
 from coral_inference.runtime.plugins import PluginSpec
 
 

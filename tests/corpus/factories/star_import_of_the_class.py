@@ -1,5 +1,5 @@
 # entry point: star_import_of_the_class:register
-# not evaluable: it depends on a call of `PluginSpec`
+# not evaluable: `PluginSpec` isn't defined in `star_import_of_the_class`
 from coral_inference.runtime.plugins import *
 
 

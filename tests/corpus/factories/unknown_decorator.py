@@ -1,5 +1,5 @@
 # entry point: unknown_decorator:register
-# not evaluable: a decorator may change `register`
+# not evaluable: `register` is asynchronous, generic or decorated
 from coral_inference.runtime.plugins import PluginSpec
 
 
@@ -11,6 +11,6 @@ def plugin(function):
     return lambda: PluginSpec(name="acme_" + function.__name__, activate=activate)
 
 
-@plugin  # here
-def register():
+@plugin
+def register():  # here
     return PluginSpec(name="lens", activate=activate)

@@ -1,6 +1,5 @@
 # entry point: yields_specs:register
-# plugin: {"name": "decode"}
-# plugin: {"name": "encode"}
+# not evaluable: `register` may end or pause before its last statement
 from collections.abc import Iterator
 
 from coral_inference.runtime.plugins import PluginSpec
@@ -11,5 +10,5 @@ def activate(config):
 
 
 def register() -> Iterator[PluginSpec]:
-    yield PluginSpec(name="decode", activate=activate)
+    yield PluginSpec(name="decode", activate=activate)  # here
     yield PluginSpec(name="encode", activate=activate)

@@ -158,7 +158,7 @@ def test_an_unreadable_entry_point_has_to_be_declared() -> None:
         (
             "spec-unreadable",
             "the spec of `acme.coral_plugins:register_denoise` can't be read from its source: "
-            "it depends on a call of `str`",
+            "`str` isn't defined in `acme.coral_plugins`",
         ),
     }
 

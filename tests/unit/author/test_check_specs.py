@@ -112,7 +112,7 @@ def _findings(path: str, old: str, new: str) -> list[tuple[str, str, str, str | 
             "str(1)",
             ("warning", "spec-unreadable",
              "the spec of `acme.coral_plugins:register_denoise` can't be read from its source: "
-             "it depends on a call of `str`",
+             "`str` isn't defined in `acme.coral_plugins`",
              f"{PLUGINS}:12:1"),
         ),
     ],

@@ -1,2 +1,1 @@
-TITLE = "Night vision"
-SUMMARY = TITLE + " for cameras"
+SUMMARY = "Night vision for cameras"

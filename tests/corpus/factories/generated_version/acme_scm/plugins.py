@@ -1,5 +1,5 @@
 # entry point: acme_scm.plugins:register
-# plugin: {"name": "scm", "description": "Acme 1.2.3"}
+# plugin: {"name": "scm", "description": "1.2.3"}
 from coral_inference.runtime.plugins import PluginSpec
 
 from ._version import __version__
@@ -10,4 +10,4 @@ def activate(config):
 
 
 def register():
-    return PluginSpec(name="scm", activate=activate, description=f"Acme {__version__}")
+    return PluginSpec(name="scm", activate=activate, description=__version__)
