@@ -78,46 +78,37 @@ def _serve_metadata(metadata: Any, gate: Callable[[], Gate]) -> None:
     class LockedEntryPoint(metadata.EntryPoint):  # type: ignore[misc]
         @property
         def dist(self) -> Any:
-            return metadata.distribution(_find(gate, self).distribution)
+            return metadata.distribution(vars(self)["plugin"].distribution)
 
         def load(self) -> object:
-            return gate().load(_find(gate, self))
+            return gate().load(vars(self)["plugin"])
 
-    def locked(distribution: str | None = None) -> list[Any]:
-        return [
-            LockedEntryPoint(
-                name=each.name, value=each.entry_point, group=ENTRY_POINT_GROUPS[each.group]
-            )
-            for each in gate().plugins
-            if distribution in (None, each.distribution)
-        ]
+    def locked(distribution: str | None = None) -> Iterator[Any]:
+        for plugin in gate().plugins:
+            if distribution in (None, plugin.distribution):
+                group = ENTRY_POINT_GROUPS[plugin.group]
+                made = LockedEntryPoint(name=plugin.name, value=plugin.entry_point, group=group)
+                vars(made)["plugin"] = plugin
+                yield made
 
     all_of = metadata.entry_points
     own_of = metadata.Distribution.entry_points.fget
 
     def entry_points(**params: Any) -> Any:
         answer = all_of(**params)
-        ours = [
-            each
-            for each in locked()
-            if all(getattr(each, name) == value for name, value in params.items())
-        ]
         if not isinstance(answer, dict):
-            return type(answer)([*_foreign(answer), *ours])
+            return type(answer)([*_foreign(answer), *locked()]).select(**params)
         # Without arguments, Python 3.10 and 3.11 answer with a dict by group, whose own
         # methods warn.
-        groups = {name: each for name, each in dict.items(answer) if name not in _GROUPS}
-        for each in ours:
-            groups.setdefault(each.group, []).append(each)
-        kind = metadata.EntryPoints
-        return type(answer)((name, kind(each)) for name, each in sorted(groups.items()))
+        found = [each for group in dict.values(answer) for each in group]
+        return type(answer).load([*_foreign(found), *locked()])
 
     def entry_points_of(self: Any) -> Any:
         answer = own_of(self)
-        if not any(each.group in _GROUPS for each in answer):
+        foreign = _foreign(answer)
+        if len(foreign) == len(answer):
             return answer
-        name = normalized_name(self.metadata["Name"])
-        return type(answer)([*_foreign(answer), *locked(name)])
+        return type(answer)([*foreign, *locked(normalized_name(self.metadata["Name"]))])
 
     entry_points.__doc__ = all_of.__doc__
     metadata.entry_points = entry_points
@@ -130,35 +121,26 @@ def _serve_pkg_resources(resources: Any, gate: Callable[[], Gate]) -> None:
             return self.resolve()
 
         def resolve(self) -> object:
-            return gate().load(_find(gate, self))
-
-    def locked(group: str, distribution: str | None = None) -> Iterator[Any]:
-        installed = {normalized_name(each.project_name): each for each in resources.working_set}
-        for each in gate().plugins:
-            if ENTRY_POINT_GROUPS[each.group] == group and distribution in (
-                None,
-                each.distribution,
-            ):
-                module, _, attributes = each.entry_point.partition(":")
-                dist = installed.get(each.distribution)
-                made = LockedEntryPoint(each.name, module, attributes.split("."), dist=dist)
-                made.group = group
-                yield made
+            return gate().load(self.plugin)
 
     map_of = resources.Distribution.get_entry_map
     all_of = resources.WorkingSet.iter_entry_points
 
     def get_entry_map(self: Any, group: str | None = None) -> Any:
         entries = {name: each for name, each in map_of(self).items() if name not in _GROUPS}
-        name = normalized_name(self.project_name)
-        for ours in sorted(_GROUPS):
-            if found := {each.name: each for each in locked(ours, name)}:
-                entries[ours] = found
+        for plugin in gate().plugins:
+            if plugin.distribution == normalized_name(self.project_name):
+                module, _, attributes = plugin.entry_point.partition(":")
+                made = LockedEntryPoint(plugin.name, module, attributes.split("."), dist=self)
+                made.plugin = plugin
+                entries.setdefault(ENTRY_POINT_GROUPS[plugin.group], {})[plugin.name] = made
         return entries if group is None else entries.get(group, {})
 
     def iter_entry_points(self: Any, group: str, name: str | None = None) -> Iterator[Any]:
-        found = locked(group) if group in _GROUPS else all_of(self, group)
-        return (each for each in found if name in (None, each.name))
+        found = all_of(self, group, name)
+        if group in _GROUPS:
+            return iter(sorted(found, key=lambda each: gate().plugins.index(each.plugin)))
+        return found  # type: ignore[no-any-return]
 
     resources.Distribution.get_entry_map = get_entry_map
     resources.WorkingSet.iter_entry_points = iter_entry_points
@@ -167,10 +149,3 @@ def _serve_pkg_resources(resources: Any, gate: Callable[[], Gate]) -> None:
 
 def _foreign(entry_points: Iterable[Any]) -> list[Any]:
     return [each for each in entry_points if each.group not in _GROUPS]
-
-
-def _find(gate: Callable[[], Gate], asked: Any) -> LockedPlugin:
-    for each in gate().plugins:
-        if (ENTRY_POINT_GROUPS[each.group], each.name) == (asked.group, asked.name):
-            return each
-    raise LookupError(f"the lock has no entry point `{asked.name}` in `{asked.group}`")
