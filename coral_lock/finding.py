@@ -148,9 +148,9 @@ class Finding(Record):
     """
 
     code: str
+    severity: str = ""
     subject: str
     summary: str
-    severity: str = ""
     expected: str | None = None
     found: str | None = None
     where: str | None = None
@@ -168,13 +168,6 @@ class Finding(Record):
                 from coral_lock.errors import fitted
 
                 object.__setattr__(self, field, fitted(value))
-
-    def to_dict(self) -> dict[str, str | None]:
-        """Return the finding as a JSON object; absent details are null."""
-        return {field: getattr(self, field) for field in _ORDER}
-
-
-_ORDER = ("code", "severity", "subject", "summary", "expected", "found", "where", "hint")
 
 
 def finding_of_error(error: CoralLockError) -> Finding:

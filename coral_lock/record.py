@@ -69,7 +69,11 @@ class Record(metaclass=RecordType):
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy in which the fields of `changes` have new values."""
-        return type(self)(**{**{field: getattr(self, field) for field in self._fields}, **changes})
+        return type(self)(**{**Record.to_dict(self), **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the values by field."""
+        return {field: getattr(self, field) for field in self._fields}
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen: `{name}` can't be set")
@@ -79,6 +83,9 @@ class Record(metaclass=RecordType):
 
     def _values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, field) for field in self._fields)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _from_fields, (type(self), Record.to_dict(self))
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other) or not isinstance(other, Record):
@@ -95,6 +102,10 @@ class Record(metaclass=RecordType):
     def __repr__(self) -> str:
         fields = ", ".join(f"{field}={getattr(self, field)!r}" for field in self._fields)
         return f"{type(self).__name__}({fields})"
+
+
+def _from_fields(kind: type[Record], fields: dict[str, Any]) -> Record:
+    return kind(**fields)
 
 
 def _frozen(value: object) -> object:

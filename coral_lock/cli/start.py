@@ -246,13 +246,13 @@ def _show(report: ActivationReport, shown: Sequence[Finding]) -> None:
     count = counted(len(report.plugins), "plugin")
     if report.outcome == VERIFIED:
         say(
-            f"verified on {report.platform}: {count}, to be activated at the first import of "
+            f"verified on {report.state.platform}: {count}, to be activated at the first import of "
             "`coral_inference`"
         )
         return
     active = sum(outcome.status == ACTIVATED for outcome in report.plugins)
     verb = "started" if report.outcome == STARTED else "start failed"
-    say(f"{verb} on {report.platform}: {active} of {count} active")
+    say(f"{verb} on {report.state.platform}: {active} of {count} active")
     for outcome in report.plugins:
         if outcome.status != ACTIVATED:
             say(f"  {outcome.id} isn't active: {outcome.reason or 'nothing activated it'}")

@@ -28,7 +28,7 @@ from coral_lock.start.report import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Any, NoReturn
 
@@ -38,6 +38,20 @@ if TYPE_CHECKING:
     _Outcome = tuple[str, str | None]
 
 _LOCKED_FIELDS = ("description", "min_core_version", "min_inference_version")
+_FAILURES = {
+    FAILED: (
+        "activation-failed",
+        "failed",
+        "see its output above; `optional: true` in the descriptor lets a start continue without it",
+    ),
+    REFUSED: (
+        "spec-drift",
+        "differs from the lock",
+        "run `coral-runtime lock` where it is installed, and have the change reviewed",
+    ),
+}
+"""The code, the wording and the hint of the findings about a plugin, by its status."""
+
 _SO_FAR = NOT_RUN, None
 """The outcome of a step after which the next one may be tried."""
 
@@ -103,31 +117,6 @@ class Activator:
     def outcomes(self) -> tuple[PluginOutcome, ...]:
         """Return the outcome of each plugin so far."""
         return tuple(self._outcomes.values())
-
-    def failures(self) -> Iterator[Finding]:
-        """Yield a finding for each plugin that failed or was refused."""
-        for plugin in self._plan.plugins:
-            outcome = self._outcomes[plugin.id]
-            if outcome.status not in (FAILED, REFUSED):
-                continue
-            what, code = "failed", "activation-failed"
-            hint = (
-                "see its output above; `optional: true` in the descriptor lets a start continue "
-                "without it"
-            )
-            if outcome.status == REFUSED:
-                what, code = "differs from the lock", "spec-drift"
-                hint = (
-                    "run `coral-runtime lock` where it is installed, and have the change reviewed"
-                )
-            yield Finding(
-                code=code,
-                severity=WARNING if plugin.optional else ERROR,
-                subject=plugin.id,
-                summary=f"`{plugin.id}` of `{plugin.distribution}` {what}: {outcome.reason}",
-                where=plugin.entry_point,
-                hint=hint,
-            )
 
     def hand_over_services(self, config: object) -> None:
         """Put the services into the host's own config, which reads none from the environment.
@@ -230,6 +219,22 @@ class Activator:
             )
         _refuse_drift(plugin, matching[0])
         return matching[0]
+
+
+def failures(plan: StartPlan, outcomes: Iterable[PluginOutcome]) -> Iterator[Finding]:
+    """Yield a finding for each plugin of a plan that failed or was refused."""
+    for plugin, outcome in zip(plan.plugins, outcomes):
+        if outcome.status not in _FAILURES:
+            continue
+        code, what, hint = _FAILURES[outcome.status]
+        yield Finding(
+            code=code,
+            severity=WARNING if plugin.optional else ERROR,
+            subject=plugin.id,
+            summary=f"`{plugin.id}` of `{plugin.distribution}` {what}: {outcome.reason}",
+            where=plugin.entry_point,
+            hint=hint,
+        )
 
 
 def _load(entry_point: str) -> object:

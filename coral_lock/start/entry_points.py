@@ -88,20 +88,21 @@ def _serve_metadata(metadata: Any, gate: Callable[[], Gate]) -> None:
             if distribution in (None, plugin.distribution):
                 group = ENTRY_POINT_GROUPS[plugin.group]
                 made = LockedEntryPoint(name=plugin.name, value=plugin.entry_point, group=group)
-                vars(made)["plugin"] = plugin
+                made.__dict__["plugin"] = plugin
                 yield made
 
-    all_of = metadata.entry_points
+    all_of: Any = metadata.entry_points
     own_of = metadata.Distribution.entry_points.fget
 
     def entry_points(**params: Any) -> Any:
         answer = all_of(**params)
+        kind: Any = type(answer)
         if not isinstance(answer, dict):
-            return type(answer)([*_foreign(answer), *locked()]).select(**params)
+            return kind([*_foreign(answer), *locked()]).select(**params)
         # Without arguments, Python 3.10 and 3.11 answer with a dict by group, whose own
         # methods warn.
         found = [each for group in dict.values(answer) for each in group]
-        return type(answer).load([*_foreign(found), *locked()])
+        return kind.load([*_foreign(found), *locked()])
 
     def entry_points_of(self: Any) -> Any:
         answer = own_of(self)

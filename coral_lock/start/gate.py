@@ -15,7 +15,7 @@ from coral_lock.imports.finder import installed_imports
 from coral_lock.installed.import_lookup import import_chain
 from coral_lock.names import HOST_MODULE, plugin_id
 from coral_lock.plugin.config import SILENT_HOST
-from coral_lock.start.activation import Activator, describe_exception
+from coral_lock.start.activation import Activator, describe_exception, failures
 from coral_lock.start.entry_points import GateHooks, plugin_modules
 from coral_lock.start.report import (
     ACTIVATED,
@@ -24,8 +24,8 @@ from coral_lock.start.report import (
     STARTED,
     VERIFIED,
     ActivationReport,
-    HostState,
     PluginOutcome,
+    RuntimeState,
 )
 
 TYPE_CHECKING = False
@@ -117,7 +117,7 @@ class Gate:
     def activate(self) -> ActivationReport:
         """Activate the plugins here, without a host."""
         self._activator.activate_all()
-        return self._finish(None)
+        return self._finish()
 
     def execute_host(self, module: ModuleType, execute: Callable[[], None]) -> None:
         """Let the host start while its module is executed, and compare the state it reports."""
@@ -142,7 +142,7 @@ class Gate:
                 where=HOST_MODULE,
                 hint=f"run `python -c 'import {HOST_MODULE}'` to see the whole traceback",
             )
-            self._done(self._finish(None, (failed,)))
+            self._done(self._finish((failed,)))
             raise
         finally:
             os.environ.pop(_DEPTH, None)
@@ -151,19 +151,29 @@ class Gate:
         self._activator.hand_over_services(getattr(context, "config", None))
         self._activator.is_host_starting = False
         state = _state_of(context)
-        self._done(self._finish(state, _state_findings(state, self._plan.config, self._activator)))
+        messages = getattr(context, "log_messages", None)
+        self._done(
+            self._finish(
+                _state_findings(state, self._plan.config, self._activator),
+                map(str, messages) if isinstance(messages, list) else (),
+                state,
+            )
+        )
 
     def _finish(
-        self, state: HostState | None, findings: Iterable[Finding] = ()
+        self,
+        findings: Iterable[Finding] = (),
+        messages: Iterable[str] = (),
+        state: RuntimeState | None = None,
     ) -> ActivationReport:
-        refused = (each for imports in installed_imports() for each in imports.findings)
-        findings = (*findings, *self._activator.failures(), *refused)
         outcomes = self._activator.outcomes()
+        refused = (each for imports in installed_imports() for each in imports.findings)
+        findings = (*findings, *failures(self._plan, outcomes), *refused)
         self._report = self._plan.report(
             FAILED if has_errors(findings) else STARTED,
             outcomes,
             findings,
-            (*(state.log_messages if state else ()), *map(_message, outcomes)),
+            (*messages, *map(_message, outcomes)),
             state,
         )
         return self._report
@@ -211,28 +221,22 @@ def is_host_imported() -> bool:
     return module is not None and not getattr(loader, "is_coral_lock", False)
 
 
-def _state_of(context: object) -> HostState | None:
+def _state_of(context: object) -> RuntimeState | None:
     """Return the state in the host's context, None if its form is unknown."""
     state = getattr(context, "state", None)
-    fields: dict[str, Any] = {
-        name: getattr(state, name, None)
-        for name in ("platform", "patches_enabled", "backends_enabled", "plugins_loaded")
-    }
-    kinds: tuple[Any, ...] = (str, dict, (list, tuple), dict)
+    fields: dict[str, Any] = {name: getattr(state, name, None) for name in RuntimeState._fields}
+    kinds: tuple[Any, ...] = (str, dict, dict, (list, tuple))
     if not all(isinstance(each, kind) for each, kind in zip(fields.values(), kinds)):
         return None
-    messages = getattr(context, "log_messages", None)
     for name in ("patches_enabled", "plugins_loaded"):
         switches = fields[name].items()
         fields[name] = {str(key): value is True for key, value in sorted(switches)}
     fields["backends_enabled"] = tuple(map(str, fields["backends_enabled"]))
-    return HostState(
-        **fields, log_messages=tuple(map(str, messages)) if isinstance(messages, list) else ()
-    )
+    return RuntimeState(**fields)
 
 
 def _state_findings(
-    state: HostState | None, config: RuntimeConfig, activator: Activator
+    state: RuntimeState | None, config: RuntimeConfig, activator: Activator
 ) -> Iterator[Finding]:
     """Yield where the host's state differs from descriptor and lock.
 

@@ -8,9 +8,9 @@ from coral_lock.descriptor.load import load_descriptor
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import has_errors, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
-from coral_lock.lockfile.order import activation_order
+from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.locking.discovery import Evidence
-from coral_lock.locking.resolution import survey
+from coral_lock.locking.resolution import Survey, survey
 from coral_lock.messages import counted
 from coral_lock.plugin.facts import combined
 from coral_lock.probe.run import interpreter_probe
@@ -24,22 +24,31 @@ def start_live(descriptor: Descriptor | None = None) -> ActivationReport:
     Args:
         descriptor: what this runtime should run; None for the defaults.
     """
-    descriptor = descriptor or load_descriptor(None)
-    surveyed = survey(
-        EnvironmentInventory(),
-        descriptor,
-        evidence=Evidence(interpreter_probe(sys.path)),
-        is_installed=True,
+    plan = live_plan(
+        survey(
+            EnvironmentInventory(),
+            descriptor or load_descriptor(None),
+            evidence=Evidence(interpreter_probe(sys.path)),
+            is_installed=True,
+        )
     )
+    if has_errors(plan.findings):
+        return plan.refused("The selection has errors: nothing was activated")
+    return Gate(plan).open(is_eager=True)
+
+
+def live_plan(surveyed: Survey) -> StartPlan:
+    """Return the start of the plugins that are selected among what is installed."""
+    descriptor = surveyed.descriptor
     selected = {plugin.id: plugin for plugin in surveyed.plugins}
     findings = sorted_findings((*surveyed.findings, *missing_variables(selected.values())))
-    order = (
-        sorted(selected)
-        if has_errors(findings)
-        else activation_order({key: plugin.after for key, plugin in selected.items()})
-    )
+    try:
+        order = activation_order({key: plugin.after for key, plugin in selected.items()})
+    except CycleError:
+        # A finding of the survey says so.
+        order = tuple(sorted(selected))
     plugins = tuple(selected[key] for key in order)
-    plan = StartPlan(
+    return StartPlan(
         plugins=plugins,
         versions={
             each.plugin.distribution.name: each.plugin.distribution.version
@@ -55,6 +64,3 @@ def start_live(descriptor: Descriptor | None = None) -> ActivationReport:
             *descriptor.warnings,
         ),
     )
-    if has_errors(findings):
-        return plan.refused("The selection has errors: nothing was activated")
-    return Gate(plan).open(is_eager=True)

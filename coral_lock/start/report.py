@@ -58,19 +58,18 @@ class PluginOutcome(Record):
     duration_us: int = 0
 
 
-class HostState(Record):
-    """The state in the host's own context, as plain data.
+class RuntimeState(Record):
+    """What a runtime is: what the host reports, or without one, what was requested and tried.
 
-    `platform` is its name for the platform; `patches_enabled` has its built-in patches,
-    `backends_enabled` the active backends in order, including its own, and
-    `plugins_loaded` the patches and workflows by id. `log_messages` are the host's.
+    `plugins_loaded` has by id whether a plugin that was tried is active; a host has patches
+    and workflows there. `patches_enabled` are the host's own patches, and `backends_enabled`
+    the active backends in order, including the host's own.
     """
 
-    platform: str
-    patches_enabled: Mapping[str, bool]
-    backends_enabled: tuple[str, ...]
-    plugins_loaded: Mapping[str, bool]
-    log_messages: tuple[str, ...] = ()
+    platform: str = ""
+    plugins_loaded: Mapping[str, bool] = {}
+    patches_enabled: Mapping[str, bool] = {}
+    backends_enabled: tuple[str, ...] = ()
 
 
 class VerifiedLock(Record):
@@ -91,17 +90,13 @@ class ActivationReport(Record):
 
     `outcome` is `started`, `failed` (a plugin failed, or the host's state differs from what was
     requested), `refused` (nothing ran), `verified` (the host hasn't been imported yet) or, only
-    in a file, `unfinished` (the start has begun). `lock` is None for a start without one. `host`
-    is the state that the host reports, None if no host has started: then `platform` and
-    `patches_enabled` are what was requested.
+    in a file, `unfinished` (the start has begun). `lock` is None for a start without one.
     """
 
     outcome: str
-    lock: VerifiedLock | None
-    platform: str
-    plugins: tuple[PluginOutcome, ...]
-    patches_enabled: Mapping[str, bool]
-    host: HostState | None = None
+    lock: VerifiedLock | None = None
+    state: RuntimeState = RuntimeState()
+    plugins: tuple[PluginOutcome, ...] = ()
     findings: tuple[Finding, ...] = ()
     log_messages: tuple[str, ...] = ()
 
@@ -113,54 +108,24 @@ class ActivationReport(Record):
     def exit_code(self) -> int:
         return HOLDS if self.outcome in (STARTED, VERIFIED) else exit_code(self.findings)
 
-    def plugins_loaded(self) -> dict[str, bool]:
-        """Return each plugin that was tried, and whether it is active.
-
-        A host that has started reports this itself, for patches and workflows.
-        """
-        if self.host is not None:
-            return dict(self.host.plugins_loaded)
-        return {
-            outcome.id: outcome.status == ACTIVATED
-            for outcome in sorted(self.plugins, key=lambda outcome: outcome.id)
-            if outcome.status not in (UNSUPPORTED, NOT_RUN)
-        }
-
-    def backends_enabled(self) -> list[str]:
-        """Return the names of the active backends in order of activation.
-
-        Those of a host that has started include its own.
-        """
-        if self.host is not None:
-            return list(self.host.backends_enabled)
-        return [
-            outcome.id.partition(":")[2]
-            for outcome in self.plugins
-            if outcome.id.startswith("backends:") and outcome.status == ACTIVATED
-        ]
-
     def to_dict(self) -> dict[str, Value]:
         """Return the JSON document of the report."""
         return {
             "report_version": REPORT_VERSION,
             "outcome": self.outcome,
             "locked": self.locked,
-            "lock": {field: getattr(self.lock, field) for field in VerifiedLock._fields}
-            if self.lock
-            else None,
+            "lock": self.lock.to_dict() if self.lock else None,
             "state": {
-                "platform": self.platform,
-                "plugins_loaded": self.plugins_loaded(),
-                "patches_enabled": dict(sorted(self.patches_enabled.items())),
-                "backends_enabled": self.backends_enabled(),
+                **self.state.to_dict(),
+                "backends_enabled": list(self.state.backends_enabled),
             },
-            "plugins": [
-                {field: getattr(outcome, field) for field in PluginOutcome._fields}
-                for outcome in self.plugins
-            ],
+            "plugins": [outcome.to_dict() for outcome in self.plugins],
             "findings": [finding.to_dict() for finding in self.findings],
             "log_messages": list(self.log_messages),
         }
+
+
+_NOT_FINISHED = ActivationReport(outcome=UNFINISHED, log_messages=("The start hasn't finished",))
 
 
 class StartPlan(Record):
@@ -200,18 +165,34 @@ class StartPlan(Record):
         plugins: tuple[PluginOutcome, ...],
         findings: Iterable[Finding] = (),
         messages: Iterable[str] = (),
-        host: HostState | None = None,
+        state: RuntimeState | None = None,
     ) -> ActivationReport:
         """Return the report of the start; findings and messages follow those of the plan."""
         return ActivationReport(
             outcome=outcome,
             lock=self.lock,
-            platform=host.platform if host else self.config.platform,
+            state=state or self._state_after(plugins),
             plugins=plugins,
-            patches_enabled=host.patches_enabled if host else self.config.built_in_patches(),
-            host=host,
             findings=sorted_findings((*self.findings, *findings)),
             log_messages=(*self.messages, *messages),
+        )
+
+    def _state_after(self, plugins: tuple[PluginOutcome, ...]) -> RuntimeState:
+        """Return the state of a runtime that no host has reported."""
+        active = {
+            outcome.id: outcome.status == ACTIVATED
+            for outcome in plugins
+            if outcome.status not in (UNSUPPORTED, NOT_RUN)
+        }
+        return RuntimeState(
+            platform=self.config.platform,
+            plugins_loaded=dict(sorted(active.items())),
+            patches_enabled=self.config.built_in_patches(),
+            backends_enabled=tuple(
+                identifier.partition(":")[2]
+                for identifier, is_active in active.items()
+                if is_active and identifier.startswith("backends:")
+            ),
         )
 
     def refused(self, message: str, *findings: Finding) -> ActivationReport:
@@ -259,7 +240,7 @@ class ReportFile:
         if self._path is None:
             return
         if not _is_stream(self._path):
-            self._replace(_bare_report(UNFINISHED, "The start hasn't finished"))
+            self._replace(_NOT_FINISHED)
         elif not os.access(self._path, os.W_OK):
             raise _unwritable(self._path, os.strerror(errno.EACCES))
 
@@ -288,10 +269,13 @@ class ReportFile:
         """
         if isinstance(error, WriteError):
             return
-        report = _bare_report(REFUSED, "The start was refused before the machine was verified")
-        errors = (*getattr(error, "problems", ()), error)
+        report = ActivationReport(
+            outcome=REFUSED,
+            findings=tuple(map(finding_of_error, (*getattr(error, "problems", ()), error))),
+            log_messages=("The start was refused before the machine was verified",),
+        )
         try:
-            self._replace(report.replace(findings=tuple(map(finding_of_error, errors))))
+            self._replace(report)
         except CoralLockError:
             return
 
@@ -309,7 +293,7 @@ def is_report(text: str) -> bool:
         return False
     return (
         isinstance(document, dict)
-        and document.keys() >= _bare_report(UNFINISHED, "").to_dict().keys()
+        and document.keys() >= _NOT_FINISHED.to_dict().keys()
         and isinstance(document["report_version"], str)
         and canonical_json.write(document) == text
     )
@@ -326,14 +310,3 @@ def _is_stream(path: str) -> bool:
 
 def _unwritable(path: str, reason: str | None) -> WriteError:
     return WriteError(f"the report can't be written: {reason}", where=path, hint=_ELSEWHERE)
-
-
-def _bare_report(outcome: str, message: str) -> ActivationReport:
-    return ActivationReport(
-        outcome=outcome,
-        lock=None,
-        platform="",
-        plugins=(),
-        patches_enabled={},
-        log_messages=(message,),
-    )

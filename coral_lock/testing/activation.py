@@ -7,28 +7,25 @@ import json
 import os
 import pickle
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from coral_lock import canonical_json
 from coral_lock.child_process import PRINTED, TOOK_LONGER, run_child
 from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor, PluginRequest
-from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
+from coral_lock.finding import ERROR, Finding, has_errors
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.import_lookup import module_origin
 from coral_lock.inventory import Distribution, EntryPoint, FoundDistribution
-from coral_lock.lockfile.order import activation_order
 from coral_lock.locking.discovery import Evidence, discover
 from coral_lock.locking.resolution import Survey, survey
 from coral_lock.names import GROUPS, is_object_reference, split_plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig
-from coral_lock.plugin.facts import combined, merged
 from coral_lock.plugin.spec import RuntimeShim
 from coral_lock.probe.run import interpreter_probe
-from coral_lock.record import Record
+from coral_lock.start.activation import failures
 from coral_lock.start.gate import activate
+from coral_lock.start.live import live_plan
 from coral_lock.start.report import (
     ACTIVATED,
     FAILED,
@@ -36,9 +33,9 @@ from coral_lock.start.report import (
     REFUSED,
     ActivationReport,
     PluginOutcome,
+    RuntimeState,
     StartPlan,
     VerifiedLock,
-    missing_variables,
 )
 
 _AUTHORS_HINTS = {
@@ -164,25 +161,12 @@ class SourceInventory(EnvironmentInventory):
 _PLACE = "this test"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Candidates:
-    """The plugins of a test.
-
-    `identifiers` are the plugins that are meant, and `providers` the distributions that
-    offer them, by id. If a finding of `plan` is an error, nothing may run.
-    """
-
-    identifiers: tuple[str, ...]
-    providers: Mapping[str, Distribution]
-    plan: StartPlan
-
-
-def _candidates(
+def _survey(
     identifiers: Sequence[str], entry_point: EntryPoint | None, config: RuntimeConfig
-) -> Candidates:
-    """Return the plugins of these ids, or all that an entry point yields.
+) -> tuple[tuple[str, ...], Survey]:
+    """Return the ids of the plugins of a test, and what is decided about them.
 
-    The configuration takes in what the plugins bring along where it says nothing.
+    They are those of the ids, or all that an entry point yields.
     """
     evidence = Evidence(interpreter_probe(sys.path))
     inventory = EnvironmentInventory() if entry_point is None else SourceInventory(entry_point)
@@ -197,27 +181,7 @@ def _candidates(
         services=config.services,
         origins={f"patches.{name}": _PLACE for name in config.patches},
     )
-    surveyed = survey(inventory, descriptor, evidence=evidence)
-    providers = {each.plugin.id: each.plugin.distribution for each in surveyed.decisions}
-    selected = {plugin.id: plugin for plugin in surveyed.plugins}
-    order = activation_order({key: plugin.after for key, plugin in selected.items()})
-    plugins = tuple(selected[key] for key in order)
-    findings = {*_relevant(surveyed, identifiers, providers), *missing_variables(plugins)}
-    if not has_errors(findings):
-        overrides = combined(plugin.default_config_overrides for plugin in plugins)
-        for name, switch in overrides.get("patches", {}).items():
-            if name not in config.patches:
-                setattr(config, BUILT_IN_PATCHES[name], switch)
-        config.services = merged(overrides.get("services", {}), config.services)
-    plan = StartPlan(
-        plugins=plugins,
-        versions={provider.name: provider.version for provider in providers.values()},
-        config=config,
-        lock=None,
-        findings=sorted_findings(findings),
-        messages=(),
-    )
-    return Candidates(identifiers=identifiers, providers=providers, plan=plan)
+    return identifiers, survey(inventory, descriptor, evidence=evidence)
 
 
 def _request(identifier: str) -> PluginRequest:
@@ -228,38 +192,38 @@ def _request(identifier: str) -> PluginRequest:
     return PluginRequest(group=group, name=name, enabled=True, where=_PLACE)
 
 
-def _relevant(
-    surveyed: Survey, identifiers: Sequence[str], providers: Mapping[str, Distribution]
-) -> Iterator[Finding]:
-    """Yield the findings about these plugins and the host, with hints for the author of a test."""
+def _plan(identifiers: Sequence[str], surveyed: Survey, config: RuntimeConfig) -> StartPlan:
+    """Return the start of the plugins; if one of its findings is an error, nothing may run.
+
+    The configuration takes in what the plugins bring along where it says nothing. The findings
+    are those about these plugins and the host, with hints for the author of a test.
+    """
+    plan, providers = live_plan(surveyed), _providers(surveyed)
+    config.services = plan.config.services
+    for attribute in BUILT_IN_PATCHES.values():
+        setattr(config, attribute, getattr(plan.config, attribute))
     subjects = {
         *identifiers,
         *(package.distribution for package in surveyed.host.packages()),
         *(providers[identifier].name for identifier in identifiers if identifier in providers),
     }
-    for finding in surveyed.findings:
+    findings = []
+    for finding in plan.findings:
+        hint, summary = finding.hint, finding.summary
         if finding.code == "host-unknown":
-            finding = finding.replace(hint="tell it with the fixture `coral_host`")
+            hint = "tell it with the fixture `coral_host`"
         if finding.code == "unknown-plugin" and finding.subject not in providers:
-            is_misspelt = finding.hint and finding.hint.startswith("did you mean")
-            finding = finding.replace(
-                summary=f"no distribution that is installed offers `{finding.subject}`",
-                hint=finding.hint
-                if is_misspelt
-                else "install the project, e.g. with `pip install --editable .`",
-            )
+            summary = f"no distribution that is installed offers `{finding.subject}`"
+            if not (hint and hint.startswith("did you mean")):
+                hint = "install the project, e.g. with `pip install --editable .`"
         if finding.subject in subjects:
-            yield finding
+            findings.append(finding.replace(hint=hint, summary=summary))
+    return plan.replace(config=config, findings=tuple(findings))
 
 
-class _Pickler(pickle.Pickler):
-    """Pickles records, too, which refuse to be set attribute by attribute."""
-
-    def reducer_override(self, value: object) -> Any:
-        if isinstance(value, Record):
-            fields = {field: getattr(value, field) for field in value._fields}
-            return partial(type(value), **fields), ()
-        return NotImplemented
+def _providers(surveyed: Survey) -> dict[str, Distribution]:
+    """Return the distribution that offers each plugin, by the plugin's id."""
+    return {each.plugin.id: each.plugin.distribution for each in surveyed.decisions}
 
 
 def activate_freshly(plan: StartPlan, time_limit: float) -> Activation:
@@ -279,7 +243,7 @@ def activate_freshly(plan: StartPlan, time_limit: float) -> Activation:
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     pickle.dump([*map(os.path.abspath, sys.path), package], content)
     try:
-        _Pickler(content).dump(plan)
+        pickle.dump(plan, content)
     except Exception as error:
         raise ValueError(
             f"a fresh interpreter can't be handed this configuration: {error}"
@@ -308,13 +272,11 @@ def _read_report(text: str) -> ActivationReport | None:
         document = json.loads(text)
     except ValueError:
         return None
-    state = document["state"]
     return ActivationReport(
         outcome=document["outcome"],
         lock=VerifiedLock(**document["lock"]) if document["lock"] else None,
-        platform=state["platform"],
+        state=RuntimeState(**document["state"]),
         plugins=tuple(PluginOutcome(**outcome) for outcome in document["plugins"]),
-        patches_enabled=state["patches_enabled"],
         findings=tuple(Finding(**finding) for finding in document["findings"]),
         log_messages=tuple(document["log_messages"]),
     )
@@ -322,17 +284,7 @@ def _read_report(text: str) -> ActivationReport | None:
 
 def _without_report(plan: StartPlan, reason: str) -> ActivationReport:
     outcomes = tuple(each.replace(status=FAILED, reason=reason) for each in plan.not_run())
-    findings = (
-        Finding(
-            code="activation-failed",
-            severity=ERROR,
-            subject=plugin.id,
-            summary=f"`{plugin.id}` failed: {reason}",
-            where=plugin.entry_point,
-        )
-        for plugin in plan.plugins
-    )
-    return plan.report(FAILED, outcomes, findings)
+    return plan.report(FAILED, outcomes, failures(plan, outcomes))
 
 
 class ActivationHarness:
@@ -396,20 +348,20 @@ class ActivationHarness:
 
         Raises:
             ValueError: the arguments can't be right.
-            CycleError: the `after` of some plugins can't be met.
         """
         config = RuntimeConfig() if config is None else config
         if bool(plugins) == (entry_point is not None):
             raise ValueError("name plugins by their ids, or an `entry_point`, and not both")
         declared = None if entry_point is None else _entry_point(entry_point, group, name)
-        candidates = _candidates(plugins, declared, config)
-        if has_errors(candidates.plan.findings):
-            return _refused(candidates)
+        identifiers, surveyed = _survey(plugins, declared, config)
+        plan = _plan(identifiers, surveyed, config)
+        if has_errors(plan.findings):
+            return _refused(plan, identifiers, _providers(surveyed))
         if fresh:
-            return activate_freshly(candidates.plan, time_limit)
-        for plugin in candidates.plan.plugins:
+            return activate_freshly(plan, time_limit)
+        for plugin in plan.plugins:
             self._packages.add(plugin.entry_point.partition(":")[0].partition(".")[0])
-        return Activation(report=activate(candidates.plan))
+        return Activation(report=activate(plan))
 
 
 def _is_stand_in(name: str) -> bool:
@@ -433,12 +385,14 @@ def _entry_point(value: str, group: str, name: str | None) -> EntryPoint:
     return EntryPoint(group=group, name=name or value.rpartition(":")[2], value=value)
 
 
-def _refused(candidates: Candidates) -> Activation:
-    errors = [finding for finding in candidates.plan.findings if finding.severity == ERROR]
+def _refused(
+    plan: StartPlan, identifiers: Sequence[str], providers: Mapping[str, Distribution]
+) -> Activation:
+    errors = [finding for finding in plan.findings if finding.severity == ERROR]
 
     def outcome(identifier: str) -> PluginOutcome:
         own = [finding for finding in errors if finding.subject == identifier]
-        provider = candidates.providers.get(identifier)
+        provider = providers.get(identifier)
         return PluginOutcome(
             id=identifier,
             status=NOT_RUN,
@@ -447,6 +401,6 @@ def _refused(candidates: Candidates) -> Activation:
             reason="; ".join(finding.summary for finding in own or errors),
         )
 
-    report = candidates.plan.refused("The plugins can't be started: nothing was activated")
-    report = report.replace(plugins=tuple(map(outcome, candidates.identifiers)))
+    report = plan.refused("The plugins can't be started: nothing was activated")
+    report = report.replace(plugins=tuple(map(outcome, identifiers)))
     return Activation(report=report, stdout=canonical_json.write(report.to_dict()))

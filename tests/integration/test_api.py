@@ -24,7 +24,7 @@ def test_lock_verify_init_and_diff(device: MakeDevice) -> None:
         "assert coral_lock.read_lock(text) == resolution.lock\n"
         "print(coral_lock.verify(), coral_lock.diff('coral.lock', resolution.lock))\n"
         "report = coral_lock.init()\n"
-        "print(report.outcome, report.platform, report.plugins_loaded())\n"
+        "print(report.outcome, report.state.platform, report.state.plugins_loaded)\n"
         "other = coral_lock.lock(settings=['patches.frame_counter=false']).lock\n"
         "print([change.subject for change in coral_lock.diff(resolution.lock, other)])\n",
     ) == [
@@ -54,7 +54,7 @@ def test_init_without_a_lock_resolves_live(device: MakeDevice) -> None:
         machine,
         "import coral_lock\n"
         "report = coral_lock.init(lock=None, settings=['services.a.b=1'])\n"
-        "print(report.locked, report.plugins_loaded())\n",
+        "print(report.locked, report.state.plugins_loaded)\n",
     ) == ["False {'patches:camera_stabilizer': True}"]
 
 

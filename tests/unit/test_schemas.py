@@ -31,6 +31,7 @@ from coral_lock.start.report import (
     UNSUPPORTED,
     ActivationReport,
     PluginOutcome,
+    RuntimeState,
     VerifiedLock,
 )
 from tests.support.locks import digest_of, lock_of_targets, sample_lock
@@ -175,7 +176,7 @@ def test_the_activation_report() -> None:
     report = ActivationReport(
         outcome=STARTED,
         lock=VerifiedLock(path="coral.lock", sha256="0" * 64, integrity="imports"),
-        platform="rknn",
+        state=RuntimeState(platform="rknn", patches_enabled={"camera": True}),
         plugins=tuple(
             PluginOutcome(
                 id=f"backends:{status}",
@@ -187,7 +188,6 @@ def test_the_activation_report() -> None:
             )
             for status in statuses
         ),
-        patches_enabled={"camera": True},
         findings=tuple(
             Finding(code=code, severity=ERROR, subject="acme", summary="it is so") for code in CODES
         ),

@@ -42,7 +42,7 @@ def test_a_plugin_is_activated(
     activation = coral_activation(entry_point=entry_point, fresh=fresh)
     activation.assert_activated(GLOW)
     assert activation.report.outcome == "started"
-    assert activation.report.plugins_loaded() == {GLOW: True}
+    assert activation.report.state.plugins_loaded == {GLOW: True}
     assert ("acme_fine.plugin" in sys.modules) is not fresh
     document = activation.report.to_dict()
     jsonschema.validate(document, json.loads(schema_text("activation-report")))
@@ -67,8 +67,8 @@ def test_the_configuration_is_handed_over(
     config.extra = True  # type: ignore[attr-defined]
     activation = coral_activation(entry_point=entry_point, config=config, fresh=fresh)
     activation.assert_activated(GLOW)
-    assert activation.report.platform == "rknn"
-    assert activation.report.patches_enabled["camera"] is False
+    assert activation.report.state.platform == "rknn"
+    assert activation.report.state.patches_enabled["camera"] is False
 
 
 @both
