@@ -35,7 +35,7 @@ from coral_lock.installed.site_scan import checked_directories
 from coral_lock.inventory import BrokenDistribution, Distribution, Inventory, Reporter
 from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name
 from coral_lock.probe.interpreter import ask_interpreter
-from coral_lock.targets.environment import this_environment
+from coral_lock.targets.environment import this_environment, this_markers
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.inventory import WheelhouseInventory, WheelhouseView
 from coral_lock.wheels.listing import parse_wheel_name
@@ -185,10 +185,10 @@ def _unknown_target(target: str) -> InputError:
 def _environment(place: Place) -> EnvironmentInventory:
     if place.python is not None:
         interpreter = ask_interpreter(place.python)
-        return EnvironmentInventory(interpreter.path, interpreter.environment)
+        return EnvironmentInventory(interpreter.path, interpreter.markers)
     if place.site_packages:
         path = checked_directories(place.site_packages)
-        return EnvironmentInventory(path, this_environment(), is_image=True)
+        return EnvironmentInventory(path, this_markers(), is_image=True)
     return EnvironmentInventory()
 
 

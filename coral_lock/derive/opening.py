@@ -17,7 +17,7 @@ from coral_lock.installed.site_scan import checked_directories, python_of
 from coral_lock.inventory import FoundDistribution, Inventory
 from coral_lock.locking.discovery import Evidence
 from coral_lock.probe.run import interpreter_probe
-from coral_lock.targets.environment import environment_of, this_environment
+from coral_lock.targets.environment import environment_of, this_environment, this_markers
 from coral_lock.targets.machine import Machine, matching_target, this_machine
 from coral_lock.targets.model import Target
 from coral_lock.targets.option import parse_target
@@ -139,7 +139,7 @@ def open_place(
 
         interpreter = ask_interpreter(place.python)
         return _open_environment(
-            EnvironmentInventory(interpreter.path, interpreter.environment),
+            EnvironmentInventory(interpreter.path, interpreter.markers),
             interpreter.machine,
             wanted,
             Evidence(
@@ -177,7 +177,7 @@ def _open_directories(
     path = checked_directories(directories)
     targets = wanted.inspected
     if len(targets) != 1 and not needs_target:
-        inventory = EnvironmentInventory(path, this_environment(), is_image=True)
+        inventory = EnvironmentInventory(path, this_markers(), is_image=True)
         return Opened(
             targets=(),
             inventories={WITHOUT_TARGET: inventory},
@@ -204,7 +204,7 @@ def _open_directories(
             where=path[0],
             hint="pass the directory of that target, or the target of that directory",
         )
-    inventory = EnvironmentInventory(path, environment_of(target), is_image=True)
+    inventory = EnvironmentInventory(path, environment_of(target).markers, is_image=True)
     return Opened(
         targets=wanted.every,
         inventories={target.name: inventory},

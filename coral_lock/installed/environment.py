@@ -39,7 +39,7 @@ from coral_lock.installed.site_scan import scan_path
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Reporter, StatedFiles
 from coral_lock.names import normalized_name
 from coral_lock.safe_files import read_regular_file
-from coral_lock.targets.environment import TargetEnvironment, this_markers
+from coral_lock.targets.environment import this_markers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class EnvironmentInventory:
     Args:
         path: the directories to look in, `sys.path` by default. They are listed once, at
             construction.
-        environment: what the distributions are for, this interpreter by default. Where it
-            is given, this process's own import system isn't asked.
+        markers: the marker environment (PEP 508) of another interpreter, whose modules this
+            process's own import system doesn't find.
         is_image: whether the directories are another machine's, so that links in them may
             lead elsewhere than here.
     """
@@ -64,15 +64,15 @@ class EnvironmentInventory:
     def __init__(
         self,
         path: Sequence[str] | None = None,
-        environment: TargetEnvironment | None = None,
+        markers: Mapping[str, str] | None = None,
         *,
         is_image: bool = False,
     ) -> None:
         path = sys.path if path is None else path
         self._scan = scan_path(path)
-        self._environment = environment
+        self._markers = markers
         self._is_image = is_image
-        self._find: Find = find_in_process if environment is None else DirectoryFinder(path).find
+        self._find: Find = find_in_process if markers is None else DirectoryFinder(path).find
         self._found: dict[str, FoundDistribution] = {}
         self._files: dict[str, InstalledFiles] = {}
         self._claims: dict[str, frozenset[str]] | None = None
@@ -178,7 +178,7 @@ class EnvironmentInventory:
 
     def marker_environment(self) -> Mapping[str, str]:
         """Return the marker environment of the interpreter."""
-        return self._environment.markers if self._environment else this_markers()
+        return self._markers or this_markers()
 
     def _location(self, name: str) -> Location:
         return self._scan.locations(name)[0]

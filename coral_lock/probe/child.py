@@ -1,13 +1,14 @@
 """The program that runs in other interpreters: it describes them, or imports an entry point.
 
-With one argument, as `ask_interpreter` runs it, it prints that argument and a description of the
-interpreter as JSON. It runs isolated (`-I -S`) then, so that nothing that is installed for the
-interpreter runs, and may run in any Python 3.7 or newer.
+As `ask_interpreter` runs it, its arguments are `describe`, a mark, and the directory that this
+project's dependencies are imported from. It prints the mark and a description of the interpreter
+as JSON. It runs isolated (`-I -S`) then, so that nothing that is installed for the interpreter
+runs, and may run in any Python 3.7 or newer.
 
-With two, as `run_entry_point` runs it, they are the descriptor to answer on and the request as
-JSON. The request names the module whose function `run` handles the entry point;
-this module's own learns its specs. The answer is one JSON object a line, so that what is known
-before a plugin ends the process isn't lost.
+As `run_entry_point` runs it, they are the descriptor to answer on and the request as JSON. The
+request names the module whose function `run` handles the entry point; this module's own learns
+its specs. The answer is one JSON object a line, so that what is known before a plugin ends the
+process isn't lost.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _OWN = os.path.dirname(os.path.abspath(__file__))
 _ROOT = os.path.dirname(os.path.dirname(_OWN))
 _MAX_MESSAGE = 300
-_MAX_CONFIGURATION = 1 << 16
+DESCRIBE = "describe"
 
 
 def main() -> None:
@@ -186,23 +187,35 @@ def _one_line(value: object) -> str:
     return text if len(text) <= _MAX_MESSAGE else f"{text[: _MAX_MESSAGE - 1]}…"
 
 
-def describe_interpreter() -> Mapping[str, object]:
-    """Return what this interpreter is, and where its distributions are."""
-    import sysconfig
+def describe_interpreter(libraries: str) -> object:
+    """Return what this interpreter is, and where its distributions are.
+
+    Of one that this project doesn't support it is just the version.
+
+    Args:
+        libraries: the directory that this project's dependencies are imported from.
+    """
+    import platform
     from importlib.machinery import EXTENSION_SUFFIXES
 
+    if sys.version_info < (3, 10):  # noqa: UP036
+        return platform.python_version()
+    standard_library = list(sys.path)
+    sys.path += [_ROOT, libraries]
+    from packaging.markers import default_environment
+
+    from coral_lock.targets.machine import this_machine
+
+    machine = this_machine()
     return {
-        "version": sys.version_info[:3],
         "executable": sys.executable,
-        "standard_library": list(sys.path),
+        "standard_library": standard_library,
         "site_directories": _site_directories(),
-        "built_in_modules": list(sys.builtin_module_names),
+        "built_in_modules": sys.builtin_module_names,
         "extension_suffixes": EXTENSION_SUFFIXES,
-        "is_usual_build": not (
-            sysconfig.get_config_var("Py_GIL_DISABLED") or hasattr(sys, "gettotalrefcount")
-        ),
-        "markers": _markers(),
-        **_platform(),
+        "markers": default_environment(),
+        "python": machine.python,
+        "platform": {name: getattr(machine.platform, name) for name in machine.platform._fields},
     }
 
 
@@ -210,83 +223,24 @@ def _site_directories() -> list[str]:
     """Return the directories that `site` would add, in its order, those of the user left out.
 
     In a virtual environment (PEP 405) they are the environment's, and those of the
-    interpreter that it was made with where `pyvenv.cfg` includes them. `site` doesn't run, so
-    that the prefix has to be set here as it would be there.
+    interpreter that it was made with where `pyvenv.cfg` includes them. No `.pth` file is read.
     """
     import site
 
-    base = [sys.base_prefix, sys.base_exec_prefix]
-    prefixes = base
-    executable_directory = os.path.dirname(os.path.abspath(sys.executable))
-    environment = os.path.dirname(executable_directory)
-    for directory in (executable_directory, environment):
-        configuration = os.path.join(directory, "pyvenv.cfg")
-        if os.path.isfile(configuration):
-            sys.prefix = sys.exec_prefix = environment
-            prefixes = [environment, *(base if _includes_system_site(configuration) else [])]
-            break
-    directories: list[str] = []
-    for prefix in prefixes:
-        for directory in site.getsitepackages([prefix]):
-            if directory not in directories:
-                directories.append(directory)
-    return directories
+    directories: dict[str, None] = {}
 
+    def note(sitedir: str, known_paths: set[str] | None = None) -> None:
+        directories[sitedir] = None
 
-def _includes_system_site(configuration: str) -> bool:
-    """Whether a `pyvenv.cfg` lets the base interpreter's packages in; it does by default."""
-    with open(configuration, encoding="utf-8", errors="replace") as file:
-        text = file.read(_MAX_CONFIGURATION)
-    value = "true"
-    for line in text.splitlines():
-        key, separator, stated = line.partition("=")
-        if separator and key.strip().lower() == "include-system-site-packages":
-            value = stated.strip().lower()
-    return value == "true"
-
-
-def _platform() -> Mapping[str, object]:
-    """Return what identifies a platform, see `targets.machine.platform_of`."""
-    import platform
-
-    try:
-        libc = os.confstr("CS_GNU_LIBC_VERSION") or ""
-    except (ValueError, OSError, AttributeError):
-        libc = ""
-    return {
-        "system": sys.platform,
-        "machine": platform.machine(),
-        "is_narrow": sys.maxsize <= 1 << 32,
-        "libc": libc,
-        "release": platform.mac_ver()[0],
-    }
-
-
-def _markers() -> Mapping[str, str]:
-    """Return the marker environment (PEP 508)."""
-    import platform
-
-    implementation = sys.implementation.version
-    implementation_version = ".".join(map(str, implementation[:3]))
-    if implementation.releaselevel != "final":
-        implementation_version += f"{implementation.releaselevel[0]}{implementation.serial}"
-    return {
-        "implementation_name": sys.implementation.name,
-        "implementation_version": implementation_version,
-        "os_name": os.name,
-        "platform_machine": platform.machine(),
-        "platform_release": platform.release(),
-        "platform_system": platform.system(),
-        "platform_version": platform.version(),
-        "python_full_version": platform.python_version(),
-        "platform_python_implementation": platform.python_implementation(),
-        "python_version": ".".join(platform.python_version_tuple()[:2]),
-        "sys_platform": sys.platform,
-    }
+    site.addsitedir = note
+    known: set[str] = set()
+    site.venv(known)
+    site.addsitepackages(known)
+    return list(directories)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 2:
-        print(sys.argv[1] + json.dumps(describe_interpreter(), sort_keys=True), flush=True)
+    if sys.argv[1] == DESCRIBE:
+        print(sys.argv[2] + json.dumps(describe_interpreter(sys.argv[3])), flush=True)
     else:
         main()

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+import packaging
 from packaging.markers import default_environment
 
 from coral_lock.child_process import PRINTED, TOOK_LONGER, bare_environment, run_child
 from coral_lock.errors import InputError, printable, shortened
+from coral_lock.probe.child import DESCRIBE
 from coral_lock.safe_files import read_regular_file
-from coral_lock.targets.environment import TargetEnvironment, environment_of
-from coral_lock.targets.machine import Machine, platform_of
-from coral_lock.targets.model import Target, tag_of
+from coral_lock.targets.machine import Machine
+from coral_lock.targets.model import Platform
 
 TIME_LIMIT = 10.0
-OLDEST = (3, 10)
+_SUPPORTED = "Python 3.10 or newer"
 
 _CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
 _PLACES = (("bin", "python"), ("bin", "python3"), ("Scripts", "python.exe"))
@@ -42,7 +42,7 @@ class Interpreter:
         built_in_modules: the modules that it has without a file.
         extension_suffixes: the endings of extension modules that it loads.
         machine: its version, and the platform that it runs on.
-        environment: the markers, and the wheel tags where it is a usual CPython.
+        markers: its marker environment (PEP 508).
     """
 
     executable: str
@@ -51,11 +51,7 @@ class Interpreter:
     built_in_modules: tuple[str, ...]
     extension_suffixes: tuple[str, ...]
     machine: Machine
-    environment: TargetEnvironment
-
-
-class AnswerError(Exception):
-    """An answer can't be right; the message is a phrase without a final period."""
+    markers: Mapping[str, str]
 
 
 def ask_interpreter(path: str, time_limit: float = TIME_LIMIT) -> Interpreter:
@@ -71,7 +67,8 @@ def ask_interpreter(path: str, time_limit: float = TIME_LIMIT) -> Interpreter:
     executable = _executable(path)
     # The mark keeps other output from being taken for the answer.
     mark = os.urandom(8).hex()
-    command = (executable, "-I", "-S", "-B", _CHILD, mark)
+    libraries = os.path.dirname(os.path.dirname(os.path.abspath(packaging.__file__)))
+    command = (executable, "-I", "-S", "-B", _CHILD, DESCRIBE, mark, libraries)
     try:
         end = run_child(command, time_limit=time_limit, environment=bare_environment())
     except (OSError, ValueError) as error:
@@ -92,96 +89,84 @@ def ask_interpreter(path: str, time_limit: float = TIME_LIMIT) -> Interpreter:
             hint=f"see whether `{executable} -I -S -c pass` ends",
         )
     answer = next((line for line in output.splitlines() if line.startswith(mark)), "")
-    expected = f"Python {_dotted(OLDEST)} or newer"
     try:
-        facts = _facts_of(answer[len(mark) :])
-    except AnswerError as error:
-        raise InputError(
-            f"`{path}` doesn't answer as a Python interpreter does: {error}",
-            expected=expected,
-            found=found,
-            where=executable,
-            hint=_HINT,
-        ) from None
-    if tuple(facts["version"]) < OLDEST:
+        facts = json.loads(answer[len(mark) :])
+    except (ValueError, RecursionError):
+        facts = None
+    if isinstance(facts, str):
         raise InputError(
             f"the interpreter `{path}` is too old",
-            expected=expected,
-            found=f"Python {_dotted(facts['version'])}",
+            expected=_SUPPORTED,
+            found=f"Python {printable(shortened(facts))}",
             where=os.path.abspath(path),
             hint="name a newer interpreter",
         )
-    return _interpreter(facts)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= _MAX_TEXT and "\0" not in value
-
-
-def _is_path(value: object) -> bool:
-    return isinstance(value, str) and _is_text(value) and os.path.isabs(value)
-
-
-def _is_list(value: object, is_item: Callable[[object], bool]) -> bool:
-    return isinstance(value, list) and len(value) <= _MAX_ITEMS and all(map(is_item, value))
-
-
-def _is_version(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == 3
-        and all(type(part) is int and 0 <= part < 10_000 for part in value)
+    if problem := _problem_of(facts):
+        raise InputError(
+            f"`{path}` doesn't answer as a Python interpreter does: {problem}",
+            expected=_SUPPORTED,
+            found=found,
+            where=executable,
+            hint=_HINT,
+        )
+    platform = {**facts["platform"], "version": tuple(facts["platform"]["version"])}
+    return Interpreter(
+        executable=facts["executable"],
+        path=_with_pth_entries(facts["site_directories"]),
+        standard_library=tuple(facts["standard_library"]),
+        built_in_modules=tuple(facts["built_in_modules"]),
+        extension_suffixes=tuple(facts["extension_suffixes"]),
+        machine=Machine(python=facts["python"], platform=Platform(**platform)),
+        markers=dict(sorted(facts["markers"].items())),
     )
 
 
-def _is_marker_environment(value: object) -> bool:
-    names = default_environment().keys()
-    return isinstance(value, dict) and value.keys() == names and all(map(_is_text, value.values()))
+def _list_of(items: Mapping[str, object], least: int = 0, most: int = 1000) -> dict[str, object]:
+    return {"type": "array", "items": items, "minItems": least, "maxItems": most}
 
 
-_KINDS: Mapping[str, Callable[[object], bool]] = {
-    "a version": _is_version,
-    "a text": _is_text,
-    "an absolute path": _is_path,
-    "a list of texts": lambda value: _is_list(value, _is_text),
-    "a list of absolute paths": lambda value: _is_list(value, _is_path),
-    "true or false": lambda value: isinstance(value, bool),
-    "the marker environment": _is_marker_environment,
-}
-_FACTS = {
-    "version": "a version",
-    "executable": "an absolute path",
-    "standard_library": "a list of absolute paths",
-    "site_directories": "a list of absolute paths",
-    "built_in_modules": "a list of texts",
-    "extension_suffixes": "a list of texts",
-    "is_usual_build": "true or false",
-    "markers": "the marker environment",
-    "system": "a text",
-    "machine": "a text",
-    "is_narrow": "true or false",
-    "libc": "a text",
-    "release": "a text",
-}
-"""The fields of `child.describe_interpreter`, and the kind of each."""
+def _object_of(properties: Mapping[str, object]) -> dict[str, object]:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
 
 
-def _facts_of(text: str) -> dict[str, Any]:
-    """Return the facts of an answer, a JSON object of exactly these fields.
+_TEXT = {"type": "string", "maxLength": 4096, "pattern": r"\A[^\0]*\Z"}
+_PATH = {**_TEXT, "pattern": r"\A/[^\0]*\Z"}
+_NUMBER = {"type": "integer", "minimum": 0, "maximum": 9999}
+_ANSWER = _object_of(
+    {
+        "executable": _PATH,
+        "standard_library": _list_of(_PATH),
+        "site_directories": _list_of(_PATH),
+        "built_in_modules": _list_of(_TEXT),
+        "extension_suffixes": _list_of(_TEXT),
+        "markers": _object_of(dict.fromkeys(default_environment(), _TEXT)),
+        "python": {**_TEXT, "pattern": r"\A[0-9]{1,4}(\.[0-9]{1,4}){2}\Z"},
+        "platform": _object_of(
+            {
+                **dict.fromkeys(("system", "machine", "libc"), _TEXT),
+                "version": _list_of(_NUMBER, 2, 2),
+            }
+        ),
+    }
+)
+"""The JSON Schema of what `child.describe_interpreter` returns."""
 
-    Raises:
-        AnswerError: it is anything else.
-    """
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        raise AnswerError("it printed no description of itself") from None
-    if not isinstance(document, dict) or document.keys() != _FACTS.keys():
-        raise AnswerError("it has missing or additional fields")
-    for field, kind in _FACTS.items():
-        if not _KINDS[kind](document[field]):
-            raise AnswerError(f"`{field}` isn't {kind}")
-    return document
+
+def _problem_of(facts: object) -> str | None:
+    """Return why an answer can't be right, or None."""
+    if facts is None:
+        return "it printed no description of itself"
+    from jsonschema import Draft202012Validator
+
+    error = next(Draft202012Validator(_ANSWER).iter_errors(facts), None)
+    if error is None:
+        return None
+    return f"`{error.json_path}` in its description is invalid"
 
 
 def _with_pth_entries(directories: Iterable[str]) -> tuple[str, ...]:
@@ -242,43 +227,3 @@ def _executable(path: str) -> str:
         else "name the file of a Python interpreter; for a directory of installed "
         "distributions write `--site-packages DIR`",
     )
-
-
-def _dotted(version: Sequence[int]) -> str:
-    return ".".join(map(str, version))
-
-
-def _interpreter(facts: Mapping[str, Any]) -> Interpreter:
-    platform = platform_of(
-        facts["system"],
-        facts["machine"],
-        is_narrow=facts["is_narrow"],
-        libc=facts["libc"],
-        release=facts["release"],
-    )
-    machine = Machine(python=_dotted(facts["version"]), platform=platform)
-    return Interpreter(
-        executable=facts["executable"],
-        path=_with_pth_entries(facts["site_directories"]),
-        standard_library=tuple(facts["standard_library"]),
-        built_in_modules=tuple(facts["built_in_modules"]),
-        extension_suffixes=tuple(facts["extension_suffixes"]),
-        machine=machine,
-        environment=TargetEnvironment(
-            markers=dict(sorted(facts["markers"].items())),
-            tags=_tags(facts, machine),
-        ),
-    )
-
-
-def _tags(facts: Mapping[str, Any], machine: Machine) -> tuple[str, ...]:
-    """Return the wheel tags of a usual CPython; of other interpreters they aren't known."""
-    if facts["markers"]["implementation_name"] != "cpython" or not facts["is_usual_build"]:
-        return ()
-    try:
-        target = Target(
-            name="interpreter", python=machine.python, platform=tag_of(machine.platform) or ""
-        )
-    except ValueError:
-        return ()
-    return environment_of(target).tags

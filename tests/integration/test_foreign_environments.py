@@ -225,13 +225,13 @@ def test_an_editable_install_of_another_environment(tmp_path: Path, python: str)
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "acme_plugin.py").write_text("# it\n")
     asked = ask_interpreter(str(environment.root))
-    inventory = EnvironmentInventory(asked.path, asked.environment)
+    inventory = EnvironmentInventory(asked.path, asked.markers)
     assert inventory.read_source("acme", "acme_plugin.py") == b"# it\n"
     assert inventory.read_source("acme", "other.py") is None
     (tmp_path / "source" / "acme_plugin.py").unlink()
     assert (
-        EnvironmentInventory(asked.path, asked.environment).read_source("acme", "acme_plugin.py")
+        EnvironmentInventory(asked.path, asked.markers).read_source("acme", "acme_plugin.py")
         is None
     )
     assert inventory.marker_environment()["python_version"] == asked.machine.language_version
-    assert inventory.marker_environment() == asked.environment.markers
+    assert inventory.marker_environment() == asked.markers

@@ -23,7 +23,7 @@ from coral_lock.inventory import Reporter
 from coral_lock.lockfile.model import Lock
 from coral_lock.locking.resolution import resolve, survey
 from coral_lock.probe.interpreter import ask_interpreter
-from coral_lock.targets.environment import environment_of, this_environment
+from coral_lock.targets.environment import environment_of, this_markers
 from coral_lock.targets.model import Target
 from coral_lock.verification.verdict import verdict_on
 from tests.support.environments import Environment
@@ -128,7 +128,7 @@ def test_an_image_is_locked_for_its_target(environment: Environment, image: Path
     lock = lock_from_outside(ask_interpreter(str(environment.root)))
     target = Target(name="jetson", python=str(lock.host.python), platform="manylinux_2_31_aarch64")
     inventory = EnvironmentInventory(
-        checked_directories([str(site_directory(image))]), environment_of(target)
+        checked_directories([str(site_directory(image))]), environment_of(target).markers
     )
     resolution = resolve(
         survey(
@@ -155,7 +155,7 @@ def test_a_link_in_an_image_is_refused(environment: Environment, image: Path) ->
             "machine isn't known",
         )
     ]
-    inventory = EnvironmentInventory([str(directory)], this_environment(), is_image=True)
+    inventory = EnvironmentInventory([str(directory)], this_markers(), is_image=True)
     ((_, outcome),) = inventory.digests(["my-package"], Reporter())
     assert isinstance(outcome, BrokenDistributionError)
     assert outcome.hint == (

@@ -34,7 +34,7 @@ def inside(environment: Environment, program: str, *arguments: str | Path) -> st
 def lock_from_outside(interpreter: Interpreter) -> Lock:
     """The lock of an interpreter's environment, without a descriptor; nothing is probed."""
     surveyed = survey(
-        EnvironmentInventory(interpreter.path, interpreter.environment),
+        EnvironmentInventory(interpreter.path, interpreter.markers),
         load_descriptor(None, settings=["host.inference=0.58.0"]),
     )
     resolution = resolve(surveyed)
