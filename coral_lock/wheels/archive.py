@@ -73,14 +73,14 @@ class WheelArchive:
             try:
                 self.dist_info, self.members = lay_out(read_members(self._source), self.wheel)
             except BaseException:
-                self._source.close()
+                self._source.file.close()
                 raise
             self._by_site_path = {member.site_path: member for member in self.members}
             self.identity = self._source.identity
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._source.close()
+        self._source.file.close()
 
     def read(self, path: str, limit: int) -> bytes | None:
         """Return the content of a file by its path under the site root, None without one.

@@ -8,12 +8,12 @@ import io
 from binascii import b2a_base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from coral_lock.errors import BrokenDistributionError, quoted
 from coral_lock.installed.digest import is_digested, tree_digest
 from coral_lock.installed.dist_info import (
     MAX_ENTRY_POINTS_BYTES,
+    MAX_METADATA_BYTES,
     MAX_WHEEL_BYTES,
     command_names,
     header_fields,
@@ -47,49 +47,53 @@ _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 
 
-class WheelTexts(Protocol):
-    """The texts in the dist-info directory of a wheel."""
-
-    @property
-    def path(self) -> str: ...
-    @property
-    def wheel(self) -> HouseWheel: ...
-    @property
-    def dist_info(self) -> str: ...
-    def read_text(self, name: str, limit: int = ...) -> str | None: ...
-
-
-def read_distribution(archive: WheelTexts) -> Distribution:
-    """Return the distribution that a wheel holds; its location is the wheel.
+def read_texts(archive: WheelArchive) -> dict[str, str]:
+    """Return what describes the distribution: METADATA without its body, and `entry_points.txt`.
 
     Raises:
-        BrokenDistributionError: METADATA is absent, lacks name or version, or doesn't match the
-            file name (code `wheel-malformed`); or an entry point is malformed (`plugin-broken`).
+        BrokenDistributionError: METADATA is absent, or one of them can't be used.
     """
-    wheel = archive.wheel
-    place, text = _required(archive, "METADATA")
+    entry_points = archive.read_text("entry_points.txt", MAX_ENTRY_POINTS_BYTES)
+    return {
+        "METADATA": metadata_header(_required(archive, "METADATA", MAX_METADATA_BYTES)),
+        "entry_points.txt": entry_points or "",
+    }
+
+
+def distribution_of(wheel: HouseWheel, dist_info: str, texts: Mapping[str, str]) -> Distribution:
+    """Return the distribution that a wheel holds; its location is the wheel.
+
+    Args:
+        wheel: the wheel.
+        dist_info: the name of its dist-info directory.
+        texts: what `read_texts` returned.
+
+    Raises:
+        BrokenDistributionError: METADATA lacks name or version, or doesn't match the file name
+            (code `wheel-malformed`); or an entry point is malformed (`plugin-broken`).
+    """
+    place = f"{dist_info}/METADATA"
     try:
-        metadata = parse_metadata(text)
+        metadata = parse_metadata(texts["METADATA"])
     except ValueError as error:
-        raise MalformedMemberError(archive.path, place, str(error)) from None
+        raise MalformedMemberError(wheel.path, place, str(error)) from None
     if normalized_name(metadata.name) != wheel.name or not is_version(
         metadata.version, wheel.version
     ):
         raise MalformedMemberError(
-            archive.path,
+            wheel.path,
             place,
             f"is that of `{metadata.name}` {metadata.version}, and the file name says "
             f"`{wheel.name}` {wheel.version}",
         )
-    entry_points = archive.read_text("entry_points.txt", MAX_ENTRY_POINTS_BYTES)
     return Distribution(
         name=wheel.name,
         version=metadata.version,
         requires=metadata.requires,
         entry_points=parse_entry_points(
-            entry_points or "", f"{archive.path}/{archive.dist_info}/entry_points.txt"
+            texts["entry_points.txt"], f"{wheel.path}/{dist_info}/entry_points.txt"
         ),
-        location=archive.path,
+        location=wheel.path,
         requires_python=metadata.requires_python,
     )
 
@@ -101,7 +105,7 @@ def read_wheel_tag(archive: WheelArchive) -> str:
         BrokenDistributionError: there is no WHEEL, it has an unknown format version, or states
             no well-formed tag (code `wheel-malformed`).
     """
-    place, text = _required(archive, "WHEEL", MAX_WHEEL_BYTES)
+    place, text = f"{archive.dist_info}/WHEEL", _required(archive, "WHEEL", MAX_WHEEL_BYTES)
     version = next((value for field, value in header_fields(text) if field == "wheel-version"), "")
     if version.partition(".")[0] != _KNOWN_FORMAT:
         raise MalformedMemberError(archive.path, place, "states no known version of the format")
@@ -111,13 +115,12 @@ def read_wheel_tag(archive: WheelArchive) -> str:
         raise MalformedMemberError(archive.path, place, str(error)) from None
 
 
-def _required(archive: WheelTexts, name: str, *limit: int) -> tuple[str, str]:
-    """Return name and text of a member of the dist-info directory."""
-    place = f"{archive.dist_info}/{name}"
-    text = archive.read_text(name, *limit)
+def _required(archive: WheelArchive, name: str, limit: int) -> str:
+    """Return the text of a member of the dist-info directory."""
+    text = archive.read_text(name, limit)
     if text is None:
-        raise malformed(archive.path, f"the wheel has no `{place}`")
-    return place, text
+        raise malformed(archive.path, f"the wheel has no `{archive.dist_info}/{name}`")
+    return text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +136,7 @@ class WheelContents:
             the path as its digest has it.
         commands: the console and GUI scripts that installers generate, sorted.
         dist_info: the name of its dist-info directory.
-        texts: what `read_distribution` reads there, by the name of the file.
+        texts: what `read_texts` returned.
     """
 
     tag: str
@@ -155,7 +158,8 @@ def read_contents(archive: WheelArchive) -> WheelContents:
     """
     tag = read_wheel_tag(archive)
     record = _read_record(archive)
-    commands = command_names(archive.read_text("entry_points.txt") or "")
+    texts = read_texts(archive)
+    commands = command_names(texts["entry_points.txt"])
     files: dict[str, str] = {}
     outside: dict[str, str] = {}
     for member in archive.members:
@@ -179,10 +183,7 @@ def read_contents(archive: WheelArchive) -> WheelContents:
         outside={path: outside[path] for path in sorted(outside)},
         commands=tuple(sorted(commands)),
         dist_info=archive.dist_info,
-        texts={
-            "METADATA": metadata_header(archive.read_text("METADATA") or ""),
-            "entry_points.txt": archive.read_text("entry_points.txt", MAX_ENTRY_POINTS_BYTES) or "",
-        },
+        texts=texts,
     )
 
 

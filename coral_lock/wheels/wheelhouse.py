@@ -20,7 +20,7 @@ from coral_lock.installed.digest import MAX_THREADS, available_cores, hash_file
 from coral_lock.inventory import BrokenDistribution, Distribution, Reporter
 from coral_lock.safe_files import FileIdentity, identity_of, read_regular_file
 from coral_lock.wheels.archive import WheelArchive, find_dist_info
-from coral_lock.wheels.contents import WheelContents, read_contents, read_distribution
+from coral_lock.wheels.contents import WheelContents, distribution_of, read_contents, read_texts
 from coral_lock.wheels.listing import HouseWheel, list_wheels, sorted_tags
 from coral_lock.wheels.zip_file import malformed
 
@@ -203,10 +203,12 @@ class Wheelhouse:
             raise wheel.problem
         known = self._recall(wheel)
         if known is not None:
-            distribution = read_distribution(_KnownTexts(wheel, known))
+            # What the cache holds doesn't depend on the file name, so that it is compared here.
+            dist_info, texts = find_dist_info([known.dist_info], wheel), known.texts
         else:
             with self._opened(wheel.path) as archive:
-                distribution = read_distribution(archive)
+                dist_info, texts = archive.dist_info, read_texts(archive)
+        distribution = distribution_of(wheel, dist_info, texts)
         self._requirements += sum(map(len, distribution.requires))
         if self._requirements > MAX_REQUIREMENTS_LENGTH:
             raise InputError(
@@ -290,20 +292,6 @@ def _size(path: str) -> int:
         return os.path.getsize(path)
     except OSError:
         return 0
-
-
-class _KnownTexts:
-    """The texts of a wheel that the cache knows, read as those of an archive."""
-
-    def __init__(self, wheel: HouseWheel, contents: WheelContents) -> None:
-        self.path = wheel.path
-        self.wheel = wheel
-        # What the cache holds doesn't depend on the file name, so that it is compared here.
-        self.dist_info = find_dist_info([f"{contents.dist_info}/METADATA"], wheel)
-        self._texts = contents.texts
-
-    def read_text(self, name: str, limit: int = 0) -> str | None:
-        return self._texts.get(name)
 
 
 class WheelCache:

@@ -57,36 +57,30 @@ class WheelSource:
     def __init__(self, path: str) -> None:
         self.path = path
         try:
-            self.descriptor, self.size = open_regular_file(path)
-            self.identity = identity_of(os.fstat(self.descriptor))
+            descriptor, self.size = open_regular_file(path)
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise malformed(path, f"the wheel can't be read: {reason}") from None
+            raise self._unreadable(error) from None
+        self.file = os.fdopen(descriptor, "rb")
+        self.identity = identity_of(os.fstat(descriptor))
         if self.size > MAX_WHEEL_BYTES:
-            self.close()
+            self.file.close()
             raise malformed(path, f"the wheel is larger than {MAX_WHEEL_BYTES >> 30} GiB")
-
-    def close(self) -> None:
-        """Close the file; later reads are refused."""
-        descriptor, self.descriptor = self.descriptor, -1
-        os.close(descriptor)
 
     def read(self, offset: int, size: int) -> bytes:
         """Return `size` bytes from `offset` on, or fewer at the end of the file.
 
         Raises:
-            BrokenDistributionError: the file can't be read.
+            BrokenDistributionError: the file can't be read, or is closed.
         """
         try:
-            content = os.pread(self.descriptor, size, offset)
-            while len(content) < size:
-                more = os.pread(self.descriptor, size - len(content), offset + len(content))
-                if not more:
-                    break
-                content += more
-        except OSError as error:
-            raise malformed(self.path, f"the wheel can't be read: {error.strerror}") from None
-        return content
+            self.file.seek(offset)
+            return self.file.read(size)
+        except (OSError, ValueError) as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: Exception) -> BrokenDistributionError:
+        reason = getattr(error, "strerror", None) or error
+        return malformed(self.path, f"the wheel can't be read: {reason}")
 
 
 class Member(NamedTuple):
@@ -203,110 +197,73 @@ def _find_directory(source: WheelSource) -> tuple[int, int, int]:
     return offset, size, count
 
 
-MAX_FORMAT_VERSION = 63
+_MAX_FORMAT_VERSION = 63
 """The latest version of the format, in tenths, that `zipfile`, pip and uv read."""
 
-_ENTRY = Struct("<4s2xBxH10xLLHHH8xL")
+_ENTRY_SIGNATURE = b"PK\1\2"
+_ENTRY = Struct("<20x2L3H8xL")
 _HAS_DESCRIPTOR, _IS_UTF8 = 0x8, 0x800
+_BROKEN_EXTRA_FIELD = "has a broken extra field"
+_ZIP_ERRORS = (zipfile.BadZipFile, NotImplementedError, ValueError, OverflowError, struct.error)
+"""What `zipfile` raises for a file that it can't read."""
 
 
 def _read_directory(source: WheelSource) -> tuple[int, list[zipfile.ZipInfo]]:
-    """Return where the central directory begins, and its entries as `zipfile` reads them."""
+    """Return where the central directory begins, and its entries as `zipfile` reads them.
+
+    What `zipfile` ignores is refused: an end record that states another number of entries, a
+    name or an extra field that is cut where the directory ends, and surplus ZIP64 values.
+    """
     offset, size, count = _find_directory(source)
-    _check_directory(source, source.read(offset, size), count)
+    directory = source.read(offset, size)
+    if directory.count(_ENTRY_SIGNATURE) > MAX_MEMBERS:
+        raise malformed(source.path, f"the wheel has more than {MAX_MEMBERS} members")
+    position = 0
     try:
-        with os.fdopen(source.descriptor, "rb", closefd=False) as file:
-            infos = zipfile.ZipFile(file).infolist()
-    except (zipfile.BadZipFile, struct.error, ValueError, OverflowError, OSError) as error:
+        infos = zipfile.ZipFile(source.file).infolist()
+        for info in infos:
+            packed_size, size, *lengths, start = _ENTRY.unpack_from(directory, position)
+            position += _ENTRY.size + sum(lengths)
+            stated = (packed_size, size, start).count(_UNKNOWN)
+            if len(_large_sizes(source, info, info.extra)) != stated:
+                raise MalformedMemberError(source.path, info.orig_filename, _BROKEN_EXTRA_FIELD)
+    except (*_ZIP_ERRORS, OSError) as error:
         raise malformed(source.path, f"the wheel isn't a sound ZIP file: {error}") from None
+    if position != len(directory) or len(infos) != count:
+        raise malformed(
+            source.path,
+            "the wheel's central directory doesn't have the members that its end record states",
+        )
     if sum(info.file_size for info in infos) > MAX_UNPACKED_BYTES:
         limit = MAX_UNPACKED_BYTES >> 30
         raise malformed(source.path, f"the wheel unpacks to more than {limit} GiB")
     return offset, infos
 
 
-def _check_directory(source: WheelSource, directory: bytes, count: int) -> None:
-    """Check in a central directory what `zipfile` doesn't, or refuses without naming the member.
-
-    It ignores the number of entries, cuts names and extra fields where the directory ends, and
-    takes surplus ZIP64 values.
-    """
-    position = 0
-    for _ in range(count):
-        if position + _ENTRY.size > len(directory):
-            raise malformed(source.path, "the wheel's central directory is truncated")
-        (
-            signature, version, flags, packed_size, size,
-            name_length, extra_length, comment_length, offset,
-        ) = _ENTRY.unpack_from(directory, position)  # fmt: skip
-        name_start = position + _ENTRY.size
-        extra_start = name_start + name_length
-        position = extra_start + extra_length + comment_length
-        name = directory[name_start:extra_start]
-        if signature != b"PK\1\2" or not name or position > len(directory):
-            raise malformed(source.path, "the wheel's central directory is broken")
-        what = _too_new(version)
-        if not what and not name.isascii():
-            what = _fault_of_name(name, flags)
-        sizes = (size, packed_size, offset)
-        if not what and (extra_length or _UNKNOWN in sizes):
-            try:
-                large = _large_sizes(directory[extra_start : extra_start + extra_length])
-            except ValueError as error:
-                what = str(error)
-            else:
-                is_complete = len(large) == sizes.count(_UNKNOWN)
-                what = None if is_complete else "has a broken extra field"
-        if what:
-            raise MalformedMemberError(source.path, name.decode("utf-8", "backslashreplace"), what)
-    if position != len(directory):
-        raise malformed(source.path, "the wheel has more members than its end record states")
-
-
-def _too_new(version: int) -> str | None:
-    """Return what is wrong with the version of the format that a header states, or None.
-
-    The version is the low byte of the field; the high one has no meaning (APPNOTE, 4.4.3).
-    """
-    if version <= MAX_FORMAT_VERSION:
-        return None
-    latest = MAX_FORMAT_VERSION / 10
-    return f"needs version {version / 10} of the ZIP format; installers read up to {latest}"
-
-
-def _fault_of_name(name: bytes, flags: int) -> str | None:
-    if not flags & _IS_UTF8:
-        return "has a name in an undeclared encoding"
-    try:
-        name.decode("utf-8")
-    except UnicodeDecodeError:
-        return "has a name that isn't UTF-8"
-    return None
-
-
-def _large_sizes(extra: bytes) -> tuple[int, ...]:
-    """Return the values of the ZIP64 block in an extra field; none without one.
+def _large_sizes(source: WheelSource, info: zipfile.ZipInfo, extra: bytes) -> tuple[int, ...]:
+    """Return the values of the ZIP64 block in an extra field of a member; none without one.
 
     Raises:
-        ValueError: the extra field is broken, or states another name; the message is a predicate.
+        MalformedMemberError: the extra field is broken, or states another name.
     """
     found: tuple[int, ...] | None = None
     while extra:
         kind, length = struct.unpack("<HH", extra[:4].ljust(4, b"\xff"))
         block, extra = extra[4 : 4 + length], extra[4 + length :]
-        if len(block) < length:
-            raise ValueError("has a broken extra field")
+        is_large = kind == 1
         if kind == 0x7075:
-            raise ValueError("has a second name")
-        if kind == 1:
-            if found is not None or length % 8:
-                raise ValueError("has a broken extra field")
+            raise MalformedMemberError(source.path, info.orig_filename, "has a second name")
+        if len(block) < length or (is_large and (found is not None or length % 8)):
+            raise MalformedMemberError(source.path, info.orig_filename, _BROKEN_EXTRA_FIELD)
+        if is_large:
             found = struct.unpack(f"<{length // 8}Q", block)
     return found or ()
 
 
 def _fault(info: zipfile.ZipInfo) -> str | None:
     """Return why a wheel can't have such a member, or None."""
+    if not info.orig_filename.isascii() and not info.flag_bits & _IS_UTF8:
+        return "has a name in an undeclared encoding"
     if info.flag_bits & 0x1:
         return "is encrypted"
     # Besides the two flags, only the level of compression may be stated.
@@ -342,26 +299,22 @@ def _data_start(source: WheelSource, info: zipfile.ZipInfo) -> int:
     what: str | None = "has another name in its local header"
     if header[_LOCAL.size :] == name and name_length == len(name):
         extra = source.read(extra_start, extra_length) if extra_length else b""
-        what = _disagreement(info, stated, extra)
+        what = _disagreement(info, stated, _large_sizes(source, info, extra))
     if what:
         raise MalformedMemberError(source.path, info.orig_filename, what)
     return start
 
 
-def _disagreement(info: zipfile.ZipInfo, stated: Sequence[int], extra: bytes) -> str | None:
+def _disagreement(info: zipfile.ZipInfo, stated: Sequence[int], large: Sequence[int]) -> str | None:
     """Return in what a local header differs from the central directory, or None."""
     version, flags, method, checksum, packed_size, size = stated
-    if what := _too_new(version):
-        return what
+    if version > _MAX_FORMAT_VERSION:
+        return f"needs version {version / 10} of the ZIP format"
     if (flags, method) != (info.flag_bits, info.compress_type):
         return "has other flags or another compression method in its local header"
-    try:
-        large = _large_sizes(extra)
-    except ValueError as error:
-        return str(error)
     if large:
         if len(large) != 2:
-            return "has a broken extra field"
+            return _BROKEN_EXTRA_FIELD
         if size not in (large[0], _UNKNOWN) or packed_size not in (large[1], _UNKNOWN):
             return "states two sizes"
         size, packed_size = large

@@ -174,7 +174,7 @@ def test_an_interpreter_that_hangs(tmp_path: Path) -> None:
         (
             '"version": [',
             '"version": [true, ',
-            "`$.platform.version` in its description is invalid",
+            "`$.platform.version[0]` in its description is invalid",
         ),
         ('"os_name"', '"name"', "`$.markers` in its description is invalid"),
         ('"python": ', '"python": [' + "[" * 100_000 + ": ", "it printed no description of itself"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from coral_lock.errors import BrokenDistributionError
 from coral_lock.installed.digest import tree_digest
 from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.contents import WheelContents, read_contents, read_distribution
+from coral_lock.wheels.contents import WheelContents, read_contents
 from coral_lock.wheels.zip_file import HINT
 from tests.support.hostile_wheels import (
     DATA,
@@ -38,7 +38,6 @@ KNOWN_DIGESTS = {
 
 def contents_of(path: str) -> WheelContents:
     with WheelArchive(path) as archive:
-        read_distribution(archive)
         return read_contents(archive)
 
 

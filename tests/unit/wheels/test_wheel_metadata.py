@@ -11,7 +11,7 @@ from coral_lock.errors import BrokenDistributionError
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.inventory import Distribution, EntryPoint
 from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.contents import read_distribution, read_wheel_tag
+from coral_lock.wheels.contents import distribution_of, read_texts, read_wheel_tag
 from coral_lock.wheels.zip_file import HINT
 from tests.support.hostile_wheels import INFO, SOUND, sound_members, write_wheel, zip_bytes
 
@@ -27,6 +27,10 @@ FULL: Mapping[str, str] = {
 
 def wheel(directory: Path, files: Mapping[str, str]) -> str:
     return write_wheel(directory, zip_bytes(sound_members(files)))
+
+
+def read_distribution(archive: WheelArchive) -> Distribution:
+    return distribution_of(archive.wheel, archive.dist_info, read_texts(archive))
 
 
 def test_a_wheel_s_distribution(tmp_path: Path) -> None:
