@@ -26,18 +26,19 @@ _SECRET_WORDS = frozenset({"auth", "pass", "pwd", "pw", "pin", "jwt", "key", "ke
 
 _CAMEL_BOUNDARY = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _SEPARATORS = re.compile(r"[^a-z0-9]+")
-_URL = re.compile(r"(?<![A-Za-z0-9+.-])(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>[^\s\"'<>]*)")
+_USER_OF_URL = re.compile(r"(?<![A-Za-z0-9+.-])([A-Za-z][A-Za-z0-9+.-]*://)[^\s\"'<>]*@")
+"""A URL up to its last `@`: a password may hold `/` and `@` where someone forgot to escape them."""
+
 _ASSIGNMENT = re.compile(
     r"(?<![\w.-])(?P<name>[A-Za-z][\w.-]*)(?P<equals>\s*=\s*)(?P<value>[^\s&;#]+)"
 )
-_HOST_AND_PORT = re.compile(r"[^:]*(:[0-9]*)?|\[[^\]]*\](:[0-9]*)?")
 
 
 def masked(value: Any) -> Any:
     """Return `value` with its secrets replaced, for printing.
 
     Values under keys that look secret become `***`, whatever they are, except null and
-    booleans. URLs lose their user and password, and texts the values of parameters with
+    booleans. URLs lose what is before their last `@`, and texts the values of parameters with
     such names: `?token=…`.
 
     Args:
@@ -51,7 +52,7 @@ def masked(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [masked(item) for item in value]
     if isinstance(value, str):
-        return _ASSIGNMENT.sub(_masked_assignment, _URL.sub(_masked_url, value))
+        return _ASSIGNMENT.sub(_masked_assignment, _USER_OF_URL.sub(rf"\1{MASK}@", value))
     return value
 
 
@@ -72,19 +73,6 @@ def _masked_assignment(match: re.Match[str]) -> str:
     if is_secret_key(match["name"]):
         return f"{match['name']}{match['equals']}{MASK}"
     return match.group()
-
-
-def _masked_url(match: re.Match[str]) -> str:
-    """Return the URL without its user and password.
-
-    A password may hold `/` and `@` where someone forgot to escape them, so all up to the
-    last `@` goes as soon as the start isn't a plain host.
-    """
-    rest = match["rest"]
-    host = re.split(r"[/?#]", rest, maxsplit=1)[0]
-    if "@" not in rest or ("@" not in host and _HOST_AND_PORT.fullmatch(host)):
-        return match.group()
-    return f"{match['scheme']}{MASK}@{rest.rpartition('@')[2]}"
 
 
 @click.group(cls=CommandGroup)

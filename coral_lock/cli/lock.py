@@ -27,7 +27,7 @@ from coral_lock.errors import (
 from coral_lock.finding import exit_code, has_errors
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.text import is_damaged_lock, read_lock, write_lock
+from coral_lock.lockfile.text import begins_as_lock, read_lock, write_lock
 from coral_lock.messages import counted, say, size_of, warned
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
 
@@ -150,22 +150,17 @@ def _read_current(output: str, check: bool) -> tuple[str | None, Lock | LockErro
     if check:
         text = decode_lock(read_lock_bytes(output), output)
         return text, read_lock(text, output)
-    current = refuse_to_overwrite(
-        output,
-        "a lock",
-        lambda text: isinstance(_existing(text, output), Lock) or is_damaged_lock(text),
-        "write elsewhere with `-o FILE`",
-    )
-    return current, None if current is None else _existing(current, output)
-
-
-def _existing(text: str, output: str) -> Lock | LockError:
+    hint = "write elsewhere with `-o FILE`"
+    current = refuse_to_overwrite(output, "a lock", begins_as_lock, hint)
+    if current is None:
+        return None, None
+    content = current.encode("utf-8", "surrogateescape")
     try:
-        return read_lock(decode_lock(text.encode("utf-8", "surrogateescape"), output), output)
+        return current, read_lock(decode_lock(content, output), output)
     except LockVersionError:
         raise
     except LockError as error:
-        return error
+        return current, error
 
 
 def _kept(existing: Lock | LockError | None, upgraded: tuple[str, ...]) -> dict[str, str]:

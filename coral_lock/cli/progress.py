@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -13,7 +14,6 @@ from coral_lock.inventory import Reporter
 
 _PATIENCE_SECONDS = 0.5
 _WIDTH = 79
-_BAR_WIDTH = 24
 
 
 class TerminalReporter(Reporter):
@@ -31,10 +31,8 @@ class TerminalReporter(Reporter):
         self._show(f"probing {entry_point} …")
 
     def hashing(self, distribution: str, done: int, total: int) -> None:
-        filled = _BAR_WIDTH * done // total if total else _BAR_WIDTH
-        bar = "#" * filled + " " * (_BAR_WIDTH - filled)
         if time.monotonic() >= self._shown_from:
-            self._show(f"hashing [{bar}] {done}/{total} {distribution}")
+            self._show(f"hashing {distribution} ({done} of {total})")
 
     def finished(self) -> None:
         if self._is_shown:
@@ -43,22 +41,15 @@ class TerminalReporter(Reporter):
 
     def _show(self, text: str) -> None:
         self._is_shown = True
-        self._write(printable(text)[: _columns()])
+        # A line that wraps can't be cleared as one.
+        columns = shutil.get_terminal_size().columns
+        self._write(printable(text)[: min(_WIDTH, columns - 1)])
 
     def _write(self, text: str) -> None:
         # A terminal that was closed doesn't stop the work.
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(f"\r\033[2K{text}")
             sys.stderr.flush()
-
-
-def _columns() -> int:
-    """Return how long a line may be so that it doesn't wrap, and can be cleared as one."""
-    try:
-        columns = os.get_terminal_size(sys.stderr.fileno()).columns
-    except (OSError, ValueError):
-        return _WIDTH
-    return min(_WIDTH, columns - 1) if columns > 1 else _WIDTH
 
 
 @contextlib.contextmanager

@@ -57,8 +57,6 @@ FLAT_KEYS: dict[str, Path] = {
 }
 """The flat keys of the runtime's own configuration, and the paths of our keys."""
 
-_OF_BACKENDS = {"auto": "auto_discover", "module": "modules"}
-
 VARIABLES: dict[str, Path] = {
     "CORAL_AUTO_DISCOVER_BACKENDS": ("backends", "auto_discover"),
     "CORAL_AUTO_PATCH_RKNN": ("backends", "auto_patch_rknn"),
@@ -80,8 +78,6 @@ _MAY_BE_SHOWN = frozenset(
 _LONGEST_PLACE = 200
 _OPENS_YAML = ("{", "[", '"', "'")
 _LISTS = frozenset({BACKEND_MODULES, ("extra_patches",), ("program", "requires")})
-_KEY_PART = r'[^."=]+|"(?:[^"\\]|\\.)*"'
-_NOT_DOTTED = 'a key is names joined by dots, one with a dot in it quoted: `patches."odd.name"`'
 
 
 def load_descriptor(
@@ -152,23 +148,6 @@ def _read_file(path: str, mistakes: Mistakes) -> Iterator[Node]:
     yield read(decode(content, path), path, mistakes)
 
 
-def own_path(parts: Path) -> Path:
-    """Return the path of a key after `--set`: its own, or that of which it is a synonym."""
-    first = _normal(parts[0])
-    if len(parts) == 1:
-        return FLAT_KEYS.get(first, parts)
-    second = _normal(parts[1])
-    if first == "patch":
-        return ("patches", second if second in BUILT_IN_PATCHES else parts[1], *parts[2:])
-    if first == "backends" and len(parts) == 2:
-        return (first, _OF_BACKENDS.get(second, parts[1]))
-    return parts
-
-
-def _normal(part: str) -> str:
-    return part.lower().replace("-", "_")
-
-
 def _read_environment(environment: Mapping[str, str], mistakes: Mistakes) -> Iterator[Node]:
     """Yield for each variable that is set a document with its value alone.
 
@@ -230,49 +209,21 @@ def _read_setting(setting: str, mistakes: Mistakes) -> Iterator[Node]:
     scalar of YAML's core schema as it is, so nothing in it has to be escaped; where a
     list of names is expected, it is several that are separated by commas.
     """
-    try:
-        written, key, value = split_setting(setting)
-    except ValueError as error:
-        place = Place(source=f"--set {shortened(setting.partition('=')[0], _LONGEST_PLACE)}")
-        mistakes.add(place, f"not a setting: {error}", expected="KEY=VALUE")
-        return
-    path = own_path(written)
-    shown = f"{key}={value}" if path[0] in _MAY_BE_SHOWN else key
+    key, separator, value = setting.partition("=")
+    path = FLAT_KEYS.get(key, tuple(key.split(".")))
+    shown = setting if path[0] in _MAY_BE_SHOWN else key
     place = Place(source=f"--set {shortened(shown, _LONGEST_PLACE)}")
-    if len(path) > MAX_DEPTH:
+    if not (separator and all(path)):
+        message = "not a setting: a key is names joined by dots, with `=` after it"
+        mistakes.add(
+            place.replace(source=f"--set {shortened(key, _LONGEST_PLACE)}"),
+            message,
+            expected="KEY=VALUE",
+        )
+    elif len(path) > MAX_DEPTH:
         mistakes.add(place, "the key is nested too deep", expected=f"at most {MAX_DEPTH} levels")
     else:
         yield _document(path, _read_value(value.strip(), path, place, mistakes))
-
-
-def split_setting(text: str) -> tuple[tuple[str, ...], str, str]:
-    """Return the parts of the key of `KEY=VALUE`, the key as it was written, and the value.
-
-    Raises:
-        ValueError: there is no `=`, or the key isn't a dotted key; the message explains which.
-    """
-    key, separator, value = text.partition("=")
-    if '"' not in key:
-        parts = key.split(".")
-        if not all(parts):
-            raise ValueError(_NOT_DOTTED)
-        if not separator:
-            raise ValueError("there is no `=` after the key")
-        return tuple(parts), key, value
-    import json
-    import re
-
-    match = re.match(rf"((?:{_KEY_PART})(?:\.(?:{_KEY_PART}))*)=", text, re.DOTALL)
-    if match is None:
-        raise ValueError(_NOT_DOTTED)
-    try:
-        parts = [
-            str(json.loads(part, strict=False)) if part.startswith('"') else part
-            for part in re.findall(_KEY_PART, match[1], re.DOTALL)
-        ]
-    except ValueError:
-        raise ValueError("the key's quoted part isn't a JSON string") from None
-    return tuple(parts), match[1], text[match.end() :]
 
 
 def _read_value(value: str, path: Path, place: Place, mistakes: Mistakes) -> Node:

@@ -352,21 +352,30 @@ def test_the_value_of_a_setting(value: str, expected: object) -> None:
     assert descriptor.services == {"key": expected}
 
 
-def test_a_quoted_part_of_a_key() -> None:
-    descriptor = load_descriptor(None, settings=['patches."odd.name"=true'])
+def test_a_key_with_a_dot_in_it() -> None:
+    setting = 'patches={"odd.name": true}'
+    descriptor = load_descriptor(None, settings=[setting])
     assert descriptor.request("patches", "odd.name") == PluginRequest(
-        group="patches", name="odd.name", enabled=True, where='--set patches."odd.name"=true'
+        group="patches", name="odd.name", enabled=True, where=f"--set {setting}"
     )
-    assert descriptor.origins['patches."odd.name"'] == '--set patches."odd.name"=true'
+    assert descriptor.origins['patches."odd.name"'] == f"--set {setting}"
 
 
 @pytest.mark.parametrize(
     ("setting", "expected"),
     [
-        (
-            "patches.camera",
-            "not a setting: there is no `=` after the key | where: --set patches.camera | "
-            "expected: KEY=VALUE",
+        *(
+            (
+                setting,
+                "not a setting: a key is names joined by dots, with `=` after it | "
+                f"where: --set {key} | expected: KEY=VALUE",
+            )
+            for setting, key in (
+                ("patches.camera", "patches.camera"),
+                ("patches.=secret", "patches."),
+                ("", ""),
+                ("=b", ""),
+            )
         ),
         (
             "patches.camera=yes",

@@ -9,7 +9,6 @@ import pytest
 from coral_lock.descriptor.load import FLAT_KEYS, load_descriptor
 from coral_lock.descriptor.model import Descriptor, to_mapping
 from coral_lock.document.node import dotted
-from coral_lock.plugin.config import BUILT_IN_PATCHES
 
 from .wording import mistakes_of
 
@@ -93,15 +92,7 @@ def test_a_later_source_wins_as_ever(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "own"),
     [
-        *((f"patch.{name}=false", f"patches.{name}=false") for name in BUILT_IN_PATCHES),
         *((f"{flat}=false", f"{own}=false") for flat, own in KEYS),
-        ("Enable-Camera-Patch=false", "patches.camera=false"),
-        ("patch.Buffer-Sink=false", "patches.buffer_sink=false"),
-        ("patch.camera_stabilizer=true", "patches.camera_stabilizer=true"),
-        ("patch.x.optional=true", "patches.x.optional=true"),
-        ('patch."odd.name"=true', 'patches."odd.name"=true'),
-        ("backends.auto=false", "backends.auto_discover=false"),
-        ("backends.module=a.b", "backends.modules=[a.b]"),
         ("backends.modules=a.b, c", "backends.modules=[a.b, c]"),
         ("backend_entry_modules=a,b,", "backends.modules=[a, b]"),
         ("backends.modules=", "backends.modules=[]"),
@@ -114,16 +105,8 @@ def test_a_setting(setting: str, own: str) -> None:
     assert f"--set {setting}" in descriptor.origins.values()
 
 
-def test_what_only_looks_like_a_synonym_is_a_plugin() -> None:
-    descriptor = load_descriptor(
-        None, settings=["backends.auto.enabled=true", "patches.patch=true"]
-    )
-    assert descriptor.request("backends", "auto") is not None
-    assert descriptor.request("patches", "patch") is not None
-
-
-@pytest.mark.parametrize("first", ["patch.camera", "patches.camera", "enable_camera_patch"])
-@pytest.mark.parametrize("second", ["patch.camera", "patches.camera", "enable_camera_patch"])
+@pytest.mark.parametrize("first", ["patches.camera", "enable_camera_patch"])
+@pytest.mark.parametrize("second", ["patches.camera", "enable_camera_patch"])
 def test_the_last_setting_wins_under_whatever_key(first: str, second: str) -> None:
     descriptor = load_descriptor(None, settings=[f"{first}=true", f"{second}=false"])
     assert not descriptor.built_in_patches["camera"]
