@@ -7,6 +7,9 @@ READY := $(VENV)/.ready
 WHEELHOUSE := .cache/wheelhouse
 PYTEST_OPTIONS ?=
 
+# Tests start many processes, each of which would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup wheelhouse demo test quick laws mutants lowest check lint types imports format bench size clean
 
 help:

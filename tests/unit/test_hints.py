@@ -135,13 +135,13 @@ def _units() -> dict[str, ast.AST]:
     return found
 
 
-def _used_by(unit: str) -> Iterator[str]:
-    """Yield the units that one uses: a module those that it imports, a definition its names."""
+@cache
+def _used_by(unit: str) -> frozenset[str]:
+    """Return the units that one uses: a module those that it imports, a definition its names."""
     module, is_definition, _ = unit.partition(":")
     node, tree = _units()[unit], _sources()[module]
     if not is_definition:
-        yield from (name for name in _imports(tree) if name in _units())
-        return
+        return frozenset(name for name in _imports(tree) if name in _units())
     own = [each for each in ast.walk(node) if isinstance(each, ast.ImportFrom)]
     sources = {
         alias.asname or alias.name: (str(each.module), alias.name)
@@ -150,10 +150,12 @@ def _used_by(unit: str) -> Iterator[str]:
     }
     names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
     names |= {alias.asname or alias.name for each in own for alias in each.names}
+    used = set[str]()
     for name in names:
         source, original = sources.get(name, (module, name))
         possible = (f"{source}:{original}", f"{source}.{original}", source)
-        yield from [each for each in possible if each in _units()][:1]
+        used.update([each for each in possible if each in _units()][:1])
+    return frozenset(used)
 
 
 @cache
@@ -168,13 +170,14 @@ def _reached_from(command: str) -> frozenset[str]:
     return frozenset(reached)
 
 
-def _named_options() -> set[tuple[str, str]]:
-    return {
+@cache
+def _named_options() -> frozenset[tuple[str, str]]:
+    return frozenset(
         (unit, option)
         for unit, node in _units().items()
         for text in _texts(node)
         for option in bare_options(text)
-    }
+    )
 
 
 def test_texts_are_found_in_the_source() -> None:

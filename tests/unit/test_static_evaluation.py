@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from coral_lock.plugin.spec import SpecError, install_shim, live_specs
 from coral_lock.probe.run import ProbeError, probe
 from coral_lock.static.evaluation import evaluate
 from coral_lock.static.source import MAX_SOURCE, NotEvaluableError, Sources
+from tests.support.live_facts import live_facts
 from tests.support.wheels import FIXTURES
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "factories"
@@ -111,10 +112,21 @@ def test_evaluable(case: Case) -> None:
     assert list(evaluate(case.target, reader(case.root))) == case.plugins
 
 
+@pytest.fixture(scope="module")
+def live() -> Mapping[tuple[Path, EntryPoint], str]:
+    """What each case yields when it runs."""
+    return live_facts((case.root, case.target) for case in CASES if case.plugins)
+
+
 @pytest.mark.parametrize("case", cases(lambda case: case.plugins))
-def test_static_equals_live(case: Case) -> None:
-    live = probe(case.target, python=sys.executable, path=[str(case.root)])
-    assert evaluate(case.target, reader(case.root)) == live
+def test_static_equals_live(case: Case, live: Mapping[tuple[Path, EntryPoint], str]) -> None:
+    assert repr(evaluate(case.target, reader(case.root))) == live[case.root, case.target]
+
+
+def test_static_equals_what_a_probe_learns() -> None:
+    (case,) = (case for case in CASES if case.name == "collected_factories")
+    learned = probe(case.target, python=sys.executable, path=[str(case.root)])
+    assert evaluate(case.target, reader(case.root)) == learned
 
 
 @pytest.mark.parametrize("case", cases(lambda case: case.mistake))
@@ -530,7 +542,7 @@ def modules(draw: st.DrawFn) -> str:
     return "\n".join(lines) + "\n"
 
 
-@settings(max_examples=500)
+@settings(max_examples=12 * settings().max_examples)
 @given(modules())
 def test_static_refuses_or_equals_execution(text: str) -> None:
     try:
@@ -550,7 +562,7 @@ TEXTS = [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=8 * settings().max_examples)
 @given(st.data())
 def test_damaged_sources_never_crash(data: st.DataObject) -> None:
     text = data.draw(st.sampled_from(TEXTS))

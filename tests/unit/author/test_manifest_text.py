@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from coral_lock.author.manifest_text import (
@@ -244,7 +244,6 @@ STYLES: dict[str, Callable[[Any], str]] = {
 
 @pytest.mark.parametrize("style", STYLES)
 @given(old=DOCUMENTS, new=DOCUMENTS, data=st.data())
-@settings(max_examples=40)
 def test_an_edited_manifest_says_what_it_is_to_say(
     style: str, old: Any, new: Any, data: st.DataObject
 ) -> None:
