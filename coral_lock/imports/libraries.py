@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _FILE = "libraries"
 _MAX_HINT_BYTES = 1 << 16
-_CHUNK_BYTES = 4 << 20
+_CHUNK_BYTES = 1 << 20
 _CLOCK_NANOSECONDS = 50_000_000
 """How far apart two changes may be and still have the same time in a file system."""
 _TAGGED = tuple(
@@ -141,7 +141,7 @@ class Libraries:
 
         What this one loads is remembered for the next.
         """
-        if self._directory is None or available_cores() < 2 or not hasattr(os, "readv"):
+        if self._directory is None or available_cores() < 2:
             return
         hinted = read_hint(self._directory)
         atexit.register(self._leave_hint, os.getpid(), self._directory, hinted)
@@ -214,11 +214,10 @@ class ReadAhead:
 
     def _work(self) -> None:
         try:
-            buffer = bytearray(_CHUNK_BYTES)
             while self._waiting and not self._is_stopped:
                 try:
                     self._current = self._waiting.pop()
-                    self._hash(self._current, memoryview(buffer))
+                    self._hash(self._current)
                 except (IndexError, OSError):
                     continue
                 finally:
@@ -227,14 +226,14 @@ class ReadAhead:
             self._is_stopped = True
             self._ended.release()
 
-    def _hash(self, location: str, buffer: memoryview) -> None:
+    def _hash(self, location: str) -> None:
         started = time.time_ns()
         descriptor, _ = open_regular_file(location)
         try:
             identity = identity_of(os.fstat(descriptor))
             digest = hashlib.sha256()
-            while size := os.readv(descriptor, [buffer]):
-                digest.update(buffer[:size])
+            while chunk := os.read(descriptor, _CHUNK_BYTES):
+                digest.update(chunk)
                 if self._is_stopped:
                     return
         finally:

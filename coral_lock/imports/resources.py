@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pathlib
-from importlib.readers import FileReader, MultiplexedPath, NamespaceReader
+from importlib.readers import FileReader, NamespaceReader
 
 from coral_lock.imports.finder import installed_imports
 from coral_lock.imports.verified import read_listed
@@ -83,7 +83,6 @@ class ListedReader(FileReader):
 
 def namespace_reader(portions: Iterable[str]) -> Any:
     """Return the reader of a namespace package's data."""
-    reader: Any = NamespaceReader.__new__(NamespaceReader)
-    reader.path = MultiplexedPath(*map(pathlib.Path, portions))
+    reader: Any = NamespaceReader(portions)
     reader.path._paths = [ListedPath(path) for path in reader.path._paths]
     return reader

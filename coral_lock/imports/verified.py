@@ -59,8 +59,7 @@ _MAX_SOURCE_BYTES = 1 << 26
 
 _HEADER = b"coral-lock 1\n"
 _HASH_DIGITS = 64
-_DAY = 86_400
-_MAX_AGE = 90 * _DAY
+_MAX_AGE = 90 * 86_400
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
@@ -79,7 +78,6 @@ def prepare_cache(state_directory: str) -> str:
             _refuse_shared(directory)
         if not os.access(cache, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        _sweep_daily(cache)
     except OSError as error:
         raise OSError(error.errno, f"`{cache}` can't be used: {error.strerror}") from None
     return cache
@@ -109,6 +107,7 @@ class BytecodeCache:
 
     def __init__(self, directory: str | None) -> None:
         self._directory = directory
+        self._is_swept = False
         tag = sys.implementation.cache_tag or sys.implementation.name
         magic = int.from_bytes(MAGIC_NUMBER[:2], "little")
         self._suffix = f".{tag}-{magic}-{sys.flags.optimize}"
@@ -145,6 +144,9 @@ class BytecodeCache:
             return
         place = f"{self._directory}/{digest}{self._suffix}"
         temporary = f"{place}.{os.getpid()}"
+        if not self._is_swept:
+            self._is_swept = True
+            _sweep(self._directory)
         content = marshal.dumps(code)
         try:
             descriptor = os.open(temporary, _NEW, 0o600)
@@ -165,23 +167,16 @@ def _header(digest: str, size: int) -> bytes:
 _HEADER_BYTES = len(_header("0" * _HASH_DIGITS, 0))
 
 
-def _sweep_daily(cache: str) -> None:
+def _sweep(cache: str) -> None:
     """Remove the entries that haven't been used for months."""
-    marker = os.path.join(cache, "swept")
-    now = time.time()
     try:
-        if now - os.stat(marker).st_mtime < _DAY:
-            return
-    except FileNotFoundError:
-        pass
-    # It is neither emptied nor followed: a state directory may have another file of that name.
-    os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600))
-    os.utime(marker)
-    with os.scandir(cache) as found:
-        for file in found:
-            age = now - file.stat(follow_symlinks=False).st_mtime
-            if age > _MAX_AGE and _is_entry(file):
-                os.unlink(file.path)
+        with os.scandir(cache) as found:
+            for file in found:
+                age = time.time() - file.stat(follow_symlinks=False).st_mtime
+                if age > _MAX_AGE and _is_entry(file):
+                    os.unlink(file.path)
+    except OSError:
+        return
 
 
 def _is_entry(file: os.DirEntry[str]) -> bool:

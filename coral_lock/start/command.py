@@ -69,12 +69,8 @@ def read_command(words: Sequence[str]) -> Command:
         return _python_command(arguments)
     path = _find(name)
     if path is None:
-        raise _not_found(words)
-    kind = _kind_of(path, words)
-    options: tuple[str, ...] = ()
-    if kind == FILE and not path.endswith(_SUFFIXES):
-        options = _shebang_options(path, words)
-    return Command(kind=kind, target=path, arguments=tuple(arguments), options=options)
+        raise _not_found("program", name, arguments)
+    return _file_command(path, arguments)
 
 
 def _python_command(words: Sequence[str]) -> Command:
@@ -89,17 +85,41 @@ def _python_command(words: Sequence[str]) -> Command:
     if kind in (CODE, MODULE):
         del rest[0]
     target, *arguments = rest
+    if kind == FILE:
+        if not os.path.exists(target):
+            raise _not_found("program", target, arguments)
+        return _file_command(target, arguments, options)
     if kind == MODULE:
         _require_module(target, arguments)
-    elif kind == FILE:
-        if not os.path.exists(target):
-            raise _not_found(rest)
-        kind = _kind_of(target, rest)
-        if kind == FILE and not target.endswith(_SUFFIXES):
-            interpreter = "".join(shebang(target)[:1])
-            if interpreter and not names_python(interpreter):
-                raise _not_python(target, f"a program for `{interpreter}`", rest)
     return Command(kind=kind, target=target, arguments=tuple(arguments), options=options)
+
+
+def _file_command(
+    path: str, arguments: Sequence[str], options: tuple[str, ...] | None = None
+) -> Command:
+    """Return the command that runs a file, an archive or a directory.
+
+    Args:
+        path: where it is.
+        arguments: what follows it.
+        options: the interpreter's; None if the path alone is named, so that a script's first
+            line has to name Python, and the options.
+    """
+    kind = _kind_of(path)
+    if kind == FILE and not path.endswith(_SUFFIXES):
+        interpreter, *own_options = shebang(path) or [""]
+        if interpreter and not names_python(interpreter):
+            raise _not_python(path, f"a program for `{interpreter}`")
+        if options is None:
+            if not interpreter:
+                raise ProgramError(
+                    f"`{path}` isn't a Python program",
+                    where=path,
+                    hint=f"write `{_line('python', path, *arguments)}`",
+                )
+            _require_this_interpreter(interpreter, [path, *arguments], where=path)
+            options = _allowed_options(own_options)[0]
+    return Command(kind=kind, target=path, arguments=tuple(arguments), options=options or ())
 
 
 def split_options(words: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -132,9 +152,7 @@ def _allowed_options(words: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         if option[1] not in f"{_FLAGS}WX":
             raise ProgramError(
                 f"`run` can't pass the option `{option}` to `python`",
-                hint="remove it: without `site`, nothing that is installed can be imported"
-                if option == "-S"
-                else "remove it",
+                hint="remove it",
             )
     for word in (*options, *rest):
         if word in ("-W", "-X") or ([word] == rest and word in ("-c", "-m")):
@@ -196,20 +214,11 @@ def is_this_interpreter(path: str) -> bool:
 def _require_module(name: str, arguments: Sequence[str]) -> None:
     """Refuse a module that can't be found, before anything is activated for it."""
     found = _found_module(name)
+    if found is not None and found.search is not None:
+        name = f"{name}.__main__"
+        found = _found_module(name)
     if found is None:
-        top = name.partition(".")[0]
-        raise ProgramNotFoundError(
-            f"there is no module `{name if _found_module(top) else top}`",
-            hint=f"write `{_line('python', name, *arguments)}`"
-            if os.path.exists(name)
-            else "name a Python file, or a module that is installed",
-        )
-    if found.search is not None and not _found_module(f"{name}.__main__"):
-        raise ProgramNotFoundError(
-            f"the package `{name}` has no module `__main__`, so it can't be run",
-            where=found.origin,
-            hint=f"name one of its modules: `{_line('python', '-m', f'{name}.MODULE')}`",
-        )
+        raise _not_found("module", name, arguments)
 
 
 def _found_module(name: str) -> FoundModule | None:
@@ -243,25 +252,24 @@ def _find(name: str) -> str | None:
     return name if os.path.exists(name) else None
 
 
-def _not_found(words: Sequence[str]) -> ProgramNotFoundError:
-    """Return the error about a program that doesn't exist, with what was probably meant."""
-    name, *arguments = words
-    meant = None
-    if os.path.isfile(f"{name}.py"):
-        meant = _line("python", f"{name}.py", *arguments)
-    elif "/" not in name and _find(name):
-        meant = _line(name, *arguments)
-    elif name.replace(".", "_").isidentifier() and _found_module(name):
-        meant = _line("python", "-m", name, *arguments)
-    return ProgramNotFoundError(
-        f"there is no program `{name}`",
-        hint=f"write `{meant}`"
-        if meant
-        else "name a Python file, a module (`python -m MODULE`) or an installed script",
+def _not_found(what: str, name: str, arguments: Sequence[str]) -> ProgramNotFoundError:
+    """Return the error about what doesn't exist, with the words that were probably meant."""
+    is_module = name.replace(".", "_").isidentifier() and _found_module(name) is not None
+    ways: tuple[tuple[object, tuple[str, ...]], ...] = (
+        (os.path.isfile(name), ("python", name)),
+        (os.path.isfile(f"{name}.py"), ("python", f"{name}.py")),
+        ("/" not in name and _find(name), (name,)),
+        (is_module, ("python", "-m", name)),
     )
+    hint = "name a Python file, a module (`python -m MODULE`) or an installed script"
+    for is_meant, words in ways:
+        if is_meant:
+            hint = f"write `{_line(*words, *arguments)}`"
+            break
+    return ProgramNotFoundError(f"there is no {what} `{name}`", hint=hint)
 
 
-def _kind_of(path: str, words: Sequence[str]) -> str:
+def _kind_of(path: str) -> str:
     """Distinguish a file from an archive, as Python does.
 
     Raises:
@@ -284,7 +292,7 @@ def _kind_of(path: str, words: Sequence[str]) -> str:
         zipimport.zipimporter(path)
     except zipimport.ZipImportError:
         if b"\0" in head:
-            raise _not_python(path, "a binary", words) from None
+            raise _not_python(path, "a binary") from None
         return FILE
     return ARCHIVE
 
@@ -298,20 +306,6 @@ def _head(path: str) -> bytes:
             os.close(descriptor)
     except OSError as error:
         raise ProgramError(f"`{path}` can't be read: {error.strerror}", where=path) from None
-
-
-def _shebang_options(path: str, words: Sequence[str]) -> tuple[str, ...]:
-    """Return the options that a script's first line has for the interpreter.
-
-    Raises:
-        ProgramError: it isn't written for Python, or is for another environment's.
-    """
-    interpreter, *options = shebang(path) or [""]
-    if not names_python(interpreter):
-        what = f"a program for `{interpreter}`" if interpreter else None
-        raise _not_python(path, what, words)
-    _require_this_interpreter(interpreter, [path, *words[1:]], where=path)
-    return _allowed_options(options)[0]
 
 
 def shebang(path: str) -> list[str]:
@@ -343,21 +337,11 @@ def shebang(path: str) -> list[str]:
     return command
 
 
-def _not_python(path: str, what: str | None, words: Sequence[str]) -> ProgramError:
-    """Return the error about a program that isn't Python's, with what was probably meant."""
-    hint = f"write `{_line('python', path, *words[1:])}`"
-    if what is not None:
-        hint = "write `coral-runtime run --locked -- python …` in it, where it starts Python"
-        for index, word in enumerate(words[1:], 1):
-            if names_python(word) or word.endswith(".py"):
-                from shlex import join
-
-                hint = f"write `{join(words[:index])} {_line(*words[index:])}`"
-                break
+def _not_python(path: str, what: str) -> ProgramError:
     return ProgramError(
-        f"`{path}` isn't a Python program" + (f", but {what}" if what else ""),
+        f"`{path}` isn't a Python program, but {what}",
         where=path,
-        hint=hint,
+        hint="write `coral-runtime run --locked -- python …` where it starts Python",
     )
 
 

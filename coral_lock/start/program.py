@@ -202,34 +202,24 @@ def _explain_hidden(module: str) -> None:
     """Say that a module can't be found because `--closed` hides its distribution, if it does."""
     from coral_lock.imports.finder import installed_imports
 
-    if not any(imports.closed for imports in installed_imports()):
-        return
-    from importlib.metadata import PathDistribution
-    from importlib.util import find_spec
-    from pathlib import Path
-
-    from coral_lock.messages import say_error
-
     top = module.partition(".")[0]
-    try:
-        if find_spec(top) is not None:
-            return
-    except (ImportError, ValueError):
-        pass
-    # What is hidden doesn't show up among `importlib.metadata.distributions`.
-    for information in (each for entry in sys.path for each in Path(entry).glob("*.dist-info")):
-        installed = PathDistribution(information)
-        if any(file.parts[0].partition(".")[0] == top for file in installed.files or ()):
-            name = installed.metadata["Name"]
-            error = ProgramError(
-                f"`{top}` can't be imported: the lock doesn't name its distribution `{name}`, so "
-                "`--closed` hides it",
-                where=str(information),
-                hint=f"add `program: {{requires: [{name}]}}` to the descriptor, and re-lock with "
-                "`coral-runtime lock`",
-            )
-            say_error(error)
-            return
+    for imports in installed_imports():
+        if top in imports.index.names:
+            continue
+        for entry in filter(imports.is_closed, sys.path):
+            names = os.listdir(entry) if os.path.isdir(entry) else ()
+            for name in (name for name in names if name.partition(".")[0] == top):
+                from coral_lock.messages import say_error
+
+                error = ProgramError(
+                    f"`{top}` can't be imported: the lock doesn't name its distribution, so "
+                    "`--closed` hides it",
+                    where=os.path.join(entry, name),
+                    hint="add the distribution to `program.requires` in the descriptor, and "
+                    "re-lock with `coral-runtime lock`",
+                )
+                say_error(error)
+                return
 
 
 def _show_without_own_frames(first: CodeType) -> None:

@@ -225,7 +225,6 @@ def test_a_state_directory_keeps_what_is_not_ours(machine: Device) -> None:
         f"bytecode/{digest}.cpython-311-3495-0": "mine",
         "bytecode/older/module.pyc": "mine",
         "bytecode/notes": "mine",
-        "bytecode/swept": "mine",
         "runs/notes/session": "mine",
         "runs/notes/markers/one": "mine",
         f"runs/{session}/session": "mine",
@@ -245,6 +244,10 @@ def test_a_link_in_the_state_directory_is_not_followed(machine: Device) -> None:
     state = machine.directory.parent / "linked"
     (state / "bytecode").mkdir(parents=True)
     target = machine.write("mine", "mine")
-    (state / "bytecode" / "swept").symlink_to(target)
-    machine.coral("init", "--locked", "--state-dir", state)
+    os.utime(target, (0, 0))
+    entry = state / "bytecode" / f"{'0' * 64}.cpython-311-3495-0"
+    entry.symlink_to(target)
+    os.utime(entry, (0, 0), follow_symlinks=False)
+    machine.coral("init", "--locked", "--state-dir", state).require(0)
+    assert entry.is_symlink()
     assert target.read_text() == "mine"

@@ -252,14 +252,23 @@ def test_equal_sources_share_their_bytecode_and_keep_their_names(site: LockedSit
     )
     assert site.run(program) == "one.py two.py"
     assert site.run(program) == "one.py two.py"
-    kept = [path.name for path in (site.state / "bytecode").iterdir()]
-    assert len(kept) == 2, kept
+    assert len(list((site.state / "bytecode").iterdir())) == 1
+
+
+def test_bytecode_that_nobody_has_used_for_months_is_removed(site: LockedSite) -> None:
+    cache = site.state / "bytecode"
+    assert site.run("import single; print(single.NAME)") == "single"
+    (old,) = cache.iterdir()
+    os.utime(old, (0, 0))
+    site.run("import pack")
+    assert old not in cache.iterdir()
+    assert list(cache.iterdir())
 
 
 def test_damaged_bytecode_is_compiled_again(site: LockedSite) -> None:
     program = "import single; print(single.NAME)"
     assert site.run(program) == "single"
-    (kept,) = (path for path in (site.state / "bytecode").iterdir() if path.name != "swept")
+    (kept,) = (site.state / "bytecode").iterdir()
     content = kept.read_bytes()
     for damaged in (b"", content[:50], content[:-1], content[:-20] + b"\xff" * 20):
         kept.write_bytes(damaged)
