@@ -97,7 +97,7 @@ def check_subject(
         measurements = measure(subject, path, terms, time_limit=time_limit, reporter=reporter)
         findings += check_run(learnt, measurements, terms)
         learnt = with_live_facts(learnt, measurements)
-    own = {entry.id_of(facts) for entry in learnt for facts in entry.facts} | declared.keys()
+    own = {plugin.id for entry in learnt for plugin in entry.plugins} | declared.keys()
     findings += check_specs(subject, learnt)
     findings += check_manifests(subject, learnt, manifests)
     # The plugins of an entry point whose specs are unknown are represented by its own id.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from coral_lock.author.manifest_text import DERIVED_KEYS, VERSION_KEYS, plugin_document
 from coral_lock.author.project import DeclaredEntryPoint
 from coral_lock.author.specs import LearntEntryPoint, is_version
 from coral_lock.author.subject import Subject, finding, open_target
@@ -20,7 +21,6 @@ from coral_lock.plugin.facts import MANIFEST_NAME
 
 COMPILE_HINT = "run `coral-runtime manifest compile`"
 _INCLUDE_HINT = "and configure the build back end to include the file in the wheel"
-_VERSIONS = ("min_core_version", "min_inference_version")
 _ALIKE = 0.8
 
 
@@ -31,12 +31,6 @@ class ManifestFile:
     path: str
     plugins: tuple[ManifestPlugin, ...] = ()
     mistakes: tuple[CoralLockError, ...] = ()
-
-    def of_entry_point(self, declared: DeclaredEntryPoint) -> tuple[ManifestPlugin, ...]:
-        """Return the declared plugins of an entry point."""
-        entry_point = declared.entry_point
-        wanted = (entry_point.group, entry_point.value)
-        return tuple(each for each in self.plugins if (each.group, each.entry_point) == wanted)
 
 
 Manifests: TypeAlias = Mapping[str, ManifestFile]
@@ -107,7 +101,7 @@ def declared_plugins(source: str) -> tuple[ManifestPlugin, ...]:
 
 
 def check_manifests(
-    subject: Subject, learnt: Iterable[LearntEntryPoint], manifests: Manifests
+    subject: Subject, learnt: Sequence[LearntEntryPoint], manifests: Manifests
 ) -> Iterator[Finding]:
     """Yield the findings about the manifests of a subject."""
     without: dict[str, DeclaredEntryPoint] = {}
@@ -143,66 +137,110 @@ def check_manifests(
                 expected=error.expected,
                 found=error.found,
             )
-    for entry in learnt:
-        if entry.declared.module in manifests:
-            yield from _disagreements(subject, entry, manifests[entry.declared.module])
-    plugins = plugins_of(manifests)
-    known = {(each.entry_point.group, each.entry_point.value) for each in subject.entry_points}
-    for plugin in plugins:
-        if (plugin.group, plugin.entry_point) not in known:
-            yield finding(
-                "manifest-stale",
-                plugin.id,
-                f"the manifest declares `{plugin.id}` of an entry point that isn't declared",
-                plugin.place,
-                COMPILE_HINT,
-                found=f"`{plugin.entry_point}`",
-            )
-    yield from _contradictions(plugins)
+        if not file.mistakes:
+            entries = [each for each in learnt if manifests.get(each.declared.module) is file]
+            yield from _disagreements(subject, entries, file)
+    yield from _contradictions(plugins_of(manifests))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """A manifest beside the code.
+
+    Args:
+        successors: for each plugin of the manifest what it would be if it were up to date;
+            None where no entry point yields it.
+        missing: the plugins that only the code has.
+    """
+
+    successors: tuple[ManifestPlugin | None, ...]
+    missing: tuple[ManifestPlugin, ...]
+
+
+def compare(written: Sequence[ManifestPlugin], entries: Sequence[LearntEntryPoint]) -> Comparison:
+    """Compare the plugins of a manifest with what the code says of its entry points.
+
+    Plugins are the same if their ids are, or if they are the only ones that remain of an entry
+    point: those were renamed. Where the code doesn't say what an entry point yields, the
+    manifest is right.
+    """
+    in_code: dict[str, ManifestPlugin] = {}
+    for plugin in (plugin for entry in entries for plugin in entry.plugins):
+        in_code.setdefault(plugin.id, plugin)
+    successors = {plugin.id: in_code[plugin.id] for plugin in written if plugin.id in in_code}
+    for entry in entries:
+        old = [each for each in entry.declared_in(written) if each.id not in in_code]
+        new = [each for each in entry.plugins if each.id not in successors]
+        if len(old) == len(new) == 1:
+            successors[old[0].id] = new[0]
+        if not entry.facts:
+            successors |= {plugin.id: plugin for plugin in entry.declared_in(written)}
+    used = {plugin.id for plugin in successors.values()}
+    return Comparison(
+        successors=tuple(
+            replace(successors[each.id], terms=each.terms, place=each.place)
+            if each.id in successors
+            else None
+            for each in written
+        ),
+        missing=tuple(plugin for plugin in in_code.values() if plugin.id not in used),
+    )
 
 
 def _disagreements(
-    subject: Subject, entry: LearntEntryPoint, file: ManifestFile
+    subject: Subject, entries: Sequence[LearntEntryPoint], file: ManifestFile
 ) -> Iterator[Finding]:
-    """Yield where the manifest and the code of an entry point differ."""
-    if file.mistakes:
-        return
+    """Yield where a manifest and the code of its entry points differ."""
+    comparison = compare(file.plugins, entries)
+    unreadable = [entry.declared.entry_point for entry in entries if entry.is_unreadable]
+    by_hand = {(entry_point.group, entry_point.value) for entry_point in unreadable}
+    shown = subject.shown(file.path)
 
-    def stale(identifier: str, summary: str, where: str, **details: str) -> Finding:
-        hint = COMPILE_HINT
-        if entry.refusal or entry.unresolved:
-            # What can't be read from the source can't be compiled either.
-            hint = f"correct {where} by hand"
-        return finding("manifest-stale", identifier, summary, where, hint, **details)
+    def stale(
+        of: ManifestPlugin, summary: str, expected: str | None = None, found: str | None = None
+    ) -> Finding:
+        where = of.place or shown
+        # What can't be read from the source can't be compiled either.
+        is_by_hand = (of.group, of.entry_point) in by_hand
+        return finding(
+            "manifest-stale",
+            of.id,
+            summary,
+            where,
+            f"correct {where} by hand" if is_by_hand else COMPILE_HINT,
+            expected=expected,
+            found=found,
+        )
 
-    stated = {plugin.facts.name: plugin for plugin in file.of_entry_point(entry.declared)}
-    yielded = {facts.name: facts for facts in entry.facts}
-    value, shown = entry.declared.entry_point.value, subject.shown(file.path)
-    if not stated and not yielded:
-        summary = f"the manifest doesn't declare the plugins of the entry point `{value}`"
-        yield stale(entry.declared.id, summary, shown)
-    for name, facts in yielded.items():
-        identifier = entry.id_of(facts)
-        if name not in stated:
-            yield stale(identifier, f"the manifest doesn't declare `{identifier}`", shown)
+    for entry in entries:
+        if entry.is_unreadable and not (entry.facts or entry.declared_in(file.plugins)):
+            value = entry.declared.entry_point.value
+            yield finding(
+                "manifest-stale",
+                entry.declared.id,
+                f"the manifest doesn't declare the plugins of the entry point `{value}`",
+                shown,
+                f"correct {shown} by hand",
+            )
+    for plugin in comparison.missing:
+        yield stale(plugin, f"the manifest doesn't declare `{plugin.id}`")
+    for plugin, successor in zip(file.plugins, comparison.successors, strict=True):
+        if successor is None:
+            summary = f"the manifest declares `{plugin.id}`, which no entry point yields"
+            yield stale(plugin, summary, found=f"`{plugin.entry_point}`")
             continue
-        plugin = stated[name]
-        for field in ("description", *_VERSIONS):
-            in_manifest, in_code = getattr(plugin.facts, field), getattr(facts, field)
+        stated, yielded = plugin_document(plugin), plugin_document(successor)
+        for key in DERIVED_KEYS:
+            expected, found = yielded.get(key), stated.get(key)
             # An invalid version has a finding of its own, and no manifest can state it.
-            is_invalid = field in _VERSIONS and in_code is not None and not is_version(in_code)
-            if in_manifest != in_code and not is_invalid:
+            is_invalid = key in VERSION_KEYS and expected is not None and not is_version(expected)
+            if expected != found and not is_invalid:
                 yield stale(
-                    identifier,
-                    f"the manifest and the code of `{identifier}` differ in its {field}",
-                    plugin.place,
-                    expected=f"`{in_code}`" if in_code else "none",
-                    found=f"`{in_manifest}`" if in_manifest else "none",
+                    plugin,
+                    f"the manifest and the code of `{successor.id}` differ in its {key}",
+                    expected=f"`{expected}`" if expected else "none",
+                    found=f"`{found}`" if found else "none",
                 )
-    for name in stated.keys() - yielded.keys() if yielded else ():
-        plugin = stated[name]
-        summary = f"the manifest declares `{plugin.id}`, which `{value}` doesn't yield"
-        yield stale(plugin.id, summary, plugin.place)
 
 
 def _contradictions(plugins: tuple[ManifestPlugin, ...]) -> Iterator[Finding]:

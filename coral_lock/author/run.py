@@ -309,7 +309,7 @@ def with_live_facts(
     live = {imported.declared: imported for imported in measurements.imports}
     return tuple(
         replace(entry, facts=live[entry.declared].facts, kinds=live[entry.declared].kinds)
-        if entry.refusal or entry.unresolved
+        if entry.is_unreadable
         else entry
         for entry in learnt
     )
@@ -334,7 +334,7 @@ def check_run(
         if imported.facts and entry.facts:
             yield from _live_findings(imported, entry)
         for facts in imported.facts:
-            identifier = entry.id_of(facts)
+            identifier = plugin_id(entry.declared.entry_point.group, facts.name)
             for name in _unset(terms.get(identifier, NO_TERMS)):
                 yield entry.finding(
                     "env-missing",
@@ -382,7 +382,7 @@ def _import_findings(imported: Imported, entry: LearntEntryPoint) -> Iterator[Fi
 def _live_findings(imported: Imported, entry: LearntEntryPoint) -> Iterator[Finding]:
     """Yield where the live specs differ from those of the source."""
     group = entry.declared.entry_point.group
-    stated = {entry.id_of(facts): facts for facts in entry.facts}
+    stated = {plugin.id: plugin.facts for plugin in entry.plugins}
     live = {plugin_id(group, facts.name): facts for facts in imported.facts}
     differing = [
         (identifier, _described(stated[identifier]), _described(live[identifier]))

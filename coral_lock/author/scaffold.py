@@ -13,6 +13,7 @@ from string import Template
 
 from coral_lock.author.manifest_text import new_manifest
 from coral_lock.errors import InputError, WriteError
+from coral_lock.manifest import ManifestPlugin
 from coral_lock.names import (
     CORE_DISTRIBUTION,
     ENTRY_POINT_GROUPS,
@@ -22,7 +23,7 @@ from coral_lock.names import (
     plugin_id,
 )
 from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM
-from coral_lock.plugin.facts import MANIFEST_NAME
+from coral_lock.plugin.facts import MANIFEST_NAME, PluginFacts
 
 _NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]", re.ASCII)
 _MAX_NAME = 100
@@ -106,16 +107,17 @@ def project_files(name: str, group: str) -> Mapping[str, str]:
             "test_support.py" if is_backend else "test_requirement.py",
         ),
     }
-    spec = {
-        "group": group,
-        "name": plugin,
-        "entry_point": f"{plugin}.plugin:register_{plugin}",
-        "description": f"The {_KINDS[group]} {plugin} for Coral Runtime",
-        "min_core_version": _CORE_VERSION,
-        "min_inference_version": _INFERENCE_VERSION,
-    }
+    entry_point = f"{plugin}.plugin:register_{plugin}"
+    facts = PluginFacts(
+        name=plugin,
+        description=f"The {_KINDS[group]} {plugin} for Coral Runtime",
+        min_core_version=_CORE_VERSION,
+        min_inference_version=_INFERENCE_VERSION,
+    )
     values = {
-        **spec,
+        "group": group,
+        "entry_point": entry_point,
+        "description": facts.description,
         "distribution": name,
         "package": plugin,
         "plugin": plugin,
@@ -132,7 +134,8 @@ def project_files(name: str, group: str) -> Mapping[str, str]:
         path: "".join(_template(template).substitute(values) for template in names)
         for path, names in templates.items()
     }
-    declared = dict(list(spec.items())[:3]) if is_backend else spec
+    stated = PluginFacts(name=plugin) if is_backend else facts
+    declared = ManifestPlugin(group=group, entry_point=entry_point, facts=stated)
     files[f"src/{plugin}/{MANIFEST_NAME}"] = new_manifest([declared])
     return {path: files[path] for path in sorted(files)}
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from packaging.version import InvalidVersion, Version
 
+from coral_lock.author.manifest_text import VERSION_KEYS
 from coral_lock.author.project import DeclaredEntryPoint
 from coral_lock.author.subject import Subject, finding
 from coral_lock.budget import OverBudgetError
@@ -17,7 +18,7 @@ from coral_lock.descriptor.model import OWN_SWITCHES
 from coral_lock.document.node import nearest
 from coral_lock.errors import UnreadableSourceError
 from coral_lock.finding import Finding
-from coral_lock.names import plugin_id
+from coral_lock.manifest import ManifestPlugin
 from coral_lock.plugin.facts import FactsError, PluginFacts, facts_of_spec
 from coral_lock.static.evaluation import evaluate_specs
 from coral_lock.static.source import (
@@ -156,9 +157,23 @@ class LearntEntryPoint:
     refusal: str | None = None
     refusal_where: str | None = None
 
-    def id_of(self, facts: PluginFacts) -> str:
-        """Return the id of one of its plugins."""
-        return plugin_id(self.declared.entry_point.group, facts.name)
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether only running it tells what it yields, or whether it yields anything."""
+        return self.refusal is not None or self.unresolved is not None
+
+    @property
+    def plugins(self) -> tuple[ManifestPlugin, ...]:
+        """The plugins that it yields, as a manifest declares them; none where `facts` are."""
+        group, value = self.declared.entry_point.group, self.declared.entry_point.value
+        return tuple(
+            ManifestPlugin(group=group, entry_point=value, facts=facts) for facts in self.facts
+        )
+
+    def declared_in(self, plugins: Iterable[ManifestPlugin]) -> tuple[ManifestPlugin, ...]:
+        """Return the plugins of a manifest that are declared to come from it."""
+        key = (self.declared.entry_point.group, self.declared.entry_point.value)
+        return tuple(each for each in plugins if (each.group, each.entry_point) == key)
 
     def finding(self, code: str, summary: str, hint: str, **details: Any) -> Finding:
         """Return a finding about it at its place; `details` may say of what else, and where."""
@@ -219,19 +234,18 @@ def check_specs(subject: Subject, learnt: Iterable[LearntEntryPoint]) -> Iterato
     for entry in learnt:
         yield from _entry_findings(entry)
         value = entry.declared.entry_point.value
-        for facts in entry.facts:
-            identifier = entry.id_of(facts)
-            if identifier in first:
+        for plugin in entry.plugins:
+            if plugin.id in first:
                 yield entry.finding(
                     "duplicate-plugin",
-                    f"`{identifier}` is yielded twice",
+                    f"`{plugin.id}` is yielded twice",
                     "give one of them another name, or declare one entry point only",
-                    subject=identifier,
+                    subject=plugin.id,
                     expected="each plugin once",
-                    found=f"`{first[identifier]}` and `{value}`",
+                    found=f"`{first[plugin.id]}` and `{value}`",
                 )
-            first.setdefault(identifier, value)
-            yield from _facts_findings(subject, entry, facts)
+            first.setdefault(plugin.id, value)
+            yield from _facts_findings(subject, entry, plugin.id, plugin.facts)
 
 
 def _entry_findings(entry: LearntEntryPoint) -> Iterator[Finding]:
@@ -271,7 +285,7 @@ def _entry_findings(entry: LearntEntryPoint) -> Iterator[Finding]:
             "name-differs",
             "the entry point and its plugin have different names",
             "give the entry point the plugin's name",
-            subject=entry.id_of(entry.facts[0]),
+            subject=entry.plugins[0].id,
             where=declared.where,
             expected=f"`{entry.facts[0].name}`",
             found=f"`{declared.entry_point.name}`",
@@ -279,16 +293,14 @@ def _entry_findings(entry: LearntEntryPoint) -> Iterator[Finding]:
 
 
 def _facts_findings(
-    subject: Subject, entry: LearntEntryPoint, facts: PluginFacts
+    subject: Subject, entry: LearntEntryPoint, identifier: str, facts: PluginFacts
 ) -> Iterator[Finding]:
-    identifier = entry.id_of(facts)
-
     def place_of(text: str) -> str:
         if entry.definition is None:
             return entry.where
         return subject.place(entry.definition.path, *entry.definition.position(text))
 
-    for field in ("min_core_version", "min_inference_version"):
+    for field in VERSION_KEYS:
         version = getattr(facts, field)
         if version is not None and not is_version(version):
             yield finding(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from glob import escape, glob
 
 from coral_lock.author.project import (
     DeclaredEntryPoint,
+    Project,
     display_path,
     read_project,
     unknown_group,
@@ -157,20 +158,25 @@ def open_target(
             "exclusive: plugins are run with this interpreter",
             hint="omit `--run`, or install coral-lock there and run the check there",
         )
-    samples = () if config is None else (load_sample(config, must_exist=True),)
+    samples: tuple[Sample, ...] = ()
+    if config is not None:
+        samples = (load_sample(config, must_exist=True),)
     name = normalized_name(target)
     with ExitStack() as stack:
         if target.endswith(".whl"):
             subject = _wheel(target, stack, run=run)
         elif os.path.isdir(target) or os.sep in target or target in (os.curdir, os.pardir):
-            subject = _project(target, (config, left_out))
+            project = read_project(target)
+            known = {os.path.realpath(path) for path in (config, left_out) if path}
+            samples = (*samples, *_samples_of(project.root, known))
+            subject = project_subject(project, target)
         elif not is_normalized_name(name):
             raise _unknown_target(target)
         elif place.wheels:
             subject = _wheel(_newest_wheel(target, place.wheels), stack, run=run)
         else:
             subject = _distribution(INSTALLED, target, name, _environment(place))
-        yield replace(subject, samples=(*samples, *subject.samples))
+        yield replace(subject, samples=samples)
 
 
 def _unknown_target(target: str) -> InputError:
@@ -322,9 +328,8 @@ def load_sample(path: str, *, must_exist: bool = False) -> Sample:
         return Sample(path=path, problems=(error,))
 
 
-def _project(target: str, known: Iterable[str | None]) -> Subject:
-    """Return a project; its sample configurations are those that aren't known yet."""
-    project = read_project(target)
+def project_subject(project: Project, target: str = os.curdir) -> Subject:
+    """Return a project, without its sample configurations."""
 
     def shown(site_path: str) -> str:
         path = project.file(site_path)
@@ -338,9 +343,6 @@ def _project(target: str, known: Iterable[str | None]) -> Subject:
         entry_points=project.entry_points,
         read_source=project.read_source,
         shown=shown,
-        samples=tuple(
-            _samples_of(project.root, {os.path.realpath(path) for path in known if path})
-        ),
         import_path=project.import_path(),
     )
 

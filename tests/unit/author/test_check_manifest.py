@@ -48,18 +48,22 @@ DENOISE = "    entry_point: acme.coral_plugins:register_denoise\n"
         (
             "name: sharpen",
             "name: sharper",
-            [("error", "manifest-stale", "the manifest doesn't declare `patches:sharpen`",
-              MANIFEST),
-             ("error", "manifest-stale",
-              "the manifest declares `patches:sharper`, which `acme.coral_plugins:sharpen` "
-              "doesn't yield",
+            [("error", "manifest-stale",
+              "the manifest and the code of `patches:sharpen` differ in its name",
+              f"{MANIFEST}:11:5")],
+        ),
+        (
+            "acme.coral_plugins:sharpen",
+            "acme.coral_plugins:other",
+            [("error", "manifest-stale",
+              "the manifest and the code of `patches:sharpen` differ in its entry_point",
               f"{MANIFEST}:11:5")],
         ),
         (
             "plugins:\n",
             "plugins:\n  - group: workflows\n    name: lost\n    entry_point: acme.lost:spec\n",
             [("error", "manifest-stale",
-              "the manifest declares `workflows:lost` of an entry point that isn't declared",
+              "the manifest declares `workflows:lost`, which no entry point yields",
               f"{MANIFEST}:3:5")],
         ),
         (
@@ -148,7 +152,7 @@ def test_an_unreadable_entry_point_has_to_be_declared() -> None:
     assert {(code, summary) for _, code, summary, _ in found} == {
         (
             "manifest-stale",
-            "the manifest declares `patches:denoise` of an entry point that isn't declared",
+            "the manifest declares `patches:denoise`, which no entry point yields",
         ),
         (
             "manifest-stale",

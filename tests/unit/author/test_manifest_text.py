@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
+from textwrap import indent
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coral_lock.author.manifest_text import (
-    DERIVED_KEYS,
-    ManifestChanges,
-    edited_manifest,
-    manifest_document,
-    scalar,
-    written_fields,
-    yaml_text,
-)
-from coral_lock.manifest import read_manifest
+from coral_lock.author.manifest_text import edited_manifest, manifest_document, yaml_text
+from coral_lock.manifest import ManifestPlugin, read_manifest
+from coral_lock.plugin.facts import PluginFacts
 from tests.unit.manifest.test_laws import DOCUMENTS
 
 BY_HAND = """\
@@ -52,17 +47,36 @@ plugins:
 # The end.
 """
 
-FIELDS = {"group": "patches", "name": "new", "entry_point": "acme.plugins:new"}
+NEW = ManifestPlugin(group="patches", entry_point="acme.plugins:new", facts=PluginFacts(name="new"))
+NEW_TEXT = "- group: patches\n  name: new\n  entry_point: acme.plugins:new\n"
 
 
-def with_changes(text: str, changes: ManifestChanges) -> str:
-    return edited_manifest(text, changes)
+def plugins_in(text: str) -> list[ManifestPlugin]:
+    plugins = read_manifest(text.encode(), "m.yaml").plugins
+    return [replace(plugin, place="") for plugin in plugins]
 
 
-def edited(text: str, **changes: Any) -> str:
-    new = with_changes(text, ManifestChanges(**changes))
-    read_manifest(new.encode(), "m.yaml")
-    return new
+def edited(
+    text: str,
+    *,
+    facts: dict[int, dict[str, Any]] | None = None,
+    values: dict[int, str] | None = None,
+    removed: tuple[int, ...] = (),
+    added: tuple[ManifestPlugin, ...] = (),
+) -> str:
+    """Change the plugins of a manifest by their positions, and look at what it says then."""
+    wanted: list[ManifestPlugin | None] = list(plugins_in(text))
+    for index, plugin in enumerate(plugins_in(text)):
+        wanted[index] = replace(
+            plugin,
+            facts=plugin.facts.replace(**(facts or {}).get(index, {})),
+            entry_point=(values or {}).get(index, plugin.entry_point),
+        )
+        if index in removed:
+            wanted[index] = None
+    result = edited_manifest(text, wanted, added)
+    assert plugins_in(result) == [*filter(None, wanted), *added]
+    return result
 
 
 def with_replaced(*pairs: tuple[str, str]) -> str:
@@ -74,13 +88,10 @@ def with_replaced(*pairs: tuple[str, str]) -> str:
 
 
 def test_a_value_is_replaced_in_its_own_quotes() -> None:
-    fields = {
-        "name": "still's",
-        "entry_point": "acme.new:register",
-        "description": "Now: one line",
-        "min_core_version": "0.0.5",
-    }
-    assert edited(BY_HAND, fields={0: fields}) == with_replaced(
+    facts = {
+        "name": "still's", "description": "Now: one line", "min_core_version": "0.0.5"
+    }  # fmt: skip
+    assert edited(BY_HAND, facts={0: facts}, values={0: "acme.new:register"}) == with_replaced(
         ("'stabilizer'", "'still''s'"),
         ('"acme.plugins:register"', '"acme.new:register"'),
         (">-\n    Keep the\n    picture still\n", "'Now: one line'\n"),
@@ -89,112 +100,81 @@ def test_a_value_is_replaced_in_its_own_quotes() -> None:
 
 
 def test_fields_come_behind_those_they_follow() -> None:
-    fields = {"description": "Count", "min_inference_version": "0.9.0"}
-    assert edited(BY_HAND, fields={1: fields}) == with_replaced(
+    facts = {"description": "Count", "min_inference_version": "0.9.0"}
+    assert edited(BY_HAND, facts={1: facts}) == with_replaced(
         ('"0.0.3"\n', '"0.0.3"\n  min_inference_version: "0.9.0"\n'),
         ("acme.plugins:count\n", "acme.plugins:count\n  description: Count\n"),
     )
 
 
 def test_fields_go_with_their_line() -> None:
-    gone = {"min_core_version": None, "description": None}
-    assert edited(BY_HAND, fields={0: gone}) == with_replaced(
+    gone = {"min_core_version": None, "description": ""}
+    assert edited(BY_HAND, facts={0: gone}) == with_replaced(
         ("  description: >-\n    Keep the\n    picture still\n", ""),
         ("  min_core_version: '0.0.4'\n", ""),
-    )
-    first = (
-        "manifest_version: 1\nplugins:\n- description: x  # y\n  group: patches\n"
-        "  name: n\n  entry_point: a:b\n"
-    )
-    assert edited(first, fields={0: {"description": None}}) == (
-        "manifest_version: 1\nplugins:\n- group: patches\n  name: n\n  entry_point: a:b\n"
     )
 
 
 def test_a_plugin_goes_with_its_comments() -> None:
     first, last, end = (BY_HAND.index(f"# {word}") for word in ("What s", "What c", "The end"))
-    assert edited(BY_HAND, removed=frozenset({0})) == BY_HAND[:first] + BY_HAND[last:]
-    assert edited(BY_HAND, removed=frozenset({1})) == BY_HAND[: last - 1] + "\n" + BY_HAND[end:]
+    assert edited(BY_HAND, removed=(0,)) == BY_HAND[:first] + BY_HAND[last:]
+    assert edited(BY_HAND, removed=(1,)) == BY_HAND[: last - 1] + "\n" + BY_HAND[end:]
 
 
 def test_a_plugin_comes_last_in_the_style_of_the_others() -> None:
-    assert edited(BY_HAND, added=(FIELDS,)) == with_replaced(
-        (
-            "acme.plugins:count\n",
-            "acme.plugins:count\n\n- group: patches\n  name: new\n"
-            "  entry_point: acme.plugins:new\n",
-        )
+    assert edited(BY_HAND, added=(NEW,)) == with_replaced(
+        ("acme.plugins:count\n", f"acme.plugins:count\n\n{NEW_TEXT}")
     )
     wide = "manifest_version: 1\nplugins:\n    -   {group: patches, name: n, entry_point: 'a:b'}"
-    assert edited(wide, added=(FIELDS,)) == (
-        wide + "\n    - group: patches\n      name: new\n      entry_point: acme.plugins:new\n"
-    )
+    new = indent(NEW_TEXT, "    ")
+    assert edited(wide, added=(NEW,)) == f"{wide}\n{new}"
 
 
 def test_all_plugins_can_be_replaced() -> None:
-    text = with_changes(BY_HAND, ManifestChanges(removed=frozenset({0, 1}), added=(FIELDS,)))
-    assert text == (
-        "# Written by hand.\nmanifest_version: 1   # the only one there is\n\nplugins:\n"
-        "- group: patches\n  name: new\n  entry_point: acme.plugins:new\n\n# The end.\n"
+    assert edited(BY_HAND, removed=(0, 1), added=(NEW,)) == (
+        "# Written by hand.\nmanifest_version: 1   # the only one there is\n\nplugins:\n\n"
+        f"{NEW_TEXT}\n# The end.\n"
     )
-
-
-FLOW = (
-    '{"manifest_version": 1, "plugins": [{"group": "patches", "name": "a",\n '
-    '"entry_point": "a:b"}]}'
-)
 
 
 @pytest.mark.parametrize(
     ("text", "changes", "expected"),
     [
         (
-            FLOW,
-            {"fields": {0: {"name": "b", "description": "x"}}},
-            '{"manifest_version": 1, "plugins": [{"group": "patches", "name": "b", '
-            '"entry_point": "a:b", "description": "x"}]}\n',
-        ),
-        (
-            FLOW,
-            {"removed": frozenset({0}), "added": (FIELDS,)},
-            '{"manifest_version": 1, "plugins": [{"group": "patches", "name": "new", '
-            '"entry_point": "acme.plugins:new"}]}\n',
+            '{"manifest_version": 1, "plugins": [{"group": "patches", "name": "a",\n '
+            '"entry_point": "a:b", "platforms": ["x"]}]}',
+            {"facts": {0: {"name": "b", "description": "x", "min_core_version": "1.10"}}},
+            "# Its JSON Schema: coral-runtime manifest schema\nmanifest_version: 1\nplugins:\n"
+            "  - group: patches\n    name: b\n    entry_point: a:b\n    description: x\n"
+            '    min_core_version: "1.10"\n    platforms:\n      - x\n',
         ),
         (
             "manifest_version: 1\nplugins: []  # none\n",
-            {"added": (FIELDS,)},
-            'manifest_version: 1\nplugins: [{"group": "patches", "name": "new", '
-            '"entry_point": "acme.plugins:new"}]  # none\n',
-        ),
-        (
-            "manifest_version: 1\nplugins: [{group: patches, name: a, entry_point: 'a:b'}, # c\n"
-            "  {group: patches, name: b, entry_point: 'a:b', description: d}, ]\n",
-            {"removed": frozenset({0}), "fields": {1: {"description": None}}},
-            "manifest_version: 1\nplugins: [{group: patches, name: b, entry_point: 'a:b'}]\n",
+            {"added": (NEW,)},
+            "# Its JSON Schema: coral-runtime manifest schema\nmanifest_version: 1\nplugins:\n"
+            + indent(NEW_TEXT, "  "),
         ),
         (
             "manifest_version: 1\nplugins:\n- {group: patches, name: a, entry_point: 'a:b', "
             "platforms: [yes]}  # a\n- {group: patches, name: b, entry_point: 'a:b'} # b\n",
-            {"fields": {0: {"description": "x", "min_core_version": "1.10"}}},
-            "manifest_version: 1\nplugins:\n- {group: patches, name: a, entry_point: 'a:b', "
-            'platforms: [yes], description: "x", min_core_version: "1.10"}  # a\n'
+            {"facts": {0: {"description": "x"}}},
+            "manifest_version: 1\nplugins:\n- group: patches\n  name: a\n  entry_point: a:b\n"
+            "  description: x\n  platforms:\n    - 'yes'  # a\n"
             "- {group: patches, name: b, entry_point: 'a:b'} # b\n",
         ),
     ],
-    ids=["json field", "json replaced", "empty", "flow", "flow item"],
+    ids=["json", "empty", "flow item"],
 )
-def test_what_is_in_brackets_is_written_as_a_whole(
+def test_what_is_in_brackets_is_written_in_block_style(
     text: str, changes: dict[str, Any], expected: str
 ) -> None:
-    assert with_changes(text, ManifestChanges(**changes)) == expected
+    assert edited(text, **changes) == expected
 
 
 def test_line_ends_stay() -> None:
-    text = BY_HAND.replace("\n", "\r\n")
-    changes = ManifestChanges(
-        added=(FIELDS,), fields={0: {"min_inference_version": "1", "description": "y"}}
-    )
-    assert with_changes(text, changes) == with_changes(BY_HAND, changes).replace("\n", "\r\n")
+    changed = {0: {"min_inference_version": "1", "description": "y"}}
+    text = edited(BY_HAND, facts=changed, added=(NEW,)).replace("\n", "\r\n")
+    assert edited(BY_HAND.replace("\n", "\r\n"), facts=changed, added=(NEW,)) == text
 
 
 @pytest.mark.parametrize(
@@ -208,16 +188,15 @@ def test_line_ends_stay() -> None:
         ("a #b", "'a #b'"),
         ("a  b", "a  b"),
         ("a:", "'a:'"),
-        ("", "''"),
         ("é", "é"),
         ('"a" \\ b', "'\"a\" \\ b'"),
         ("null", "'null'"),
         ("a " * 100 + "b", "a " * 100 + "b"),
     ],
 )
-def test_scalars(text: str, written: str) -> None:
-    assert scalar("description", text) == written
-    assert scalar("min_core_version", "1.0") == '"1.0"'
+def test_texts_are_quoted_where_they_need_it(text: str, written: str) -> None:
+    changed = edited(BY_HAND, facts={1: {"description": text}})
+    assert changed == edited(BY_HAND, facts={1: {"description": "TEXT"}}).replace("TEXT", written)
 
 
 def _flow_items(document: Any) -> str:
@@ -247,38 +226,23 @@ STYLES: dict[str, Callable[[Any], str]] = {
 def test_an_edited_manifest_says_what_it_is_to_say(
     style: str, old: Any, new: Any, data: st.DataObject
 ) -> None:
-    before = read_manifest(json.dumps(old).encode(), "old").plugins
-    after = read_manifest(json.dumps(new).encode(), "new").plugins
+    before, after = plugins_in(json.dumps(old)), plugins_in(json.dumps(new))
     text = STYLES[style](manifest_document(before))
-    removed = data.draw(st.sets(st.integers(0, len(before)), max_size=3)) - {len(before)}
-    wanted = [written_fields(plugin) for plugin in before]
-    fields = {}
-    for index, plugin in enumerate(after[: len(before)]):
-        if index not in removed:
-            changes = written_fields(plugin)
-            fields[index] = {
-                key: changes.get(key)
-                for key in DERIVED_KEYS
-                if changes.get(key) != wanted[index].get(key)
-            }
-            wanted[index] = changes
-    added = [{"group": "patches", "name": f"added {number}", "entry_point": "a:b"}
+    added = [replace(NEW, facts=PluginFacts(name=f"added {number}"))
              for number in range(data.draw(st.integers(0, 2)))]  # fmt: skip
-    ids = [(field["group"], field["name"]) for field in wanted]
-    if len(set(ids)) < len(ids):
+    removed = data.draw(st.sets(st.integers(0, len(before)), max_size=3))
+    wanted = [
+        None if index in removed
+        else replace(after[index], terms=plugin.terms) if index < len(after)
+        else plugin
+        for index, plugin in enumerate(before)
+    ]  # fmt: skip
+    kept = [*filter(None, wanted)]
+    ids = [plugin.id for plugin in kept]
+    if len(set(ids)) < len(ids) or not (kept or added):
+        # A plugin is declared once, and a project without any plugin isn't compiled.
         return
-    changes_made = ManifestChanges(fields=fields, removed=frozenset(removed), added=tuple(added))
-    result = edited_manifest(text, changes_made)
-    if len(removed) == len(before) and not added:
-        # A project without any plugin isn't compiled, so this doesn't come up.
-        return
-    plugins = read_manifest(result.encode(), "edited").plugins
-    kept = [index for index in range(len(before)) if index not in removed]
-    assert [written_fields(plugin) for plugin in plugins] == [
-        *(wanted[index] for index in kept),
-        *added,
-    ]
-    assert [plugin.terms for plugin in plugins[: len(kept)]] == [
-        before[index].terms for index in kept
-    ]
-    assert result.count("# top") == text.count("# top")
+    result = edited_manifest(text, wanted, added)
+    assert plugins_in(result) == [*kept, *added]
+    if style in ("block", "comments", "open") and before:
+        assert result.count("# top") == text.count("# top")
