@@ -18,9 +18,8 @@ from coral_lock.inventory import FoundDistribution, Inventory
 from coral_lock.locking.discovery import Evidence
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.targets.environment import environment_of, this_environment, this_markers
-from coral_lock.targets.machine import Machine, matching_target, this_machine
+from coral_lock.targets.machine import Machine, matching_target, parse_target, this_machine
 from coral_lock.targets.model import Target
-from coral_lock.targets.option import parse_target
 
 if TYPE_CHECKING:
     from coral_lock.resolver import Choice

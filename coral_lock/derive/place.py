@@ -11,9 +11,8 @@ from coral_lock.installed.import_lookup import DirectoryFinder
 from coral_lock.installed.site_scan import checked_directories, python_of
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import named_target
-from coral_lock.targets.machine import machine_of
+from coral_lock.targets.machine import machine_of, parse_target
 from coral_lock.targets.model import Target
-from coral_lock.targets.option import parse_target
 from coral_lock.verification.machine import Environment
 
 

@@ -292,7 +292,7 @@ def _likely(text: str, schema: Schema) -> str | None:
     if schema.get("format") == "plugin-id":
         return nearest_id(text)
     if schema.get("format") == "platform-tag":
-        from coral_lock.targets.option import likely_platform
+        from coral_lock.targets.machine import likely_platform
 
         return likely_platform(text)
     return None

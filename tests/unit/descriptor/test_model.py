@@ -52,7 +52,7 @@ HEAVY = (
     "importlib.metadata",
     "packaging",
     "jsonschema",
-    "coral_lock.targets.option",
+    "coral_lock.targets.machine",
 )
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coral_lock.targets.machine import likely_platform
 from coral_lock.targets.model import is_platform_tag, parse_platform
-from coral_lock.targets.option import likely_platform
 
 
 @pytest.mark.parametrize(
