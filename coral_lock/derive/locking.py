@@ -170,19 +170,7 @@ def gathered_findings(
         opened: the place.
         found: the findings of each target, by its name.
     """
-    plain = {
-        each.subject
-        for findings in found.values()
-        for each in findings
-        if each.severity == ERROR and not is_unoffered(each)
-    }
-    compared = opened.choice.compared if opened.choice else frozenset()
-    # That there is no solution says less than what is wrong with the only version there is.
-    gathered = {
-        finding
-        for finding in opened.findings
-        if finding.code != "no-solution" or finding.subject not in plain - compared
-    }
+    gathered = set(opened.findings)
     several = {
         name: {each for each in findings if not _is_repeated(each, opened)}
         for name, findings in found.items()
@@ -210,7 +198,7 @@ def _is_repeated(finding: Finding, opened: Opened) -> bool:
             return is_unread or finding.subject in errors
         return finding.subject in opened.choice.known
     if finding.severity == ERROR:
-        return finding.subject in opened.choice.compared and finding.code != "conflict"
+        return finding.subject in errors and finding.code != "conflict"
     return finding.code in ("conflict", "requirement-unmet") and any(
         each.subject == finding.subject for each in opened.findings
     )

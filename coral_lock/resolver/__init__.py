@@ -38,15 +38,12 @@ class Choice:
         considered: returns all versions of a distribution, the newest first, and what became
             of each. All the wheels of the distribution are read for it.
         known: the ids of all plugins that any wheel offers, whatever it fits.
-        compared: the plugins of which a finding says what is wrong with each of several
-            versions.
     """
 
     versions: Mapping[str, str]
     by_target: Mapping[str, Mapping[str, str]]
     findings: tuple[Finding, ...]
     known: frozenset[str]
-    compared: frozenset[str]
     considered: Callable[[str], Mapping[str, str]] = field(compare=False)
 
 
@@ -75,7 +72,6 @@ def choose(
     releases = inputs.releases
     planned = plan_with_most_optional(inputs)
     versions, needed = best_versions(inputs, planned)
-    findings, compared = explain(inputs, planned)
     unfitting = _unfitting_plugins(releases, read_unfitting)
     offered = frozenset(identifier for identifier, _ in inputs.plugins.units)
     offered = offered.union(*planned.plugins.requested.values())
@@ -91,7 +87,7 @@ def choose(
         },
         findings=sorted_findings(
             {
-                *findings,
+                *explain(inputs, planned),
                 *(_omissions(inputs, planned) if planned.is_solved else ()),
                 *_ignored_wheels(inputs, planned, versions, needed),
                 *_incompatible(inputs, unfitting, offered),
@@ -100,7 +96,6 @@ def choose(
         ),
         considered=_Verdicts(inputs, planned, versions, needed).of,
         known=offered.union(*unfitting.values()),
-        compared=compared,
     )
 
 
@@ -112,8 +107,7 @@ def _omissions(inputs: Inputs, chosen: Plan) -> Iterator[Finding]:
         targets = " and ".join(f"`{target}`" for _, target in sorted(units))
         place = f" for {targets}" if units != offered else ""
         request = inputs.descriptor.request(*split_plugin_id(identifier))
-        findings, _ = explain(inputs, plan(inputs, chosen.omitted - units), most=1)
-        for finding in findings[:1]:
+        for finding in explain(inputs, plan(inputs, chosen.omitted - units), most=1)[:1]:
             yield finding.replace(
                 severity=WARNING,
                 subject=identifier,

@@ -111,8 +111,13 @@ class Hosts:
             for text in self._releases.versions(name)
             if (version := parsed_version(text)) is not None and version >= least
         )
-        text = f"{name}>={required}"
-        return Requirement(name=name, target=None, allowed=frozenset(allowed), text=text)
+        return Requirement(
+            name=name,
+            target=None,
+            allowed=frozenset(allowed),
+            text=f"{name}>={required}",
+            specifier=f">={required}",
+        )
 
     def _leading(self, role: str, target: str) -> str | None:
         """Return the name under which a host has a wheel for a target; the first one counts."""

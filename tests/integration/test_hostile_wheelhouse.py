@@ -41,8 +41,8 @@ def test_a_marker_that_means_nothing_is_no_requirement(
     make_plugin(house, "acme", requires=f"lens; {marker}")
     outcome = work.coral("lock", "--wheels", "house").require(1)
     assert (
-        f"error[requirement-unmet]: `acme` requires `lens; {marker}`, "
-        "found a requirement that isn't PEP 508\n"
+        "error[requirement-unmet]: `patches:acme` (acme 1.0) requires "
+        f"`lens; {marker} (a requirement that isn't PEP 508)`\n"
     ) in outcome.stderr
 
 
@@ -56,7 +56,7 @@ def test_a_requirement_of_endless_length_is_none(
 ) -> None:
     make_plugin(house, "acme", requires=requirement)
     outcome = work.coral("lock", "--wheels", "house").require(1)
-    assert "found a requirement that isn't PEP 508\n" in outcome.stderr
+    assert "(a requirement that isn't PEP 508)`\n" in outcome.stderr
     assert len(outcome.stderr) < 2000
 
 
@@ -158,7 +158,9 @@ def test_a_lone_carriage_return_ends_a_line_of_metadata(
         requires="lens\rRequires-Dist: hidden",
     )
     outcome = work.coral("lock", "--wheels", "house").require(1)
-    assert "`acme` requires `hidden`, found nothing" in outcome.stderr
+    assert (
+        "`patches:acme` (acme 1.0) requires `hidden`, and `hidden` has no wheel" in outcome.stderr
+    )
 
 
 TOO_NEW = "the member `acme.py` needs version 6.4 of the ZIP format; installers read up to 6.3"

@@ -455,11 +455,11 @@ def test_a_finding_of_one_target_names_it(work: WorkingDirectory, house: Path) -
     make_plugin(house, "zoom", requires="lens; platform_machine == 'aarch64'")
     outcome = work.coral("lock", "-c", "runtime.yaml", "--wheels", "house").require(1)
     assert outcome.stderr == (
-        'error[requirement-unmet]: `zoom` requires `lens; platform_machine == "aarch64"`, found '
-        "nothing (target `field`)\n"
-        '  expected: lens; platform_machine == "aarch64"\n'
-        "  found: nothing\n"
-        "  hint: add a version that meets it, or switch `patches:zoom` off in the descriptor\n"
+        "error[requirement-unmet]: `patches:zoom` (zoom 1.0) requires `lens`, and `lens` has no "
+        "wheel for the target `field`\n"
+        "  expected: `lens`\n"
+        "  found: nothing; zoom 1.0\n"
+        "  hint: add a wheel of `lens` that fits the target `field`, or switch `patches:zoom` off\n"
         "failed to lock; `coral.lock` is unchanged\n"
     )
 

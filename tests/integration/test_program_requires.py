@@ -69,8 +69,8 @@ def test_a_version_that_it_requires_is_chosen(work: WorkingDirectory, house: Pat
 @pytest.mark.parametrize(
     ("requires", "message"),
     [
-        ("nowhere", "the program requires `nowhere`, found nothing\n"),
-        ("my-app>", "the program requires `my-app>`, found a requirement that isn't PEP 508\n"),
+        ("nowhere", "the program requires `nowhere`, and `nowhere` has no wheel\n"),
+        ("my-app>", "the program requires `my-app> (a requirement that isn't PEP 508)`\n"),
     ],
 )
 def test_what_cannot_be_met_is_an_error(

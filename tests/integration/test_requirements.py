@@ -213,7 +213,14 @@ def test_among_wheels_what_a_plugin_requires_has_to_be_met(
     make_plugin(house, "zoom", requires="lens>=2")
     make_library(house, "lens")
     outcome = work.coral("lock", "--wheels", house).require(1)
-    assert outcome.stderr.startswith(OLDER.replace("warning", "error"))
+    assert outcome.stderr == (
+        "error[no-solution]: no version of `lens` meets all requirements: `patches:zoom` (zoom "
+        "1.0) requires `lens>=2`\n"
+        "  expected: `lens>=2`\n"
+        "  found: lens 1.0; zoom 1.0\n"
+        "  hint: add a wheel of `lens` that meets `>=2`, or switch `patches:zoom` off\n"
+        "failed to lock; `coral.lock` is unchanged\n"
+    )
     assert not work.lock_path.exists()
 
 

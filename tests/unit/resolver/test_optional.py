@@ -184,19 +184,18 @@ def test_what_nobody_asked_for_stays_an_error() -> None:
     _, derivation = derived(descriptor(optional=["patches:c"]), acme("a 1.0", "gone"), C, *NUMPY)
     (finding,) = derivation.findings
     assert (finding.severity, finding.code) == ("error", "requirement-unmet")
-    assert finding.summary == "`acme-a` requires `gone`, found nothing"
-    assert (
-        finding.hint == "add a version that meets it, or switch `patches:a` off in the descriptor"
-    )
+    assert finding.summary == "`patches:a` (acme-a 1.0) requires `gone`, and `gone` has no wheel"
+    assert finding.hint == "add a wheel of `gone`, or switch `patches:a` off"
 
 
 def test_what_something_else_requires_too_stays_an_error() -> None:
     wheels = [acme("a 1.0", "gone"), acme("c 1.0", "acme-a")]
     _, derivation = derived(WANTED, *wheels)
-    assert told(derivation.findings)[0] == ("error", "requirement-unmet", "acme-a")
-    assert derivation.findings[0].hint == (
-        "add a version that meets it, or switch `patches:a` and `patches:c` off in the descriptor"
+    assert told(derivation.findings)[0] == ("error", "requirement-unmet", "patches:c")
+    assert derivation.findings[0].summary == (
+        "`patches:c` (acme-c 1.0) → acme-a 1.0 requires `gone`, and `gone` has no wheel"
     )
+    assert derivation.findings[0].hint == "add a wheel of `gone`, or switch `patches:c` off"
 
 
 def test_many_are_given_up_in_their_order() -> None:

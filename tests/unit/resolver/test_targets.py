@@ -152,7 +152,8 @@ def test_what_is_only_for_another_target_is_not_unknown() -> None:
             summary="`patches:stab` is wanted, and `acme-stab` has no compatible wheel for the "
             "target `old`",
             expected="`patches:stab`",
-            found="acme_stab-1.0-py3-none-new.whl",
+            found="acme_stab-1.0-py3-none-new.whl; acme-stab 1.0 (no compatible wheel for the "
+            "target `old`)",
             where=WHERE,
             hint="add a wheel of `acme-stab` that fits the target `old`, or switch "
             "`patches:stab` off",
@@ -183,7 +184,8 @@ def test_what_is_only_for_another_target_is_not_unknown() -> None:
             wheel("lib 0.9"),
             "no version of `lib` meets all requirements: `patches:a` (acme-a 1.0) requires "
             "`lib>=1`",
-            "add a wheel of `lib` that meets `>=1`, or switch `patches:a` off",
+            "add a wheel of `lib` that meets `>=1` and fits the targets `new` and `old`, or "
+            "switch `patches:a` off",
         ),
     ],
 )
