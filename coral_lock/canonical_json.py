@@ -144,11 +144,7 @@ def _parse_value(text: str, number: int, lines: Iterator[tuple[int, str]], depth
         return _parse_string(text, number)
     if text in _CONSTANTS:
         return _CONSTANTS[text]
-    return _parse_number(text, number)
-
-
-def _parse_number(text: str, line: int) -> int | float:
-    """Return the number that `text` is; the writer's form of it is its `repr`."""
+    # The writer's form of a number is its `repr`.
     if len(text) <= _LONGEST_NUMBER and _NUMBER_CHARACTERS.issuperset(text):
         try:
             value = int(text) if text.lstrip("-").isdigit() else float(text)
@@ -156,42 +152,44 @@ def _parse_number(text: str, line: int) -> int | float:
             value = _INFINITY
         if value - value == 0:
             return value
-    raise NotCanonicalError("expected one JSON value", line)
+    raise NotCanonicalError("expected one JSON value", number)
 
 
 def _parse_object(lines: Iterator[tuple[int, str]], number: int, depth: int) -> Value:
     result: dict[str, Value] = {}
-    indent = "  " * depth
-    for number, line in lines:
-        if line.strip(" ,") == "}":
-            return result
-        separator = _end_of_key(line, len(indent))
-        if not line.startswith(indent) or separator < 0:
-            raise NotCanonicalError("expected a key and its value", number)
-        key = _parse_string(line[len(indent) : separator + 1], number)
+    for line_number, content in _items(lines, number, depth, "}"):
+        separator = _end_of_key(content)
+        if separator < 0:
+            raise NotCanonicalError("expected a key and its value", line_number)
+        key = _parse_string(content[: separator + 1], line_number)
         if key in result:
-            raise DuplicateKeyError(f"the key `{key}` appears twice", number)
-        result[key] = _parse_value(line[separator + 3 :], number, lines, depth)
-    raise NotCanonicalError("the document ends inside an object", number)
+            raise DuplicateKeyError(f"the key `{key}` appears twice", line_number)
+        result[key] = _parse_value(content[separator + 3 :], line_number, lines, depth)
+    return result
 
 
 def _parse_array(lines: Iterator[tuple[int, str]], number: int, depth: int) -> Value:
-    result: list[Value] = []
+    items = _items(lines, number, depth, "]")
+    return [_parse_value(content, number, lines, depth) for number, content in items]
+
+
+def _items(
+    lines: Iterator[tuple[int, str]], number: int, depth: int, end: str
+) -> Iterator[tuple[int, str]]:
+    """Yield the line on which each item of an object or array begins: its number and content."""
     indent = "  " * depth
     for number, line in lines:
-        if line.strip(" ,") == "]":
-            return result
+        if line.strip(" ,") == end:
+            return
         if not line.startswith(indent):
             raise NotCanonicalError("expected a value", number)
-        result.append(_parse_value(line[len(indent) :], number, lines, depth))
-    raise NotCanonicalError("the document ends inside an array", number)
+        yield number, line[len(indent) :]
+    raise NotCanonicalError("the document ends too early", number)
 
 
-def _end_of_key(line: str, start: int) -> int:
-    """Return the position of the quote that ends the key opened at `start`, or -1."""
-    if not line.startswith('"', start):
-        return -1
-    end = line.find('": ', start + 1)
+def _end_of_key(line: str) -> int:
+    """Return the position of the quote that ends the key with which a line begins, or -1."""
+    end = line.find('": ', 1) if line.startswith('"') else -1
     while end > 0:
         first_slash = end
         while line[first_slash - 1] == "\\":
@@ -235,7 +233,7 @@ def line_of(text: str, path: str) -> int | None:
         if level == 0 or level > len(places) or content in ("}", "]"):
             continue
         del places[level:], counts[level:]
-        separator = _end_of_key(content, 0)
+        separator = _end_of_key(content)
         step: str | int = (
             _parse_string(content[: separator + 1], number) if separator > 0 else counts[-1]
         )

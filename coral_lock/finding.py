@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coral_lock.errors import DOES_NOT_HOLD, HOLDS, INTEGRITY
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS, INTEGRITY, fitted
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
@@ -30,12 +30,20 @@ class Code:
 
     __slots__ = ("breaks_plugin", "exit_code", "meaning", "reason", "severity")
 
-    def __init__(self, meaning: str, severity: str = ERROR, exit_code: int = DOES_NOT_HOLD) -> None:
+    def __init__(
+        self,
+        meaning: str,
+        severity: str = ERROR,
+        *,
+        exit_code: int = DOES_NOT_HOLD,
+        breaks_plugin: bool = False,
+        reason: str | None = None,
+    ) -> None:
         self.meaning = meaning
         self.severity = severity
         self.exit_code = exit_code
-        self.breaks_plugin = False
-        self.reason: str | None = None
+        self.breaks_plugin = breaks_plugin
+        self.reason = reason
 
 
 def _integrity(meaning: str) -> Code:
@@ -43,10 +51,7 @@ def _integrity(meaning: str) -> Code:
 
 
 def _broken(meaning: str, reason: str | None = None) -> Code:
-    code = Code(meaning)
-    code.breaks_plugin = True
-    code.reason = reason
-    return code
+    return Code(meaning, breaks_plugin=True, reason=reason)
 
 
 CODES: Mapping[str, Code] = {
@@ -135,10 +140,6 @@ CODES: Mapping[str, Code] = {
 """Every finding; a test holds the sections of `docs/findings.md` to it."""
 
 
-_LONG = 500
-"""Values that are longer are checked against the limit of a message."""
-
-
 class Finding(Record):
     """One deviation.
 
@@ -161,27 +162,18 @@ class Finding(Record):
             raise ValueError(f"unknown finding code `{self.code}`")
         if not self.severity:
             object.__setattr__(self, "severity", CODES[self.code].severity)
-        for field in ("subject", "summary", "expected", "found", "where", "hint"):
+        for field in self._fields[2:]:
             value = getattr(self, field)
-            if value is not None and len(value) > _LONG:
-                # A start that finds nothing unusual doesn't import it.
-                from coral_lock.errors import fitted
-
+            if value is not None:
                 object.__setattr__(self, field, fitted(value))
 
 
-def finding_of_error(error: CoralLockError) -> Finding:
-    """Return the finding for a start that ended before the machine was inspected."""
-    return Finding(
-        code="not-started",
-        severity=ERROR,
-        subject="start",
-        summary=error.message,
-        expected=error.expected,
-        found=error.found,
-        where=error.where,
-        hint=error.hint,
-    )
+def finding_of_error(
+    error: CoralLockError, code: str = "not-started", subject: str = "start"
+) -> Finding:
+    """Return what an error says as a finding, by default as that of a start without one."""
+    details = {field: getattr(error, field) for field in ("expected", "found", "where", "hint")}
+    return Finding(code=code, subject=subject, summary=error.message, **details)
 
 
 def sorted_findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:

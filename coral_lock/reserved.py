@@ -94,76 +94,55 @@ def reserved_findings(
     """
     if distribution == _OURSELVES:
         return
-    severity = ERROR if provides_plugins else WARNING
-    startup = sorted(filter(is_startup_file, files.tops))
-    if startup and "pth-file" not in accepted:
-        yield _finding(
-            distribution,
-            "pth-file",
-            f"ships {_named(startup)}, which runs at every start of Python, locked or not",
-            startup,
-            _hint("do its work in `activate`", distribution, "pth-file", provides_plugins),
-            severity,
-        )
     taken: dict[str, list[str]] = {}
+    replaced: dict[str, list[str]] = {}
     for top in sorted(files.tops):
         owner = owner_of(top, distribution)
-        if owner is not None:
-            taken.setdefault(owner, []).append(top)
-    for owner, tops in taken.items():
         if owner == _OURSELVES:
-            yield _replaces(distribution, "coral-lock itself", tops)
-        elif "foreign-file" not in accepted:
-            shown = owner if owner == _STANDARD_LIBRARY else f"`{owner}`"
-            yield _finding(
-                distribution,
-                "foreign-file",
-                f"ships modules whose names belong to {shown}: {_named(tops)}",
-                tops,
-                _hint("give them other names", distribution, "foreign-file", provides_plugins),
-                severity,
-            )
-    replaced: dict[str, list[str]] = {}
+            replaced.setdefault("coral-lock itself", []).append(top)
+        elif owner is not None:
+            taken.setdefault(owner, []).append(top)
     for path in sorted(files.outside):
         what = _replaced(path)
         # The core host has had a command of this name for longer.
         if what and not (distribution == CORE_DISTRIBUTION and what == _OUR_COMMAND):
             replaced.setdefault(what, []).append(path)
-    for what, found in replaced.items():
-        yield _replaces(distribution, what, found)
-    shadowing = [path for path in sorted(files.outside) if shadows(path)]
-    if shadowing:
-        yield _finding(
-            distribution,
-            "shadowing-script",
-            f"puts {_named(shadowing)} beside the commands, which would import it instead of the "
-            "module of that name",
-            shadowing,
-            "give the script another name, or leave it out of the wheel",
+
+    def finding(code: str, summary: str, paths: Sequence[str], hint: str) -> Finding:
+        return Finding(
+            code=code,
+            subject=distribution,
+            summary=f"`{distribution}` {summary.format(_named(paths))}",
+            where=paths[0],
+            hint=hint,
         )
 
+    def acceptable(code: str, summary: str, paths: Sequence[str], remedy: str) -> Iterator[Finding]:
+        if not paths or code in accepted:
+            return
+        remedy = f"{remedy}, or" if provides_plugins else "see what it does, and"
+        accept = f"`distributions: {{{distribution}: {{accept: [{code}]}}}}`"
+        hint = f"{remedy} accept it in the descriptor: {accept}"
+        severity = ERROR if provides_plugins else WARNING
+        yield finding(code, summary, paths, hint).replace(severity=severity)
 
-def _finding(
-    distribution: str, code: str, summary: str, paths: Sequence[str], hint: str, severity: str = ""
-) -> Finding:
-    return Finding(
-        code=code,
-        severity=severity,
-        subject=distribution,
-        summary=f"`{distribution}` {summary}",
-        where=paths[0],
-        hint=hint,
-    )
-
-
-def _replaces(distribution: str, what: str, paths: Sequence[str]) -> Finding:
-    return _finding(
-        distribution,
-        "replaces-runtime",
-        f"would replace {what}: {_named(paths)}",
-        paths,
-        "don't install it: whoever controls that file controls every check",
-    )
+    startup = sorted(filter(is_startup_file, files.tops))
+    summary = "ships {}, which runs at every start of Python, locked or not"
+    yield from acceptable("pth-file", summary, startup, "do its work in `activate`")
+    for owner, tops in taken.items():
+        shown = owner if owner == _STANDARD_LIBRARY else f"`{owner}`"
+        summary = f"ships modules whose names belong to {shown}: {{}}"
+        yield from acceptable("foreign-file", summary, tops, "give them other names")
+    for what, paths in replaced.items():
+        hint = "don't install it: whoever controls that file controls every check"
+        yield finding("replaces-runtime", f"would replace {what}: {{}}", paths, hint)
+    shadowing = [path for path in sorted(files.outside) if shadows(path)]
+    if shadowing:
+        summary = (
+            "puts {} beside the commands, which would import it instead of the module of that name"
+        )
+        hint = "give the script another name, or leave it out of the wheel"
+        yield finding("shadowing-script", summary, shadowing, hint)
 
 
 def _replaced(path: str) -> str | None:
@@ -193,13 +172,6 @@ def shadows(path: str) -> bool:
     top, slash, _ = rest.partition("/")
     module = top if slash else _module(top) if top.endswith(_IMPORTABLE) else None
     return scheme == "scripts" and (module in OWN_MODULES or module in sys.stdlib_module_names)
-
-
-def _hint(remedy: str, distribution: str, code: str, provides_plugins: bool) -> str:
-    accept = (
-        f"accept it in the descriptor: `distributions: {{{distribution}: {{accept: [{code}]}}}}`"
-    )
-    return f"{remedy}, or {accept}" if provides_plugins else f"see what it does, and {accept}"
 
 
 def _named(paths: Sequence[str]) -> str:

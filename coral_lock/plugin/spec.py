@@ -119,8 +119,6 @@ def install_shim() -> None:
         sys.meta_path.append(RuntimeShim())
 
 
-FACTORY = "factory"
-ACTIVATE = "activate"
 _MAX_DEPTH = 4
 _MAX_SPECS = 1000
 
@@ -132,7 +130,7 @@ class SpecError(Exception):
 def live_specs(
     target: object,
     entry_point_name: str,
-    kind_of: Callable[[Any], str] | None = None,
+    is_old_style: Callable[[Any], bool] | None = None,
 ) -> tuple[Any, ...]:
     """Return the specs that `target` stands for, in the order in which it yields them.
 
@@ -141,14 +139,14 @@ def live_specs(
             either, or an `activate(config)` function, which becomes a spec under
             `entry_point_name`. Iterables may hold factories, but no such function.
         entry_point_name: the entry point's own name.
-        kind_of: tells a factory from an `activate` function, `kind_of_callable` by default.
+        is_old_style: tells an `activate` function from a factory, `is_activate` by default.
 
     Raises:
         SpecError: it is none of these.
         Exception: whatever the plugin's own factory raises.
     """
     specs: list[Any] = []
-    for spec in _expand(target, entry_point_name, kind_of or kind_of_callable, 0):
+    for spec in _expand(target, entry_point_name, is_old_style or is_activate, 0):
         if len(specs) == _MAX_SPECS:
             raise SpecError(f"it yields more than {_MAX_SPECS} specs")
         specs.append(spec)
@@ -157,23 +155,25 @@ def live_specs(
     return tuple(specs)
 
 
-def _expand(target: object, name: str, kind_of: Callable[[Any], str], depth: int) -> Iterator[Any]:
+def _expand(
+    target: object, name: str, is_old_style: Callable[[Any], bool], depth: int
+) -> Iterator[Any]:
     if depth > _MAX_DEPTH:
         raise SpecError("it is nested too deep")
     if is_spec(target):
         yield target
     elif callable(target):
-        if kind_of(target) == ACTIVATE:
+        if is_old_style(target):
             if depth:
                 raise SpecError("only an entry point itself can be an `activate` function")
             yield PluginSpec(name=name, activate=target)
         else:
-            yield from _expand(target(), name, kind_of, depth + 1)
+            yield from _expand(target(), name, is_old_style, depth + 1)
     elif isinstance(target, (str, bytes, dict)) or not hasattr(target, "__iter__"):
         raise SpecError(f"expected a spec, an iterable or a function, found {_describe(target)}")
     else:
         for item in target:
-            yield from _expand(item, name, kind_of, depth + 1)
+            yield from _expand(item, name, is_old_style, depth + 1)
 
 
 def is_spec(value: object) -> bool:
@@ -196,8 +196,8 @@ def is_backend(value: object) -> bool:
     return callable(getattr(value, "supports", None))
 
 
-def kind_of_callable(function: Any) -> str:
-    """Tell a factory from an old-style `activate(config)` function by its signature.
+def is_activate(function: Any) -> bool:
+    """Tell an old-style `activate(config)` function from a factory by its signature.
 
     A factory can be called without arguments. A function with an optional first
     parameter named `config` is an `activate` all the same.
@@ -211,7 +211,7 @@ def kind_of_callable(function: Any) -> str:
         required = positional - len(function.__defaults__ or ())
         required_keywords = code.co_kwonlyargcount - len(function.__kwdefaults__ or ())
         first = code.co_varnames[0] if positional else ""
-        return classify_signature(positional, required, required_keywords, first)
+        return takes_config(positional, required, required_keywords, first)
     import inspect
 
     try:
@@ -223,7 +223,7 @@ def kind_of_callable(function: Any) -> str:
         for parameter in parameters
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
     ]
-    return classify_signature(
+    return takes_config(
         len(positionals),
         sum(parameter.default is parameter.empty for parameter in positionals),
         sum(
@@ -234,8 +234,8 @@ def kind_of_callable(function: Any) -> str:
     )
 
 
-def classify_signature(positional: int, required: int, required_keywords: int, first: str) -> str:
-    """Return `factory` or `activate` for a signature.
+def takes_config(positional: int, required: int, required_keywords: int, first: str) -> bool:
+    """Whether a signature is that of an `activate` function, and not that of a factory.
 
     Args:
         positional: the number of positional parameters.
@@ -246,12 +246,9 @@ def classify_signature(positional: int, required: int, required_keywords: int, f
     Raises:
         SpecError: it is neither.
     """
-    if required_keywords == 0:
-        if required == 1 or (required == 0 and positional and first == "config"):
-            return ACTIVATE
-        if required == 0:
-            return FACTORY
-    raise SpecError("it is a function that needs more than one argument")
+    if required > 1 or required_keywords:
+        raise SpecError("it is a function that needs more than one argument")
+    return required == 1 or (positional > 0 and first == "config")
 
 
 def _describe(value: object) -> str:

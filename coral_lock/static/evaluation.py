@@ -21,8 +21,8 @@ from coral_lock.plugin.spec import (
     BackendAdapter,
     PluginSpec,
     SpecError,
-    classify_signature,
     live_specs,
+    takes_config,
 )
 from coral_lock.static.hazards import Reliance, check_hazards
 from coral_lock.static.source import (
@@ -131,7 +131,7 @@ class _Evaluation:
             module.refuse(f"`{attribute}` isn't a name of the module's top level")
         value = _without_modules(self._member(module, attribute), module)
         try:
-            specs = live_specs(value, entry_point.name, _kind_of_function)
+            specs = live_specs(value, entry_point.name, _is_activate)
         except SpecError as error:
             module.refuse(str(error))
         check_hazards(self._reliance)
@@ -333,11 +333,11 @@ def _is_modified(node: FunctionNode) -> bool:
     return bool(node.decorator_list or getattr(node, "type_params", None))
 
 
-def _kind_of_function(function: _Function) -> str:
-    """Tell a factory from an `activate(config)` function, as `kind_of_callable` does."""
+def _is_activate(function: _Function) -> bool:
+    """Tell an `activate(config)` function from a factory, as `is_activate` does."""
     arguments = function.node.args
     positional = (*arguments.posonlyargs, *arguments.args)
-    return classify_signature(
+    return takes_config(
         len(positional),
         len(positional) - len(arguments.defaults),
         sum(default is None for default in arguments.kw_defaults),

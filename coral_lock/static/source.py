@@ -283,52 +283,42 @@ class Sources:
         if module is not None:
             return module
         path = name.replace(".", "/")
-        if name.partition(".")[0] in sys.stdlib_module_names:
+        if _is_standard(name):
             raise BrokenModuleError(f"`{name}` is a module of the standard library", path, 0)
-        if self._has_compiled(path):
-            raise NotEvaluableError(f"`{name}` is compiled, it has no source", path, 0)
         raise BrokenModuleError(f"the distribution has no module `{name}`", path, 0)
 
     def _load(self, name: str) -> SourceModule | None:
-        if name.partition(".")[0] in sys.stdlib_module_names:
+        if _is_standard(name):
             return None
         base = name.replace(".", "/")
-        contents = {path: self._read(path) for path in (f"{base}.py", f"{base}/__init__.py")}
-        found = [(path, source) for path, source in contents.items() if source is not None]
-        if not found:
-            return None
-        path, source = found[0]
-        if len(found) > 1:
-            raise NotEvaluableError(f"`{name}` is both a module and a package", path, 0)
-        if self._has_compiled(base):
-            raise NotEvaluableError(f"`{name}` has both a source and a compiled file", path, 0)
-        self._check_parents(name)
-        self._budget.spend("steps", _MODULE_STEPS)
-        return SourceModule(name, path, parse(source, path), partial(self._budget.spend, "steps"))
+        # Before a module comes a package of that name, and before a source what is compiled.
+        for stem in (f"{base}/__init__", base):
+            source = self._read(f"{stem}.py")
+            for suffix in (*_imp.extension_suffixes(), *([".pyc"] if source is None else [])):
+                if self._read(stem + suffix) is not None:
+                    raise NotEvaluableError(f"`{name}` is compiled", stem + suffix, 0)
+            if source is not None:
+                path = f"{stem}.py"
+                self._refuse_redirections(name)
+                self._budget.spend("steps", _MODULE_STEPS)
+                step = partial(self._budget.spend, "steps")
+                return SourceModule(name, path, parse(source, path), step)
+        return None
 
-    def _has_compiled(self, base: str) -> bool:
-        return any(
-            self._read(f"{path}{suffix}") is not None
-            for path in (base, f"{base}/__init__")
-            for suffix in (*_imp.extension_suffixes(), ".pyc")
-        )
-
-    def _check_parents(self, name: str) -> None:
+    def _refuse_redirections(self, name: str) -> None:
         """Refuse where a parent package may lead the import of `name` elsewhere."""
-        parent = name.rpartition(".")[0]
-        while parent:
-            base = parent.replace(".", "/")
-            path = f"{base}/__init__.py"
-            source = self._read(path)
-            if source is None and self._has_compiled(base):
-                raise NotEvaluableError(f"the package `{parent}` is compiled", path, 0)
+        parts = name.split(".")
+        for depth in range(1, len(parts)):
+            path = "/".join((*parts[:depth], "__init__.py"))
+            source = self._read(path) or b""
             for word in _REDIRECTIONS:
-                if source is not None and word in source:
-                    line = source.count(b"\n", 0, source.index(word)) + 1
-                    raise NotEvaluableError(
-                        f"`{word.decode()}` may redirect the import of `{name}`", path, line
-                    )
-            parent = parent.rpartition(".")[0]
+                if word in source:
+                    reason = f"`{word.decode()}` may redirect the import of `{name}`"
+                    raise NotEvaluableError(reason, path, 0)
+
+
+def _is_standard(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names
 
 
 def parse(source: bytes, path: str) -> ast.Module:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coral_lock.canonical_json import join_path
-from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
+from coral_lock.finding import ERROR, WARNING, Finding, finding_of_error, sorted_findings
 from coral_lock.names import CORE_DISTRIBUTION, requirement_name
 from coral_lock.reserved import reserved_findings
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from coral_lock.installed.files import FilesDigest
-    from coral_lock.lockfile.entries import LockedDistribution, LockedPlugin
+    from coral_lock.lockfile.entries import LockedDistribution
     from coral_lock.lockfile.model import Lock
     from coral_lock.verification.machine import InstalledState, MachineState
     from coral_lock.verification.origins import ModuleOrigin
@@ -52,8 +52,6 @@ _SUMMARIES = {
     "changed",
     "digest-mismatch outside": "`{subject}` has other scripts, headers or data than the locked "
     "ones",
-    "digest-mismatch unlisted": "the scripts, headers and data of `{subject}` aren't those that "
-    "were locked: its RECORD lists none",
     "unpinned-file": "the lock holds no digest of the scripts, headers and data of `{subject}`, so "
     "they weren't verified",
     "unpinned-file absent": "the scripts, headers and data of `{subject}` are missing, so they "
@@ -220,13 +218,8 @@ class _Comparison:
             found = ", ".join(state.locations)
             yield self._finding("duplicate-distribution", "one copy", found, count=count)
         elif error := state.broken:
-            yield Finding(
-                code=error.code,
-                subject=locked.name,
-                summary=f"`{locked.name}`: {error.message}",
-                where=error.where,
-                hint=error.hint,
-            )
+            finding = finding_of_error(error, error.code, locked.name)
+            yield finding.replace(summary=f"`{locked.name}`: {error.message}")
         else:
             if not self.is_same_version and not is_host:
                 yield self._finding("version-drift", locked.version, str(state.version))
@@ -292,8 +285,7 @@ class _Comparison:
         elif absent:
             yield from self._absent_findings(files)
         elif files.digest != expected:
-            situation = f"digest-mismatch {'outside' if files.hashes else 'unlisted'}"
-            yield from self._changed_findings(files, expected, situation)
+            yield from self._changed_findings(files, expected, "digest-mismatch outside")
 
     def _absent_findings(self, files: FilesDigest) -> Iterator[Finding]:
         absent = [("file-missing", path) for path in files.missing]
@@ -340,43 +332,37 @@ class _Comparison:
 
 
 def _plugin_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
-    """Yield what is wrong with the entry points of plugins."""
-    declared: dict[tuple[str, str], frozenset[str]] = {}
+    """Compare entry points with those of their group, and with where their modules come from."""
+    declared: dict[tuple[str, str], set[str]] = {}
+    for name, state in machine.distributions.items():
+        for each in state.entry_points:
+            declared.setdefault((name, each.group), set()).add(each.value)
     for plugin in lock.plugins:
-        state = machine.distributions[plugin.distribution]
-        key = (plugin.distribution, plugin.group)
-        if key not in declared:
-            values = [each.value for each in state.entry_points if each.group == plugin.group]
-            declared[key] = frozenset(values)
-        if len(state.locations) == 1 and not state.broken:
-            origin = machine.entry_origins.get(plugin.id)
-            yield from _entry_point_findings(plugin, declared[key], origin)
-
-
-def _entry_point_findings(
-    plugin: LockedPlugin, declared: frozenset[str], origin: ModuleOrigin | None
-) -> Iterator[Finding]:
-    """Compare an entry point with those of its group, and with where its module comes from."""
-    distribution, where = plugin.distribution, join_path("plugins", plugin.id) + ".entry_point"
-    if plugin.entry_point not in declared:
-        more = f", and {len(declared) - _MAX_NAMED} more" if len(declared) > _MAX_NAMED else ""
-        found = ", ".join(sorted(declared)[:_MAX_NAMED]) + more or "none in this group"
-        details = (where, plugin.entry_point, found)
-        yield _finding("entry-point-drift", plugin.id, *details, distribution=distribution)
-    if origin is None or origin.is_own:
-        return
-    if origin.own_file and origin.origin:
-        yield _shadow_finding(plugin.id, origin, origin.origin)
-        return
-    yield _finding(
-        "foreign-target absent" if origin.own_file else "foreign-target",
-        plugin.id,
-        origin.origin or where,
-        origin.own_file or f"a file of {distribution}",
-        origin.origin or "nothing",
-        module=origin.module,
-        distribution=distribution,
-    )
+        name, state = plugin.distribution, machine.distributions[plugin.distribution]
+        if len(state.locations) != 1 or state.broken:
+            continue
+        where = join_path("plugins", plugin.id) + ".entry_point"
+        values = declared.get((name, plugin.group), set())
+        if plugin.entry_point not in values:
+            more = f", and {len(values) - _MAX_NAMED} more" if len(values) > _MAX_NAMED else ""
+            found = ", ".join(sorted(values)[:_MAX_NAMED]) + more or "none in this group"
+            details = (where, plugin.entry_point, found)
+            yield _finding("entry-point-drift", plugin.id, *details, distribution=name)
+        origin = machine.entry_origins.get(plugin.id)
+        if origin is None or origin.is_own:
+            continue
+        if origin.own_file and origin.origin:
+            yield _shadow_finding(plugin.id, origin, origin.origin)
+            continue
+        yield _finding(
+            "foreign-target absent" if origin.own_file else "foreign-target",
+            plugin.id,
+            origin.origin or where,
+            origin.own_file or f"a file of {name}",
+            origin.origin or "nothing",
+            module=origin.module,
+            distribution=name,
+        )
 
 
 def _shadow_finding(subject: str, origin: ModuleOrigin, place: str) -> Finding:

@@ -107,7 +107,7 @@ CASES = [
     (
         "tab",
         changed('  "platform"', '\t"platform"'),
-        refusal("the lock isn't in canonical form: expected a key and its value", "coral.lock:3"),
+        refusal("the lock isn't in canonical form: expected a value", "coral.lock:3"),
     ),
     (
         "escaped letter",

@@ -379,12 +379,12 @@ def test_compiled_modules() -> None:
 
     suffix = importlib.machinery.EXTENSION_SUFFIXES[0]
     files = {f"a/b{suffix}": b"", "a/__init__.py": b""}
-    assert refusal("a.b:c", Sources(files.get)) == "a/b: `a.b` is compiled, it has no source"
+    assert refusal("a.b:c", Sources(files.get)) == f"a/b{suffix}: `a.b` is compiled"
     files["a/b.py"] = b"c = 1"
-    assert (
-        refusal("a.b:c", Sources(files.get))
-        == "a/b.py: `a.b` has both a source and a compiled file"
-    )
+    assert refusal("a.b:c", Sources(files.get)) == f"a/b{suffix}: `a.b` is compiled"
+    del files[f"a/b{suffix}"]
+    files["a/b/__init__.pyc"] = b""
+    assert refusal("a.b:c", Sources(files.get)) == "a/b/__init__.pyc: `a.b` is compiled"
 
 
 def test_a_distribution_with_a_runtime_of_its_own() -> None:

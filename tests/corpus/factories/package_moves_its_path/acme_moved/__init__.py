@@ -1,3 +1,3 @@
 import os
 
-__path__.insert(0, os.path.join(os.path.dirname(__file__), "v2"))  # here
+__path__.insert(0, os.path.join(os.path.dirname(__file__), "v2"))
