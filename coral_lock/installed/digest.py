@@ -116,12 +116,25 @@ def tree_digest(files: Iterable[tuple[str, str]], prefix: str = DIGEST_PREFIX) -
 
 def is_stated(recorded: str, digest: str) -> bool:
     """Whether a hash of RECORD is this SHA-256; one that states none can't contradict it."""
-    if digest == OVERSIZED:
-        return False
+    return digest != OVERSIZED and stated_hash(recorded) in (None, digest)
+
+
+_TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+
+
+def stated_hash(recorded: str) -> str | None:
+    """Return the SHA-256 that a hash of RECORD is, in hexadecimal.
+
+    It is None for a hash of another kind, and empty for one that isn't well-formed.
+    """
     if not recorded.startswith("sha256="):
-        return True
-    encoded = binascii.b2a_base64(bytes.fromhex(digest), newline=False).decode("ascii")
-    return recorded[7:].rstrip("=") == encoded.rstrip("=").replace("+", "-").replace("/", "_")
+        return None
+    text = recorded[7:].rstrip("=")
+    try:
+        digest = binascii.a2b_base64(text.encode("ascii").translate(_TO_STANDARD_ALPHABET) + b"=")
+    except ValueError:
+        return ""
+    return digest.hex() if len(text) == 43 else ""
 
 
 def hash_file(path: str) -> str:
@@ -204,9 +217,6 @@ def available_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-_TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
 
 
 def proved_hashes(rows: Mapping[str, str], digests: Container[str]) -> dict[str, str] | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_ENTRY_POINTS = 1000
 """How many plugins' entry points a distribution may declare."""
 
-_LONGEST_REFERENCE = 500
+_LONGEST_LINE = 500
 MAX_METADATA_BYTES = 8 << 20
 """How large METADATA may be, with the description that is its body."""
 
@@ -239,21 +239,16 @@ def parse_entry_points(text: str, where: str) -> tuple[EntryPoint, ...]:
             continue
         name, separator, value = (part.strip() for part in line.partition("="))
         value = value.partition("[")[0].strip()
-        is_right = separator and name and len(line) <= _LONGEST_REFERENCE
-        if (
-            not (is_right and is_object_reference(value))
-            or (group, name) in found
-            or len(found) == MAX_ENTRY_POINTS
-        ):
-            problem = (
-                "twice"
-                if (group, name) in found
-                else f"beyond the {MAX_ENTRY_POINTS} that there may be"
-                if len(found) == MAX_ENTRY_POINTS
-                else "in a form that isn't `name = module:attribute`"
-            )
+        problem = ""
+        if (group, name) in found:
+            problem = "twice"
+        elif len(found) == MAX_ENTRY_POINTS:
+            problem = f"beyond the {MAX_ENTRY_POINTS} that there may be"
+        elif not (separator and name and is_object_reference(value)) or len(line) > _LONGEST_LINE:
+            problem = "in a form that isn't `name = module:attribute`"
+        if problem:
             raise BrokenDistributionError(
-                f"an entry point is declared {problem}: `{line[:_LONGEST_REFERENCE]}`",
+                f"an entry point is declared {problem}: `{line[:_LONGEST_LINE]}`",
                 code="plugin-broken",
                 where=f"{where}:{number}",
                 hint="correct it in the distribution's project and reinstall",

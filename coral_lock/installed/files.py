@@ -12,6 +12,7 @@ from coral_lock.installed.digest import (
     is_added_by_installers,
     is_digested,
     is_stated,
+    stated_hash,
     tree_digest,
 )
 from coral_lock.installed.dist_info import read_text
@@ -308,25 +309,11 @@ def digest_files(
                 return digest
             others = twins.get(places[path], ())
             is_twin = any(other and is_stated(other, digest) for other in others)
-            return stated_hash(stated) if is_twin else None
+            return stated_hash(stated) or None if is_twin else None
 
         return compare_files(places, found, accepted)
 
     return tuple(map(compare, several))
-
-
-def stated_hash(recorded: str) -> str | None:
-    """Return the SHA-256 that a row of RECORD states, in hexadecimal; None for another hash."""
-    from binascii import a2b_base64
-
-    if not recorded.startswith("sha256="):
-        return None
-    text = recorded[7:].rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        digest = a2b_base64(text + "=" * (-len(text) % 4))
-    except ValueError:
-        return None
-    return digest.hex() if len(digest) == 32 else None
 
 
 def find_strays(files: InstalledFiles) -> tuple[str, ...]:

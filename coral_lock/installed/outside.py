@@ -186,24 +186,21 @@ def hashed_chunks(chunks: Iterable[bytes], *hashes: hashlib._Hash) -> Iterator[b
         yield chunk
 
 
-def script_hash(chunks: Iterable[bytes]) -> str:
+def script_hash(chunks: Iterator[bytes]) -> str:
     """Return the SHA-256 of a script's normal form, in hexadecimal.
 
     A first line that names a Python interpreter is `#!python` there, since installers put the
     environment's own in its place. Which one it names isn't covered.
     """
     digest = hashlib.sha256()
-    head: bytes | None = b""
+    head = b""
     for chunk in chunks:
-        if head is None:
-            digest.update(chunk)
-            continue
         head += chunk
         if len(head) >= _HEAD_BYTES:
-            digest.update(_normal(head))
-            head = None
-    if head is not None:
-        digest.update(_normal(head))
+            break
+    digest.update(_normal(head))
+    for chunk in chunks:
+        digest.update(chunk)
     return digest.hexdigest()
 
 

@@ -176,9 +176,6 @@ def unique_directories(path: Sequence[str]) -> tuple[str, ...]:
 
 
 _SITE_NAMES = ("site-packages", "dist-packages")
-_BASES = ("", "opt", "opt/*", "opt/*/*")
-_LIBRARIES = ("lib", "lib64", "Lib", "usr/lib", "usr/lib64", "usr/local/lib", "usr/local/lib64")
-_MAX_NAMED = 10
 
 
 def checked_directories(directories: Iterable[str]) -> tuple[str, ...]:
@@ -186,8 +183,6 @@ def checked_directories(directories: Iterable[str]) -> tuple[str, ...]:
 
     Raises:
         InputError: one isn't a directory, can't be read, or contains nothing that is installed.
-            Where it is rather the root of a file system, or an environment, the hint names
-            the site directories in it.
     """
     checked: dict[str, None] = {}
     for directory in directories:
@@ -200,36 +195,16 @@ def checked_directories(directories: Iterable[str]) -> tuple[str, ...]:
                 where=place,
                 hint="name a directory into which distributions are installed",
             ) from None
-        if os.path.basename(place) not in _SITE_NAMES and not any(
-            name.endswith((".dist-info", ".egg-info")) for name in names
-        ):
+        is_usual = os.path.basename(place) in _SITE_NAMES
+        if not is_usual and not any(name.endswith(_SUFFIXES) for name in names):
             raise InputError(
                 f"nothing is installed in `{directory}`",
                 expected="`*.dist-info` directories in it",
                 where=place,
-                hint=_hint_for(place),
+                hint="name the `site-packages` or `dist-packages` directory itself",
             )
         checked[place] = None
     return tuple(checked)
-
-
-def _hint_for(root: str) -> str:
-    """Name the site directories at the usual places below a root, but none by links out of it."""
-    import glob
-    from itertools import product
-
-    bounds = os.path.join(os.path.realpath(root), "")
-    found: dict[str, str] = {}
-    for parts in product(_BASES, _LIBRARIES, ("", "python3*"), _SITE_NAMES):
-        for place in sorted(glob.glob(os.path.join(glob.escape(root), *parts))):
-            real = os.path.realpath(place)
-            if real.startswith(bounds):
-                found.setdefault(real, place)
-    if not found:
-        return "name the `site-packages` directory itself"
-    named = [f"`--site-packages {place}`" for place in sorted(found.values())]
-    more = f" (and {len(named) - _MAX_NAMED} more)" if len(named) > _MAX_NAMED else ""
-    return f"name {', '.join(named[:_MAX_NAMED])}{more}"
 
 
 def python_of(directories: Iterable[str]) -> str | None:

@@ -229,6 +229,7 @@ def unsound_name(name: str) -> str | None:
 
 
 def find_dist_info(names: Iterable[str], wheel: HouseWheel) -> str:
+    """Return the one dist-info directory, which has to match the file name."""
     tops = dict.fromkeys([name.partition("/")[0] for name in names])
     found = [top for top in tops if top.endswith(DIST_INFO)]
     if len(found) != 1:
@@ -236,19 +237,14 @@ def find_dist_info(names: Iterable[str], wheel: HouseWheel) -> str:
         raise malformed(
             wheel.path, f"a wheel has one dist-info directory, this one has {len(found)}: {shown}"
         )
-    if not is_dist_info_of(found[0], wheel):
+    name, _, version = found[0].removesuffix(DIST_INFO).rpartition("-")
+    if normalized_name(name) != wheel.name or not is_version(version, wheel.version):
         raise MalformedMemberError(
             wheel.path,
             found[0],
             f"doesn't match the file name, which states {wheel.name} {wheel.version}",
         )
     return found[0]
-
-
-def is_dist_info_of(directory: str, wheel: HouseWheel) -> bool:
-    """Whether a dist-info directory has the name and the version of a wheel's file name."""
-    name, _, version = directory.removesuffix(DIST_INFO).rpartition("-")
-    return normalized_name(name) == wheel.name and is_version(version, wheel.version)
 
 
 def is_version(text: str, version: Version) -> bool:

@@ -202,24 +202,22 @@ def _read_record(archive: WheelArchive) -> dict[str, tuple[str, str]]:
     rows = _parse_record(archive, text)
     record: dict[str, tuple[str, str]] = {}
     for member in archive.members:
-        name = member.name
+        name, fault = member.name, ""
         row = rows.pop(name, None)
         if name in unlisted:
-            if row is not None:
-                raise _false_record(archive, f"RECORD lists its own signature {quoted(name)}")
+            fault = "lists its own signature" if row else ""
         elif row is None:
-            raise _false_record(archive, f"RECORD doesn't list the member {quoted(name)}")
+            fault = "doesn't list the member"
         elif name == itself:
-            if row != ("", ""):
-                raise _false_record(archive, f"RECORD states a hash of itself, {quoted(name)}")
+            fault = "states a hash of itself," if any(row) else ""
         elif not all(row):
-            raise _false_record(archive, f"RECORD doesn't state hash and size of {quoted(name)}")
+            fault = "doesn't state hash and size of"
         elif row[0].partition("=")[0] not in _ALGORITHMS:
-            raise _false_record(
-                archive, f"RECORD states no SHA-256, SHA-384 or SHA-512 of {quoted(name)}"
-            )
+            fault = "states no SHA-256, SHA-384 or SHA-512 of"
         else:
             record[name] = row
+        if fault:
+            raise _false_record(archive, f"RECORD {fault} {quoted(name)}")
     if rows:
         raise _false_record(
             archive, f"RECORD lists {quoted(min(rows))}, which the wheel doesn't have"

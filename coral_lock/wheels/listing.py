@@ -7,17 +7,18 @@ A file name has the form of the binary distribution format specification,
 from __future__ import annotations
 
 import filecmp
-import itertools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
 from coral_lock.errors import BrokenDistributionError, InputError, quoted
 from coral_lock.names import is_normalized_name
 from coral_lock.targets.model import MAX_TAGS, tag_count
+from coral_lock.wheels.zip_file import malformed, unreadable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,20 +63,13 @@ def parse_wheel_name(path: str) -> HouseWheel:
             raise InvalidWheelFilename
     # Old versions of `packaging` raise this for a broken tag.
     except ValueError:
-        raise BrokenDistributionError(
+        raise malformed(
+            path,
             f"the file name {quoted(file_name)} isn't a wheel's",
-            code="wheel-malformed",
-            where=path,
-            hint="restore the name that it was built with, "
+            "restore the name that it was built with, "
             "`<name>-<version>-<python>-<abi>-<platform>.whl`",
         ) from None
     return HouseWheel(path=path, name=name, version=version, build=build, tags=tags)
-
-
-def single_tags(compressed: str) -> Iterator[str]:
-    """Yield the tags of a compressed tag set: `py2.py3-none-any` has two."""
-    for parts in itertools.product(*(part.split(".") for part in compressed.split("-"))):
-        yield "-".join(parts)
 
 
 def sorted_tags(compressed: str) -> str:
@@ -90,10 +84,8 @@ def best_rank(compressed: str, ranks: Mapping[str, int]) -> int | None:
         compressed: the tag set.
         ranks: the rank of each tag that is supported; the lower the better.
     """
-    rank = ranks.get(compressed)
-    if rank is not None or "." not in compressed:
-        return rank
-    return min((ranks[tag] for tag in single_tags(compressed) if tag in ranks), default=None)
+    tags = map(str, parse_tag(compressed))
+    return min((ranks[tag] for tag in tags if tag in ranks), default=None)
 
 
 MAX_WHEELS = 200_000
@@ -157,12 +149,7 @@ def _difference(path: str, copies: Iterable[str]) -> BrokenDistributionError | N
             if os.path.samefile(path, copy) or filecmp.cmp(path, copy, shallow=False):
                 continue
         except OSError as error:
-            return BrokenDistributionError(
-                f"the wheel can't be read: {error.strerror or error}",
-                code="wheel-malformed",
-                where=str(error.filename or path),
-                hint="make it readable, or remove it from the wheelhouse",
-            )
+            return unreadable(str(error.filename or path), error)
         return BrokenDistributionError(
             f"two different wheels have the same file name: `{path}` and `{copy}`",
             code="conflict",

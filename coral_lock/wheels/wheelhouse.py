@@ -22,7 +22,7 @@ from coral_lock.safe_files import FileIdentity, identity_of, read_regular_file
 from coral_lock.wheels.archive import WheelArchive, find_dist_info
 from coral_lock.wheels.contents import WheelContents, distribution_of, read_contents, read_texts
 from coral_lock.wheels.listing import HouseWheel, list_wheels, sorted_tags
-from coral_lock.wheels.zip_file import malformed
+from coral_lock.wheels.zip_file import malformed, unreadable
 
 _CACHE_LEVELS = ("coral-lock", "wheels", "v7")
 """The last one is the version of the format, and of what makes a wheel sound."""
@@ -70,7 +70,7 @@ class Wheelhouse:
         wheels, self.broken = list_wheels(directories)
         for wheel in wheels:
             self._wheels.setdefault(wheel.name, {}).setdefault(wheel.version, []).append(wheel)
-        self._cache = cache
+        self._cache = cache if cache and cache.problem is None else None
         self._identities: dict[str, FileIdentity] = {}
         self._found: dict[str, Distribution | BrokenDistribution] = {}
         self._files: dict[str, WheelFile] = {}
@@ -113,19 +113,15 @@ class Wheelhouse:
         """Return the size and the SHA-256 of a wheel as a whole, computed once.
 
         Raises:
-            BrokenDistributionError: the wheel can't be used.
+            BrokenDistributionError: it can't be read.
         """
-        self._refuse_broken(wheel)
-        return self._file(wheel)
-
-    def _file(self, wheel: HouseWheel) -> WheelFile:
         path = wheel.path
         if path not in self._files:
             size = self._identity(path)[2]
             try:
                 sha256 = hash_file(path)
             except OSError as error:
-                raise _unreadable(path, error) from None
+                raise unreadable(path, error) from None
             self._identity(path)
             self._files[path] = WheelFile(
                 path=path, file_name=wheel.file_name, size=size, sha256=sha256
@@ -138,7 +134,9 @@ class Wheelhouse:
         Raises:
             BrokenDistributionError: the wheel can't be used.
         """
-        self._refuse_broken(wheel)
+        distribution = self.distribution(wheel)
+        if isinstance(distribution, BrokenDistribution):
+            raise distribution.error
         self._identity(wheel.path)
         if wheel.path not in self._contents:
             try:
@@ -180,7 +178,7 @@ class Wheelhouse:
                 reporter.hashing(by_path[path].name, next(done), len(by_path))
 
         with ThreadPoolExecutor(min(available_cores(), MAX_THREADS)) as pool:
-            largest_first = sorted(by_path, key=lambda path: (-_size(path), path))
+            largest_first = sorted(by_path, key=lambda path: (-self._size(path), path))
             futures = {path: pool.submit(read, path) for path in largest_first}
             try:
                 for wheel in wheels:
@@ -220,10 +218,10 @@ class Wheelhouse:
 
     def _recall(self, wheel: HouseWheel) -> WheelContents | None:
         """Return what the cache knows of a wheel, or None."""
-        if self._cache is None or self._cache.problem is not None:
+        if self._cache is None:
             return None
         if wheel.path not in self._known:
-            self._known[wheel.path] = self._cache.load(self._file(wheel).sha256)
+            self._known[wheel.path] = self._cache.load(self.file(wheel).sha256)
         return self._known[wheel.path]
 
     def _read_contents(self, wheel: HouseWheel) -> WheelContents:
@@ -235,8 +233,8 @@ class Wheelhouse:
             self._refuse_other(wheel.path, archive.identity)
             contents = read_contents(archive)
         self._identity(wheel.path)
-        if self._cache is not None and self._cache.problem is None:
-            self._cache.store(self._file(wheel).sha256, contents)
+        if self._cache is not None:
+            self._cache.store(self.file(wheel).sha256, contents)
         return contents
 
     @contextlib.contextmanager
@@ -258,7 +256,7 @@ class Wheelhouse:
         try:
             identity = identity_of(os.stat(path))
         except OSError as error:
-            raise _unreadable(path, error) from None
+            raise unreadable(path, error) from None
         self._refuse_other(path, identity)
         return identity
 
@@ -272,26 +270,9 @@ class Wheelhouse:
                 hint="run the command again when nothing writes to the wheelhouse",
             )
 
-    def _refuse_broken(self, wheel: HouseWheel) -> None:
-        found = self.distribution(wheel)
-        if isinstance(found, BrokenDistribution):
-            raise found.error
-
-
-def _unreadable(path: str, error: OSError) -> BrokenDistributionError:
-    return BrokenDistributionError(
-        f"the wheel can't be read: {error.strerror or error}",
-        code="wheel-malformed",
-        where=path,
-        hint="make it readable, or remove it from the wheelhouse",
-    )
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return 0
+    def _size(self, path: str) -> int:
+        """Return the size of a wheel's file, 0 for one that wasn't opened."""
+        return self._identities[path][2] if path in self._identities else 0
 
 
 class WheelCache:

@@ -36,9 +36,16 @@ class MalformedMemberError(BrokenDistributionError):
         self.what = what
 
 
-def malformed(path: str, message: str) -> BrokenDistributionError:
+def malformed(path: str, message: str, hint: str = HINT) -> BrokenDistributionError:
     """Return the refusal of a wheel that violates its format as a whole."""
-    return BrokenDistributionError(message, code="wheel-malformed", where=path, hint=HINT)
+    return BrokenDistributionError(message, code="wheel-malformed", where=path, hint=hint)
+
+
+def unreadable(path: str, error: Exception) -> BrokenDistributionError:
+    """Return the refusal of a wheel whose file can't be read."""
+    reason = getattr(error, "strerror", None) or error
+    hint = "make it readable, or remove it from the wheelhouse"
+    return malformed(path, f"the wheel can't be read: {reason}", hint)
 
 
 MAX_WHEEL_BYTES = 4 << 30
@@ -59,7 +66,7 @@ class WheelSource:
         try:
             descriptor, self.size = open_regular_file(path)
         except (OSError, ValueError) as error:
-            raise self._unreadable(error) from None
+            raise unreadable(path, error) from None
         self.file = os.fdopen(descriptor, "rb")
         self.identity = identity_of(os.fstat(descriptor))
         if self.size > MAX_WHEEL_BYTES:
@@ -76,11 +83,7 @@ class WheelSource:
             self.file.seek(offset)
             return self.file.read(size)
         except (OSError, ValueError) as error:
-            raise self._unreadable(error) from None
-
-    def _unreadable(self, error: Exception) -> BrokenDistributionError:
-        reason = getattr(error, "strerror", None) or error
-        return malformed(self.path, f"the wheel can't be read: {reason}")
+            raise unreadable(self.path, error) from None
 
 
 class Member(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -164,35 +163,17 @@ def test_a_link_in_an_image_is_refused(environment: Environment, image: Path) ->
 
 
 def test_directories_in_which_nothing_is_installed(tmp_path: Path) -> None:
-    root = tmp_path / "root"
-    for place in (
-        "usr/lib/python3/dist-packages",
-        "usr/local/lib/python3.11/dist-packages",
-        "opt/venv/lib/python3.10/site-packages",
-        "opt/vendor/app/lib/python3.12/site-packages",
-        "outside/lib/python3.12/site-packages",
-    ):
-        (root / place).mkdir(parents=True)
-    (root / "lib").symlink_to("usr/lib")
-    (root / "usr" / "lib64").symlink_to(tmp_path / "absent")
-    (root / "opt" / "host").symlink_to(sys.prefix)
-    places = [
-        "lib/python3/dist-packages",
-        "opt/vendor/app/lib/python3.12/site-packages",
-        "opt/venv/lib/python3.10/site-packages",
-        "usr/local/lib/python3.11/dist-packages",
-    ]
-    hint = "name " + ", ".join(f"`--site-packages {root}/{place}`" for place in places)
-    empty = tmp_path / "empty"
-    empty.mkdir()
+    empty = tmp_path / "root"
+    named = [tmp_path / place for place in ("root/dist-packages", "other/site-packages")]
+    for directory in named:
+        directory.mkdir(parents=True)
     file = tmp_path / "file"
     file.write_text("")
-    for directory, message, expected_hint in (
-        (root, f"nothing is installed in `{root}`", hint),
+    for refused, message, expected_hint in (
         (
             empty,
             f"nothing is installed in `{empty}`",
-            "name the `site-packages` directory itself",
+            "name the `site-packages` or `dist-packages` directory itself",
         ),
         (
             file,
@@ -206,12 +187,11 @@ def test_directories_in_which_nothing_is_installed(tmp_path: Path) -> None:
         ),
     ):
         with pytest.raises(CoralLockError) as raised:
-            checked_directories([str(directory)])
+            checked_directories([str(refused)])
         assert raised.value.message == message
         assert raised.value.hint == expected_hint
-        assert raised.value.where == str(directory)
-    named = [str(root / place) for place in places]
-    assert checked_directories([*named, named[0] + "/"]) == tuple(named)
+        assert raised.value.where == str(refused)
+    assert checked_directories([*map(str, named), f"{named[0]}/"]) == tuple(map(str, named))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from packaging.version import Version
 
 from coral_lock.errors import BrokenDistributionError
-from coral_lock.wheels.listing import HouseWheel, best_rank, parse_wheel_name, single_tags
+from coral_lock.wheels.listing import HouseWheel, best_rank, parse_wheel_name
 
 HINT = "restore the name that it was built with, `<name>-<version>-<python>-<abi>-<platform>.whl`"
 
@@ -61,16 +61,6 @@ def test_a_name_with_invisible_characters() -> None:
     with pytest.raises(BrokenDistributionError) as caught:
         parse_wheel_name("a\nb\udcff.whl")
     assert caught.value.message == "the file name `a\\nb\\udcff.whl` isn't a wheel's"
-
-
-def test_the_tags_of_a_compressed_tag_set() -> None:
-    assert list(single_tags("py3-none-any")) == ["py3-none-any"]
-    assert list(single_tags("py2.py3-none-a.b")) == [
-        "py2-none-a",
-        "py2-none-b",
-        "py3-none-a",
-        "py3-none-b",
-    ]
 
 
 @pytest.mark.parametrize(
