@@ -75,7 +75,7 @@ class EnvironmentInventory:
         self._find: Find = find_in_process if markers is None else DirectoryFinder(path).find
         self._found: dict[str, FoundDistribution] = {}
         self._files: dict[str, InstalledFiles] = {}
-        self._claims: dict[str, frozenset[str]] | None = None
+        self._claims: frozenset[str] | None = None
 
     def plugin_distributions(self) -> tuple[FoundDistribution, ...]:
         """Return the distributions that declare plugins, or seem to, sorted by name."""
@@ -209,20 +209,17 @@ class EnvironmentInventory:
     def _refuse_strays(
         self, name: str, files: InstalledFiles, listed: Mapping[str, InstalledFiles]
     ) -> None:
-        strays = find_strays(files)
-        if not strays:
-            return
-        if self._claims is None:
-            self._claims = {
-                other: claimed_paths(self._scan.locations(other)) for other in self._scan.names()
-            }
-        locked = {path for other in listed if other != name for path in listed[other].recorded}
-        claims = {path for other, paths in self._claims.items() if other != name for path in paths}
-        strays = unclaimed((path for path in strays if path not in locked), files, claims)
-        if strays:
-            message = f"unexpected file in a directory of `{name}`: `{strays[0]}`"
+        locked = {path for other in listed.values() for path in other.recorded}
+        strays = [path for path in find_strays(files) if path not in locked]
+        if strays and self._claims is None:
+            names = self._scan.names()
+            self._claims = frozenset().union(
+                *(claimed_paths(self._scan.locations(other)) for other in names)
+            )
+        if unexpected := unclaimed(strays, files, self._claims or ()):
+            message = f"unexpected file in a directory of `{name}`: `{unexpected[0]}`"
             raise _broken(
-                *(name, strays, "unlocked-file", message, files.locate(strays[0])),
+                *(name, unexpected, "unlocked-file", message, files.locate(unexpected[0])),
                 hint=f"remove it, or reinstall `{name}` from a wheel you trust",
             )
 

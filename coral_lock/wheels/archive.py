@@ -39,7 +39,7 @@ _NO_FILE: FileIdentity = (0, 0, 0, 0, 0)
 class WheelArchive:
     """A wheel; a context manager that opens its file, and closes it.
 
-    Entering it the first time reads its structure. It may be entered again. Several threads
+    Entering it the first time reads its structure. It may be entered again. One thread at a time
     may read from it.
 
     Args:

@@ -77,9 +77,8 @@ class WheelhouseInventory:
 
     def stated(self, name: str) -> StatedFiles:
         """Return the hashes of a wheel's files, which its RECORD states truly."""
-        try:
-            found = self._wheelhouse.contents(self._wheels[name])
-        except BrokenDistributionError:
+        found = self._wheelhouse.contents(self._wheels[name])
+        if isinstance(found, BrokenDistributionError):
             return StatedFiles()
         return StatedFiles(files=found.files, outside=found.outside, commands=found.commands)
 
@@ -89,7 +88,10 @@ class WheelhouseInventory:
         Raises:
             BrokenDistributionError: the wheel can't be used.
         """
-        return self._wheelhouse.contents(self._wheels[name]).outside
+        found = self._wheelhouse.contents(self._wheels[name])
+        if isinstance(found, BrokenDistributionError):
+            raise found
+        return found.outside
 
     def marker_environment(self) -> Mapping[str, str]:
         """Return the marker environment of the target."""

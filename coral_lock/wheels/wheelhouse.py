@@ -128,31 +128,17 @@ class Wheelhouse:
             )
         return self._files[path]
 
-    def contents(self, wheel: HouseWheel) -> WheelContents:
-        """Return the hashes of the files in a wheel, computed once; threads may ask for several.
+    def contents(self, wheel: HouseWheel) -> WheelContents | BrokenDistributionError:
+        """Return the hashes of the files in a wheel, or why it can't be used; it is read once.
 
-        Raises:
-            BrokenDistributionError: the wheel can't be used.
+        Threads may ask for several wheels.
         """
-        distribution = self.distribution(wheel)
-        if isinstance(distribution, BrokenDistribution):
-            raise distribution.error
-        self._identity(wheel.path)
         if wheel.path not in self._contents:
             try:
                 self._contents[wheel.path] = self._read_contents(wheel)
             except BrokenDistributionError as error:
                 self._contents[wheel.path] = error
-        contents = self._contents[wheel.path]
-        if isinstance(contents, BrokenDistributionError):
-            raise contents
-        # What the cache holds doesn't depend on the file name, so that it is compared here.
-        if sorted_tags(wheel.tags) != contents.tag:
-            raise malformed(
-                wheel.path,
-                f"the file name states other tags than WHEEL, which states {quoted(contents.tag)}",
-            )
-        return contents
+        return self._contents[wheel.path]
 
     def contents_of(
         self, wheels: Sequence[HouseWheel], reporter: Reporter
@@ -170,12 +156,9 @@ class Wheelhouse:
         done = itertools.count(1)
 
         def read(path: str) -> WheelContents | BrokenDistributionError:
-            try:
-                return self.contents(by_path[path])
-            except BrokenDistributionError as error:
-                return error
-            finally:
-                reporter.hashing(by_path[path].name, next(done), len(by_path))
+            contents = self.contents(by_path[path])
+            reporter.hashing(by_path[path].name, next(done), len(by_path))
+            return contents
 
         with ThreadPoolExecutor(min(available_cores(), MAX_THREADS)) as pool:
             largest_first = sorted(by_path, key=lambda path: (-self._size(path), path))
@@ -225,16 +208,25 @@ class Wheelhouse:
         return self._known[wheel.path]
 
     def _read_contents(self, wheel: HouseWheel) -> WheelContents:
-        known = self._recall(wheel)
-        if known is not None:
-            return known
-        # No other thread reads this wheel, and nobody will ask for its structure again.
-        with self._archives.pop(wheel.path, None) or WheelArchive(wheel.path) as archive:
-            self._refuse_other(wheel.path, archive.identity)
-            contents = read_contents(archive)
+        distribution = self.distribution(wheel)
+        if isinstance(distribution, BrokenDistribution):
+            raise distribution.error
         self._identity(wheel.path)
-        if self._cache is not None:
-            self._cache.store(self.file(wheel).sha256, contents)
+        contents = self._recall(wheel)
+        if contents is None:
+            # No other thread reads this wheel, and nobody will ask for its structure again.
+            with self._archives.pop(wheel.path, None) or WheelArchive(wheel.path) as archive:
+                self._refuse_other(wheel.path, archive.identity)
+                contents = read_contents(archive)
+            self._identity(wheel.path)
+            if self._cache is not None:
+                self._cache.store(self.file(wheel).sha256, contents)
+        # What the cache holds doesn't depend on the file name, so that it is compared here.
+        if sorted_tags(wheel.tags) != contents.tag:
+            raise malformed(
+                wheel.path,
+                f"the file name states other tags than WHEEL, which states {quoted(contents.tag)}",
+            )
         return contents
 
     @contextlib.contextmanager
@@ -317,17 +309,14 @@ class WheelCache:
         if self.problem is not None:
             return
         body = json.dumps([sha256, asdict(contents)], separators=(",", ":")).encode("ascii")
-        try:
-            descriptor, temporary = tempfile.mkstemp(prefix=f".{sha256}.", dir=self._path)
-        except OSError:
-            return
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(hashlib.sha256(body).hexdigest().encode("ascii") + b"\n" + body)
-            os.replace(temporary, os.path.join(self._path, sha256))
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+        # The file has no other name to be deleted by once it is in place.
+        with (
+            contextlib.suppress(OSError),
+            tempfile.NamedTemporaryFile(prefix=f".{sha256}.", dir=self._path) as file,
+        ):
+            file.write(hashlib.sha256(body).hexdigest().encode("ascii") + b"\n" + body)
+            file.flush()
+            os.replace(file.name, os.path.join(self._path, sha256))
 
 
 def default_cache_base() -> str:
