@@ -10,7 +10,7 @@ from coral_lock.safe_files import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Container, Iterable, Mapping
 
 
 DIGEST_PREFIX = "t1:"
@@ -162,7 +162,7 @@ def hash_files(paths: Mapping[str, int | None]) -> dict[str, str]:
     wait for each other.
     """
     hashes: dict[str, str] = {}
-    large: dict[str, int] = {}
+    large: list[tuple[int, str]] = []
     for path, stated_size in paths.items():
         try:
             descriptor, size = open_regular_file(path)
@@ -170,14 +170,26 @@ def hash_files(paths: Mapping[str, int | None]) -> dict[str, str]:
                 if stated_size is not None and size > stated_size:
                     hashes[path] = OVERSIZED
                 elif size >= _LARGE_FILE_BYTES:
-                    large[path] = size
+                    large.append((size, path))
                 else:
                     hashes[path] = _hash_open(descriptor)
             finally:
                 os.close(descriptor)
         except OSError:
             continue
-    hashes.update(_hash_large(large))
+    # The largest first, so that no thread waits for one at the end.
+    large.sort(reverse=True)
+    largest = [path for _, path in large]
+    threads = min(len(large), available_cores(), MAX_THREADS)
+    if threads < 2 or sum(size for size, _ in large) < _THREADS_FROM_BYTES:
+        found = list(map(_hash_or_none, largest))
+    else:
+        # Its import takes as long as hashing 20 MB.
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(threads) as pool:
+            found = list(pool.map(_hash_or_none, largest))
+    hashes.update({path: digest for path, digest in zip(largest, found) if digest is not None})
     return hashes
 
 
@@ -186,23 +198,6 @@ def _hash_open(descriptor: int) -> str:
     while chunk := os.read(descriptor, _CHUNK_BYTES):
         digest.update(chunk)
     return digest.hexdigest()
-
-
-def _hash_large(sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    """Yield the hash of each file that can be read; the largest are hashed first."""
-    paths = sorted(sizes, key=lambda path: (-sizes[path], path))
-    threads = min(len(paths), available_cores(), MAX_THREADS)
-    if threads < 2 or sum(sizes.values()) < _THREADS_FROM_BYTES:
-        hashes = list(map(_hash_or_none, paths))
-    else:
-        # Its import takes as long as hashing 20 MB.
-        from concurrent.futures import ThreadPoolExecutor
-
-        with ThreadPoolExecutor(threads) as pool:
-            hashes = list(pool.map(_hash_or_none, paths))
-    for path, digest in zip(paths, hashes):
-        if digest is not None:
-            yield path, digest
 
 
 def _hash_or_none(path: str) -> str | None:

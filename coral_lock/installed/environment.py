@@ -32,7 +32,6 @@ from coral_lock.installed.import_lookup import (
     DirectoryFinder,
     find_in_process,
     import_chain,
-    module_origin,
 )
 from coral_lock.installed.outside import is_generated, read_outside, stated_outside
 from coral_lock.installed.site_scan import scan_path
@@ -297,8 +296,9 @@ def _read_editable(path: str, entry_points: Sequence[EntryPoint], find: Find) ->
         rest = path.split("/")[len(packages) :]
         places = [os.path.join(place, *rest) for place in (packages or [()])[-1]]
     else:
-        origin = module_origin(top, find=find)
-        places = [origin] if origin and origin.endswith(f"{top}.py") else []
+        found = find(top, None)
+        origin = found.origin or "" if found else ""
+        places = [origin] if origin.endswith(f"{top}.py") else []
     for place in places:
         try:
             return read_regular_file(place, MAX_SOURCE_BYTES)

@@ -92,11 +92,9 @@ def import_chain(
     return tuple(chain)
 
 
-def module_origin(
-    name: str, known: Known | None = None, find: Find = find_in_process
-) -> str | None:
+def module_origin(name: str, find: Find = find_in_process) -> str | None:
     """Return the file that `import name` would load, None where there is none."""
-    chain = import_chain(name, known, find=find)
+    chain = import_chain(name, find=find)
     return chain[-1].origin if chain and chain[-1].name == name else None
 
 

@@ -163,12 +163,9 @@ def _hash(place: str, stated_size: int | None, is_script: bool) -> tuple[str, st
     try:
         if stated_size is not None and size > stated_size:
             return OVERSIZED, OVERSIZED
-        raw = hashlib.sha256()
-        chunks = hashed_chunks(_chunks(descriptor), raw)
-        normal = script_hash(chunks) if is_script else None
-        for _ in chunks:
-            pass
-        return raw.hexdigest(), normal or raw.hexdigest()
+        raw = hashlib.sha256() if is_script else None
+        normal = hash_content(_chunks(descriptor), raw, is_script=is_script)
+        return raw.hexdigest() if raw else normal, normal
     finally:
         os.close(descriptor)
 
@@ -178,29 +175,33 @@ def _chunks(descriptor: int) -> Iterator[bytes]:
         yield chunk
 
 
-def hashed_chunks(chunks: Iterable[bytes], *hashes: hashlib._Hash) -> Iterator[bytes]:
-    """Yield the chunks, each once the hash objects have taken it in."""
-    for chunk in chunks:
-        for each in hashes:
-            each.update(chunk)
-        yield chunk
-
-
-def script_hash(chunks: Iterator[bytes]) -> str:
-    """Return the SHA-256 of a script's normal form, in hexadecimal.
+def hash_content(
+    chunks: Iterable[bytes], raw: hashlib._Hash | None = None, *, is_script: bool
+) -> str:
+    """Return the SHA-256 of a file in hexadecimal, of a script that of its normal form.
 
     A first line that names a Python interpreter is `#!python` there, since installers put the
     environment's own in its place. Which one it names isn't covered.
+
+    Args:
+        chunks: the bytes of the file.
+        raw: a hash object that takes in the bytes as they are.
+        is_script: whether it is a script.
     """
     digest = hashlib.sha256()
     head = b""
+    is_head = is_script
     for chunk in chunks:
-        head += chunk
-        if len(head) >= _HEAD_BYTES:
-            break
-    digest.update(_normal(head))
-    for chunk in chunks:
+        if raw:
+            raw.update(chunk)
+        if is_head:
+            head += chunk
+            if len(head) < _HEAD_BYTES:
+                continue
+            chunk, is_head = _normal(head), False
         digest.update(chunk)
+    if is_head:
+        digest.update(_normal(head))
     return digest.hexdigest()
 
 

@@ -214,16 +214,14 @@ def _executable(path: str) -> str:
             where=place,
             hint=_HINT,
         )
-    candidates = (os.path.join(place, *parts) for parts in _PLACES)
-    found = [candidate for candidate in candidates if os.path.exists(candidate)]
-    if found and os.path.isfile(os.path.join(place, "pyvenv.cfg")):
-        return found[0]
+    for parts in _PLACES:
+        executable = os.path.join(place, *parts)
+        if os.path.exists(executable) and os.path.isfile(os.path.join(place, "pyvenv.cfg")):
+            return executable
     raise InputError(
         f"`{path}` isn't a virtual environment",
         expected="`pyvenv.cfg` and `bin/python` in it",
         where=place,
-        hint=f"name the interpreter itself: `{found[0]}`"
-        if found
-        else "name the file of a Python interpreter; for a directory of installed "
+        hint="name the file of a Python interpreter; for a directory of installed "
         "distributions write `--site-packages DIR`",
     )

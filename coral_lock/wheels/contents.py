@@ -24,9 +24,8 @@ from coral_lock.installed.dist_info import (
 )
 from coral_lock.installed.outside import (
     SCRIPTS,
-    hashed_chunks,
+    hash_content,
     is_generated,
-    script_hash,
     wheel_path,
 )
 from coral_lock.inventory import Distribution
@@ -257,17 +256,14 @@ def _hash(
     Of a script it is that of its normal form.
     """
     algorithm = stated[0].partition("=")[0] if stated else "sha256"
-    digest = hashlib.sha256()
-    other = digest if algorithm == "sha256" else hashlib.new(algorithm)
-    chunks = hashed_chunks(archive.stream(member), *{digest, other})
-    normal = script_hash(chunks) if is_script else None
-    for _ in chunks:
-        pass
+    raw = hashlib.new(algorithm) if is_script or algorithm != "sha256" else None
+    digest = hash_content(archive.stream(member), raw, is_script=is_script)
     # The form of PEP 376 and of the wheel specification: URL-safe base64 without padding.
-    encoded = b2a_base64(other.digest(), newline=False).translate(_URL_SAFE, b"=")
+    content = raw.digest() if raw else bytes.fromhex(digest)
+    encoded = b2a_base64(content, newline=False).translate(_URL_SAFE, b"=")
     if stated and stated != (f"{algorithm}={encoded.decode('ascii')}", str(member.size)):
         raise _false_record(archive, f"the member {quoted(member.name)} doesn't match RECORD")
-    return normal or digest.hexdigest()
+    return digest
 
 
 def _false_record(archive: WheelArchive, message: str) -> BrokenDistributionError:

@@ -255,11 +255,10 @@ class Wheelhouse:
     def _refuse_other(self, path: str, identity: FileIdentity) -> None:
         # Some network file systems return another inode number at every call.
         if self._identities.setdefault(path, identity)[2:] != identity[2:]:
-            raise BrokenDistributionError(
+            raise malformed(
+                path,
                 "the wheel changed while it was read",
-                code="wheel-malformed",
-                where=path,
-                hint="run the command again when nothing writes to the wheelhouse",
+                "run the command again when nothing writes to the wheelhouse",
             )
 
     def _size(self, path: str) -> int:

@@ -229,8 +229,8 @@ def test_a_directory_that_is_no_environment(tmp_path: Path) -> None:
     }
     environment = create_environment(tmp_path / "environment")
     (environment.root / "pyvenv.cfg").unlink()
-    assert refusal(environment.root)["hint"] == (
-        f"name the interpreter itself: `{environment.python}`"
+    assert refusal(environment.root)["message"] == (
+        f"`{environment.root}` isn't a virtual environment"
     )
 
 

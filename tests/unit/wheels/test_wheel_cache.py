@@ -178,7 +178,9 @@ def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     cache.store(KEY, CONTENTS)
 
 
-@pytest.mark.parametrize(("module", "function"), [(tempfile, "mkstemp"), (os, "replace")])
+@pytest.mark.parametrize(
+    ("module", "function"), [(tempfile, "NamedTemporaryFile"), (os, "replace")]
+)
 def test_a_full_disk_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: object, function: str
 ) -> None:
