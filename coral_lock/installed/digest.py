@@ -52,9 +52,12 @@ def is_digested(path: str) -> bool:
 
     Left out are bytecode caches and what installers add.
     """
-    if "__pycache__" in path and "__pycache__" in path.split("/"):
-        return False
-    return not is_added_by_installers(path)
+    return not (is_in_cache(path) or is_added_by_installers(path))
+
+
+def is_in_cache(path: str) -> bool:
+    """Whether the file at `path` is in a directory for bytecode, or is named like one."""
+    return "__pycache__" in path and "__pycache__" in path.split("/")
 
 
 def foreign_bytecode(paths: Collection[str]) -> list[str]:
@@ -63,13 +66,7 @@ def foreign_bytecode(paths: Collection[str]) -> list[str]:
     The digest covers no bytecode, as Python compiles it from the source (PEP 3147). What
     else is in such a directory can be imported, like any other file.
     """
-    return [
-        path
-        for path in paths
-        if "__pycache__" in path
-        and "__pycache__" in path.split("/")
-        and _source_of(path) not in paths
-    ]
+    return [path for path in paths if is_in_cache(path) and _source_of(path) not in paths]
 
 
 def _source_of(bytecode: str) -> str | None:

@@ -250,15 +250,19 @@ def refuse_links(location: Location, files: InstalledFiles) -> None:
     Raises:
         BrokenDistributionError: a file, or a directory above it in the site root, is a link.
     """
-    paths = {*files.recorded, *files.outside, f"{location.directory}/RECORD"}
-    for place in sorted(_with_parents(paths)):
-        if os.path.islink(files.locate(place)):
-            raise BrokenDistributionError(
-                f"`{place}` is a link, and where it leads on the machine isn't known",
-                code="unusable-record",
-                where=files.locate(place),
-                hint="install into the image with files that are copied (uv: `--link-mode copy`)",
-            )
+    seen: set[str] = set()
+    for path in sorted({*files.recorded, *files.outside, f"{location.directory}/RECORD"}):
+        while path and path not in seen:
+            if os.path.islink(files.locate(path)):
+                raise BrokenDistributionError(
+                    f"`{path}` is a link, and where it leads on the machine isn't known",
+                    code="unusable-record",
+                    where=files.locate(path),
+                    hint="install into the image with files that are copied (uv: `--link-mode "
+                    "copy`)",
+                )
+            seen.add(path)
+            path = path.rpartition("/")[0]
 
 
 def overwritten(several: Iterable[InstalledFiles]) -> dict[str, frozenset[str]]:
@@ -336,16 +340,6 @@ def find_strays(files: InstalledFiles) -> tuple[str, ...]:
                 if len(strays) == _MAX_STRAYS:
                     return tuple(sorted(strays))
     return tuple(sorted(strays))
-
-
-def _with_parents(paths: Iterable[str]) -> set[str]:
-    """Return paths and all directories above them."""
-    found: set[str] = set()
-    for path in paths:
-        while path and path not in found:
-            found.add(path)
-            path = path.rpartition("/")[0]
-    return found
 
 
 def _walk(root: str, top: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-from coral_lock.installed.digest import OVERSIZED, is_stated, tree_digest
+from coral_lock.installed.digest import OVERSIZED, is_in_cache, is_stated, tree_digest
 from coral_lock.installed.files import compare_files, size_in
 from coral_lock.names import normalized_name
 from coral_lock.safe_files import open_regular_file
@@ -130,7 +130,7 @@ def _places(root: str, rows: Rows, name: str) -> Iterator[tuple[str, str, str]]:
     prefix = _prefix_of(root)
     up = "" if prefix is None else os.path.relpath(prefix, root).replace(os.sep, "/") + "/"
     for listed, row in rows.items():
-        if "__pycache__" in listed and "__pycache__" in listed.split("/"):
+        if is_in_cache(listed):
             continue
         rest = listed.removeprefix(up)
         if prefix is not None and rest != listed and "./" not in rest and "//" not in rest:

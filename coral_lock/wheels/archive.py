@@ -48,7 +48,6 @@ class WheelArchive:
     Attributes:
         path: the same.
         wheel: what the file name states.
-        name: the normalized name of the distribution in it.
         identity: that of the file, once it was entered.
         dist_info: the name of its dist-info directory, once it was entered.
         members: its files in file order, once it was entered.
@@ -61,7 +60,6 @@ class WheelArchive:
     def __init__(self, path: str) -> None:
         self.path = path
         self.wheel = parse_wheel_name(path)
-        self.name = self.wheel.name
         self.identity: FileIdentity = _NO_FILE
         self.dist_info = ""
         self.members: tuple[Member, ...] = ()

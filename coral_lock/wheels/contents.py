@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from coral_lock.errors import BrokenDistributionError, quoted
-from coral_lock.installed.digest import is_digested, tree_digest
+from coral_lock.installed.digest import is_digested, is_in_cache, tree_digest
 from coral_lock.installed.dist_info import (
     MAX_ENTRY_POINTS_BYTES,
     MAX_METADATA_BYTES,
@@ -163,7 +163,9 @@ def read_contents(archive: WheelArchive) -> WheelContents:
     outside: dict[str, str] = {}
     for member in archive.members:
         path = None if member.site_path is not None else _outside_path(archive, member)
-        if path is not None and (path in outside or is_generated(path, commands, archive.name)):
+        if path is not None and (
+            path in outside or is_generated(path, commands, archive.wheel.name)
+        ):
             other = "another member" if path in outside else "the script of an entry point"
             raise MalformedMemberError(
                 archive.path, member.name, f"is installed to the same path as {other}"
@@ -245,7 +247,7 @@ def _parse_record(archive: WheelArchive, text: str) -> dict[str, tuple[str, str]
 def _outside_path(archive: WheelArchive, member: Member) -> str | None:
     """Return the path of a file in the `.data` directory; bytecode has none, like elsewhere."""
     _, scheme, path = member.name.split("/", 2)
-    return None if "__pycache__" in path.split("/") else wheel_path(scheme, path, archive.name)
+    return None if is_in_cache(path) else wheel_path(scheme, path, archive.wheel.name)
 
 
 def _hash(

@@ -18,6 +18,7 @@ from coral_lock.installed.digest import (
     is_digested,
     is_stated,
     proved_hashes,
+    stated_hash,
     tree_digest,
 )
 
@@ -134,6 +135,24 @@ def test_large_files_have_the_hashes_of_small_ones(tmp_path: Path) -> None:
 )
 def test_whether_a_row_states_a_hash(recorded: str, digest: str, expected: bool) -> None:
     assert is_stated(recorded, digest) is expected
+
+
+@pytest.mark.parametrize(
+    ("recorded", "digest"),
+    [
+        (f"sha256={encoded(ONE)}", ONE),
+        (f"sha256={encoded(TWO)}=", TWO),
+        (f"sha256={encoded('fb' * 32)}", "fb" * 32),
+        (f"sha256={encoded('fffe' * 16)}", "fffe" * 16),
+        (f"sha256={encoded(ONE)}!", ""),
+        ("sha256=YWJj", ""),
+        ("sha256=é", ""),
+        ("sha512=YWJj", None),
+        ("", None),
+    ],
+)
+def test_the_hash_that_a_row_states(recorded: str, digest: str | None) -> None:
+    assert stated_hash(recorded) == digest
 
 
 HASHES = {"a.py": ONE, "b/c.py": TWO}

@@ -244,7 +244,7 @@ def test_the_largest_wheel_is_hashed_first(tmp_path: Path, monkeypatch: pytest.M
     begun: list[str] = []
 
     def spy(archive: WheelArchive) -> WheelContents:
-        begun.append(archive.name)
+        begun.append(archive.wheel.name)
         return read_contents(archive)
 
     monkeypatch.setattr("coral_lock.wheels.wheelhouse.read_contents", spy)
@@ -264,8 +264,8 @@ def test_what_nobody_waits_for_is_not_begun(
     gate = threading.Event()
 
     def wait(archive: WheelArchive) -> WheelContents:
-        begun.append(archive.name)
-        if archive.name != names[0]:
+        begun.append(archive.wheel.name)
+        if archive.wheel.name != names[0]:
             gate.wait()
         return read_contents(archive)
 
