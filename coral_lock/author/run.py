@@ -46,9 +46,8 @@ class Imported:
         error: why there are no specs, as a phrase; None where there are.
         is_malformed: whether the import succeeded and a spec is invalid.
         import_ms: the milliseconds that the import took, without the host's own.
-        peak_memory_kib: the peak memory of the process by then; None where the system
-            doesn't report it.
-        import_memory_kib: how much of it the import added; None likewise.
+        import_memory_kib: how much memory it added at its peak; None where the system doesn't
+            report it.
         output: the beginning of what was printed meanwhile.
         changes: the changes of what others rely on, each as a phrase.
         facts: those of the live specs.
@@ -60,7 +59,6 @@ class Imported:
     error: str | None = None
     is_malformed: bool = False
     import_ms: float | None = None
-    peak_memory_kib: float | None = None
     import_memory_kib: float | None = None
     output: str = ""
     changes: tuple[str, ...] = ()
@@ -71,7 +69,7 @@ class Imported:
     def to_dict(self) -> dict[str, Value]:
         """Return its part of the JSON document."""
         entry_point = self.declared.entry_point
-        fields = ("error", "import_ms", "peak_memory_kib", "import_memory_kib", "output")
+        fields = ("error", "import_ms", "import_memory_kib", "output")
         return {
             "entry_point": {name: getattr(entry_point, name) for name in entry_point._fields},
             **{name: getattr(self, name) for name in fields},
@@ -79,14 +77,10 @@ class Imported:
         }
 
     def __str__(self) -> str:
-        text = f"import {self.declared.entry_point.value}  "
-        if self.import_ms is None:
-            return f"{text}failed"
-        text += f"{self.import_ms:.1f} ms"
-        if self.import_memory_kib is not None and self.peak_memory_kib is not None:
-            added, peak = self.import_memory_kib / 1024, self.peak_memory_kib / 1024
-            text += f", {added:.1f} MiB added, {peak:.1f} MiB at the most"
-        return text
+        measured = "failed" if self.import_ms is None else f"{self.import_ms:.1f} ms"
+        if self.import_memory_kib is not None:
+            measured += f", {self.import_memory_kib / 1024:.1f} MiB"
+        return f"import {self.declared.entry_point.value}  {measured}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,7 +224,6 @@ def _imported(declared: DeclaredEntryPoint, end: ChildEnd) -> Imported:
     imported = Imported(
         declared=declared,
         import_ms=_number(answer, "import_ms"),
-        peak_memory_kib=_number(answer, "peak_memory_kib"),
         import_memory_kib=_number(answer, "import_memory_kib"),
         output=_printed(end.output, answer.get("printed")),
         changes=tuple(map(str, changes)) if isinstance(changes, list) else (),
@@ -278,28 +271,28 @@ def _hint_for(ending: str) -> str:
 def _activated(
     identifier: str, declared: DeclaredEntryPoint, platform: str, end: ChildEnd
 ) -> Activated:
+    """Return what a process answered, which the plugin's code could have forged."""
     answer = answer_of(end)
-    supports, result, error = map(answer.get, ("supports", "activate", "error"))
-    outcome = Activated(
+    supported, activated, error = map(answer.get, ("supports", "activate", "error"))
+    result, reason = "failed", None
+    if supported is False:
+        result = "unsupported"
+    elif isinstance(activated, bool):
+        result = "true" if activated else "false"
+    elif isinstance(error, str):
+        reason = error
+    else:
+        reason = f"{answer.get('step')} {end.ending or 'ended the process'}"
+    return Activated(
         plugin=identifier,
         declared=declared,
         platform=platform,
-        supported=supports if isinstance(supports, bool) else None,
-        result="failed",
+        supported=supported if isinstance(supported, bool) else None,
+        result=result,
+        reason=reason,
+        is_no_bool=answer.get("is_no_bool") is True,
         duration_ms=_number(answer, "duration_ms"),
     )
-    if isinstance(supports, str):
-        return replace(outcome, is_no_bool=True, reason=f"`supports` returned a {supports}")
-    if supports is False:
-        return replace(outcome, result="unsupported")
-    if isinstance(error, str):
-        return replace(outcome, reason=error)
-    if isinstance(result, bool):
-        return replace(outcome, result="true" if result else "false")
-    if isinstance(result, str):
-        return replace(outcome, is_no_bool=True, reason=f"`activate` returned a {result}")
-    step = "`activate`" if answer.get("activating") else "`supports`"
-    return replace(outcome, reason=f"{step} {end.ending or 'ended the process'}")
 
 
 def with_live_facts(
@@ -331,8 +324,16 @@ def check_run(
     for imported in measurements.imports:
         entry = entries[imported.declared]
         yield from _import_findings(imported, entry)
-        if imported.facts and entry.facts:
-            yield from _live_findings(imported, entry)
+        live, stated = set(imported.facts), set(entry.facts)
+        if live and stated and live != stated:
+            yield entry.finding(
+                "spec-unstable",
+                f"`{imported.declared.entry_point.value}` yields other specs at run time than its "
+                "source says",
+                "make the spec the same wherever it is imported: a locked start refuses another",
+                expected=_described(stated - live) or "nothing more",
+                found=_described(live - stated) or "nothing more",
+            )
         for facts in imported.facts:
             identifier = plugin_id(entry.declared.entry_point.group, facts.name)
             for name in _unset(terms.get(identifier, NO_TERMS)):
@@ -379,35 +380,10 @@ def _import_findings(imported: Imported, entry: LearntEntryPoint) -> Iterator[Fi
         yield entry.finding("import-side-effect", f"importing `{value}` {change}", hint)
 
 
-def _live_findings(imported: Imported, entry: LearntEntryPoint) -> Iterator[Finding]:
-    """Yield where the live specs differ from those of the source."""
-    group = entry.declared.entry_point.group
-    stated = {plugin.id: plugin.facts for plugin in entry.plugins}
-    live = {plugin_id(group, facts.name): facts for facts in imported.facts}
-    differing = [
-        (identifier, _described(stated[identifier]), _described(live[identifier]))
-        for identifier in stated.keys() & live.keys()
-        if stated[identifier] != live[identifier]
-    ]
-    if stated.keys() != live.keys():
-        differing.append((entry.declared.id, _listed(stated), _listed(live)))
-    for identifier, expected, found in differing:
-        yield entry.finding(
-            "spec-unstable",
-            f"the spec of `{identifier}` differs at run time from its source",
-            "make the spec the same wherever it is imported: a locked start refuses another",
-            subject=identifier,
-            expected=expected,
-            found=found,
-        )
-
-
-def _described(facts: PluginFacts) -> str:
-    return ", ".join(f"{field} {getattr(facts, field)!r}" for field in facts._fields)
-
-
-def _listed(identifiers: Iterable[str]) -> str:
-    return ", ".join(f"`{identifier}`" for identifier in sorted(identifiers)) or "nothing"
+def _described(specs: Iterable[PluginFacts]) -> str:
+    return "; ".join(
+        sorted(", ".join(f"{key} {getattr(each, key)!r}" for key in each._fields) for each in specs)
+    )
 
 
 def _activation_findings(activated: Activated, entry: LearntEntryPoint) -> Iterator[Finding]:

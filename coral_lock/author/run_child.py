@@ -8,13 +8,17 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections import Counter
 from time import perf_counter
 
 from coral_lock.probe.child import Trial, flush
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Iterator, Mapping
+    from typing import Any, TypeAlias
+
+    State: TypeAlias = Mapping[str, Mapping[str, object]]
 
 _HOST_MODULES = ("coral_inference.core", "inference")
 _HOST_INTERFACE = ("coral_inference.runtime.plugins", "coral_inference.runtime.backends")
@@ -30,108 +34,77 @@ def run(trial: Trial) -> None:
             importlib.import_module(name)
         except Exception:
             continue
-    specs = trial.learn_specs(_import(trial))
+    specs = {spec.name: spec for spec in trial.learn_specs(_import(trial))}
     if specs and trial.request["plugin"] is not None:
-        _activate(trial, [spec for spec in specs if spec.name == trial.request["plugin"]])
+        _activate(trial, specs[trial.request["plugin"]])
 
 
 def _import(trial: Trial) -> object:
-    state, loaded, memory = _State(), set(sys.modules), _peak_memory()
+    state, memory = _state(), _peak_memory()
     flush()
     printed, started = _printed(), perf_counter()
     module = trial.import_module()
-    duration, peak = (perf_counter() - started) * 1000, _peak_memory()
+    duration, peak = _since(started), _peak_memory()
     target = trial.look_up(module)
     flush()
-    changes = [
-        f"imports `{name}`" for name in _HOST_MODULES if name in sys.modules and name not in loaded
-    ]
     trial.answer(
         {
-            "import_ms": round(duration, 1),
-            "peak_memory_kib": peak,
+            "import_ms": duration,
             "import_memory_kib": None if peak is None or memory is None else peak - memory,
             "printed": [printed, _printed()],
-            "changes": [*changes, *_State().changes_since(state)],
+            "changes": list(_changes(state, _state())),
         }
     )
     return target
 
 
-def _activate(trial: Trial, specs: list[Any]) -> None:
+def _activate(trial: Trial, spec: Any) -> None:
+    """Call what a start would call, and answer with what each step returns."""
     from coral_lock.plugin.config import RuntimeConfig
     from coral_lock.plugin.spec import is_backend
 
-    if len(specs) != 1:
-        trial.answer({"error": f"yields {len(specs)} specs of that name"})
-        return
-    (spec,) = specs
     config = RuntimeConfig(**trial.request["config"])
+    arguments = (config.platform, config) if is_backend(spec) else (config,)
     started = perf_counter()
-    arguments: tuple[Any, ...] = (config,)
-    if is_backend(spec):
-        arguments = (config.platform, config)
-        trial.step = "`supports`"
-        supported = spec.supports(*arguments)
-        trial.answer({"supports": _shown(supported)})
-        if supported is not True:
-            trial.answer({"duration_ms": _since(started)})
+    for step in ("supports", "activate") if is_backend(spec) else ("activate",):
+        trial.step = f"`{step}`"
+        trial.answer({"step": trial.step})
+        value = getattr(spec, step)(*arguments)
+        trial.answer({"duration_ms": _since(started)})
+        if value is not True and value is not False:
+            error = f"{trial.step} returned a `{type(value).__name__}`"
+            trial.answer({"error": error, "is_no_bool": True})
             return
-    trial.step = "`activate`"
-    trial.answer({"activating": True})
-    result = spec.activate(*arguments)
-    trial.answer({"activate": _shown(result), "duration_ms": _since(started)})
+        trial.answer({step: value})
+        if not value:
+            return
 
 
-class _State:
-    """What a plugin has no business to change, at one moment."""
+def _state() -> State:
+    """Return what a plugin has no business to change: by the phrase that says so, by name."""
+    import threading
 
-    def __init__(self) -> None:
-        import threading
-
-        self.path = list(sys.path)
-        self.finders = list(sys.meta_path)
-        self.directory = os.getcwd()
-        self.variables = dict(os.environ)
-        self.threads = {thread.name for thread in threading.enumerate()}
-        self.handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
-
-    def changes_since(self, before: _State) -> list[str]:
-        """Return what differs from an earlier moment, each as a phrase."""
-        changes = []
-        for name in sorted(self.threads - before.threads):
-            changes.append(f"starts the thread `{name}`")
-        if self.path != before.path:
-            added = [f"`{entry}`" for entry in self.path if entry not in before.path]
-            changes.append("changes `sys.path`" + (f": adds {', '.join(added)}" if added else ""))
-        if list(map(id, self.finders)) != list(map(id, before.finders)):
-            changes.append("changes `sys.meta_path`")
-        if self.directory != before.directory:
-            changes.append(f"changes the working directory to `{self.directory}`")
-        differing = [
-            name
-            for name in sorted({*self.variables, *before.variables})
-            if self.variables.get(name) != before.variables.get(name)
-        ]
-        if differing:
-            changes.append("changes environment variables: " + _listed(differing))
-        handled = [
-            signal.Signals(number).name
-            for number in sorted(self.handlers)
-            if self.handlers[number] != before.handlers[number]
-        ]
-        if handled:
-            changes.append("sets handlers of signals: " + _listed(handled))
-        return changes
+    finders = (getattr(finder, "__name__", type(finder).__name__) for finder in sys.meta_path)
+    handlers = {each.name: signal.getsignal(each) for each in signal.Signals}
+    return {
+        "imports": dict.fromkeys(name for name in _HOST_MODULES if name in sys.modules),
+        "starts threads:": dict.fromkeys(thread.name for thread in threading.enumerate()),
+        "changes `sys.path`:": dict.fromkeys(map(str, sys.path)),
+        "changes `sys.meta_path`:": Counter(finders),
+        "changes the working directory to": {os.getcwd(): None},
+        "changes environment variables:": dict(os.environ),
+        "sets handlers of signals:": handlers,
+    }
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
-
-
-def _shown(value: object) -> bool | str:
-    """Return a bool as it is, and in place of anything else what it is."""
-    return value if value is True or value is False else f"`{type(value).__name__}`"
+def _changes(before: State, after: State) -> Iterator[str]:
+    """Yield what differs between two moments, each as a phrase."""
+    for phrase, values in after.items():
+        old = before[phrase]
+        names = {name for name in values if name not in old or old[name] != values[name]}
+        if names or len(old) > len(values):
+            listed = ", ".join(f"`{name}`" for name in sorted(names or old.keys() - values.keys()))
+            yield f"{phrase} {listed}"
 
 
 def _since(started: float) -> float:

@@ -63,7 +63,7 @@ def test_a_sound_plugin_is_measured(tmp_path: Path) -> None:
     assert imported.error is None
     assert imported.import_ms is not None
     assert 0 < imported.import_ms < 1000
-    assert imported.peak_memory_kib is None or imported.peak_memory_kib > 1000
+    assert imported.import_memory_kib is None or imported.import_memory_kib >= 0
     (activated,) = report.measurements.activations
     assert (activated.plugin, activated.platform, activated.result, activated.reason) == (
         "patches:blur", "rknn", "true", None,
@@ -87,9 +87,9 @@ PREFIX = "importing `acme.plugins:register`"
         ("import sys; sys.stderr.write('hello')",
          ("warning", "import-output", f"{PREFIX} prints")),
         ("import sys; sys.path.insert(0, '/opt/acme')",
-         ("warning", "import-side-effect", f"{PREFIX} changes `sys.path`: adds `/opt/acme`")),
+         ("warning", "import-side-effect", f"{PREFIX} changes `sys.path`: `/opt/acme`")),
         ("import sys; sys.meta_path.insert(0, None); sys.meta_path.append(None)",
-         ("warning", "import-side-effect", f"{PREFIX} changes `sys.meta_path`")),
+         ("warning", "import-side-effect", f"{PREFIX} changes `sys.meta_path`: `NoneType`")),
         ("import os; os.environ['ACME'] = '1'",
          ("warning", "import-side-effect", f"{PREFIX} changes environment variables: `ACME`")),
         ("import os; os.chdir('/')",
@@ -98,7 +98,7 @@ PREFIX = "importing `acme.plugins:register`"
          ("warning", "import-side-effect", f"{PREFIX} sets handlers of signals: `SIGTERM`")),
         ("import threading, time\n"
          "threading.Thread(target=time.sleep, args=(60,), name='poll', daemon=True).start()",
-         ("warning", "import-side-effect", f"{PREFIX} starts the thread `poll`")),
+         ("warning", "import-side-effect", f"{PREFIX} starts threads: `poll`")),
         ("import time; time.sleep(1.1)",
          ("warning", "costly-import",
           f"{PREFIX} is expensive, and a device pays for it at every start")),
