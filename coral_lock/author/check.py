@@ -57,7 +57,7 @@ class CheckReport:
         return DOES_NOT_HOLD if has_errors(self.findings) else HOLDS
 
     def to_dict(self) -> dict[str, Value]:
-        """Return the JSON document of the report."""
+        """Return the JSON document of the report, without the findings."""
         return {
             "target": self.subject.target,
             "kind": self.subject.kind,
@@ -65,7 +65,6 @@ class CheckReport:
             "version": self.subject.version,
             "holds": self.exit_code == HOLDS,
             "plugins": list(self.plugins),
-            "findings": [each.to_dict() for each in self.findings],
             "measurements": self.measurements.to_dict() if self.measurements else None,
         }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import keyword
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -16,25 +15,22 @@ from coral_lock.errors import InputError, WriteError
 from coral_lock.manifest import ManifestPlugin
 from coral_lock.names import (
     CORE_DISTRIBUTION,
-    ENTRY_POINT_GROUPS,
     INFERENCE_DISTRIBUTIONS,
     OWN_MODULES,
+    is_distribution_name,
     normalized_name,
-    plugin_id,
 )
 from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM
 from coral_lock.plugin.facts import MANIFEST_NAME, PluginFacts
 
-_NAME = re.compile(r"[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]", re.ASCII)
 _MAX_NAME = 100
 _TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
 # The author is to correct the versions and the platform.
 _CORE_VERSION, _INFERENCE_VERSION = "0.0.4", "0.9.0"
 _KINDS = {"backends": "backend", "patches": "patch", "workflows": "workflow block"}
-_TAKEN = frozenset(
-    {*OWN_MODULES, "coral_inference", "inference", "pip", "pluggy", "pytest", "setuptools"}
-    | {"src", "tests"}
-)
+_HOSTS = (name.replace("-", "_") for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS))
+_TOOLS = ("pip", "pluggy", "pytest", "setuptools", "src", "tests")
+_TAKEN = frozenset((*sys.stdlib_module_names, *OWN_MODULES, *_HOSTS, *_TOOLS))
 """Packages that a new one would hide."""
 
 
@@ -48,7 +44,7 @@ def package_of(name: str, group: str) -> str:
     Raises:
         InputError: it is no valid name, or its package or plugin would clash with others.
     """
-    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+    if not is_distribution_name(name) or len(name) > _MAX_NAME:
         raise InputError(
             "invalid name of a distribution",
             expected=f"letters, digits and inner `-`, `_` and `.`, at most {_MAX_NAME} of them",
@@ -57,29 +53,19 @@ def package_of(name: str, group: str) -> str:
         )
     normalized = normalized_name(name)
     package = normalized.replace("-", "_")
-    problem = _problem_with(normalized, package, group)
+    problem = None
+    if not package.isidentifier() or keyword.iskeyword(package):
+        problem = f"its package `{package}` couldn't be imported"
+    elif package in _TAKEN:
+        problem = f"the package `{package}` would hide another one"
+    elif group == "patches" and package in BUILT_IN_PATCHES:
+        problem = f"`{package}` is a built-in patch of the host"
     if problem:
         raise InputError(
             f"a project can't be called `{name}`: {problem}",
             hint=f"add a prefix of your own, like `acme-{normalized}`",
         )
     return package
-
-
-def _problem_with(normalized: str, package: str, group: str) -> str | None:
-    if not package.isidentifier():
-        return f"its package `{package}` couldn't be imported, as it starts with a digit"
-    if keyword.iskeyword(package):
-        return f"`{package}` is a keyword of Python"
-    if package in sys.stdlib_module_names:
-        return f"`{package}` is a module of the standard library"
-    if normalized in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS):
-        return "that is the name of the host"
-    if package in _TAKEN:
-        return f"the package `{package}` would hide another one"
-    if group == "patches" and package in BUILT_IN_PATCHES:
-        return f"`{package}` is a built-in patch of the host"
-    return None
 
 
 def project_files(name: str, group: str) -> Mapping[str, str]:
@@ -107,7 +93,6 @@ def project_files(name: str, group: str) -> Mapping[str, str]:
             "test_support.py" if is_backend else "test_requirement.py",
         ),
     }
-    entry_point = f"{plugin}.plugin:register_{plugin}"
     facts = PluginFacts(
         name=plugin,
         description=f"The {_KINDS[group]} {plugin} for Coral Runtime",
@@ -115,27 +100,23 @@ def project_files(name: str, group: str) -> Mapping[str, str]:
         min_inference_version=_INFERENCE_VERSION,
     )
     values = {
-        "group": group,
-        "entry_point": entry_point,
-        "description": facts.description,
         "distribution": name,
-        "package": plugin,
+        "group": group,
         "plugin": plugin,
-        "identifier": plugin_id(group, plugin),
-        "entry_point_group": ENTRY_POINT_GROUPS[group],
-        "factory": f"register_{plugin}",
-        "platform": "rknn" if is_backend else DEFAULT_PLATFORM,
-        "other_platform": DEFAULT_PLATFORM,
+        "description": facts.description,
         "core_version": _CORE_VERSION,
-        "older_core_version": "0.0.3",
         "inference_version": _INFERENCE_VERSION,
+        "platform": "rknn" if is_backend else DEFAULT_PLATFORM,
     }
     files = {
         path: "".join(_template(template).substitute(values) for template in names)
         for path, names in templates.items()
     }
-    stated = PluginFacts(name=plugin) if is_backend else facts
-    declared = ManifestPlugin(group=group, entry_point=entry_point, facts=stated)
+    declared = ManifestPlugin(
+        group=group,
+        entry_point=f"{plugin}.plugin:register_{plugin}",
+        facts=PluginFacts(name=plugin) if is_backend else facts,
+    )
     files[f"src/{plugin}/{MANIFEST_NAME}"] = new_manifest([declared])
     return {path: files[path] for path in sorted(files)}
 

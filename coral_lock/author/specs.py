@@ -220,11 +220,7 @@ def _learn(
         return replace(learnt, fault=str(error))
 
 
-_PLACEHOLDERS = frozenset(
-    {"description", "descriptionhere", "mydescription", "myplugin", "placeholder", "plugin"}
-    | {"plugindescription", "shortdescription", "none", "na", "lorem", "loremipsum", "xxx"}
-)
-_UNFINISHED = ("todo", "fixme", "tbd", "xxx:")
+_UNFINISHED = ("todo", "fixme", "tbd", "placeholder", "lorem")
 _KIND_OF_GROUP = {"backends": BACKEND, "patches": PLUGIN, "workflows": PLUGIN}
 
 
@@ -337,7 +333,7 @@ def _description_problem(facts: PluginFacts) -> str | None:
     description = _letters(facts.description)
     if not description:
         return "is empty"
-    if description.startswith(tuple(map(_letters, _UNFINISHED))) or description in _PLACEHOLDERS:
+    if description.startswith(_UNFINISHED):
         return "is a placeholder"
     return "only repeats its name" if description == _letters(facts.name) else None
 

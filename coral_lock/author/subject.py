@@ -48,8 +48,7 @@ INSTALLED = "installed"
 
 MAX_UNPACKED_BYTES = 1 << 30
 _ENTRY_POINTS = "entry_points.txt"
-_SAMPLE_DIRECTORIES = ("", "examples", "config")
-_SAMPLE_PATTERNS = ("runtime*.yaml", "runtime*.yml", "runtime*.json")
+_SAMPLE_SUFFIXES = (".yaml", ".yml", ".json")
 
 
 class NoPluginError(InputError):
@@ -348,12 +347,8 @@ def project_subject(project: Project, target: str = os.curdir) -> Subject:
 
 
 def _samples_of(root: str, known: Collection[str]) -> Iterator[Sample]:
-    for directory in _SAMPLE_DIRECTORIES:
-        paths = [
-            path
-            for pattern in _SAMPLE_PATTERNS
-            for path in glob(os.path.join(escape(os.path.join(root, directory)), pattern))
-        ]
-        for path in sorted(paths):
-            if os.path.isfile(path) and os.path.realpath(path) not in known:
-                yield load_sample(display_path(path))
+    """Yield the sample configurations in a project's directory that aren't known yet."""
+    for path in sorted(glob(os.path.join(escape(root), "runtime*"))):
+        is_sample = path.endswith(_SAMPLE_SUFFIXES) and os.path.isfile(path)
+        if is_sample and os.path.realpath(path) not in known:
+            yield load_sample(display_path(path))

@@ -71,15 +71,15 @@ def test_what_can_t_name_a_distribution(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "problem", "normalized"),
     [
-        ("class", "`class` is a keyword of Python", "class"),
-        ("Json", "`json` is a module of the standard library", "json"),
+        ("class", "its package `class` couldn't be imported", "class"),
+        ("3d-view", "its package `3d_view` couldn't be imported", "3d-view"),
+        ("Json", "the package `json` would hide another one", "json"),
         (
-            "3d-view",
-            "its package `3d_view` couldn't be imported, as it starts with a digit",
-            "3d-view",
+            "coral_inference",
+            "the package `coral_inference` would hide another one",
+            "coral-inference",
         ),
-        ("coral_inference", "that is the name of the host", "coral-inference"),
-        ("inference-gpu", "that is the name of the host", "inference-gpu"),
+        ("inference-gpu", "the package `inference_gpu` would hide another one", "inference-gpu"),
         ("coral-lock", "the package `coral_lock` would hide another one", "coral-lock"),
         ("tests", "the package `tests` would hide another one", "tests"),
         ("camera", "`camera` is a built-in patch of the host", "camera"),
