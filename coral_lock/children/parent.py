@@ -185,9 +185,8 @@ def _session(start: LockedStart, is_strict: bool) -> Session:
     state_directory = start.state_directory and os.path.abspath(start.state_directory)
     index = None
     for imports in installed_imports():
-        index = {name: getattr(imports.index, name) for name in imports.index._fields}
         # A child has imported us before its imports are locked.
-        index["names"] = imports.index.names - {"coral_lock"}
+        index = {**imports.index.to_dict(), "names": imports.index.names - {"coral_lock"}}
     return Session(
         start={
             "lock_path": os.path.abspath(plan.lock.path),

@@ -118,7 +118,7 @@ def open_session(session: Session, parent: str) -> OpenSession:
         _remove_if_ended(os.path.join(base, name))
     directory = os.path.join(base, f"{os.getpid()}-{os.urandom(8).hex()}")
     os.mkdir(directory, 0o700)
-    content = marshal.dumps({name: getattr(session, name) for name in session._fields})
+    content = marshal.dumps(session.to_dict())
     path = os.path.join(directory, _FILE)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_SH)

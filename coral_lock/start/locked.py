@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from coral_lock.descriptor.model import Descriptor, PluginRequest
     from coral_lock.imports.table import ImportTable
-    from coral_lock.lockfile.entries import LockedPlugin
+    from coral_lock.lockfile.entries import HostPackage, LockedPlugin
     from coral_lock.lockfile.model import Lock
     from coral_lock.start.report import ActivationReport
 
@@ -219,25 +219,15 @@ def _contradictions(lock: Lock, descriptor: Descriptor) -> Iterator[Finding]:
 
 def _differences(lock: Lock, descriptor: Descriptor) -> Iterator[_Difference]:
     explicit = {key for key, origin in descriptor.origins.items() if origin != "default"}
-    pairs: list[tuple[str, object, object]] = []
-    if "platform" in explicit:
-        pairs.append(("platform", lock.platform, descriptor.platform))
-    if "program.requires" in explicit:
-        requested = {requirement_name(each) for each in descriptor.program_requires}
-        locked = tuple(each.name for each in lock.distributions if each.program)
-        pairs.append(("program.requires", locked, tuple(sorted(requested))))
-    for key, pinned, package in (
-        ("host.core", descriptor.host_core, lock.host.core),
-        ("host.inference", descriptor.host_inference, lock.host.inference),
+    program = tuple(each.name for each in lock.distributions if each.program)
+    requested = {requirement_name(each) for each in descriptor.program_requires}
+    for key, kept, asked in (
+        ("platform", lock.platform, descriptor.platform),
+        ("program.requires", program, tuple(sorted(requested))),
+        ("host.core", *_versions(lock.host.core, descriptor.host_core)),
+        ("host.inference", *_versions(lock.host.inference, descriptor.host_inference)),
     ):
-        if pinned is not None:
-            from coral_lock.document.formats import is_same_version
-
-            version = package.version if package else "none"
-            is_same = package is not None and is_same_version(pinned, version)
-            pairs.append((key, version, version if is_same else pinned))
-    for key, kept, asked in pairs:
-        if asked != kept:
+        if key in explicit and asked != kept:
             yield key, f"the requested `{key}` isn't the locked one", key, kept, asked
     for group in GROUPS:
         unloaded = descriptor.unloaded(group)
@@ -245,6 +235,17 @@ def _differences(lock: Lock, descriptor: Descriptor) -> Iterator[_Difference]:
         if unloaded is not None and count:
             key, reason = unloaded
             yield group, f"{reason}, and the lock holds {count}", key, None, None
+
+
+def _versions(package: HostPackage | None, pinned: str | None) -> tuple[str, str]:
+    """Return a host's locked version and the requested one, which may be spelled otherwise."""
+    version = package.version if package else "none"
+    if pinned is None:
+        return version, version
+    from coral_lock.document.formats import is_same_version
+
+    is_same = package is not None and is_same_version(pinned, version)
+    return version, version if is_same else pinned
 
 
 def _plugin_differences(lock: Lock, descriptor: Descriptor) -> Iterator[_Difference]:

@@ -43,25 +43,17 @@ class StdoutGuard:
         self._process = os.getpid()
         self._streams = {name: getattr(sys, name) for name in ("stdout", "stderr")}
         _flush()
-        try:
-            self._saved: int | None = duplicate_high(1)
-        except OSError:
-            self._saved = None
-        try:
-            os.dup2(2, 1)
-        except OSError:
-            null = os.open(os.devnull, os.O_WRONLY)
-            if null != 1:
-                os.dup2(null, 1)
-                os.close(null)
+        _fill_closed_streams()
+        self._saved = duplicate_high(1)
+        os.dup2(2, 1)
 
     def write_document(self, text: str) -> None:
-        """Write to the real standard output, unless it is closed or this is a fork.
+        """Write to the real standard output, unless this is a fork.
 
         Raises:
             OSError: it can't be written, e.g. since its reader is gone.
         """
-        if self._saved is not None and os.getpid() == self._process:
+        if os.getpid() == self._process:
             _write(self._saved, text.encode("utf-8", "backslashreplace"))
 
     def release(self) -> None:
@@ -70,11 +62,8 @@ class StdoutGuard:
             if not _is_stream(getattr(sys, name, None)):
                 setattr(sys, name, stream)
         _flush()
-        if self._saved is None:
-            os.close(1)
-        else:
-            os.dup2(self._saved, 1)
-            os.close(self._saved)
+        os.dup2(self._saved, 1)
+        os.close(self._saved)
 
 
 def leave_process(exit_code: int) -> NoReturn:

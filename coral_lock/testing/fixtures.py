@@ -17,13 +17,13 @@ from os import PathLike
 from typing import Any
 
 import pytest
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from coral_lock.descriptor.load import load_descriptor
-from coral_lock.descriptor.model import Descriptor
+from coral_lock.descriptor.model import DEFAULT_ORIGIN
 from coral_lock.installed.site_scan import Scan, unique_directories
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, normalized_name
-from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM, RuntimeConfig
+from coral_lock.plugin.config import BUILT_IN_PATCHES, RuntimeConfig
 from coral_lock.plugin.facts import merged
 from coral_lock.plugin.spec import install_shim
 from coral_lock.testing.activation import Activation, ActivationHarness
@@ -53,33 +53,23 @@ class ConfigBuilder:
         Raises:
             CoralLockError: the descriptor can't be used.
         """
-        if descriptor is None:
-            config = RuntimeConfig(platform=DEFAULT_PLATFORM)
-        else:
-            config = _config_of(load_descriptor(os.fspath(descriptor)))
+        loaded = load_descriptor(None if descriptor is None else os.fspath(descriptor))
+        config = loaded.runtime_config()
+        # What isn't named is left out, so that a plugin's overrides hold there.
+        named = {
+            name: switch
+            for name, switch in config.patches.items()
+            if name not in BUILT_IN_PATCHES
+            or loaded.origins.get(f"patches.{name}", DEFAULT_ORIGIN) != DEFAULT_ORIGIN
+        }
         return RuntimeConfig(
             platform=platform or config.platform,
             services=merged(config.services, services or {}),
-            patches={**config.patches, **(patches or {})},
+            patches={**named, **(patches or {})},
             auto_patch_rknn=config.auto_patch_rknn,
             auto_discover_backends=config.auto_discover_backends,
             extra_patches=config.extra_patches,
         )
-
-
-def _config_of(descriptor: Descriptor) -> RuntimeConfig:
-    """Return a descriptor's configuration, whose `patches` are those that it names.
-
-    What it leaves to its default isn't named, so that a plugin's overrides hold there.
-    """
-    config = descriptor.runtime_config()
-    config.patches = {
-        name: switch
-        for name, switch in config.patches.items()
-        if name not in BUILT_IN_PATCHES
-        or descriptor.origins.get(f"patches.{name}", "default") != "default"
-    }
-    return config
 
 
 _HOSTS = frozenset({CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS})
@@ -137,7 +127,7 @@ class FakeHost:
         wanted = {CORE_DISTRIBUTION: core, inference_distribution: inference}
         versions = {name: version for name, version in wanted.items() if version is not None}
         for version in versions.values():
-            _require_version(version)
+            Version(version)
         for entry in os.listdir(self._directory):
             shutil.rmtree(os.path.join(self._directory, entry))
         for name, version in versions.items():
@@ -166,13 +156,6 @@ class FakeHost:
 
 def _distribution_of(entry: str) -> str:
     return normalized_name(entry[: entry.rindex(".")].partition("-")[0])
-
-
-def _require_version(version: str) -> None:
-    try:
-        Version(version)
-    except InvalidVersion:
-        raise ValueError(f"a host's version is a PEP 440 version, not `{version}`") from None
 
 
 def _write_dist_info(root: str, name: str, version: str) -> None:

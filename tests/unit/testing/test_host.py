@@ -85,7 +85,7 @@ def test_it_is_gone_after_the_test(tmp_path: Path) -> None:
 
 
 def test_what_can_t_be_a_host(coral_host: FakeHost) -> None:
-    with pytest.raises(ValueError, match=r"^a host's version is a PEP 440 version, not `newest`$"):
+    with pytest.raises(ValueError, match=r"newest"):
         coral_host(core="newest")
     with pytest.raises(
         ValueError,
