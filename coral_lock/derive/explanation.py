@@ -21,7 +21,7 @@ def shortest_chain(lock: Lock, name: str) -> tuple[str, ...]:
     """Return the shortest chain of requirements that leads to a distribution.
 
     It begins with a distribution that provides a plugin, or else with a host, and ends
-    with `name`. Of chains of one length the first in alphabetical order counts.
+    with `name`.
 
     Args:
         lock: the lock; what only some targets require counts too.
@@ -31,19 +31,16 @@ def shortest_chain(lock: Lock, name: str) -> tuple[str, ...]:
     for each in lock.distributions:
         for required in (*each.requires, *chain.from_iterable(each.target_requires.values())):
             requirers.setdefault(required, set()).add(each.name)
-    chains: dict[str, tuple[str, ...]] = {name: (name,)}
-    latest = [name]
-    while latest:
-        longer: dict[str, tuple[str, ...]] = {}
-        for start in latest:
-            for other in requirers.get(start, set()) - chains.keys():
-                longer.setdefault(other, (other, *chains[start]))
-        latest = sorted(longer)
-        chains.update((start, longer[start]) for start in latest)
+    chains: list[tuple[str, ...]] = [(name,)]
+    seen = {name}
+    for found in chains:
+        longer = sorted(requirers.get(found[0], set()) - seen)
+        seen.update(longer)
+        chains.extend((other, *found) for other in longer)
     hosts = {package.distribution for package in lock.host.packages()}
     for ends in (set(lock.plugin_distributions()), hosts):
-        for start, found in chains.items():
-            if start in ends:
+        for found in chains:
+            if found[0] in ends:
                 return found
     return (name,)
 
@@ -122,10 +119,10 @@ class Explainer:
     def plugin(self, identifier: str) -> Explanation:
         """Explain a plugin that is one of `ids`."""
         lock = self.lock
-        locked = [each for each in lock.plugins if each.id == identifier] if lock else []
-        excluded = (
-            [each for each in lock.excluded if base_id(each.id) == identifier] if lock else []
-        )
+        locked = [each for each in (lock.plugins if lock else ()) if each.id == identifier]
+        excluded = [
+            each for each in (lock.excluded if lock else ()) if base_id(each.id) == identifier
+        ]
         decisions = {
             target: [each for each in survey.decisions if each.plugin.id == identifier]
             for target, survey in sorted(self.surveys.items())
@@ -233,29 +230,22 @@ class Explainer:
         surveys = self.surveys.values()
         if has_errors(self.opened.findings) or any(has_errors(each.findings) for each in surveys):
             return None
-        parts = self._parts()
-        for target, several in decisions.items():
-            part = parts.get(target)
-            if part is None and self.lock is not None:
-                continue
+        for target, part in self._parts().items():
             locked = {
                 (plugin.distribution, part.distribution(plugin.distribution).version)
-                for plugin in (part.plugins if part else ())
-                if part and plugin.id == identifier
+                for plugin in part.plugins
+                if plugin.id == identifier
             }
             now = {
                 (each.plugin.distribution.name, each.plugin.distribution.version)
-                for each in several
+                for each in decisions.get(target, ())
                 if each.is_selected
             }
-            if now == locked:
-                continue
-            offered = " and ".join(f"{name} {version}" for name, version in sorted(now))
-            change = f"take `{identifier}` from {offered}" if now else "drop it"
-            return (
-                f"locking again would {change}: run `coral-runtime lock` with the same "
-                "descriptor and place"
-            )
+            if target in decisions and now != locked:
+                return (
+                    "locking again would change this: run `coral-runtime lock` with the same "
+                    "descriptor and place"
+                )
         return None
 
 

@@ -17,7 +17,7 @@ from coral_lock.lockfile.parts import narrowed_digests, part_of
 from coral_lock.locking.combination import combine
 from coral_lock.locking.resolution import Survey, resolve, survey
 from coral_lock.locking.selection import is_unoffered
-from coral_lock.names import base_id, nearest_id, normalized_name
+from coral_lock.names import base_id, normalized_name
 from coral_lock.targets.model import Target, fits
 
 
@@ -48,18 +48,15 @@ def kept_versions(lock: Lock | None, upgraded: Sequence[str]) -> dict[str, str]:
 
 
 def _unknown(identifier: str, known: Collection[str]) -> UsageError:
-    # Where an id and a distribution have one name, what is like the identifier counts.
-    ordered = sorted(known, key=lambda each: ((":" in each) == (":" in identifier), each))
-    names = {each.rpartition(":")[2]: each for each in ordered}
+    names = {each.rpartition(":")[2]: each for each in sorted(known, reverse=True)}
     found = get_close_matches(identifier.rpartition(":")[2], names, 1)
-    near = names[found[0]] if found else nearest_id(identifier)
     return UsageError(
         f"the lock has no plugin and no distribution `{identifier}` to upgrade",
         expected="the id of one of its plugins, or the name of a distribution"
         if known
         else "a lock with plugins",
-        hint=f"did you mean `{near}`?"
-        if near
+        hint=f"did you mean `{names[found[0]]}`?"
+        if found
         else "see `coral-runtime plugins list`; what isn't in the lock is taken in its newest "
         "version anyway",
     )
@@ -239,19 +236,14 @@ def freshness_of(locked: Lock, derivation: Derivation) -> Freshness:
             changes=difference(_of_nothing(locked, locked.targets), _of_nothing(locked, targets))
         )
     names = tuple(sorted(derivation.parts))
-    # A change can hold a mapping, so that it can't be a key itself.
-    changes: dict[str, Change] = {}
+    changes: list[Change] = []
     for name in names:
         derived = derivation.parts[name]
         part = narrowed_digests(part_of(locked, name), derived)
-        changes.update((repr(change), change) for change in difference(part, derived))
+        changes += [change for change in difference(part, derived) if change not in changes]
+    changes.sort(key=lambda change: (not change.is_alarming, change.distribution or ""))
     return Freshness(
-        changes=tuple(
-            sorted(
-                changes.values(),
-                key=lambda change: (not change.is_alarming, change.distribution or ""),
-            )
-        ),
+        changes=tuple(changes),
         parts=names,
         unchecked=tuple(target.name for target in targets if target.name not in names),
     )
