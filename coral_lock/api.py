@@ -231,9 +231,8 @@ def diff(old: str | PathLike[str] | Lock, new: str | PathLike[str] | Lock) -> tu
 
 def _lock(lock: str | PathLike[str] | Lock) -> Lock:
     from coral_lock.lockfile.file import load_lock
-    from coral_lock.lockfile.model import Lock as LockType
 
-    return lock if isinstance(lock, LockType) else load_lock(os.fspath(lock))
+    return load_lock(os.fspath(lock)) if isinstance(lock, (str, os.PathLike)) else lock
 
 
 def _path(path: str | PathLike[str] | None) -> str | None:

@@ -7,7 +7,6 @@ import sys
 from coral_lock.errors import quoted
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.names import CORE_DISTRIBUTION, HOST_MODULE, INFERENCE_DISTRIBUTIONS, OWN_MODULES
-from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,24 +27,22 @@ _INTERPRETER_FILES = ("pybuilddir.txt", "pyvenv.cfg")
 _MAX_NAMED = 5
 
 
-class Placed(Record):
+class Placed:
     """Where a distribution puts files.
 
     Args:
-        tops: the names of files and directories in the site root.
+        site_paths: the paths of files under the site root.
         outside: the paths of scripts, headers and data, as `installed.outside` has them, those
             that installers generate among them.
+
+    Attributes:
+        tops: the names of files and directories in the site root.
+        outside: as given.
     """
 
-    tops: frozenset[str]
-    outside: tuple[str, ...] = ()
-
-
-def placed(site_paths: Iterable[str], outside: Iterable[str] = ()) -> Placed:
-    """Return the same for the paths of files under the site root."""
-    return Placed(
-        tops=frozenset([path.partition("/")[0] for path in site_paths]), outside=tuple(outside)
-    )
+    def __init__(self, site_paths: Iterable[str], outside: Iterable[str] = ()) -> None:
+        self.tops = frozenset([path.partition("/")[0] for path in site_paths])
+        self.outside = tuple(outside)
 
 
 def is_startup_file(top: str) -> bool:

@@ -27,7 +27,7 @@ from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
 from coral_lock.inventory import Reporter
 from coral_lock.messages import counted
-from coral_lock.reserved import is_startup_file, owner_of, placed, reserved_findings
+from coral_lock.reserved import Placed, is_startup_file, owner_of, reserved_findings
 
 _MODULE_SUFFIXES = (".py", ".pyi", ".so", ".pyd")
 _LIBRARIES = (".libs", ".dylibs")
@@ -117,7 +117,7 @@ def check_files(subject: Subject) -> Iterator[Finding]:
         # What is installed may differ from a sound wheel in nothing but its RECORD.
         code = "false-record" if subject.kind == INSTALLED else error.code
         yield finding(code, subject.name, error.message, error.where, error.hint)
-    files = placed(subject.files, subject.outside)
+    files = Placed(subject.files, subject.outside)
     yield from reserved_findings(subject.name, files, provides_plugins=True)
     foreign: dict[str, list[str]] = {}
     for path in subject.files:

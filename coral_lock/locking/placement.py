@@ -13,7 +13,7 @@ from coral_lock.installed.outside import HEADERS, SCRIPTS, data_digest
 from coral_lock.inventory import BrokenDistribution, Distribution, Inventory, Reporter
 from coral_lock.lockfile.entries import LockedDistribution
 from coral_lock.locking.decision import broken_finding
-from coral_lock.reserved import placed, reserved_findings
+from coral_lock.reserved import Placed, reserved_findings
 
 FilesByName: TypeAlias = Mapping[str, Mapping[str, str]]
 
@@ -309,7 +309,7 @@ def misplaced(
     for distribution in distributions:
         name = distribution.name
         stated = inventory.stated(name)
-        files = placed(
+        files = Placed(
             stated.files, (*stated.outside, *(SCRIPTS + command for command in stated.commands))
         )
         yield from reserved_findings(

@@ -34,7 +34,7 @@ from coral_lock.installed.import_lookup import find_in_process, import_chain
 from coral_lock.installed.site_scan import scan_path
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, requirement_name
 from coral_lock.record import Record
-from coral_lock.reserved import placed
+from coral_lock.reserved import Placed
 from coral_lock.verification.origins import (
     ModuleOrigin,
     ModuleOrigins,
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from coral_lock.inventory import EntryPoint
     from coral_lock.lockfile.entries import LockedDistribution
     from coral_lock.lockfile.model import Lock
-    from coral_lock.reserved import Placed
     from coral_lock.targets.machine import Machine
     from coral_lock.verification.origins import StartupFile
 
@@ -100,7 +99,7 @@ def own_environment() -> Environment:
 
 
 class InstalledState:
-    """What is seen of one distribution; `observe` fills it in, step by step.
+    """What is seen of one distribution; `MachineState` fills it in, step by step.
 
     Attributes:
         locations: where it is installed; empty where it isn't.
@@ -207,11 +206,25 @@ class InstalledState:
             from coral_lock.installed.outside import stated_outside
 
             outside = stated_outside(self.location, self.files.outside, self.name)
-        self.placed = placed(paths if is_named else (), outside)
+        self.placed = Placed(paths if is_named else (), outside)
 
 
 class MachineState:
-    """All that a verification looks at.
+    """All that a verification looks at; to make one is to look.
+
+    Args:
+        lock: what to look for; the part of a lock with targets that is for the machine.
+        integrity: `metadata` reads no file of a distribution but its metadata. `imports`
+            proves the lists of files of all distributions, by their RECORDs where those
+            have the lock's digest, else by hashing; and hashes the files of those that
+            provide plugins. `full` hashes all files. A file that runs at every start of
+            Python is hashed at each level.
+        environment: where to look, this process's own by default.
+        is_start: whether imports will come out of the proved lists, so that other files
+            don't matter.
+
+    Raises:
+        UsageError: there is no such integrity level.
 
     Attributes:
         python: the language version, `3.11`.
@@ -231,8 +244,18 @@ class MachineState:
     """
 
     def __init__(
-        self, lock: Lock, integrity: str, environment: Environment, is_start: bool
+        self,
+        lock: Lock,
+        integrity: str,
+        environment: Environment | None = None,
+        *,
+        is_start: bool = False,
     ) -> None:
+        if integrity not in INTEGRITY_LEVELS:
+            raise UsageError(
+                f"an integrity level is one of {', '.join(INTEGRITY_LEVELS)}, not `{integrity}`"
+            )
+        environment = environment or own_environment()
         is_by_list = is_start and integrity != METADATA
         self.python, self.integrity = environment.python, integrity
         self._lock, self._environment = lock, environment
@@ -269,11 +292,11 @@ class MachineState:
             if files and (files.outside or locked.data_digests is not None):
                 state.attempt(state.hash_outside, files)
             state.place(locked.name in providers or not is_start)
-        if not is_by_list:
-            self._find_strays()
         states = self.distributions.values()
         proved = {state.name: state.proved for state in states if state.proved}
         self.table = ImportTable(proved.values())
+        if not is_by_list:
+            self._find_strays()
         origins = ModuleOrigins(
             {
                 state.name: state.files
@@ -385,25 +408,22 @@ class MachineState:
         What other proved lists claim is no stray. The RECORDs of the others are read only
         where there is one, so that this stays independent of how much is installed.
         """
-        states = self.distributions
-        proved: dict[str, set[str]] = {}
-        for state in states.values():
-            if state.proved:
-                proved.setdefault(state.proved.root, set()).update(state.proved.hashes)
-        claims: set[str] | None = None
-        for state in states.values():
-            if not state.files or not state.digest or state.broken:
-                continue
-            known = proved.get(state.files.root, ())
-            strays = [path for path in find_strays(state.files) if path not in known]
-            if strays and claims is None:
-                claims = set()
-                for name in self._scan.names():
-                    if name not in states or not states[name].proved:
-                        claims |= claimed_paths(self._scan.locations(name))
-            if strays:
-                state.strays = unclaimed(strays, state.files, claims or ())
-                state.claimed = tuple(sorted({*strays} - {*state.strays}))
+        found = []
+        for state in self.distributions.values():
+            if state.files and state.digest and not state.broken:
+                root = self.table.roots.get(state.files.root)
+                listed = root.hashes if root else {}
+                strays = [path for path in find_strays(state.files) if path not in listed]
+                if strays:
+                    found.append((state, state.files, strays))
+        if not found:
+            return
+        unproved = set(self._scan.names()) - {proved.name for proved in self.table.lists}
+        claimed = [claimed_paths(self._scan.locations(name)) for name in unproved]
+        claims = frozenset().union(*claimed)
+        for state, files, strays in found:
+            state.strays = unclaimed(strays, files, claims)
+            state.claimed = tuple(sorted({*strays} - {*state.strays}))
 
     def _unlisted_names(self) -> frozenset[str]:
         """Return the top-level names of locked distributions that have no digest.
@@ -470,29 +490,3 @@ def _declares_plugins(location: Location) -> bool:
         return bool(read_entry_points(location))
     except BrokenDistributionError:
         return True
-
-
-def observe(
-    lock: Lock, integrity: str, environment: Environment | None = None, *, is_start: bool = False
-) -> MachineState:
-    """Look at what is installed.
-
-    Args:
-        lock: what to look for; the part of a lock with targets that is for the machine.
-        integrity: `metadata` reads no file of a distribution but its metadata. `imports`
-            proves the lists of files of all distributions, by their RECORDs where those
-            have the lock's digest, else by hashing; and hashes the files of those that
-            provide plugins. `full` hashes all files. A file that runs at every start of
-            Python is hashed at each level.
-        environment: where to look, this process's own by default.
-        is_start: whether imports will come out of the proved lists, so that other files
-            don't matter.
-
-    Raises:
-        UsageError: there is no such integrity level.
-    """
-    if integrity not in INTEGRITY_LEVELS:
-        raise UsageError(
-            f"an integrity level is one of {', '.join(INTEGRITY_LEVELS)}, not `{integrity}`"
-        )
-    return MachineState(lock, integrity, environment or own_environment(), is_start)

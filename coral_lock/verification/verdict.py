@@ -10,7 +10,7 @@ from coral_lock.finding import ERROR, Finding
 from coral_lock.installed.import_lookup import DirectoryFinder
 from coral_lock.record import Record
 from coral_lock.verification.findings import findings_of
-from coral_lock.verification.machine import Environment, observe
+from coral_lock.verification.machine import Environment, MachineState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from coral_lock.lockfile.model import Lock
     from coral_lock.targets.machine import Machine
-    from coral_lock.verification.machine import MachineState
 
 
 class Verdict(Record):
@@ -64,7 +63,7 @@ def verdict_on(
     verdict = covered_part(lock, environment.machine if environment else None, target)
     if verdict.part is None:
         return verdict
-    machine = observe(verdict.part, integrity, environment, is_start=is_start)
+    machine = MachineState(verdict.part, integrity, environment, is_start=is_start)
     return verdict.replace(findings=findings_of(verdict.part, machine), machine=machine)
 
 
