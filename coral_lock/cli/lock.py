@@ -25,7 +25,7 @@ from coral_lock.errors import (
     UsageError,
 )
 from coral_lock.finding import exit_code, has_errors
-from coral_lock.lockfile.file import decode_lock, read_lock_bytes
+from coral_lock.lockfile.file import decode_lock, load_lock
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import begins_as_lock, read_lock, write_lock
 from coral_lock.messages import counted, say, size_of, warned
@@ -148,8 +148,7 @@ def _read_current(output: str, check: bool) -> tuple[str | None, Lock | LockErro
         InputError: the file to write is something else than a lock.
     """
     if check:
-        text = decode_lock(read_lock_bytes(output), output)
-        return text, read_lock(text, output)
+        return None, load_lock(output)
     hint = "write elsewhere with `-o FILE`"
     current = refuse_to_overwrite(output, "a lock", begins_as_lock, hint)
     if current is None:

@@ -26,7 +26,6 @@ from coral_lock.document.node import (
     nearest,
     plain_node,
     put,
-    shown,
 )
 from coral_lock.document.schema import check
 from coral_lock.errors import InputError, ProblemsError, shortened
@@ -237,32 +236,13 @@ def _read_value(value: str, path: Path, place: Place, mistakes: Mistakes) -> Nod
 def _read_flow_value(value: str, path: Path, place: Place, mistakes: Mistakes) -> Node:
     from coral_lock.document.reader import read_yaml
 
-    inner = Mistakes()
     try:
-        node = read_yaml(value, place.source, inner, path=path)
+        node = read_yaml(value, place.source, mistakes, path=path, is_file=False)
     except InputError as error:
         message = f"`{dotted(path)}` can't be read: {error.message}"
         mistakes.add(place, message, expected=error.expected)
-        return Node(value=INVALID, place=place, key_place=place)
-    for mistake in inner.in_order():
-        mistakes.add(
-            place,
-            mistake.message,
-            expected=mistake.expected,
-            found=mistake.found,
-            hint=mistake.hint,
-        )
-    return _placed(node, place)
-
-
-def _placed(node: Node, place: Place) -> Node:
-    """Return `node` with `place` everywhere: positions in an argument help nobody."""
-    value = node.value
-    if isinstance(value, dict):
-        value = {key: _placed(member, place) for key, member in value.items()}
-    elif isinstance(value, tuple):
-        value = tuple(_placed(item, place) for item in value)
-    return node.replace(value=value, place=place, key_place=place)
+        node = Node(value=INVALID, place=place)
+    return node.replace(key_place=place)
 
 
 def _checked(root: Node, mistakes: Mistakes) -> Node:
@@ -283,8 +263,11 @@ def _checked(root: Node, mistakes: Mistakes) -> Node:
             name = normalized_name(key)
             put(distributions, ("distributions",), name, node, mistakes)
         sections["distributions"] = sections["distributions"].replace(value=distributions)
-    if "targets" in sections:
-        _check_targets(sections["targets"], mistakes)
+    targets: dict[str, Node] = {}
+    for target in sections.get("targets", _NOTHING).items:
+        named = target.members.get("name")
+        if named is not None and isinstance(named.value, str):
+            put(targets, ("targets",), named.value, named, mistakes)
     for key, (section, name) in FLAT_KEYS.items():
         if key in root.members:
             flat, base = root.members[key], sections.get(section, _NOTHING)
@@ -309,23 +292,6 @@ def _with_long_switches(section: Node, group: str, mistakes: Mistakes) -> Node:
                 f"plugin; did you mean `{group}.{near}`?"
             )
     return section.replace(value=members)
-
-
-def _check_targets(targets: Node, mistakes: Mistakes) -> None:
-    """Refuse targets of one name."""
-    places: dict[object, Place] = {}
-    for index, target in enumerate(targets.items):
-        name = target.members.get("name")
-        if name is not None and isinstance(name.value, str):
-            first = places.setdefault(name.value, name.place)
-            if first is not name.place:
-                mistakes.add(
-                    name.place,
-                    f"`{dotted(('targets', index, 'name'))}` is the name of another target too",
-                    expected="each name once",
-                    found=shown(name),
-                    hint=f"the first one is on line {first.line}" if first.line else None,
-                )
 
 
 def _merged(base: Node, over: Node) -> Node:

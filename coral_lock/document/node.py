@@ -126,18 +126,10 @@ class Mistakes:
         self._mistakes: list[tuple[int, int, InputError]] = []
         self.warnings: list[str] = []
 
-    def add(
-        self,
-        place: Place,
-        message: str,
-        *,
-        expected: str | None = None,
-        found: str | None = None,
-        hint: str | None = None,
-    ) -> None:
-        """Add a mistake at `place`."""
+    def add(self, place: Place, message: str, **details: str | None) -> None:
+        """Add a mistake at `place`; `details` are `expected`, `found` and `hint` of its error."""
         message = shortened(message, _LONGEST_MESSAGE)
-        error = InputError(message, expected=expected, found=found, where=str(place), hint=hint)
+        error = InputError(message, where=str(place), **details)
         self._mistakes.append((place.line, place.column, error))
 
     def warn(self, text: str) -> None:

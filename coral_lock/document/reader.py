@@ -159,7 +159,9 @@ def _json_events(text: str, source: str) -> Iterator[yaml.Event]:
 _MERGE_KEY = "<<"
 
 
-def read_yaml(text: str, source: str, mistakes: Mistakes, *, path: Path = ()) -> Node:
+def read_yaml(
+    text: str, source: str, mistakes: Mistakes, *, path: Path = (), is_file: bool = True
+) -> Node:
     """Return the one document that `text` holds; an empty text is an empty mapping.
 
     Tags, anchors, aliases, merge keys, keys that aren't text, keys that appear twice and
@@ -170,6 +172,7 @@ def read_yaml(text: str, source: str, mistakes: Mistakes, *, path: Path = ()) ->
         source: how messages call it.
         mistakes: where mistakes go that don't keep the rest from being read.
         path: where in the whole the document belongs.
+        is_file: whether nodes have a line and a column, or are all at the source as a whole.
 
     Raises:
         InputError: the text isn't YAML, is deeper than 32 levels, has more than 20,000
@@ -181,7 +184,7 @@ def read_yaml(text: str, source: str, mistakes: Mistakes, *, path: Path = ()) ->
     start = next(events)
     if isinstance(start, yaml.StreamEndEvent):
         return Node(value={}, place=_place(start, source))
-    node = _Reader(events, source, mistakes).value(next(events), path)
+    node = _Reader(events, source, mistakes, is_file=is_file).value(next(events), path)
     next(events)
     after = next(events)
     if not isinstance(after, yaml.StreamEndEvent):
@@ -233,8 +236,16 @@ def _place(event: yaml.Event, source: str) -> Place:
 class _Reader:
     """Builds the nodes of one document from the events of its parser."""
 
-    def __init__(self, events: Iterator[yaml.Event], source: str, mistakes: Mistakes) -> None:
+    def __init__(
+        self,
+        events: Iterator[yaml.Event],
+        source: str,
+        mistakes: Mistakes,
+        *,
+        is_file: bool = True,
+    ) -> None:
         self._events = events
+        self._is_file = is_file
         self._source = source
         self._mistakes = mistakes
         self._count = 0
@@ -245,7 +256,7 @@ class _Reader:
         Raises:
             InputError: it is deeper than 32 levels, or one key or value too many.
         """
-        place = _place(event, self._source)
+        place = self._place(event)
         self._count += 1
         is_collection = isinstance(event, yaml.CollectionStartEvent)
         problem, limit = None, ""
@@ -266,6 +277,10 @@ class _Reader:
                 return plain_node(event.value, path, place, self._mistakes, key_place)
             value = self._text(event.value, path, place)
         return Node(value=INVALID if is_refused else value, place=place, key_place=key_place)
+
+    def _place(self, event: yaml.Event) -> Place:
+        place = _place(event, self._source)
+        return place if self._is_file else place.replace(line=0, column=0)
 
     def _text(self, text: str, path: Path, place: Place) -> str | Invalid:
         """Return the value of a quoted scalar, its surrogate pairs joined."""
@@ -289,7 +304,7 @@ class _Reader:
         else:
             return False
         self._mistakes.add(
-            _place(event, self._source),
+            self._place(event),
             f"{named(path)} has {what}",
             expected="plain data",
             found=found,
@@ -308,7 +323,7 @@ class _Reader:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._key(event, path)
             inner = (*path, "?" if key is None else key)
-            node = self.value(next(self._events), inner, _place(event, self._source))
+            node = self.value(next(self._events), inner, self._place(event))
             if key is not None:
                 put(members, path, key, node, self._mistakes)
         return members

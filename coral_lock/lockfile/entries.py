@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from coral_lock.names import split_plugin_id
 from coral_lock.record import Record, RecordType, dataclass_transform
-from coral_lock.targets.model import Target, is_platform_tag, is_python_version, is_target_name
+from coral_lock.targets.model import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,18 +139,6 @@ def _texts(value: Value, _: bool) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _written(is_right: Callable[[str], bool], rule: str) -> Read:
-    """Return what reads a string that is written as `rule` says."""
-
-    def read(value: Value, is_strict: bool) -> str:
-        text: str = _text(value, is_strict)
-        if not is_right(text):
-            raise Misfit(f"{rule}, not `{text}`")
-        return text
-
-    return read
-
-
 def _each(read: Read) -> Callable[[Value, bool], dict[str, Any]]:
     """Return what reads an object whose values are all of one type."""
 
@@ -191,11 +179,6 @@ _TYPES: dict[str, tuple[Read, Write | None]] = {
     "Mapping[str, Any]": (_object, sorted_data),
     "Mapping[str, str]": (_each(_text), lambda values: dict(sorted(values.items()))),
     "Mapping[str, tuple[str, ...]]": (_each(_texts), sorted_data),
-    "Python": (_written(is_python_version, "a target's Python is written like `3.10`"), None),
-    "platform tag": (
-        _written(is_platform_tag, "a target's platform is a tag like `manylinux_2_31_aarch64`"),
-        None,
-    ),
 }
 """How each type of a field is read and written; `_declare` adds those of records."""
 
@@ -218,13 +201,13 @@ def _declare(kind: type[Record], fields: Iterable[Field]) -> None:
         return kind(**read_fields(kind, value, is_strict))
 
     def read_keyed(value: Value, is_strict: bool) -> tuple[Record, ...]:
-        found = read_each(value, is_strict)
-        if kind is Target:
-            for name in found:
-                if not is_target_name(name):
-                    rule = "a target's name consists of a-z, 0-9, `.`, `_` and `-`"
-                    raise Misfit(f"{rule}, not `{name}`", name)
-        return tuple(kind(**{key: name}, **given) for name, given in found.items())
+        records = []
+        for name, given in read_each(value, is_strict).items():
+            try:
+                records.append(kind(**{key: name}, **given))
+            except ValueError as error:
+                raise Misfit(str(error), name) from None
+        return tuple(records)
 
     read_each = _each(lambda value, is_strict: read_fields(kind, value, is_strict))
     _TYPES[kind.__name__] = (read, to_mapping)
@@ -243,11 +226,11 @@ _declare(
     (
         Field(
             name="python",
-            type="Python",
+            type="str",
             code="target-changed",
             changed="the Python version of {} changed",
         ),
-        Field(name="platform", type="platform tag", code="target-changed"),
+        Field(name="platform", type="str", code="target-changed"),
     ),
 )
 

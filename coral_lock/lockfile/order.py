@@ -8,7 +8,7 @@ from coral_lock.names import GROUPS, split_plugin_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 _MAX_NAMED = 20
 
@@ -54,32 +54,39 @@ def activation_order(after: Mapping[str, Collection[str]]) -> tuple[str, ...]:
     return tuple(order)
 
 
-def _ordered(waiting: dict[str, set[str]]) -> Iterator[str]:
-    """Yield ids so that each comes behind those that it waits for, else sorted; `waiting` is used
-    up, and holds nothing but ids that are keys."""
+def _ordered(waiting: Mapping[str, Collection[str]]) -> Iterator[str]:
+    """Yield sorted ids so that each comes behind those that it waits for, else sorted."""
     # A start whose plugins have no order doesn't pay for it.
+    import graphlib
     from heapq import heapify, heappop, heappush
 
-    followers: dict[str, list[str]] = {}
-    for identifier, others in waiting.items():
-        for other in others:
-            followers.setdefault(other, []).append(identifier)
-    ready = [identifier for identifier, others in waiting.items() if not others]
+    sorter = graphlib.TopologicalSorter({each: sorted(waiting[each]) for each in waiting})
+    try:
+        sorter.prepare()
+    except graphlib.CycleError as error:
+        raise _cycle_error(error.args[1]) from None
+    ready = list(sorter.get_ready())
     heapify(ready)
     while ready:
         first = heappop(ready)
         yield first
-        del waiting[first]
-        for follower in followers.get(first, ()):
-            waiting[follower].discard(first)
-            if not waiting[follower]:
-                heappush(ready, follower)
-    if waiting:
-        cycle = _find_cycle(waiting)
-        shown = [f"`{identifier}`" for identifier in (*cycle, cycle[0])]
-        if len(shown) > _MAX_NAMED:
-            shown[_MAX_NAMED - 1 : -1] = ["…"]
-        raise CycleError(f"plugins wait for each other: {' → '.join(shown)}", cycle)
+        sorter.done(first)
+        for follower in sorter.get_ready():
+            heappush(ready, follower)
+
+
+def _cycle_error(found: Sequence[str]) -> CycleError:
+    """Return the error for a cycle in which each id waits for the one before it.
+
+    The first is the last again. What is reported starts from the smallest id, and each id in it
+    waits for the next.
+    """
+    start = found.index(min(found))
+    cycle = (*found[start::-1], *found[-2:start:-1])
+    shown = [f"`{identifier}`" for identifier in (*cycle, cycle[0])]
+    if len(shown) > _MAX_NAMED:
+        shown[_MAX_NAMED - 1 : -1] = ["…"]
+    return CycleError(f"plugins wait for each other: {' → '.join(shown)}", cycle)
 
 
 def _refuse_later_groups(waiting: Mapping[str, Collection[str]], group: str) -> None:
@@ -91,15 +98,3 @@ def _refuse_later_groups(waiting: Mapping[str, Collection[str]], group: str) -> 
                     f"the groups are activated in the order {', '.join(GROUPS)}",
                     (identifier, other),
                 )
-
-
-def _find_cycle(waiting: Mapping[str, Collection[str]]) -> tuple[str, ...]:
-    """Return a cycle, starting from its smallest id; each id waits for the next."""
-    path: dict[str, None] = {}
-    current = min(waiting)
-    while current not in path:
-        path[current] = None
-        current = min(waiting[current])
-    cycle = list(path)[list(path).index(current) :]
-    start = cycle.index(min(cycle))
-    return tuple(cycle[start:] + cycle[:start])

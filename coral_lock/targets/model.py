@@ -33,13 +33,13 @@ class Target(Record):
     platform: str
 
     def _check(self) -> None:
-        for text, is_right in (
-            (self.name, is_target_name),
-            (self.python, is_python_version),
-            (self.platform, is_platform_tag),
+        for text, is_right, rule in (
+            (self.name, is_target_name, "name consists of a-z, 0-9, `.`, `_` and `-`"),
+            (self.python, is_python_version, "Python is written like `3.10`"),
+            (self.platform, is_platform_tag, "platform is a tag like `manylinux_2_31_aarch64`"),
         ):
             if not is_right(text):
-                raise ValueError(text)
+                raise ValueError(f"a target's {rule}, not `{text}`")
 
     @property
     def language_version(self) -> str:

@@ -348,8 +348,8 @@ CHANGES = [
     (
         "name: tester",
         "name: jetson",
-        "`targets[1].name` is the name of another target too | where: runtime.yaml:18:12 | "
-        'expected: each name once | found: "jetson" | hint: the first one is on line 17',
+        "`targets.jetson` appears twice | where: runtime.yaml:18:6 | "
+        "hint: the first one is on line 17",
     ),
     (
         'python: "3.10"',

@@ -46,8 +46,9 @@ def test_a_target() -> None:
 )
 def test_what_is_no_target(changes: dict[str, str]) -> None:
     valid = {"name": "jetson", "python": "3.10", "platform": "linux_aarch64"}
-    (value,) = changes.values()
-    with pytest.raises(ValueError, match=f"^{re.escape(value)}$"):
+    ((field, value),) = changes.items()
+    rule = f"a target's {field} .*, not `{re.escape(value)}`"
+    with pytest.raises(ValueError, match=f"(?is)^{rule}$"):
         Target(**{**valid, **changes})
 
 
