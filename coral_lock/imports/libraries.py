@@ -73,8 +73,8 @@ class Libraries:
         """Compare a shared library that is about to be loaded.
 
         Before the first one of a distribution all of its libraries are compared, as one
-        loads others, and those of the distributions that it requires only for them. Whoever
-        writes to a file between this and the load wins.
+        loads others, and those of the distributions that it requires only for them. A change
+        between this and the load isn't noticed.
 
         Raises:
             ChangedFileError: a file isn't what was locked, or can't be read.
