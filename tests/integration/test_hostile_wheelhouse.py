@@ -163,7 +163,7 @@ def test_a_lone_carriage_return_ends_a_line_of_metadata(
     )
 
 
-TOO_NEW = "the member `acme.py` needs version 6.4 of the ZIP format; installers read up to 6.3"
+TOO_NEW = "the wheel isn't a sound ZIP file: zip file version 6.4"
 
 
 def _needing_version(wheel: Path, header: bytes, version: int) -> Path:
