@@ -137,8 +137,13 @@ def _needy_plugin(directory: Path) -> Path:
     )
 
 
-@pytest.mark.parametrize("installer", INSTALLERS)
-@pytest.mark.parametrize(("combination", "words"), LOCKS)
+@pytest.mark.parametrize(
+    ("combination", "words", "installer"),
+    [
+        *((combination, words, "uv") for combination, words in LOCKS),
+        *((combination, (), "pip") for combination in (*COMBINATIONS, "real")),
+    ],
+)
 def test_the_lock_of_wheels_is_that_of_an_environment(
     installed: Install, combination: str, words: tuple[str, ...], installer: str
 ) -> None:
