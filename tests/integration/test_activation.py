@@ -86,7 +86,7 @@ def test_a_plugin_that_fails_fails_the_start_and_the_others_go_on(
     device: MakeDevice, name: str
 ) -> None:
     machine = device("my-package==1.0.0", "after-plugin", name, *HOSTS)
-    machine.locked()
+    machine.locked_once()
     identifier = f"patches:{name.replace('-', '_')}"
     outcome = machine.coral("init", "--locked").require(1)
     status, reason = _outcomes(outcome)[identifier]
@@ -224,7 +224,7 @@ def test_what_contradicts_the_lock_is_an_error(
     device: MakeDevice, words: list[str], env: dict[str, str], summary: str
 ) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     outcome = machine.coral("init", "--locked", *words, env=env).require(1)
     assert [(f["code"], f["summary"]) for f in outcome.json()["findings"]] == [
         ("contradicts-lock", summary)
@@ -362,7 +362,7 @@ class TestRun:
     @pytest.fixture
     def machine(self, device: MakeDevice) -> Device:
         made = device("my-package==1.0.0", *HOSTS)
-        made.locked()
+        made.locked_once()
         return made
 
     def _show(self, machine: Device) -> Any:

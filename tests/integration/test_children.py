@@ -90,7 +90,7 @@ ASK2 = f"import sys; sys.path.insert(0, {os.getcwd()!r}); " + ASK
 def machine(device: MakeDevice) -> Device:
     machine = device("my-package==1.0.0", "acme-object", *HOSTS)
     machine.write("runtime.yaml", DESCRIPTOR)
-    machine.locked("-c", "runtime.yaml")
+    machine.locked_once("-c", "runtime.yaml")
     machine.write("answer.py", ANSWER)
     return machine
 

@@ -29,7 +29,7 @@ COMMANDS = (
 @pytest.fixture
 def machine(device: MakeDevice) -> Device:
     made = device("my-package==1.0.0")
-    made.locked("--core-version=0.0.4", "--inference-version=0.58.0")
+    made.locked_once("--core-version=0.0.4", "--inference-version=0.58.0")
     return made
 
 

@@ -65,7 +65,7 @@ EXPECTED = {
 def _make_machine(device: MakeDevice, *plugins: str, descriptor: str = DESCRIPTOR) -> Device:
     machine = device(*plugins, *HOSTS)
     machine.write("runtime.yaml", descriptor)
-    machine.locked("-c", "runtime.yaml")
+    machine.locked_once("-c", "runtime.yaml")
     machine.write("ask.py", ASK)
     return machine
 

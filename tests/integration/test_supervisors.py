@@ -37,7 +37,7 @@ def _documented(name: str) -> str:
 def machine(device: MakeDevice) -> Device:
     made = device("my-package==1.0.0", *HOSTS)
     made.write("runtime.yaml", _documented("runtime.yaml"))
-    made.locked("-c", "runtime.yaml")
+    made.locked_once("-c", "runtime.yaml")
     made.write("app.py", CRASH)
     made.state.mkdir(mode=0o700, exist_ok=True)
     return made

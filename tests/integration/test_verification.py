@@ -200,7 +200,7 @@ def test_what_nobody_locked_is_reported_and_does_not_run(
     device: MakeDevice, deviate: Callable[[Device], None], code: int, slug: str, summary: str
 ) -> None:
     machine = device(*PLUGINS)
-    machine.locked("--core-version=0.0.4", "--inference-version=0.58.0")
+    machine.locked_once("--core-version=0.0.4", "--inference-version=0.58.0")
     deviate(machine)
     verified = machine.coral("verify", "--output-format", "json").require(code).json()
     assert (slug, summary) in [(f["code"], f["summary"]) for f in verified["findings"]]
@@ -217,7 +217,7 @@ def test_every_deviation_is_found_and_nothing_runs(
     device: MakeDevice, deviate: Callable[[Device], None], code: int, slug: str, summary: str
 ) -> None:
     machine = device(*PLUGINS)
-    machine.locked("--core-version=0.0.4", "--inference-version=0.58.0")
+    machine.locked_once("--core-version=0.0.4", "--inference-version=0.58.0")
     machine.coral("verify").require(0)
     deviate(machine)
 
@@ -251,7 +251,7 @@ def test_every_deviation_is_reported_not_only_the_first(device: MakeDevice) -> N
 def hosted(device: MakeDevice) -> Device:
     """A locked device with hosts and one plugin."""
     machine = device("my-package==1.0.0", "coral-inference==0.0.4", "inference==0.58.0")
-    machine.locked()
+    machine.locked_once()
     return machine
 
 

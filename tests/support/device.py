@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Device:
     directory: Path
     wheelhouse: Path
     state: Path
+    locks: dict[object, str] = field(default_factory=dict)
+    """Locks of devices that are made alike, by what they were made from."""
 
     @property
     def site_packages(self) -> Path:
@@ -104,6 +106,17 @@ class Device:
         self.coral("lock", *words).require(0)
         return self.lock_path.read_text(encoding="utf-8")
 
+    def locked_once(self, *words: str) -> None:
+        """Lock a new device, or give it the lock of one that had the same files.
+
+        This is for tests of what comes after locking.
+        """
+        files = sorted((path.name, path.read_bytes()) for path in self.directory.iterdir())
+        made_from = (words, *files)
+        if made_from not in self.locks:
+            self.locks[made_from] = self.locked(*words)
+        self.lock_path.write_text(self.locks[made_from], encoding="utf-8")
+
 
 class Environments:
     """Environments with coral-lock that tests borrow one after the other.
@@ -117,13 +130,15 @@ class Environments:
         self._wheelhouse = wheelhouse
         self._made = 0
         self._free: dict[tuple[str, ...], list[Environment]] = {}
+        self._locks: dict[tuple[str, ...], dict[object, str]] = {}
         self._lent: dict[Path, tuple[tuple[str, ...], Snapshot]] = {}
 
     def device(self, directory: Path, *distributions: str, installer: str = "uv") -> Device:
         """Return a device in a new directory, whose environment is to be given back."""
         key = (installer, *distributions)
         environment = self._free[key].pop() if self._free.get(key) else self._make(key)
-        return _device(directory, environment, self._wheelhouse)
+        device = _device(directory, environment, self._wheelhouse)
+        return replace(device, locks=self._locks.setdefault(key, {}))
 
     def _make(self, key: tuple[str, ...]) -> Environment:
         installer, *distributions = key
