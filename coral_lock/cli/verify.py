@@ -85,5 +85,5 @@ def _compare_wheels(place: Place, lock: Lock) -> tuple[Lock, str | None, tuple[F
     name = next(iter(place.targets), None)
     distributions = distributions_for(lock, name)
     wheelhouse = Wheelhouse(place.wheels, cache=WheelCache())
-    findings = sorted_findings(find_locked_wheels(distributions, wheelhouse).findings)
-    return (lock if name is None else part_of(lock, name)), name, findings
+    _, findings = find_locked_wheels(distributions, wheelhouse)
+    return (lock if name is None else part_of(lock, name)), name, sorted_findings(findings)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any
 
 import packaging
 import tomlkit
@@ -71,7 +69,7 @@ def pylock_text(installation: Installation, directory: str) -> str:
         ],
     )
     pylock.validate()
-    return _written(pylock.to_dict())
+    return tomlkit.dumps(pylock.to_dict())
 
 
 def is_pylock_text(text: str) -> bool:
@@ -81,40 +79,6 @@ def is_pylock_text(text: str) -> bool:
     except (TOMLKitError, ValueError, RecursionError):
         return False
     return document.get("created-by") == _CREATED_BY and "packages" in document
-
-
-def _written(pylock: Mapping[str, Any]) -> str:
-    """Return the text: a table for each package and wheel, small values on one line."""
-    packages = tomlkit.aot()
-    for package in pylock["packages"]:
-        table = tomlkit.table()
-        for key, value in package.items():
-            if key != "wheels":
-                table[key] = value if isinstance(value, str) else _inline(value)
-        wheels = tomlkit.aot()
-        for wheel in package["wheels"]:
-            fields = tomlkit.table()
-            fields.update({key: _inline(value) for key, value in wheel.items()})
-            wheels.append(fields)
-        table["wheels"] = wheels
-        packages.append(table)
-    document = tomlkit.document()
-    # Older versions of tomlkit write nothing for an array of tables that is empty.
-    document.update({**pylock, "packages": packages or []})
-    return tomlkit.dumps(document)
-
-
-def _inline(value: Any) -> Any:
-    """Return a value that is written on one line."""
-    if isinstance(value, Mapping):
-        table = tomlkit.inline_table()
-        table.update(value)
-        return table
-    if isinstance(value, list):
-        array = tomlkit.array()
-        array.extend(map(_inline, value))
-        return array
-    return value
 
 
 def _relative_path(path: str, directory: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeAlias
 
 from packaging.markers import Marker
 
@@ -78,11 +80,26 @@ def installation_of(
     distributions = distributions_for(lock, target)
     markers, findings = _markers(lock) if target is None else ({}, ())
     targets = lock.targets if target is None else (named_target(lock, target),)
-    found = find_locked_wheels(distributions, wheelhouse, reporter)
-    findings = sorted_findings((*findings, *found.findings))
+    wheels, wheel_findings = find_locked_wheels(distributions, wheelhouse, reporter)
+    findings = sorted_findings((*findings, *wheel_findings))
     if has_errors(findings):
         return None, findings
-    pins = tuple(_pin(each, found, targets, markers.get(each.name)) for each in distributions)
+    pins = tuple(
+        Pin(
+            name=each.name,
+            version=each.version,
+            requires=tuple(
+                sorted({*each.requires, *chain.from_iterable(each.target_requires.values())})
+            ),
+            wheels=tuple(
+                wheel
+                for tag, wheel in wheels[each.name]
+                if not targets or any(fits(tag, target) for target in targets)
+            ),
+            marker=markers.get(each.name),
+        )
+        for each in distributions
+    )
     errors = [_without_wheel(pin) for pin in pins if not pin.wheels]
     errors = errors or list(_invalid_versions(lock, distributions))
     if errors:
@@ -182,30 +199,6 @@ def marker_of(target: Target) -> str:
     return " and ".join(f"{name} == '{markers[name]}'" for name in names if markers[name])
 
 
-def _pin(
-    distribution: LockedDistribution,
-    found: FoundWheels,
-    targets: Sequence[Target],
-    marker: str | None,
-) -> Pin:
-    requires = set(distribution.requires)
-    for names in distribution.target_requires.values():
-        requires.update(names)
-    wheels = {
-        wheel
-        for (name, tag), wheel in found.wheels.items()
-        if name == distribution.name
-        and (not targets or any(fits(tag, target) for target in targets))
-    }
-    return Pin(
-        name=distribution.name,
-        version=distribution.version,
-        requires=tuple(sorted(requires)),
-        wheels=tuple(sorted(wheels, key=lambda wheel: wheel.file_name)),
-        marker=marker,
-    )
-
-
 def _invalid_versions(lock: Lock, distributions: Sequence[LockedDistribution]) -> Iterator[Finding]:
     """Yield the versions that an installer could read as something else."""
     versions = [(each.name, each.version) for each in distributions]
@@ -231,112 +224,109 @@ def _without_wheel(pin: Pin) -> Finding:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FoundWheels:
-    """The wheels of a lock's distributions in a wheelhouse.
-
-    Args:
-        wheels: by name and wheel tag, the wheels whose files have the locked digest; for a
-            distribution without digests all of its version.
-        findings: what is missing, differs or can't be used.
-    """
-
-    wheels: Mapping[tuple[str, str], WheelFile]
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Hashed:
-    """A wheel that can be used."""
-
-    file: WheelFile
-    contents: WheelContents
-
-    @property
-    def data_digest(self) -> str | None:
-        return data_digest(self.contents.outside) if self.contents.outside else None
+_Usable: TypeAlias = tuple[WheelFile, WheelContents]
+_Wheels: TypeAlias = Mapping[str, Sequence[tuple[str, WheelFile]]]
+"""The wheels of each distribution, by name, with their wheel tags, sorted by file name."""
 
 
 def find_locked_wheels(
     distributions: Sequence[LockedDistribution],
     wheelhouse: Wheelhouse,
     reporter: Reporter | None = None,
-) -> FoundWheels:
+) -> tuple[_Wheels, tuple[Finding, ...]]:
     """Look up the wheel of every digest, and compare it with the digest.
 
     Args:
         distributions: what is looked for, with just the digests that are needed.
         wheelhouse: where to look.
         reporter: where progress goes.
+
+    Returns:
+        The wheels whose files have the locked digests, for a distribution without digests all
+        of its version; and what is missing, differs or can't be used.
     """
     wheels = [
         wheel for each in distributions for wheel in wheelhouse.wheels_of(each.name, each.version)
     ]
-    usable_of: dict[str, list[_Hashed]] = {each.name: [] for each in distributions}
-    broken_of: dict[str, list[BrokenDistributionError]] = {each.name: [] for each in distributions}
+    usable: dict[str, list[_Usable]] = {each.name: [] for each in distributions}
+    broken: dict[str, list[BrokenDistributionError]] = {each.name: [] for each in distributions}
     for contents, wheel in zip(wheelhouse.contents_of(wheels, reporter or Reporter()), wheels):
         try:
             if isinstance(contents, BrokenDistributionError):
                 raise contents
-            hashed = _Hashed(file=wheelhouse.file(wheel), contents=contents)
-            usable_of[wheel.name].append(hashed)
+            usable[wheel.name].append((wheelhouse.file(wheel), contents))
         except BrokenDistributionError as error:
-            broken_of[wheel.name].append(error)
-    found: dict[tuple[str, str], WheelFile] = {}
+            broken[wheel.name].append(error)
+    found: dict[str, list[tuple[str, WheelFile]]] = {}
     findings: list[Finding] = []
     for each in distributions:
-        usable, broken = usable_of[each.name], broken_of[each.name]
-        for tag in sorted(each.digests):
-            outcome = _wheel_of_tag(each, tag, usable, broken)
-            if isinstance(outcome, Finding):
-                findings.append(outcome)
-            else:
-                found[each.name, tag] = outcome
+        own = found[each.name] = []
         if not each.digests:
-            found.update({(each.name, wheel.contents.tag): wheel.file for wheel in usable})
-            findings.append(_unpinned(each, bool(usable)))
-    return FoundWheels(wheels=found, findings=tuple(findings))
+            own.extend((contents.tag, file) for file, contents in usable[each.name])
+            findings.append(_unpinned(each, bool(own)))
+        for tag in sorted(each.digests):
+            file = _wheel_of_tag(each, tag, usable[each.name])
+            if file is None:
+                findings.append(_mismatch(each, tag, usable[each.name], broken[each.name]))
+            else:
+                own.append((tag, file))
+        own.sort(key=lambda wheel: wheel[1].file_name)
+    return found, tuple(findings)
 
 
 def _wheel_of_tag(
-    distribution: LockedDistribution,
-    tag: str,
-    usable: Sequence[_Hashed],
-    broken: Sequence[BrokenDistributionError],
-) -> WheelFile | Finding:
-    """Return the wheel of a tag that has the locked digest, or what is wrong instead."""
-    of_tag = [wheel for wheel in usable if wheel.contents.tag == tag]
-    alike = [wheel for wheel in of_tag if wheel.contents.digest == distribution.digests[tag]]
+    distribution: LockedDistribution, tag: str, usable: Sequence[_Usable]
+) -> WheelFile | None:
+    """Return the wheel of a tag that has the locked digests; None where there is none."""
     is_open = distribution.data_digests == {}
     data = (distribution.data_digests or {}).get(tag)
-    matching = [wheel.file for wheel in alike if is_open or wheel.data_digest == data]
-    if len({file.sha256 for file in matching}) > 1:
-        return _ambiguous(distribution, matching)
-    if matching:
-        return matching[0]
+    for file, contents in usable:
+        is_alike = contents.tag == tag and contents.digest == distribution.digests[tag]
+        if is_alike and (is_open or _data_digest(contents) == data):
+            return file
+    return None
+
+
+def _data_digest(contents: WheelContents) -> str | None:
+    return data_digest(contents.outside) if contents.outside else None
+
+
+def _mismatch(
+    distribution: LockedDistribution,
+    tag: str,
+    usable: Sequence[_Usable],
+    broken: Sequence[BrokenDistributionError],
+) -> Finding:
+    """Return why there is no wheel of a tag that has the locked digests."""
     subject = f"`{distribution.name}` {distribution.version}"
+    of_tag = [wheel for wheel in usable if wheel[1].tag == tag]
     if not of_tag and not broken:
-        place = join_path(join_path("distributions", distribution.name) + ".digests", tag)
         return Finding(
             code="distribution-missing",
             subject=distribution.name,
             summary=f"the wheelhouse has no wheel of {subject} with the locked wheel tag",
             expected=tag,
-            found=", ".join(sorted(wheel.contents.tag for wheel in usable))
+            found=", ".join(sorted(contents.tag for _, contents in usable))
             or "no wheel of that version",
-            where=place,
+            where=join_path(join_path("distributions", distribution.name) + ".digests", tag),
             hint="add the wheel that was locked to the wheelhouse",
         )
     summary = f"the wheel of {subject} isn't the one that was locked"
-    expected: str | None = distribution.digests[tag]
-    if alike:
-        summary = f"the wheel of {subject} has other scripts, headers or data than the locked one"
-        expected, found = data or "none", alike[0].data_digest or "none"
-        where: str | None = alike[0].file.path
-    elif of_tag:
-        found, where = of_tag[0].contents.digest, of_tag[0].file.path
+    found: str | None = None
+    expected = distribution.digests[tag]
+    if of_tag:
+        alike = [wheel for wheel in of_tag if wheel[1].digest == expected]
+        file, contents = (alike or of_tag)[0]
+        where: str | None = file.path
+        found = contents.digest
+        if alike:
+            summary = (
+                f"the wheel of {subject} has other scripts, headers or data than the locked one"
+            )
+            expected = (distribution.data_digests or {}).get(tag, "none")
+            found = _data_digest(contents) or "none"
     else:
-        summary, found, where = f"{summary}: {broken[0].message}", None, broken[0].where
+        summary, where = f"{summary}: {broken[0].message}", broken[0].where
     return Finding(
         code="digest-mismatch",
         subject=distribution.name,
@@ -345,19 +335,6 @@ def _wheel_of_tag(
         found=found,
         where=where,
         hint="get the wheel from the source of the locked one, and find out who changed it",
-    )
-
-
-def _ambiguous(distribution: LockedDistribution, files: Sequence[WheelFile]) -> Finding:
-    return Finding(
-        code="conflict",
-        subject=distribution.name,
-        summary=f"several wheels of `{distribution.name}` {distribution.version} have the locked "
-        "digests and aren't the same file",
-        expected="one wheel",
-        found=", ".join(file.file_name for file in files),
-        where=files[0].path,
-        hint="keep only the one that you trust in the wheelhouse",
     )
 
 

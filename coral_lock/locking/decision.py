@@ -176,26 +176,11 @@ def unmet_requirement(
     """
     if plugin.facts is None:
         return None
-    stated = [
-        (role, str(required), package)
-        for role, required, package in (
-            ("core", plugin.facts.min_core_version, host.core),
-            ("inference", plugin.facts.min_inference_version, host.inference),
-        )
-        if required is not None
-    ]
-    for role, required, _ in stated:
-        if parsed_version(required) is None:
-            field = f"min_{role}_version"
-            return UnmetRequirement(
-                "invalid-requirement",
-                f"has the {field} `{required}`, which isn't a PEP 440 version",
-                f"have the plugin's author write {field} like `0.0.4`",
-            )
-    for role, required, package in stated:
-        unmet = _unmet(role, required, package)
-        if unmet is not None:
-            return unmet
+    stated = [(role, getattr(plugin.facts, f"min_{role}_version")) for role in HOST_DISTRIBUTIONS]
+    found = (_unmet(role, text, getattr(host, role)) for role, text in stated if text is not None)
+    unmet = sorted(filter(None, found), key=lambda each: each.code != "invalid-requirement")
+    if unmet:
+        return unmet[0]
     platforms = plugin.terms.platforms
     if not platforms or platform in platforms:
         return None
@@ -211,6 +196,14 @@ HOST_DISTRIBUTIONS = {"core": (CORE_DISTRIBUTION,), "inference": INFERENCE_DISTR
 
 
 def _unmet(role: str, required: str, package: HostPackage | None) -> UnmetRequirement | None:
+    least = parsed_version(required)
+    if least is None:
+        field = f"min_{role}_version"
+        return UnmetRequirement(
+            "invalid-requirement",
+            f"has the {field} `{required}`, which isn't a PEP 440 version",
+            f"have the plugin's author write {field} like `0.0.4`",
+        )
     distribution = package.distribution if package else HOST_DISTRIBUTIONS[role][0]
     requires = f"requires {distribution} >= {required}"
     if package is None:
@@ -220,7 +213,7 @@ def _unmet(role: str, required: str, package: HostPackage | None) -> UnmetRequir
             f"pass its version with `--{role}-version V`, set `host: {{{role}: "
             '"V"}` in the descriptor, or add it',
         )
-    found, least = parsed_version(package.version), Version(required)
+    found = parsed_version(package.version)
     if found is None:
         return UnmetRequirement(
             "host-unknown",
@@ -267,7 +260,7 @@ def _find(
     role: str, inventory: Inventory, descriptor: Descriptor, findings: list[Finding]
 ) -> HostPackage | None:
     names = HOST_DISTRIBUTIONS[role]
-    given = descriptor.host_core if role == "core" else descriptor.host_inference
+    given: str | None = getattr(descriptor, f"host_{role}")
     found: list[Distribution] = []
     for distribution in map(inventory.find, names):
         if isinstance(distribution, BrokenDistribution):

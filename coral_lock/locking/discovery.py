@@ -49,11 +49,9 @@ class Evidence:
         self.probe = probe
         self.no_probe = no_probe
         self._budget = Budget()
-        self._known: dict[Distribution, DistributionEvidence] = {}
+        self._known: dict[Distribution, Discovery] = {}
 
-    def of(
-        self, distribution: Distribution, inventory: Inventory, reporter: Reporter
-    ) -> DistributionEvidence:
+    def of(self, distribution: Distribution, inventory: Inventory, reporter: Reporter) -> Discovery:
         """Return what a distribution says, which an inventory has.
 
         Raises:
@@ -67,20 +65,18 @@ class Evidence:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DistributionEvidence:
-    """The plugins of one distribution, and what is wrong with what it declares."""
-
-    plugins: tuple[DiscoveredPlugin, ...]
-    findings: tuple[Finding, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Discovery:
-    """Everything found: the plugins, sorted by id and distribution, and what is broken."""
+    """What was found, in one distribution or in all.
+
+    Args:
+        plugins: the plugins; of all distributions sorted by id and distribution.
+        findings: what is wrong with what the distributions declare.
+        broken: the distributions that can't be used.
+    """
 
     plugins: tuple[DiscoveredPlugin, ...]
-    broken: tuple[BrokenDistribution, ...]
     findings: tuple[Finding, ...]
+    broken: tuple[BrokenDistribution, ...] = ()
 
 
 def discover(
@@ -141,9 +137,9 @@ class _Learner:
         self._sources = Sources(self._read_source, budget)
         self._manifests: dict[str, Manifest | ManifestError | None] = {}
 
-    def learn(self) -> DistributionEvidence:
+    def learn(self) -> Discovery:
         """Return the plugins of all entry points, and what is wrong with what is declared."""
-        return DistributionEvidence(
+        return Discovery(
             plugins=tuple(
                 plugin
                 for entry_point in self._distribution.entry_points

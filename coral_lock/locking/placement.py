@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -16,9 +15,6 @@ from coral_lock.locking.decision import broken_finding
 from coral_lock.reserved import Placed, reserved_findings
 
 FilesByName: TypeAlias = Mapping[str, Mapping[str, str]]
-
-MAX_OVERLAPS = 100
-"""How many overlaps of the same two distributions are reported."""
 
 
 class Overlap(NamedTuple):
@@ -49,21 +45,7 @@ def overlaps(files_by_name: FilesByName) -> tuple[Overlap, ...]:
     Args:
         files_by_name: by distribution its files: the path under the site root, with `/`, and
             the SHA-256 of its bytes. No distribution has two files in one place.
-
-    Returns:
-        Of each two distributions the first hundred by path, regardless of case.
     """
-    found: list[Overlap] = []
-    counts: Counter[tuple[str, str]] = Counter()
-    for first, path, second, second_path in _all_overlaps(files_by_name):
-        counts[first, second] += 1
-        if counts[first, second] <= MAX_OVERLAPS:
-            found.append(Overlap(path, first, second, second_path))
-    return tuple(sorted(found))
-
-
-def _all_overlaps(files_by_name: FilesByName) -> Iterator[tuple[str, str, str, str]]:
-    """Yield the first distribution, its path, the second one and its path, sorted by place."""
     owners: dict[str, list[tuple[str, str]]] = {}
     for name in sorted(files_by_name):
         for path in files_by_name[name]:
@@ -80,16 +62,18 @@ def _all_overlaps(files_by_name: FilesByName) -> Iterator[tuple[str, str, str, s
         while parent := parent.rpartition("/")[0]:
             for name, path in owners[place] if parent in beneath else ():
                 beneath[parent].setdefault(name, path)
-    for place in sorted(each for each in owners if len(owners[each]) > 1 or each in beneath):
+    found = []
+    for place in (each for each in owners if len(owners[each]) > 1 or each in beneath):
         claims = [(name, path, files_by_name[name][path]) for name, path in owners[place]]
         if len({claim[1:] for claim in claims}) > 1:
             for (first, *one), (second, *other) in itertools.combinations(claims, 2):
                 if first != second and one != other:
-                    yield first, one[0], second, other[0]
+                    found.append(Overlap(one[0], first, second, other[0]))
         for pair in itertools.product(owners[place], beneath.get(place, {}).items()):
             (first, path), (second, second_path) = sorted(pair)
             if first != second:
-                yield first, path, second, second_path
+                found.append(Overlap(path, first, second, second_path))
+    return tuple(sorted(found))
 
 
 _MAX_NAMED = 5
@@ -100,62 +84,45 @@ _UNPINNED = ", so that the scripts, headers and data of neither are pinned"
 
 
 def overlapping(
-    names: Sequence[str], needed: Collection[str], inventory: Inventory
+    files: FilesByName, needed: Collection[str], *, are_outside: bool = False
 ) -> tuple[tuple[Finding, ...], frozenset[str]]:
     """Return where distributions overwrite each other's files, and which aren't pinned for it.
 
     Where two have a file in one place, both are pinned: what is there has to be what one of
     the two lists. Which one depends on the order of installation, so it is a warning. Places
-    that only some file systems tell apart, a file where the other needs a directory, and the
-    other's own metadata can't be told like that. They are an error where a plugin needs one
-    of the two, and a warning without which neither is pinned where only the host does.
+    that only some file systems tell apart, a file where the other needs a directory, the
+    other's own metadata, and files outside of the site root can't be told like that. They are
+    an error where a plugin needs one of the two, and a warning without which neither is pinned
+    where only the host does. Of files outside only scripts are an error: many a project puts
+    its licence, say, where others do.
 
     Args:
-        names: the distributions to lock.
-        needed: those that plugins need.
-        inventory: what their RECORDs state.
+        files: by distribution what its RECORD states of these files, by path.
+        needed: the distributions that plugins need.
+        are_outside: whether they are scripts, headers and data. Headers are in a directory of
+            the distribution's own.
     """
+    if are_outside:
+        files = {
+            name: {path: each for path, each in own.items() if not path.startswith(HEADERS)}
+            for name, own in files.items()
+        }
     findings = []
     unpinned: set[str] = set()
-    for pair, found in _pairs({name: inventory.stated(name).files for name in names}):
-        unsettled = [each for each in found if not _is_settled(each)]
-        is_error = bool(unsettled) and not set(needed).isdisjoint(pair)
-        reason = _NOBODY_KNOWS + ("" if is_error else _WITHOUT_DIGEST) if unsettled else _LAST_WINS
-        findings.append(_finding(unsettled or found, reason, is_error))
+    for pair, found in _pairs(files):
+        unsettled = [each for each in found if are_outside or not _is_settled(each)]
+        counts = not are_outside or any(each.path.startswith(SCRIPTS) for each in found)
+        is_error = bool(unsettled) and counts and not set(needed).isdisjoint(pair)
+        reason = _NOBODY_KNOWS if unsettled else _LAST_WINS
         if unsettled and not is_error:
+            reason += _UNPINNED if are_outside else _WITHOUT_DIGEST
             unpinned.update(pair)
+        findings.append(_finding(unsettled or found, reason, is_error))
     return tuple(findings), frozenset(unpinned)
 
 
 def _is_settled(overlap: Overlap) -> bool:
     return overlap.path == overlap.second_path and ".dist-info/" not in overlap.path
-
-
-def _overlapping_outside(
-    stated: FilesByName, needed: Collection[str], findings: list[Finding]
-) -> set[str]:
-    """Return the same for scripts and data; headers are in a directory of the distribution's own.
-
-    It is an error only where a script is overwritten and a plugin needs one of the two: many
-    a project puts its licence, say, where others do.
-
-    Args:
-        stated: by distribution what its RECORD states of these files, by path.
-        needed: the distributions that plugins need.
-        findings: is added to.
-    """
-    unpinned: set[str] = set()
-    files = {
-        name: {path: each for path, each in files.items() if not path.startswith(HEADERS)}
-        for name, files in stated.items()
-    }
-    for pair, found in _pairs(files):
-        has_scripts = any(overlap.path.startswith(SCRIPTS) for overlap in found)
-        is_error = has_scripts and not set(needed).isdisjoint(pair)
-        findings.append(_finding(found, _NOBODY_KNOWS + ("" if is_error else _UNPINNED), is_error))
-        if not is_error:
-            unpinned.update(pair)
-    return unpinned
 
 
 def _pairs(files: FilesByName) -> list[tuple[tuple[str, str], list[Overlap]]]:
@@ -172,15 +139,14 @@ def _finding(found: list[Overlap], reason: str, is_error: bool) -> Finding:
     paths = (dict.fromkeys((each.path, each.second_path)) for each in found[:_MAX_NAMED])
     named = ", ".join(" and ".join(f"`{path}`" for path in each) for each in paths)
     more = len(found) - _MAX_NAMED
-    at_least = "at least " if len(found) == MAX_OVERLAPS else ""
     return Finding(
         code="file-overlap",
         severity=ERROR if is_error else WARNING,
         subject=first,
         summary=f"`{first}` and `{second}` put different files in one place: {named}"
-        + (f" and {at_least}{more} more" if more > 0 else ""),
+        + (f" and {more} more" if more > 0 else ""),
         expected="each file in one distribution",
-        found=f"{at_least}{len(found)} in both",
+        found=f"{len(found)} in both",
         where=found[0].path,
         hint=f"install only one of the two, or report it upstream: {reason}",
     )
@@ -216,10 +182,15 @@ def locked_distributions(
     names = [distribution.name for distribution in wanted]
     outcomes = dict(inventory.digests(names, reporter))
     reporter.finished()
-    overlaps_found, unpinned = overlapping(names, needed, inventory)
+    stated = {name: inventory.stated(name) for name in names}
+    files, outside_files = (
+        {name: getattr(each, kind) for name, each in stated.items()}
+        for kind in ("files", "outside")
+    )
+    overlaps_found, unpinned = overlapping(files, needed)
     findings.extend(overlaps_found)
-    stated = {name: inventory.stated(name).outside for name in names}
-    unpinned_outside = _overlapping_outside(stated, needed, findings)
+    overlaps_found, unpinned_outside = overlapping(outside_files, needed, are_outside=True)
+    findings.extend(overlaps_found)
     locked = []
     for distribution in wanted:
         name = distribution.name
@@ -227,9 +198,10 @@ def locked_distributions(
         if isinstance(outcome, BrokenDistributionError):
             findings.append(_broken_finding(distribution, outcome))
             continue
-        outside: Mapping[str, str] | None = {} if stated[name] else None
-        if stated[name] and name not in unpinned_outside:
-            hashes = _outside_hashes(distribution, len(stated[name]), inventory, findings)
+        number = len(outside_files[name])
+        outside: Mapping[str, str] | None = {} if number else None
+        if number and name not in unpinned_outside:
+            hashes = _outside_hashes(distribution, number, inventory, findings)
             outside = {tag: data_digest(hashes) for tag in outcome} if hashes else {}
         digests = {} if name in unpinned else outcome
         locked.append(

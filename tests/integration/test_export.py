@@ -89,7 +89,9 @@ def wheel_table(work: WorkingDirectory, name: str, directory: str = "house") -> 
         f'name = "{name}"\n'
         f'path = "{directory}/{name}"\n'
         f"size = {size(work, name)}\n"
-        f'hashes = {{sha256 = "{sha256(work, name)}"}}\n'
+        "\n"
+        "[packages.wheels.hashes]\n"
+        f'sha256 = "{sha256(work, name)}"\n'
     )
 
 
@@ -135,7 +137,9 @@ def test_a_pylock_of_one_interpreter(work: WorkingDirectory) -> None:
         "[[packages]]\n"
         'name = "zoom"\n'
         'version = "1.0"\n'
-        'dependencies = [{name = "lens"}]\n'
+        "\n"
+        "[[packages.dependencies]]\n"
+        'name = "lens"\n'
         "\n" + wheel_table(work, ZOOM)
     )
     check_pylock(text)
@@ -187,7 +191,9 @@ def test_a_pylock_of_targets_that_differ(fleet: WorkingDirectory) -> None:
         "[[packages]]\n"
         'name = "zoom"\n'
         'version = "1.0"\n'
-        'dependencies = [{name = "lens"}]\n'
+        "\n"
+        "[[packages.dependencies]]\n"
+        'name = "lens"\n'
         "\n" + wheel_table(fleet, ZOOM)
     )
     check_pylock(text)

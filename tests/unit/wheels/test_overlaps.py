@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coral_lock.locking.placement import MAX_OVERLAPS, Overlap, overlaps
+from coral_lock.locking.placement import Overlap, overlaps
 
 ONE, TWO, THREE = "1" * 64, "2" * 64, "3" * 64
 
@@ -80,14 +80,3 @@ def test_every_two_distributions_that_overlap_are_told(files: Files) -> None:
         if first < second and clash(files[first], files[second])
     }
     assert {(found.first, found.second) for found in overlaps(files)} == expected
-
-
-def test_no_more_than_a_hundred_of_the_same_two_are_told() -> None:
-    files = {f"{index:04}" for index in range(2 * MAX_OVERLAPS)}
-    found = overlaps(
-        {"a": dict.fromkeys(files, ONE), "b": dict.fromkeys(files, TWO), "c": {max(files): ONE}}
-    )
-    assert [(each.path, each.first, each.second) for each in found] == [
-        *((path, "a", "b") for path in sorted(files)[:MAX_OVERLAPS]),
-        (max(files), "b", "c"),
-    ]
