@@ -263,7 +263,7 @@ def find_locked_wheels(
         own = found[each.name] = []
         if not each.digests:
             own.extend((contents.tag, file) for file, contents in usable[each.name])
-            findings.append(_unpinned(each, bool(own)))
+            findings.append(_unpinned(each) if own else _missing(each))
         for tag in sorted(each.digests):
             file = _wheel_of_tag(each, tag, usable[each.name])
             if file is None:
@@ -301,16 +301,8 @@ def _mismatch(
     subject = f"`{distribution.name}` {distribution.version}"
     of_tag = [wheel for wheel in usable if wheel[1].tag == tag]
     if not of_tag and not broken:
-        return Finding(
-            code="distribution-missing",
-            subject=distribution.name,
-            summary=f"the wheelhouse has no wheel of {subject} with the locked wheel tag",
-            expected=tag,
-            found=", ".join(sorted(contents.tag for _, contents in usable))
-            or "no wheel of that version",
-            where=join_path(join_path("distributions", distribution.name) + ".digests", tag),
-            hint="add the wheel that was locked to the wheelhouse",
-        )
+        found_tags = ", ".join(sorted(contents.tag for _, contents in usable))
+        return _missing(distribution, tag, found_tags or "no wheel of that version")
     summary = f"the wheel of {subject} isn't the one that was locked"
     found: str | None = None
     expected = distribution.digests[tag]
@@ -338,21 +330,30 @@ def _mismatch(
     )
 
 
-def _unpinned(distribution: LockedDistribution, is_available: bool) -> Finding:
-    subject = f"`{distribution.name}` {distribution.version}"
+def _missing(
+    distribution: LockedDistribution, tag: str | None = None, found: str | None = None
+) -> Finding:
+    """Return the finding for a distribution without any wheel, or without one of a tag."""
     where = join_path("distributions", distribution.name)
-    if not is_available:
-        return Finding(
-            code="distribution-missing",
-            subject=distribution.name,
-            summary=f"the wheelhouse has no wheel of {subject}",
-            where=where,
-            hint="add a wheel of that version to the wheelhouse",
-        )
+    return Finding(
+        code="distribution-missing",
+        subject=distribution.name,
+        summary=f"the wheelhouse has no wheel of `{distribution.name}` {distribution.version}"
+        + (" with the locked wheel tag" if tag else ""),
+        expected=tag,
+        found=found,
+        where=join_path(f"{where}.digests", tag) if tag else where,
+        hint=f"add {'the wheel that was locked' if tag else 'a wheel of that version'} to the "
+        "wheelhouse",
+    )
+
+
+def _unpinned(distribution: LockedDistribution) -> Finding:
     return Finding(
         code="unpinned",
         subject=distribution.name,
-        summary=f"the lock has no digest of {subject}, so its wheel can't be verified",
-        where=where,
+        summary=f"the lock has no digest of `{distribution.name}` {distribution.version}, so its "
+        "wheel can't be verified",
+        where=join_path("distributions", distribution.name),
         hint="make sure that you trust the wheel, or lock it with its digest",
     )

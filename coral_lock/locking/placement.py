@@ -279,14 +279,11 @@ def misplaced(
         inventory: where the files are.
     """
     for distribution in distributions:
-        name = distribution.name
-        stated = inventory.stated(name)
-        files = Placed(
-            stated.files, (*stated.outside, *(SCRIPTS + command for command in stated.commands))
-        )
+        stated = inventory.stated(distribution.name)
+        commands = (SCRIPTS + command for command in stated.commands)
         yield from reserved_findings(
-            name,
-            files,
-            provides_plugins=name in providers,
+            distribution.name,
+            Placed(stated.files, (*stated.outside, *commands)),
+            provides_plugins=distribution.name in providers,
             accepted=distribution.accepted,
         )

@@ -257,16 +257,11 @@ def invalid_lock_finding(
     if isinstance(error, CycleError):
         subject = error.cycle[0]
         steps = zip(error.cycle, (*error.cycle[1:], subject))
-        where = next(
-            (
-                place_of_after(request, descriptor)
-                for identifier, following in steps
-                if (request := descriptor.request(*split_plugin_id(identifier)))
-                and following in request.after
-            ),
-            None,
-        )
-        if where is None:
+        requests = [(descriptor.request(*split_plugin_id(step)), other) for step, other in steps]
+        asking = [each for each, other in requests if each is not None and other in each.after]
+        if asking:
+            where = place_of_after(asking[0], descriptor)
+        else:
             where = next(plugin.entry_point for plugin in plugins if plugin.id == subject)
             hint = (
                 "have their authors correct `after` and `requires` in the manifests, or switch "

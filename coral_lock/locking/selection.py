@@ -27,7 +27,7 @@ _Selected: TypeAlias = Mapping[str, Decision]
 """The decisions on the plugins that are selected so far, by id."""
 
 _LeftOut: TypeAlias = Mapping[str, tuple[str, Finding]]
-"""What doesn't fit the other plugins, by id: the reason and the finding."""
+"""The plugins to leave out because of others, by id: the reason and the finding."""
 
 
 def select(
@@ -55,21 +55,12 @@ def select(
     judged: dict[str, list[Decision]] = {}
     for plugin in plugins:
         judged.setdefault(plugin.id, []).append(judge(plugin, descriptor, host))
-    every = [decision for several in judged.values() for decision in several]
-    findings = [each.finding for each in every if each.finding and each.is_wanted]
-    decisions = [
-        decision
-        for identifier, several in judged.items()
-        for decision in _settle(identifier, several, findings)
-    ]
+    decisions = [decision for several in judged.values() for decision in several]
+    findings = [each.finding for each in decisions if each.finding and each.is_wanted]
     for request in descriptor.requests:
         findings.extend(_request_findings(request, judged, descriptor))
+    left_out = _contested(judged)
     while True:
-        selected = {each.plugin.id: each for each in decisions if each.is_selected}
-        left_out = _unsupported(selected) or _lacking(selected, inventory, host)
-        left_out = left_out or _excluding(selected)
-        if not left_out:
-            break
         findings.extend(finding for _, finding in left_out.values())
         decisions = [
             replace(each, reason=left_out[each.plugin.id][0])
@@ -77,33 +68,34 @@ def select(
             else each
             for each in decisions
         ]
-    findings.extend(_conflicts(selected, descriptor))
-    return tuple(decisions), tuple(findings)
+        selected = {each.plugin.id: each for each in decisions if each.is_selected}
+        left_out = _unsupported(selected) or _lacking(selected, inventory, host)
+        left_out = left_out or _excluding(selected)
+        if not left_out:
+            findings.extend(_conflicts(selected, descriptor))
+            return tuple(decisions), tuple(findings)
 
 
-def _settle(identifier: str, judged: list[Decision], findings: list[Finding]) -> list[Decision]:
-    """Select at most one distribution for an id."""
-    fitting = [decision.plugin for decision in judged if decision.is_selected]
-    if len(fitting) < 2:
-        return judged
-    names = [plugin.distribution.name for plugin in fitting]
-    group, _, name = identifier.partition(":")
-    findings.append(
-        Finding(
-            code="conflict",
-            subject=identifier,
-            summary=f"`{identifier}` is offered by "
-            + " and by ".join(
-                f"`{plugin.distribution.name}` ({plugin.entry_point.value})" for plugin in fitting
-            ),
-            expected="one distribution",
-            found=", ".join(names),
-            hint="choose one in the descriptor: "
-            f"`{group}: {{{name}: {{distribution: {names[0]}}}}}`",
-        )
-    )
-    reason = "several distributions offer this id"
-    return [replace(decision, reason=decision.reason or reason) for decision in judged]
+def _contested(judged: Mapping[str, Sequence[Decision]]) -> _LeftOut:
+    """Return the plugins that several distributions offer."""
+    left_out = {}
+    for identifier, several in judged.items():
+        fitting = [decision.plugin for decision in several if decision.is_selected]
+        if len(fitting) > 1:
+            group, _, name = identifier.partition(":")
+            names = [plugin.distribution.name for plugin in fitting]
+            offers = (f"`{each.distribution.name}` ({each.entry_point.value})" for each in fitting)
+            finding = Finding(
+                code="conflict",
+                subject=identifier,
+                summary=f"`{identifier}` is offered by {' and by '.join(offers)}",
+                expected="one distribution",
+                found=", ".join(names),
+                hint="choose one in the descriptor: "
+                f"`{group}: {{{name}: {{distribution: {names[0]}}}}}`",
+            )
+            left_out[identifier] = "several distributions offer this id", finding
+    return left_out
 
 
 def _request_findings(

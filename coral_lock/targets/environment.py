@@ -44,11 +44,6 @@ class TargetEnvironment:
     markers: Mapping[str, str]
     tags: tuple[str, ...]
 
-    @property
-    def python(self) -> str:
-        """The language version, `3.11`."""
-        return self.markers["python_version"]
-
 
 def this_markers() -> dict[str, str]:
     """Return the marker environment (PEP 508) of the interpreter that runs this."""

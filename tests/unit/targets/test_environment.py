@@ -48,7 +48,7 @@ def test_this_environment() -> None:
     environment = this_environment()
     assert environment.markers == default_environment()
     assert environment.tags == tuple(map(str, sys_tags()))
-    assert platform.python_version().startswith(f"{environment.python}.")
+    assert platform.python_version().startswith(f"{environment.markers['python_version']}.")
 
 
 @pytest.mark.parametrize(
