@@ -24,7 +24,14 @@ from coral_lock.author.specs import check_specs, learn
 from coral_lock.author.subject import INSTALLED, Subject, finding
 from coral_lock.canonical_json import Value
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
-from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
+from coral_lock.finding import (
+    ERROR,
+    WARNING,
+    Finding,
+    finding_of_error,
+    has_errors,
+    sorted_findings,
+)
 from coral_lock.inventory import Reporter
 from coral_lock.messages import counted
 from coral_lock.reserved import Placed, is_startup_file, owner_of, reserved_findings
@@ -116,7 +123,7 @@ def check_files(subject: Subject) -> Iterator[Finding]:
     for error in subject.problems:
         # What is installed may differ from a sound wheel in nothing but its RECORD.
         code = "false-record" if subject.kind == INSTALLED else error.code
-        yield finding(code, subject.name, error.message, error.where, error.hint)
+        yield finding_of_error(error, code, subject.name)
     files = Placed(subject.files, subject.outside)
     yield from reserved_findings(subject.name, files, provides_plugins=True)
     foreign: dict[str, list[str]] = {}

@@ -15,14 +15,13 @@ from coral_lock.author.project import (
     Project,
     display_path,
     read_project,
-    read_text,
 )
 from coral_lock.author.specs import LearntEntryPoint, is_version, learn
 from coral_lock.author.subject import project_subject
 from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError
 from coral_lock.manifest import ManifestPlugin, manifest_paths, read_manifest
 from coral_lock.messages import counted
-from coral_lock.plugin.facts import MANIFEST_NAME, MAX_MANIFEST_BYTES, PluginFacts, PluginTerms
+from coral_lock.plugin.facts import MANIFEST_NAME, PluginFacts, PluginTerms
 from coral_lock.safe_files import write_durably
 
 
@@ -32,7 +31,7 @@ class CompiledManifest:
 
     Args:
         package: the path of its package under the site root, with slashes.
-        path: its absolute path.
+        path: its path for messages.
         plugins: how many it declares once compiled.
         old: its text; None where there is none.
         new: its text once compiled.
@@ -43,11 +42,6 @@ class CompiledManifest:
     plugins: int
     old: str | None
     new: str
-
-    @property
-    def shown(self) -> str:
-        """Its path for messages."""
-        return display_path(self.path)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,16 +152,9 @@ def _compiled(
     site_path, directory = package
     path = os.path.join(directory, MANIFEST_NAME)
     shown = display_path(path)
-    if not project.contains(path):
-        raise InputError(
-            f"`{MANIFEST_NAME}` is a link that leaves the project",
-            expected=f"a file in {project.root}",
-            found=os.path.realpath(path),
-            where=shown,
-            hint="replace the link by a file",
-        )
-    old = read_text(path, MAX_MANIFEST_BYTES, "the manifest")
-    written = () if old is None else read_manifest(old.encode("utf-8"), shown).plugins
+    content = project.read(path) if os.path.lexists(path) else None
+    written = () if content is None else read_manifest(content, shown).plugins
+    old = None if content is None else content.decode("utf-8")
     comparison = compare(written, entries)
     declared = (*filter(None, comparison.successors), *comparison.missing)
     found = list(_problems(entries, written, shown))
@@ -180,7 +167,7 @@ def _compiled(
             new = edited_manifest(old, comparison.successors, comparison.missing)
             _verify(new, shown, declared)
     problems.extend(found)
-    return CompiledManifest(package=site_path, path=path, plugins=len(declared), old=old, new=new)
+    return CompiledManifest(package=site_path, path=shown, plugins=len(declared), old=old, new=new)
 
 
 def _problems(

@@ -12,7 +12,7 @@ from coral_lock.author.specs import LearntEntryPoint, is_version
 from coral_lock.author.subject import Subject, finding, open_target
 from coral_lock.document.node import nearest
 from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError
-from coral_lock.finding import Finding
+from coral_lock.finding import Finding, finding_of_error
 from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.manifest import ManifestPlugin, manifest_paths, read_manifest
 from coral_lock.names import GROUPS, plugin_id, split_plugin_id
@@ -82,8 +82,7 @@ def declared_plugins(source: str) -> tuple[ManifestPlugin, ...]:
     """
     with open_target(source) as subject:
         if not subject.entry_points:
-            error = subject.problems[0]
-            raise InputError(error.message, where=error.where, hint=error.hint)
+            raise subject.problems[0]
         manifests = read_manifests(subject)
     files = {file.path: file for file in manifests.values()}
     mistakes = [mistake for file in files.values() for mistake in file.mistakes]
@@ -128,15 +127,7 @@ def check_manifests(
             )
     for file in used.values():
         for error in file.mistakes:
-            yield finding(
-                "manifest-invalid",
-                subject.name,
-                error.message,
-                error.where or subject.shown(file.path),
-                error.hint,
-                expected=error.expected,
-                found=error.found,
-            )
+            yield finding_of_error(error, "manifest-invalid", subject.name)
         if not file.mistakes:
             entries = [each for each in learnt if manifests.get(each.declared.module) is file]
             yield from _disagreements(subject, entries, file)
@@ -309,15 +300,7 @@ def check_samples(subject: Subject, own: Collection[str]) -> Iterator[Finding]:
     """
     for sample in subject.samples:
         for problem in sample.problems:
-            yield finding(
-                "sample-invalid",
-                subject.name,
-                f"a sample configuration is invalid: {problem.message}",
-                problem.where or sample.path,
-                problem.hint,
-                expected=problem.expected,
-                found=problem.found,
-            )
+            yield finding_of_error(problem, "sample-invalid", subject.name)
         for request in sample.descriptor.requests if sample.descriptor else ():
             identifier = plugin_id(request.group, request.name)
             is_host_s = request.group == "patches" and request.name in BUILT_IN_PATCHES

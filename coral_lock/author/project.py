@@ -22,7 +22,7 @@ from coral_lock.names import (
     normalized_name,
     plugin_id,
 )
-from coral_lock.safe_files import NotRegularFileError, read_regular_file
+from coral_lock.safe_files import NotRegularFileError, read_named_file, read_regular_file
 
 Path: TypeAlias = tuple[str, ...]
 
@@ -50,27 +50,6 @@ def display_path(path: str) -> str:
     return absolute if relative.startswith(os.pardir) else relative
 
 
-def read_text(path: str, limit: int, name: str) -> str | None:
-    """Return the text of a file of a project; None where there is none.
-
-    Args:
-        path: the file.
-        limit: the number of bytes that it may have at the most.
-        name: what messages call it.
-
-    Raises:
-        InputError: it can't be read, or isn't text.
-    """
-    shown = display_path(path)
-    try:
-        content = read_regular_file(path, limit)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise InputError(f"{name} can't be read: {error.strerror}", where=shown) from None
-    return decode(content, shown)
-
-
 class Pyproject:
     """The parsed `pyproject.toml` in a directory.
 
@@ -79,19 +58,16 @@ class Pyproject:
     """
 
     def __init__(self, directory: str) -> None:
-        try:
-            self.path = os.path.join(os.path.abspath(directory), PYPROJECT)
-            text = read_text(self.path, MAX_PYPROJECT_BYTES, f"`{PYPROJECT}`")
-        except ValueError:
-            raise InputError("invalid path of a project", where=repr(directory)) from None
-        if text is None:
-            raise InputError(
-                f"`{PYPROJECT}` not found",
-                where=display_path(directory),
-                hint="pass the directory of the plugin's project",
-            )
-        self._text = text
-        self._values = _parse_toml(text, display_path(self.path))
+        self.path = os.path.join(os.path.abspath(directory), PYPROJECT)
+        self._shown = display_path(self.path)
+        content = read_named_file(
+            self._shown,
+            MAX_PYPROJECT_BYTES,
+            what=f"`{PYPROJECT}`",
+            hint="pass the directory of the plugin's project",
+        )
+        self._text = decode(content, self._shown)
+        self._values = _parse_toml(self._text, self._shown)
 
     def get(self, *path: str) -> Any:
         """Return the plain value at a path of keys, or None where there is none."""
@@ -121,7 +97,7 @@ class Pyproject:
             if found >= 0:
                 start, end = found, found + len(word)
         is_quoted = self._text[:start].endswith(('"', "'"))
-        return place_of(self._text, start - is_quoted, display_path(self.path))
+        return place_of(self._text, start - is_quoted, self._shown)
 
 
 def _parse_toml(text: str, source: str) -> dict[str, Any]:
@@ -210,6 +186,28 @@ class Project:
         found = filter(os.path.isdir, self._candidates(site_path))
         return next(filter(self.contains, found), None)
 
+    def read(self, path: str) -> bytes:
+        """Return the content of a file of the project.
+
+        Raises:
+            UnreadableSourceError: it can't be read, or is a link that leaves the project.
+        """
+        reason = "it is a link that leaves the project"
+        try:
+            if self.contains(path):
+                return read_regular_file(path, MAX_SOURCE_BYTES)
+        except NotRegularFileError:
+            reason = "it isn't a regular file"
+        except OSError as error:
+            reason = str(error.strerror)
+        shown = display_path(path)
+        raise UnreadableSourceError(
+            f"`{shown}` can't be read: {reason}",
+            expected="a regular file inside the project",
+            where=shown,
+            hint="replace it by a regular file",
+        )
+
     def read_source(self, site_path: str) -> bytes | None:
         """Return the content of the file at a path under the site root, or None.
 
@@ -217,22 +215,8 @@ class Project:
             UnreadableSourceError: there is one that can't be read, or that is a link which
                 leaves the project.
         """
-        for path in filter(os.path.lexists, self._candidates(site_path)):
-            reason = "it is a link that leaves the project"
-            try:
-                if self.contains(path):
-                    return read_regular_file(path, MAX_SOURCE_BYTES)
-            except NotRegularFileError:
-                reason = "it isn't a regular file"
-            except OSError as error:
-                reason = str(error.strerror)
-            raise UnreadableSourceError(
-                f"`{site_path}` can't be read: {reason}",
-                expected="a regular file inside the project",
-                where=display_path(path),
-                hint="replace it by a regular file",
-            )
-        return None
+        found = filter(os.path.lexists, self._candidates(site_path))
+        return next(map(self.read, found), None)
 
     def import_path(self) -> tuple[str, ...]:
         """Return the directories from which Python imports the modules of the entry points."""

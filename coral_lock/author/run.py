@@ -13,7 +13,7 @@ from coral_lock.author.project import DeclaredEntryPoint
 from coral_lock.author.specs import BACKEND, PLUGIN, LearntEntryPoint
 from coral_lock.author.subject import Subject
 from coral_lock.canonical_json import Value
-from coral_lock.child_process import PRINTED, TOOK_LONGER, ChildEnd
+from coral_lock.child_process import ANSWERED, PRINTED, TOOK_LONGER, ChildEnd
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import WARNING, Finding
 from coral_lock.inventory import EntryPoint, Reporter
@@ -33,6 +33,15 @@ DEFAULT_PLATFORMS = ("onnx", "rknn")
 """The platforms to activate on where a manifest names none."""
 
 _MAX_SHOWN = 2000
+_ENDS = "don't end the process, nor let a library crash it, while the module is imported"
+_HINTS = {
+    TOOK_LONGER: "move the work out of the module's top level into `activate`",
+    PRINTED: "don't print while the module is imported: use `logging` instead",
+    **dict.fromkeys(("ended", "exited", "was killed", ANSWERED), _ENDS),
+}
+"""What helps against an import that ends like this."""
+
+_DEFAULT_HINT = "make it work with nothing installed but the distribution's requirements"
 _CONFIGURED = ("services", "patches", "auto_patch_rknn", "auto_discover_backends", "extra_patches")
 _PROGRAM = "coral_lock.author.run_child"
 
@@ -52,7 +61,6 @@ class Imported:
         changes: the changes of what others rely on, each as a phrase.
         facts: those of the live specs.
         kinds: which of `PluginSpec` and `BackendAdapter` the live specs are.
-        hint: what helps against the error, where its kind tells.
     """
 
     declared: DeclaredEntryPoint
@@ -64,7 +72,6 @@ class Imported:
     changes: tuple[str, ...] = ()
     facts: tuple[PluginFacts, ...] = ()
     kinds: frozenset[str] = frozenset()
-    hint: str | None = None
 
     def to_dict(self) -> dict[str, Value]:
         """Return its part of the JSON document."""
@@ -232,8 +239,7 @@ def _imported(declared: DeclaredEntryPoint, end: ChildEnd) -> Imported:
         return replace(imported, error=error, is_malformed=answer.get("malformed") is True)
     if "specs" not in answer:
         ending = end.ending or "ended before it answered"
-        error = f"importing `{declared.module}` {ending}"
-        return replace(imported, error=error, hint=_hint_for(ending))
+        return replace(imported, error=f"importing `{declared.module}` {ending}")
     try:
         specs = specs_of(answer)
     except FactsError as wrong:
@@ -257,15 +263,6 @@ def _printed(output: bytes, bounds: object) -> str:
         case [int(start), int(end)]:
             return output[start : min(end, start + _MAX_SHOWN)].decode("utf-8", "replace")
     return ""
-
-
-def _hint_for(ending: str) -> str:
-    """Return the hint for an import that ended like this."""
-    if ending.startswith(TOOK_LONGER):
-        return "move the work out of the module's top level into `activate`"
-    if ending.startswith(PRINTED):
-        return "don't print while the module is imported: use `logging` instead"
-    return "don't end the process, nor let a library crash it, while the module is imported"
 
 
 def _activated(
@@ -356,9 +353,9 @@ def _import_findings(imported: Imported, entry: LearntEntryPoint) -> Iterator[Fi
     if imported.error is not None:
         code = "spec-malformed" if imported.is_malformed else "import-failed"
         what = "yields an invalid spec" if imported.is_malformed else "can't be imported"
-        hint = "make it work with nothing installed but the distribution's requirements"
+        hints = (hint for word, hint in _HINTS.items() if f"` {word} " in imported.error)
         summary = f"`{value}` {what}: {imported.error}"
-        yield entry.finding(code, summary, imported.hint or hint)
+        yield entry.finding(code, summary, next(hints, _DEFAULT_HINT))
     for measured, limit, unit in (
         (imported.import_ms, MAX_IMPORT_MS, "ms"),
         (imported.import_memory_kib, MAX_IMPORT_MEMORY_KIB, "KiB"),

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from string import Template
 
 from coral_lock.author.manifest_text import new_manifest
@@ -24,7 +25,7 @@ from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM
 from coral_lock.plugin.facts import MANIFEST_NAME, PluginFacts
 
 _MAX_NAME = 100
-_TEMPLATES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "templates")
+_TEMPLATES = Path(__file__).absolute().with_name("templates")
 # The author is to correct the versions and the platform.
 _CORE_VERSION, _INFERENCE_VERSION = "0.0.4", "0.9.0"
 _KINDS = {"backends": "backend", "patches": "patch", "workflows": "workflow block"}
@@ -79,6 +80,7 @@ def project_files(name: str, group: str) -> Mapping[str, str]:
         InputError: see `package_of`.
     """
     is_backend = group == "backends"
+    last_test = "test_support.py" if is_backend else "test_requirement.py"
     plugin = package_of(name, group)
     templates = {
         ".github/workflows/ci.yml": ("ci.yml",),
@@ -88,10 +90,7 @@ def project_files(name: str, group: str) -> Mapping[str, str]:
         "runtime.yaml": ("runtime.yaml",),
         f"src/{plugin}/__init__.py": ("package.py",),
         f"src/{plugin}/plugin.py": (f"{group}.py",),
-        "tests/test_plugin.py": (
-            "test_plugin.py",
-            "test_support.py" if is_backend else "test_requirement.py",
-        ),
+        "tests/test_plugin.py": ("test_plugin.py", last_test),
     }
     facts = PluginFacts(
         name=plugin,
@@ -122,9 +121,7 @@ def project_files(name: str, group: str) -> Mapping[str, str]:
 
 
 def _template(name: str) -> Template:
-    path = os.path.join(_TEMPLATES, f"{name}.template")
-    with open(path, encoding="utf-8", newline="") as file:
-        return Template(file.read())
+    return Template(Path(_TEMPLATES, f"{name}.template").read_text(encoding="utf-8"))
 
 
 def write_project(target: str, files: Mapping[str, str]) -> None:
@@ -160,10 +157,9 @@ def write_project(target: str, files: Mapping[str, str]) -> None:
             )
         try:
             for path, text in files.items():
-                place = os.path.join(temporary, *path.split("/"))
-                os.makedirs(os.path.dirname(place), exist_ok=True)
-                with open(place, "x", encoding="utf-8", newline="") as file:
-                    file.write(text)
+                place = Path(temporary, path)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_text(text, encoding="utf-8", newline="")
             # Renaming fails if someone has filled the directory in the meantime.
             os.rename(temporary, os.path.join(parent, name))
         except BaseException:

@@ -45,17 +45,15 @@ class Definition:
     def position(self, text: str | None = None) -> tuple[int, int]:
         """Return the line and the column, from 1.
 
-        With `text` they are those of the first such string literal after the definition, else
-        of the first in the file, else of the definition itself.
+        With `text` they are those of the first such string literal after the definition's start.
         """
         start = start_of(self.node)
-        literals = sorted(
+        literals = (
             start_of(node)
             for node in ast.walk(self.module.tree)
             if text is not None and isinstance(node, ast.Constant) and node.value == text
         )
-        following = [position for position in literals if position >= start]
-        line, offset = (*following, *literals, start)[0]
+        line, offset = min((each for each in literals if each >= start), default=start)
         before = b"".join(self.source.split(b"\n", line)[line - 1 : line])[:offset]
         return line, len(before.decode("utf-8", "replace")) + 1
 

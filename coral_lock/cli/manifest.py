@@ -67,9 +67,9 @@ def compile_manifest(project: str, check: bool) -> int:
     for compiled in compilation.manifests:
         plugins = counted(compiled.plugins, "plugin")
         if compiled in compilation.stale:
-            say(f"wrote {compiled.shown}: {plugins}")
+            say(f"wrote {compiled.path}: {plugins}")
         else:
-            say(f"{compiled.shown} is up to date: {plugins}")
+            say(f"{compiled.path} is up to date: {plugins}")
     for line in compilation.notes:
         say(line)
     return HOLDS
@@ -80,12 +80,12 @@ def _stale(manifests: Sequence[CompiledManifest], project: str) -> int:
         for line in difflib.unified_diff(
             (compiled.old or "").splitlines(),
             compiled.new.splitlines(),
-            "/dev/null" if compiled.old is None else compiled.shown,
-            compiled.shown,
+            "/dev/null" if compiled.old is None else compiled.path,
+            compiled.path,
             lineterm="",
         ):
             click.echo(printable(line))
-    say(f"stale: {', '.join(compiled.shown for compiled in manifests)}")
+    say(f"stale: {', '.join(compiled.path for compiled in manifests)}")
     words = ["coral-runtime", "manifest", "compile", *([] if project == "." else [project])]
     say(f"  hint: run `{shlex.join(words)}`")
     return DOES_NOT_HOLD

@@ -409,22 +409,24 @@ def test_other_back_ends(
 
 
 HOSTILE: dict[str, tuple[str, bytes | Callable[[Path], None] | None, str]] = {
-    "pipe": ("pyproject.toml", os.mkfifo, "error: `pyproject.toml` can't be read: not a regular "
-             "file\n  where: pyproject.toml\n"),
-    "directory": ("pyproject.toml", os.mkdir, "error: `pyproject.toml` can't be read: not a "
+    "pipe": ("pyproject.toml", os.mkfifo, "error: the `pyproject.toml` can't be read: not a "
+             "regular file\n  where: pyproject.toml\n"),
+    "directory": ("pyproject.toml", os.mkdir, "error: the `pyproject.toml` can't be read: not a "
                   "regular file\n  where: pyproject.toml\n"),
-    "absent": ("pyproject.toml", None, "error: `pyproject.toml` not found\n  where: .\n  hint: "
-               "pass the directory of the plugin's project\n"),
+    "absent": ("pyproject.toml", None, "error: there is no `pyproject.toml`\n"
+               "  where: pyproject.toml\n  hint: pass the directory of the plugin's project\n"),
     "binary": ("pyproject.toml", b"a = 1\n\xff\x00", "error: the file isn't UTF-8\n"
                "  expected: UTF-8\n  found: byte 0xff\n  where: pyproject.toml:2:1\n"
                "  hint: save the file as UTF-8\n"),
     "mark": ("pyproject.toml", b"\xef\xbb\xbfa = 1", "error: the file starts with a byte order "
              "mark\n  expected: UTF-8 without one\n  where: pyproject.toml:1:1\n  hint: save the "
              "file as UTF-8 without a byte order mark\n"),
-    "large": ("pyproject.toml", b"#" * 600_000, "error: `pyproject.toml` can't be read: 600000 "
-              "bytes, more than the 524288 allowed\n  where: pyproject.toml\n"),
-    "manifest pipe": ("acme/coral_plugin.yaml", os.mkfifo, "error: the manifest can't be read: "
-                      "not a regular file\n  where: acme/coral_plugin.yaml\n"),
+    "large": ("pyproject.toml", b"#" * 600_000, "error: the `pyproject.toml` can't be read: "
+              "600000 bytes, more than the 524288 allowed\n  where: pyproject.toml\n"),
+    "manifest pipe": ("acme/coral_plugin.yaml", os.mkfifo, "error: `acme/coral_plugin.yaml` can't "
+                      "be read: it isn't a regular file\n"
+                      "  expected: a regular file inside the project\n"
+                      "  where: acme/coral_plugin.yaml\n  hint: replace it by a regular file\n"),
     "manifest binary": ("acme/coral_plugin.yaml", b"\x00", "error: the file contains an "
                         "invisible character\n  expected: printable text\n  found: U+0000\n"
                         "  where: acme/coral_plugin.yaml:1:1\n"
@@ -432,8 +434,8 @@ HOSTILE: dict[str, tuple[str, bytes | Callable[[Path], None] | None, str]] = {
     "manifest deep": ("acme/coral_plugin.yaml", b"[" * 100_000, "error: the document is nested "
                       "too deep\n  expected: at most 32 levels\n"
                       "  where: acme/coral_plugin.yaml:1:33\n"),
-    "manifest large": ("acme/coral_plugin.yaml", b"#" * 300_000, "error: the manifest can't be "
-                       "read: 300000 bytes, more than the 262144 allowed\n"
+    "manifest large": ("acme/coral_plugin.yaml", b"#" * 300_000, "error: the manifest is larger "
+                       "than 262144 bytes\n  found: 300000 bytes\n"
                        "  where: acme/coral_plugin.yaml\n"),
 }  # fmt: skip
 
@@ -479,10 +481,9 @@ def test_nothing_outside_of_the_project_is_read_or_written(
     (root / "acme/coral_plugin.yaml").symlink_to(outside)
     assert main(["manifest", "compile"]) == 2
     assert capsys.readouterr().err == (
-        "error: `coral_plugin.yaml` is a link that leaves the project\n"
-        f"  expected: a file in {root}\n"
-        f"  found: {outside}\n  where: acme/coral_plugin.yaml\n"
-        "  hint: replace the link by a file\n"
+        "error: `acme/coral_plugin.yaml` can't be read: it is a link that leaves the project\n"
+        "  expected: a regular file inside the project\n"
+        "  where: acme/coral_plugin.yaml\n  hint: replace it by a regular file\n"
     )
     assert outside.read_text() == MANIFEST.replace("cam", "other")
     (root / "acme/coral_plugin.yaml").unlink()

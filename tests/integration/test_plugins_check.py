@@ -226,7 +226,7 @@ def test_the_text_the_annotations_and_the_exit_codes(machine: Device) -> None:
     ("words", "message"),
     [
         (["not-installed"], "`not-installed` not found"),
-        (["gone/"], "`pyproject.toml` not found"),
+        (["gone/"], "there is no `pyproject.toml`"),
         (["gone.whl"], "wheel not found"),
         (["my-package", "-c", "gone.yaml"], "there is no descriptor"),
         (["click"], "`click` declares no plugin"),

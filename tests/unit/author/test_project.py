@@ -204,7 +204,7 @@ def test_what_isnt_a_file_isnt_a_source(tmp_path: Path) -> None:
     ):
         with pytest.raises(UnreadableSourceError) as refused:
             read(name)
-        assert refused.value.message == f"`{name}` can't be read: {reason}"
+        assert refused.value.message == f"`{tmp_path / name}` can't be read: {reason}"
 
 
 _VALUES = st.recursive(
