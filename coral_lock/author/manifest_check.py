@@ -58,10 +58,8 @@ def _read(subject: Subject, path: str) -> ManifestFile | None:
         if content is None:
             return None
         plugins = read_manifest(content, subject.shown(path)).plugins
-    except InputError as error:
-        return ManifestFile(path=path, mistakes=(error,))
-    except ProblemsError as error:
-        return ManifestFile(path=path, mistakes=error.problems)
+    except (InputError, ProblemsError) as error:
+        return ManifestFile(path=path, mistakes=getattr(error, "problems", (error,)))
     return ManifestFile(path=path, plugins=plugins)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -246,12 +245,10 @@ def _entry_findings(entry: LearntEntryPoint) -> Iterator[Finding]:
     declared = entry.declared
     group, value = declared.entry_point.group, declared.entry_point.value
     if entry.unresolved is not None:
-        is_hidden = declared.module.partition(".")[0] in sys.stdlib_module_names
-        hint = "give the package another name" if is_hidden else entry.unresolved.hint
         yield entry.finding(
             "entry-point-unresolved",
             f"the entry point `{value}` doesn't resolve: {entry.unresolved.reason}",
-            hint or "correct the entry point or its module",
+            entry.unresolved.hint or "correct the entry point or its module",
         )
     if entry.fault is not None:
         summary = f"the spec of `{value}` is malformed: {entry.fault}"

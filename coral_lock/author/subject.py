@@ -321,10 +321,8 @@ def load_sample(path: str, *, must_exist: bool = False) -> Sample:
         load_descriptor(path)
     try:
         return Sample(path=path, descriptor=load_descriptor(path))
-    except ProblemsError as error:
-        return Sample(path=path, problems=error.problems)
-    except InputError as error:
-        return Sample(path=path, problems=(error,))
+    except (InputError, ProblemsError) as error:
+        return Sample(path=path, problems=getattr(error, "problems", (error,)))
 
 
 def project_subject(project: Project, target: str = os.curdir) -> Subject:

@@ -150,7 +150,7 @@ def test_of_dotted_attributes_the_first_is_found() -> None:
             "json:loads",
             "`json` is a module of the standard library",
             "pyproject.toml:12:1",
-            "give the package another name",
+            "correct the entry point or its module",
         ),
     ],
 )
