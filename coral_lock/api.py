@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from coral_lock.derive.locking import Derivation
-    from coral_lock.difference.changes import Change
+    from coral_lock.difference.model import Change
     from coral_lock.finding import Finding
     from coral_lock.inventory import Reporter
     from coral_lock.lockfile.model import Lock

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import click
 
 from coral_lock.canonical_json import Value, write
-from coral_lock.difference.changes import Change
+from coral_lock.difference.model import Change
 from coral_lock.difference.text import one_line
 from coral_lock.errors import printable
 from coral_lock.finding import Finding
@@ -91,8 +91,12 @@ def _change_annotations(changes: Iterable[Change]) -> Iterator[str]:
         for name, value in (("before", change.before), ("after", change.after)):
             if value is not None:
                 lines.append(f"{name}: {one_line(value)}")
-        severity = "warning" if change.is_alarming else "notice"
+        lines += [f"risk: {risk.sentence} ({risk.code})" for risk in change.risks]
+        severity = _SEVERITIES.get(change.level or "", "notice")
         yield _annotation(severity, lines, title=change.code)
+
+
+_SEVERITIES = {"high": "error", "medium": "warning"}
 
 
 def _annotation(severity: str, lines: Iterable[str], **properties: str) -> str:

@@ -13,7 +13,7 @@ from coral_lock.cli.options import Inputs, input_options
 from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.locking import Derivation, derive, freshness_of, kept_versions
 from coral_lock.derive.opening import Opened
-from coral_lock.difference.changes import Change
+from coral_lock.difference.model import Change
 from coral_lock.difference.text import render_text
 from coral_lock.errors import (
     DOES_NOT_HOLD,
@@ -240,10 +240,7 @@ def _check(derivation: Derivation, locked: Lock, output: str) -> Result:
         if freshness.parts
         else f"run `{_fixing_command()}`"
     )
-    is_tampered = any(
-        each.is_alarming and (each.code == "digest-changed" or "data_digests" in each.place)
-        for each in changes
-    )
+    is_tampered = any(risk.code == "bytes-changed" for each in changes for risk in each.risks)
     return Result(
         name="stale",
         exit_code=INTEGRITY if is_tampered else DOES_NOT_HOLD,

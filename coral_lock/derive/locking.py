@@ -8,7 +8,9 @@ from difflib import get_close_matches
 
 from coral_lock.derive.opening import WITHOUT_TARGET, Opened
 from coral_lock.descriptor.model import Descriptor
-from coral_lock.difference.changes import Change, difference
+from coral_lock.difference.assessment import review_order
+from coral_lock.difference.changes import difference, without_entries
+from coral_lock.difference.model import Change
 from coral_lock.errors import UsageError
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
 from coral_lock.inventory import Reporter
@@ -233,7 +235,9 @@ def freshness_of(locked: Lock, derivation: Derivation) -> Freshness:
     targets = derivation.opened.targets
     if locked.targets != targets:
         return Freshness(
-            changes=difference(_of_nothing(locked, locked.targets), _of_nothing(locked, targets))
+            changes=difference(
+                without_entries(locked, locked.targets), without_entries(locked, targets)
+            )
         )
     names = tuple(sorted(derivation.parts))
     changes: list[Change] = []
@@ -241,20 +245,9 @@ def freshness_of(locked: Lock, derivation: Derivation) -> Freshness:
         derived = derivation.parts[name]
         part = narrowed_digests(part_of(locked, name), derived)
         changes += [change for change in difference(part, derived) if change not in changes]
-    changes.sort(key=lambda change: (not change.is_alarming, change.distribution or ""))
+    changes.sort(key=review_order)
     return Freshness(
         changes=tuple(changes),
         parts=names,
         unchecked=tuple(target.name for target in targets if target.name not in names),
-    )
-
-
-def _of_nothing(lock: Lock, targets: tuple[Target, ...]) -> Lock:
-    """Return a lock that differs from others made of the same one in its targets only."""
-    return lock.replace(
-        host=lock.host.replace(python=None if targets else lock.host.python),
-        targets=targets,
-        plugins=(),
-        excluded=(),
-        distributions=(),
     )

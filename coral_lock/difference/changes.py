@@ -7,12 +7,14 @@ say about it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from packaging.version import InvalidVersion, Version
 
-from coral_lock.canonical_json import Value, join_path, quote
+from coral_lock.canonical_json import Value
+from coral_lock.difference.assessment import assessed
+from coral_lock.difference.model import RISKS, Change, literal
 from coral_lock.lockfile.entries import (
     FIELDS,
     ExcludedPlugin,
@@ -29,76 +31,20 @@ from coral_lock.record import Record
 from coral_lock.targets.model import Target
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
-    """One difference between two locks.
-
-    `place` are the keys that lead to the changed value in the lock's document, and `before`
-    and `after` are its JSON values there, None standing for null and for an entry that isn't
-    there, or an empty one that is left out. The place of an edge in `requires` or in
-    `target_requires` is its list, its value one name. A plugin that went from `plugins` to
-    `excluded` or back has its old place in `moved_from`. `distribution` is the one whose change
-    this is, None for what concerns the whole lock.
-    """
-
-    code: str
-    subject: str
-    summary: str
-    place: tuple[str, ...]
-    distribution: str | None = None
-    before: Value = None
-    after: Value = None
-    moved_from: tuple[str, ...] | None = None
-    is_alarming: bool = False
-
-    @property
-    def path(self) -> str:
-        """The dotted path of `place`: `plugins["patches:x"].optional`."""
-        path = ""
-        for step in self.place:
-            path = join_path(path, step)
-        return path
-
-    def to_dict(self) -> dict[str, Value]:
-        """Return the change as a JSON object."""
-        return {
-            "code": self.code,
-            "is_alarming": self.is_alarming,
-            "subject": self.subject,
-            "distribution": self.distribution,
-            "summary": self.summary,
-            "path": self.path,
-            "before": self.before,
-            "after": self.after,
-        }
-
-
-def literal(text: str) -> str:
-    """Return `text` for use in a sentence, what is invisible in it escaped."""
-    return f"`{quote(text)[1:-1]}`"
-
-
-_SECTIONS = ("lock_version", "platform", "host", "targets", "distributions", "plugins", "excluded")
-
-
 def difference(old: Lock, new: Lock) -> tuple[Change, ...]:
-    """Return every difference between two locks; none if they are equal.
+    """Return every difference between two locks, the riskiest first; none if they are equal."""
+    return assessed(_with_moves(list(_changes(old, new, ())), new), old, new)
 
-    The alarming ones come first: a digest that changed under the same version, an entry
-    point that moved to another distribution or module, a plugin that is no longer optional,
-    a distribution without digests or with a lower version. Within each half the changes of
-    the whole lock come first, then those of each distribution and its plugins.
-    """
-    return tuple(
-        sorted(
-            _with_moves(list(_changes(old, new, ())), new),
-            key=lambda change: (
-                not change.is_alarming,
-                change.distribution or "",
-                _SECTIONS.index(change.place[0]),
-                change.subject,
-            ),
-        )
+
+def without_entries(lock: Lock, targets: tuple[Target, ...]) -> Lock:
+    """Return a lock for these targets that differs from others made of the same one in nothing
+    else: it has no plugins and no distributions."""
+    return lock.replace(
+        host=lock.host.replace(python=None if targets else lock.host.python),
+        targets=targets,
+        plugins=(),
+        excluded=(),
+        distributions=(),
     )
 
 
@@ -107,7 +53,7 @@ class _Report(NamedTuple):
 
     code: str
     summary: str
-    is_alarming: bool = False
+    risk: str = ""
 
 
 def _changes(old: Any, new: Any, place: tuple[str, ...]) -> Iterator[Change]:
@@ -128,7 +74,7 @@ def _changes(old: Any, new: Any, place: tuple[str, ...]) -> Iterator[Change]:
             elif report:
                 yield _change(new, at, report(old, new, at[-1], was, now), was, now)
             else:
-                declared = _Report(field.code, field.changed, field.is_alarming)
+                declared = _Report(field.code, field.changed, field.risk)
                 yield _change(new, at, declared, was, now)
 
 
@@ -154,7 +100,7 @@ def _change(
         distribution=distribution,
         before=_as_json(before),
         after=_as_json(after),
-        is_alarming=report.is_alarming,
+        risks=(RISKS[report.risk],) if report.risk else (),
     )
 
 
@@ -169,7 +115,8 @@ def _entry_report(entry: Record, *, is_added: bool) -> _Report:
         return _Report(f"{noun}-removed", removed)
     is_unpinned = isinstance(entry, LockedDistribution) and not entry.digests
     unpinned = " without a digest, so its bytes aren't fixed" if is_unpinned else ""
-    return _Report(f"{noun}-added", added + unpinned, is_unpinned)
+    risk = "new-plugin" if noun == "plugin" else "unpinned" if is_unpinned else ""
+    return _Report(f"{noun}-added", added + unpinned, risk)
 
 
 _ENTRIES: Mapping[type[Record], tuple[str, str, str]] = {
@@ -203,6 +150,7 @@ def _with_moves(changes: Sequence[Change], new: Lock) -> Iterator[Change]:
                     summary=f"{about} is activated; it was left out",
                     before=other.before,
                     moved_from=other.place,
+                    risks=(RISKS["new-plugin"],),
                 )
             elif change.code == "plugin-removed":
                 yield replace(
@@ -273,34 +221,41 @@ def _python(old: Host, new: Host, *_: Any) -> _Report:
     return _Report("python-changed", f"the Python version {'changed' if is_changed else where}")
 
 
-def _version(old: LockedDistribution, new: LockedDistribution, *_: Any) -> _Report:
-    """PEP 440 says which version is higher."""
-    try:
-        before, after = Version(old.version), Version(new.version)
-    except InvalidVersion:
-        before = after = Version("0")
-    if before == after:
+def _version(_: object, __: object, ___: str, was: str, now: str) -> _Report:
+    step = _step(was, now)
+    if step == 0:
         return _Report("version-changed", "the version of {} changed")
-    if before < after:
+    if step > 0:
         return _Report("version-upgraded", "{} is upgraded")
-    return _Report("version-downgraded", "{} is downgraded", True)
+    return _Report("version-downgraded", "{} is downgraded", "downgraded")
+
+
+def _step(was: str, now: str) -> int:
+    """Return 1 for a higher version, -1 for a lower one, 0 where PEP 440 tells no difference."""
+    try:
+        before, after = Version(was), Version(now)
+    except InvalidVersion:
+        return 0
+    return (after > before) - (after < before)
 
 
 def _digest(
     old: LockedDistribution, new: LockedDistribution, tag: str, was: str | None, now: str | None
 ) -> _Report:
     if not new.digests:
-        return _Report("unpinned", "{} has no digest any more, so its bytes aren't fixed", True)
+        summary = "{} has no digest any more, so its bytes aren't fixed"
+        return _Report("unpinned", summary, "unpinned")
     label, is_same_version = literal(tag), old.version == new.version
     if now is None:
-        return _Report("digest-removed", f"{{}} is no longer pinned for {label}")
+        risk = "digest-removed" if is_same_version else ""
+        return _Report("digest-removed", f"{{}} is no longer pinned for {label}", risk)
     if was is not None:
         under = " under the same version" if is_same_version else ""
         summary = f"the digest of {{}} for {label} changed{under}"
-        return _Report("digest-changed", summary, is_same_version)
+        return _Report("digest-changed", summary, "bytes-changed" if is_same_version else "")
     if is_same_version and old.digests and not old.digests.items() & new.digests.items():
         summary = f"{{}} is pinned for {label} instead, under the same version"
-        return _Report("digest-added", summary, True)
+        return _Report("digest-added", summary, "wheel-replaced")
     return _Report("digest-added", f"{{}} is pinned for {label} too")
 
 
@@ -320,12 +275,14 @@ def _data_digest(
     else:
         code = "digest-changed"
         summary = f"the digest of the scripts, headers and data of {{}}{label} changed"
-    return _Report(code, summary + under, is_same or now == {})
+    risk = "unpinned" if now == {} else "bytes-changed" if is_same else ""
+    return _Report(code, summary + under, risk)
 
 
 def _acceptance(_: object, __: object, ___: str, was: str | None, now: str | None) -> _Report:
     if now is not None:
-        return _Report("acceptance-added", f"{literal(now)} of {{}} is accepted", True)
+        summary = f"{literal(now)} of {{}} is accepted"
+        return _Report("acceptance-added", summary, "finding-accepted")
     return _Report("acceptance-removed", f"{literal(was or '')} of {{}} is no longer accepted")
 
 
@@ -356,16 +313,34 @@ def _requirement(
     return _Report("requirement-removed", f"{{}} no longer requires {literal(name)}{scope}")
 
 
+def _host_requirement(
+    old: LockedPlugin, new: LockedPlugin, field: str, was: str | None, now: str | None
+) -> _Report:
+    """Report a plugin's requirement on its host; an older one is the weaker one."""
+    host = field.split("_")[1]
+    code, about = f"{host}-requirement", f"the required {host} version of {{}}"
+    if was is None:
+        return _Report(f"{code}-added", f"{{}} requires a version of the {host} host")
+    if now is None:
+        return _Report(f"{code}-removed", f"{{}} no longer requires a version of the {host} host")
+    step = _step(was, now)
+    if step == 0:
+        return _Report(f"{code}-changed", f"{about} changed")
+    ending = "raised" if step > 0 else "lowered"
+    return _Report(f"{code}-{ending}", f"{about} is {ending}")
+
+
 def _entry_point(old: LockedPlugin, new: LockedPlugin, *_: Any) -> _Report:
     if old.entry_point.partition(":")[0] == new.entry_point.partition(":")[0]:
         return _Report("attribute-changed", "the entry point of {} names another attribute")
-    return _Report("entry-point-moved", "the entry point of {} moved to another module", True)
+    code = "entry-point-moved"
+    return _Report(code, "the entry point of {} moved to another module", code)
 
 
 def _optional(_: object, new: LockedPlugin, *__: Any) -> _Report:
     if new.optional:
         return _Report("now-optional", "{} is optional")
-    return _Report("no-longer-optional", "{} is no longer optional", True)
+    return _Report("no-longer-optional", "{} is no longer optional", "no-longer-optional")
 
 
 _RULES: Mapping[
@@ -376,6 +351,8 @@ _RULES: Mapping[
         for name in ("targets", "plugins", "excluded", "distributions")
     },
     (Host, "python"): (_whole, _python),
+    (LockedPlugin, "min_core_version"): (_whole, _host_requirement),
+    (LockedPlugin, "min_inference_version"): (_whole, _host_requirement),
     (LockedPlugin, "entry_point"): (_whole, _entry_point),
     (LockedPlugin, "optional"): (_whole, _optional),
     (LockedDistribution, "version"): (_whole, _version),

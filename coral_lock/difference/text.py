@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from coral_lock.canonical_json import Value, quote, write
-from coral_lock.difference.changes import Change
+from coral_lock.difference.model import Change
 from coral_lock.lockfile.model import is_digest
 
 _WIDTH = 100
 _DIGEST_START, _DIGEST_END = 15, 7
-_VALUE_SUFFIXES = ("-changed", "-moved", "-upgraded", "-downgraded")
+_VALUE_SUFFIXES = ("-changed", "-moved", "-upgraded", "-downgraded", "-raised", "-lowered")
+_MAX_NAMED = 3
+_MAX_MEMBERS = 20
 _CONSTANTS = frozenset({"true", "false", "none"})
 _NOT_PLAIN = frozenset(" ,[]")
 
@@ -19,8 +22,8 @@ def render_text(changes: Sequence[Change], limit: int | None = None) -> str:
     """Return the changes as text; empty if there are none.
 
     Each is listed under its distribution, or under `lock` if it concerns the whole lock, after
-    `!` (alarming), `+`, `-` or `~`. Alarming ones are first in the order of `difference`, so
-    a limit never hides them behind others.
+    `!` (a high or medium risk), `+`, `-` or `~`, and followed by its risks. The riskiest are
+    first in the order of `difference`, so a limit never hides them behind others.
 
     Args:
         changes: what `difference` returned.
@@ -30,11 +33,13 @@ def render_text(changes: Sequence[Change], limit: int | None = None) -> str:
     lines: list[str] = []
     heading = None
     for change in shown:
-        previous, heading = heading, (change.is_alarming, change.distribution)
-        if heading != previous:
+        if not lines or change.distribution != heading:
+            heading = change.distribution
             lines += [""] if lines else []
-            lines.append("lock" if change.distribution is None else one_line(change.distribution))
+            name = "lock" if change.distribution is None else one_line(change.distribution)
+            lines.append(f"{name} (via {via_text(change)})" if change.via else name)
         lines += _change_lines(change)
+        lines += [f"      {risk.level} risk, {risk.code}: {risk.sentence}" for risk in change.risks]
     rest = len(changes) - len(shown)
     if rest:
         lines.append(f"{rest} more change" + ("s" if rest > 1 else ""))
@@ -63,6 +68,13 @@ def _change_lines(change: Change) -> Iterator[str]:
         yield line
 
 
+def via_text(change: Change) -> str:
+    """Return what reaches the distribution of a change, in a few words."""
+    shown = ", ".join(map(one_line, change.via[:_MAX_NAMED]))
+    rest = change.via_count - _MAX_NAMED
+    return f"{shown} and {rest} more" if rest > 0 else shown
+
+
 def _side(change: Change, value: Value) -> str:
     """Return what a value changed from or to; no target at all stands for all of them."""
     is_for_all = change.code == "targets-changed" and not value
@@ -70,7 +82,7 @@ def _side(change: Change, value: Value) -> str:
 
 
 def _mark(change: Change) -> str:
-    if change.is_alarming:
+    if change.level in ("high", "medium"):
         return "!"
     if change.code.endswith(("-added", "-included")):
         return "+"
@@ -103,8 +115,16 @@ def one_line(value: Value) -> str:
     if value is None:
         return "none"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(one_line, value))}]"
+        return f"[{_members(list(map(one_line, value[:_MAX_MEMBERS])), len(value))}]"
     if isinstance(value, dict):
-        members = (f"{one_line(key)}: {one_line(item)}" for key, item in value.items())
-        return f"{{{', '.join(members)}}}"
+        members = [
+            f"{one_line(key)}: {one_line(item)}"
+            for key, item in itertools.islice(value.items(), _MAX_MEMBERS)
+        ]
+        return f"{{{_members(members, len(value))}}}"
     return write(value).strip()
+
+
+def _members(shown: list[str], count: int) -> str:
+    rest = [f"and {count - len(shown)} more"] if count > len(shown) else []
+    return ", ".join(shown + rest)

@@ -36,7 +36,7 @@ class Field(Record):
         is_left_out: whether the document leaves it out where it has its default.
         code: the code of its change, as `diff` reports it; by default `<name>-changed`.
         changed: the summary of its change; `{}` stands for the entry.
-        is_alarming: whether its change is shown before others.
+        risk: the code of the risk that its change is, as `difference.model` has it.
         noun: how a message names it where targets disagree. None: they may.
     """
 
@@ -46,7 +46,7 @@ class Field(Record):
     is_left_out: bool = False
     code: str = _UNNAMED
     changed: str = _UNNAMED
-    is_alarming: bool = False
+    risk: str = ""
     noun: str | None = _UNNAMED
 
     def _check(self) -> None:
@@ -290,20 +290,16 @@ class LockedPlugin(Entry):
 
     id: str
     distribution: str = declared(
-        code="plugin-moved", changed="{} comes from another distribution", is_alarming=True
+        code="plugin-moved", changed="{} comes from another distribution", risk="entry-point-moved"
     )
     entry_point: str = declared(noun="entry point")
     description: str = declared(default="", changed="the description of {} changed")
     min_core_version: str | None = declared(
         default=None,
-        code="core-requirement-changed",
-        changed="{} requires another core version",
         noun="required core version",
     )
     min_inference_version: str | None = declared(
         default=None,
-        code="inference-requirement-changed",
-        changed="{} requires another inference version",
         noun="required inference version",
     )
     optional: bool = False

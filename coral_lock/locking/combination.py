@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from coral_lock import canonical_json
 from coral_lock.canonical_json import Value
 from coral_lock.descriptor.model import Descriptor
-from coral_lock.difference.changes import difference, literal
+from coral_lock.difference.changes import difference
+from coral_lock.difference.model import literal
 from coral_lock.difference.text import one_line
 from coral_lock.errors import InvalidLockError
 from coral_lock.finding import Finding, sorted_findings

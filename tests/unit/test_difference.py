@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from coral_lock.difference.changes import difference
+from coral_lock.difference.model import RISKS
 from coral_lock.difference.text import render_text
 from coral_lock.lockfile.entries import (
     ExcludedPlugin,
@@ -28,6 +29,10 @@ def with_camera(**changes: object) -> Lock:
         plugin.replace(**changes) if plugin.id == CAMERA else plugin for plugin in lock.plugins
     ]
     return lock.replace(plugins=tuple(plugins))
+
+
+def requiring(host: str, version: str | None) -> Lock:
+    return with_camera(**{f"min_{host}_version": version})
 
 
 def with_distribution(name: str, **changes: object) -> Lock:
@@ -54,6 +59,19 @@ def with_camera_left_out() -> Lock:
     return lock.replace(plugins=lock.plugins[:1], excluded=(*lock.excluded, left_out))
 
 
+def with_blocks(after: tuple[str, ...]) -> Lock:
+    """Return a lock with three plugins more, the first of which can wait for others."""
+    lock = sample_lock()
+    blocks = [
+        LockedPlugin(
+            id=f"workflows:{name}", distribution="my-package", entry_point=f"my_package:{name}"
+        )
+        for name in "abc"
+    ]
+    blocks[0] = blocks[0].replace(after=after)
+    return lock.replace(plugins=(*lock.plugins, *blocks))
+
+
 def with_new_plugin() -> Lock:
     lock = sample_lock()
     plugin = LockedPlugin(id="patches:new", distribution="numpy", entry_point="numpy.p:f")
@@ -63,6 +81,12 @@ def with_new_plugin() -> Lock:
 def with_new_distribution(digests: dict[str, str]) -> Lock:
     lock = sample_lock()
     distribution = LockedDistribution(name="zlib", version="1.3", digests=digests)
+    return lock.replace(distributions=(*lock.distributions, distribution))
+
+
+def with_another(name: str) -> Lock:
+    lock = sample_lock()
+    distribution = LockedDistribution(name=name, version="1", digests={TAG: digest_of("Z")})
     return lock.replace(distributions=(*lock.distributions, distribution))
 
 
@@ -127,8 +151,11 @@ CASES: list[tuple[Lock, Lock, str]] = [
     (
         sample_lock(),
         with_new_plugin(),
-        "numpy\n  + `patches:new` is added\n"
-        "      distribution: numpy\n      entry_point: numpy.p:f\n",
+        "numpy\n"
+        "  ! `patches:new` is added\n"
+        "      distribution: numpy\n"
+        "      entry_point: numpy.p:f\n"
+        "      medium risk, new-plugin: code that didn't run before is activated\n",
     ),
     (with_new_plugin(), sample_lock(), "numpy\n  - `patches:new` is removed\n"),
     (
@@ -140,23 +167,30 @@ CASES: list[tuple[Lock, Lock, str]] = [
     (
         with_camera_left_out(),
         with_camera(description="", after=()),
-        f"my-package\n  + `{CAMERA}` is activated; it was left out\n"
+        "my-package\n"
+        "  ! `patches:camera_stabilizer` is activated; it was left out\n"
         "      distribution: my-package\n"
         "      entry_point: my_package.coral_plugins:register_camera_stabilizer\n"
-        "      min_core_version: 0.0.4\n      min_inference_version: 0.9.0\n"
-        "      optional: true\n",
+        "      min_core_version: 0.0.4\n"
+        "      min_inference_version: 0.9.0\n"
+        "      optional: true\n"
+        "      medium risk, new-plugin: code that didn't run before is activated\n",
     ),
     (
         sample_lock(),
         with_camera(distribution="numpy"),
-        f"numpy\n  ! `{CAMERA}` comes from another distribution: my-package → numpy\n",
+        "numpy\n"
+        "  ! `patches:camera_stabilizer` comes from another distribution: my-package → numpy\n"
+        "      high risk, entry-point-moved: other code runs under the same id\n",
     ),
     (
         sample_lock(),
         with_camera(entry_point="my_package.other:register_camera_stabilizer"),
-        f"my-package\n  ! the entry point of `{CAMERA}` moved to another module\n"
+        "my-package\n"
+        "  ! the entry point of `patches:camera_stabilizer` moved to another module\n"
         "      - my_package.coral_plugins:register_camera_stabilizer\n"
-        "      + my_package.other:register_camera_stabilizer\n",
+        "      + my_package.other:register_camera_stabilizer\n"
+        "      high risk, entry-point-moved: other code runs under the same id\n",
     ),
     (
         sample_lock(),
@@ -168,7 +202,9 @@ CASES: list[tuple[Lock, Lock, str]] = [
     (
         sample_lock(),
         with_camera(optional=False),
-        f"my-package\n  ! `{CAMERA}` is no longer optional\n",
+        "my-package\n"
+        "  ! `patches:camera_stabilizer` is no longer optional\n"
+        "      medium risk, no-longer-optional: if it fails, the start fails\n",
     ),
     (
         with_camera(optional=False),
@@ -184,12 +220,39 @@ CASES: list[tuple[Lock, Lock, str]] = [
     (
         sample_lock(),
         with_camera(min_core_version=None),
-        f"my-package\n  ~ `{CAMERA}` requires another core version: 0.0.4 → none\n",
+        "my-package\n"
+        "  - `patches:camera_stabilizer` no longer requires a version of the core host\n",
     ),
     (
         sample_lock(),
         with_camera(min_inference_version="1.0"),
-        f"my-package\n  ~ `{CAMERA}` requires another inference version: 0.9.0 → 1.0\n",
+        f"my-package\n  ~ the required inference version of `{CAMERA}` is raised: 0.9.0 → 1.0\n",
+    ),
+    *(
+        (requiring(host, was), requiring(host, now), f"my-package\n{text}")
+        for host in ("core", "inference")
+        for was, now, text in (
+            (None, "1.0", f"  + `{CAMERA}` requires a version of the {host} host\n"),
+            ("1.0", None, f"  - `{CAMERA}` no longer requires a version of the {host} host\n"),
+            ("1.0", "1.1", f"  ~ the required {host} version of `{CAMERA}` is raised: 1.0 → 1.1\n"),
+            (
+                "1.0",
+                "1.0a1",
+                f"  ~ the required {host} version of `{CAMERA}` is lowered: 1.0 → 1.0a1\n",
+            ),
+            ("1.0", "1", f"  ~ the required {host} version of `{CAMERA}` changed: 1.0 → 1\n"),
+        )
+    ),
+    (
+        with_blocks(after=()),
+        with_blocks(after=("workflows:b",)),
+        "lock\n"
+        "  ! the order of activation changed: [workflows:a, workflows:b] → [workflows:b, "
+        "workflows:a]\n"
+        "      medium risk, order-changed: plugins that stay are activated in another order\n"
+        "\n"
+        "my-package\n"
+        "  ~ `workflows:a` is activated after other plugins: [] → [workflows:b]\n",
     ),
     (
         sample_lock(),
@@ -222,105 +285,194 @@ CASES: list[tuple[Lock, Lock, str]] = [
     (
         sample_lock(),
         with_new_distribution({TAG: digest_of("Z")}),
-        "zlib\n  + `zlib` is added\n      version: 1.3\n"
-        f"      digests: {TAG} {shown(digest_of('Z'))}\n",
+        "zlib\n"
+        "  ! `zlib` is added\n"
+        "      version: 1.3\n"
+        "      digests: py3-none-any t1:ZZZZZZZZZZZZ…ZZZZZZ=\n"
+        "      medium risk, new-distribution: nothing required it before\n",
     ),
     (
         sample_lock(),
         with_new_distribution({}),
-        "zlib\n  ! `zlib` is added without a digest, so its bytes aren't fixed\n"
-        "      version: 1.3\n",
+        "zlib\n"
+        "  ! `zlib` is added without a digest, so its bytes aren't fixed\n"
+        "      version: 1.3\n"
+        "      high risk, unpinned: no digest fixes the bytes\n"
+        "      medium risk, new-distribution: nothing required it before\n",
+    ),
+    (
+        sample_lock(),
+        with_another("nunpy"),
+        "nunpy\n"
+        "  ! `nunpy` is added\n"
+        "      version: 1\n"
+        "      digests: py3-none-any t1:ZZZZZZZZZZZZ…ZZZZZZ=\n"
+        "      high risk, look-alike: the name is one edit away from `numpy`\n"
+        "      medium risk, new-distribution: nothing required it before\n",
+    ),
+    (
+        sample_lock(),
+        with_another("inferences"),
+        "inferences\n"
+        "  ! `inferences` is added\n"
+        "      version: 1\n"
+        "      digests: py3-none-any t1:ZZZZZZZZZZZZ…ZZZZZZ=\n"
+        "      high risk, look-alike: the name is one edit away from `inference`\n"
+        "      medium risk, new-distribution: nothing required it before\n",
+    ),
+    (
+        with_another("pyca-11"),
+        with_another("pyca-12"),
+        "pyca-12\n"
+        "  ! `pyca-12` is added\n"
+        "      version: 1\n"
+        "      digests: py3-none-any t1:ZZZZZZZZZZZZ…ZZZZZZ=\n"
+        "      medium risk, new-distribution: nothing required it before\n"
+        "\n"
+        "pyca-11\n"
+        "  - `pyca-11` is removed\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("numpy", version="3.0", digests={OTHER_TAG: digest_of("D")}),
+        "numpy (via patches:camera_stabilizer)\n"
+        "  ! `numpy` is pinned for `cp311-cp311-manylinux_2_17_x86_64` too\n"
+        "      + t1:DDDDDDDDDDDD…DDDDDD=\n"
+        "      medium risk, native-wheel: there is native code where there was pure Python "
+        "alone\n"
+        "  ~ `numpy` is upgraded: 2.0.0 → 3.0\n"
+        "      low risk, major-version: a new major version may break what relies on the old "
+        "one\n"
+        "  - `numpy` is no longer pinned for `py3-none-any`\n",
+    ),
+    (
+        sample_lock(),
+        with_distribution("numpy", version="1!1.0"),
+        "numpy (via patches:camera_stabilizer)\n"
+        "  ~ `numpy` is upgraded: 2.0.0 → 1!1.0\n"
+        "      low risk, major-version: a new major version may break what relies on the old "
+        "one\n",
     ),
     (with_new_distribution({}), sample_lock(), "zlib\n  - `zlib` is removed\n"),
     (
         sample_lock(),
         with_distribution("numpy", version="2.10.0"),
-        "numpy\n  ~ `numpy` is upgraded: 2.0.0 → 2.10.0\n",
+        "numpy (via patches:camera_stabilizer)\n  ~ `numpy` is upgraded: 2.0.0 → 2.10.0\n",
     ),
     (
         sample_lock(),
         with_distribution("numpy", version="2.0.0.dev1"),
-        "numpy\n  ! `numpy` is downgraded: 2.0.0 → 2.0.0.dev1\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  ! `numpy` is downgraded: 2.0.0 → 2.0.0.dev1\n"
+        "      medium risk, downgraded: the older version may lack fixes\n",
     ),
     (
         sample_lock(),
         with_distribution("numpy", version="2.0"),
-        "numpy\n  ~ the version of `numpy` changed: 2.0.0 → 2.0\n",
+        "numpy (via patches:camera_stabilizer)\n  ~ the version of `numpy` changed: 2.0.0 → 2.0\n",
     ),
     (
         sample_lock(),
         with_distribution("numpy", version="two"),
-        "numpy\n  ~ the version of `numpy` changed: 2.0.0 → two\n",
+        "numpy (via patches:camera_stabilizer)\n  ~ the version of `numpy` changed: 2.0.0 → two\n",
     ),
     (
         sample_lock(),
         with_distribution("numpy", digests={TAG: digest_of("X")}),
-        f"numpy\n  ! the digest of `numpy` for `{TAG}` changed under the same version\n"
-        f"      - {shown(digest_of('B'))}\n      + {shown(digest_of('X'))}\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  ! the digest of `numpy` for `py3-none-any` changed under the same version\n"
+        "      - t1:BBBBBBBBBBBB…BBBBBB=\n"
+        "      + t1:XXXXXXXXXXXX…XXXXXX=\n"
+        "      high risk, bytes-changed: the version is the same, and the bytes are others\n",
     ),
     (
         sample_lock(),
         with_distribution("numpy", digests=DIGESTS),
-        f"numpy\n  + `numpy` is pinned for `{OTHER_TAG}` too\n      + {shown(digest_of('D'))}\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  ! `numpy` is pinned for `cp311-cp311-manylinux_2_17_x86_64` too\n"
+        "      + t1:DDDDDDDDDDDD…DDDDDD=\n"
+        "      medium risk, native-wheel: there is native code where there was pure Python alone\n",
     ),
     (
         with_distribution("numpy", digests=DIGESTS),
         sample_lock(),
-        f"numpy\n  - `numpy` is no longer pinned for `{OTHER_TAG}`\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  ! `numpy` is no longer pinned for `cp311-cp311-manylinux_2_17_x86_64`\n"
+        "      medium risk, digest-removed: machines that need this wheel can't start\n",
     ),
     (
         sample_lock(),
         with_distribution("numpy", digests={OTHER_TAG: digest_of("D")}),
-        f"numpy\n  ! `numpy` is pinned for `{OTHER_TAG}` instead, under the same version\n"
-        f"      + {shown(digest_of('D'))}\n\n"
-        f"numpy\n  - `numpy` is no longer pinned for `{TAG}`\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  ! `numpy` is pinned for `cp311-cp311-manylinux_2_17_x86_64` instead, under the "
+        "same version\n"
+        "      + t1:DDDDDDDDDDDD…DDDDDD=\n"
+        "      high risk, wheel-replaced: the version is the same, and the wheel is another\n"
+        "      medium risk, native-wheel: there is native code where there was pure Python "
+        "alone\n"
+        "  ! `numpy` is no longer pinned for `py3-none-any`\n"
+        "      medium risk, digest-removed: machines that need this wheel can't start\n",
     ),
     (
         sample_lock(),
         with_distribution("numpy", digests={}),
-        "numpy\n  ! `numpy` has no digest any more, so its bytes aren't fixed\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  ! `numpy` has no digest any more, so its bytes aren't fixed\n"
+        "      high risk, unpinned: no digest fixes the bytes\n",
     ),
     (
         with_distribution("numpy", digests={}),
         sample_lock(),
-        f"numpy\n  + `numpy` is pinned for `{TAG}` too\n      + {shown(digest_of('B'))}\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  + `numpy` is pinned for `py3-none-any` too\n"
+        "      + t1:BBBBBBBBBBBB…BBBBBB=\n",
     ),
     (
         sample_lock(),
         with_distribution("numpy", data_digests={TAG: DATA}),
-        "numpy\n  ! `numpy` gained scripts, headers or data, under the same version\n"
-        f"      {TAG}: {shown(DATA)}\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  ! `numpy` gained scripts, headers or data, under the same version\n"
+        "      py3-none-any: d1:EEEEEEEEEEEE…EEEEEE=\n"
+        "      high risk, bytes-changed: the version is the same, and the bytes are others\n",
     ),
     (
         sample_lock(),
         with_distribution("numpy", version="2.1", data_digests={TAG: DATA}),
-        "numpy\n  ~ `numpy` is upgraded: 2.0.0 → 2.1\n"
-        f"  + `numpy` gained scripts, headers or data\n      {TAG}: {shown(DATA)}\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  ~ `numpy` is upgraded: 2.0.0 → 2.1\n"
+        "  + `numpy` gained scripts, headers or data\n"
+        "      py3-none-any: d1:EEEEEEEEEEEE…EEEEEE=\n",
     ),
     (
         with_distribution("numpy", data_digests={TAG: DATA}),
         with_distribution("numpy", data_digests={}),
-        "numpy\n  ! scripts, headers and data of `numpy` aren't pinned, under the same version\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  ! scripts, headers and data of `numpy` aren't pinned, under the same version\n"
+        "      high risk, unpinned: no digest fixes the bytes\n",
     ),
     (
         sample_lock(),
         with_distribution("numpy", accepted=("pth-file",)),
-        "numpy\n  ! `pth-file` of `numpy` is accepted\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  ! `pth-file` of `numpy` is accepted\n"
+        "      medium risk, finding-accepted: the start passes over what is accepted\n",
     ),
     (
         with_distribution("numpy", accepted=("foreign-file", "pth-file")),
         with_distribution("numpy", accepted=("pth-file",)),
-        "numpy\n  - `foreign-file` of `numpy` is no longer accepted\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  - `foreign-file` of `numpy` is no longer accepted\n",
     ),
     (
         sample_lock(),
         with_distribution("numpy", program=True),
-        "numpy\n  + the program itself requires `numpy`\n",
+        "numpy (via patches:camera_stabilizer, program)\n  + the program itself requires `numpy`\n",
     ),
     (
         with_distribution("numpy", program=True),
         sample_lock(),
-        "numpy\n  - the program itself no longer requires `numpy`\n",
+        "numpy (via patches:camera_stabilizer)\n"
+        "  - the program itself no longer requires `numpy`\n",
     ),
     (
         sample_lock(),
@@ -474,11 +626,14 @@ def test_what_is_told(old: Lock, new: Lock, text: str) -> None:
 
 
 CODES = """
-acceptance-added acceptance-removed after-changed attribute-changed core-requirement-changed
-description-changed digest-added digest-changed digest-removed distribution-added
-distribution-removed entry-point-moved env-changed exclusion-added exclusion-changed
-exclusion-removed format-changed host-added host-changed host-removed
-inference-requirement-changed no-longer-optional now-optional overrides-changed platform-changed
+acceptance-added acceptance-removed after-changed attribute-changed core-requirement-added
+core-requirement-changed core-requirement-lowered core-requirement-raised
+core-requirement-removed description-changed digest-added digest-changed digest-removed
+distribution-added distribution-removed entry-point-moved env-changed exclusion-added
+exclusion-changed exclusion-removed format-changed host-added host-changed host-removed
+inference-requirement-added inference-requirement-changed inference-requirement-lowered
+inference-requirement-raised inference-requirement-removed no-longer-optional now-optional
+order-changed overrides-changed platform-changed
 plugin-added plugin-excluded plugin-included plugin-moved plugin-removed
 program-requirement-added program-requirement-removed python-changed requirement-added
 requirement-removed target-added target-changed target-removed targets-changed unpinned
@@ -490,6 +645,58 @@ def test_every_code_of_a_change_has_a_case() -> None:
     """Programs read the codes, so they stay as they are."""
     told = {change.code for old, new, _ in CASES for change in difference(old, new)}
     assert sorted(told) == CODES.split()
+
+
+def test_every_risk_has_a_case() -> None:
+    changes = (change for old, new, _ in CASES for change in difference(old, new))
+    assert {risk.code for change in changes for risk in change.risks} == set(RISKS)
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("numpi", "numpy"),
+        ("nmpy", "numpy"),
+        ("nunmpy", "numpy"),
+        ("unmpy", "numpy"),
+        ("numyp", "numpy"),
+        ("numpyy", "numpy"),
+        ("umpyn", None),
+        ("numpies", None),
+        ("numpy", None),
+        ("nupmy", "numpy"),
+        ("rknn-backend2", "rknn-backend"),
+        ("torch-cu12", None),
+        ("torch-cu1", "torch-cu11"),
+        ("xz", None),
+    ],
+)
+def test_what_looks_like_a_known_name(name: str, known: str | None) -> None:
+    old = with_another("torch-cu11")
+    distribution = LockedDistribution(name=name, version="1", digests={TAG: digest_of("Z")})
+    others = [each for each in old.distributions if each.name != name]
+    changes = difference(old, old.replace(distributions=(*others, distribution)))
+    sentences = [
+        risk.sentence for each in changes for risk in each.risks if risk.code == "look-alike"
+    ]
+    assert sentences == ([f"the name is one edit away from `{known}`"] if known else [])
+
+
+def test_what_reaches_a_distribution_is_counted_and_shown_in_part() -> None:
+    lock = sample_lock()
+    plugins = [
+        LockedPlugin(id=f"workflows:b{number:02}", distribution="my-package", entry_point="m:f")
+        for number in range(30)
+    ]
+    lock = lock.replace(plugins=(*lock.plugins, *plugins))
+    numpy = lock.distribution("numpy")
+    others = [each for each in lock.distributions if each != numpy]
+    new = lock.replace(distributions=(*others, numpy.replace(version="2.1", program=True)))
+    change = difference(lock, new)[0]
+    assert (len(change.via), change.via_count) == (20, 32)
+    assert render_text((change,)).startswith(
+        "numpy (via patches:camera_stabilizer, workflows:b00, workflows:b01 and 29 more)\n"
+    )
 
 
 def upgraded() -> Lock:
@@ -508,10 +715,11 @@ def upgraded() -> Lock:
 
 
 UPGRADED_TEXT = f"""\
-numpy
+numpy (via {CAMERA})
   ! the digest of `numpy` for `{TAG}` changed under the same version
       - {shown(digest_of("B"))}
       + {shown(digest_of("Q"))}
+      high risk, bytes-changed: the version is the same, and the bytes are others
 
 lock
   ~ the platform changed: rknn → onnx
@@ -524,11 +732,11 @@ my-package
   ~ the description of `{CAMERA}` changed
       - "Improve camera stream stability"
       + "Improve it more"
-  ~ `{CAMERA}` requires another core version: 0.0.4 → 0.0.5
+  ~ the required core version of `{CAMERA}` is raised: 0.0.4 → 0.0.5
 """
 
 
-def test_alarming_first_then_the_lock_then_each_distribution_with_its_plugins() -> None:
+def test_the_riskiest_first_then_the_lock_then_each_distribution_with_its_plugins() -> None:
     assert render_text(difference(sample_lock(), upgraded())) == UPGRADED_TEXT
 
 
@@ -536,7 +744,7 @@ def test_alarming_first_then_the_lock_then_each_distribution_with_its_plugins() 
     ("limit", "end"),
     [
         (0, "6 more changes\n"),
-        (1, f"      + {shown(digest_of('Q'))}\n5 more changes\n"),
+        (1, "the bytes are others\n5 more changes\n"),
         (5, '      + "Improve it more"\n1 more change\n'),
         (6, "0.0.4 → 0.0.5\n"),
         (99, "0.0.4 → 0.0.5\n"),
@@ -562,7 +770,7 @@ def test_wheel_tags_that_are_no_words_are_escaped() -> None:
     digests = {"digests": {tag: digest_of("B")}}
     new = with_distribution("numpy", **digests, data_digests={tag: DATA})
     text = render_text(difference(with_distribution("numpy", **digests), new))
-    assert text.endswith(f'      "py3-none-any\\u202e\\n": {shown(DATA)}\n')
+    assert f'      "py3-none-any\\u202e\\n": {shown(DATA)}\n' in text
 
 
 def test_digests_that_look_alike_when_shortened_are_shown_in_full() -> None:
@@ -573,20 +781,28 @@ def test_digests_that_look_alike_when_shortened_are_shown_in_full() -> None:
             with_distribution("numpy", digests={TAG: new}),
         )
     )
-    assert text.endswith(f"      - {old}\n      + {new}\n")
+    assert f"      - {old}\n      + {new}\n" in text
 
 
 def test_a_change_as_json() -> None:
     (change,) = difference(sample_lock(), with_camera(optional=False))
     assert change.to_dict() == {
         "code": "no-longer-optional",
-        "is_alarming": True,
         "subject": CAMERA,
         "distribution": "my-package",
         "summary": f"`{CAMERA}` is no longer optional",
         "path": f'plugins["{CAMERA}"].optional',
         "before": True,
         "after": False,
+        "risks": [
+            {
+                "code": "no-longer-optional",
+                "level": "medium",
+                "sentence": "if it fails, the start fails",
+            }
+        ],
+        "via": [],
+        "via_count": 0,
     }
 
 

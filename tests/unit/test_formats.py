@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from coral_lock.cli.application import run_application
 from coral_lock.cli.formats import FORMATS, Outcome, emit, finding_annotations
-from coral_lock.difference.changes import Change
+from coral_lock.difference.model import RISKS, Change
 from coral_lock.finding import ERROR, WARNING, Finding
 
 
@@ -62,7 +63,7 @@ OUTCOME = Outcome(
     document={"holds": False},
     text="one line\n",
     findings=(finding(None),),
-    changes=(CHANGE, replace(CHANGE, is_alarming=True)),
+    changes=(CHANGE, replace(CHANGE, risks=(RISKS["downgraded"],))),
 )
 
 
@@ -76,20 +77,22 @@ FINDING_DOCUMENT = {
     "where": None,
     "hint": "mend it",
 }
-CHANGE_DOCUMENT = {
+CHANGE_DOCUMENT: dict[str, Any] = {
     "code": "platform-changed",
-    "is_alarming": False,
     "subject": "platform",
     "distribution": None,
     "summary": "the platform changed",
     "path": "platform",
     "before": "rknn",
     "after": "onnx",
+    "risks": [],
+    "via": [],
+    "via_count": 0,
 }
 DOCUMENT = {
     "holds": False,
     "findings": [FINDING_DOCUMENT],
-    "changes": [CHANGE_DOCUMENT, CHANGE_DOCUMENT | {"is_alarming": True}],
+    "changes": [CHANGE_DOCUMENT, CHANGE_DOCUMENT | {"risks": [RISKS["downgraded"].to_dict()]}],
 }
 
 
@@ -102,7 +105,8 @@ DOCUMENT = {
             "github",
             "::error title=manifest-stale::it is so%0Ahint: mend it\n"
             "::notice title=platform-changed::the platform changed%0Abefore: rknn%0Aafter: onnx\n"
-            "::warning title=platform-changed::the platform changed%0Abefore: rknn%0Aafter: onnx\n",
+            "::warning title=platform-changed::the platform changed%0Abefore: rknn%0Aafter: onnx"
+            "%0Arisk: the older version may lack fixes (downgraded)\n",
             "",
         ),
     ],
