@@ -108,6 +108,10 @@ class LockError(InputError):
     """`coral.lock` is missing, unreadable, malformed or of an unknown version."""
 
 
+class ConflictMarkersError(LockError):
+    """A merge left its markers in `coral.lock`."""
+
+
 class LockVersionError(LockError):
     """A lock is of a format version that this release can't read."""
 

@@ -56,6 +56,7 @@ def _broken(meaning: str, reason: str | None = None) -> Code:
 
 CODES: Mapping[str, Code] = {
     "activation-failed": Code("A plugin returned False or raised."),
+    "bytes-changed": _integrity("Bytes changed under a version that the lock has."),
     "conflict": Code("Two plugins, or two distributions, are mutually exclusive."),
     "contradicts-lock": Code("A descriptor, variable or `--set` contradicts the lock."),
     "costly-import": Code("Importing a plugin takes much time or memory.", WARNING),
@@ -102,6 +103,7 @@ CODES: Mapping[str, Code] = {
     "not-started": Code("`run` ended before it inspected the machine."),
     "platform-drift": Code("The wheel tag that is installed isn't one that the lock covers."),
     "plugin-broken": _broken("A plugin can't be used as it is installed.", "its spec is malformed"),
+    "plugin-gone": Code("A plugin that was locked isn't offered any more.", WARNING),
     "poor-description": Code("A plugin's description says nothing.", WARNING),
     "pth-file": Code("A distribution ships a file, e.g. a `.pth`, that runs at every start."),
     "python-drift": Code("The interpreter's version differs from the lock."),

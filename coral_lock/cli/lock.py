@@ -2,34 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shlex
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import click
 
-from coral_lock.cli.formats import Outcome, emit, output_format_option
+from coral_lock.cli.formats import TEXT, Outcome, emit, output_format_option
 from coral_lock.cli.options import Inputs, input_options
 from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.locking import Derivation, derive, freshness_of, kept_versions
 from coral_lock.derive.opening import Opened
+from coral_lock.derive.relocking import allowed_names, relocking_findings
+from coral_lock.difference.changes import difference
 from coral_lock.difference.model import Change
 from coral_lock.difference.text import render_text
 from coral_lock.errors import (
     DOES_NOT_HOLD,
     HOLDS,
     INTEGRITY,
+    ConflictMarkersError,
     InputError,
     LockError,
     LockVersionError,
     UsageError,
 )
-from coral_lock.finding import exit_code, has_errors
+from coral_lock.finding import Finding, exit_code, has_errors, sorted_findings
 from coral_lock.lockfile.file import decode_lock, load_lock
 from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.text import begins_as_lock, read_lock, write_lock
-from coral_lock.messages import counted, say, size_of, warned
+from coral_lock.lockfile.text import begins_as_lock, from_mapping, read_lock, write_lock
+from coral_lock.messages import counted, say, say_warning, size_of, warned
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
+from coral_lock.wheels.wheelhouse import WheelCache
 
 _MAX_SHOWN_CHANGES = 12
 
@@ -60,6 +67,14 @@ _MAX_SHOWN_CHANGES = 12
 @click.option(
     "--allow-editable", is_flag=True, help="Lock editable installs too, without a digest."
 )
+@click.option(
+    "--allow-changed-digest",
+    metavar="NAME",
+    multiple=True,
+    help="Accept other bytes of this distribution under an unchanged version. May be repeated.",
+)
+@click.option("--dry-run", is_flag=True, help="Write nothing; show what would be written.")
+@click.option("-q", "--quiet", is_flag=True, help="Show warnings and errors only.")
 @output_format_option
 def lock(
     output: str,
@@ -69,6 +84,9 @@ def lock(
     upgrade: bool,
     upgrade_plugin: tuple[str, ...],
     allow_editable: bool,
+    allow_changed_digest: tuple[str, ...],
+    dry_run: bool,
+    quiet: bool,
     output_format: str,
 ) -> int:
     """Derive coral.lock from the descriptor and from what is installed, or from wheels.
@@ -80,11 +98,16 @@ def lock(
     Where a wheelhouse holds several versions, the newest compatible ones are taken; a version
     that the lock has is kept as long as it is compatible.
 
+    What changes is shown. Other bytes of a distribution whose version is the same are
+    refused, unless --allow-changed-digest accepts them.
+
     \b
     Examples:
       coral-runtime lock -c runtime.yaml
       coral-runtime lock -c runtime.yaml --check
       coral-runtime lock -c runtime.yaml --check --output-format github
+      coral-runtime lock -c runtime.yaml --dry-run
+      coral-runtime lock -c runtime.yaml --allow-changed-digest acme-vision
       coral-runtime lock -c runtime.yaml --core-version 0.0.4 --inference-version 0.58.0
       coral-runtime lock -c runtime.yaml --wheels wheelhouse
       coral-runtime lock --wheels wheelhouse --target python=3.11,platform=linux_aarch64
@@ -92,7 +115,13 @@ def lock(
     """
     is_chosen = bool(inputs.place.wheels)
     _refuse_senseless_upgrade(upgrade, upgrade_plugin, is_chosen)
+    if check and (dry_run or allow_changed_digest):
+        raise UsageError(
+            "`--check` writes nothing, so there is nothing to try or to accept",
+            expected="`--check` without `--dry-run` and `--allow-changed-digest`",
+        )
     current, existing = _read_current(output, check)
+    allowed = _allowed(allow_changed_digest, existing)
     kept = _kept(existing, upgrade_plugin) if is_chosen and not upgrade else {}
     opened = inputs.open(kept, use_cache=not no_cache, needs_target=True)
     if not check:
@@ -104,21 +133,29 @@ def lock(
             allow_editable=allow_editable,
             reporter=reporter,
         )
-    locked = existing if check and isinstance(existing, Lock) else None
+    locked = existing if isinstance(existing, Lock) else None
     if has_errors(derivation.findings):
-        result = _failure(derivation, locked, output)
-    elif locked is not None:
+        result = _failure(derivation, locked if check else None, output)
+    elif check and locked is not None:
         result = _check(derivation, locked, output)
     else:
-        result = _write(derivation, current, output)
-    document = {"lock": output, "result": result.name}
-    text = render_text(result.changes, _MAX_SHOWN_CHANGES)
-    outcome = Outcome(
-        document=document, text=text, findings=derivation.findings, changes=result.changes
+        relocking = _relocking(derivation, locked, output, allowed, use_cache=not no_cache)
+        result = _write(derivation, relocking, current, output, is_dry_run=dry_run)
+    text = "" if quiet and not check else render_text(result.changes, _MAX_SHOWN_CHANGES)
+    if not check and output_format == TEXT:
+        click.echo(text, err=True, nl=False)
+    emit(
+        Outcome(
+            document={"lock": output, "result": result.name},
+            text=text if check else "",
+            findings=sorted_findings({*derivation.findings, *result.findings}),
+            changes=result.changes,
+        ),
+        output_format,
     )
-    emit(outcome, output_format)
     for line in result.lines:
-        say(line)
+        if not quiet or result.exit_code != HOLDS:
+            say(line)
     return result.exit_code
 
 
@@ -127,16 +164,19 @@ class Result:
     """How locking or checking ended.
 
     Args:
-        name: `failed`, `fresh`, `stale`, `unchanged` or `written`.
+        name: `failed`, `fresh`, `stale`, `unchanged`, `written`, or `would-write` if it was only
+            tried.
         exit_code: the exit code.
         lines: what people read on standard error.
-        changes: what would change.
+        changes: what changed or would change.
+        findings: what is alarming about the changes.
     """
 
     name: str
     exit_code: int
     lines: tuple[str, ...]
     changes: tuple[Change, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def _read_current(output: str, check: bool) -> tuple[str | None, Lock | LockError | None]:
@@ -159,7 +199,24 @@ def _read_current(output: str, check: bool) -> tuple[str | None, Lock | LockErro
     except LockVersionError:
         raise
     except LockError as error:
+        # One that is only written in another form can be compared all the same.
+        with contextlib.suppress(ValueError, RecursionError, LockError):
+            return current, from_mapping(json.loads(current))
         return current, error
+
+
+def _allowed(names: tuple[str, ...], existing: Lock | LockError | None) -> frozenset[str]:
+    """Return the distributions whose bytes may change under an unchanged version.
+
+    Raises:
+        ConflictMarkersError: a merge left its markers in the lock, so nothing can be compared.
+        UsageError: the lock has no distribution of such a name.
+    """
+    if isinstance(existing, ConflictMarkersError):
+        raise existing
+    if isinstance(existing, LockError):
+        say_warning(f"what changes isn't known, as the lock can't be read: {existing.message}")
+    return allowed_names(names, existing) if isinstance(existing, Lock) else frozenset()
 
 
 def _kept(existing: Lock | LockError | None, upgraded: tuple[str, ...]) -> dict[str, str]:
@@ -261,11 +318,60 @@ def _fixing_command() -> str:
     return shlex.join(["coral-runtime", *words])
 
 
-def _write(derivation: Derivation, current: str | None, output: str) -> Result:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Relocking:
+    """What replaces an existing lock, and what is alarming about it."""
+
+    changes: tuple[Change, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def _relocking(
+    derivation: Derivation,
+    locked: Lock | None,
+    output: str,
+    allowed: Collection[str],
+    *,
+    use_cache: bool,
+) -> Relocking:
+    if locked is None or derivation.lock is None:
+        return Relocking()
+    changes = difference(locked, derivation.lock)
+    findings = relocking_findings(
+        locked,
+        derivation,
+        changes,
+        allowed=allowed,
+        path=output,
+        cache=WheelCache() if use_cache else None,
+    )
+    return Relocking(changes=changes, findings=tuple(findings))
+
+
+def _write(
+    derivation: Derivation,
+    relocking: Relocking,
+    current: str | None,
+    output: str,
+    *,
+    is_dry_run: bool,
+) -> Result:
     assert derivation.lock is not None
     text, size = write_lock(derivation.lock), size_of(derivation.lock)
-    if current == text:
-        line = f"{output} is unchanged: {size}"
-        return Result(name="unchanged", exit_code=HOLDS, lines=(line,))
-    write_durably(output, text)
-    return Result(name="written", exit_code=HOLDS, lines=(f"wrote {output}: {size}",))
+    if has_errors(relocking.findings):
+        name, code = "failed", INTEGRITY
+        line = f"failed to lock; `{output}` is unchanged"
+    elif current == text:
+        name, code, line = "unchanged", HOLDS, f"{output} is unchanged: {size}"
+    elif is_dry_run:
+        name, code, line = "would-write", HOLDS, f"would write {output}: {size}"
+    else:
+        write_durably(output, text)
+        name, code, line = "written", HOLDS, f"wrote {output}: {size}"
+    return Result(
+        name=name,
+        exit_code=code,
+        lines=(line,),
+        changes=relocking.changes,
+        findings=relocking.findings,
+    )

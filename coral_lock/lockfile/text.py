@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from coral_lock import canonical_json
-from coral_lock.errors import InvalidLockError, LockError, LockVersionError
+from coral_lock.errors import ConflictMarkersError, InvalidLockError, LockError, LockVersionError
 from coral_lock.lockfile.entries import Misfit, read_fields, to_mapping
 from coral_lock.lockfile.model import LOCK_VERSION, Lock
 
@@ -143,11 +143,11 @@ def _diagnosis(text: str, name: str, error: NotCanonicalError) -> LockError:
         return LockError("the lock is empty", where=name, hint=_REWRITE)
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(_CONFLICT_MARKERS):
-            return LockError(
+            return ConflictMarkersError(
                 "the lock holds merge conflict markers",
                 found=line[:80].rstrip(),
                 where=f"{name}:{number}",
-                hint="take either side, then run `coral-runtime lock`",
+                hint="run `coral-runtime git merge`, which merges it entry by entry",
             )
     if text.partition("\n")[0].endswith("\r"):
         return LockError(

@@ -303,6 +303,18 @@ class WheelCache:
             return None
         return contents if stated == sha256 else None
 
+    def files_of(self, digest: str) -> Mapping[str, str] | None:
+        """Return the files of a wheel with this `t1` digest, as `WheelContents` has them.
+
+        It isn't named by that, so all that is known is read.
+        """
+        with contextlib.suppress(OSError):
+            for name in sorted(os.listdir(self._path)):
+                contents = self.load(name)
+                if contents is not None and contents.digest == digest:
+                    return contents.files
+        return None
+
     def store(self, sha256: str, contents: WheelContents) -> None:
         """Keep what is known of the wheel with this SHA-256, if that is possible."""
         if self.problem is not None:

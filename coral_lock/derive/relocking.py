@@ -1,0 +1,121 @@
+"""What locking again must say: bytes that changed under one version, and plugins that are gone."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from coral_lock.canonical_json import line_of
+from coral_lock.derive.locking import Derivation
+from coral_lock.difference.model import Change
+from coral_lock.errors import UsageError
+from coral_lock.finding import Finding
+from coral_lock.installed.digest import is_digested
+from coral_lock.lockfile.model import Lock, offering_distributions
+from coral_lock.lockfile.text import write_lock
+from coral_lock.messages import counted
+from coral_lock.names import normalized_name
+from coral_lock.wheels.wheelhouse import WheelCache
+
+_MAX_NAMED = 3
+
+
+def allowed_names(names: Iterable[str], locked: Lock) -> frozenset[str]:
+    """Return the normalized names of distributions whose bytes may change.
+
+    Raises:
+        UsageError: the lock has no distribution of that name.
+    """
+    known = {each.name for each in locked.distributions}
+    allowed = {normalized_name(name): name for name in names}
+    for name, given in sorted(allowed.items()):
+        if name not in known:
+            raise UsageError(
+                "`--allow-changed-digest` names a distribution that the lock doesn't have",
+                found=given,
+                hint="name the distribution as the lock does, not a plugin or a file",
+            )
+    return frozenset(allowed)
+
+
+def relocking_findings(
+    locked: Lock,
+    derivation: Derivation,
+    changes: Sequence[Change],
+    *,
+    allowed: Collection[str],
+    path: str,
+    cache: WheelCache | None,
+) -> Iterator[Finding]:
+    """Yield what is alarming about replacing a lock by what was derived.
+
+    Args:
+        locked: the lock that is there.
+        derivation: what would be written, without errors.
+        changes: the changes that lead from one to the other.
+        allowed: the distributions whose bytes may change under an unchanged version.
+        path: the lock's file, for messages.
+        cache: knows files of wheels that earlier runs have read; None if it isn't used.
+    """
+    assert derivation.lock is not None
+    versions = {each.name: each.version for each in locked.distributions}
+    text = write_lock(locked)
+    for change in changes:
+        if change.subject in allowed or not any(
+            risk.code == "bytes-changed" for risk in change.risks
+        ):
+            continue
+        name = change.subject
+        yield Finding(
+            code="bytes-changed",
+            subject=name,
+            summary=f"{change.summary}: {versions[name]}"
+            + _changed_files(name, str(change.before), derivation, cache),
+            expected=str(change.before) if change.before else "nothing",
+            found=str(change.after) if change.after else "nothing",
+            where=f"{path}:{line_of(text, change.path) or 1}",
+            hint=f"find out why, then accept it with `--allow-changed-digest {name}`",
+        )
+    found = offering_distributions(derivation.lock.plugins, derivation.lock.excluded)
+    for plugin in locked.plugins:
+        if plugin.id not in found:
+            yield Finding(
+                code="plugin-gone",
+                subject=plugin.id,
+                summary=f"`{plugin.id}` was locked, and no distribution offers it",
+                found=f"it came from `{plugin.distribution}`",
+                hint=f"if it wasn't removed on purpose, provide `{plugin.distribution}`; a plugin "
+                "that the descriptor switches on can't get lost",
+            )
+
+
+def _changed_files(
+    name: str, old_digest: str, derivation: Derivation, cache: WheelCache | None
+) -> str:
+    """Return which files differ, as far as an earlier run has read the wheel that was locked."""
+    before = cache.files_of(old_digest) if cache else None
+    after: Mapping[str, str] = {}
+    for _, inventory in sorted(derivation.opened.inventories.items()):
+        after = after or {
+            path: _hexadecimal(value)
+            for path, value in inventory.stated(name).files.items()
+            if is_digested(path)
+        }
+    if before is None or not after:
+        return f" (it has {counted(len(after), 'file')} now)" if after else ""
+    changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+    named = ", ".join(f"`{path}`" for path in changed[:_MAX_NAMED])
+    rest = f" and {len(changed) - _MAX_NAMED} more" if len(changed) > _MAX_NAMED else ""
+    return f"; {counted(len(changed), 'file')} of {len(after)} changed: {named}{rest}"
+
+
+def _hexadecimal(stated: str) -> str:
+    """Return a SHA-256 in hexadecimal; RECORD has it in base64 without padding."""
+    algorithm, _, value = stated.partition("=")
+    if algorithm != "sha256":
+        return stated
+    try:
+        return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
+    except binascii.Error:
+        return stated
