@@ -141,7 +141,11 @@ def lock(
     else:
         relocking = _relocking(derivation, locked, output, allowed, use_cache=not no_cache)
         result = _write(derivation, relocking, current, output, is_dry_run=dry_run)
-    text = "" if quiet and not check else render_text(result.changes, _MAX_SHOWN_CHANGES)
+    text = (
+        ""
+        if quiet and not check
+        else render_text(result.changes, _MAX_SHOWN_CHANGES, is_brief=True)
+    )
     if not check and output_format == TEXT:
         click.echo(text, err=True, nl=False)
     emit(
@@ -185,6 +189,7 @@ def _read_current(output: str, check: bool) -> tuple[str | None, Lock | LockErro
     Raises:
         LockError: `--check` finds none, or one that can't be read.
         LockVersionError: it is of a major version that can't be read.
+        ConflictMarkersError: a merge left its markers in it, so nothing can be compared.
         InputError: the file to write is something else than a lock.
     """
     if check:
@@ -196,7 +201,7 @@ def _read_current(output: str, check: bool) -> tuple[str | None, Lock | LockErro
     content = current.encode("utf-8", "surrogateescape")
     try:
         return current, read_lock(decode_lock(content, output), output)
-    except LockVersionError:
+    except (ConflictMarkersError, LockVersionError):
         raise
     except LockError as error:
         # One that is only written in another form can be compared all the same.
@@ -209,11 +214,8 @@ def _allowed(names: tuple[str, ...], existing: Lock | LockError | None) -> froze
     """Return the distributions whose bytes may change under an unchanged version.
 
     Raises:
-        ConflictMarkersError: a merge left its markers in the lock, so nothing can be compared.
         UsageError: the lock has no distribution of such a name.
     """
-    if isinstance(existing, ConflictMarkersError):
-        raise existing
     if isinstance(existing, LockError):
         say_warning(f"what changes isn't known, as the lock can't be read: {existing.message}")
     return allowed_names(names, existing) if isinstance(existing, Lock) else frozenset()

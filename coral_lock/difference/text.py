@@ -18,7 +18,9 @@ _CONSTANTS = frozenset({"true", "false", "none"})
 _NOT_PLAIN = frozenset(" ,[]")
 
 
-def render_text(changes: Sequence[Change], limit: int | None = None) -> str:
+def render_text(
+    changes: Sequence[Change], limit: int | None = None, *, is_brief: bool = False
+) -> str:
     """Return the changes as text; empty if there are none.
 
     Each is listed under its distribution, or under `lock` if it concerns the whole lock, after
@@ -28,6 +30,7 @@ def render_text(changes: Sequence[Change], limit: int | None = None) -> str:
     Args:
         changes: what `difference` returned.
         limit: the number of changes to show; the last line counts the rest.
+        is_brief: leave out what an added entry says, and name risks by their codes alone.
     """
     shown = changes if limit is None else changes[:limit]
     lines: list[str] = []
@@ -38,17 +41,26 @@ def render_text(changes: Sequence[Change], limit: int | None = None) -> str:
             lines += [""] if lines else []
             name = "lock" if change.distribution is None else one_line(change.distribution)
             lines.append(f"{name} (via {via_text(change)})" if change.via else name)
-        lines += _change_lines(change)
-        lines += [f"      {risk.level} risk, {risk.code}: {risk.sentence}" for risk in change.risks]
+        lines += _change_lines(change, is_brief)
+        if not is_brief:
+            lines += [
+                f"      {risk.level} risk, {risk.code}: {risk.sentence}" for risk in change.risks
+            ]
     rest = len(changes) - len(shown)
     if rest:
         lines.append(f"{rest} more change" + ("s" if rest > 1 else ""))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _change_lines(change: Change) -> Iterator[str]:
+def _change_lines(change: Change, is_brief: bool) -> Iterator[str]:
     line = f"  {_mark(change)} {change.summary}"
-    if isinstance(change.after, dict) and not change.code.endswith(_VALUE_SUFFIXES):
+    if is_brief and change.risks:
+        line += f" ({', '.join(risk.code for risk in change.risks)})"
+    # That the digest of another version is another one goes without its values.
+    has_values = change.code.endswith(_VALUE_SUFFIXES)
+    if is_brief and (not has_values or (change.code == "digest-changed" and not change.risks)):
+        yield line
+    elif isinstance(change.after, dict) and not change.code.endswith(_VALUE_SUFFIXES):
         yield line
         yield from _entry_lines(change.after)
     elif change.code.endswith(_VALUE_SUFFIXES):
