@@ -220,8 +220,9 @@ def join_path(parent: str, step: str | int) -> str:
     return f"{parent}.{step}" if parent else step
 
 
-def line_of(text: str, path: str) -> int | None:
-    """Return the line (from 1) on which the value at the dotted `path` starts."""
+def lines_of(text: str) -> dict[str, int]:
+    """Return the line (from 1) on which each value starts, by its dotted path."""
+    lines: dict[str, int] = {}
     places = [""]
     counts = [0]
     for number, line in enumerate(text.split("\n"), 1):
@@ -237,6 +238,5 @@ def line_of(text: str, path: str) -> int | None:
         counts[-1] += 1
         places.append(join_path(places[-1], step))
         counts.append(0)
-        if places[-1] == path:
-            return number
-    return None
+        lines.setdefault(places[-1], number)
+    return lines

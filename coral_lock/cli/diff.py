@@ -7,14 +7,15 @@ import stat
 
 import click
 
-from coral_lock.cli.formats import Outcome, emit, output_format_option
+from coral_lock.cli.formats import emit, output_format_option
 from coral_lock.difference.changes import difference
+from coral_lock.difference.model import LEVELS, RISKS, Change
 from coral_lock.difference.text import render_text
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
-from coral_lock.lockfile.file import decode_lock, load_lock, read_lock_stream
-from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.text import read_lock
-from coral_lock.messages import say, warned
+from coral_lock.lockfile.file import decode_lock, read_lock_bytes, read_lock_stream
+from coral_lock.lockfile.text import read_lock, write_lock
+from coral_lock.messages import counted, say, warned
+from coral_lock.rendering.outcome import Outcome
 
 
 @click.command()
@@ -22,12 +23,20 @@ from coral_lock.messages import say, warned
 @click.argument("new", metavar="NEW")
 @output_format_option
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the locks differ.")
-def diff(old: str, new: str, output_format: str, exit_code: bool) -> int:
+@click.option(
+    "--fail-on",
+    metavar="RISK|LEVEL",
+    multiple=True,
+    type=click.Choice((*LEVELS, *RISKS)),
+    help=f"Exit with 1 if a change has this risk, or one of at least this level "
+    f"({', '.join(reversed(LEVELS))}). May be repeated.",
+)
+def diff(old: str, new: str, output_format: str, exit_code: bool, fail_on: tuple[str, ...]) -> int:
     """Show what changed between two locks, by plugin and distribution.
 
-    Alarming changes come first, marked with `!`: a digest that changed under the same
-    version, an entry point that moved to another distribution or module, a plugin that is
-    no longer optional, a distribution without digests or with a lower version.
+    The riskiest changes come first, those of a high or medium risk marked with `!`: bytes that
+    changed under the same version, code that comes from elsewhere, a new plugin or
+    distribution. A change in what plugins require says through which plugins.
 
     OLD and NEW may be pipes, and `-` is standard input.
 
@@ -37,6 +46,7 @@ def diff(old: str, new: str, output_format: str, exit_code: bool) -> int:
       coral-runtime diff main.lock coral.lock
       coral-runtime diff main.lock coral.lock --output-format json
       coral-runtime diff main.lock coral.lock --exit-code
+      coral-runtime diff main.lock coral.lock --fail-on high --fail-on new-distribution
     """
     if old == new == "-":
         raise UsageError(
@@ -44,15 +54,34 @@ def diff(old: str, new: str, output_format: str, exit_code: bool) -> int:
             expected="a file for one of them",
             hint="`git show main:coral.lock | coral-runtime diff - coral.lock`",
         )
-    changes = difference(_load(old), _load(new))
-    emit(Outcome(document={}, text=render_text(changes), changes=changes), output_format)
+    before, after = (warned(read_lock(_read(path), path), path) for path in (old, new))
+    changes = difference(before, after)
+    emit(
+        Outcome(
+            document={},
+            text=render_text(changes),
+            changes=changes,
+            lock=(new, write_lock(after)),
+        ),
+        output_format,
+    )
     if not changes:
         say("no changes")
-    return DOES_NOT_HOLD if changes and exit_code else HOLDS
+    refused = [change for change in changes if _is_refused(change, fail_on)]
+    if refused:
+        say(f"{counted(len(refused), 'change')} with a risk of `--fail-on {' '.join(fail_on)}`")
+    return DOES_NOT_HOLD if refused or (changes and exit_code) else HOLDS
 
 
-def _load(path: str) -> Lock:
+def _is_refused(change: Change, fail_on: tuple[str, ...]) -> bool:
+    levels = {level for least in fail_on if least in LEVELS for level in _from(least)}
+    return any(risk.code in fail_on or risk.level in levels for risk in change.risks)
+
+
+def _from(least: str) -> tuple[str, ...]:
+    return LEVELS[: LEVELS.index(least) + 1]
+
+
+def _read(path: str) -> str:
     is_stream = path == "-" or (os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode))
-    if is_stream:
-        return warned(read_lock(decode_lock(read_lock_stream(path), path), path), path)
-    return warned(load_lock(path), path)
+    return decode_lock(read_lock_stream(path) if is_stream else read_lock_bytes(path), path)

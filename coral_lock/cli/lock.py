@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import click
 
-from coral_lock.cli.formats import TEXT, Outcome, emit, output_format_option
+from coral_lock.cli.formats import TEXT, emit, output_format_option
 from coral_lock.cli.options import Inputs, input_options
 from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.locking import Derivation, derive, freshness_of, kept_versions
@@ -35,6 +35,7 @@ from coral_lock.lockfile.file import decode_lock, load_lock
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import begins_as_lock, from_mapping, read_lock, write_lock
 from coral_lock.messages import counted, say, say_warning, size_of, warned
+from coral_lock.rendering.outcome import Outcome
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
 from coral_lock.wheels.wheelhouse import WheelCache
 

@@ -10,7 +10,7 @@ import click
 
 from coral_lock.canonical_json import Value
 from coral_lock.cli.application import CommandGroup, declared_options
-from coral_lock.cli.formats import TEXT, Outcome, as_lines, emit, output_format_option
+from coral_lock.cli.formats import TEXT, as_lines, emit, output_format_option
 from coral_lock.cli.grammar import CONFIG_OPTIONS, DEFAULT_DESCRIPTOR, descriptor_path
 from coral_lock.cli.options import Inputs, input_options, known_group, place_options
 from coral_lock.cli.progress import shown_progress
@@ -23,6 +23,7 @@ from coral_lock.locking.decision import Decision
 from coral_lock.messages import counted, say
 from coral_lock.names import GROUPS
 from coral_lock.plugin.facts import PluginTerms, leaves, terms_to_mapping
+from coral_lock.rendering.outcome import Outcome
 
 
 @click.group(cls=CommandGroup)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import click
 
-from coral_lock.cli.formats import Outcome, emit, output_format_option
+from coral_lock.cli.formats import emit, output_format_option
 from coral_lock.cli.options import lock_option, place_options
 from coral_lock.derive.place import Place, subject_of
 from coral_lock.errors import HOLDS
@@ -14,6 +14,7 @@ from coral_lock.finding import Finding, exit_code, sorted_findings
 from coral_lock.lockfile.file import load_lock
 from coral_lock.lockfile.model import Lock
 from coral_lock.messages import say, size_of, warned
+from coral_lock.rendering.outcome import Outcome
 from coral_lock.verification.machine import FULL, INTEGRITY_LEVELS
 from coral_lock.verification.verdict import verdict_on
 

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from coral_lock.canonical_json import line_of
+from coral_lock.canonical_json import lines_of
 from coral_lock.derive.locking import Derivation
 from coral_lock.difference.model import Change
 from coral_lock.errors import UsageError
@@ -60,7 +60,7 @@ def relocking_findings(
     """
     assert derivation.lock is not None
     versions = {each.name: each.version for each in locked.distributions}
-    text = write_lock(locked)
+    lines = lines_of(write_lock(locked))
     for change in changes:
         if change.subject in allowed or not any(
             risk.code == "bytes-changed" for risk in change.risks
@@ -74,7 +74,7 @@ def relocking_findings(
             + _changed_files(name, str(change.before), derivation, cache),
             expected=str(change.before) if change.before else "nothing",
             found=str(change.after) if change.after else "nothing",
-            where=f"{path}:{line_of(text, change.path) or 1}",
+            where=f"{path}:{lines.get(change.path, 1)}",
             hint=f"find out why, then accept it with `--allow-changed-digest {name}`",
         )
     found = offering_distributions(derivation.lock.plugins, derivation.lock.excluded)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -85,10 +86,7 @@ class Change:
     @property
     def path(self) -> str:
         """The dotted path of `place`: `plugins["patches:x"].optional`."""
-        path = ""
-        for step in self.place:
-            path = join_path(path, step)
-        return path
+        return dotted(self.place)
 
     @property
     def level(self) -> str | None:
@@ -109,6 +107,14 @@ class Change:
             "via": list(self.via),
             "via_count": self.via_count,
         }
+
+
+def dotted(place: Iterable[str]) -> str:
+    """Return keys as a dotted path."""
+    path = ""
+    for step in place:
+        path = join_path(path, step)
+    return path
 
 
 MAX_VIA = 20

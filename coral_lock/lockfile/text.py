@@ -41,7 +41,7 @@ def read_lock(text: str, name: str = "coral.lock") -> Lock:
     try:
         lock = from_mapping(document)
     except InvalidLockError as error:
-        line = canonical_json.line_of(text, error.path)
+        line = canonical_json.lines_of(text).get(error.path)
         place = name if line is None else f"{name}:{line}"
         raise LockError(
             error.message,

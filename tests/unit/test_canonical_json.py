@@ -13,7 +13,7 @@ from coral_lock.canonical_json import (
     DuplicateKeyError,
     NotCanonicalError,
     join_path,
-    line_of,
+    lines_of,
     parse,
     quote,
     write,
@@ -147,7 +147,7 @@ def test_lines_of_dotted_paths() -> None:
         ("b.list[1][1]", "2"),
         ("c", '"c": "d"'),
     ):
-        line = line_of(text, path)
+        line = lines_of(text).get(path)
         assert line is not None
         assert lines[line - 1].strip() == content
-    assert line_of(text, "nowhere") is None
+    assert "nowhere" not in lines_of(text)

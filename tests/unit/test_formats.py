@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from coral_lock.cli.application import run_application
-from coral_lock.cli.formats import FORMATS, Outcome, emit, finding_annotations
+from coral_lock.cli.formats import FORMATS, emit
 from coral_lock.difference.model import RISKS, Change
 from coral_lock.finding import ERROR, WARNING, Finding
+from coral_lock.rendering.github import render_github
+from coral_lock.rendering.outcome import Outcome
 
 
 def finding(where: str | None, summary: str = "it is so", severity: str = ERROR) -> Finding:
@@ -36,19 +38,20 @@ def finding(where: str | None, summary: str = "it is so", severity: str = ERROR)
     ],
 )
 def test_a_place_in_a_file_becomes_properties(where: str, properties: str) -> None:
-    (line,) = finding_annotations([finding(where)])
-    assert line == f"::error {properties}title=manifest-stale::it is so%0Ahint: mend it"
+    text = render_github(Outcome(document={}, findings=(finding(where),)))
+    assert text == f"::error {properties}title=manifest-stale::it is so%0Ahint: mend it\n"
 
 
 @pytest.mark.parametrize("where", ["acme.plugins:register", "CORAL_PLATFORM"])
 def test_another_place_stays_in_the_message(where: str) -> None:
-    (line,) = finding_annotations([finding(where)])
-    assert line == f"::error title=manifest-stale::it is so%0Awhere: {where}%0Ahint: mend it"
+    text = render_github(Outcome(document={}, findings=(finding(where),)))
+    assert text == f"::error title=manifest-stale::it is so%0Awhere: {where}%0Ahint: mend it\n"
 
 
 def test_a_message_is_escaped() -> None:
-    (line,) = finding_annotations([finding(None, "50% of\r\na, b: c", WARNING)])
-    assert line == "::warning title=manifest-stale::50%25 of%0D%0Aa, b: c%0Ahint: mend it"
+    findings = (finding(None, "50% of\r\na, b: c", WARNING),)
+    text = render_github(Outcome(document={}, findings=findings))
+    assert text == "::warning title=manifest-stale::50%25 of%0D%0Aa, b: c%0Ahint: mend it\n"
 
 
 CHANGE = Change(

@@ -1,0 +1,1 @@
+"""What commands found, in the formats of people, forges and programs."""

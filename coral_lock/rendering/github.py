@@ -1,0 +1,74 @@
+"""Workflow commands: GitHub shows findings and changes beside the file that they are about.
+
+https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from coral_lock.difference.text import one_line
+from coral_lock.errors import printable
+from coral_lock.finding import Finding
+from coral_lock.rendering.outcome import Outcome, Position, change_positions, position_of
+
+_MAX_OF_A_KIND = 10
+"""GitHub shows no more annotations of a kind for a step, and drops the others in silence."""
+
+_KINDS = {"high": "error", "medium": "warning"}
+
+
+def render_github(outcome: Outcome) -> str:
+    """Return findings and changes as workflow commands, the worst of each kind.
+
+    What isn't shown of a kind is counted by a line that is no command.
+    """
+    shown: dict[str, int] = {}
+    lines = []
+    for kind, line in (*_findings(outcome.findings or ()), *_changes(outcome)):
+        shown[kind] = shown.get(kind, 0) + 1
+        if shown[kind] <= _MAX_OF_A_KIND:
+            lines.append(line)
+    for kind, count in shown.items():
+        if count > _MAX_OF_A_KIND:
+            lines.append(f"{count - _MAX_OF_A_KIND} more {kind}s aren't shown")
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _findings(findings: Iterable[Finding]) -> Iterator[tuple[str, str]]:
+    for finding in findings:
+        position = position_of(finding.where)
+        lines = [finding.summary]
+        for name in ("expected", "found", "where", "hint"):
+            value = getattr(finding, name)
+            if value and not (name == "where" and position):
+                lines.append(f"{name}: {value}")
+        yield finding.severity, _command(finding.severity, lines, position, finding.code)
+
+
+def _changes(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    for change, position in change_positions(outcome):
+        lines = [change.summary]
+        for name, value in (("before", change.before), ("after", change.after)):
+            if value is not None:
+                lines.append(f"{name}: {one_line(value)}")
+        lines += [f"risk: {risk.sentence} ({risk.code})" for risk in change.risks]
+        kind = _KINDS.get(change.level or "", "notice")
+        yield kind, _command(kind, lines, position, change.code)
+
+
+def _command(kind: str, lines: Iterable[str], position: Position | None, title: str) -> str:
+    properties = {"title": title}
+    if position is not None:
+        places = {"file": position.file, "line": position.line, "col": position.column}
+        properties = {**{key: str(value) for key, value in places.items() if value}, **properties}
+    listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+    return f"::{kind} {listed}::{_data(chr(10).join(lines))}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,66 @@
+"""What a command found, as a value that every format renders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from coral_lock.canonical_json import Value, lines_of
+from coral_lock.difference.model import Change, dotted
+from coral_lock.finding import Finding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What a command found.
+
+    Attributes:
+        document: all of it but the findings and the changes, as a JSON object.
+        text: what people read on standard output.
+        findings: the findings, None for a command that has none; people read them on standard
+            error, unless `text` has them.
+        changes: what changed between two locks, None for a command that compares none.
+        lock: the file of the new lock and its text, where the changes have their lines.
+        has_findings_in_text: whether `text` has the findings.
+    """
+
+    document: Mapping[str, Value]
+    text: str = ""
+    findings: tuple[Finding, ...] | None = None
+    changes: tuple[Change, ...] | None = None
+    lock: tuple[str, str] | None = None
+    has_findings_in_text: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Position:
+    """Where in a file something is; line and column count from 1."""
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+
+
+def position_of(where: str | None) -> Position | None:
+    """Return the position that the `where` of a finding names, None where it names no file."""
+    where = where or ""
+    placed = re.fullmatch(r"(.+?):(\d+)(?::(\d+))?", where)
+    if placed:
+        file, line, column = placed.groups()
+        return Position(file=file, line=int(line), column=int(column) if column else None)
+    is_file = re.fullmatch(r"[^:]*(/[^:]*|\.(toml|ya?ml|json|whl))", where)
+    return Position(file=where) if is_file else None
+
+
+def change_positions(outcome: Outcome) -> Iterator[tuple[Change, Position | None]]:
+    """Yield the changes, each with where it is in the file of the new lock.
+
+    What is gone from there is where the nearest entry around it is.
+    """
+    file, text = outcome.lock or ("", "")
+    lines = lines_of(text)
+    for change in outcome.changes or ():
+        paths = (dotted(change.place[:end]) for end in range(len(change.place), 0, -1))
+        line = next((lines[path] for path in paths if path in lines), 1)
+        yield change, Position(file=file, line=line) if outcome.lock else None
