@@ -14,7 +14,10 @@ from coral_lock.canonical_json import write
 from coral_lock.errors import printable
 from coral_lock.messages import say_findings
 from coral_lock.rendering.github import render_github
+from coral_lock.rendering.gitlab import render_gitlab
+from coral_lock.rendering.markdown import render_markdown
 from coral_lock.rendering.outcome import Outcome
+from coral_lock.rendering.sarif import render_sarif
 
 TEXT = "text"
 
@@ -45,6 +48,9 @@ FORMATS: Mapping[str, Callable[[Outcome], str]] = {
     TEXT: lambda outcome: outcome.text,
     "json": _render_json,
     "github": render_github,
+    "gitlab": render_gitlab,
+    "markdown": render_markdown,
+    "sarif": render_sarif,
 }
 
 output_format_option = click.option(

@@ -80,6 +80,17 @@ def _change_lines(change: Change, is_brief: bool) -> Iterator[str]:
         yield line
 
 
+def sentence_of(change: Change) -> str:
+    """Return a change on one line: what changed, the values if they are short, and the risks."""
+    values = [change.before, change.after]
+    shown = (
+        ""
+        if any(isinstance(value, dict) for value in values) or values == [None, None]
+        else (f": {_side(change, change.before)} → {_side(change, change.after)}")
+    )
+    return change.summary + shown + "".join(f"; {risk.sentence}" for risk in change.risks)
+
+
 def via_text(change: Change) -> str:
     """Return what reaches the distribution of a change, in a few words."""
     shown = ", ".join(map(one_line, change.via[:_MAX_NAMED]))

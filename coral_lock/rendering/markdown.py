@@ -1,0 +1,186 @@
+"""Markdown for a comment on a pull request: the risks first, the rest folded.
+
+Names, versions and descriptions are untrusted text. Whatever could be markup, a mention or a link
+is written as a character reference (https://spec.commonmark.org/0.31.2/#entity-and-numeric-character-references).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from coral_lock.canonical_json import Value
+from coral_lock.difference.model import LEVELS, Change
+from coral_lock.difference.text import one_line, via_text
+from coral_lock.errors import printable
+from coral_lock.finding import Finding
+from coral_lock.messages import counted
+from coral_lock.rendering.outcome import Outcome
+
+MARKER = "<!-- coral-runtime -->"
+"""The first line, by which a program finds the comment to update."""
+
+MAX_BYTES = 60_000
+"""Forges refuse longer comments; GitHub's limit is 65,536 characters."""
+
+_MAX_VALUE = 200
+_PLAIN = frozenset(" .,;:'()/+=…→") | frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
+)
+
+
+def render_markdown(outcome: Outcome) -> str:
+    """Return changes and findings as Markdown, no longer than `MAX_BYTES` of UTF-8.
+
+    What doesn't fit is counted at the end of its section.
+    """
+    sections = [*_finding_sections(outcome.findings or ()), *_change_sections(outcome)]
+    lines = [MARKER]
+    # Headings, and the counts of what is left out, always fit.
+    left = MAX_BYTES - sum(len(section.frame().encode()) + 100 for section in sections) - 1000
+    lines += _headline(outcome)
+    for section in sections:
+        rows = []
+        for row in section.rows:
+            left -= len(row.encode()) + 1
+            if left < 0:
+                break
+            rows.append(row)
+        lines += section.lines(rows)
+    return "\n".join(lines) + "\n"
+
+
+class _Section:
+    """A table with a heading; `is_folded` hides it until somebody opens it."""
+
+    def __init__(
+        self, title: str, columns: Sequence[str], rows: Iterable[str], *, is_folded: bool = False
+    ) -> None:
+        self.title = title
+        self.columns = columns
+        self.rows = list(rows)
+        self.is_folded = is_folded
+
+    def frame(self) -> str:
+        """Return what the section consists of without its rows."""
+        return "\n".join(self.lines([]))
+
+    def lines(self, shown: Sequence[str]) -> Iterator[str]:
+        """Yield the lines of the section with these rows of it."""
+        yield ""
+        if self.is_folded:
+            yield f"<details><summary>{self.title}</summary>"
+        else:
+            yield f"**{self.title}**"
+        if shown:
+            yield ""
+            yield f"| {' | '.join(self.columns)} |"
+            yield "|" + " --- |" * len(self.columns)
+            yield from shown
+        if len(shown) < len(self.rows):
+            yield ""
+            yield f"{len(self.rows) - len(shown)} of them are left out here."
+        if self.is_folded:
+            yield ""
+            yield "</details>"
+
+
+def _headline(outcome: Outcome) -> Iterator[str]:
+    if outcome.changes is not None:
+        name = _code(outcome.lock[0]) if outcome.lock else "the lock"
+        yield f"### Changes of {name}"
+        yield ""
+        if not outcome.changes:
+            yield "No changes: the same plugins, from the same bytes."
+            return
+        risky = [
+            f"{count} of {level} risk"
+            for level in LEVELS
+            if (count := sum(change.level == level for change in outcome.changes))
+        ]
+        about = f", {', '.join(risky)}" if risky else ", none of them risky"
+        yield f"{counted(len(outcome.changes), 'change')}{about}."
+    elif not outcome.findings:
+        yield "No findings."
+
+
+def _finding_sections(findings: Sequence[Finding]) -> Iterator[_Section]:
+    for severity in sorted({finding.severity for finding in findings}):
+        rows = [
+            _row(
+                _code(finding.code),
+                _sentence(finding.summary)
+                + "".join(
+                    f"<br>{name}: {_code(value)}"
+                    for name in ("expected", "found", "where", "hint")
+                    if (value := getattr(finding, name))
+                ),
+            )
+            for finding in findings
+            if finding.severity == severity
+        ]
+        yield _Section(counted(len(rows), severity), ("Code", "Finding"), rows)
+
+
+def _change_sections(outcome: Outcome) -> Iterator[_Section]:
+    changes = outcome.changes or ()
+    for level in LEVELS:
+        of_level = [change for change in changes if change.level == level]
+        if of_level:
+            yield _Section(
+                f"{level.capitalize()} risk",
+                ("Risk", "Change", "Of"),
+                (
+                    _row("<br>".join(_code(risk.code) for risk in change.risks), *_cells(change))
+                    for change in of_level
+                ),
+            )
+    others = [change for change in changes if change.level is None]
+    if others:
+        title = counted(len(others), "change") + " without a risk"
+        rows = (_row(*_cells(change)) for change in others)
+        yield _Section(title, ("Change", "Of"), rows, is_folded=True)
+    risks = {risk.code: risk for change in changes for risk in change.risks}
+    if risks:
+        rows = (_row(_code(risk.code), _sentence(risk.sentence)) for risk in risks.values())
+        yield _Section("What the risks mean", ("Risk", "Meaning"), rows, is_folded=True)
+
+
+def _cells(change: Change) -> tuple[str, str]:
+    """Return what changed, with its values, and whose it is."""
+    values = [
+        f"{sign} {_code(one_line(value))}"
+        for sign, value in (("−", change.before), ("+", change.after))
+        if value is not None and not isinstance(value, dict)
+    ]
+    owner = "the lock" if change.distribution is None else _code(change.distribution)
+    if change.via:
+        owner += f"<br>via {_sentence(via_text(change))}"
+    return "<br>".join([_sentence(change.summary), *values]), owner
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _sentence(text: str) -> str:
+    """Return a sentence; what stands in backticks in it becomes code."""
+    parts = text.split("`")
+    return "".join(
+        _code(part) if index % 2 and index < len(parts) - 1 else _escaped(part)
+        for index, part in enumerate(parts)
+    )
+
+
+def _code(text: Value) -> str:
+    shown = printable(str(text))
+    if len(shown) > _MAX_VALUE:
+        shown = shown[:_MAX_VALUE] + "…"
+    return f"<code>{_escaped(shown)}</code>"
+
+
+def _escaped(text: str) -> str:
+    # A mention is found in the rendered text, so a character that isn't seen parts it.
+    return "".join(
+        each if each in _PLAIN else f"&#{ord(each)};" + ("&#8203;" if each == "@" else "")
+        for each in text
+    ).replace("://", "&#58;//")
