@@ -32,6 +32,8 @@ class Repository:
     """
 
     def __init__(self, directory: str = ".") -> None:
+        if not os.path.isdir(directory):
+            raise GitError("there is no such directory", where=directory)
         self._directory = directory
         self.top = os.fsdecode(self.run("rev-parse", "--show-toplevel").rstrip(b"\n"))
 
