@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from coral_lock.errors import InputError, printable
 
 _TIME_LIMIT = 120.0
+_STATUS = re.compile("[A-Z]+")
 _STAGES = ("base", "ours", "theirs")
 
 
 class GitError(InputError):
     """git isn't there, or refused what it was asked for."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Commit:
+    """A commit that changed a file.
+
+    Attributes:
+        name: its full object name.
+        parents: those of its parents; a merge has several.
+        author: the author's name: untrusted text.
+        date: the author's date, `2026-01-31T12:00:00+01:00`.
+        subject: the first line of its message: untrusted text.
+        is_new: whether its parent has no file of that path.
+        path: the file in it, from the top of the work tree.
+        old_path: the file in its parents.
+    """
+
+    name: str
+    parents: tuple[str, ...]
+    author: str
+    date: str
+    subject: str
+    is_new: bool
+    path: str
+    old_path: str
 
 
 class Repository:
@@ -77,14 +106,30 @@ class Repository:
         Raises:
             GitError: there is no such revision.
         """
-        commit = self.commit(revision)
-        listed = self.run("ls-tree", "-z", "--full-tree", commit, "--", path).decode(
-            "utf-8", "replace"
+        return self.blobs([(self.commit(revision), path)])[0]
+
+    def blobs(self, places: Sequence[tuple[str, str]]) -> list[bytes | None]:
+        """Return the contents of files, each by the object name of a commit and the path."""
+        # A path with a line feed can't be asked for, so it names nothing.
+        asked = [f"{commit}:{path}" if "\n" not in path else "" for commit, path in places]
+        printed = self.run(
+            "cat-file",
+            "--batch",
+            content="".join(f"{each}\n" for each in asked).encode("utf-8", "surrogateescape"),
         )
-        kind = listed.partition("\t")[0].split()
-        if len(kind) != 3 or kind[1] != "blob":
-            return None
-        return self.run("cat-file", "blob", kind[2])
+        contents: list[bytes | None] = []
+        start = 0
+        for _ in places:
+            end = printed.index(b"\n", start)
+            header, start = printed[start:end], end + 1
+            fields = header.split()
+            if len(fields) != 3 or fields[1] not in (b"blob", b"tree", b"commit", b"tag"):
+                contents.append(None)
+                continue
+            size = int(fields[2])
+            contents.append(printed[start : start + size] if fields[1] == b"blob" else None)
+            start += size + 1
+        return contents
 
     def commit(self, revision: str) -> str:
         """Return the object name of the commit that a revision names.
@@ -102,6 +147,90 @@ class Repository:
                 hint="name a branch, a tag or a commit; `git fetch` brings those of others",
             ) from None
         return found.decode("ascii").strip()
+
+    def history(self, path: str, revision: str = "HEAD") -> Iterator[Commit]:
+        """Yield the commits that brought a file to its state, the newest first, through renames.
+
+        What a merge dropped isn't among them. A merge is if its file is that of none of its
+        parents.
+
+        Args:
+            path: the file, from the top of the work tree.
+            revision: what names the newest commit to look at.
+
+        Raises:
+            GitError: there is no such revision.
+        """
+        start: str | None = self.commit(revision)
+        while start is not None:
+            found = self._commits(path, start)
+            start = None
+            for index, commit in enumerate(found):
+                old_path = None
+                if commit.is_new and len(commit.parents) == 1:
+                    old_path = self.renamed_from(path, commit.parents[0], commit.name)
+                yield replace(commit, old_path=old_path or path)
+                if old_path and index == len(found) - 1:
+                    path, start = old_path, commit.parents[0]
+
+    def _commits(self, path: str, start: str) -> list[Commit]:
+        words = (
+            "log",
+            "-z",
+            "--no-renames",
+            "--name-status",
+            "--diff-merges=combined",
+            "--no-show-signature",
+            "--encoding=UTF-8",
+            "--format=%x00%H%x00%P%x00%an%x00%aI%x00%s",
+        )
+        printed = self.run(*words, start, "--", f":(top,literal){path}")
+        fields = deque(printed.decode("utf-8", "replace").split("\0"))
+        commits = []
+        while fields:
+            if fields.popleft() or len(fields) < 5:
+                continue
+            name, parents, author, date, subject = (fields.popleft() for _ in range(5))
+            # Before the status is a line feed, or what ends the message of a merge.
+            if len(fields) > 1 and not fields[0] and _STATUS.fullmatch(fields[1]):
+                fields.popleft()
+            if not (fields and _STATUS.fullmatch(fields[0].lstrip("\n"))):
+                continue
+            status, _ = fields.popleft().lstrip("\n"), fields.popleft()
+            commits.append(
+                Commit(
+                    name=name,
+                    parents=tuple(parents.split()),
+                    author=author,
+                    date=date,
+                    subject=subject,
+                    is_new=status == "A",
+                    path=path,
+                    old_path=path,
+                )
+            )
+        return commits
+
+    def renamed_from(self, path: str, old: str, new: str | None) -> str | None:
+        """Return the path that a file had in one revision, if it was renamed up to another one.
+
+        Args:
+            path: the file in the newer one, from the top of the work tree.
+            old: the revision to look at.
+            new: the newer revision, None for the work tree.
+        """
+        ends = [self.commit(each) for each in (old, new) if each is not None]
+        words = (
+            "diff",
+            "-z",
+            "--no-ext-diff",
+            "--find-renames",
+            "--diff-filter=R",
+            "--name-status",
+        )
+        fields = self.run(*words, *ends).decode("utf-8", "surrogateescape").split("\0")
+        renames = zip(fields[1::3], fields[2::3])
+        return next((before for before, after in renames if after == path), None)
 
     def stages(self, path: str) -> Mapping[str, bytes]:
         """Return the sides of a merge that the index holds of a file: `base`, `ours`, `theirs`."""

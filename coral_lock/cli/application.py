@@ -92,7 +92,19 @@ def declared_options(*options: Option) -> Callable[[Command], Command]:
 @click.group(
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    modules=("plugins", "manifest", "config", "lock", "explain", "export", "diff", "git", "verify"),
+    modules=(
+        "plugins",
+        "manifest",
+        "config",
+        "lock",
+        "explain",
+        "export",
+        "diff",
+        "log",
+        "blame",
+        "git",
+        "verify",
+    ),
 )
 @click.version_option(package_name="coral-lock", message="coral-runtime of coral-lock %(version)s")
 def application() -> None:

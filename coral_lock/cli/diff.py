@@ -4,24 +4,42 @@ from __future__ import annotations
 
 import os
 import stat
+from typing import TypeAlias
 
 import click
 
-from coral_lock.cli.formats import emit, output_format_option
-from coral_lock.difference.changes import difference
+from coral_lock.cli.formats import emit, output_file_option, output_format_option
+from coral_lock.cli.git import lock_option
 from coral_lock.difference.model import LEVELS, RISKS, Change
 from coral_lock.difference.text import render_text
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
+from coral_lock.history import changes_between, lock_of_revision, locks_of_range
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes, read_lock_stream
+from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import read_lock, write_lock
 from coral_lock.messages import counted, say, warned
 from coral_lock.rendering.outcome import Outcome
+from coral_lock.repository import Repository
+
+Side: TypeAlias = tuple[Lock | None, str]
+"""A lock, or None where there is none, and what to call it."""
 
 
 @click.command()
-@click.argument("old", metavar="OLD")
-@click.argument("new", metavar="NEW")
+@click.argument("old", metavar="[OLD", required=False)
+@click.argument("new", metavar="NEW]", required=False)
+@click.option(
+    "--git",
+    "revisions",
+    metavar="[REV[..REV]]",
+    is_flag=False,
+    flag_value="HEAD",
+    help="Compare the lock of two revisions, or of one (HEAD) with the file. With `...` as in "
+    "`main...HEAD`, from where the second left the first.",
+)
+@lock_option
 @output_format_option
+@output_file_option
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the locks differ.")
 @click.option(
     "--fail-on",
@@ -31,40 +49,46 @@ from coral_lock.rendering.outcome import Outcome
     help=f"Exit with 1 if a change has this risk, or one of at least this level "
     f"({', '.join(reversed(LEVELS))}). May be repeated.",
 )
-def diff(old: str, new: str, output_format: str, exit_code: bool, fail_on: tuple[str, ...]) -> int:
+def diff(
+    old: str | None,
+    new: str | None,
+    revisions: str | None,
+    lock: str,
+    output_format: str,
+    output_file: str | None,
+    exit_code: bool,
+    fail_on: tuple[str, ...],
+) -> int:
     """Show what changed between two locks, by plugin and distribution.
 
     The riskiest changes come first, those of a high or medium risk marked with `!`: bytes that
     changed under the same version, code that comes from elsewhere, a new plugin or
     distribution. A change in what plugins require says through which plugins.
 
-    OLD and NEW may be pipes, and `-` is standard input.
+    OLD and NEW are files, pipes, `-` for standard input, or `REV:PATH` for the file of a
+    revision in git. With --git the lock is compared as git knows it, even if it was renamed,
+    added or removed.
 
     \b
     Examples:
-      git show main:coral.lock | coral-runtime diff - coral.lock
       coral-runtime diff main.lock coral.lock
-      coral-runtime diff main.lock coral.lock --output-format json
-      coral-runtime diff main.lock coral.lock --exit-code
-      coral-runtime diff main.lock coral.lock --fail-on high --fail-on new-distribution
+      coral-runtime diff main:coral.lock coral.lock
+      coral-runtime diff --git
+      coral-runtime diff --git main...HEAD --output-format markdown --output-file comment.md
+      coral-runtime diff --git main...HEAD --fail-on high --fail-on new-distribution
     """
-    if old == new == "-":
-        raise UsageError(
-            "only one of the locks can be read from standard input",
-            expected="a file for one of them",
-            hint="`git show main:coral.lock | coral-runtime diff - coral.lock`",
-        )
-    before, after = (warned(read_lock(_read(path), path), path) for path in (old, new))
-    changes = difference(before, after)
-    emit(
-        Outcome(
-            document={},
-            text=render_text(changes),
-            changes=changes,
-            lock=(new, write_lock(after)),
-        ),
-        output_format,
+    before, after = _sides(old, new, revisions, lock)
+    changes = changes_between(before[0], after[0])
+    outcome = Outcome(
+        document={"format_version": "1.0", "old": before[1], "new": after[1]},
+        text=render_text(changes),
+        changes=changes,
+        lock=(after[1], write_lock(after[0])) if after[0] else None,
     )
+    emit(outcome, output_format, output_file)
+    for side, other, word in ((before, after, "added"), (after, before, "removed")):
+        if side[0] is None and other[0] is not None:
+            say(f"the lock is {word}: `{side[1]}` doesn't exist")
     if not changes:
         say("no changes")
     refused = [change for change in changes if _is_refused(change, fail_on)]
@@ -73,15 +97,42 @@ def diff(old: str, new: str, output_format: str, exit_code: bool, fail_on: tuple
     return DOES_NOT_HOLD if refused or (changes and exit_code) else HOLDS
 
 
-def _is_refused(change: Change, fail_on: tuple[str, ...]) -> bool:
-    levels = {level for least in fail_on if least in LEVELS for level in _from(least)}
-    return any(risk.code in fail_on or risk.level in levels for risk in change.risks)
+def _sides(old: str | None, new: str | None, revisions: str | None, lock: str) -> tuple[Side, Side]:
+    """Return the two locks to compare, each with its name."""
+    if revisions is not None:
+        if old is not None:
+            raise UsageError(
+                "`--git` compares the lock with itself",
+                expected="no files beside it",
+                found=old,
+                hint="name another lock with `--lock FILE`",
+            )
+        return locks_of_range(Repository(os.path.dirname(lock) or "."), lock, revisions)
+    if old is None or new is None:
+        raise UsageError(
+            "two locks are compared",
+            expected="`OLD` and `NEW`, or `--git`",
+            hint="`coral-runtime diff main:coral.lock coral.lock`",
+        )
+    if old == new == "-":
+        raise UsageError(
+            "only one of the locks can be read from standard input",
+            expected="a file for one of them",
+            hint="`git show main:coral.lock | coral-runtime diff - coral.lock`",
+        )
+    return (_load(old), old), (_load(new), new)
 
 
-def _from(least: str) -> tuple[str, ...]:
-    return LEVELS[: LEVELS.index(least) + 1]
-
-
-def _read(path: str) -> str:
+def _load(path: str) -> Lock:
+    if path != "-" and ":" in path and not os.path.lexists(path):
+        return warned(lock_of_revision(path), path)
     is_stream = path == "-" or (os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode))
-    return decode_lock(read_lock_stream(path) if is_stream else read_lock_bytes(path), path)
+    content = read_lock_stream(path) if is_stream else read_lock_bytes(path)
+    return warned(read_lock(decode_lock(content, path), path), path)
+
+
+def _is_refused(change: Change, fail_on: tuple[str, ...]) -> bool:
+    levels = {
+        level for least in fail_on if least in LEVELS for level in LEVELS[: LEVELS.index(least) + 1]
+    }
+    return any(risk.code in fail_on or risk.level in levels for risk in change.risks)

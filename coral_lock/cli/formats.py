@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 import click
 
 from coral_lock.canonical_json import write
+from coral_lock.cli.application import Command
 from coral_lock.errors import printable
 from coral_lock.messages import say_findings
 from coral_lock.rendering.github import render_github
@@ -18,14 +19,24 @@ from coral_lock.rendering.gitlab import render_gitlab
 from coral_lock.rendering.markdown import render_markdown
 from coral_lock.rendering.outcome import Outcome
 from coral_lock.rendering.sarif import render_sarif
+from coral_lock.safe_files import write_durably
 
 TEXT = "text"
 
 
-def emit(outcome: Outcome, output_format: str) -> None:
-    """Print an outcome to standard output, and as text its findings to standard error."""
+def emit(outcome: Outcome, output_format: str, output_file: str | None = None) -> None:
+    """Print an outcome to standard output, and as text its findings to standard error.
+
+    Args:
+        outcome: what a command found.
+        output_format: one of `FORMATS`.
+        output_file: the file to write instead of standard output.
+    """
     text = FORMATS[output_format](outcome)
-    click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+    if output_file is None:
+        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+    else:
+        write_durably(output_file, text)
     if output_format == TEXT and not outcome.has_findings_in_text:
         say_findings(outcome.findings or ())
 
@@ -53,10 +64,20 @@ FORMATS: Mapping[str, Callable[[Outcome], str]] = {
     "sarif": render_sarif,
 }
 
-output_format_option = click.option(
-    "--output-format",
-    type=click.Choice(tuple(FORMATS)),
-    default=TEXT,
-    show_default=True,
-    help="The output format.",
+
+def format_option(*names: str) -> Callable[[Command], Command]:
+    """Return the option that chooses among formats; without names among all of them."""
+    return click.option(
+        "--output-format",
+        type=click.Choice(names or tuple(FORMATS)),
+        default=TEXT,
+        show_default=True,
+        help="The output format.",
+    )
+
+
+output_format_option = format_option()
+
+output_file_option = click.option(
+    "--output-file", metavar="FILE", help="Write to this file instead of standard output."
 )

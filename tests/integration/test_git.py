@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -14,7 +12,7 @@ import pytest
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
 from tests.property.branches import ADD, EDIT, REMOVE, base_lock, edited
-from tests.support.environments import clean_environment
+from tests.support.clone import Clone, branch
 from tests.support.in_process import WorkingDirectory
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git isn't installed")
@@ -25,36 +23,6 @@ THEIRS = edited(BASE, ADD, 16, 4)
 """Plugins that both are added at one place, which no merge of lines can put in order."""
 BOTH = edited(OURS, ADD, 16, 4)
 LINE = "coral.lock -text diff=coral-lock merge=coral-lock\n"
-
-
-class Clone(WorkingDirectory):
-    """A clone with a branch `theirs` beside `main`."""
-
-    def git(self, *words: str, code: int = 0) -> str:
-        variables = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
-        identity = ("-c", "user.name=N", "-c", "user.email=n@example.org")
-        end = subprocess.run(
-            ["git", *identity, *words],
-            cwd=self.directory,
-            env=clean_environment(variables),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert end.returncode == code, end.stdout + end.stderr
-        return end.stdout
-
-    def commit(self, lock: Lock, message: str) -> None:
-        self.lock_path.write_text(write_lock(lock), encoding="utf-8", newline="")
-        self.git("add", "-A")
-        self.git("commit", "-q", "-m", message)
-
-
-def branch(clone: Clone, ours: Lock, theirs: Lock) -> None:
-    clone.git("checkout", "-q", "-b", "theirs")
-    clone.commit(theirs, "theirs")
-    clone.git("checkout", "-q", "main")
-    clone.commit(ours, "ours")
 
 
 @pytest.fixture
