@@ -18,6 +18,9 @@ MAX_COMMENT = 2000
 """The characters of a Mermaid graph in a comment: larger ones can't be read there."""
 
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
+_HOST = "the host"
+"""The name of the host's node; no distribution has one with a space in it."""
+
 _MAX_LABEL = 80
 _CHARACTER, _ROW, _GAP, _PADDING = 7.2, 34, 70, 10
 
@@ -27,7 +30,7 @@ class Node:
     """A plugin, a distribution, or the host.
 
     Attributes:
-        name: the id of the plugin, the normalized name of the distribution, or `host`.
+        name: the id of the plugin or the normalized name of the distribution.
         label: the text in it.
         is_plugin: whether it is a plugin.
         mark: `added`, `removed` or `changed` where two locks are compared, else empty.
@@ -66,16 +69,16 @@ def graph_of(lock: Lock, changes: Iterable[Change] = (), mark_of_gone: str = REM
         for each in lock.plugins
     ]
     edges = {(each.id, each.distribution) for each in lock.plugins}
-    edges |= {("host", each.distribution) for each in lock.host.packages()}
+    edges |= {(_HOST, each.distribution) for each in lock.host.packages()}
     for each in lock.distributions:
         label = f"{each.name} {each.version}"
         nodes.append(Node(name=each.name, label=label, mark=marks.get(each.name, "")))
         for required in (each.requires, *each.target_requires.values()):
             edges |= {(each.name, name) for name in required}
     names = {node.name for node in nodes}
-    if any(end in names for start, end in edges if start == "host"):
-        nodes.insert(0, Node(name="host", label="host"))
-        names.add("host")
+    if any(end in names for start, end in edges if start == _HOST):
+        nodes.insert(0, Node(name=_HOST, label="host"))
+        names.add(_HOST)
     kept = sorted(edge for edge in edges if edge[0] in names and edge[1] in names)
     return Graph(nodes={node.name: node for node in nodes}, edges=tuple(kept))
 
