@@ -40,6 +40,8 @@ def _commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Comman
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
+        if command.hidden:
+            continue
         if isinstance(command, click.Group):
             yield from _commands(command, f"{path} {name}")
         else:
@@ -63,6 +65,9 @@ def test_the_readme_shows_every_command_with_every_option(
 ) -> None:
     synopses = _synopses()
     synopsis = synopses[path]
+    formats = re.search(r"`FORMAT` is one of `(.*)`\.", _read("README.md"))
+    if formats and "--output-format FORMAT]" in synopsis:
+        synopsis += formats[1]
     if "[the options of init]" in synopsis:
         synopsis += synopses["coral-runtime init"]
     for parameter in command.params:
