@@ -20,6 +20,7 @@ from coral_lock.descriptor.load import (
     FLAT_KEYS,
     VARIABLES,
 )
+from coral_lock.difference.model import RISKS
 from coral_lock.document.schema import schema_text
 from coral_lock.errors import INTEGRITY
 from coral_lock.finding import CODES
@@ -75,7 +76,8 @@ def test_the_readme_shows_every_command_with_every_option(
             for name in parameter.opts:
                 assert re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", synopsis), name
             if isinstance(parameter.type, click.Choice):
-                assert "|".join(map(str, parameter.type.choices)) in synopsis
+                choices = "|".join(map(str, parameter.type.choices))
+                assert (parameter.metavar or choices) in synopsis
     assert set(re.findall(r"--[a-z-]+[a-z]", synopsis)) <= {
         *(name for parameter in command.params for name in parameter.opts)
     }
@@ -99,6 +101,15 @@ def test_pipelines_use_options_that_there_are() -> None:
         synopsis = _synopses()[" ".join(command.split()[:2])]
         for option in re.findall(r"(?<=\s)--[a-z-]+", command):
             assert option in synopsis, command
+
+
+def test_the_table_of_risks_is_the_one_of_the_code() -> None:
+    rows = re.findall(
+        r"^\| (high|medium|low) \| `([a-z-]+)` \| (.+) \|$",
+        _read("docs/reviewing-a-lock.md"),
+        re.MULTILINE,
+    )
+    assert rows == [(risk.level, risk.code, risk.sentence) for risk in RISKS.values()]
 
 
 def test_every_start_option_is_explained() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from coral_lock.__main__ import main
 from coral_lock.cli.application import run_application
+from coral_lock.document.schema import schema_text
 from coral_lock.errors import LockError
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
@@ -56,12 +59,42 @@ def test_an_exit_code_for_scripts(old: str, new: str) -> None:
     assert run_application(["diff", old, old, "--exit-code"]) == 0
 
 
-@pytest.mark.parametrize(("format_", "stdout"), [("text", ""), ("json", '{\n  "changes": []\n}\n')])
-def test_no_changes_are_said_on_stderr(
-    old: str, format_: str, stdout: str, capsys: pytest.CaptureFixture[str]
+def test_no_changes_are_said_on_stderr(old: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_application(["diff", old, old]) == 0
+    assert capsys.readouterr() == ("", "no changes\n")
+
+
+def test_a_document_for_programs(old: str, new: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_application(["diff", old, new, "--output-format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    jsonschema.validate(document, json.loads(schema_text("diff")))
+    assert (document["old"], document["new"]) == (old, new)
+    assert [change["path"] for change in document["changes"]] == ["platform"]
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "code"),
+    [("low", 1), ("medium", 1), ("high", 0), ("downgraded", 1), ("bytes-changed", 0)],
+)
+def test_risks_and_levels_that_fail(
+    old: str, tmp_path: Path, fail_on: str, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_application(["diff", old, old, "--output-format", format_]) == 0
-    assert capsys.readouterr() == (stdout, "no changes\n")
+    lock = sample_lock()
+    package, *others = lock.distributions
+    lower = lock.replace(distributions=(package.replace(version="0.9"), *others))
+    new = written(tmp_path / "lower.lock", lower)
+    assert run_application(["diff", old, new, "--fail-on", fail_on]) == code
+    said = f"1 change with a risk of `--fail-on {fail_on}`\n" if code else ""
+    assert capsys.readouterr().err == said
+
+
+def test_the_output_may_go_to_a_file(
+    old: str, new: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "change.txt"
+    assert run_application(["diff", old, new, "--output-file", str(file)]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert file.read_text(encoding="utf-8") == "lock\n  ~ the platform changed: rknn → 名前\n"
 
 
 def test_a_later_minor_version_is_warned_of(
@@ -118,4 +151,4 @@ def test_standard_input_holds_one_lock(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_the_help_has_examples(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_application(["diff", "--help"]) == 0
-    assert "Examples:\n    git show main:coral.lock" in capsys.readouterr().out
+    assert "Examples:\n    coral-runtime diff main.lock coral.lock" in capsys.readouterr().out

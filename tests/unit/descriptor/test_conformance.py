@@ -50,7 +50,7 @@ def test_a_schema_is_read_without_the_json_module(name: str) -> None:
     assert "\\" not in text
 
 
-@pytest.mark.parametrize("name", ["activation-report", "descriptor", "lock", "manifest"])
+@pytest.mark.parametrize("name", ["activation-report", "descriptor", "diff", "lock", "manifest"])
 def test_an_id_is_the_path_of_the_file_in_the_distribution(name: str) -> None:
     path = f"coral_lock/schemas/{name}.schema.json"
     assert f'"$id": "urn:coral-lock:{path}"' in schema_text(name)
