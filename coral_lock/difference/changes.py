@@ -256,7 +256,8 @@ def _digest(
     if is_same_version and old.digests and not old.digests.items() & new.digests.items():
         summary = f"{{}} is pinned for {label} instead, under the same version"
         return _Report("digest-added", summary, "wheel-replaced")
-    return _Report("digest-added", f"{{}} is pinned for {label} too")
+    also = " too" if old.digests.keys() & new.digests.keys() else ""
+    return _Report("digest-added", f"{{}} is pinned for {label}{also}")
 
 
 def _data_digest(

@@ -336,7 +336,7 @@ CASES: list[tuple[Lock, Lock, str]] = [
         sample_lock(),
         with_distribution("numpy", version="3.0", digests={OTHER_TAG: digest_of("D")}),
         "numpy (via patches:camera_stabilizer)\n"
-        "  ! `numpy` is pinned for `cp311-cp311-manylinux_2_17_x86_64` too\n"
+        "  ! `numpy` is pinned for `cp311-cp311-manylinux_2_17_x86_64`\n"
         "      + t1:DDDDDDDDDDDD…DDDDDD=\n"
         "      medium risk, native-wheel: there is native code where there was pure Python "
         "alone\n"
@@ -424,7 +424,7 @@ CASES: list[tuple[Lock, Lock, str]] = [
         with_distribution("numpy", digests={}),
         sample_lock(),
         "numpy (via patches:camera_stabilizer)\n"
-        "  + `numpy` is pinned for `py3-none-any` too\n"
+        "  + `numpy` is pinned for `py3-none-any`\n"
         "      + t1:BBBBBBBBBBBB…BBBBBB=\n",
     ),
     (
