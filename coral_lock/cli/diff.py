@@ -85,7 +85,7 @@ def diff(
         changes=changes,
         lock=(after[1], write_lock(after[0])) if after[0] else None,
     )
-    emit(outcome, output_format, output_file)
+    emit(outcome, output_format, output_file, is_summarized=True)
     for side, other, word in ((before, after, "added"), (after, before, "removed")):
         if side[0] is None and other[0] is not None:
             say(f"the lock is {word}: `{side[1]}` doesn't exist")

@@ -6,6 +6,7 @@ A command makes an `Outcome` and prints it with `emit`. A new format is a functi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 
 import click
@@ -13,8 +14,8 @@ import click
 from coral_lock.canonical_json import write
 from coral_lock.cli.application import Command
 from coral_lock.errors import printable
-from coral_lock.messages import say_findings
-from coral_lock.rendering.github import render_github
+from coral_lock.messages import say_findings, say_warning
+from coral_lock.rendering.github import render_github, render_summary
 from coral_lock.rendering.gitlab import render_gitlab
 from coral_lock.rendering.markdown import render_markdown
 from coral_lock.rendering.outcome import Outcome
@@ -22,15 +23,23 @@ from coral_lock.rendering.sarif import render_sarif
 from coral_lock.safe_files import write_durably
 
 TEXT = "text"
+GITHUB = "github"
 
 
-def emit(outcome: Outcome, output_format: str, output_file: str | None = None) -> None:
+def emit(
+    outcome: Outcome,
+    output_format: str,
+    output_file: str | None = None,
+    *,
+    is_summarized: bool = False,
+) -> None:
     """Print an outcome to standard output, and as text its findings to standard error.
 
     Args:
         outcome: what a command found.
         output_format: one of `FORMATS`.
         output_file: the file to write instead of standard output.
+        is_summarized: whether in GitHub's format it is appended to the summary of the job, too.
     """
     text = FORMATS[output_format](outcome)
     if output_file is None:
@@ -39,6 +48,22 @@ def emit(outcome: Outcome, output_format: str, output_file: str | None = None) -
         write_durably(output_file, text)
     if output_format == TEXT and not outcome.has_findings_in_text:
         say_findings(outcome.findings or ())
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if output_format == GITHUB and is_summarized and summary:
+        _append_summary(outcome, summary)
+
+
+def _append_summary(outcome: Outcome, path: str) -> None:
+    """Append an outcome to a job's summary, which is an extra: that it can't be is a warning."""
+    try:
+        with open(path, "ab") as file:
+            text = render_summary(outcome, file.tell())
+            file.write(text.encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        say_warning(f"the job's summary can't be written: {error.strerror}: {path}")
+    else:
+        if not text:
+            say_warning("the job's summary is full, so the changes aren't in it")
 
 
 def as_lines(lines: Iterable[str]) -> str:
@@ -58,7 +83,7 @@ def _render_json(outcome: Outcome) -> str:
 FORMATS: Mapping[str, Callable[[Outcome], str]] = {
     TEXT: lambda outcome: outcome.text,
     "json": _render_json,
-    "github": render_github,
+    GITHUB: render_github,
     "gitlab": render_gitlab,
     "markdown": render_markdown,
     "sarif": render_sarif,

@@ -1,4 +1,4 @@
-"""Workflow commands: GitHub shows findings and changes beside the file that they are about.
+"""Workflow commands and the summary of a job, which GitHub shows.
 
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """
@@ -10,10 +10,14 @@ from collections.abc import Iterable, Iterator
 from coral_lock.difference.text import one_line
 from coral_lock.errors import printable
 from coral_lock.finding import Finding
+from coral_lock.rendering.markdown import render_markdown
 from coral_lock.rendering.outcome import Outcome, Position, change_positions, position_of
 
 _MAX_OF_A_KIND = 10
 """GitHub shows no more annotations of a kind for a step, and drops the others in silence."""
+
+MAX_SUMMARY = 1024 * 1024 - 1
+"""The bytes of a step's summary; GitHub refuses all of one that isn't below 1,024 KiB."""
 
 _KINDS = {"high": "error", "medium": "warning"}
 
@@ -33,6 +37,18 @@ def render_github(outcome: Outcome) -> str:
         if count > _MAX_OF_A_KIND:
             lines.append(f"{count - _MAX_OF_A_KIND} more {kind}s aren't shown")
     return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def render_summary(outcome: Outcome, written: int) -> str:
+    """Return findings and changes as Markdown that a step's summary has room for.
+
+    Args:
+        outcome: what a command found.
+        written: the bytes that the summary has already.
+    """
+    room = MAX_SUMMARY - written
+    text = render_markdown(outcome, room)
+    return text if len(text.encode()) <= room else ""
 
 
 def _findings(findings: Iterable[Finding]) -> Iterator[tuple[str, str]]:

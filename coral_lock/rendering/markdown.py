@@ -28,15 +28,16 @@ _PLAIN = frozenset(" .,;:'()/+=…→") | frozenset(
 )
 
 
-def render_markdown(outcome: Outcome) -> str:
-    """Return changes and findings as Markdown, no longer than `MAX_BYTES` of UTF-8.
+def render_markdown(outcome: Outcome, max_bytes: int = MAX_BYTES) -> str:
+    """Return changes and findings as Markdown, no longer than `max_bytes` of UTF-8.
 
-    What doesn't fit is counted at the end of its section.
+    What doesn't fit is counted at the end of its section. Headings and these counts are always
+    there: a few KiB.
     """
     sections = [*_finding_sections(outcome.findings or ()), *_change_sections(outcome)]
     lines = [MARKER]
     # Headings, and the counts of what is left out, always fit.
-    left = MAX_BYTES - sum(len(section.frame().encode()) + 100 for section in sections) - 1000
+    left = max_bytes - sum(len(section.frame().encode()) + 100 for section in sections) - 1000
     lines += _headline(outcome)
     for section in sections:
         rows = []

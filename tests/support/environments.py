@@ -15,7 +15,7 @@ from pathlib import Path
 
 import uv
 
-_LEAKS = ("CORAL_", "CI_RUNTIME_AUTOINIT", "PYTHON", "PIP_", "UV_", "VIRTUAL_ENV")
+_LEAKS = ("CORAL_", "CI_", "GITHUB_", "PYTHON", "PIP_", "UV_", "VIRTUAL_ENV")
 _CERTIFICATES = frozenset({"PIP_CERT"})
 _TIMEOUT = 300
 

@@ -16,6 +16,8 @@ from coral_lock.document.schema import schema_text
 from coral_lock.errors import LockError
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
+from coral_lock.rendering.github import MAX_SUMMARY
+from coral_lock.rendering.markdown import MARKER
 from tests.support.locks import lock_of_targets, sample_lock
 from tests.support.wheelhouse import REPOSITORY
 
@@ -95,6 +97,38 @@ def test_the_output_may_go_to_a_file(
     assert run_application(["diff", old, new, "--output-file", str(file)]) == 0
     assert capsys.readouterr() == ("", "")
     assert file.read_text(encoding="utf-8") == "lock\n  ~ the platform changed: rknn → 名前\n"
+
+
+def test_github_gets_the_summary_of_a_job_too(
+    old: str, new: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("Before.\n", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    assert run_application(["diff", old, new]) == 0
+    assert run_application(["diff", old, new, "--output-format", "github"]) == 0
+    text = summary.read_text(encoding="utf-8")
+    assert text.startswith(f"Before.\n{MARKER}\n### Changes of <code>")
+    assert text.count(MARKER) == 1
+
+
+def test_a_summary_that_cannot_be_written_is_a_warning(
+    old: str,
+    new: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_bytes(b"." * MAX_SUMMARY)
+    for path, problem in (
+        (summary, "is full, so the changes aren't in it"),
+        (tmp_path, f"can't be written: Is a directory: {tmp_path}"),
+    ):
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
+        assert run_application(["diff", old, new, "--output-format", "github"]) == 0
+        assert capsys.readouterr().err == f"warning: the job's summary {problem}\n"
+    assert summary.stat().st_size == MAX_SUMMARY
 
 
 def test_a_later_minor_version_is_warned_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from coral_lock.cli.application import run_application
 from coral_lock.cli.formats import FORMATS, emit
 from coral_lock.difference.model import RISKS, Change
 from coral_lock.finding import ERROR, WARNING, Finding
-from coral_lock.rendering.github import render_github
+from coral_lock.rendering.github import MAX_SUMMARY, render_github, render_summary
 from coral_lock.rendering.outcome import Outcome
 
 
@@ -119,6 +120,15 @@ def test_every_format(
 ) -> None:
     emit(OUTCOME, output_format)
     assert capsys.readouterr() == (stdout, stderr)
+
+
+@pytest.mark.parametrize("written", [0, MAX_SUMMARY - 10_000])
+def test_a_summary_has_what_there_is_room_for(written: int) -> None:
+    changes = tuple(replace(CHANGE, subject=f"{index}") for index in range(20_000))
+    text = render_summary(Outcome(document={}, changes=changes), written)
+    room = MAX_SUMMARY - written
+    assert room - 2_000 < len(text.encode()) <= room
+    assert re.search(r"\n\n[0-9]+ of them are left out here\.\n\n</details>\n$", text)
 
 
 @pytest.mark.parametrize("command", ["diff", "lock", "verify", "plugins list", "plugins check"])
