@@ -79,8 +79,9 @@ def _compare(
 
 
 def _compare_wheels(place: Place, lock: Lock) -> tuple[Lock, str | None, tuple[Finding, ...]]:
-    from coral_lock.export.installation import distributions_for, find_locked_wheels
+    from coral_lock.export.installation import distributions_for
     from coral_lock.lockfile.parts import part_of
+    from coral_lock.wheels.locked import find_locked_wheels
     from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse
 
     name = next(iter(place.targets), None)
