@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,14 @@ settings.register_profile("quick", _PATIENT, max_examples=10)
 settings.register_profile("brief", _PATIENT, max_examples=40)
 settings.register_profile("thorough", _PATIENT, max_examples=1_000)
 settings.load_profile("brief")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the tests themselves, which it would look at again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
 
 MakeDevice = Callable[..., Device]
 
