@@ -23,8 +23,8 @@ from tests.docs.sessions import Comparable, PageRunner, accidents_in
 
 ENGLISH = [pytest.param(page, id=page_name(page)) for page in english_pages()]
 LANGUAGES = {"console", "diff", "dockerfile", "ini", "python", "sh", "text", "toml", "yaml"}
-PIPELINES = {"lock.yaml", ".gitlab-ci.yml"}
-"""Files of CI services."""
+PIPELINES = {".gitlab-ci.yml", ".pre-commit-config.yaml", "lock.yaml"}
+"""Files of CI services and of pre-commit."""
 WRONG_DESCRIPTORS = {"wrong.yaml"}
 """Files by which the documentation shows what mistakes look like."""
 

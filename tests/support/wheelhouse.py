@@ -84,7 +84,7 @@ def fill_wheelhouse(output: Path) -> tuple[Path, ...]:
     requirements into `output`, and return those that are built here."""
     built = build_wheels(fixture_projects(), output)
     with tempfile.TemporaryDirectory() as scratch:
-        own = build_wheels((_copy_of_repository(Path(scratch, PACKAGE)),), output)
+        own = build_wheels((copy_of_repository(Path(scratch, PACKAGE)),), output)
     fetch_wheels((*THIRD_PARTY, *AUTHORS_TOOLS), output)
     return (*built, *own)
 
@@ -119,7 +119,7 @@ def other_interpreter() -> tuple[Path, WheelTarget] | None:
     return None
 
 
-def _copy_of_repository(target: Path) -> Path:
+def copy_of_repository(target: Path) -> Path:
     """Copy what the wheel is built from, and neither the tests nor an environment."""
     target.mkdir()
     for path in REPOSITORY.iterdir():
