@@ -44,10 +44,6 @@ EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     ),
     # It is uv's.
     ("coral_lock.installed.files", "--link-mode"): None,
-    # Said of a directory that the option names.
-    ("coral_lock.installed.site_scan", "--site-packages"): frozenset(
-        {"init", "manifest show", "run"}
-    ),
     # It is Python's.
     ("coral_lock.children.child", "-S"): None,
     # No hint, but what a finding's code means.
@@ -67,6 +63,11 @@ FUNCTIONS = {
     "manifest validate": "manifest:validate",
     "manifest show": "manifest:show",
     "manifest schema": "manifest:schema",
+    "git install": "git:install",
+    "git uninstall": "git:uninstall",
+    "git merge": "git:merge_stages",
+    "git merge-driver": "git:merge_driver",
+    "git textconv": "git:textconv",
 }
 """The functions of commands that aren't called like them, after their modules in `cli`."""
 

@@ -35,7 +35,7 @@ CASES = [
         refusal(
             "the lock holds merge conflict markers",
             "coral.lock:3",
-            hint="take either side, then run `coral-runtime lock`",
+            hint="run `coral-runtime git merge`, which merges it entry by entry",
             found="<<<<<<< HEAD",
         ),
     ),
@@ -45,7 +45,7 @@ CASES = [
         refusal(
             "the lock holds merge conflict markers",
             "coral.lock:3",
-            hint="take either side, then run `coral-runtime lock`",
+            hint="run `coral-runtime git merge`, which merges it entry by entry",
             found="||||||| base",
         ),
     ),
