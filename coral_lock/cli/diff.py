@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TypeAlias
 
 import click
 
@@ -16,13 +15,10 @@ from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
 from coral_lock.history import changes_between, lock_of_revision, locks_of_range
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes, read_lock_stream
 from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.text import read_lock, write_lock
+from coral_lock.lockfile.text import read_lock
 from coral_lock.messages import counted, say, warned
-from coral_lock.rendering.outcome import Outcome
+from coral_lock.rendering.outcome import Outcome, Side
 from coral_lock.repository import Repository
-
-Side: TypeAlias = tuple[Lock | None, str]
-"""A lock, or None where there is none, and what to call it."""
 
 
 @click.command()
@@ -83,7 +79,7 @@ def diff(
         document={"format_version": "1.0", "old": before[1], "new": after[1]},
         text=render_text(changes),
         changes=changes,
-        lock=(after[1], write_lock(after[0])) if after[0] else None,
+        locks=(before, after),
     )
     emit(outcome, output_format, output_file, is_summarized=True)
     for side, other, word in ((before, after, "added"), (after, before, "removed")):

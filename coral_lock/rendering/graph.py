@@ -5,13 +5,14 @@ Names are untrusted text; each format has its own escapes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from unicodedata import east_asian_width
 from xml.sax.saxutils import escape
 
 from coral_lock.canonical_json import quote
 from coral_lock.difference.model import Change
-from coral_lock.errors import printable
+from coral_lock.errors import printable, shortened
 from coral_lock.lockfile.model import Lock
 
 MAX_COMMENT = 2000
@@ -21,8 +22,17 @@ ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 _HOST = "the host"
 """The name of the host's node; no distribution has one with a space in it."""
 
+_SIGNS = {ADDED: "+", REMOVED: "−", CHANGED: "~"}
+LEGEND = "Marked: + added, − removed, ~ changed."
+
 _MAX_LABEL = 80
 _CHARACTER, _ROW, _GAP, _PADDING = 7.2, 34, 70, 10
+
+SVG_STYLE = (
+    ".node rect{fill:none;stroke:#57606a}.node text{fill:currentColor}"
+    ".edge{fill:none;stroke:#8c959f}"
+)
+"""For a picture of one lock, which has no marks."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,43 +54,122 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Graph:
-    """Nodes by their name, sorted with plugins first, and edges from what requires to what is."""
+    """What requires what.
+
+    Attributes:
+        nodes: the nodes by their name: the host, the plugins, the distributions, each sorted.
+        edges: from what requires to what it requires, sorted, each with its mark.
+    """
 
     nodes: Mapping[str, Node]
-    edges: tuple[tuple[str, str], ...]
+    edges: Mapping[tuple[str, str], str]
 
 
-def graph_of(lock: Lock, changes: Iterable[Change] = (), mark_of_gone: str = REMOVED) -> Graph:
-    """Return what a lock holds as a graph.
-
-    Args:
-        lock: the lock.
-        changes: what marks nodes as changed, or as added, where `lock` is the new one.
-        mark_of_gone: how an entry is marked that only this lock has: `removed` where it is the
-            old one, `added` where it is the new one.
-    """
-    marks: dict[str, str] = {}
-    for change in changes:
-        is_entry = len(change.place) == 2 and change.place[0] in ("plugins", "distributions")
-        is_gone = is_entry and (change.before is None or change.after is None)
-        marks[change.subject] = mark_of_gone if is_gone else marks.get(change.subject, CHANGED)
-    nodes = [
-        Node(name=each.id, label=each.id, is_plugin=True, mark=marks.get(each.id, ""))
-        for each in lock.plugins
-    ]
+def graph_of(lock: Lock | None) -> Graph:
+    """Return what a lock holds as a graph; an empty one where there is no lock."""
+    if lock is None:
+        return Graph(nodes={}, edges={})
+    nodes = [Node(name=each.id, label=each.id, is_plugin=True) for each in lock.plugins]
     edges = {(each.id, each.distribution) for each in lock.plugins}
     edges |= {(_HOST, each.distribution) for each in lock.host.packages()}
     for each in lock.distributions:
-        label = f"{each.name} {each.version}"
-        nodes.append(Node(name=each.name, label=label, mark=marks.get(each.name, "")))
+        nodes.append(Node(name=each.name, label=f"{each.name} {each.version}"))
         for required in (each.requires, *each.target_requires.values()):
             edges |= {(each.name, name) for name in required}
     names = {node.name for node in nodes}
     if any(end in names for start, end in edges if start == _HOST):
         nodes.insert(0, Node(name=_HOST, label="host"))
         names.add(_HOST)
-    kept = sorted(edge for edge in edges if edge[0] in names and edge[1] in names)
-    return Graph(nodes={node.name: node for node in nodes}, edges=tuple(kept))
+    kept = sorted(edge for edge in edges if names.issuperset(edge))
+    return Graph(nodes={node.name: node for node in nodes}, edges=dict.fromkeys(kept, ""))
+
+
+def compared(
+    old: Lock | None, new: Lock | None, changes: Sequence[Change], limit: int
+) -> tuple[Graph, Graph, int]:
+    """Return the changed part of two locks: the graph before, the one after, and how many
+    changed nodes neither has.
+
+    Both have every changed node, the shortest way to it from a plugin or the host, and what is
+    required by another one than before; as far as they have no more than `limit` nodes, and the
+    first changes first.
+    """
+    changed = dict.fromkeys(
+        change.place[1]
+        for change in changes
+        if len(change.place) > 1 and change.place[0] in ("plugins", "distributions")
+    )
+    graphs = graph_of(old), graph_of(new)
+    before = _marked(graphs[0], graphs[1], REMOVED, changed)
+    after = _marked(graphs[1], graphs[0], ADDED, changed)
+    # A plugin that is left out instead has its change there.
+    marked = dict.fromkeys(
+        name
+        for name in (*changed, *before.nodes, *after.nodes)
+        if any(name in graph.nodes and graph.nodes[name].mark for graph in (before, after))
+    )
+    kept: set[str] = set()
+    ways = [_ways(graph) for graph in (after, before)]
+    for name in marked:
+        for way in ways:
+            path = list(_path(way, name))
+            if len(kept.union(path)) <= limit:
+                kept.update(path)
+    for graph in (after, before):
+        for (start, end), mark in graph.edges.items():
+            is_wanted = mark or graph.nodes[start].is_plugin
+            if is_wanted and start in kept and len(kept) < limit:
+                kept.add(end)
+    return part_with(before, kept), part_with(after, kept), len(marked.keys() - kept)
+
+
+def _marked(graph: Graph, other: Graph, mark: str, changed: Container[str]) -> Graph:
+    """Return a graph with the marks of what the other one lacks, and of what changed."""
+    return Graph(
+        nodes={
+            name: replace(
+                node,
+                mark=mark if name not in other.nodes else CHANGED if name in changed else "",
+            )
+            for name, node in graph.nodes.items()
+        },
+        edges={edge: "" if edge in other.edges else mark for edge in graph.edges},
+    )
+
+
+def _ways(graph: Graph) -> dict[str, str]:
+    """Return for each name the one before it on the shortest way to it; itself for the first.
+
+    Of ways of one length that from a changed plugin is taken.
+    """
+    required = _required(graph)
+    ends = {end for _, end in graph.edges}
+    waiting = [name for name in graph.nodes if name not in ends]
+    waiting.sort(key=lambda name: not graph.nodes[name].mark)
+    ways = {name: name for name in waiting}
+    for name in waiting:
+        for end in required[name]:
+            if end not in ways:
+                ways[end] = name
+                waiting.append(end)
+    # Distributions in a circle that nothing else requires.
+    return {name: name for name in graph.nodes} | ways
+
+
+def _path(ways: Mapping[str, str], name: str) -> Iterator[str]:
+    while name in ways:
+        yield name
+        if ways[name] == name:
+            return
+        name = ways[name]
+
+
+def _required(graph: Graph) -> dict[str, list[str]]:
+    """Return for each name what it requires."""
+    required: dict[str, list[str]] = {name: [] for name in graph.nodes}
+    for start, end in graph.edges:
+        required[start].append(end)
+    return required
 
 
 def part_with(graph: Graph, names: Iterable[str]) -> Graph:
@@ -88,7 +177,20 @@ def part_with(graph: Graph, names: Iterable[str]) -> Graph:
     wanted = set(names)
     return Graph(
         nodes={name: node for name, node in graph.nodes.items() if name in wanted},
-        edges=tuple(edge for edge in graph.edges if wanted.issuperset(edge)),
+        edges={edge: mark for edge, mark in graph.edges.items() if wanted.issuperset(edge)},
+    )
+
+
+def joined(before: Graph, after: Graph) -> Graph:
+    """Return one graph of two that `compared` gave: that after, and what it lacks of the other."""
+    nodes = {**before.nodes, **after.nodes}
+    order = sorted(
+        nodes, key=lambda name: (name != _HOST, not nodes[name].is_plugin, name.encode())
+    )
+    edges = {**before.edges, **after.edges}
+    return Graph(
+        nodes={name: nodes[name] for name in order},
+        edges={edge: edges[edge] for edge in sorted(edges)},
     )
 
 
@@ -103,7 +205,10 @@ def mermaid(graph: Graph) -> str:
         start, end = ("([", "])") if node.is_plugin else ("[", "]")
         style = f":::{node.mark}" if node.mark else ""
         lines.append(f'  {numbers[name]}{start}"{_mermaid_text(_label(node))}"{end}{style}')
-    lines += [f"  {numbers[start]} --> {numbers[end]}" for start, end in graph.edges]
+    lines += [
+        f"  {numbers[start]} {_ARROWS.get(mark, '-->')} {numbers[end]}"
+        for (start, end), mark in graph.edges.items()
+    ]
     marks = {node.mark for node in graph.nodes.values()}
     lines += [f"  classDef {mark} {style}" for mark, style in _STYLES.items() if mark in marks]
     return "".join(f"{line}\n" for line in lines)
@@ -114,6 +219,7 @@ _STYLES = {
     REMOVED: "stroke:#cf222e,stroke-width:3px,stroke-dasharray:4",
     CHANGED: "stroke:#9a6700,stroke-width:3px",
 }
+_ARROWS = {ADDED: "==>", REMOVED: "-.->"}
 
 
 def _mermaid_text(text: str) -> str:
@@ -121,15 +227,17 @@ def _mermaid_text(text: str) -> str:
 
 
 def listed(graph: Graph) -> str:
-    """Return the graph as a list: each plugin and distribution, and what it requires."""
-    required: dict[str, list[str]] = {name: [] for name in graph.nodes}
-    for start, end in graph.edges:
-        required[start].append(_label(graph.nodes[end]))
-    return "".join(
-        f"{_label(node)} → {', '.join(required[name])}\n"
-        for name, node in graph.nodes.items()
-        if required[name]
-    )
+    """Return the graph as a list: what requires something or is required by nothing."""
+    lines = []
+    ends = {end for _, end in graph.edges}
+    for name, required in _required(graph).items():
+        node = graph.nodes[name]
+        if required:
+            labels = ", ".join(_label(graph.nodes[end]) for end in required)
+            lines.append(f"{_label(node)} → {labels}\n")
+        elif name not in ends:
+            lines.append(f"{_label(node)}\n")
+    return "".join(lines)
 
 
 def dot(graph: Graph) -> str:
@@ -145,39 +253,44 @@ def dot(graph: Graph) -> str:
     return "".join(f"{line}\n" for line in [*lines, "}"])
 
 
-def svg(graph: Graph) -> str:
-    """Return the graph as SVG: what requires is left of what it requires."""
+def svg(graph: Graph, style: str = SVG_STYLE) -> str:
+    """Return the graph as SVG: what requires is left of what it requires.
+
+    https://www.w3.org/TR/SVG11/
+
+    Args:
+        graph: the graph.
+        style: the style sheet in it; none where a page has its own.
+    """
     columns = _columns(graph)
-    widths = [
-        max(_CHARACTER * len(_label(graph.nodes[name])) + 2 * _PADDING for name in column)
-        for column in columns
-    ]
     boxes: dict[str, tuple[float, float, float]] = {}
     left = float(_PADDING)
-    for column, width in zip(columns, widths):
+    for column in columns:
+        labels = (_label(graph.nodes[name]) for name in column)
+        width = _CHARACTER * max(map(_width, labels)) + 2 * _PADDING
         for row, name in enumerate(column):
             boxes[name] = (left, _PADDING + row * _ROW, width)
         left += width + _GAP
+    right = left - _GAP + _PADDING if columns else left
     height = _PADDING + _ROW * max(map(len, columns), default=0)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left:g} {height:g}" '
-        f'width="{left:g}" height="{height:g}" role="img" aria-label="What requires what" '
-        'font-family="monospace" font-size="12">',
-        "<style>.node rect{fill:none;stroke:#57606a}.node text{fill:currentColor}"
-        ".added rect{stroke:#1a7f37;stroke-width:3}"
-        ".removed rect{stroke:#cf222e;stroke-width:3;stroke-dasharray:4}"
-        ".changed rect{stroke:#9a6700;stroke-width:3}"
-        ".edge{fill:none;stroke:#8c959f}</style>",
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {right:g} {height:g}" '
+        f'width="{right:g}" height="{height:g}" role="img" aria-label="What requires what" '
+        'font-family="monospace" font-size="12">'
     ]
-    for start, end in graph.edges:
-        lines.append(f'<path class="edge" d="{_curve(boxes[start], boxes[end])}"/>')
+    if style:
+        lines.append(f"<style>{style}</style>")
+    for (start, end), mark in graph.edges.items():
+        kind = f"edge {mark}".rstrip()
+        lines.append(f'<path class="{kind}" d="{_curve(boxes[start], boxes[end])}"/>')
     for name, node in graph.nodes.items():
         x, y, width = boxes[name]
         kind = "plugin" if node.is_plugin else "distribution"
         label = escape(_label(node))
         title = f"{label}: {node.mark}" if node.mark else label
+        kinds = f"node {kind} {node.mark}".rstrip()
         lines.append(
-            f'<g class="node {kind} {node.mark}"><title>{title}</title>'
+            f'<g class="{kinds}"><title>{title}</title>'
             f'<rect x="{x:g}" y="{y:g}" width="{width:g}" height="{_ROW - 10}" '
             f'rx="{12 if node.is_plugin else 2}"/>'
             f'<text x="{x + _PADDING:g}" y="{y + 16:g}">{label}</text></g>'
@@ -188,9 +301,7 @@ def svg(graph: Graph) -> str:
 def _columns(graph: Graph) -> list[list[str]]:
     """Return the names of the nodes, column by column: none before what requires it, but where
     distributions require each other in a circle."""
-    required: dict[str, list[str]] = {name: [] for name in graph.nodes}
-    for start, end in graph.edges:
-        required[start].append(end)
+    required = _required(graph)
     waiting = dict.fromkeys(graph.nodes, 0)
     for _, end in graph.edges:
         waiting[end] += 1
@@ -215,8 +326,14 @@ def _curve(start: tuple[float, float, float], end: tuple[float, float, float]) -
 
 
 def _label(node: Node) -> str:
-    text = printable(node.label)
-    return text if len(text) <= _MAX_LABEL else text[: _MAX_LABEL - 1] + "…"
+    """Return the text of a node, after the sign of its mark: colours aren't seen by everybody."""
+    text = shortened(printable(node.label), _MAX_LABEL)
+    return f"{_SIGNS[node.mark]} {text}" if node.mark else text
+
+
+def _width(text: str) -> int:
+    """Return how many columns a text takes: wide characters take two."""
+    return sum(2 if east_asian_width(each) in "WF" else 1 for each in text)
 
 
 GRAPHS: Mapping[str, Callable[[Graph], str]] = {"mermaid": mermaid, "dot": dot, "svg": svg}

@@ -14,6 +14,7 @@ from coral_lock.difference.text import one_line, via_text
 from coral_lock.errors import printable
 from coral_lock.finding import Finding
 from coral_lock.messages import counted
+from coral_lock.rendering.graph import LEGEND, MAX_COMMENT, compared, joined, listed, mermaid
 from coral_lock.rendering.outcome import Outcome
 
 MARKER = "<!-- coral-runtime -->"
@@ -23,6 +24,7 @@ MAX_BYTES = 60_000
 """Forges refuse longer comments; GitHub's limit is 65,536 characters."""
 
 _MAX_VALUE = 200
+_MAX_NODES = 40
 _PLAIN = frozenset(" .,;:'()/+=…→") | frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 )
@@ -37,49 +39,56 @@ def render_markdown(outcome: Outcome, max_bytes: int = MAX_BYTES) -> str:
     sections = [*_finding_sections(outcome.findings or ()), *_change_sections(outcome)]
     lines = [MARKER]
     # Headings, and the counts of what is left out, always fit.
-    left = max_bytes - sum(len(section.frame().encode()) + 100 for section in sections) - 1000
+    frames = ["\n".join(section.lines()) for section in sections]
+    left = max_bytes - sum(len(frame.encode()) + 100 for frame in frames) - 1000
     lines += _headline(outcome)
-    for section in sections:
-        rows = []
+    for section in sorted(sections, key=lambda section: section.gives_way):
         for row in section.rows:
             left -= len(row.encode()) + 1
             if left < 0:
                 break
-            rows.append(row)
-        lines += section.lines(rows)
+            section.shown.append(row)
+    for section in sections:
+        lines += section.lines()
     return "\n".join(lines) + "\n"
 
 
 class _Section:
-    """A table with a heading; `is_folded` hides it until somebody opens it."""
+    """Rows under a heading, with what is above them.
+
+    `is_folded` hides all but the heading, `gives_way` leaves room to all other sections first.
+    """
 
     def __init__(
-        self, title: str, columns: Sequence[str], rows: Iterable[str], *, is_folded: bool = False
+        self,
+        title: str,
+        head: Sequence[str],
+        rows: Iterable[str],
+        *,
+        is_folded: bool = False,
+        gives_way: bool = False,
     ) -> None:
         self.title = title
-        self.columns = columns
+        self.head = head
         self.rows = list(rows)
+        self.shown: list[str] = []
         self.is_folded = is_folded
+        self.gives_way = gives_way
 
-    def frame(self) -> str:
-        """Return what the section consists of without its rows."""
-        return "\n".join(self.lines([]))
-
-    def lines(self, shown: Sequence[str]) -> Iterator[str]:
-        """Yield the lines of the section with these rows of it."""
+    def lines(self) -> Iterator[str]:
+        """Yield the lines of the section with those rows that are shown."""
         yield ""
         if self.is_folded:
             yield f"<details><summary>{self.title}</summary>"
         else:
             yield f"**{self.title}**"
-        if shown:
+        if self.shown or not self.rows:
             yield ""
-            yield f"| {' | '.join(self.columns)} |"
-            yield "|" + " --- |" * len(self.columns)
-            yield from shown
-        if len(shown) < len(self.rows):
+            yield from self.head
+            yield from self.shown
+        if len(self.shown) < len(self.rows):
             yield ""
-            yield f"{len(self.rows) - len(shown)} of them are left out here."
+            yield f"{len(self.rows) - len(self.shown)} of them are left out here."
         if self.is_folded:
             yield ""
             yield "</details>"
@@ -87,7 +96,7 @@ class _Section:
 
 def _headline(outcome: Outcome) -> Iterator[str]:
     if outcome.changes is not None:
-        name = _code(outcome.lock[0]) if outcome.lock else "the lock"
+        name = _code(outcome.locks[1][1]) if outcome.locks else "the lock"
         yield f"### Changes of {name}"
         yield ""
         if not outcome.changes:
@@ -119,7 +128,7 @@ def _finding_sections(findings: Sequence[Finding]) -> Iterator[_Section]:
             for finding in findings
             if finding.severity == severity
         ]
-        yield _Section(counted(len(rows), severity), ("Code", "Finding"), rows)
+        yield _Section(counted(len(rows), severity), _columns("Code", "Finding"), rows)
 
 
 def _change_sections(outcome: Outcome) -> Iterator[_Section]:
@@ -129,21 +138,51 @@ def _change_sections(outcome: Outcome) -> Iterator[_Section]:
         if of_level:
             yield _Section(
                 f"{level.capitalize()} risk",
-                ("Risk", "Change", "Of"),
+                _columns("Risk", "Change", "Of"),
                 (
                     _row("<br>".join(_code(risk.code) for risk in change.risks), *_cells(change))
                     for change in of_level
                 ),
+                gives_way=level == LEVELS[-1],
             )
     others = [change for change in changes if change.level is None]
     if others:
         title = counted(len(others), "change") + " without a risk"
         rows = (_row(*_cells(change)) for change in others)
-        yield _Section(title, ("Change", "Of"), rows, is_folded=True)
+        head = _columns("Change", "Of")
+        yield _Section(title, head, rows, is_folded=True, gives_way=True)
+    yield from _graph_section(outcome)
     risks = {risk.code: risk for change in changes for risk in change.risks}
     if risks:
         rows = (_row(_code(risk.code), _sentence(risk.sentence)) for risk in risks.values())
-        yield _Section("What the risks mean", ("Risk", "Meaning"), rows, is_folded=True)
+        yield _Section("What the risks mean", _columns("Risk", "Meaning"), rows, is_folded=True)
+
+
+def _graph_section(outcome: Outcome) -> Iterator[_Section]:
+    """Yield the changed part of what requires what, drawn if that can be read."""
+    if not outcome.locks:
+        return
+    (old, _), (new, _) = outcome.locks
+    before, after, left_out = compared(old, new, outcome.changes or (), _MAX_NODES)
+    graph = joined(before, after)
+    if not graph.nodes:
+        return
+    head = [LEGEND]
+    if left_out:
+        head.append(f"{left_out} more that changed aren't shown.")
+    head.append("")
+    rows = []
+    drawing = mermaid(graph)
+    if len(drawing) <= MAX_COMMENT:
+        head += ["```mermaid", drawing.rstrip("\n"), "```"]
+    else:
+        rows = [f"- {_escaped(line)}" for line in listed(graph).splitlines()]
+    yield _Section("What requires what", head, rows, is_folded=True)
+
+
+def _columns(*titles: str) -> tuple[str, str]:
+    """Return what a table has above its rows."""
+    return f"| {' | '.join(titles)} |", "|" + " --- |" * len(titles)
 
 
 def _cells(change: Change) -> tuple[str, str]:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from coral_lock.canonical_json import Value, lines_of
 from coral_lock.difference.model import Change, dotted
 from coral_lock.finding import Finding
+from coral_lock.lockfile.model import Lock
+from coral_lock.lockfile.text import write_lock
+
+Side: TypeAlias = tuple[Lock | None, str]
+"""A lock, or None where there is none, and what to call it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,7 +27,8 @@ class Outcome:
         findings: the findings, None for a command that has none; people read them on standard
             error, unless `text` has them.
         changes: what changed between two locks, None for a command that compares none.
-        lock: the file of the new lock and its text, where the changes have their lines.
+        locks: the two locks, each None where there is none and with what to call it. The
+            changes have their lines in the second.
         has_findings_in_text: whether `text` has the findings.
     """
 
@@ -29,7 +36,7 @@ class Outcome:
     text: str = ""
     findings: tuple[Finding, ...] | None = None
     changes: tuple[Change, ...] | None = None
-    lock: tuple[str, str] | None = None
+    locks: tuple[Side, Side] | None = None
     has_findings_in_text: bool = False
 
 
@@ -58,9 +65,9 @@ def change_positions(outcome: Outcome) -> Iterator[tuple[Change, Position | None
 
     What is gone from there is where the nearest entry around it is.
     """
-    file, text = outcome.lock or ("", "")
-    lines = lines_of(text)
+    lock, file = outcome.locks[1] if outcome.locks else (None, "")
+    lines = lines_of(write_lock(lock)) if lock and outcome.changes else {}
     for change in outcome.changes or ():
         paths = (dotted(change.place[:end]) for end in range(len(change.place), 0, -1))
         line = next((lines[path] for path in paths if path in lines), 1)
-        yield change, Position(file=file, line=line) if outcome.lock else None
+        yield change, Position(file=file, line=line) if lock else None
