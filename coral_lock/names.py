@@ -22,14 +22,18 @@ OWN_MODULES = {
     **{
         name.replace("-", "_"): name
         for name in (
-            *("attrs", "click", "colorama", "coral-lock", "installer", "jsonschema"),
-            *("jsonschema-specifications", "packaging", "pyrsistent", "referencing", "resolvelib"),
-            *("tomlkit", "typing-extensions"),
+            *("attrs", "click", "colorama", "coral-lock", "defusedxml", "installer", "jsonschema"),
+            *("jsonschema-specifications", "license-expression", "packaging", "py-serializable"),
+            *("pyrsistent", "referencing", "resolvelib", "sortedcontainers", "tomlkit"),
+            "typing-extensions",
         )
     },
     "_pyrsistent_version": "pyrsistent",
     "_yaml": "pyyaml",
     "attr": "attrs",
+    "boolean": "boolean-py",
+    "cyclonedx": "cyclonedx-python-lib",
+    "packageurl": "packageurl-python",
     "pvectorc": "pyrsistent",
     "rpds": "rpds-py",
     "yaml": "pyyaml",

@@ -2,7 +2,7 @@
 
 Command: `python -m tests.lowest [PYTEST OPTIONS]`. It makes environments in `.cache/lowest`:
 one with the lowest versions that `pyproject.toml` declares, one with those that the host pins,
-and one with the lowest of the extra `export`. An environment is kept until what it is made
+and one with the lowest of the extras. An environment is kept until what it is made
 from changes.
 """
 
@@ -42,7 +42,7 @@ TESTS = (
     "tests/integration/test_plugins_list_places.py",
 )
 TESTS_OF_EXPORT = ("tests/unit/export", "tests/integration/test_export.py")
-"""They need the extra `export`."""
+"""They need the extras."""
 
 LEFT_OUT = (
     "tests/unit/export",
@@ -58,12 +58,12 @@ LEFT_OUT = (
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Beside:
-    """Versions to run beside: pins, or the lowest that are declared, with an extra or without."""
+    """Versions to run beside: pins, or the lowest that are declared, with extras or without."""
 
     name: str
     python: Path
     pins: tuple[str, ...] = ()
-    extra: str = ""
+    extras: tuple[str, ...] = ()
     tests: tuple[str, ...] = TESTS
 
     @property
@@ -73,7 +73,7 @@ class Beside:
     def make(self) -> None:
         """Make the environment, if what it is made from isn't what it was."""
         project = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
-        recipe = "\n".join((str(self.python), *self.pins, self.extra, *TOOLS, project))
+        recipe = "\n".join((str(self.python), *self.pins, *self.extras, *TOOLS, project))
         mark = self.directory / "recipe"
         if mark.is_file() and mark.read_text(encoding="utf-8") == recipe:
             return
@@ -83,10 +83,10 @@ class Beside:
         if self.pins:
             versions.write_text("".join(f"{pin}\n" for pin in self.pins), encoding="utf-8")
         else:
-            extra = (f"--extra={self.extra}",) if self.extra else ()
-            lowest = ("--resolution=lowest-direct", f"--output-file={versions}", *extra)
+            extras = (f"--extra={extra}" for extra in self.extras)
+            lowest = ("--resolution=lowest-direct", f"--output-file={versions}", *extras)
             _uv("pip", "compile", f"--python={self.python}", *lowest, "pyproject.toml")
-        wanted = ("--editable", f".[{self.extra}]" if self.extra else ".", *TOOLS)
+        wanted = ("--editable", f".[{','.join(self.extras)}]" if self.extras else ".", *TOOLS)
         _uv("pip", "install", f"--python={self.directory}", f"--constraint={versions}", *wanted)
         mark.write_text(recipe, encoding="utf-8")
 
@@ -147,7 +147,7 @@ def main(options: list[str]) -> int:
     besides = (
         Beside(name="lowest", python=oldest),
         Beside(name="host", python=Path(sys.executable), pins=("click==8.1.8", "packaging==24.2")),
-        Beside(name="export", python=oldest, extra="export", tests=TESTS_OF_EXPORT),
+        Beside(name="export", python=oldest, extras=("export", "sbom"), tests=TESTS_OF_EXPORT),
     )
     with ThreadPoolExecutor(2) as pool:
         return 0 if all(list(pool.map(lambda beside: beside.run(options), besides))) else 1

@@ -99,7 +99,7 @@ def installation_of(
         for each in distributions
     )
     errors = [_without_wheel(pin) for pin in pins if not pin.wheels]
-    errors = errors or list(_invalid_versions(lock, distributions))
+    errors = errors or list(invalid_versions(lock, distributions))
     if errors:
         return None, sorted_findings((*findings, *errors))
     pythons = {each.language_version for each in targets} or {str(lock.host.python)}
@@ -197,8 +197,8 @@ def marker_of(target: Target) -> str:
     return " and ".join(f"{name} == '{markers[name]}'" for name in names if markers[name])
 
 
-def _invalid_versions(lock: Lock, distributions: Sequence[LockedDistribution]) -> Iterator[Finding]:
-    """Yield the versions that an installer could read as something else."""
+def invalid_versions(lock: Lock, distributions: Sequence[LockedDistribution]) -> Iterator[Finding]:
+    """Yield the versions that another program could read as something else, as errors."""
     versions = [(each.name, each.version) for each in distributions]
     versions += [(host.distribution, host.version) for host in lock.host.packages()]
     for name, version in versions:

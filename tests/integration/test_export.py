@@ -1,8 +1,9 @@
-"""`export`: requirements and pylock files, and what pip and uv make of them."""
+"""`export`: requirements and pylock files, what pip and uv make of them, and bills of materials."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import sys
@@ -15,6 +16,7 @@ import tomlkit
 import uv
 from packaging.pylock import Pylock
 
+from coral_lock.export.cyclonedx import cyclonedx_text
 from coral_lock.lockfile.file import load_lock
 from coral_lock.lockfile.text import write_lock
 from tests.support.environments import Environment, create_environment, run
@@ -404,6 +406,12 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
         "  where: absent.lock\n"
         "  hint: write one with `coral-runtime lock`, or pass the path of an existing one\n",
     ),
+    "no bill of such a target": (
+        ("--format=cyclonedx", "--target=gat"),
+        "error: the lock has no target `gat`\n"
+        "  expected: none: it has no targets\n"
+        "  hint: pass no target\n",
+    ),
     "no wheelhouse": (
         ("--format=pylock", "--wheels=absent"),
         "error: the wheelhouse can't be listed: No such file or directory\n"
@@ -446,7 +454,8 @@ def test_what_cannot_be_exported(work: WorkingDirectory, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("form", "name"), [("requirements", "any.txt"), ("pylock", "pylock.edge.toml")]
+    ("form", "name"),
+    [("requirements", "any.txt"), ("pylock", "pylock.edge.toml"), ("cyclonedx", "bom.json")],
 )
 def test_a_file_is_written(work: WorkingDirectory, form: str, name: str) -> None:
     (work.directory / "out").mkdir()
@@ -466,6 +475,7 @@ def test_a_file_is_written(work: WorkingDirectory, form: str, name: str) -> None
         ("requirements", "own.txt", f"{HEADING}mine==1.0\n", "a requirements file"),
         ("pylock", "pylock.toml", 'lock-version = "1.0"\ncreated-by = "pip"\npackages = []\n',
          "a pylock.toml"),
+        ("cyclonedx", "bom.json", '{"bomFormat": "CycloneDX"}\n', "a bill of materials"),
         ("pylock", "pylock.notes.toml", '# created-by = "coral-lock"\n', "a pylock.toml"),
     ],
 )  # fmt: skip
@@ -483,7 +493,8 @@ def test_what_was_not_exported_is_not_overwritten(
 
 
 @pytest.mark.parametrize(
-    ("form", "name"), [("requirements", "requirements.txt"), ("pylock", "pylock.toml")]
+    ("form", "name"),
+    [("requirements", "requirements.txt"), ("pylock", "pylock.toml"), ("cyclonedx", "bom.json")],
 )
 def test_what_was_exported_is_overwritten(work: WorkingDirectory, form: str, name: str) -> None:
     words = ("export", "--format", form, "--wheels=house", "-o", name)
@@ -504,6 +515,48 @@ def test_an_older_packaging_has_no_pylock(
         "`--format requirements`\n"
     )
     export(work, "requirements")
+
+
+@pytest.mark.parametrize("form", ["requirements", "pylock"])
+def test_installers_need_the_wheels(work: WorkingDirectory, form: str) -> None:
+    assert work.coral("export", "--format", form).require(2).stderr == (
+        "error: the wheels are needed, as their SHA-256 isn't in the lock\n"
+        "  expected: `--wheels DIR`\n"
+        f"  hint: `coral-runtime export --format {form} --wheels DIR`\n"
+    )
+
+
+def test_a_bill_of_materials_without_wheels_and_with_them(work: WorkingDirectory) -> None:
+    alone = work.coral("export", "--format=cyclonedx").require(0)
+    assert (alone.stdout, alone.stderr) == (cyclonedx_text(load_lock(str(work.lock_path))), "")
+    assert sha256(work, ZOOM) not in alone.stdout
+    parts = {each["name"]: each for each in json.loads(export(work, "cyclonedx"))["components"]}
+    for name, wheel in (("lens", LENS), ("zoom", ZOOM)):
+        assert parts[name]["hashes"] == [{"alg": "SHA-256", "content": sha256(work, wheel)}]
+    assert "hashes" not in parts["inference"]
+
+
+def test_a_bill_of_materials_of_other_wheels(work: WorkingDirectory, house: Path) -> None:
+    make_library(house, "lens", "1.0", requires="zoom")
+    outcome = work.coral("export", "--format=cyclonedx", "--wheels=house").require(3)
+    assert outcome.stdout == ""
+    assert outcome.stderr.startswith("error[digest-mismatch]: the wheel of `lens` 1.0 isn't the")
+    assert outcome.stderr.endswith("nothing is exported\n")
+    work.coral("export", "--format=cyclonedx").require(0)
+
+
+def test_a_bill_of_materials_of_versions_that_are_none(work: WorkingDirectory) -> None:
+    lock = load_lock(str(work.lock_path))
+    lens, zoom = lock.distributions
+    odd = lock.replace(distributions=(lens.replace(version="1.0?checksum=x"), zoom))
+    work.lock_path.write_text(write_lock(odd), encoding="utf-8")
+    assert work.coral("export", "--format=cyclonedx").require(1).stderr == (
+        "error[version-drift]: the lock's version of `lens` isn't valid\n"
+        "  expected: a version (PEP 440)\n"
+        '  found: "1.0?checksum=x"\n'
+        "  hint: find out who wrote the lock, and re-lock\n"
+        "nothing is exported\n"
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are always Unicode elsewhere")

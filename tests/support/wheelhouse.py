@@ -38,6 +38,17 @@ THIRD_PARTY = (
 NATIVE = ("markupsafe==3.0.4", "pyyaml", "rpds-py")
 """What of that is made for each Python and each architecture of its own."""
 
+OF_EXTRAS = (
+    "boolean-py",
+    "cyclonedx-python-lib",
+    "defusedxml",
+    "license-expression",
+    "packageurl-python",
+    "py-serializable",
+    "sortedcontainers",
+)
+"""What the extra `sbom` requires."""
+
 AUTHORS_TOOLS = (
     "build",
     "editables",
@@ -85,7 +96,7 @@ def fill_wheelhouse(output: Path) -> tuple[Path, ...]:
     built = build_wheels(fixture_projects(), output)
     with tempfile.TemporaryDirectory() as scratch:
         own = build_wheels((copy_of_repository(Path(scratch, PACKAGE)),), output)
-    fetch_wheels((*THIRD_PARTY, *AUTHORS_TOOLS), output)
+    fetch_wheels((*THIRD_PARTY, *OF_EXTRAS, *AUTHORS_TOOLS), output)
     return (*built, *own)
 
 
