@@ -36,12 +36,14 @@ _DIGEST = re.compile(r"t1:[A-Za-z0-9+/]{43}=|sha256:[0-9a-f]{64}")
 _DURATIONS = (
     re.compile(r'("duration_us": )[0-9]+'),
     re.compile(r'("sha256": )"[0-9a-f]{64}"'),
+    re.compile(r"()\b[0-9a-f]{10} [0-9]{4}-[0-9]{2}-[0-9]{2}(?= Ada: )"),
     re.compile(r"(^[0-9]+ passed.* in )[0-9.]+(?=s$)"),
     re.compile(r"(?<=  |, )()[0-9.]+(?= (?:ms|MiB)\b)"),
 )
 """What a report, pytest and `plugins check --run` measure, behind what stays the same.
 
-The digest of a lock follows from those of the wheels that were built here.
+The digest of a lock follows from those of the wheels that were built here, and so does a commit,
+which has its time besides.
 """
 
 
