@@ -79,7 +79,7 @@ def diff(
         document={"format_version": "1.0", "old": before[1], "new": after[1]},
         text=render_text(changes),
         changes=changes,
-        locks=(before, after),
+        locks=(before, (after[0], _file_of(after[1]))),
     )
     emit(outcome, output_format, output_file, is_summarized=True)
     for side, other, word in ((before, after, "added"), (after, before, "removed")):
@@ -117,6 +117,11 @@ def _sides(old: str | None, new: str | None, revisions: str | None, lock: str) -
             hint="`git show main:coral.lock | coral-runtime diff - coral.lock`",
         )
     return (_load(old), old), (_load(new), new)
+
+
+def _file_of(name: str) -> str:
+    """Return the file of a lock by the name of its side, which may be `REV:PATH`."""
+    return name if os.path.lexists(name) else name.partition(":")[2] or name
 
 
 def _load(path: str) -> Lock:

@@ -28,7 +28,7 @@ class Outcome:
             error, unless `text` has them.
         changes: what changed between two locks, None for a command that compares none.
         locks: the two locks, each None where there is none and with what to call it. The
-            changes have their lines in the second.
+            changes have their lines in the second, which is called by its file.
         has_findings_in_text: whether `text` has the findings.
     """
 
