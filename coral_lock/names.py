@@ -22,10 +22,10 @@ OWN_MODULES = {
     **{
         name.replace("-", "_"): name
         for name in (
-            *("attrs", "click", "colorama", "coral-lock", "defusedxml", "installer", "jsonschema"),
-            *("jsonschema-specifications", "license-expression", "packaging", "py-serializable"),
-            *("pyrsistent", "referencing", "resolvelib", "sortedcontainers", "tomlkit"),
-            "typing-extensions",
+            *("attrs", "click", "colorama", "coral-lock", "defusedxml", "installer", "jinja2"),
+            *("jsonschema", "jsonschema-specifications", "license-expression", "markupsafe"),
+            *("packaging", "py-serializable", "pyrsistent", "referencing", "resolvelib"),
+            *("sortedcontainers", "tomlkit", "typing-extensions"),
         )
     },
     "_pyrsistent_version": "pyrsistent",

@@ -41,7 +41,12 @@ TESTS = (
     "tests/integration/test_lock_wheels.py",
     "tests/integration/test_plugins_list_places.py",
 )
-TESTS_OF_EXPORT = ("tests/unit/export", "tests/integration/test_export.py")
+EXTRAS = ("export", "html", "sbom")
+TESTS_OF_EXTRAS = (
+    "tests/unit/export",
+    "tests/unit/test_html.py",
+    "tests/integration/test_export.py",
+)
 """They need the extras."""
 
 LEFT_OUT = (
@@ -147,7 +152,7 @@ def main(options: list[str]) -> int:
     besides = (
         Beside(name="lowest", python=oldest),
         Beside(name="host", python=Path(sys.executable), pins=("click==8.1.8", "packaging==24.2")),
-        Beside(name="export", python=oldest, extras=("export", "sbom"), tests=TESTS_OF_EXPORT),
+        Beside(name="extras", python=oldest, extras=EXTRAS, tests=TESTS_OF_EXTRAS),
     )
     with ThreadPoolExecutor(2) as pool:
         return 0 if all(list(pool.map(lambda beside: beside.run(options), besides))) else 1

@@ -17,6 +17,7 @@ from coral_lock.errors import printable
 from coral_lock.messages import say_findings, say_warning
 from coral_lock.rendering.github import render_github, render_summary
 from coral_lock.rendering.gitlab import render_gitlab
+from coral_lock.rendering.html import render_html
 from coral_lock.rendering.markdown import render_markdown
 from coral_lock.rendering.outcome import Outcome
 from coral_lock.rendering.sarif import render_sarif
@@ -85,6 +86,7 @@ FORMATS: Mapping[str, Callable[[Outcome], str]] = {
     "json": _render_json,
     GITHUB: render_github,
     "gitlab": render_gitlab,
+    "html": render_html,
     "markdown": render_markdown,
     "sarif": render_sarif,
 }

@@ -90,9 +90,9 @@ def compared(
     """Return the changed part of two locks: the graph before, the one after, and how many
     changed nodes neither has.
 
-    Both have every changed node, the shortest way to it from a plugin or the host, and what is
-    required by another one than before; as far as they have no more than `limit` nodes, and the
-    first changes first.
+    Both have every changed node, the shortest way to it from a plugin or the host, the
+    distribution of a changed plugin, and what is required by another one than before; as far as
+    they have no more than `limit` nodes, and the first changes first.
     """
     changed = dict.fromkeys(
         change.place[1]
@@ -109,16 +109,17 @@ def compared(
         if any(name in graph.nodes and graph.nodes[name].mark for graph in (before, after))
     )
     kept: set[str] = set()
-    ways = [_ways(graph) for graph in (after, before)]
+    ways = [(_ways(graph), _required(graph)) for graph in (after, before)]
     for name in marked:
-        for way in ways:
+        for way, required in ways:
             path = list(_path(way, name))
+            if ":" in name:  # A plugin, which is shown with its distribution.
+                path += required.get(name, ())
             if len(kept.union(path)) <= limit:
                 kept.update(path)
     for graph in (after, before):
         for (start, end), mark in graph.edges.items():
-            is_wanted = mark or graph.nodes[start].is_plugin
-            if is_wanted and start in kept and len(kept) < limit:
+            if mark and start in kept and len(kept) < limit:
                 kept.add(end)
     return part_with(before, kept), part_with(after, kept), len(marked.keys() - kept)
 

@@ -15,7 +15,7 @@ from coral_lock.errors import printable
 from coral_lock.finding import Finding
 from coral_lock.messages import counted
 from coral_lock.rendering.graph import LEGEND, MAX_COMMENT, compared, joined, listed, mermaid
-from coral_lock.rendering.outcome import Outcome
+from coral_lock.rendering.outcome import Outcome, counts_of, quoted_parts
 
 MARKER = "<!-- coral-runtime -->"
 """The first line, by which a program finds the comment to update."""
@@ -99,16 +99,7 @@ def _headline(outcome: Outcome) -> Iterator[str]:
         name = _code(outcome.locks[1][1]) if outcome.locks else "the lock"
         yield f"### Changes of {name}"
         yield ""
-        if not outcome.changes:
-            yield "No changes: the same plugins, from the same bytes."
-            return
-        risky = [
-            f"{count} of {level} risk"
-            for level in LEVELS
-            if (count := sum(change.level == level for change in outcome.changes))
-        ]
-        about = f", {', '.join(risky)}" if risky else ", none of them risky"
-        yield f"{counted(len(outcome.changes), 'change')}{about}."
+        yield counts_of(outcome.changes)
     elif not outcome.findings:
         yield "No findings."
 
@@ -204,10 +195,8 @@ def _row(*cells: str) -> str:
 
 def _sentence(text: str) -> str:
     """Return a sentence; what stands in backticks in it becomes code."""
-    parts = text.split("`")
     return "".join(
-        _code(part) if index % 2 and index < len(parts) - 1 else _escaped(part)
-        for index, part in enumerate(parts)
+        _code(part) if is_code else _escaped(part) for part, is_code in quoted_parts(text)
     )
 
 

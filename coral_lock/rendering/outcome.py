@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from coral_lock.canonical_json import Value, lines_of
-from coral_lock.difference.model import Change, dotted
+from coral_lock.difference.model import LEVELS, Change, dotted
 from coral_lock.finding import Finding
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
+from coral_lock.messages import counted
 
 Side: TypeAlias = tuple[Lock | None, str]
 """A lock, or None where there is none, and what to call it."""
@@ -71,3 +72,23 @@ def change_positions(outcome: Outcome) -> Iterator[tuple[Change, Position | None
         paths = (dotted(change.place[:end]) for end in range(len(change.place), 0, -1))
         line = next((lines[path] for path in paths if path in lines), 1)
         yield change, Position(file=file, line=line) if lock else None
+
+
+def counts_of(changes: Sequence[Change]) -> str:
+    """Return how many changes there are, and how risky they are, as a sentence."""
+    if not changes:
+        return "No changes: the same plugins, from the same bytes."
+    risky = [
+        f"{count} of {level} risk"
+        for level in LEVELS
+        if (count := sum(change.level == level for change in changes))
+    ]
+    about = ", ".join(risky) if risky else "none of them risky"
+    return f"{counted(len(changes), 'change')}, {about}."
+
+
+def quoted_parts(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield the parts of a sentence, each with whether it stands in backticks."""
+    parts = text.split("`")
+    for index, part in enumerate(parts):
+        yield part, index % 2 == 1 and index < len(parts) - 1

@@ -1,0 +1,71 @@
+"use strict";
+// Shows of the changes and findings those that the filters let through. The filters stand in the
+// address (`#level=high,medium&kind=plugin&text=numpy`), so that a view can be passed on.
+const form = document.getElementById("filters");
+if (form) {
+  const groups = ["level", "kind"];
+  const items = Array.from(document.querySelectorAll(".item"), (element) => ({
+    element,
+    text: element.textContent.toLowerCase(),
+  }));
+  const boxes = (group) => Array.from(form.querySelectorAll(`input[name="${group}"]`));
+  const checked = (group) => boxes(group).filter((box) => box.checked).map((box) => box.value);
+
+  const show = () => {
+    const hidden = (group) => boxes(group).filter((box) => !box.checked).map((box) => box.value);
+    const [levels, kinds] = groups.map((group) => new Set(hidden(group)));
+    const words = form.elements.text.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let count = 0;
+    for (const { element, text } of items) {
+      const isShown =
+        !levels.has(element.dataset.level) &&
+        !kinds.has(element.dataset.kind) &&
+        words.every((word) => text.includes(word));
+      element.hidden = !isShown;
+      count += isShown;
+    }
+    for (const section of document.querySelectorAll(".items")) {
+      section.hidden = !section.querySelector(".item:not([hidden])");
+    }
+    document.getElementById("shown").textContent = `${count} of ${items.length} shown`;
+  };
+
+  const write = () => {
+    const filters = new URLSearchParams();
+    for (const group of groups) {
+      if (checked(group).length < boxes(group).length) filters.set(group, checked(group).join(","));
+    }
+    const text = form.elements.text.value.trim();
+    if (text) filters.set("text", text);
+    history.replaceState(null, "", `#${filters}`);
+  };
+
+  const read = () => {
+    const filters = new URLSearchParams(location.hash.slice(1));
+    for (const group of groups) {
+      const values = filters.get(group);
+      for (const box of boxes(group)) {
+        box.checked = values === null || values.split(",").includes(box.value);
+      }
+    }
+    form.elements.text.value = filters.get("text") ?? "";
+    show();
+  };
+
+  form.addEventListener("input", () => {
+    write();
+    show();
+  });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("reset", (event) => {
+    event.preventDefault();
+    history.replaceState(null, "", "#");
+    read();
+  });
+  // A link within the page sets no filters.
+  addEventListener("hashchange", () => {
+    if (location.hash === "" || location.hash.includes("=")) read();
+  });
+  form.hidden = false;
+  read();
+}
