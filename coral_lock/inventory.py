@@ -82,6 +82,9 @@ class Reporter:
         Several threads may call it.
         """
 
+    def downloading(self, wheels: str, done: int, total: int) -> None:
+        """Wheels of these distributions are about to be downloaded; `done` of `total` are."""
+
     def finished(self) -> None:
         """The work has ended."""
 

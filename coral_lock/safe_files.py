@@ -116,6 +116,8 @@ def _too_large(size: int, limit: int) -> OSError:
 
 _MAX_REPLACED_BYTES = 64 << 20
 _MOST_LINKS = 40
+_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})
+"""What a file system says that has no hard links, such as FAT."""
 
 
 def refuse_to_overwrite(
@@ -199,6 +201,52 @@ def write_durably(path: str, text: str) -> None:
             if isinstance(error, (FileNotFoundError, NotADirectoryError))
             else "make room, or make its directory writable, and run the command again",
         ) from None
+
+
+def place_durably(source: str, target: str) -> None:
+    """Give a finished file its name in a directory of the same file system.
+
+    It is synced, and so is the directory. Nothing is overwritten; a file of that name with the
+    same bytes is left as it is.
+
+    Args:
+        source: the file, which may keep its former name.
+        target: its path.
+
+    Raises:
+        WriteError: there is another file of that name.
+        OSError: it can't be put there.
+    """
+    descriptor, _ = open_regular_file(source)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    try:
+        _link(source, target)
+    except FileExistsError:
+        # Another run may have put it there in the meantime.
+        import filecmp
+
+        if not os.path.isfile(target) or not filecmp.cmp(source, target, shallow=False):
+            raise WriteError(
+                f"`{target}` isn't overwritten",
+                where=target,
+                hint="remove it, and run the command again",
+            ) from None
+    _sync_directory(os.path.dirname(os.path.abspath(target)))
+
+
+def _link(source: str, target: str) -> None:
+    """Link a file under a name that nothing has, or rename it where there are no links."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
+        os.rename(source, target)
 
 
 def open_descriptor(path: str) -> int | None:

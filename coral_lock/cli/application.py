@@ -99,6 +99,7 @@ def declared_options(*options: Option) -> Callable[[Command], Command]:
         "lock",
         "explain",
         "export",
+        "fetch",
         "graph",
         "diff",
         "log",

@@ -29,6 +29,7 @@ from coral_lock.lockfile.file import load_lock
 from coral_lock.lockfile.model import Lock
 from coral_lock.messages import counted, say, say_findings, say_warning, warned
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
+from coral_lock.wheels.listing import FETCH
 from coral_lock.wheels.locked import find_locked_wheels
 from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse
 
@@ -84,7 +85,7 @@ def export(
     cache = WheelCache()
     if wheels and cache.problem:
         say_warning(f"every wheel is hashed again: {cache.problem}")
-    wheelhouse = Wheelhouse(wheels, cache=cache) if wheels else None
+    wheelhouse = Wheelhouse(wheels, cache=cache, if_empty=FETCH) if wheels else None
     directory = os.path.dirname(os.path.abspath(output)) if output else os.getcwd()
     with shown_progress() as reporter:
         exported, findings = _exported(form, loaded, wheelhouse, target, directory, reporter)

@@ -7,7 +7,7 @@ import json
 import shlex
 import sys
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
@@ -16,7 +16,7 @@ from coral_lock.cli.options import Inputs, input_options
 from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.locking import Derivation, derive, freshness_of, kept_versions
 from coral_lock.derive.opening import Opened
-from coral_lock.derive.relocking import allowed_names, relocking_findings
+from coral_lock.derive.relocking import allowed_names, name_fetch, relocking_findings
 from coral_lock.difference.changes import difference
 from coral_lock.difference.model import Change
 from coral_lock.difference.text import render_text
@@ -135,6 +135,8 @@ def lock(
             reporter=reporter,
         )
     locked = existing if isinstance(existing, Lock) else None
+    if is_chosen and locked is not None:
+        derivation = replace(derivation, findings=name_fetch(derivation.findings, locked))
     if has_errors(derivation.findings):
         result = _failure(derivation, locked if check else None, output)
     elif check and locked is not None:

@@ -19,8 +19,8 @@ _WIDTH = 79
 class TerminalReporter(Reporter):
     """Keeps one line of a terminal up to date, and clears it at the end.
 
-    Hashing that is over in half a second shows nothing. A probe is shown at once, as nobody
-    knows how long the plugin that it imports will take.
+    Hashing that is over in half a second shows nothing. A probe and a download are shown at once,
+    as nobody knows how long they will take.
     """
 
     def __init__(self) -> None:
@@ -33,6 +33,9 @@ class TerminalReporter(Reporter):
     def hashing(self, distribution: str, done: int, total: int) -> None:
         if time.monotonic() >= self._shown_from:
             self._show(f"hashing {distribution} ({done} of {total})")
+
+    def downloading(self, wheels: str, done: int, total: int) -> None:
+        self._show(f"downloading ({done} of {total}) {wheels}")
 
     def finished(self) -> None:
         if self._is_shown:

@@ -81,11 +81,12 @@ def _compare(
 def _compare_wheels(place: Place, lock: Lock) -> tuple[Lock, str | None, tuple[Finding, ...]]:
     from coral_lock.export.installation import distributions_for
     from coral_lock.lockfile.parts import part_of
+    from coral_lock.wheels.listing import FETCH
     from coral_lock.wheels.locked import find_locked_wheels
     from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse
 
     name = next(iter(place.targets), None)
     distributions = distributions_for(lock, name)
-    wheelhouse = Wheelhouse(place.wheels, cache=WheelCache())
+    wheelhouse = Wheelhouse(place.wheels, cache=WheelCache(), if_empty=FETCH)
     _, findings = find_locked_wheels(distributions, wheelhouse)
     return (lock if name is None else part_of(lock, name)), name, sorted_findings(findings)

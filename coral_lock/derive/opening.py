@@ -226,10 +226,12 @@ def _open_wheelhouse(
     # What is installed is locked without a resolver.
     from coral_lock.resolver import choose
     from coral_lock.wheels.inventory import WheelhouseView
+    from coral_lock.wheels.listing import FETCH, FILL
     from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse
 
     cache = WheelCache() if use_cache else None
-    wheelhouse = Wheelhouse(directories, cache=cache)
+    if_empty = FETCH if kept else FILL
+    wheelhouse = Wheelhouse(directories, cache=cache, if_empty=if_empty)
     environments = {target.name: environment_of(target) for target in wanted.every}
     views = {
         name: WheelhouseView(wheelhouse, environment)

@@ -14,8 +14,10 @@ from coral_lock.finding import Finding
 from coral_lock.installed.digest import is_digested
 from coral_lock.lockfile.model import Lock, offering_distributions
 from coral_lock.lockfile.text import write_lock
+from coral_lock.locking.selection import is_unoffered
 from coral_lock.messages import counted
 from coral_lock.names import normalized_name
+from coral_lock.wheels.listing import FETCH
 from coral_lock.wheels.wheelhouse import WheelCache
 
 _MAX_NAMED = 3
@@ -77,6 +79,7 @@ def relocking_findings(
             where=f"{path}:{lines.get(change.path, 1)}",
             hint=f"find out why, then accept it with `--allow-changed-digest {name}`",
         )
+    is_wheelhouse = derivation.opened.choice is not None
     found = offering_distributions(derivation.lock.plugins, derivation.lock.excluded)
     for plugin in locked.plugins:
         if plugin.id not in found:
@@ -85,9 +88,19 @@ def relocking_findings(
                 subject=plugin.id,
                 summary=f"`{plugin.id}` was locked, and no distribution offers it",
                 found=f"it came from `{plugin.distribution}`",
-                hint=f"if it wasn't removed on purpose, provide `{plugin.distribution}`; a plugin "
-                "that the descriptor switches on can't get lost",
+                hint="if it wasn't removed on purpose, "
+                + (FETCH if is_wheelhouse else f"provide `{plugin.distribution}`")
+                + "; a plugin that the descriptor switches on can't get lost",
             )
+
+
+def name_fetch(findings: Iterable[Finding], locked: Lock) -> tuple[Finding, ...]:
+    """Return what a wheelhouse lacks; of a locked plugin the hint is how to download it."""
+    known = {plugin.id for plugin in locked.plugins}
+    return tuple(
+        each.replace(hint=FETCH) if is_unoffered(each) and each.subject in known else each
+        for each in findings
+    )
 
 
 def _changed_files(

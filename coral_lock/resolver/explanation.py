@@ -20,6 +20,7 @@ from coral_lock.resolver.releases import (
     target_names,
 )
 from coral_lock.resolver.solver import Outcome, Plan, SearchGivenUp, search, solve
+from coral_lock.wheels.listing import FETCH
 
 _MAX_CAUSES = 10
 _MAX_NAMES = 8
@@ -189,7 +190,12 @@ class _Cause:
             code, summary = "no-solution", f"no version of `{name}` {why}: {conflict.wording}"
         texts = [each.requirement.text for each in conflict.incoming]
         expected = dict.fromkeys(text if "`" in text else f"`{text}`" for text in texts)
-        ways = [self._wheel_to_add(conflict), *self._relaxations(conflict), self._switch_off()]
+        ways = [
+            self._wheel_to_fetch(conflict),
+            self._wheel_to_add(conflict),
+            *self._relaxations(conflict),
+            self._switch_off(),
+        ]
         return Finding(
             code=code,
             subject=conflict.subject,
@@ -242,6 +248,14 @@ class _Cause:
         )
         misfit = misfit_of(self._releases, propagation, name, version)
         return misfit or self._plugins.misfit(name, version) or next(impossible, None)
+
+    def _wheel_to_fetch(self, conflict: _Conflict) -> str:
+        """Return how to get the version that the lock has, where there is no wheel of it."""
+        is_there = any(
+            self._releases.is_kept(conflict.name, version)
+            for version in self._releases.versions(conflict.name)
+        )
+        return "" if is_there or conflict.name not in self._releases.kept else FETCH
 
     def _wheel_to_add(self, conflict: _Conflict) -> str:
         """Return which wheel would help, where a single requirement can't be met."""

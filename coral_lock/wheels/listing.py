@@ -91,10 +91,21 @@ def best_rank(compressed: str, ranks: Mapping[str, int]) -> int | None:
 MAX_WHEELS = 200_000
 
 
+FILL = "fill the directory with `pip download` or `pip wheel`"
+"""What to do where there are no wheels."""
+
+FETCH = "download the locked wheels with `coral-runtime fetch --wheels DIR`"
+"""What to do where there are none of a lock's."""
+
+
 def list_wheels(
-    directories: Sequence[str],
+    directories: Sequence[str], if_empty: str | None = FILL
 ) -> tuple[list[HouseWheel], tuple[BrokenDistributionError, ...]]:
     """Return the wheels in directories, sorted by file name, and the files that aren't any.
+
+    Args:
+        directories: where to look.
+        if_empty: the hint where there are no wheels; None where that is no error.
 
     Raises:
         InputError: a directory can't be listed, or there are no wheels or more than 200,000.
@@ -109,11 +120,11 @@ def list_wheels(
                 where=directory,
                 hint="make a wheelhouse of what may be locked",
             )
-    if not places:
+    if not places and if_empty is not None:
         raise InputError(
             "there are no wheels",
             where=", ".join(directories),
-            hint="fill the directory with `pip download` or `pip wheel`",
+            hint=if_empty,
         )
     wheels: list[HouseWheel] = []
     broken: list[BrokenDistributionError] = []

@@ -12,10 +12,11 @@ from coral_lock.installed.outside import data_digest
 from coral_lock.inventory import Reporter
 from coral_lock.lockfile.entries import LockedDistribution
 from coral_lock.wheels.contents import WheelContents
+from coral_lock.wheels.listing import FETCH
 from coral_lock.wheels.wheelhouse import WheelFile, Wheelhouse
 
 _Usable: TypeAlias = tuple[WheelFile, WheelContents]
-_Wheels: TypeAlias = Mapping[str, Sequence[tuple[str, WheelFile]]]
+LockedWheels: TypeAlias = Mapping[str, Sequence[tuple[str, WheelFile]]]
 """The wheels of each distribution, by name, with their wheel tags, sorted by file name."""
 
 
@@ -23,7 +24,7 @@ def find_locked_wheels(
     distributions: Sequence[LockedDistribution],
     wheelhouse: Wheelhouse,
     reporter: Reporter | None = None,
-) -> tuple[_Wheels, tuple[Finding, ...]]:
+) -> tuple[LockedWheels, tuple[Finding, ...]]:
     """Look up the wheel of every digest, and compare it with the digest.
 
     Args:
@@ -133,8 +134,7 @@ def _missing(
         expected=tag,
         found=found,
         where=join_path(f"{where}.digests", tag) if tag else where,
-        hint=f"add {'the wheel that was locked' if tag else 'a wheel of that version'} to the "
-        "wheelhouse",
+        hint=FETCH if tag else "add a wheel of that version to the wheelhouse",
     )
 
 

@@ -21,7 +21,7 @@ from coral_lock.inventory import BrokenDistribution, Distribution, Reporter
 from coral_lock.safe_files import FileIdentity, identity_of, read_regular_file
 from coral_lock.wheels.archive import WheelArchive, find_dist_info
 from coral_lock.wheels.contents import WheelContents, distribution_of, read_contents, read_texts
-from coral_lock.wheels.listing import HouseWheel, list_wheels, sorted_tags
+from coral_lock.wheels.listing import FILL, HouseWheel, list_wheels, sorted_tags
 from coral_lock.wheels.zip_file import malformed, unreadable
 
 _CACHE_LEVELS = ("coral-lock", "wheels", "v7")
@@ -56,6 +56,7 @@ class Wheelhouse:
     Args:
         directories: where to look. Several may hold the same file.
         cache: what earlier runs found in wheels, or None. It affects nothing but speed.
+        if_empty: as `list_wheels` has it.
 
     Attributes:
         broken: why some of the files aren't wheels by their name, sorted by path; for the
@@ -65,9 +66,15 @@ class Wheelhouse:
         InputError: as `list_wheels`.
     """
 
-    def __init__(self, directories: Sequence[str], *, cache: WheelCache | None = None) -> None:
+    def __init__(
+        self,
+        directories: Sequence[str],
+        *,
+        cache: WheelCache | None = None,
+        if_empty: str | None = FILL,
+    ) -> None:
         self._wheels: dict[str, dict[Version, list[HouseWheel]]] = {}
-        wheels, self.broken = list_wheels(directories)
+        wheels, self.broken = list_wheels(directories, if_empty)
         for wheel in wheels:
             self._wheels.setdefault(wheel.name, {}).setdefault(wheel.version, []).append(wheel)
         self._cache = cache if cache and cache.problem is None else None

@@ -267,7 +267,7 @@ def missing(version: str = "1.0", found: str = "no wheel of that version") -> st
         "  expected: py3-none-any\n"
         f"  found: {found}\n"
         '  where: distributions.lens.digests["py3-none-any"]\n'
-        "  hint: add the wheel that was locked to the wheelhouse\n"
+        "  hint: download the locked wheels with `coral-runtime fetch --wheels DIR`\n"
         "nothing is exported\n"
     )
 

@@ -144,8 +144,8 @@ def test_a_plugin_that_is_gone_is_said(work: WorkingDirectory, house: Path) -> N
         "  - `lens` is removed\n"
         "warning[plugin-gone]: `patches:zoom` was locked, and no distribution offers it\n"
         "  found: it came from `zoom`\n"
-        "  hint: if it wasn't removed on purpose, provide `zoom`; a plugin that the descriptor "
-        "switches on can't get lost\n"
+        "  hint: if it wasn't removed on purpose, download the locked wheels with `coral-runtime "
+        "fetch --wheels DIR`; a plugin that the descriptor switches on can't get lost\n"
         "wrote coral.lock: 0 plugins, 0 distributions\n"
     )
     descriptor = "--set=patches.zoom=true"
