@@ -23,7 +23,13 @@ from tests.docs.sessions import Comparable, PageRunner, accidents_in
 
 ENGLISH = [pytest.param(page, id=page_name(page)) for page in english_pages()]
 LANGUAGES = {"console", "diff", "dockerfile", "ini", "python", "sh", "text", "toml", "yaml"}
-PIPELINES = {".gitlab-ci.yml", ".pre-commit-config.yaml", "lock.yaml"}
+PIPELINES = {
+    ".gitlab-ci.yml",
+    ".pre-commit-config.yaml",
+    "lock.yaml",
+    "review.yaml",
+    "review.yml",
+}
 """Files of CI services and of pre-commit."""
 WRONG_DESCRIPTORS = {"wrong.yaml"}
 """Files by which the documentation shows what mistakes look like."""

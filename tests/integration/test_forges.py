@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,6 @@ GITLAB_JOB = yaml.safe_load(TEMPLATE.read_text(encoding="utf-8"))["coral-lock"]
 HOSTILE = "$(touch${IFS}pwned)`touch${IFS}pwned`'\";${{github.token}}"
 """Part of names that those of pull requests choose: of a branch, of a file."""
 
-WORKFLOW = ".github/workflows/lock.yaml"
 DESCRIPTOR = """\
 targets: [{name: gateway, python: "3.12", platform: manylinux_2_28_x86_64}]
 host: {core: "0.0.4", inference: "0.58.0"}
@@ -263,31 +263,55 @@ def test_values_reach_scripts_by_the_environment_alone() -> None:
     assert f'\nversion = "{GITLAB_JOB["variables"]["CORAL_LOCK_VERSION"]}"\n' in project
 
 
-def documented(name: str) -> str:
-    """Return a file as a page shows it."""
-    (text,) = {
-        block.text
+def documented() -> dict[str, str]:
+    """Return the files of both forges that pages show."""
+    blocks = [
+        block
         for page in english_pages()
         for block in blocks_of(page.read_text(encoding="utf-8"))
-        if block.marker.get("file") == name
-    }
-    return text
+        if block.marker.get("file", "").startswith((".github/", ".gitlab"))
+    ]
+    return {block.marker["file"]: block.text for block in blocks}
 
 
+def test_pages_name_the_inputs_and_variables_that_there_are() -> None:
+    page = (REPOSITORY / "docs" / "reviewing-a-lock.md").read_text(encoding="utf-8")
+    table = page.partition("\n| input | variable |")[2].partition("\n\n")[0]
+    names = re.findall(r"(?m)^\| `([a-z-]+)` \| (?:`(\w+)`)? ?\|", table)
+    assert [name for name, _ in names] == list(ACTION["inputs"])
+    variables = {name for _, name in names if name} | {"GIT_DEPTH"}
+    assert variables == {*GITLAB_JOB["variables"], "CORAL_LOCK_TOKEN"}
+    used = 0
+    for name, text in documented().items():
+        pipeline = yaml.safe_load(text)
+        if name.startswith(".gitlab"):
+            assert set(pipeline["coral-lock"]["variables"]) <= variables
+        steps = (step for job in pipeline.get("jobs", {}).values() for step in job["steps"])
+        for step in steps:
+            if "/coral-lock@" in step.get("uses", ""):
+                used += 1
+                assert set(step["with"]) <= set(ACTION["inputs"])
+    assert used == 2
+
+
+# It is click that warns, of what other tools use.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_files_obey_the_schemas_of_their_forges(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """https://www.schemastore.org has those of GitHub, and GitLab its own."""
     from check_jsonschema import main as check_jsonschema  # type: ignore[import-untyped]
 
-    files = {name: tmp_path / Path(name).name for name in (WORKFLOW, ".gitlab-ci.yml")}
-    for name, path in files.items():
-        path.write_text(documented(name), encoding="utf-8")
-    for schema, *paths in (
-        ("github-actions", REPOSITORY / "action.yml"),
-        ("github-workflows", files[WORKFLOW]),
-        ("gitlab-ci", TEMPLATE, files[".gitlab-ci.yml"]),
-    ):
+    schemas: dict[str, list[Path]] = {
+        "github-actions": [REPOSITORY / "action.yml"],
+        "github-workflows": [],
+        "gitlab-ci": [TEMPLATE],
+    }
+    for name, text in documented().items():
+        path = tmp_path / Path(name).name
+        path.write_text(text, encoding="utf-8")
+        schemas["gitlab-ci" if name.startswith(".gitlab") else "github-workflows"].append(path)
+    for schema, paths in schemas.items():
         options = ("--builtin-schema", f"vendor.{schema}", "--color", "never")
         with pytest.raises(SystemExit) as ended:
             check_jsonschema([*options, *map(str, paths)])
