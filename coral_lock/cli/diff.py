@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from coral_lock.cli.formats import emit, output_file_option, output_format_option
 from coral_lock.cli.git import lock_option
+from coral_lock.cli.progress import shown_progress
+from coral_lock.derive.place import Place
+from coral_lock.difference.changes import without_entries
+from coral_lock.difference.code import DistributionCode, code_changes
 from coral_lock.difference.model import LEVELS, RISKS, Change
 from coral_lock.difference.text import render_text
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
+from coral_lock.finding import Finding
+from coral_lock.finding import exit_code as exit_code_of
 from coral_lock.history import changes_between, lock_of_revision, locks_of_range
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes, read_lock_stream
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import read_lock
 from coral_lock.messages import counted, say, warned
+from coral_lock.rendering.code import render_code
 from coral_lock.rendering.outcome import Outcome, Side
 from coral_lock.repository import Repository
+
+# Without the files of a lock, nothing that reads them is imported.
+if TYPE_CHECKING:
+    from coral_lock.derive.code import ComparedCode
 
 
 @click.command()
@@ -34,6 +47,25 @@ from coral_lock.repository import Repository
     "`main...HEAD`, from where the second left the first.",
 )
 @lock_option
+@click.option(
+    "--wheels",
+    metavar="OLD_DIR NEW_DIR",
+    nargs=2,
+    help="Compare the files too: the wheels of each lock are in these directories.",
+)
+@click.option(
+    "--site-packages",
+    metavar="OLD_DIR NEW_DIR",
+    nargs=2,
+    help="Compare the files too: what each lock names is installed in these directories.",
+)
+@click.option(
+    "--python",
+    metavar="OLD NEW",
+    nargs=2,
+    help="Compare the files too: what each lock names is installed for these interpreters, or "
+    "in these virtual environments.",
+)
 @output_format_option
 @output_file_option
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if the locks differ.")
@@ -50,6 +82,9 @@ def diff(
     new: str | None,
     revisions: str | None,
     lock: str,
+    wheels: tuple[str, str] | None,
+    site_packages: tuple[str, str] | None,
+    python: tuple[str, str] | None,
     output_format: str,
     output_file: str | None,
     exit_code: bool,
@@ -65,6 +100,10 @@ def diff(
     revision in git. With --git the lock is compared as git knows it, even if it was renamed,
     added or removed.
 
+    With --wheels, --site-packages or --python, each distribution that is new or has other bytes
+    is looked into: which of its files changed, and how, and what its code newly uses that
+    deserves a look, e.g. `subprocess`. What isn't what its lock says isn't compared: 3.
+
     \b
     Examples:
       coral-runtime diff main.lock coral.lock
@@ -72,13 +111,26 @@ def diff(
       coral-runtime diff --git
       coral-runtime diff --git main...HEAD --output-format markdown --output-file comment.md
       coral-runtime diff --git main...HEAD --fail-on high --fail-on new-distribution
+      coral-runtime diff old.lock coral.lock --wheels old-wheels wheelhouse
     """
+    places = _places(wheels, site_packages, python)
     before, after = _sides(old, new, revisions, lock)
     changes = changes_between(before[0], after[0])
+    code: tuple[DistributionCode, ...] | None = None
+    findings: tuple[Finding, ...] | None = None
+    if places is not None:
+        compared = _compare_code(before[0], after[0], changes, places)
+        changes = code_changes(compared.changes, changes)
+        code, findings = compared.distributions, compared.findings
+    text = render_text(changes)
+    if code:
+        text += "\n" + render_code(code)
     outcome = Outcome(
         document={"format_version": "1.0", "old": before[1], "new": after[1]},
-        text=render_text(changes),
+        text=text,
+        findings=findings,
         changes=changes,
+        code=code,
         locks=(before, (after[0], _file_of(after[1]))),
     )
     emit(outcome, output_format, output_file, is_summarized=True)
@@ -87,10 +139,44 @@ def diff(
             say(f"the lock is {word}: `{side[1]}` doesn't exist")
     if not changes:
         say("no changes")
+    elif code == () and not findings:
+        say("no distribution has other files")
     refused = [change for change in changes if _is_refused(change, fail_on)]
     if refused:
         say(f"{counted(len(refused), 'change')} with a risk of `--fail-on {' '.join(fail_on)}`")
+    if findings:
+        return exit_code_of(findings)
     return DOES_NOT_HOLD if refused or (changes and exit_code) else HOLDS
+
+
+def _places(
+    wheels: tuple[str, str] | None,
+    site_packages: tuple[str, str] | None,
+    python: tuple[str, str] | None,
+) -> tuple[Place, Place] | None:
+    """Return where the files of both sides are, None where they aren't compared."""
+    old, new = (
+        Place(
+            python=python[side] if python else None,
+            wheels=(wheels[side],) if wheels else (),
+            site_packages=(site_packages[side],) if site_packages else (),
+        )
+        for side in (0, 1)
+    )
+    return (old, new) if wheels or site_packages or python else None
+
+
+def _compare_code(
+    old: Lock | None, new: Lock | None, changes: Sequence[Change], places: tuple[Place, Place]
+) -> ComparedCode:
+    from coral_lock.derive.code import ComparedCode, compare_code
+
+    known = new or old
+    if known is None:
+        return ComparedCode(distributions=(), changes=(), findings=())
+    nothing = without_entries(known, known.targets)
+    with shown_progress() as reporter:
+        return compare_code(old or nothing, new or nothing, changes, places, reporter)
 
 
 def _sides(old: str | None, new: str | None, revisions: str | None, lock: str) -> tuple[Side, Side]:

@@ -73,9 +73,10 @@ def as_lines(lines: Iterable[str]) -> str:
 
 
 def _render_json(outcome: Outcome) -> str:
-    """Return the document, with the findings and the changes at its end."""
+    """Return the document, with the findings, the changes and the code at its end."""
     document = dict(outcome.document)
-    for key, values in (("findings", outcome.findings), ("changes", outcome.changes)):
+    for key in ("findings", "changes", "code"):
+        values = getattr(outcome, key)
         if values is not None:
             document[key] = [each.to_dict() for each in values]
     return write(document)

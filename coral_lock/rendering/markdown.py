@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from coral_lock.canonical_json import Value
+from coral_lock.difference.code import DistributionCode
 from coral_lock.difference.model import LEVELS, Change
 from coral_lock.difference.text import one_line, via_text
 from coral_lock.errors import printable
 from coral_lock.finding import Finding
 from coral_lock.messages import counted
+from coral_lock.rendering.code import code_blocks, heading
 from coral_lock.rendering.graph import LEGEND, MAX_COMMENT, compared, joined, listed, mermaid
 from coral_lock.rendering.outcome import Outcome, counts_of, quoted_parts
 
@@ -25,6 +27,7 @@ MAX_BYTES = 60_000
 
 _MAX_VALUE = 200
 _MAX_NODES = 40
+_MAX_CODE_SECTIONS = 20
 _PLAIN = frozenset(" .,;:'()/+=…→") | frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 )
@@ -36,7 +39,11 @@ def render_markdown(outcome: Outcome, max_bytes: int = MAX_BYTES) -> str:
     What doesn't fit is counted at the end of its section. Headings and these counts are always
     there: a few KiB.
     """
-    sections = [*_finding_sections(outcome.findings or ()), *_change_sections(outcome)]
+    sections = [
+        *_finding_sections(outcome.findings or ()),
+        *_change_sections(outcome),
+        *_code_sections(outcome.code or ()),
+    ]
     lines = [MARKER]
     # Headings, and the counts of what is left out, always fit.
     frames = ["\n".join(section.lines()) for section in sections]
@@ -169,6 +176,17 @@ def _graph_section(outcome: Outcome) -> Iterator[_Section]:
     else:
         rows = [f"- {_escaped(line)}" for line in listed(graph).splitlines()]
     yield _Section("What requires what", head, rows, is_folded=True)
+
+
+def _code_sections(found: Sequence[DistributionCode]) -> Iterator[_Section]:
+    """Yield what changed in the files of each distribution, and which others have changed ones."""
+    for code in found[:_MAX_CODE_SECTIONS]:
+        blocks = list(code_blocks(code))
+        rows = [*blocks[:1], *(f"\n{block}" for block in blocks[1:])]
+        yield _Section(_escaped(heading(code)), (), rows, is_folded=True, gives_way=True)
+    rows = [f"- {_escaped(heading(code))}" for code in found[_MAX_CODE_SECTIONS:]]
+    if rows:
+        yield _Section("Further code", (), rows, is_folded=True, gives_way=True)
 
 
 def _columns(*titles: str) -> tuple[str, str]:

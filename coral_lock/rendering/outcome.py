@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from coral_lock.canonical_json import Value, lines_of
+from coral_lock.difference.code import DistributionCode
 from coral_lock.difference.model import LEVELS, Change, dotted
 from coral_lock.finding import Finding
 from coral_lock.lockfile.model import Lock
@@ -28,6 +29,7 @@ class Outcome:
         findings: the findings, None for a command that has none; people read them on standard
             error, unless `text` has them.
         changes: what changed between two locks, None for a command that compares none.
+        code: what changed in the files of distributions, None where they weren't compared.
         locks: the two locks, each None where there is none and with what to call it. The
             changes have their lines in the second, which is called by its file.
         has_findings_in_text: whether `text` has the findings.
@@ -37,6 +39,7 @@ class Outcome:
     text: str = ""
     findings: tuple[Finding, ...] | None = None
     changes: tuple[Change, ...] | None = None
+    code: tuple[DistributionCode, ...] | None = None
     locks: tuple[Side, Side] | None = None
     has_findings_in_text: bool = False
 

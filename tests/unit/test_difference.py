@@ -648,8 +648,10 @@ def test_every_code_of_a_change_has_a_case() -> None:
 
 
 def test_every_risk_has_a_case() -> None:
+    """Those of code alone are told by what is in the files, not by the locks."""
     changes = (change for old, new, _ in CASES for change in difference(old, new))
-    assert {risk.code for change in changes for risk in change.risks} == set(RISKS)
+    found = {risk.code for change in changes for risk in change.risks}
+    assert found == set(RISKS) - {"new-command", "startup-file", "suspicious-code", "unseen-code"}
 
 
 @pytest.mark.parametrize(

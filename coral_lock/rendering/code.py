@@ -1,0 +1,115 @@
+"""What changed in the files of distributions, as text and as Markdown.
+
+Every line of a file is untrusted text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from coral_lock.difference.capabilities import CAPABILITIES
+from coral_lock.difference.code import DistributionCode, FileChange
+from coral_lock.difference.text import one_line
+from coral_lock.errors import printable, shortened
+from coral_lock.messages import counted
+
+_MARKS = {"added": "+", "removed": "-", "changed": "~"}
+_LONGEST_SHOWN = 100
+_TAB = " " * 4
+
+
+def render_code(found: Sequence[DistributionCode]) -> str:
+    """Return the code of distributions as text; empty if there is none.
+
+    For each: what it newly uses, marked with `!`, then its files with their text diffs.
+    """
+    return "\n".join(
+        "".join(f"{line}\n" for line in [heading(each), *_lines(each)]) for each in found
+    )
+
+
+def heading(code: DistributionCode) -> str:
+    """Return whose code changed and by how many files: `x 1.0 → 1.1: 1 file changed`."""
+    versions = one_line(code.new_version)
+    if code.old_version is None:
+        versions = f"{versions}, which is new"
+    elif code.old_version != code.new_version:
+        versions = f"{one_line(code.old_version)} → {versions}"
+    counts = [
+        f"{counted(number, 'file')} {kind}"
+        for kind in ("changed", "added", "removed")
+        if (number := code.count(kind))
+    ]
+    if code.more_files:
+        counts.append(f"{code.more_files} more")
+    about = ", ".join(counts) or "no file compared"
+    return f"code of {one_line(code.distribution)} {versions}: {about}"
+
+
+def use_lines(code: DistributionCode) -> Iterator[str]:
+    """Yield a line for each thing that the code newly uses, and why it deserves a look."""
+    for each in code.uses:
+        use = each.use
+        place = f"{shortened(each.path)}:{use.line}"
+        text = shortened(use.text, _LONGEST_SHOWN)
+        yield f"{place} {CAPABILITIES[use.capability]} ({use.name}): {text}"
+    if code.more_uses:
+        yield f"{code.more_uses} more like these"
+
+
+def file_line(change: FileChange) -> str:
+    """Return what happened to a file, on a line."""
+    problem = f" ({change.problem})" if change.problem else ""
+    return printable(f"{_MARKS[change.kind]} {change.path}{problem}")
+
+
+def diff_lines(change: FileChange) -> Iterator[str]:
+    """Yield the lines of a text diff, what is invisible in them escaped."""
+    for line in change.lines:
+        yield printable(line.replace("\t", _TAB))
+    if change.more_lines:
+        yield f"… {counted(change.more_lines, 'more line')}"
+
+
+def _lines(code: DistributionCode) -> Iterator[str]:
+    for reason in code.unseen:
+        yield printable(f"  ! not compared, {reason}")
+    for line in use_lines(code):
+        yield printable(f"  ! {line}")
+    if code.commands:
+        yield f"  + commands: {', '.join(map(one_line, code.commands))}"
+    for change in code.files:
+        yield f"  {file_line(change)}"
+        yield from (f"      {line}" for line in diff_lines(change))
+    if code.more_files:
+        yield f"  {counted(code.more_files, 'more file')}"
+
+
+def code_blocks(code: DistributionCode) -> Iterator[str]:
+    """Yield blocks of Markdown: what the code newly uses, text diffs, and the other files.
+
+    What comes from files is fenced by more backticks than it has in a row
+    (https://spec.commonmark.org/0.31.2/#fenced-code-blocks).
+    """
+    notes = [f"not compared, {reason}" for reason in code.unseen]
+    notes += use_lines(code)
+    if code.commands:
+        notes.append(f"commands: {', '.join(map(one_line, code.commands))}")
+    if notes:
+        yield _fenced("text", list(map(printable, notes)))
+    for change in code.files:
+        if change.lines:
+            yield _fenced("diff", [file_line(change), *diff_lines(change)])
+    others = [file_line(change) for change in code.files if not change.lines]
+    if code.more_files:
+        others.append(counted(code.more_files, "more file"))
+    if others:
+        yield _fenced("text", others)
+
+
+def _fenced(language: str, lines: Sequence[str]) -> str:
+    content = "\n".join(lines)
+    longest = max(map(len, re.findall("`+", content)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{content}\n{fence}"
