@@ -109,12 +109,12 @@ def compared(
         if any(name in graph.nodes and graph.nodes[name].mark for graph in (before, after))
     )
     kept: set[str] = set()
-    ways = [(_ways(graph), _required(graph)) for graph in (after, before)]
+    ways = [(graph, _ways(graph), _required(graph)) for graph in (after, before)]
     for name in marked:
-        for way, required in ways:
+        for graph, way, required in ways:
             path = list(_path(way, name))
-            if ":" in name:  # A plugin, which is shown with its distribution.
-                path += required.get(name, ())
+            if name in graph.nodes and graph.nodes[name].is_plugin:
+                path += required[name]
             if len(kept.union(path)) <= limit:
                 kept.update(path)
     for graph in (after, before):

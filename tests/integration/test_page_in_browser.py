@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 HOSTILE = "</script><script>document.title='no'</script><img src=http://evil.invalid/x onerror=x()>"
-SHOWN = "Array.from(document.querySelectorAll('.item:not([hidden]) p')).map(p => p.textContent)"
+SHOWN = "Array.from(document.querySelectorAll('.item p')).map(p => p.textContent)"
 COUNT = "document.getElementById('shown').textContent"
 FOCUS = "document.activeElement.name || document.activeElement.tagName"
 

@@ -4,10 +4,15 @@
 const form = document.getElementById("filters");
 if (form) {
   const groups = ["level", "kind"];
-  const items = Array.from(document.querySelectorAll(".item"), (element) => ({
-    element,
-    text: element.textContent.toLowerCase(),
-  }));
+  const sections = Array.from(document.querySelectorAll(".items"), (section) => {
+    const list = section.querySelector("ul");
+    const items = Array.from(list.children, (element) => ({
+      element,
+      text: element.textContent.toLowerCase(),
+    }));
+    return { section, list, items };
+  });
+  const total = sections.reduce((sum, { items }) => sum + items.length, 0);
   const boxes = (group) => Array.from(form.querySelectorAll(`input[name="${group}"]`));
   const checked = (group) => boxes(group).filter((box) => box.checked).map((box) => box.value);
 
@@ -16,18 +21,19 @@ if (form) {
     const [levels, kinds] = groups.map((group) => new Set(hidden(group)));
     const words = form.elements.text.value.toLowerCase().split(/\s+/).filter(Boolean);
     let count = 0;
-    for (const { element, text } of items) {
-      const isShown =
-        !levels.has(element.dataset.level) &&
-        !kinds.has(element.dataset.kind) &&
-        words.every((word) => text.includes(word));
-      element.hidden = !isShown;
-      count += isShown;
+    for (const { section, list, items } of sections) {
+      const shown = items.filter(
+        ({ element, text }) =>
+          !levels.has(element.dataset.level) &&
+          !kinds.has(element.dataset.kind) &&
+          words.every((word) => text.includes(word)),
+      );
+      // Among thousands, taking elements out is many times as fast as hiding each.
+      list.replaceChildren(...shown.map(({ element }) => element));
+      section.hidden = shown.length === 0;
+      count += shown.length;
     }
-    for (const section of document.querySelectorAll(".items")) {
-      section.hidden = !section.querySelector(".item:not([hidden])");
-    }
-    document.getElementById("shown").textContent = `${count} of ${items.length} shown`;
+    document.getElementById("shown").textContent = `${count} of ${total} shown`;
   };
 
   const write = () => {
