@@ -183,7 +183,9 @@ def test_nothing_outlives_the_one_who_asked(tmp_path: Path, number: signal.Signa
     proof = tmp_path / "proof"
     code = DAEMON.format(proof=str(proof)) + "\nwhile True: pass"
     asking = (
-        "import sys\nfrom coral_lock.child_process import run_child\n"
+        "import signal, sys\nfrom coral_lock.child_process import run_child\n"
+        # A shell's background job ignores it, and so does what that starts.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"run_child((sys.executable, '-c', {code!r}), time_limit=600, environment={{}})\n"
     )
     with subprocess.Popen((sys.executable, "-c", asking), stderr=subprocess.DEVNULL) as process:
