@@ -43,6 +43,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Clone:
     origin.git("init", "-q", "-b", "main")
     origin.write(".gitignore", "cache/\nwheelhouse/\ngl-*.json\n")
     origin.write("runtime.yaml", DESCRIPTOR)
+    origin.write("json.py", 'open("pwned", "w")\n')
     wheels = origin.directory / "wheelhouse"
     wheels.mkdir()
 
@@ -142,7 +143,8 @@ def test_github_keeps_one_comment(forge: Forge) -> None:
         0,
         {"fresh": "true", "changed": "true", "markdown": str(forge.directory / "coral-lock.md")},
     )
-    assert forge.pip_call[-2:] == ["--disable-pip-version-check", "the/action"]
+    pip = ["-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    assert forge.pip_call == [*pip, "the/action"]
     assert "::warning file=coral.lock,line=" in job.log
     assert "<code>patches:denoise</code> is added" in markdown
     assert (forge.directory / "summary").read_text(encoding="utf-8") == markdown
@@ -211,7 +213,7 @@ def test_gitlab_keeps_one_note(forge: Forge) -> None:
         ]
         job = forge.gitlab("change", server.address)
         assert job.code == 0, job.log
-        assert forge.pip_call[-1] == "coral-lock==0.1.0"
+        assert (forge.pip_call[0], forge.pip_call[-1]) == ("-I", "coral-lock==0.1.0")
         assert "! `patches:denoise` is added" in job.log
         assert "<code>patches:denoise</code> is added" in server.notes[3]["body"]
         checks = [issue["check_name"] for issue in json.loads(report.read_text())]
@@ -222,12 +224,14 @@ def test_gitlab_keeps_one_note(forge: Forge) -> None:
         assert "the lock isn't fresh, see above" in job.log
         assert ["No changes" in each["body"] for each in server.notes] == [*[False] * 3, True]
         assert len(json.loads(report.read_text())) == 2
+    assert list(forge.directory.rglob("pwned")) == []
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl isn't installed")
 def test_gitlab_goes_on_where_no_note_may_be_written(forge: Forge) -> None:
     with gitlab() as server:
-        job = forge.gitlab("change", server.address, CORAL_LOCK_TOKEN="reads")
+        given = {"CORAL_LOCK_CHECK": "false", "CORAL_LOCK_TOKEN": "reads"}
+        job = forge.gitlab("change", server.address, **given)
     assert (job.code, server.notes) == (0, []), job.log
     assert "no note is written, see above" in job.log
 

@@ -21,14 +21,14 @@ TOKEN = "glpat-that-may"
 
 _PYTHON = """#!/bin/sh
 # An environment whose pip installs nothing, and which has the coral-runtime that is tested.
-if [ "$1 $2" != "-m venv" ]; then exec {python} "$@"; fi
-mkdir -p "$3/bin"
-ln -sf {coral} "$3/bin/coral-runtime"
-cat > "$3/bin/python" <<'END'
+if [ "$1 $2 $3" != "-I -m venv" ]; then exit 64; fi
+mkdir -p "$4/bin"
+ln -sf {coral} "$4/bin/coral-runtime"
+cat > "$4/bin/python" <<'END'
 #!/bin/sh
-if [ "$1 $2" = "-m pip" ]; then printf '%s\\n' "$@" > "$PIP_CALL"; else exec {python} "$@"; fi
+if [ "$2" = "-m" ]; then printf '%s\\n' "$@" > "$PIP_CALL"; else exec {python} "$@"; fi
 END
-chmod +x "$3/bin/python"
+chmod +x "$4/bin/python"
 """
 
 _GH = '''#!{python}
