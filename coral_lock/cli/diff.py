@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -12,13 +12,10 @@ import click
 from coral_lock.cli.formats import emit, output_file_option, output_format_option
 from coral_lock.cli.git import lock_option
 from coral_lock.cli.progress import shown_progress
-from coral_lock.derive.place import Place
 from coral_lock.difference.changes import without_entries
-from coral_lock.difference.code import DistributionCode, code_changes
 from coral_lock.difference.model import LEVELS, RISKS, Change
 from coral_lock.difference.text import render_text
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
-from coral_lock.finding import Finding
 from coral_lock.finding import exit_code as exit_code_of
 from coral_lock.history import changes_between, lock_of_revision, locks_of_range
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes, read_lock_stream
@@ -113,24 +110,20 @@ def diff(
       coral-runtime diff --git main...HEAD --fail-on high --fail-on new-distribution
       coral-runtime diff old.lock coral.lock --wheels old-wheels wheelhouse
     """
-    places = _places(wheels, site_packages, python)
     before, after = _sides(old, new, revisions, lock)
     changes = changes_between(before[0], after[0])
-    code: tuple[DistributionCode, ...] | None = None
-    findings: tuple[Finding, ...] | None = None
-    if places is not None:
-        compared = _compare_code(before[0], after[0], changes, places)
-        changes = code_changes(compared.changes, changes)
-        code, findings = compared.distributions, compared.findings
+    places = {"wheels": wheels, "site_packages": site_packages, "python": python}
+    compared = _compare_code((before[0], after[0]), changes, places)
     text = render_text(changes)
-    if code:
-        text += "\n" + render_code(code)
+    if compared is not None:
+        changes = compared.changes
+        text = "\n".join(filter(None, [render_text(changes), render_code(compared.code)]))
     outcome = Outcome(
         document={"format_version": "1.0", "old": before[1], "new": after[1]},
         text=text,
-        findings=findings,
+        findings=compared.findings if compared else None,
         changes=changes,
-        code=code,
+        code=compared.code if compared else None,
         locks=(before, (after[0], _file_of(after[1]))),
     )
     emit(outcome, output_format, output_file, is_summarized=True)
@@ -139,44 +132,40 @@ def diff(
             say(f"the lock is {word}: `{side[1]}` doesn't exist")
     if not changes:
         say("no changes")
-    elif code == () and not findings:
+    elif compared and not compared.code and not compared.findings:
         say("no distribution has other files")
     refused = [change for change in changes if _is_refused(change, fail_on)]
     if refused:
         say(f"{counted(len(refused), 'change')} with a risk of `--fail-on {' '.join(fail_on)}`")
-    if findings:
-        return exit_code_of(findings)
+    if compared and compared.findings:
+        return exit_code_of(compared.findings)
     return DOES_NOT_HOLD if refused or (changes and exit_code) else HOLDS
 
 
-def _places(
-    wheels: tuple[str, str] | None,
-    site_packages: tuple[str, str] | None,
-    python: tuple[str, str] | None,
-) -> tuple[Place, Place] | None:
-    """Return where the files of both sides are, None where they aren't compared."""
-    old, new = (
+def _compare_code(
+    locks: tuple[Lock | None, Lock | None],
+    changes: Sequence[Change],
+    places: Mapping[str, tuple[str, str] | None],
+) -> ComparedCode | None:
+    """Return what the files behind the locks differ in, None where no option names them."""
+    named = {kind: pair for kind, pair in places.items() if pair}
+    known = locks[1] or locks[0]
+    if not named or known is None:
+        return None
+    from coral_lock.derive.code import compare_code
+    from coral_lock.derive.place import Place
+
+    before, after = (
         Place(
-            python=python[side] if python else None,
-            wheels=(wheels[side],) if wheels else (),
-            site_packages=(site_packages[side],) if site_packages else (),
+            python=named["python"][side] if "python" in named else None,
+            wheels=(named["wheels"][side],) if "wheels" in named else (),
+            site_packages=(named["site_packages"][side],) if "site_packages" in named else (),
         )
         for side in (0, 1)
     )
-    return (old, new) if wheels or site_packages or python else None
-
-
-def _compare_code(
-    old: Lock | None, new: Lock | None, changes: Sequence[Change], places: tuple[Place, Place]
-) -> ComparedCode:
-    from coral_lock.derive.code import ComparedCode, compare_code
-
-    known = new or old
-    if known is None:
-        return ComparedCode(distributions=(), changes=(), findings=())
-    nothing = without_entries(known, known.targets)
+    old, new = (lock or without_entries(known, known.targets) for lock in locks)
     with shown_progress() as reporter:
-        return compare_code(old or nothing, new or nothing, changes, places, reporter)
+        return compare_code(old, new, changes, (before, after), reporter)
 
 
 def _sides(old: str | None, new: str | None, revisions: str | None, lock: str) -> tuple[Side, Side]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from coral_lock.derive.place import Place
-from coral_lock.difference.code import CodeComparison, CodeSide, DistributionCode
+from coral_lock.difference.code import CodeComparison, CodeSide, DistributionCode, code_changes
 from coral_lock.difference.model import Change, literal
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
 from coral_lock.finding import Finding, sorted_findings
@@ -32,13 +32,13 @@ class ComparedCode:
     """What the code behind two locks differs in.
 
     Attributes:
-        distributions: the distributions that are new or have other files, in the order of
-            the changes of the locks.
-        changes: their risks as changes.
-        findings: which of them aren't what the locks say, so that they weren't compared.
+        code: the distributions that are new or have other files, in the order of the changes of
+            the locks, first those with plugins.
+        changes: the changes of the locks, and with them the risks of the code.
+        findings: which distributions aren't what the locks say, so that they weren't compared.
     """
 
-    distributions: tuple[DistributionCode, ...]
+    code: tuple[DistributionCode, ...]
     changes: tuple[Change, ...]
     findings: tuple[Finding, ...]
 
@@ -113,8 +113,8 @@ def compare_code(
             compared.append(code)
             risks += found_risks
     return ComparedCode(
-        distributions=tuple(compared),
-        changes=tuple(risks),
+        code=tuple(compared),
+        changes=code_changes(risks, changes),
         findings=sorted_findings([finding for side in found for finding in side.findings]),
     )
 

@@ -106,6 +106,11 @@ class Use:
     line: int
     text: str
 
+    @property
+    def meaning(self) -> str:
+        """What code can do with it, as a phrase."""
+        return CAPABILITIES[self.capability]
+
 
 def uses_in(source: bytes, path: str) -> tuple[Use, ...]:
     """Return what a source file uses that deserves a look, by line; at most a thousand.

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from coral_lock.difference.capabilities import CAPABILITIES
-from coral_lock.difference.code import DistributionCode, FileChange
 from coral_lock.difference.text import one_line
 from coral_lock.errors import printable, shortened
 from coral_lock.messages import counted
+
+if TYPE_CHECKING:
+    from coral_lock.difference.code import DistributionCode, FileChange
 
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 _LONGEST_SHOWN = 100
@@ -47,15 +49,19 @@ def heading(code: DistributionCode) -> str:
     return f"code of {one_line(code.distribution)} {versions}: {about}"
 
 
-def use_lines(code: DistributionCode) -> Iterator[str]:
-    """Yield a line for each thing that the code newly uses, and why it deserves a look."""
+def note_lines(code: DistributionCode) -> Iterator[str]:
+    """Yield what deserves a look first: why files weren't compared, what the code newly uses and
+    why that matters, and new commands."""
+    for reason in code.unseen:
+        yield f"not compared, {reason}"
     for each in code.uses:
         use = each.use
         place = f"{shortened(each.path)}:{use.line}"
-        text = shortened(use.text, _LONGEST_SHOWN)
-        yield f"{place} {CAPABILITIES[use.capability]} ({use.name}): {text}"
+        yield f"{place} {use.meaning} ({use.name}): {shortened(use.text, _LONGEST_SHOWN)}"
     if code.more_uses:
         yield f"{code.more_uses} more like these"
+    if code.commands:
+        yield f"new commands: {', '.join(map(one_line, code.commands))}"
 
 
 def file_line(change: FileChange) -> str:
@@ -73,12 +79,8 @@ def diff_lines(change: FileChange) -> Iterator[str]:
 
 
 def _lines(code: DistributionCode) -> Iterator[str]:
-    for reason in code.unseen:
-        yield printable(f"  ! not compared, {reason}")
-    for line in use_lines(code):
-        yield printable(f"  ! {line}")
-    if code.commands:
-        yield f"  + commands: {', '.join(map(one_line, code.commands))}"
+    for note in note_lines(code):
+        yield printable(f"  ! {note}")
     for change in code.files:
         yield f"  {file_line(change)}"
         yield from (f"      {line}" for line in diff_lines(change))
@@ -92,12 +94,9 @@ def code_blocks(code: DistributionCode) -> Iterator[str]:
     What comes from files is fenced by more backticks than it has in a row
     (https://spec.commonmark.org/0.31.2/#fenced-code-blocks).
     """
-    notes = [f"not compared, {reason}" for reason in code.unseen]
-    notes += use_lines(code)
-    if code.commands:
-        notes.append(f"commands: {', '.join(map(one_line, code.commands))}")
+    notes = [printable(note) for note in note_lines(code)]
     if notes:
-        yield _fenced("text", list(map(printable, notes)))
+        yield _fenced("text", notes)
     for change in code.files:
         if change.lines:
             yield _fenced("diff", [file_line(change), *diff_lines(change)])

@@ -13,6 +13,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from coral_lock.canonical_json import Value
 from coral_lock.difference.model import LEVELS, Risk
@@ -20,8 +21,12 @@ from coral_lock.difference.text import one_line
 from coral_lock.errors import InputError, printable, shortened
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.messages import counted
+from coral_lock.rendering.code import diff_lines, file_line, heading, note_lines
 from coral_lock.rendering.graph import LEGEND, compared, listed, svg
 from coral_lock.rendering.outcome import Outcome, change_positions, counts_of, quoted_parts
+
+if TYPE_CHECKING:
+    from coral_lock.difference.code import DistributionCode
 
 _DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page")
 _MAX_VALUE = 400
@@ -34,6 +39,8 @@ _HEADINGS = {
     _NO_LEVEL: "Without a risk",
 }
 """What the level of an item is called, in the order of the page."""
+
+_CLASSES = {"+": "added", "-": "removed", "@": "hunk"}
 
 _KINDS = {
     "finding": "findings",
@@ -84,6 +91,24 @@ class _Drawing:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _File:
+    """A file whose bytes changed, and the lines of its text diff by the classes of the page."""
+
+    summary: str
+    lines: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Code:
+    """What changed in the files of a distribution."""
+
+    heading: str
+    notes: tuple[str, ...]
+    files: tuple[_File, ...]
+    more_files: int
+
+
 def render_html(outcome: Outcome) -> str:
     """Return changes and findings as one HTML page.
 
@@ -116,6 +141,7 @@ def render_html(outcome: Outcome) -> str:
         items=items,
         levels=_options((item.level for item in items), _HEADINGS),
         kinds=_options((item.kind for item in items), _KINDS),
+        code=list(map(_of_code, outcome.code or ())),
         drawings=drawings,
         left_out=left_out,
         legend=LEGEND,
@@ -200,6 +226,21 @@ def _of_changes(outcome: Outcome) -> Iterator[_Item]:
             details=details,
             risks=change.risks,
         )
+
+
+def _of_code(code: DistributionCode) -> _Code:
+    return _Code(
+        heading=heading(code),
+        notes=tuple(map(printable, note_lines(code))),
+        files=tuple(
+            _File(
+                summary=file_line(change),
+                lines=tuple((_CLASSES.get(line[:1], ""), line) for line in diff_lines(change)),
+            )
+            for change in code.files
+        ),
+        more_files=code.more_files,
+    )
 
 
 def _options(values: Iterable[str], labels: Mapping[str, str]) -> list[_Option]:

@@ -7,9 +7,9 @@ is written as a character reference (https://spec.commonmark.org/0.31.2/#entity-
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from coral_lock.canonical_json import Value
-from coral_lock.difference.code import DistributionCode
 from coral_lock.difference.model import LEVELS, Change
 from coral_lock.difference.text import one_line, via_text
 from coral_lock.errors import printable
@@ -18,6 +18,9 @@ from coral_lock.messages import counted
 from coral_lock.rendering.code import code_blocks, heading
 from coral_lock.rendering.graph import LEGEND, MAX_COMMENT, compared, joined, listed, mermaid
 from coral_lock.rendering.outcome import Outcome, counts_of, quoted_parts
+
+if TYPE_CHECKING:
+    from coral_lock.difference.code import DistributionCode
 
 MARKER = "<!-- coral-runtime -->"
 """The first line, by which a program finds the comment to update."""

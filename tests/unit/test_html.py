@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from coral_lock.canonical_json import Value
+from coral_lock.difference.capabilities import Use
 from coral_lock.difference.changes import difference
+from coral_lock.difference.code import DistributionCode, FileChange, NewUse
 from coral_lock.errors import InputError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.lockfile.entries import LockedDistribution, LockedPlugin
@@ -237,6 +239,27 @@ def test_findings_and_file_names_are_untrusted_text() -> None:
     assert "img" not in dict(page.elements)
     assert len(page.texts["script"]) == len(page.texts["style"]) == 1
     assert all(each.isprintable() or each == "\n" for each in "".join(page.texts["body"]))
+
+
+def test_code_is_untrusted_text() -> None:
+    def page_of(text: str) -> Page:
+        use = Use(capability="programs", name=text, line=1, text=text)
+        code = DistributionCode(
+            distribution=text,
+            old_version=text,
+            new_version="2",
+            files=(FileChange(path=text, kind="changed", lines=("@@ -1 +1 @@", f"-{text}", "+1")),),
+            uses=(NewUse(path=text, use=use),),
+            commands=(text,),
+            unseen=(text,),
+        )
+        return Page(render_html(Outcome(document={}, changes=(), code=(code,))))
+
+    harmless, hostile = page_of("x"), page_of(HOSTILE)
+    assert [tag for tag, _ in hostile.elements] == [tag for tag, _ in harmless.elements]
+    assert hostile.texts["pre"] == [f"@@ -1 +1 @@\n-{SHOWN}\n+1\n".replace(r"\u0007", r"\x07")]
+    assert ("span", {"class": "added"}) in harmless.elements
+    assert all(each.isprintable() or each == "\n" for each in "".join(hostile.texts["body"]))
 
 
 def test_labels_and_a_viewport() -> None:
