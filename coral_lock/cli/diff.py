@@ -195,12 +195,21 @@ def _sides(old: str | None, new: str | None, revisions: str | None, lock: str) -
 
 
 def _file_of(name: str) -> str:
-    """Return the file of a lock by the name of its side, which may be `REV:PATH`."""
-    return name if os.path.lexists(name) else name.partition(":")[2] or name
+    """Return the file of a lock by the name of its side, which may be `REV:PATH`.
+
+    It is relative if it is in the working directory.
+    """
+    path = name.partition(":")[2] if _is_revision(name) else name
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative
+
+
+def _is_revision(name: str) -> bool:
+    return name != "-" and ":" in name and not os.path.lexists(name)
 
 
 def _load(path: str) -> Lock:
-    if path != "-" and ":" in path and not os.path.lexists(path):
+    if _is_revision(path):
         return warned(lock_of_revision(path), path)
     is_stream = path == "-" or (os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode))
     content = read_lock_stream(path) if is_stream else read_lock_bytes(path)

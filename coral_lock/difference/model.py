@@ -130,5 +130,7 @@ def by_weight(risk: Risk) -> int:
 
 
 def literal(text: str) -> str:
-    """Return `text` for use in a sentence, what is invisible in it escaped."""
-    return f"`{quote(text)[1:-1]}`"
+    """Return `text` in backticks for use in a sentence, what is invisible in it escaped, and what
+    would end it."""
+    quoted = quote(text)[1:-1].replace("`", "\\u0060")
+    return f"`{quoted}`"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from coral_lock.difference.text import one_line
-from coral_lock.errors import printable
+from coral_lock.errors import fitted, printable
 from coral_lock.finding import Finding
 from coral_lock.rendering.markdown import render_markdown
 from coral_lock.rendering.outcome import Outcome, Position, change_positions, position_of
@@ -79,7 +79,7 @@ def _command(kind: str, lines: Iterable[str], position: Position | None, title: 
         places = {"file": position.file, "line": position.line, "col": position.column}
         properties = {**{key: str(value) for key, value in places.items() if value}, **properties}
     listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{kind} {listed}::{_data(chr(10).join(lines))}"
+    return f"::{kind} {listed}::{_data(fitted(chr(10).join(lines)))}"
 
 
 def _data(text: str) -> str:

@@ -5,17 +5,23 @@ https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 from coral_lock.canonical_json import Value, write
 from coral_lock.difference.text import sentence_of
-from coral_lock.errors import printable
+from coral_lock.errors import fitted, printable
 from coral_lock.finding import ERROR
-from coral_lock.rendering.outcome import Outcome, Position, change_positions, position_of
+from coral_lock.rendering.outcome import (
+    Fingerprints,
+    Outcome,
+    Position,
+    change_positions,
+    position_of,
+)
 
 _SEVERITIES = {"high": "critical", "medium": "major", "low": "minor"}
 _ANYWHERE = "coral.lock"
+"""The file of what is in none of the project's: an issue has one, by a relative path."""
 
 
 def render_gitlab(outcome: Outcome) -> str:
@@ -27,22 +33,21 @@ def render_gitlab(outcome: Outcome) -> str:
 
 
 def _issues(outcome: Outcome) -> Iterator[Value]:
-    seen: dict[str, int] = {}
+    fingerprints = Fingerprints()
 
     def issue(
         code: str, text: str, severity: str, position: Position | None, *identity: Value
     ) -> Value:
-        known = write([code, *identity])
-        number = seen[known] = seen.get(known, 0) + 1
-        fingerprint = hashlib.sha256(f"{known}{number}".encode()).hexdigest()
+        if position is None or not position.is_inside:
+            position = Position(file=_ANYWHERE)
         return {
-            "description": printable(text),
+            "description": fitted(printable(text)),
             "check_name": code,
-            "fingerprint": fingerprint,
+            "fingerprint": fingerprints.of(code, *identity),
             "severity": severity,
             "location": {
-                "path": position.file if position else _ANYWHERE,
-                "lines": {"begin": (position and position.line) or 1},
+                "path": position.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+                "lines": {"begin": position.line or 1},
             },
         }
 

@@ -6,13 +6,14 @@ is written as a character reference (https://spec.commonmark.org/0.31.2/#entity-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from coral_lock.canonical_json import Value
 from coral_lock.difference.model import LEVELS, Change
 from coral_lock.difference.text import one_line, via_text
-from coral_lock.errors import printable
+from coral_lock.errors import printable, shortened
 from coral_lock.finding import Finding
 from coral_lock.messages import counted
 from coral_lock.rendering.code import code_blocks, heading
@@ -34,6 +35,11 @@ _MAX_CODE_SECTIONS = 20
 _PLAIN = frozenset(" .,;:'()/+=…→") | frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-"
 )
+_ADDRESSES = re.compile("@(?=[^ ])|:(?=//)|www(?=[.])", re.IGNORECASE)
+"""What begins a link to a person or a page; GitHub looks for pages in code, too."""
+
+_REFERENCES = re.compile("[#!$%&~*](?=[^ ])")
+"""What begins a link to an issue, a label or the like."""
 
 
 def render_markdown(outcome: Outcome, max_bytes: int = MAX_BYTES) -> str:
@@ -49,14 +55,13 @@ def render_markdown(outcome: Outcome, max_bytes: int = MAX_BYTES) -> str:
     ]
     lines = [MARKER]
     # Headings, and the counts of what is left out, always fit.
-    frames = ["\n".join(section.lines()) for section in sections]
-    left = max_bytes - sum(len(frame.encode()) + 100 for frame in frames) - 1000
     lines += _headline(outcome)
+    left = max_bytes - _size(lines) - sum(_size(section.frame()) for section in sections)
     for section in sorted(sections, key=lambda section: section.gives_way):
         for row in section.rows:
-            left -= len(row.encode()) + 1
-            if left < 0:
+            if left < _size([row]):
                 break
+            left -= _size([row])
             section.shown.append(row)
     for section in sections:
         lines += section.lines()
@@ -85,6 +90,11 @@ class _Section:
         self.is_folded = is_folded
         self.gives_way = gives_way
 
+    def frame(self) -> Iterator[str]:
+        """Yield all lines that there can be but the rows."""
+        yield from (*self.head, "") if self.rows else ()
+        yield from self.lines()
+
     def lines(self) -> Iterator[str]:
         """Yield the lines of the section with those rows that are shown."""
         yield ""
@@ -102,6 +112,10 @@ class _Section:
         if self.is_folded:
             yield ""
             yield "</details>"
+
+
+def _size(lines: Iterable[str]) -> int:
+    return sum(len(line.encode()) + 1 for line in lines)
 
 
 def _headline(outcome: Outcome) -> Iterator[str]:
@@ -186,8 +200,8 @@ def _code_sections(found: Sequence[DistributionCode]) -> Iterator[_Section]:
     for code in found[:_MAX_CODE_SECTIONS]:
         blocks = list(code_blocks(code))
         rows = [*blocks[:1], *(f"\n{block}" for block in blocks[1:])]
-        yield _Section(_escaped(heading(code)), (), rows, is_folded=True, gives_way=True)
-    rows = [f"- {_escaped(heading(code))}" for code in found[_MAX_CODE_SECTIONS:]]
+        yield _Section(_escaped(shortened(heading(code))), (), rows, is_folded=True, gives_way=True)
+    rows = [f"- {_escaped(shortened(heading(code)))}" for code in found[_MAX_CODE_SECTIONS:]]
     if rows:
         yield _Section("Further code", (), rows, is_folded=True, gives_way=True)
 
@@ -206,7 +220,7 @@ def _cells(change: Change) -> tuple[str, str]:
     ]
     owner = "the lock" if change.distribution is None else _code(change.distribution)
     if change.via:
-        owner += f"<br>via {_sentence(via_text(change))}"
+        owner += f"<br>via {_code(via_text(change))}"
     return "<br>".join([_sentence(change.summary), *values]), owner
 
 
@@ -225,12 +239,20 @@ def _code(text: Value) -> str:
     shown = printable(str(text))
     if len(shown) > _MAX_VALUE:
         shown = shown[:_MAX_VALUE] + "…"
-    return f"<code>{_escaped(shown)}</code>"
+    return f"<code>{_referenced(_parted(_ADDRESSES, shown))}</code>"
 
 
 def _escaped(text: str) -> str:
-    # A mention is found in the rendered text, so a character that isn't seen parts it.
-    return "".join(
-        each if each in _PLAIN else f"&#{ord(each)};" + ("&#8203;" if each == "@" else "")
-        for each in text
-    ).replace("://", "&#58;//")
+    return _referenced(_parted(_ADDRESSES, _parted(_REFERENCES, printable(text))))
+
+
+def _parted(starts: re.Pattern[str], text: str) -> str:
+    """Put a character that isn't seen where a link would begin.
+
+    Forges look for links in the rendered text, so that a character reference doesn't help.
+    """
+    return starts.sub("\\g<0>\u200b", text)
+
+
+def _referenced(text: str) -> str:
+    return "".join(each if each in _PLAIN else f"&#{ord(each)};" for each in text)

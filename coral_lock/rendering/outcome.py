@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from coral_lock.canonical_json import Value, lines_of
+from coral_lock.canonical_json import Value, lines_of, quote, write
 from coral_lock.difference.model import LEVELS, Change, dotted
 from coral_lock.finding import Finding
 from coral_lock.lockfile.model import Lock
@@ -34,7 +36,7 @@ class Outcome:
         changes: what changed between two locks, None for a command that compares none.
         code: what changed in the files of distributions, None where they weren't compared.
         locks: the two locks, each None where there is none and with what to call it. The
-            changes have their lines in the second, which is called by its file.
+            changes have their lines in the second, which is called by its file, or `-`.
         has_findings_in_text: whether `text` has the findings.
     """
 
@@ -55,6 +57,16 @@ class Position:
     line: int | None = None
     column: int | None = None
 
+    @property
+    def path(self) -> str:
+        """The file without needless steps: `./a/../b` is `b`."""
+        return posixpath.normpath(self.file)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether the file is in the working directory, as its name says."""
+        return not self.path.startswith(("/", "../")) and self.path != ".."
+
 
 def position_of(where: str | None) -> Position | None:
     """Return the position that the `where` of a finding names, None where it names no file."""
@@ -72,12 +84,28 @@ def change_positions(outcome: Outcome) -> Iterator[tuple[Change, Position | None
 
     What is gone from there is where the nearest entry around it is.
     """
-    lock, file = outcome.locks[1] if outcome.locks else (None, "")
-    lines = lines_of(write_lock(lock)) if lock and outcome.changes else {}
+    lock, file = outcome.locks[1] if outcome.locks else (None, "-")
+    if lock is None or file == "-":
+        yield from ((change, None) for change in outcome.changes or ())
+        return
+    text = write_lock(lock)
+    lines, content = lines_of(text), text.split("\n")
     for change in outcome.changes or ():
         paths = (dotted(change.place[:end]) for end in range(len(change.place), 0, -1))
         line = next((lines[path] for path in paths if path in lines), 1)
-        yield change, Position(file=file, line=line) if lock else None
+        if isinstance(change.after, str) and content[line - 1].endswith("["):
+            line = _line_of_item(content, line, change.after)
+        yield change, Position(file=file, line=line)
+
+
+def _line_of_item(content: Sequence[str], start: int, item: str) -> int:
+    """Return the line of an item in the array that starts at a line, else that line."""
+    for line, each in enumerate(content[start:], start + 1):
+        if each.strip(" ,") == quote(item):
+            return line
+        if each.strip(" ,") == "]":
+            break
+    return start
 
 
 def counts_of(changes: Sequence[Change]) -> str:
@@ -98,3 +126,17 @@ def quoted_parts(text: str) -> Iterator[tuple[str, bool]]:
     parts = text.split("`")
     for index, part in enumerate(parts):
         yield part, index % 2 == 1 and index < len(parts) - 1
+
+
+class Fingerprints:
+    """Numbers by which results are known again; they don't follow from lines, and none is twice."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+
+    def of(self, *identity: Value) -> str:
+        """Return that of a result, as 64 hexadecimal digits; of equal ones the first has the same
+        each time."""
+        known = write(list(identity))
+        number = self._seen[known] = self._seen.get(known, 0) + 1
+        return hashlib.sha256(f"{known}{number}".encode()).hexdigest()

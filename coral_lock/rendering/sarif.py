@@ -5,16 +5,21 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/sarif-v2.1.0-os.html
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from urllib.parse import quote
 
 from coral_lock.canonical_json import Value, write
 from coral_lock.difference.model import RISKS
 from coral_lock.difference.text import sentence_of
-from coral_lock.errors import printable
+from coral_lock.errors import fitted, printable
 from coral_lock.finding import CODES, ERROR, Finding
-from coral_lock.rendering.outcome import Outcome, Position, change_positions, position_of
+from coral_lock.rendering.outcome import (
+    Fingerprints,
+    Outcome,
+    Position,
+    change_positions,
+    position_of,
+)
 
 _LEVELS = {"high": "error", "medium": "warning", "low": "note"}
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -25,7 +30,11 @@ def render_sarif(outcome: Outcome) -> str:
 
     The rule of a change is its heaviest risk, or the kind of the change where it has none.
     """
-    results = [*_finding_results(outcome), *_change_results(outcome)]
+    fingerprints = Fingerprints()
+    results = [
+        *_finding_results(outcome, fingerprints),
+        *_change_results(outcome, fingerprints),
+    ]
     rules = {str(result["ruleId"]): _rule(str(result["ruleId"])) for result in results}
     driver: Value = {"name": "coral-runtime", "rules": [rules[code] for code in sorted(rules)]}
     runs: Value = [{"tool": {"driver": driver}, "results": list(results)}]
@@ -48,11 +57,12 @@ def _rule(code: str) -> dict[str, Value]:
     }
 
 
-def _finding_results(outcome: Outcome) -> Iterator[dict[str, Value]]:
+def _finding_results(outcome: Outcome, fingerprints: Fingerprints) -> Iterator[dict[str, Value]]:
     for finding in outcome.findings or ():
         level = "error" if finding.severity == ERROR else "warning"
-        identity: list[Value] = [finding.code, finding.subject, finding.summary]
-        yield _result(finding.code, level, _message(finding), position_of(finding.where), identity)
+        fingerprint = fingerprints.of(finding.code, finding.subject, finding.summary)
+        position = position_of(finding.where)
+        yield _result(finding.code, level, _message(finding), position, fingerprint)
 
 
 def _message(finding: Finding) -> str:
@@ -64,28 +74,38 @@ def _message(finding: Finding) -> str:
     return "; ".join([finding.summary, *details])
 
 
-def _change_results(outcome: Outcome) -> Iterator[dict[str, Value]]:
+def _change_results(outcome: Outcome, fingerprints: Fingerprints) -> Iterator[dict[str, Value]]:
     for change, position in change_positions(outcome):
         code = change.risks[0].code if change.risks else change.code
         level = _LEVELS.get(change.level or "", "note")
-        identity = [change.code, change.path, change.before, change.after]
-        yield _result(code, level, sentence_of(change), position, identity)
+        fingerprint = fingerprints.of(change.code, change.path, change.before, change.after)
+        yield _result(code, level, sentence_of(change), position, fingerprint)
 
 
 def _result(
-    code: str, level: str, message: str, position: Position | None, identity: list[Value]
+    code: str, level: str, message: str, position: Position | None, fingerprint: str
 ) -> dict[str, Value]:
-    fingerprint = hashlib.sha256(write(identity).encode()).hexdigest()
     result: dict[str, Value] = {
         "ruleId": code,
         "level": level,
-        "message": {"text": printable(message)},
+        "message": {"text": _plain(fitted(printable(message)))},
         "partialFingerprints": {"coralLock/v1": fingerprint},
     }
     if position is not None:
         region = {"startLine": position.line, "startColumn": position.column}
-        location: dict[str, Value] = {"artifactLocation": {"uri": quote(position.file)}}
+        location: dict[str, Value] = {"artifactLocation": {"uri": _uri(position)}}
         if position.line:
             location["region"] = {key: value for key, value in region.items() if value}
         result["locations"] = [{"physicalLocation": location}]
     return result
+
+
+def _plain(text: str) -> str:
+    """Return text that holds no link: `[text](target)` is one even in plain text (3.11.6)."""
+    return text.replace("](", "] (")
+
+
+def _uri(position: Position) -> str:
+    """Return the URI of a file, relative as its path is (3.4.3)."""
+    uri = quote(position.path.encode("utf-8", "surrogateescape"))
+    return f"file://{uri}" if uri.startswith("/") else uri
