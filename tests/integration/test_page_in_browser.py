@@ -8,7 +8,7 @@ import pytest
 
 from coral_lock.lockfile.entries import LockedDistribution, LockedPlugin
 from coral_lock.lockfile.text import write_lock
-from tests.support.browser import Browser, find_browser, opened_browser
+from tests.support.browser import Browser, find_browser, is_usable, opened_browser
 from tests.support.in_process import WorkingDirectory
 from tests.support.locks import TAG, digest_of, sample_lock
 
@@ -92,6 +92,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     path = find_browser()
     assert path is not None
+    if not is_usable(path):
+        pytest.skip(f"{path} is no browser")
     with opened_browser(path, tmp_path_factory.mktemp("browser")) as opened:
         yield opened
 

@@ -11,12 +11,14 @@ import json
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
+_LONGEST_SECONDS = 120
 _OPTIONS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
     *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
@@ -27,6 +29,11 @@ _OPTIONS = (
 def find_browser() -> str | None:
     """Return the path of a browser on PATH, None where there is none."""
     return next(filter(None, map(shutil.which, _NAMES)), None)
+
+
+def is_usable(path: str) -> bool:
+    """Return whether a browser is one: on some systems a script says what to install instead."""
+    return subprocess.run((path, "--version"), capture_output=True, check=False).returncode == 0
 
 
 @dataclass(kw_only=True)
@@ -134,10 +141,18 @@ def opened_browser(path: str, directory: Path) -> Iterator[Browser]:
     words = (path, *_OPTIONS, f"--user-data-dir={directory / 'profile'}")
     process = subprocess.Popen(
         ("sh", "-c", 'exec "$@" 3<"$COMMANDS" 4>"$ANSWERS"', "sh", *words),
-        env={**os.environ, "COMMANDS": str(pipes[0]), "ANSWERS": str(pipes[1])},
+        env={
+            **os.environ,
+            "HOME": str(directory),
+            "COMMANDS": str(pipes[0]),
+            "ANSWERS": str(pipes[1]),
+        },
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
+    # A browser that hangs ends, and what is read from it, too.
+    limit = threading.Timer(_LONGEST_SECONDS, process.kill)
+    limit.start()
     try:
         with open(pipes[0], "wb") as commands, open(pipes[1], "rb") as answers:
             browser = Browser(commands=commands, answers=answers)
@@ -151,6 +166,7 @@ def opened_browser(path: str, directory: Path) -> Iterator[Browser]:
             browser.call("Browser.close")
         process.wait(timeout=20)
     finally:
+        limit.cancel()
         if process.poll() is None:
             process.kill()
             process.wait()
