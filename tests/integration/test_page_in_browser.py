@@ -6,8 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from coral_lock.difference.capabilities import Use
+from coral_lock.difference.code import DistributionCode, FileChange, NewUse
+from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.lockfile.entries import LockedDistribution, LockedPlugin
 from coral_lock.lockfile.text import write_lock
+from coral_lock.rendering.html import render_html
+from coral_lock.rendering.outcome import Outcome
 from tests.support.browser import Browser, find_browser, is_usable, opened_browser
 from tests.support.in_process import WorkingDirectory
 from tests.support.locks import TAG, digest_of, sample_lock
@@ -20,6 +25,7 @@ pytestmark = pytest.mark.skipif(
 HOSTILE = "</script><script>document.title='no'</script><img src=http://evil.invalid/x onerror=x()>"
 SHOWN = "Array.from(document.querySelectorAll('.item p')).map(p => p.textContent)"
 COUNT = "document.getElementById('shown').textContent"
+UNFOLD = "document.querySelectorAll('details').forEach(each => { each.open = true; })"
 FOCUS = "document.activeElement.name || document.activeElement.tagName"
 
 ADDED = "patches:zoom is added"
@@ -86,6 +92,31 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     words = ("--output-format", "html", "--output-file", "page.html")
     assert work.coral("diff", "old.lock", "coral.lock", *words).require(0).stdout == ""
     return (work.directory / "page.html").as_uri()
+
+
+@pytest.fixture(scope="module")
+def address_with_code(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the address of a page with a difference in files, and with findings."""
+    use = Use(capability="programs", name="os.system", line=1, text=HOSTILE)
+    lines = "@@ -1 +1 @@", f"-{'x' * 200}", f"+{'名' * 200}"
+    code = DistributionCode(
+        distribution="acme",
+        old_version="1.0",
+        new_version="1.1",
+        files=(FileChange(path="a" * 300, kind="changed", lines=lines),),
+        uses=(NewUse(path="acme/x.py", use=use),),
+        unseen=("its wheel is too large",),
+    )
+    findings = tuple(
+        Finding(
+            code="version-drift", severity=severity, subject="acme", summary=HOSTILE, hint="h" * 300
+        )
+        for severity in (ERROR, WARNING)
+    )
+    page = tmp_path_factory.mktemp("code") / "page.html"
+    outcome = Outcome(document={}, findings=findings, changes=(), code=(code,))
+    page.write_text(render_html(outcome), encoding="utf-8")
+    return page.as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -171,8 +202,21 @@ def test_a_page_is_as_wide_as_its_window(browser: Browser, address: str, width: 
     assert is_scrolled == (width == 360)
 
 
+def test_code_and_findings(browser: Browser, address_with_code: str) -> None:
+    browser.open(f"{address_with_code}#level=error", width=360)
+    assert browser.evaluate(COUNT) == "1 of 2 shown"
+    browser.evaluate(UNFOLD)
+    assert browser.evaluate("document.documentElement.scrollWidth") == 360
+    assert browser.evaluate("document.querySelector('pre').scrollWidth") > 360
+    assert browser.requests == [address_with_code]
+    assert browser.complaints == []
+
+
 @pytest.mark.parametrize("is_dark", [False, True])
-def test_contrast(browser: Browser, address: str, is_dark: bool) -> None:
+def test_contrast(browser: Browser, address: str, address_with_code: str, is_dark: bool) -> None:
+    browser.open(address_with_code, is_dark=is_dark)
+    browser.evaluate(UNFOLD)
+    assert browser.evaluate(LOW_CONTRAST) == []
     browser.open(address, is_dark=is_dark)
     background = "rgb(13, 17, 23)" if is_dark else "rgb(255, 255, 255)"
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == background
