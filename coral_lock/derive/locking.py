@@ -50,7 +50,9 @@ def kept_versions(lock: Lock | None, upgraded: Sequence[str]) -> dict[str, str]:
 
 
 def _unknown(identifier: str, known: Collection[str]) -> UsageError:
-    names = {each.rpartition(":")[2]: each for each in sorted(known, reverse=True)}
+    # Where an id and a distribution have one name, what is like the identifier counts.
+    ordered = sorted(known, key=lambda each: ((":" in each) == (":" in identifier), each))
+    names = {each.rpartition(":")[2]: each for each in ordered}
     found = get_close_matches(identifier.rpartition(":")[2], names, 1)
     return UsageError(
         f"the lock has no plugin and no distribution `{identifier}` to upgrade",

@@ -201,10 +201,10 @@ def test_a_lock_of_many_plugins_takes_linear_time(tmp_path: Path, after: bool) -
 def test_the_order_of_many_plugins() -> None:
     after = {f"patches:p{number:05d}": [f"patches:p{number + 1:05d}"] for number in range(40_000)}
     after["patches:p40000"] = []
-    with counted_calls(2_000_000):
+    with counted_calls(5_000_000):
         assert activation_order(after) == tuple(sorted(after, reverse=True))
     after["patches:p40000"] = ["patches:p00000"]
-    with counted_calls(2_000_000), pytest.raises(CycleError) as refused:
+    with counted_calls(5_000_000), pytest.raises(CycleError) as refused:
         activation_order(after)
     assert len(refused.value.cycle) == 40_001
     assert refused.value.message.startswith("plugins wait for each other: `patches:p00000` → ")

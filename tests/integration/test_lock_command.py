@@ -112,7 +112,6 @@ def test_a_lock_of_another_major_version_is_not_overwritten(
     [
         "# mine\n",
         '# Notes\n\nA lock begins with "lock_version".\n',
-        '{\n  "lock_version": "1.0",\n  "mine": true\n}\n',
     ],
 )
 def test_a_file_that_is_no_lock_is_not_overwritten(machine: Device, text: str) -> None:

@@ -378,9 +378,10 @@ def test_a_host_is_told_as_a_version(
     outcome = work.coral(*command, "--wheels=house", f"--{role}-version=banana").require(2)
     assert outcome.stdout == ""
     assert outcome.stderr == (
-        f"error: `--{role}-version` isn't a version\n"
-        "  expected: a version (PEP 440), like `0.0.4`\n"
-        "  found: `banana`\n"
+        f"error: `host.{role}` has a wrong value\n"
+        "  expected: a version (PEP 440) in quotes, like '0.0.4'\n"
+        '  found: "banana"\n'
+        f"  where: --{role}-version banana\n"
     )
     assert not work.lock_path.exists()
 

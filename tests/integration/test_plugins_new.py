@@ -97,7 +97,7 @@ def test_a_name_that_can_t_be_used(device: MakeDevice) -> None:
     author = device()
     outcome = author.coral("plugins", "new", "email").require(2)
     assert outcome.stderr == (
-        "error: a project can't be called `email`: `email` is a module of the standard library\n"
+        "error: a project can't be called `email`: the package `email` would hide another one\n"
         "  hint: add a prefix of your own, like `acme-email`\n"
     )
     assert list(author.directory.iterdir()) == []
