@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from coral_lock.static.source import children, parse
 
 CAPABILITIES = {
+    "hidden": "isn't shown as it runs",
     "programs": "starts programs",
     "network": "uses the network",
     "native-code": "calls native code",
     "dynamic-code": "runs code that it makes or finds at run time",
-    "serialization": "loads objects that can hold code",
     "imports": "changes what is imported",
-    "hidden": "isn't shown as it runs",
+    "serialization": "loads objects that can hold code",
 }
-"""What code can do, by a slug, as a phrase."""
+"""What code can do, by a slug, as a phrase, the most telling first."""
 
 _MODULES: Mapping[str, str] = {
     **dict.fromkeys(("subprocess", "_posixsubprocess", "pty"), "programs"),
@@ -43,6 +43,14 @@ _MODULES: Mapping[str, str] = {
     **dict.fromkeys(("imp", "_imp", "importlib", "_frozen_importlib", "zipimport"), "imports"),
 }
 """Modules of which each import and each use counts."""
+
+_NOT_STANDARD = frozenset(
+    {
+        *("aiohttp", "cffi", "cloudpickle", "dill", "httpx", "paramiko", "requests", "urllib3"),
+        *("websocket", "websockets"),
+    }
+)
+"""Those of them that are distributions, which use themselves."""
 
 _HARMLESS = (
     *("urllib.parse", "urllib.error", "urllib.response", "http.HTTPStatus", "http.HTTPMethod"),
@@ -70,6 +78,11 @@ _NAMES: Mapping[str, str] = {
     ),
 }
 """Names of which each use counts."""
+
+_INERT = re.compile(
+    r"[A-Z0-9_]+|[a-zA-Z]*(?:Error|Exception|Expired|Warning)|dumps?|Pickler|sizeof|c_[a-z0-9_]+"
+)
+"""Attributes of those modules that do nothing: constants, exceptions, types, and what writes."""
 
 _FAMILIES = re.compile(r"os\.(?:exec|spawn)[lv]p?e?")
 _CHANGEABLE = frozenset({"sys.path", "sys.modules", "sys.path_importer_cache"})
@@ -118,7 +131,8 @@ def uses_in(source: bytes, path: str) -> tuple[Use, ...]:
     Raises:
         NotEvaluableError: it can't be parsed, as `static.source.parse` says.
     """
-    return tuple(sorted(_Search(source, parse(source, path)).found, key=_order))
+    top = path.partition("/")[0].removesuffix(".py")
+    return tuple(sorted(_Search(source, parse(source, path), top).found, key=_order))
 
 
 def _order(use: Use) -> tuple[int, str]:
@@ -128,7 +142,8 @@ def _order(use: Use) -> tuple[int, str]:
 class _Search:
     """The uses in one file, each once a line."""
 
-    def __init__(self, source: bytes, tree: ast.Module) -> None:
+    def __init__(self, source: bytes, tree: ast.Module, top: str) -> None:
+        self._own = top if top in _NOT_STANDARD else ""
         self._lines = _NEWLINE.split(source)
         self._origins: dict[str, str] = {}
         self._within: set[ast.AST] = set()
@@ -228,8 +243,9 @@ class _Search:
                 break
         else:
             capability = _MODULES.get(parts[0])
-            # A module alone is a part of what is done with it; constants do nothing.
-            if not is_import and (len(parts) == 1 or parts[-1].isupper()):
+            # A module alone is a part of what is done with it.
+            is_inert = not is_import and (len(parts) == 1 or _INERT.fullmatch(parts[-1]))
+            if is_inert or parts[0] == self._own:
                 return
             name = origin
         if capability and name:

@@ -15,7 +15,7 @@ from difflib import SequenceMatcher
 
 from coral_lock.canonical_json import Value
 from coral_lock.difference.assessment import review_order
-from coral_lock.difference.capabilities import Use, uses_in
+from coral_lock.difference.capabilities import CAPABILITIES, Use, uses_in
 from coral_lock.difference.model import RISKS, Change, literal
 from coral_lock.errors import CoralLockError, shortened
 from coral_lock.static.source import MAX_SOURCE, NotEvaluableError
@@ -30,6 +30,7 @@ MAX_LINES = 60
 MAX_LINES_OF_ALL = 1000
 """How many are kept in all."""
 
+_MAX_LINES_OF_DISTRIBUTION = 300
 _MAX_LINE = 200
 _MAX_SOURCES = 16 << 20
 """How many bytes of sources are parsed in all, some twenty seconds."""
@@ -48,6 +49,7 @@ _METADATA = re.compile(r"[^/]+\.dist-info/METADATA\Z")
 _ENTRY_POINTS = re.compile(r"[^/]+\.dist-info/entry_points\.txt\Z")
 _DIST_INFO = re.compile(r"\A[^/]+\.dist-info/")
 _SCRIPTS = "scripts/"
+_TESTS = frozenset({"test", "tests"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,9 +129,10 @@ class DistributionCode:
         distribution: its normalized name.
         old_version: the version before, None for a distribution that is new.
         new_version: the version after.
-        files: the files, at most `MAX_FILES`, sorted by path.
+        files: the files, at most `MAX_FILES`, sorted by path, those of tests last.
         more_files: how many others there are.
-        uses: what its code newly uses, at most `MAX_USES`, sorted by path and line.
+        uses: what its code newly uses, at most `MAX_USES`, the most telling first. Each name
+            has its first place before any has its second one.
         more_uses: how many others there are.
         commands: the commands that it newly puts on the path, sorted.
         unseen: why some or all of its files weren't compared, as sentences without a full stop.
@@ -170,7 +173,8 @@ class CodeComparison:
     def __init__(self) -> None:
         self._sources = _MAX_SOURCES
         self._comparisons = _MAX_COMPARISONS
-        self._lines = MAX_LINES_OF_ALL
+        self._lines_of_all = MAX_LINES_OF_ALL
+        self._lines = 0
 
     def compare(
         self,
@@ -190,6 +194,7 @@ class CodeComparison:
                 distribution that is new. What wheels have in common is told once.
             unseen: why others couldn't be compared.
         """
+        self._lines = min(_MAX_LINES_OF_DISTRIBUTION, self._lines_of_all)
         files: dict[tuple[_Place | None, _Place | None], FileChange] = {}
         used: Counter[tuple[str, str, str]] = Counter()
         found: list[NewUse] = []
@@ -214,8 +219,8 @@ class CodeComparison:
                 used[key] -= 1
             else:
                 uses.append(each)
-        uses.sort(key=lambda each: (each.path, each.use.line, each.use.name))
-        ordered = sorted(files.values(), key=lambda each: (each.path, each.kind))
+        uses = _by_weight(uses)
+        ordered = sorted(files.values(), key=lambda each: (*_path_order(each.path), each.kind))
         code = DistributionCode(
             distribution=distribution,
             old_version=old_version,
@@ -280,6 +285,7 @@ class CodeComparison:
         lines = list(unified(before, after))
         shown = lines[: min(MAX_LINES, self._lines)]
         self._lines -= len(shown)
+        self._lines_of_all -= len(shown)
         return replace(change, lines=tuple(shown), more_lines=len(lines) - len(shown))
 
 
@@ -319,10 +325,28 @@ def _different(
         files = {} if side is None else {**side.files, **side.outside}
         sides.append({_DIST_INFO.sub(".dist-info/", path): (path, files[path]) for path in files})
     before, after = sides
-    for path in sorted({*before, *after}):
+    for path in sorted({*before, *after}, key=_path_order):
         was, now = before.get(path), after.get(path)
         if was is None or now is None or was[1] != now[1]:
             yield was, now
+
+
+def _path_order(path: str) -> tuple[bool, str]:
+    """Return the key that sorts paths; tests come last, as few programs import them."""
+    return not _TESTS.isdisjoint(path.split("/")[:-1]), path
+
+
+def _by_weight(uses: Sequence[NewUse]) -> list[NewUse]:
+    """Return uses in an order in which a few of them say most."""
+    ranks = {capability: rank for rank, capability in enumerate(CAPABILITIES)}
+    placed = sorted(uses, key=lambda each: (*_path_order(each.path), each.use.line, each.use.name))
+    seen: Counter[tuple[str, str]] = Counter()
+    keyed: list[tuple[bool, int, int, NewUse]] = []
+    for each in placed:
+        name = each.use.capability, each.use.name
+        seen[name] += 1
+        keyed.append((seen[name] > 1, ranks[name[0]], len(keyed), each))
+    return [each for *_, each in sorted(keyed, key=lambda key: key[:3])]
 
 
 def _content(side: CodeSide | None, place: _Place | None) -> bytes | str | None:

