@@ -185,9 +185,7 @@ def part_with(graph: Graph, names: Iterable[str]) -> Graph:
 def joined(before: Graph, after: Graph) -> Graph:
     """Return one graph of two that `compared` gave: that after, and what it lacks of the other."""
     nodes = {**before.nodes, **after.nodes}
-    order = sorted(
-        nodes, key=lambda name: (name != _HOST, not nodes[name].is_plugin, name.encode())
-    )
+    order = sorted(nodes, key=lambda name: (name != _HOST, not nodes[name].is_plugin, name))
     edges = {**before.edges, **after.edges}
     return Graph(
         nodes={name: nodes[name] for name in order},

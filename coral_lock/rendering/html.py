@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from coral_lock.canonical_json import Value
 from coral_lock.difference.model import LEVELS, Risk
 from coral_lock.difference.text import one_line
-from coral_lock.errors import InputError, printable, shortened
+from coral_lock.errors import InputError, fitted, printable, shortened
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.messages import counted
 from coral_lock.rendering.code import diff_lines, file_line, heading, note_lines
@@ -145,7 +145,7 @@ def render_html(outcome: Outcome) -> str:
         drawings=drawings,
         left_out=left_out,
         legend=LEGEND,
-        parts=lambda text: quoted_parts(printable(text)),
+        parts=lambda text: quoted_parts(fitted(printable(text))),
     )
 
 
@@ -173,7 +173,7 @@ def _title(outcome: Outcome) -> str:
 
 
 def _headline(outcome: Outcome) -> str:
-    sentences = [] if outcome.changes is None else [counts_of(outcome.changes)]
+    sentences = [] if outcome.changes is None else [counts_of(outcome)]
     counts = Counter(finding.severity for finding in outcome.findings or ())
     if counts:
         found = (counted(counts[each], each) for each in (ERROR, WARNING) if counts[each])

@@ -123,7 +123,7 @@ def _headline(outcome: Outcome) -> Iterator[str]:
         name = _code(outcome.locks[1][1]) if outcome.locks else "the lock"
         yield f"### Changes of {name}"
         yield ""
-        yield counts_of(outcome.changes)
+        yield counts_of(outcome)
     elif not outcome.findings:
         yield "No findings."
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from coral_lock.canonical_json import Value, lines_of, quote, write
 from coral_lock.difference.model import LEVELS, Change, dotted
-from coral_lock.finding import Finding
+from coral_lock.finding import Finding, has_errors
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
 from coral_lock.messages import counted
@@ -108,10 +108,13 @@ def _line_of_item(content: Sequence[str], start: int, item: str) -> int:
     return start
 
 
-def counts_of(changes: Sequence[Change]) -> str:
+def counts_of(outcome: Outcome) -> str:
     """Return how many changes there are, and how risky they are, as a sentence."""
+    changes = outcome.changes or ()
     if not changes:
-        return "No changes: the same plugins, from the same bytes."
+        # After an error nobody knows whether it is the same.
+        is_same = not has_errors(outcome.findings or ())
+        return "No changes: the same plugins, from the same bytes." if is_same else "No changes."
     risky = [
         f"{count} of {level} risk"
         for level in LEVELS

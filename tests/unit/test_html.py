@@ -162,6 +162,10 @@ def test_findings_have_a_page_of_their_own() -> None:
     [
         (Outcome(document={}, findings=()), "No findings."),
         (Outcome(document={}, changes=()), "No changes: the same plugins, from the same bytes."),
+        (
+            Outcome(document={}, changes=(), findings=()),
+            "No findings. No changes: the same plugins, from the same bytes.",
+        ),
     ],
 )
 def test_that_there_is_nothing_is_said(empty: Outcome, sentence: str) -> None:
@@ -179,6 +183,11 @@ def test_a_lock_that_is_added_or_removed(is_added: bool) -> None:
     )
     assert "Nothing of it is there." in text
     assert ("+ numpy 2.0.0" if is_added else "− numpy 2.0.0") in text
+
+
+def test_after_an_error_nothing_is_called_the_same() -> None:
+    text = render_html(Outcome(document={}, findings=(finding(ERROR, "no"),), changes=()))
+    assert Page(text).texts["p"][0] == "1 error. No changes."
 
 
 def test_the_policy_allows_what_is_in_the_page_and_nothing_else() -> None:
