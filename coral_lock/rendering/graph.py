@@ -5,10 +5,10 @@ Names are untrusted text; each format has its own escapes.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from unicodedata import east_asian_width
-from xml.sax.saxutils import escape
 
 from coral_lock.canonical_json import quote
 from coral_lock.difference.model import Change
@@ -285,7 +285,7 @@ def svg(graph: Graph, style: str = SVG_STYLE) -> str:
     for name, node in graph.nodes.items():
         x, y, width = boxes[name]
         kind = "plugin" if node.is_plugin else "distribution"
-        label = escape(_label(node))
+        label = html.escape(_label(node), quote=False)
         title = f"{label}: {node.mark}" if node.mark else label
         kinds = f"node {kind} {node.mark}".rstrip()
         lines.append(
