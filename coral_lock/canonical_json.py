@@ -106,9 +106,14 @@ def _write_items(
         lines.append(f"{indent}{prefix}{brackets}")
         return
     lines.append(f"{indent}{prefix}{brackets[0]}")
+    inner = f"{indent}  "
     for key, item in items:
-        _write(item, f"{indent}  ", key, lines)
-        lines[-1] += ","
+        # Most values are strings.
+        if isinstance(item, str):
+            lines.append(f"{inner}{key}{quote(item)},")
+        else:
+            _write(item, inner, key, lines)
+            lines[-1] += ","
     lines[-1] = lines[-1][:-1]
     lines.append(f"{indent}{brackets[1]}")
 
@@ -178,12 +183,15 @@ def _items(
 ) -> Iterator[tuple[int, str]]:
     """Yield the line on which each item of an object or array begins: its number and content."""
     indent = "  " * depth
+    width = len(indent)
     for number, line in lines:
-        if line.strip(" ,") == end:
+        # The end has the indent of the level above.
+        if line.startswith(indent):
+            yield number, line[width:]
+        elif line.strip(" ,") == end:
             return
-        if not line.startswith(indent):
+        else:
             raise NotCanonicalError("expected a value", number)
-        yield number, line[len(indent) :]
     raise NotCanonicalError("the document ends too early", number)
 
 

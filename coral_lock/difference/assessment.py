@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from packaging.version import InvalidVersion, Version
@@ -123,6 +123,8 @@ def _order_changes(old: Lock, new: Lock) -> Iterator[Change]:
 
 def _reach(lock: Lock, names: set[str]) -> dict[str, tuple[tuple[str, ...], int]]:
     """Return what reaches each of these distributions, bounded, and how many do."""
+    if not names:
+        return {}
     sources: dict[str, list[str]] = {}
     for plugin in lock.plugins:
         sources.setdefault(plugin.distribution, []).append(plugin.id)
@@ -138,19 +140,40 @@ def _reach(lock: Lock, names: set[str]) -> dict[str, tuple[tuple[str, ...], int]
             sources.setdefault(each.name, []).append("program")
     # A set of labels is an integer, a bit for each, so that sets are joined at once.
     reach = {name: sum(bit_of[label] for label in some) for name, some in sources.items()}
-    waiting = sorted(reach)
-    while waiting:
-        name = waiting.pop()
-        for other in requires.get(name, ()):
-            joined = reach.get(other, 0) | reach[name]
-            if joined != reach.get(other, 0):
-                reach[other] = joined
-                waiting.append(other)
+    order, has_changed = _requirers_first(requires, sorted(reach)), True
+    # The first round is enough but for what requires itself in the end.
+    while has_changed:
+        has_changed = False
+        for name in order:
+            for other in requires.get(name, ()):
+                joined = reach.get(other, 0) | reach[name]
+                if joined != reach.get(other, 0):
+                    reach[other] = joined
+                    has_changed = True
     return {
         name: (tuple(_first(bits, labels)), bits.bit_count())
         for name in sorted(names)
         if (bits := reach.get(name, 0))
     }
+
+
+def _requirers_first(requires: Mapping[str, Sequence[str]], roots: Sequence[str]) -> list[str]:
+    """Return what roots require, in the end; each behind all that requires it, but for circles."""
+    left: list[str] = []
+    entered = set[str]()
+    for root in roots:
+        path = [] if root in entered else [(root, iter(requires.get(root, ())))]
+        entered.add(root)
+        while path:
+            name, others = path[-1]
+            other = next((each for each in others if each not in entered), None)
+            if other is None:
+                left.append(name)
+                path.pop()
+            else:
+                entered.add(other)
+                path.append((other, iter(requires.get(other, ()))))
+    return left[::-1]
 
 
 def _first(bits: int, labels: Sequence[str]) -> Iterator[str]:

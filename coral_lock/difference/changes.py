@@ -60,11 +60,10 @@ def _changes(old: Any, new: Any, place: tuple[str, ...]) -> Iterator[Change]:
     """Yield what changed between two records with the same place in their locks."""
     for field in FIELDS[type(new)]:
         before, after = getattr(old, field.name), getattr(new, field.name)
-        if repr(sorted_data(before)) == repr(
-            sorted_data(after)
-        ):  # As values `1` and `true` are equal.
-            continue
         split, report = _RULES.get((type(new), field.name), (_whole, None))
+        # Entries are compared one by one.
+        if split is not _entries and _is_same(before, after):
+            continue
         for step, was, now in split(before, after):
             at = (*place, field.name, *step)
             if isinstance(was, Record) and isinstance(now, Record):
@@ -76,6 +75,15 @@ def _changes(old: Any, new: Any, place: tuple[str, ...]) -> Iterator[Change]:
             else:
                 declared = _Report(field.code, field.changed, field.risk)
                 yield _change(new, at, declared, was, now)
+
+
+def _is_same(before: Any, after: Any) -> bool:
+    """Whether values are the same in a document; for Python `1` and `true` are equal."""
+    if before != after:
+        return False
+    if type(before) is type(after) and (isinstance(before, str) or not before):
+        return True
+    return repr(sorted_data(before)) == repr(sorted_data(after))
 
 
 def _change(

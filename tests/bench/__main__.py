@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.closure import ClosureSpeed, measure_closure
+from tests.bench.diff_speed import measure_diff
 from tests.bench.digest_speed import DigestSpeed, measure_digests
 from tests.bench.processes import ProgramFailedError, measure
 from tests.bench.programs import measure_children, measure_in_process, programs
@@ -35,6 +36,7 @@ from tests.bench.targets import (
     Measurements,
     Target,
     closure_targets,
+    diff_target,
     targets,
     wheelhouse_targets,
 )
@@ -82,6 +84,11 @@ def _bench(root: Path, runs: int, json_file: Path | None, has_wheelhouse: bool) 
         root / "closure", runs=min(runs, 15), variables=environment, progress=_progress
     )
     outcome.extend(closure_targets(closure))
+    _progress("comparing locks")
+    diff = measure_diff(
+        subjects[0].environment, root / "locks", runs=min(runs, 15), variables=environment
+    )
+    outcome.append(diff_target(diff))
     wheelhouse = None
     if has_wheelhouse:
         wheelhouse = measure_wheelhouse(
@@ -101,6 +108,7 @@ def _bench(root: Path, runs: int, json_file: Path | None, has_wheelhouse: bool) 
             "in_process_milliseconds": {str(site): runs for site, runs in in_process.items()},
             "digests": [asdict(digest) for digest in digests],
             "closure": asdict(closure),
+            "diff": asdict(diff),
             "wheelhouse": None if wheelhouse is None else asdict(wheelhouse),
             "targets": [{**asdict(target), "is_met": target.is_met} for target in outcome],
         }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from tests.bench.closure import ClosureSpeed
+from tests.bench.diff_speed import PLUGINS
 from tests.bench.digest_speed import DigestSpeed
 from tests.bench.processes import Measurement
 from tests.bench.programs import (
@@ -38,6 +39,7 @@ _WHEELS_RATIO = 0.9
 _CHECK_RATIO = 0.1
 _WHEELS_PEAK_MIB = 150.0
 _RESOLUTION_SECONDS = 5.0
+_DIFF_SECONDS = 1.0
 
 Measurements = Mapping[str, Measurement]
 
@@ -144,6 +146,16 @@ def wheelhouse_targets(speed: WheelhouseSpeed) -> Iterator[Target]:
         name="choosing among 2,000 distributions in 10 versions",
         measured=speed.resolution_seconds,
         bound=_RESOLUTION_SECONDS,
+        unit=" s",
+    )
+
+
+def diff_target(speed: Measurement) -> Target:
+    """Return the target for comparing two large locks with what was measured."""
+    return Target(
+        name=f"`diff` of two locks of {PLUGINS:,} plugins",
+        measured=speed.median_milliseconds / 1e3,
+        bound=_DIFF_SECONDS,
         unit=" s",
     )
 

@@ -738,6 +738,35 @@ my-package
 """
 
 
+def test_what_reaches_the_end_of_a_circle_and_of_a_long_chain() -> None:
+    """No order of the distributions has all that requires one before it."""
+    names = [f"chain-{number:04}" for number in range(2_000)]
+    following = [*names[1:], names[-500]]
+
+    def lock(version: str) -> Lock:
+        known = sample_lock()
+        package, *others = known.distributions
+        chain = tuple(
+            LockedDistribution(
+                name=name,
+                version=version if name in (names[-501], names[-500], names[-1]) else "1.0",
+                digests={TAG: digest_of("A")},
+                requires=(after,),
+            )
+            for name, after in zip(names, following)
+        )
+        first = package.replace(requires=(names[-1], "numpy"))
+        last = others[-1].replace(requires=(names[0],))
+        return known.replace(distributions=(first, *others[:-1], last, *chain))
+
+    reached = {each.subject: each.via for each in difference(lock("1.0"), lock("1.1"))}
+    assert reached == {
+        names[-501]: ("backends:rknn",),
+        names[-500]: ("backends:rknn", CAMERA),
+        names[-1]: ("backends:rknn", CAMERA),
+    }
+
+
 def test_the_riskiest_first_then_the_lock_then_each_distribution_with_its_plugins() -> None:
     assert render_text(difference(sample_lock(), upgraded())) == UPGRADED_TEXT
 
