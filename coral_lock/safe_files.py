@@ -176,6 +176,12 @@ def write_durably(path: str, text: str) -> None:
             hint="name the file itself",
         )
     target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
+        raise WriteError(
+            f"`{path}` can't be written: it isn't a regular file, and one would take its place",
+            where=path,
+            hint="name a file, or redirect standard output",
+        )
     directory = os.path.dirname(target)
     temporary = os.path.join(directory, f".{os.path.basename(target)}.{os.urandom(6).hex()}.tmp")
     try:

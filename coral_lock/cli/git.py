@@ -12,7 +12,7 @@ import click
 
 from coral_lock.canonical_json import write
 from coral_lock.cli.application import CommandGroup
-from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError, LockError, printable
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError, LockError, UsageError, printable
 from coral_lock.lockfile.entries import to_mapping
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.merging import Merge, merge
@@ -60,6 +60,7 @@ def install(lock: str) -> int:
       coral-runtime git install
       coral-runtime git install --lock deploy/coral.lock
     """
+    path, line = _attributes(lock)
     repository = Repository(os.path.dirname(lock) or ".")
     program = shlex.join(_program())
     for key, value in (
@@ -69,7 +70,6 @@ def install(lock: str) -> int:
         (f"merge.{_NAME}.driver", f"{program} git merge-driver %O %A %B %P"),
     ):
         repository.run("config", "--local", key, value)
-    path, line = _attributes(lock)
     text = _read(path)
     if line not in text.splitlines():
         separator = "" if not text or text.endswith("\n") else "\n"
@@ -262,6 +262,8 @@ def _attributes(lock: str) -> tuple[str, str]:
     https://git-scm.com/docs/gitattributes#_description
     """
     directory, name = os.path.split(lock)
+    if not name:
+        raise UsageError("`--lock` names no file", found=lock, hint="name the lock itself")
     pattern = re.sub(r"([][*?\\])", r"\\\1", name)
     if set(name) & set(' "#!'):
         pattern = '"' + pattern.replace("\\", "\\\\").replace('"', '\\"') + '"'

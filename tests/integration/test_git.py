@@ -195,6 +195,13 @@ def test_without_a_merge_there_is_nothing_to_merge(clone: Clone) -> None:
     )
 
 
+def test_a_lock_without_a_name_is_none(clone: Clone) -> None:
+    assert clone.coral("git", "install", "--lock", "").require(2).stderr == (
+        "error: `--lock` names no file\n  hint: name the lock itself\n"
+    )
+    assert not (clone.directory / ".gitattributes").exists()
+
+
 def test_outside_of_a_repository(tmp_path: Path) -> None:
     work = WorkingDirectory(directory=tmp_path)
     for words in (("install",), ("merge",), ("install", "--lock", "absent/coral.lock")):

@@ -169,3 +169,15 @@ def test_a_file_that_is_open_is_not_replaced(tmp_path: Path) -> None:
     assert [each.name for each in sorted(tmp_path.iterdir())] == ["file", "link"]
     assert open_descriptor(str(path)) is None
     assert open_descriptor("/dev/stdout") == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        with pytest.raises(WriteError, match="it isn't a regular file") as refused:
+            write_durably(str(path), "text")
+        assert refused.value.hint == "name a file, or redirect standard output"
+    assert pipe.is_fifo()
