@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from html import unescape
 from itertools import groupby
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,7 +18,9 @@ from jsonschema import Draft7Validator
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from coral_lock.difference.capabilities import CAPABILITIES, Use
 from coral_lock.difference.changes import difference
+from coral_lock.difference.code import DistributionCode, FileChange, NewUse
 from coral_lock.difference.model import LEVELS, RISKS, Change
 from coral_lock.finding import CODES, ERROR, WARNING, Finding
 from coral_lock.lockfile.entries import ExcludedPlugin, LockedDistribution, LockedPlugin
@@ -502,6 +505,10 @@ def check_lines(outcome: Outcome) -> None:
 
 # Markdown
 
+_LINKED_IN_CODE = re.compile(r"(?i)@[^\u200b ]|://|www\.")
+_LINKED = re.compile(rf"{_LINKED_IN_CODE.pattern}|[#!$%&~][^\u200b ]")
+"""What forges make links of: addresses and people anywhere, issues and the like outside of code."""
+
 _OUR_TAGS = frozenset(("<code>", "</code>", "<br>"))
 _PARSER = MarkdownIt("commonmark").enable("table")
 
@@ -519,11 +526,9 @@ def check_markdown(text: str, limit: int = MAX_BYTES) -> list[list[str]]:
     for token in _PARSER.parse(text):
         if token.type == "html_block":
             for line in token.content.splitlines():
-                assert re.fullmatch(
-                    r"<!-- coral-runtime -->|</details>|"
-                    r"<details><summary>[A-Za-z0-9 ]+</summary>",
-                    line,
-                )
+                title = re.fullmatch("<details><summary>([^<>]+)</summary>", line)
+                assert title or line in (MARKER, "</details>")
+                assert not title or not _LINKED.search(unescape(title[1]))
         elif token.type == "tr_open":
             rows.append([])
         elif token.type == "tr_close":
@@ -534,7 +539,7 @@ def check_markdown(text: str, limit: int = MAX_BYTES) -> list[list[str]]:
         elif token.type == "table_close":
             columns = 0
         elif token.type == "fence":
-            assert token.info == "mermaid"
+            assert token.info in ("mermaid", "diff", "text")
         elif token.type == "inline":
             shown = check_inline(token.children or ())
             if token.level == 4 and rows and columns >= 0:
@@ -563,13 +568,38 @@ def check_inline(tokens: Sequence[Token]) -> str:
             is_code = token.content == "<code>" or (is_code and token.content == "<br>")
         elif token.type in ("text", "text_special"):
             text = token.content
-            assert not re.search(r"(?i)@[^\u200b ]|://|www\.", text)
-            assert is_code or not re.search(r"[#!$%&~][^\u200b ]", text), text
+            assert not _LINKED_IN_CODE.search(text)
+            assert is_code or not _LINKED.search(text)
             assert text.replace("\u200b", "").isprintable()
             shown += text.replace("\u200b", "")
         else:
             assert token.type in ("strong_open", "strong_close", "softbreak"), token.type
     return shown
+
+
+def test_markdown_has_nothing_but_the_text_of_code() -> None:
+    use = next(iter(CAPABILITIES))
+    code = [
+        DistributionCode(
+            distribution="my-package",
+            old_version=text,
+            new_version=text,
+            files=(
+                FileChange(path=text, kind="changed", lines=(f"+{text}", f"-{text}")),
+                FileChange(path=text, kind="added", problem=text),
+            ),
+            uses=(NewUse(path=text, use=Use(capability=use, name=text, line=1, text=text)),),
+            commands=(text,),
+            unseen=(text,),
+        )
+        for text in [*HOSTILE_TEXTS, "```", "~~~\n```\n</details>"]
+    ]
+    for first in range(0, len(code), 5):
+        outcome = Outcome(document={}, changes=(), code=tuple(code[first : first + 5]))
+        text = render_markdown(outcome)
+        check_markdown(text)
+        assert text.count("\n</details>\n") == len(outcome.code or ())
+    check_markdown(render_markdown(Outcome(document={}, changes=(), code=tuple(code * 2))))
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
