@@ -11,12 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import SequenceMatcher
 
 from coral_lock.canonical_json import Value
 from coral_lock.difference.assessment import review_order
 from coral_lock.difference.capabilities import CAPABILITIES, Use, uses_in
 from coral_lock.difference.model import RISKS, Change, literal
+from coral_lock.difference.unified import hunks_of, steps_of
 from coral_lock.errors import CoralLockError, shortened
 from coral_lock.static.source import MAX_SOURCE, NotEvaluableError
 
@@ -31,20 +31,18 @@ MAX_LINES_OF_ALL = 1000
 """How many are kept in all."""
 
 _MAX_LINES_OF_DISTRIBUTION = 300
-_MAX_LINE = 200
 _MAX_SOURCES = 16 << 20
 """How many bytes of sources are parsed in all, some twenty seconds."""
 
 _MAX_COMPARISONS = 500_000_000
 """How many steps all text diffs may take together, a file's a tenth of them."""
 
-_CONTEXT = 3
 _MAX_NAMED = 3
 _MAX_VALUES = 20
 _LONGEST_NAME = 100
 
 _NATIVE = re.compile(r"\.(?:so(?:\.[0-9.]+)?|pyd|dll|dylib)\Z")
-_STARTUP = re.compile(r"(?:[^/]+\.pth|(?:site|user)customize(?:\.py|/.*))\Z")
+_STARTUP = re.compile(r"(?:[^/]+\.pth|(?:site|user)customize[./].*)\Z")
 _METADATA = re.compile(r"[^/]+\.dist-info/METADATA\Z")
 _ENTRY_POINTS = re.compile(r"[^/]+\.dist-info/entry_points\.txt\Z")
 _DIST_INFO = re.compile(r"\A[^/]+\.dist-info/")
@@ -243,6 +241,10 @@ class CodeComparison:
         found: list[NewUse],
     ) -> str:
         """Add what both sides of a file use; return why it isn't known of the new one."""
+        if path.endswith((".pyc", ".pyo")):
+            return "is bytecode without a source"
+        if path.startswith(_SCRIPTS):
+            return "is a script, which isn't looked into"
         if not path.endswith((".py", ".pyw")):
             return ""
         before, after = contents
@@ -277,12 +279,12 @@ class CodeComparison:
                 return replace(change, problem=change.problem or content)
             texts.append(_lines_of(content or b"", change.path))
         before, after = texts
-        cost = _cost(before, after)
+        cost = steps_of(before, after)
         if cost > min(self._comparisons, _MAX_COMPARISONS // 10):
             reason = "has too many changed lines for a text diff"
             return replace(change, problem=change.problem or reason)
         self._comparisons -= cost
-        lines = list(unified(before, after))
+        lines = list(hunks_of(before, after))
         shown = lines[: min(MAX_LINES, self._lines)]
         self._lines -= len(shown)
         self._lines_of_all -= len(shown)
@@ -370,62 +372,6 @@ def _lines_of(content: bytes, path: str) -> list[str]:
         fields = header.replace("\n ", " ").split("\n")
         return sorted(line for line in fields if line.lower().startswith("requires-"))
     return text.removesuffix("\n").split("\n") if text else []
-
-
-def _trimmed(before: list[str], after: list[str]) -> tuple[int, list[str], list[str]]:
-    """Return the lines between what both begin and end with, with some context, and where
-    they begin."""
-    shorter = min(len(before), len(after))
-    start = 0
-    while start < shorter and before[start] == after[start]:
-        start += 1
-    end = 0
-    while end < shorter - start and before[-1 - end] == after[-1 - end]:
-        end += 1
-    first, rest = max(0, start - _CONTEXT), max(0, end - _CONTEXT)
-    return first, before[first : len(before) - rest], after[first : len(after) - rest]
-
-
-def _cost(before: list[str], after: list[str]) -> int:
-    """Return how many steps `SequenceMatcher` takes at the most."""
-    _, old, new = _trimmed(before, after)
-    counts = Counter(new)
-    popular = len(new) // 100 + 1 if len(new) >= 200 else len(new)
-    pairs = sum(count for line in old if (count := counts[line]) <= popular)
-    return len(old) + len(new) + pairs * min(len(old), len(new))
-
-
-def unified(before: list[str], after: list[str]) -> Iterator[str]:
-    """Yield the hunks of a unified diff (GNU diffutils), without the lines that name files."""
-    first, old, new = _trimmed(before, after)
-    if old == new:
-        return
-    for group in SequenceMatcher(None, old, new).get_grouped_opcodes(_CONTEXT):
-        _, old_start, _, new_start, _ = group[0]
-        _, _, old_end, _, new_end = group[-1]
-        ranges = (
-            _range(first + old_start, first + old_end),
-            _range(first + new_start, first + new_end),
-        )
-        yield f"@@ -{ranges[0]} +{ranges[1]} @@"
-        for tag, start, end, other_start, other_end in group:
-            if tag == "equal":
-                yield from (" " + _cut(line) for line in old[start:end])
-            else:
-                yield from ("-" + _cut(line) for line in old[start:end])
-                yield from ("+" + _cut(line) for line in new[other_start:other_end])
-
-
-def _range(start: int, end: int) -> str:
-    length = end - start
-    beginning = start + 1 if length else start
-    return f"{beginning}" if length == 1 else f"{beginning},{length}"
-
-
-def _cut(line: str) -> str:
-    if len(line) <= _MAX_LINE:
-        return line
-    return f"{line[:_MAX_LINE]}… ({len(line):,} characters)"
 
 
 def _risky(

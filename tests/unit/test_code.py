@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coral_lock.difference import code
 from coral_lock.difference.code import CodeComparison, CodeSide, DistributionCode, code_changes
 from coral_lock.difference.model import Change
+from coral_lock.difference.unified import hunks_of
 from coral_lock.errors import UnreadableSourceError
 from coral_lock.rendering.code import render_code
 from coral_lock.rendering.markdown import MAX_BYTES, render_markdown
@@ -104,7 +108,19 @@ RISKY: list[tuple[Mapping[str, str | bytes] | None, Mapping[str, str | bytes], l
     ({}, {"a.so": "1"}, [("`lens` has native code: `a.so`", "native-wheel")]),
     ({"b.pyd": ""}, {"b.pyd": "", "a.so.1": "1"}, []),
     (None, {"a.so": "1"}, []),
-    ({}, {"scripts/x": "1"}, [("`lens` has the commands `x`", "new-command")]),
+    (
+        {},
+        {"scripts/x": "1"},
+        [
+            ("`lens` has code that isn't compared: `scripts/x`", "unseen-code"),
+            ("`lens` has the commands `x`", "new-command"),
+        ],
+    ),
+    (
+        {},
+        {"lens/a.pyc": "1"},
+        [("`lens` has code that isn't compared: `lens/a.pyc`", "unseen-code")],
+    ),
     (
         {},
         {"a.py": "import socket, ctypes\neval\nexec"},
@@ -238,3 +254,26 @@ def test_changes_stand_with_those_of_their_distribution() -> None:
     first, second = code_changes(found, [upgraded])
     assert (first.code, first.via, first.via_count) == ("startup-file", ("patches:x",), 1)
     assert second == upgraded
+
+
+LINES = st.lists(st.sampled_from(["", "a", "b", "c", "return"]), max_size=30)
+
+
+@given(LINES, LINES)
+def test_hunks_lead_from_one_text_to_the_other(before: list[str], after: list[str]) -> None:
+    result, taken = [], 0
+    for line in hunks_of(before, after):
+        if line.startswith("@@"):
+            found = re.fullmatch(r"@@ -(\d+)(,\d+)? \+(\d+)(,\d+)? @@", line)
+            assert found
+            start = int(found[1]) - (found[2] != ",0")
+            result += before[taken:start]
+            taken = start
+            assert len(result) == int(found[3]) - (found[4] != ",0")
+        else:
+            if line[0] != "+":
+                assert before[taken] == line[1:]
+                taken += 1
+            if line[0] != "-":
+                result.append(line[1:])
+    assert result + before[taken:] == after
