@@ -157,6 +157,7 @@ def lock(
             text=text if check else "",
             findings=sorted_findings({*derivation.findings, *result.findings}),
             changes=result.changes,
+            locks=None if check else ((locked, output), (derivation.lock, output)),
         ),
         output_format,
     )

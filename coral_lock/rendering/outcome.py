@@ -14,7 +14,7 @@ from coral_lock.difference.model import LEVELS, Change, dotted
 from coral_lock.finding import Finding, has_errors
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
-from coral_lock.messages import counted
+from coral_lock.messages import counted, size_of
 
 # Few commands look into files.
 if TYPE_CHECKING:
@@ -111,6 +111,9 @@ def _line_of_item(content: Sequence[str], start: int, item: str) -> int:
 def counts_of(outcome: Outcome) -> str:
     """Return how many changes there are, and how risky they are, as a sentence."""
     changes = outcome.changes or ()
+    old, new = (lock for lock, _ in outcome.locks) if outcome.locks else (None, None)
+    if not changes and new is not None and old is None:
+        return f"A new lock: {size_of(new)}."
     if not changes:
         # After an error nobody knows whether it is the same.
         is_same = not has_errors(outcome.findings or ())

@@ -181,3 +181,18 @@ def test_what_cannot_be_compared_is_said(work: WorkingDirectory) -> None:
         "cut off\n"
         "wrote coral.lock: 1 plugin, 2 distributions\n"
     )
+
+
+def test_a_first_lock_is_no_change(work: WorkingDirectory) -> None:
+    words = ("lock", *HOUSE, "-o", "new.lock", "--dry-run", "--output-format")
+    markdown = work.coral(*words, "markdown").require(0).stdout
+    assert "\n\nA new lock: 1 plugin, 2 distributions.\n" in markdown
+    assert work.coral(*words, "json").require(0).json()["changes"] == []
+
+
+def test_annotations_name_the_line_of_the_lock(work: WorkingDirectory, house: Path) -> None:
+    make_plugin(house, "crop", "1.0")
+    stdout = work.coral("lock", *HOUSE, "--output-format", "github").require(0).stdout
+    lines = work.lock_path.read_text().splitlines()
+    number = 1 + lines.index('    "patches:crop": {')
+    assert stdout.startswith(f"::warning file=coral.lock,line={number},title=plugin-added::")
