@@ -99,7 +99,8 @@ def diff(
 
     With --wheels, --site-packages or --python, each distribution that is new or has other bytes
     is looked into: which of its files changed, and how, and what its code newly uses that
-    deserves a look, e.g. `subprocess`. What isn't what its lock says isn't compared: 3.
+    deserves a look, e.g. `subprocess`. Files that aren't those of their lock aren't compared,
+    and the exit code is 3.
 
     \b
     Examples:
