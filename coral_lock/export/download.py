@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shlex
@@ -10,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.machinery import PathFinder
 from itertools import chain, starmap
 from typing import Protocol
 
@@ -392,7 +392,8 @@ def _pip() -> str:
     Raises:
         InputError: there is none.
     """
-    spec = importlib.util.find_spec("pip")
+    # Nothing of it is imported here, where the import guard lets nothing else in.
+    spec = PathFinder.find_spec("pip")
     if spec is None or spec.origin is None:
         raise InputError(
             "there is no pip to download with, and uv downloads no wheels of other machines",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -338,7 +338,8 @@ def test_why_pip_failed(
 
 
 def test_without_pip(tmp_path: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    finder = SimpleNamespace(find_spec=lambda name: None)
+    monkeypatch.setattr("coral_lock.export.download.PathFinder", finder)
     with pytest.raises(InputError) as caught:
         fetch_wheels(lock_of(index), str(tmp_path / "house"), (), Pip())
     assert caught.value.message == (
