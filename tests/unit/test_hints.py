@@ -29,7 +29,7 @@ API = {"coral_lock", "coral_lock.api"}
 
 EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     # Said where the option is given, wrongly.
-    ("coral_lock.derive.place", "--target"): frozenset({"manifest show", "plugins check"}),
+    ("coral_lock.derive.place", "--target"): frozenset({"diff", "manifest show", "plugins check"}),
     # Said of what `manifest show` doesn't do with what it opens.
     ("coral_lock.author.subject:open_target", "--run"): frozenset({"manifest show"}),
     ("coral_lock.descriptor.load", "-c"): frozenset({"manifest show"}),
