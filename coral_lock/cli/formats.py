@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
 
 import click
 
@@ -15,12 +16,7 @@ from coral_lock.canonical_json import write
 from coral_lock.cli.application import Command
 from coral_lock.errors import printable
 from coral_lock.messages import say_findings, say_warning
-from coral_lock.rendering.github import render_github, render_summary
-from coral_lock.rendering.gitlab import render_gitlab
-from coral_lock.rendering.html import render_html
-from coral_lock.rendering.markdown import render_markdown
 from coral_lock.rendering.outcome import Outcome
-from coral_lock.rendering.sarif import render_sarif
 from coral_lock.safe_files import write_durably
 
 TEXT = "text"
@@ -56,6 +52,8 @@ def emit(
 
 def _append_summary(outcome: Outcome, path: str) -> None:
     """Append an outcome to a job's summary, which is an extra: that it can't be is a warning."""
+    from coral_lock.rendering.github import render_summary
+
     try:
         with open(path, "ab") as file:
             text = render_summary(outcome, file.tell())
@@ -82,14 +80,26 @@ def _render_json(outcome: Outcome) -> str:
     return write(document)
 
 
+def _rendering(name: str) -> Callable[[Outcome], str]:
+    """Return a function of `rendering` that is imported when it is called, as it costs time."""
+
+    def render(outcome: Outcome) -> str:
+        text: str = getattr(import_module(f"coral_lock.rendering.{name}"), f"render_{name}")(
+            outcome
+        )
+        return text
+
+    return render
+
+
 FORMATS: Mapping[str, Callable[[Outcome], str]] = {
     TEXT: lambda outcome: outcome.text,
     "json": _render_json,
-    GITHUB: render_github,
-    "gitlab": render_gitlab,
-    "html": render_html,
-    "markdown": render_markdown,
-    "sarif": render_sarif,
+    GITHUB: _rendering("github"),
+    "gitlab": _rendering("gitlab"),
+    "html": _rendering("html"),
+    "markdown": _rendering("markdown"),
+    "sarif": _rendering("sarif"),
 }
 
 
