@@ -122,8 +122,8 @@ def lock(
             expected="`--check` without `--dry-run` and `--allow-changed-digest`",
         )
     current, existing = _read_current(output, check)
-    allowed = _allowed(allow_changed_digest, existing)
     kept = _kept(existing, upgrade_plugin) if is_chosen and not upgrade else {}
+    allowed = _allowed(allow_changed_digest, existing)
     opened = inputs.open(kept, use_cache=not no_cache, needs_target=True)
     if not check:
         _refuse_part(opened)
@@ -238,8 +238,7 @@ def _kept(existing: Lock | LockError | None, upgraded: tuple[str, ...]) -> dict[
         "the lock can't be read, so its versions can't be kept",
         found=existing.message,
         where=existing.where,
-        hint="after a merge, take one side (`git checkout --ours coral.lock`) and lock again; "
-        "`--upgrade` starts from scratch",
+        hint="restore it from version control; `--upgrade` starts from scratch",
     )
 
 
