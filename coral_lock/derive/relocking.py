@@ -69,11 +69,13 @@ def relocking_findings(
         ):
             continue
         name = change.subject
+        # Of scripts, headers and data the cache knows no digest.
+        is_tree = "digests" in change.place
+        files = _changed_files(name, str(change.before), derivation, cache) if is_tree else ""
         yield Finding(
             code="bytes-changed",
             subject=name,
-            summary=f"{change.summary}: {versions[name]}"
-            + _changed_files(name, str(change.before), derivation, cache),
+            summary=f"{change.summary}: {versions[name]}{files}",
             expected=str(change.before) if change.before else "nothing",
             found=str(change.after) if change.after else "nothing",
             where=f"{path}:{lines.get(change.path, 1)}",

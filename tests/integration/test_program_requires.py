@@ -97,7 +97,7 @@ class TestDevice:
         machine.lock_path.rename(machine.directory / "library.lock")
         machine.locked()
         for old, line in (
-            ("old.lock", "+ `my-app` is added"),
+            ("old.lock", "! `my-app` is added"),
             ("library.lock", "- the program itself no longer requires `my-lib`"),
         ):
             assert line in machine.coral("diff", old, "coral.lock").require(0).stdout
