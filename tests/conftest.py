@@ -16,7 +16,7 @@ from tests.support.wheelhouse import REPOSITORY, fill_wheelhouse
 # Laws of locks and choices build large examples, and machines differ in speed.
 _PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", _PATIENT, max_examples=10)
-settings.register_profile("brief", _PATIENT, max_examples=40)
+settings.register_profile("brief", _PATIENT, max_examples=25)
 settings.register_profile("thorough", _PATIENT, max_examples=1_000)
 settings.load_profile("brief")
 

@@ -34,12 +34,9 @@ INSTALLING = frozenset({"device", "wheelhouse"})
 TESTS = (
     "tests/unit",
     "tests/integration/test_command_line.py",
-    "tests/integration/test_explain.py",
-    "tests/integration/test_hostile_wheelhouse.py",
     "tests/integration/test_lock_optional.py",
     "tests/integration/test_lock_places.py",
     "tests/integration/test_lock_wheels.py",
-    "tests/integration/test_plugins_list_places.py",
 )
 EXTRAS = ("export", "html", "sbom")
 TESTS_OF_EXTRAS = (

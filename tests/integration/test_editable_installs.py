@@ -207,7 +207,7 @@ def test_the_sources_of_what_is_installed_from_a_wheel_are_a_second_copy(
     assert "error[duplicate-distribution]" in outcome.require(1).stderr
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if name.startswith("setuptools")])
+@pytest.mark.parametrize("name", ["setuptools, src", "setuptools, flat, no __init__"])
 def test_a_plugin_that_has_to_be_probed(machine: Device, tmp_path: Path, name: str) -> None:
     _install(machine, _project(tmp_path / "project", KINDS[name], PROBED_MODULE))
     listed = machine.coral("plugins", "list", "--output-format", "json").require(0).json()
