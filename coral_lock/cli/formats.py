@@ -38,16 +38,20 @@ def emit(
         output_file: the file to write instead of standard output.
         is_summarized: whether in GitHub's format it is appended to the summary of the job, too.
     """
-    text = FORMATS[output_format](outcome)
-    if output_file is None:
-        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
-    else:
-        write_durably(output_file, text)
+    deliver(FORMATS[output_format](outcome), output_file)
     if output_format == TEXT and not outcome.has_findings_in_text:
         say_findings(outcome.findings or ())
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if output_format == GITHUB and is_summarized and summary:
         _append_summary(outcome, summary)
+
+
+def deliver(text: str, output_file: str | None) -> None:
+    """Write a text to the file that the user named, else to standard output."""
+    if output_file is None:
+        click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
+    else:
+        write_durably(output_file, text)
 
 
 def _append_summary(outcome: Outcome, path: str) -> None:

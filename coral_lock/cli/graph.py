@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import click
 
-from coral_lock.cli.formats import output_file_option
+from coral_lock.cli.formats import deliver, output_file_option
 from coral_lock.cli.git import lock_option
 from coral_lock.errors import HOLDS
 from coral_lock.lockfile.file import load_lock
 from coral_lock.messages import warned
 from coral_lock.rendering.graph import GRAPHS, graph_of
-from coral_lock.safe_files import write_durably
 
 
 @click.command()
@@ -32,9 +31,5 @@ def graph(lock: str, output_format: str, output_file: str | None) -> int:
       coral-runtime graph --output-format dot | dot -Tpdf -o lock.pdf
       coral-runtime graph --output-format svg --output-file lock.svg
     """
-    text = GRAPHS[output_format](graph_of(warned(load_lock(lock), lock)))
-    if output_file is None:
-        click.echo(text, nl=False)
-    else:
-        write_durably(output_file, text)
+    deliver(GRAPHS[output_format](graph_of(warned(load_lock(lock), lock))), output_file)
     return HOLDS

@@ -52,12 +52,15 @@ def is_digested(path: str) -> bool:
 
     Left out are bytecode caches and what installers add.
     """
-    return not (is_in_cache(path) or is_added_by_installers(path))
+    # A start asks for every file of the lock, and few paths need a closer look.
+    if "__pycache__" in path and is_in_cache(path):
+        return False
+    return ".dist-info/" not in path or not is_added_by_installers(path)
 
 
 def is_in_cache(path: str) -> bool:
     """Whether the file at `path` is in a directory for bytecode, or is named like one."""
-    return "__pycache__" in path and "__pycache__" in path.split("/")
+    return "__pycache__" in path.split("/")
 
 
 def foreign_bytecode(paths: Collection[str]) -> list[str]:

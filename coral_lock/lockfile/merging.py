@@ -47,7 +47,7 @@ def merge(
     only one side changed it, or both did so in the same way, the change is taken.
 
     Args:
-        base: the lock that both come from, None if each was written anew.
+        base: the lock that both come from, None if both sides added it.
         ours: one side.
         theirs: the other side.
         labels: what conflict markers call the sides.

@@ -401,7 +401,7 @@ def test_findings_that_read_alike_have_fingerprints_of_their_own() -> None:
 def check_github(text: str) -> list[tuple[str, dict[str, str], str]]:
     """Read workflow commands as GitHub's runner does: kind, properties and message of each.
 
-    https://github.com/actions/toolkit/blob/main/packages/core/src/command.ts has the escapes.
+    https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
     """
     commands = []
     for line in text.splitlines():

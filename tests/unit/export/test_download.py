@@ -312,7 +312,7 @@ OUTPUTS = {
     ),
     "a password": (
         "ERROR: 401 Error for https://user:pass/word@example.org/simple/a/ or "
-        "(https://example.org:8443/token/simple) in /home/me/.netrc",
+        "(https://example.org:8443/token/simple) in /somewhere/.netrc",
         Failure(reason="401 Error for … or https://example.org:8443/… in …"),
     ),
     "an exception": (
