@@ -65,6 +65,7 @@ def test_what_installers_and_python_add_is_not_digested(path: str) -> None:
         "acme-1.0.dist-info/licenses/INSTALLER",
         "acme-1.0.dist-info/INSTALLER.txt",
         "acme/acme-1.0.dist-info/RECORD",
+        "acme/RECORD.dist-info/one.py",
         "acme/my__pycache__/one.py",
         "acme/__pycache__.py",
         "__pycache__s/one.py",
