@@ -37,7 +37,6 @@ from coral_lock.lockfile.text import begins_as_lock, from_mapping, read_lock, wr
 from coral_lock.messages import counted, say, say_warning, size_of, warned
 from coral_lock.rendering.outcome import Outcome
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
-from coral_lock.wheels.wheelhouse import WheelCache
 
 _MAX_SHOWN_CHANGES = 12
 
@@ -348,7 +347,7 @@ def _relocking(
         changes,
         allowed=allowed,
         path=output,
-        cache=WheelCache() if use_cache else None,
+        use_cache=use_cache,
     )
     return Relocking(changes=changes, findings=tuple(findings))
 

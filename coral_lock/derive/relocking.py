@@ -17,8 +17,6 @@ from coral_lock.lockfile.text import write_lock
 from coral_lock.locking.selection import is_unoffered
 from coral_lock.messages import counted
 from coral_lock.names import normalized_name
-from coral_lock.wheels.listing import FETCH
-from coral_lock.wheels.wheelhouse import WheelCache
 
 _MAX_NAMED = 3
 
@@ -48,7 +46,7 @@ def relocking_findings(
     *,
     allowed: Collection[str],
     path: str,
-    cache: WheelCache | None,
+    use_cache: bool,
 ) -> Iterator[Finding]:
     """Yield what is alarming about replacing a lock by what was derived.
 
@@ -58,7 +56,7 @@ def relocking_findings(
         changes: the changes that lead from one to the other.
         allowed: the distributions whose bytes may change under an unchanged version.
         path: the lock's file, for messages.
-        cache: knows files of wheels that earlier runs have read; None if it isn't used.
+        use_cache: whether it may ask what earlier runs have read of wheels.
     """
     assert derivation.lock is not None
     versions = {each.name: each.version for each in locked.distributions}
@@ -71,7 +69,7 @@ def relocking_findings(
         name = change.subject
         # Of scripts, headers and data the cache knows no digest.
         is_tree = "digests" in change.place
-        files = _changed_files(name, str(change.before), derivation, cache) if is_tree else ""
+        files = _changed_files(name, str(change.before), derivation, use_cache) if is_tree else ""
         yield Finding(
             code="bytes-changed",
             subject=name,
@@ -85,6 +83,9 @@ def relocking_findings(
     found = offering_distributions(derivation.lock.plugins, derivation.lock.excluded)
     for plugin in locked.plugins:
         if plugin.id not in found:
+            # Reading wheels takes much to import, and few who lock an environment need it.
+            from coral_lock.wheels.listing import FETCH
+
             yield Finding(
                 code="plugin-gone",
                 subject=plugin.id,
@@ -98,6 +99,8 @@ def relocking_findings(
 
 def name_fetch(findings: Iterable[Finding], locked: Lock) -> tuple[Finding, ...]:
     """Return what a wheelhouse lacks; of a locked plugin the hint is how to download it."""
+    from coral_lock.wheels.listing import FETCH
+
     known = {plugin.id for plugin in locked.plugins}
     return tuple(
         each.replace(hint=FETCH) if is_unoffered(each) and each.subject in known else each
@@ -105,11 +108,11 @@ def name_fetch(findings: Iterable[Finding], locked: Lock) -> tuple[Finding, ...]
     )
 
 
-def _changed_files(
-    name: str, old_digest: str, derivation: Derivation, cache: WheelCache | None
-) -> str:
+def _changed_files(name: str, old_digest: str, derivation: Derivation, use_cache: bool) -> str:
     """Return which files differ, as far as an earlier run has read the wheel that was locked."""
-    before = cache.files_of(old_digest) if cache else None
+    from coral_lock.wheels.wheelhouse import WheelCache
+
+    before = WheelCache().files_of(old_digest) if use_cache else None
     after: Mapping[str, str] = {}
     for _, inventory in sorted(derivation.opened.inventories.items()):
         after = after or {
