@@ -40,8 +40,12 @@ def identity_of(status: os.stat_result) -> FileIdentity:
     )
 
 
-def open_regular_file(path: str) -> tuple[int, int]:
-    """Open the regular file at `path` for reading; links are followed.
+def open_regular_file(path: str, *, follows_links: bool = True) -> tuple[int, int]:
+    """Open the regular file at `path` for reading.
+
+    Args:
+        path: the file.
+        follows_links: whether it may be a symbolic link.
 
     Returns:
         A descriptor, and the file's size in bytes.
@@ -50,7 +54,7 @@ def open_regular_file(path: str) -> tuple[int, int]:
         NotRegularFileError: it is something else. A pipe doesn't block the caller.
         OSError: it can't be opened.
     """
-    descriptor = os.open(path, _FLAGS)
+    descriptor = os.open(path, _FLAGS if follows_links else _FLAGS | os.O_NOFOLLOW)
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode):
         return descriptor, status.st_size

@@ -106,6 +106,7 @@ def declared_options(*options: Option) -> Callable[[Command], Command]:
         "blame",
         "git",
         "verify",
+        "fleet",
     ),
 )
 @click.version_option(package_name="coral-lock", message="coral-runtime of coral-lock %(version)s")

@@ -127,15 +127,14 @@ def render_html(outcome: Outcome) -> str:
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    style, script = _part("style.css"), _part("filters.js")
+    style, script = page_part("style.css"), page_part("filters.js")
     items = [*map(_of_finding, outcome.findings or ()), *_of_changes(outcome)]
     drawings, left_out = _drawings(outcome)
-    return environment.from_string(_part("page.html.jinja")).render(
+    return environment.from_string(page_part("page.html.jinja")).render(
         title=_title(outcome),
         headline=_headline(outcome),
         facts=_facts(outcome),
-        policy=f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
-        "base-uri 'none'; form-action 'none'",
+        policy=policy_of(style, script),
         style=style,
         script=script,
         items=items,
@@ -149,7 +148,7 @@ def render_html(outcome: Outcome) -> str:
     )
 
 
-def _part(name: str) -> str:
+def page_part(name: str) -> str:
     """Return the text of a file that the page is made of."""
     with open(os.path.join(_DIRECTORY, name), encoding="utf-8") as file:
         return file.read()
@@ -158,6 +157,14 @@ def _part(name: str) -> str:
 def _shown(value: Value) -> str:
     """Return a value as text on one line that isn't too long."""
     return shortened(printable(one_line(value)), _MAX_VALUE)
+
+
+def policy_of(style: str, script: str) -> str:
+    """Return the policy of a page that loads nothing, and runs nothing but its one script."""
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def _hash(text: str) -> str:

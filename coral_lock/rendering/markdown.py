@@ -53,9 +53,17 @@ def render_markdown(outcome: Outcome, max_bytes: int = MAX_BYTES) -> str:
         *_change_sections(outcome),
         *_code_sections(outcome.code or ()),
     ]
-    lines = [MARKER]
-    # Headings, and the counts of what is left out, always fit.
-    lines += _headline(outcome)
+    return render_sections([MARKER, *_headline(outcome)], sections, max_bytes)
+
+
+def render_sections(
+    headline: Sequence[str], sections: Sequence[Section], max_bytes: int = MAX_BYTES
+) -> str:
+    """Return a headline and sections, no longer than `max_bytes` of UTF-8.
+
+    Headings, and the counts of what is left out, always fit.
+    """
+    lines = [*headline]
     left = max_bytes - _size(lines) - sum(_size(section.frame()) for section in sections)
     for section in sorted(sections, key=lambda section: section.gives_way):
         for row in section.rows:
@@ -68,7 +76,7 @@ def render_markdown(outcome: Outcome, max_bytes: int = MAX_BYTES) -> str:
     return "\n".join(lines) + "\n"
 
 
-class _Section:
+class Section:
     """Rows under a heading, with what is above them.
 
     `is_folded` hides all but the heading, `gives_way` leaves room to all other sections first.
@@ -120,7 +128,7 @@ def _size(lines: Iterable[str]) -> int:
 
 def _headline(outcome: Outcome) -> Iterator[str]:
     if outcome.changes is not None:
-        name = _code(outcome.locks[1][1]) if outcome.locks else "the lock"
+        name = as_code(outcome.locks[1][1]) if outcome.locks else "the lock"
         yield f"### Changes of {name}"
         yield ""
         yield counts_of(outcome)
@@ -128,14 +136,14 @@ def _headline(outcome: Outcome) -> Iterator[str]:
         yield "No findings."
 
 
-def _finding_sections(findings: Sequence[Finding]) -> Iterator[_Section]:
+def _finding_sections(findings: Sequence[Finding]) -> Iterator[Section]:
     for severity in sorted({finding.severity for finding in findings}):
         rows = [
-            _row(
-                _code(finding.code),
-                _sentence(finding.summary)
+            table_row(
+                as_code(finding.code),
+                sentence(finding.summary)
                 + "".join(
-                    f"<br>{name}: {_code(value)}"
+                    f"<br>{name}: {as_code(value)}"
                     for name in ("expected", "found", "where", "hint")
                     if (value := getattr(finding, name))
                 ),
@@ -143,19 +151,21 @@ def _finding_sections(findings: Sequence[Finding]) -> Iterator[_Section]:
             for finding in findings
             if finding.severity == severity
         ]
-        yield _Section(counted(len(rows), severity), _columns("Code", "Finding"), rows)
+        yield Section(counted(len(rows), severity), table_head("Code", "Finding"), rows)
 
 
-def _change_sections(outcome: Outcome) -> Iterator[_Section]:
+def _change_sections(outcome: Outcome) -> Iterator[Section]:
     changes = outcome.changes or ()
     for level in LEVELS:
         of_level = [change for change in changes if change.level == level]
         if of_level:
-            yield _Section(
+            yield Section(
                 f"{level.capitalize()} risk",
-                _columns("Risk", "Change", "Of"),
+                table_head("Risk", "Change", "Of"),
                 (
-                    _row("<br>".join(_code(risk.code) for risk in change.risks), *_cells(change))
+                    table_row(
+                        "<br>".join(as_code(risk.code) for risk in change.risks), *_cells(change)
+                    )
                     for change in of_level
                 ),
                 gives_way=level == LEVELS[-1],
@@ -163,17 +173,17 @@ def _change_sections(outcome: Outcome) -> Iterator[_Section]:
     others = [change for change in changes if change.level is None]
     if others:
         title = counted(len(others), "change") + " without a risk"
-        rows = (_row(*_cells(change)) for change in others)
-        head = _columns("Change", "Of")
-        yield _Section(title, head, rows, is_folded=True, gives_way=True)
+        rows = (table_row(*_cells(change)) for change in others)
+        head = table_head("Change", "Of")
+        yield Section(title, head, rows, is_folded=True, gives_way=True)
     yield from _graph_section(outcome)
     risks = {risk.code: risk for change in changes for risk in change.risks}
     if risks:
-        rows = (_row(_code(risk.code), _sentence(risk.sentence)) for risk in risks.values())
-        yield _Section("What the risks mean", _columns("Risk", "Meaning"), rows, is_folded=True)
+        rows = (table_row(as_code(risk.code), sentence(risk.sentence)) for risk in risks.values())
+        yield Section("What the risks mean", table_head("Risk", "Meaning"), rows, is_folded=True)
 
 
-def _graph_section(outcome: Outcome) -> Iterator[_Section]:
+def _graph_section(outcome: Outcome) -> Iterator[Section]:
     """Yield the changed part of what requires what, drawn if that can be read."""
     if not outcome.locks:
         return
@@ -192,21 +202,21 @@ def _graph_section(outcome: Outcome) -> Iterator[_Section]:
         head += ["```mermaid", drawing.rstrip("\n"), "```"]
     else:
         rows = [f"- {_escaped(line)}" for line in listed(graph).splitlines()]
-    yield _Section("What requires what", head, rows, is_folded=True)
+    yield Section("What requires what", head, rows, is_folded=True)
 
 
-def _code_sections(found: Sequence[DistributionCode]) -> Iterator[_Section]:
+def _code_sections(found: Sequence[DistributionCode]) -> Iterator[Section]:
     """Yield what changed in the files of each distribution, and which others have changed ones."""
     for code in found[:_MAX_CODE_SECTIONS]:
         blocks = list(code_blocks(code))
         rows = [*blocks[:1], *(f"\n{block}" for block in blocks[1:])]
-        yield _Section(_escaped(shortened(heading(code))), (), rows, is_folded=True, gives_way=True)
+        yield Section(_escaped(shortened(heading(code))), (), rows, is_folded=True, gives_way=True)
     rows = [f"- {_escaped(shortened(heading(code)))}" for code in found[_MAX_CODE_SECTIONS:]]
     if rows:
-        yield _Section("Further code", (), rows, is_folded=True, gives_way=True)
+        yield Section("Further code", (), rows, is_folded=True, gives_way=True)
 
 
-def _columns(*titles: str) -> tuple[str, str]:
+def table_head(*titles: str) -> tuple[str, str]:
     """Return what a table has above its rows."""
     return f"| {' | '.join(titles)} |", "|" + " --- |" * len(titles)
 
@@ -214,28 +224,28 @@ def _columns(*titles: str) -> tuple[str, str]:
 def _cells(change: Change) -> tuple[str, str]:
     """Return what changed, with its values, and whose it is."""
     values = [
-        f"{sign} {_code(one_line(value))}"
+        f"{sign} {as_code(one_line(value))}"
         for sign, value in (("−", change.before), ("+", change.after))
         if value is not None and not isinstance(value, dict)
     ]
-    owner = "the lock" if change.distribution is None else _code(change.distribution)
+    owner = "the lock" if change.distribution is None else as_code(change.distribution)
     if change.via:
-        owner += f"<br>via {_code(via_text(change))}"
-    return "<br>".join([_sentence(change.summary), *values]), owner
+        owner += f"<br>via {as_code(via_text(change))}"
+    return "<br>".join([sentence(change.summary), *values]), owner
 
 
-def _row(*cells: str) -> str:
+def table_row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
     """Return a sentence; what stands in backticks in it becomes code."""
     return "".join(
-        _code(part) if is_code else _escaped(part) for part, is_code in quoted_parts(text)
+        as_code(part) if is_code else _escaped(part) for part, is_code in quoted_parts(text)
     )
 
 
-def _code(text: Value) -> str:
+def as_code(text: Value) -> str:
     shown = printable(str(text))
     if len(shown) > _MAX_VALUE:
         shown = shown[:_MAX_VALUE] + "…"

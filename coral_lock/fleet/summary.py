@@ -1,0 +1,369 @@
+"""What the last words of all devices come to: who holds, who deviates and how, who is silent."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from coral_lock.canonical_json import Value
+from coral_lock.fleet.gathering import KINDS, Ledger, gather
+from coral_lock.fleet.inventory import FleetInventory
+from coral_lock.fleet.report import RejectedReportError
+from coral_lock.fleet.words import CLOCK_RIGHT, Acceptance, LastWord, LastWords, Word, WordReader
+
+HOLDS_STATE = "holds"
+
+STATES: Mapping[str, str] = {
+    "disputed": "two reports claim to be its last word",
+    "refused": "it refused to start",
+    "failed": "a plugin failed, or the start did",
+    "deviates": "it differs from the lock",
+    "unfinished": "a start began and hasn't ended",
+    "missing": "it is in the inventory and never reported",
+    "stale": "its last word is too old",
+    "unlisted": "it reported and isn't in the inventory",
+    HOLDS_STATE: "it is what was reviewed",
+}
+"""The states of a device, the reddest first; it is in the first that fits."""
+
+MAX_NAMED = 10_000
+"""How many devices of a state a document names; all are counted."""
+
+_MAX_EXAMPLES = 5
+_MAX_GROUPS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """A device and how it is.
+
+    Attributes:
+        device: its id.
+        state: a key of `STATES`.
+        word: what it said last, None if it is missing.
+        note: what else is to be known of it, or empty.
+    """
+
+    device: str
+    state: str
+    word: Word | None
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return it as a JSON object."""
+        word = self.word
+        document: dict[str, Value] = {"device": self.device, "state": self.state, "note": self.note}
+        if word is None:
+            return document
+        return {
+            **document,
+            "age_s": round(word.age),
+            "clock": word.clock,
+            "sequence": word.sequence,
+            "outcome": word.outcome,
+            "lock": word.lock,
+            "errors": word.errors,
+            "warnings": word.warnings,
+            "findings": [
+                {"code": each.code, "severity": each.severity, "subject": each.subject}
+                for each in word.findings
+            ],
+            "where": str(word.source),
+        }
+
+
+class LockUse(NamedTuple):
+    """How many devices have last spoken of a lock, and how many of them don't hold."""
+
+    lock: str | None
+    acceptance: Acceptance | None
+    devices: int
+    red: int
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return it as a JSON object."""
+        return {
+            "sha256": self.lock,
+            "accepted": self.acceptance and self.acceptance._asdict(),
+            "devices": self.devices,
+            "red": self.red,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Devices with the same finding, or whose plugin isn't active in the same way.
+
+    Attributes:
+        what: the code of the finding, or the status of the plugin.
+        severity: that of the finding, empty for a plugin.
+        subject: what it is about.
+        plugins: those that come from the distribution that a finding is about.
+        devices: how many there are.
+        examples: the first of them.
+    """
+
+    what: str
+    severity: str
+    subject: str
+    plugins: tuple[str, ...]
+    devices: int
+    examples: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return it as a JSON object."""
+        return {
+            "what": self.what,
+            "severity": self.severity,
+            "subject": self.subject,
+            "plugins": list(self.plugins),
+            "devices": self.devices,
+            "examples": list(self.examples),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """What is known of a fleet.
+
+    Attributes:
+        now: the time to which ages are counted, in seconds (Unix).
+        stale_after: from which age on a last word is too old, in seconds.
+        has_inventory: whether it is known which devices there should be.
+        devices: all of them, the reddest first, then by id.
+        counts: how many devices are in each state.
+        locks: which locks they run, the most frequent first.
+        findings: what deviates, errors first, the most frequent first.
+        plugins: which plugins aren't active, the most frequent first.
+        rollbacks: devices that have accepted a lock below the floor.
+        clocks: devices whose clock can't be right.
+        duplicates: how many reports said what another one had said.
+        superseded: how many were followed by a later one.
+        ledger: what was read, and what of it was set aside.
+    """
+
+    now: float
+    stale_after: float
+    has_inventory: bool
+    devices: Sequence[DeviceState]
+    counts: Mapping[str, int]
+    locks: Sequence[LockUse]
+    findings: Sequence[Group]
+    plugins: Sequence[Group]
+    rollbacks: Sequence[DeviceState]
+    clocks: Sequence[DeviceState]
+    duplicates: int
+    superseded: int
+    ledger: Ledger
+
+    @property
+    def total(self) -> int:
+        """How many devices are known, by the inventory or by their reports."""
+        return len(self.devices)
+
+    @property
+    def all_hold(self) -> bool:
+        """Whether there are devices, all of them hold, and every report counts."""
+        return 0 < self.counts.get(HOLDS_STATE, 0) == self.total and not self.ledger.counts.total()
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return it as a JSON object; of each state at most `MAX_NAMED` devices are named."""
+        named: Counter[str] = Counter()
+        devices: list[Value] = []
+        for each in self.devices:
+            named[each.state] += 1
+            if each.state != HOLDS_STATE and named[each.state] <= MAX_NAMED:
+                devices.append(each.to_dict())
+        return {
+            "format_version": "1.0",
+            "now": self.now,
+            "stale_after_s": self.stale_after,
+            "holds": self.all_hold,
+            "devices_total": self.total,
+            "states": {state: self.counts.get(state, 0) for state in STATES},
+            "locks": [each.to_dict() for each in self.locks],
+            "findings": [each.to_dict() for each in self.findings],
+            "plugins": [each.to_dict() for each in self.plugins],
+            "rollbacks": [
+                {"device": each.device, "reason": each.word.acceptance.rollback}
+                for each in self.rollbacks[:MAX_NAMED]
+                if each.word and each.word.acceptance
+            ],
+            "wrong_clocks": [
+                {"device": each.device, "clock": each.word.clock}
+                for each in self.clocks[:MAX_NAMED]
+                if each.word
+            ],
+            "devices": devices,
+            "reports": {
+                "files": self.ledger.files,
+                "valid": self.ledger.reports,
+                "superseded": self.superseded,
+                "duplicates": self.duplicates,
+                "set_aside": {kind: self.ledger.counts[kind] for kind in KINDS},
+                "named": [each.to_dict() for each in self.ledger.named],
+            },
+        }
+
+
+class FleetWords:
+    """The last word of each device whose reports were gathered.
+
+    Args:
+        paths: files and directories of reports.
+        inventory: which devices there should be, None if nobody knows. A file that has the name
+            of a host holds reports of that host's device alone.
+        now: the time to which ages are counted, in seconds (Unix).
+
+    Attributes:
+        ledger: what was read, and what of it was set aside.
+        reader: what made the words.
+        words: the words.
+
+    Raises:
+        InputError: there is no such file or directory.
+    """
+
+    def __init__(self, paths: Sequence[str], inventory: FleetInventory | None, now: float) -> None:
+        self.ledger = Ledger()
+        self.reader = WordReader(now)
+        self.words = LastWords()
+        self.inventory = inventory
+        devices = inventory.devices if inventory else {}
+        for report, source in gather(paths, self.ledger):
+            owner = devices.get(source.stem, report["device"])
+            if owner != report["device"]:
+                reason = f"it says that it is of `{report['device']}`"
+                self.ledger.set_aside(source, "forged", reason)
+                continue
+            try:
+                self.words.add(self.reader.read(report, source))
+            except RejectedReportError as error:
+                self.ledger.set_aside(source, error.kind, error.reason)
+
+    def devices(self) -> Iterator[LastWord]:
+        """Yield the last word of each device, in the order of their ids.
+
+        What contradicts it is set aside.
+        """
+        for last in self.words.devices():
+            if last.contradicted_by is not None:
+                reason = (
+                    f"report {last.word.sequence} of `{last.word.device}` is another one in "
+                    f"{last.word.source}"
+                )
+                self.ledger.set_aside(last.contradicted_by.source, "contradicting", reason)
+            yield last
+
+
+def summarize(fleet: FleetWords, *, now: float, stale_after: float) -> Summary:
+    """Return what is known of a fleet.
+
+    Args:
+        fleet: what its devices said last.
+        now: the time to which ages are counted, in seconds (Unix).
+        stale_after: from which age on a last word is too old, in seconds.
+    """
+    states = list(_states(fleet, stale_after))
+    order = {state: rank for rank, state in enumerate(STATES)}
+    states.sort(key=lambda each: (order[each.state], each.device))
+    spoken = [each for each in states if each.word is not None and each.state != "unlisted"]
+    plugins_of = fleet.reader.plugins_of
+    return Summary(
+        now=now,
+        stale_after=stale_after,
+        has_inventory=fleet.inventory is not None,
+        devices=states,
+        counts=Counter(each.state for each in states),
+        locks=_lock_uses(spoken),
+        findings=_groups(
+            (
+                ((finding.code, finding.severity, finding.subject), each.device)
+                for each in spoken
+                for finding in (each.word.findings if each.word else ())
+            ),
+            lambda subject: () if ":" in subject else plugins_of(subject),
+        ),
+        plugins=_groups(
+            (
+                ((status, "", identifier), each.device)
+                for each in spoken
+                for identifier, status in (each.word.plugins if each.word else ())
+            ),
+            lambda _: (),
+        ),
+        rollbacks=[
+            each
+            for each in spoken
+            if each.word and each.word.acceptance and each.word.acceptance.rollback is not None
+        ],
+        clocks=[each for each in spoken if each.word and each.word.clock != CLOCK_RIGHT],
+        duplicates=fleet.words.duplicates,
+        superseded=fleet.words.superseded,
+        ledger=fleet.ledger,
+    )
+
+
+def _states(fleet: FleetWords, stale_after: float) -> Iterator[DeviceState]:
+    inventory = fleet.inventory
+    seen = set()
+    for last in fleet.devices():
+        word = last.word
+        seen.add(word.device)
+        state = _state(last, stale_after)
+        if inventory is not None and word.device not in inventory.hosts:
+            state = "unlisted"
+        note = "its numbering began again" if last.is_renumbered else ""
+        if last.contradicted_by is not None:
+            note = f"contradicted by {last.contradicted_by.source}"
+        yield DeviceState(word.device, state, word, note)
+    for host, device in inventory.devices.items() if inventory else ():
+        if device not in seen:
+            count = fleet.ledger.stems[host]
+            note = f"{count} of its reports set aside" if count else ""
+            yield DeviceState(device, "missing", None, note)
+
+
+def _state(last: LastWord, stale_after: float) -> str:
+    word = last.word
+    if last.contradicted_by is not None:
+        return "disputed"
+    if word.outcome in STATES and word.outcome not in ("unfinished", HOLDS_STATE):
+        return word.outcome
+    if word.errors:
+        return "deviates"
+    if word.outcome == "unfinished":
+        return "unfinished"
+    return "stale" if word.age > stale_after else HOLDS_STATE
+
+
+def _lock_uses(devices: Iterable[DeviceState]) -> list[LockUse]:
+    counts: Counter[tuple[str | None, Acceptance | None]] = Counter()
+    red: Counter[tuple[str | None, Acceptance | None]] = Counter()
+    for each in devices:
+        if each.word is not None:
+            # The reason for a rollback is each device's own.
+            accepted = each.word.acceptance and each.word.acceptance._replace(rollback=None)
+            counts[each.word.lock, accepted] += 1
+            red[each.word.lock, accepted] += each.state != HOLDS_STATE
+    uses = [LockUse(*key, count, red[key]) for key, count in counts.items()]
+    return sorted(uses, key=lambda use: (-use.devices, str(use.lock), str(use.acceptance)))[
+        :_MAX_GROUPS
+    ]
+
+
+def _groups(
+    found: Iterable[tuple[tuple[str, str, str], str]],
+    plugins_of: Callable[[str], tuple[str, ...]],
+) -> list[Group]:
+    """Return the groups of devices by what, severity and subject."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    examples: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for key, device in found:
+        counts[key] += 1
+        if counts[key] <= _MAX_EXAMPLES:
+            examples[key].append(device)
+    ordered = sorted(counts, key=lambda key: (key[1], -counts[key], key))[:_MAX_GROUPS]
+    return [Group(*key, plugins_of(key[2]), counts[key], tuple(examples[key])) for key in ordered]

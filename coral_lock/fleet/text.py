@@ -1,0 +1,117 @@
+"""The summary of a fleet as text and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from coral_lock.errors import printable, shortened
+from coral_lock.fleet.gathering import KINDS
+from coral_lock.fleet.summary import HOLDS_STATE, STATES, Group, LockUse, Summary
+
+_MAX_NAMED = 5
+_MAX_ROWS = 20
+_MAX_REASON = 120
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration in the largest unit of which there are two: `36 h`, `3 d`."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:,.0f} s"
+
+
+def headline(summary: Summary) -> str:
+    """Return how the fleet is, as a sentence."""
+    holding = summary.counts.get(HOLDS_STATE, 0)
+    if not summary.total:
+        return "no device has reported"
+    return f"{holding:,} of {counted_devices(summary.total)} hold"
+
+
+def counted_devices(number: int) -> str:
+    """Return a number of devices: `1 device`, `10,000 devices`."""
+    return f"{number:,} device" + ("" if number == 1 else "s")
+
+
+def lock_name(use: LockUse) -> str:
+    """Return what a lock is called: the start of its digest, and its channel and serial."""
+    name = use.lock[:12] if use.lock else "no lock that can be read"
+    accepted = use.acceptance
+    return f"{name}  {printable(accepted.channel)} {accepted.serial}" if accepted else name
+
+
+def render_text(summary: Summary) -> str:
+    """Return the summary as text; of all that is listed the first are named, and all counted."""
+    lines = [headline(summary)]
+    for state, meaning in STATES.items():
+        named = [each for each in summary.devices if each.state == state]
+        if not named or state == HOLDS_STATE:
+            continue
+        lines.append(f"{state} ({len(named):,}): {meaning}")
+        for each in named[:_MAX_NAMED]:
+            age = f", {duration_text(each.word.age)} old" if each.word else ""
+            codes = sorted({finding.code for finding in each.word.findings}) if each.word else []
+            notes = [*codes, *([each.note] if each.note else [])]
+            about = f": {', '.join(notes)}" if notes else ""
+            lines.append(f"  {each.device}{age}{about}")
+        lines += _rest(len(named), _MAX_NAMED)
+    lines += _section("locks", list(map(_lock_line, summary.locks)))
+    lines += _section("findings", list(map(_group_line, summary.findings)))
+    lines += _section("plugins that aren't active", list(map(_group_line, summary.plugins)))
+    lines += _section(
+        "rolled back",
+        [
+            f"{each.device}: {shortened(each.word.acceptance.rollback or '', _MAX_REASON)}"
+            for each in summary.rollbacks
+            if each.word and each.word.acceptance
+        ],
+    )
+    lines += _section(
+        "clocks that can't be right",
+        [f"{each.device}: {each.word.clock}" for each in summary.clocks if each.word],
+    )
+    lines += _set_aside(summary)
+    return "".join(f"{printable(line)}\n" for line in lines)
+
+
+def _rest(number: int, shown: int) -> list[str]:
+    return [f"  and {number - shown:,} more"] if number > shown else []
+
+
+def _section(title: str, rows: Sequence[str]) -> list[str]:
+    if not rows:
+        return []
+    shown = [f"  {row}" for row in rows[:_MAX_ROWS]]
+    return [f"{title} ({len(rows):,})", *shown, *_rest(len(rows), _MAX_ROWS)]
+
+
+def _lock_line(use: LockUse) -> str:
+    red = f", {use.red:,} of them red" if use.red else ""
+    return f"{lock_name(use)}: {counted_devices(use.devices)}{red}"
+
+
+def _group_line(group: Group) -> str:
+    severity = f"{group.severity} " if group.severity else ""
+    plugins = f" ({', '.join(group.plugins)})" if group.plugins else ""
+    more = ", …" if group.devices > len(group.examples) else ""
+    return (
+        f"{severity}{group.what} {group.subject}{plugins}: {counted_devices(group.devices)}: "
+        f"{', '.join(group.examples)}{more}"
+    )
+
+
+def _set_aside(summary: Summary) -> Iterator[str]:
+    ledger = summary.ledger
+    yield (
+        f"read {ledger.reports:,} reports in {ledger.files:,} files, "
+        f"{summary.superseded:,} of them superseded and {summary.duplicates:,} repeated"
+    )
+    for kind, meaning in KINDS.items():
+        if not ledger.counts[kind]:
+            continue
+        yield f"set aside, {kind} ({ledger.counts[kind]:,}): {meaning}"
+        named = [each for each in ledger.named if each.kind == kind]
+        for each in named[:_MAX_NAMED]:
+            yield f"  {each.where}: {each.reason}"
+        yield from _rest(ledger.counts[kind], _MAX_NAMED)

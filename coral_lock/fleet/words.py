@@ -1,0 +1,314 @@
+"""Which report of a device is its last word, and how old that is.
+
+A device's clock may be wrong, so its reports are numbered, and the later number is the later word.
+A report that is written again keeps its number. Its age is taken from three clocks: the device's,
+the one that nobody sets (`age_s`), and where the first can't be right, from when the file was
+gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, NamedTuple
+
+from coral_lock.errors import shortened
+from coral_lock.fleet.gathering import Source
+from coral_lock.fleet.report import RejectedReportError, Report
+
+CLOCK_RIGHT = "right"
+CLOCK_AHEAD = "ahead"
+CLOCK_BEHIND = "behind"
+CLOCK_CONTRADICTS = "contradicts"
+
+_TOLERANCE_S = 300.0
+"""By how much two clocks may differ before one of them is called wrong."""
+
+_EARLIEST = datetime(2025, 1, 1, tzinfo=timezone.utc).timestamp()
+"""No report is older than its format: a clock that says so has lost the time."""
+
+_MAX_FINDINGS = 16
+_MAX_PLUGINS = 16
+_MAX_SUBJECT = 256
+
+
+class Acceptance(NamedTuple):
+    """Under which signatures a device has accepted a lock."""
+
+    channel: str
+    serial: int
+    rollback: str | None
+
+
+class WordFinding(NamedTuple):
+    """What a finding is about; errors come before warnings."""
+
+    severity: str
+    code: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a report says, as far as the questions to a fleet need it.
+
+    Attributes:
+        sequence: the number of the report.
+        start: the boot, the time and the command by which a start is known again.
+        written: when it was written by the device's clock, in seconds (Unix).
+        uptime: seconds from the boot to then, None where nobody knows.
+        finished: when the start ended, as the report has it.
+        age: how many seconds ago it was written.
+        clock: whether the device's clock can be right: one of the constants `CLOCK_…`.
+        lock: the SHA-256 of the lock, None where it couldn't be read.
+        findings: what the findings are about, each once; at most 16 of them.
+        plugins: the plugins that weren't activated, with their status; at most 16.
+    """
+
+    device: str
+    sequence: int
+    start: tuple[str | None, str, str]
+    written: float
+    uptime: float | None
+    finished: str | None
+    is_current_boot: bool
+    age: float
+    clock: str
+    outcome: str
+    lock: str | None
+    acceptance: Acceptance | None
+    target: str | None
+    python: str
+    platform: str
+    hosts: tuple[tuple[str, str] | None, tuple[str, str] | None]
+    errors: int
+    warnings: int
+    findings: tuple[WordFinding, ...]
+    plugins: tuple[tuple[str, str], ...]
+    source: Source
+
+    @property
+    def progress(self) -> tuple[float, str]:
+        """How far a report is that was written again under the same number."""
+        return -1.0 if self.uptime is None else self.uptime, self.finished or ""
+
+    @property
+    def substance(self) -> tuple[object, ...]:
+        """What two reports of the same moment agree in."""
+        return (
+            *(self.outcome, self.lock, self.acceptance, self.target, self.python, self.platform),
+            *(self.hosts, self.errors, self.warnings, self.findings, self.plugins),
+        )
+
+
+class WordReader:
+    """Makes words of reports; equal parts of them are kept once.
+
+    Args:
+        now: the time to which ages are counted, in seconds (Unix).
+    """
+
+    def __init__(self, now: float) -> None:
+        self._now = now
+        self._kept: dict[Any, Any] = {}
+        self._providers: dict[str, set[str]] = {}
+
+    def plugins_of(self, distribution: str) -> tuple[str, ...]:
+        """Return the plugins that come from a distribution, as far as reports have said so."""
+        return tuple(sorted(self._providers.get(distribution, ())))
+
+    def read(self, report: Report, source: Source) -> Word:
+        """Return what a report says.
+
+        Raises:
+            RejectedReportError: its times can't be, or it is from the future.
+        """
+        started, finished = _seconds(report["started"]), report["finished"]
+        written = started if finished is None else _seconds(finished)
+        age, clock = self._age(written, report["age_s"], source)
+        lock, machine, host, keep = report["lock"], report["machine"], report["host"], self._keep
+        accepted, totals = lock["accepted"], report["findings_total"]
+        findings = self._findings(report)
+        return Word(
+            device=report["device"],
+            sequence=report["sequence"],
+            start=(report["boot"], report["started"], keep(report["command"])),
+            written=written,
+            uptime=report["uptime_s"],
+            finished=finished,
+            is_current_boot=report["age_s"] is not None,
+            age=age,
+            clock=clock,
+            outcome=keep(report["outcome"]),
+            lock=keep(lock["sha256"]),
+            acceptance=accepted
+            and keep(Acceptance(accepted["channel"], accepted["serial"], accepted["rollback"])),
+            target=keep(lock["target"]),
+            python=keep(machine["python"]),
+            platform=keep(machine["platform"]),
+            hosts=keep((_package(host["core"]), _package(host["inference"]))),
+            errors=max(totals["error"], sum(each.severity == "error" for each in findings)),
+            warnings=totals["warning"],
+            findings=findings,
+            plugins=self._plugins(report["plugins"]),
+            source=source,
+        )
+
+    def _age(self, written: float, age_s: float | None, source: Source) -> tuple[float, str]:
+        """Return how old a report is, and what is wrong with the device's clock.
+
+        Raises:
+            RejectedReportError: only a clock that is ahead tells how old it is.
+        """
+        by_clock = self._now - written
+        if by_clock < -_TOLERANCE_S:
+            clock = CLOCK_AHEAD
+            if age_s is None:
+                raise RejectedReportError("future", f"it was written {-by_clock:,.0f} s from now")
+        elif written < _EARLIEST:
+            clock = CLOCK_BEHIND
+        elif age_s is not None and by_clock < age_s - _TOLERANCE_S:
+            clock = CLOCK_CONTRADICTS
+        else:
+            return max(by_clock, age_s or 0.0, 0.0), CLOCK_RIGHT
+        return max(self._now - source.modified, 0.0) + (age_s or 0.0), clock
+
+    def _findings(self, report: Report) -> tuple[WordFinding, ...]:
+        if not report["findings"]:
+            return ()
+        found = {
+            self._keep(
+                WordFinding(
+                    each["severity"], each["code"], shortened(each["subject"], _MAX_SUBJECT)
+                )
+            ): None
+            for each in report["findings"]
+        }
+        return self._keep(tuple(sorted(found)[:_MAX_FINDINGS]))  # type: ignore[no-any-return]
+
+    def _plugins(self, plugins: list[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
+        inactive: list[tuple[str, str]] = []
+        for each in plugins:
+            identifier, distribution = each["id"], each["distribution"]
+            provided = self._providers.get(distribution)
+            if provided is None:
+                if len(self._providers) < 10_000:
+                    self._providers[distribution] = {identifier}
+            elif len(provided) < _MAX_PLUGINS:
+                provided.add(identifier)
+            if each["status"] != "activated" and len(inactive) < _MAX_PLUGINS:
+                inactive.append((identifier, each["status"]))
+        return self._keep(tuple(inactive)) if inactive else ()
+
+    def _keep(self, value: Any) -> Any:
+        return self._kept.setdefault(value, value)
+
+
+def _package(package: dict[str, str] | None) -> tuple[str, str] | None:
+    return (package["distribution"], package["version"]) if package else None
+
+
+def _seconds(text: str) -> float:
+    """Return a time of a report in seconds (Unix).
+
+    Raises:
+        RejectedReportError: there is no such day or hour.
+    """
+    try:
+        return datetime.fromisoformat(f"{text[:-1]}+00:00").timestamp()
+    except ValueError:
+        raise RejectedReportError("invalid", f"there is no time {text}") from None
+
+
+class _Device:
+    """What one device has said so far.
+
+    `best` has the highest number. `other_start` and `other_content` are words that have its number
+    and contradict it: another start, or the same moment of the same start. `latest` started last
+    by a clock that can be right.
+    """
+
+    __slots__ = ("best", "latest", "other_content", "other_start")
+
+    def __init__(self, word: Word) -> None:
+        self.best = word
+        self.other_start: Word | None = None
+        self.other_content: Word | None = None
+        self.latest = word if word.clock == CLOCK_RIGHT else None
+
+
+class LastWord(NamedTuple):
+    """The last word of a device, the one that contradicts it, and whether numbering began again."""
+
+    word: Word
+    contradicted_by: Word | None
+    is_renumbered: bool
+
+
+class LastWords:
+    """Keeps of each device what it said last; the order in which reports come doesn't matter.
+
+    Attributes:
+        duplicates: how many reports said what another one had said.
+        superseded: how many were followed by a later one.
+    """
+
+    def __init__(self) -> None:
+        self.duplicates = 0
+        self.superseded = 0
+        self._devices: dict[str, _Device] = {}
+
+    def add(self, word: Word) -> None:
+        """Take a word of any device into account."""
+        device = self._devices.get(word.device)
+        if device is None:
+            self._devices[word.device] = _Device(word)
+            return
+        if word.clock == CLOCK_RIGHT and (
+            device.latest is None
+            or (word.start[1], word.written) > (device.latest.start[1], device.latest.written)
+        ):
+            device.latest = word
+        best = device.best
+        if word.sequence != best.sequence:
+            self.superseded += 1
+            if word.sequence > best.sequence:
+                device.best, device.other_start, device.other_content = word, None, None
+        elif word.start != best.start:
+            earlier, later = sorted((best, word), key=_start_order)
+            device.best, device.other_start, device.other_content = later, earlier, None
+        elif word.progress != best.progress:
+            self.superseded += 1
+            if word.progress > best.progress:
+                device.best, device.other_content = word, None
+        elif word.substance == best.substance:
+            self.duplicates += 1
+            if word.age > best.age:
+                device.best = word
+        else:
+            earlier, later = sorted((best, word), key=lambda each: repr(each.substance))
+            device.best, device.other_content = later, earlier
+
+    def devices(self) -> Iterator[LastWord]:
+        """Yield the last word of each device, in the order of their ids."""
+        for _, device in sorted(self._devices.items()):
+            best, latest = device.best, device.latest
+            # A device that was set up again counts from one, with clocks that can be right.
+            if (
+                latest is not None
+                and best.clock == CLOCK_RIGHT
+                and latest.sequence < best.sequence
+                and latest.start[0] != best.start[0]
+                and latest.start[1] > best.start[1]
+                and latest.is_current_boot >= best.is_current_boot
+                and latest.written > best.written + _TOLERANCE_S
+            ):
+                yield LastWord(latest, None, True)
+            else:
+                yield LastWord(best, device.other_start or device.other_content, False)
+
+
+def _start_order(word: Word) -> tuple[str, str, str]:
+    boot, started, command = word.start
+    return started, boot or "", command

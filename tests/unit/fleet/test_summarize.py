@@ -1,0 +1,196 @@
+"""`fleet summarize`: who holds, who deviates and how, who is silent, in every format."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.device_reports import LOCK, device_report, ndjson, refusal
+from tests.support.in_process import WorkingDirectory
+
+OTHER_LOCK = "0" * 64
+NOW = ("--now", "2026-11-26T12:00:00Z")
+ACCEPTED = {"channel": "stable", "serial": 41, "signers": [], "rollback": None}
+FAILED = {
+    "outcome": "failed",
+    "exit_code": 1,
+    "plugins": [
+        {
+            "id": "patches:night_vision",
+            "status": "failed",
+            "distribution": "acme-vision",
+            "version": "2.0",
+            "reason": "activate returned False",
+            "duration_us": 7,
+        }
+    ],
+    "findings": [
+        {
+            "code": "activation-failed",
+            "severity": "error",
+            "subject": "patches:night_vision",
+            "summary": "`patches:night_vision` failed",
+            "expected": None,
+            "found": None,
+            "where": None,
+            "hint": None,
+        }
+    ],
+    "findings_total": {"error": 1},
+}
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> WorkingDirectory:
+    """A directory with the reports of a fleet in which everything is wrong that can be."""
+    work = WorkingDirectory(directory=tmp_path)
+    (tmp_path / "reports" / "hall").mkdir(parents=True)
+    rolled_back = ACCEPTED | {"rollback": "41 \x1b[31mbreaks the cameras"}
+    fleet: dict[str, dict[str, Any]] = {
+        "edge-0001": {"lock": {"accepted": ACCEPTED}},
+        "edge-0002": {"lock": {"accepted": rolled_back}},
+        "edge-0003": refusal(),
+        "edge-0004": FAILED,
+        "edge-0005": {"outcome": "unfinished", "finished": None, "exit_code": None},
+        "edge-0007": {"lock": {"sha256": OTHER_LOCK}, "command": "verify", "outcome": "holds"},
+        "edge-0009": {"lock": {"sha256": None}, "outcome": "deviates", "command": "verify"},
+    }
+    for device, changes in fleet.items():
+        report = device_report(device, changes=changes)
+        earlier = report | {"sequence": 6, "outcome": "failed"}
+        work.write(f"reports/hall/{device}.ndjson", ndjson(earlier, report, report))
+    old = device_report("edge-0006", ago=timedelta(hours=30))
+    work.write("reports/edge-0006.json", json.dumps(old, indent=2))
+    work.write("reports/stranger.json", json.dumps(device_report("stranger")))
+    work.write("reports/notes.txt", "these aren't reports")
+    work.write("hosts", "".join(f"edge-{number:04}\n" for number in range(1, 10)))
+    return work
+
+
+TEXT = f"""\
+3 of 10 devices hold
+refused (1): it refused to start
+  edge-0003, 60 min old: digest-mismatch
+failed (1): a plugin failed, or the start did
+  edge-0004, 60 min old: activation-failed
+deviates (1): it differs from the lock
+  edge-0009, 60 min old
+unfinished (1): a start began and hasn't ended
+  edge-0005, 60 min old
+missing (1): it is in the inventory and never reported
+  edge-0008
+stale (1): its last word is too old
+  edge-0006, 30 h old
+unlisted (1): it reported and isn't in the inventory
+  stranger, 60 min old
+locks (4)
+  {LOCK[:12]}: 4 devices, 4 of them red
+  {LOCK[:12]}  stable 41: 2 devices
+  {OTHER_LOCK[:12]}: 1 device
+  no lock that can be read: 1 device, 1 of them red
+findings (2)
+  error activation-failed patches:night_vision: 1 device: edge-0004
+  error digest-mismatch my-package (patches:camera_stabilizer): 1 device: edge-0003
+plugins that aren't active (1)
+  failed patches:night_vision: 1 device: edge-0004
+rolled back (1)
+  edge-0002: 41 \\x1b[31mbreaks the cameras
+read 23 reports in 9 files, 7 of them superseded and 7 repeated
+"""
+
+
+def test_a_fleet_as_text(work: WorkingDirectory) -> None:
+    outcome = work.coral("fleet", "summarize", "reports", "--inventory", "hosts", *NOW)
+    assert outcome.require(1).stdout == TEXT
+    assert outcome.stderr == ""
+
+
+def test_a_fleet_as_json(work: WorkingDirectory) -> None:
+    words = ("--inventory", "hosts", "--output-format", "json", "--output-file", "fleet.json")
+    outcome = work.coral("fleet", "summarize", "reports", *words, *NOW).require(1)
+    assert (outcome.stdout, outcome.stderr) == ("", "3 of 10 devices hold\n")
+    document = json.loads((work.directory / "fleet.json").read_text())
+    assert document["states"] == {
+        "disputed": 0,
+        "refused": 1,
+        "failed": 1,
+        "deviates": 1,
+        "unfinished": 1,
+        "missing": 1,
+        "stale": 1,
+        "unlisted": 1,
+        "holds": 3,
+    }
+    assert document["devices"][0] == {
+        "device": "edge-0003",
+        "state": "refused",
+        "note": "",
+        "age_s": 3600,
+        "clock": "right",
+        "sequence": 7,
+        "outcome": "refused",
+        "lock": LOCK,
+        "errors": 1,
+        "warnings": 0,
+        "findings": [
+            {"code": "digest-mismatch", "severity": "error", "subject": "my-package"},
+        ],
+        "where": "reports/hall/edge-0003.ndjson:2",
+    }
+    assert document["locks"][1] == {
+        "sha256": LOCK,
+        "accepted": {"channel": "stable", "serial": 41, "rollback": None},
+        "devices": 2,
+        "red": 0,
+    }
+    assert document["rollbacks"] == [
+        {"device": "edge-0002", "reason": "41 \x1b[31mbreaks the cameras"}
+    ]
+    assert document["holds"] is False
+
+
+def test_a_fleet_that_holds(tmp_path: Path) -> None:
+    work = WorkingDirectory(directory=tmp_path)
+    work.write("reports.ndjson", ndjson(device_report("a"), device_report("b")))
+    work.write("hosts", "a\nb\n")
+    words = ("fleet", "summarize", "reports.ndjson", "--inventory", "hosts", *NOW)
+    assert work.coral(*words).require(0).stdout.startswith("2 of 2 devices hold\n")
+    assert work.coral(*words, "--stale-after", "60m").code == 0
+    assert work.coral(*words, "--stale-after", "3599s").code == 1
+
+
+def test_a_fleet_of_which_nobody_knows(tmp_path: Path) -> None:
+    work = WorkingDirectory(directory=tmp_path)
+    (tmp_path / "reports").mkdir()
+    outcome = work.coral("fleet", "summarize", "reports").require(1)
+    assert outcome.stdout.startswith("no device has reported\n")
+
+
+def test_a_fleet_as_markdown(work: WorkingDirectory) -> None:
+    words = ("--inventory", "hosts", "--output-format", "markdown")
+    text = work.coral("fleet", "summarize", "reports", *words, *NOW).require(1).stdout
+    assert text.startswith("### 3 of 10 devices hold\n\n**States**\n")
+    assert "| refused | 1 | it refused to start |" in text
+    assert "<details><summary>Missing: 1 device</summary>" in text
+    finding = "| <code>digest-mismatch</code> | <code>my-package</code><br>"
+    assert f"{finding}<code>patches:camera&#95;stabilizer</code> | 1 |" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "error: there are no reports\n  expected: a directory of `*.json`"),
+        ([".", "--now", "tomorrow"], "error: `tomorrow` isn't a time\n"),
+        ([".", "--stale-after", "1.5h"], "error: `1.5h` isn't a duration\n  expected: a whole"),
+        ([".", "--inventory", "hosts"], "error: there is no inventory\n  where: hosts\n"),
+        ([], "error: missing argument `DIR|FILE...`"),
+    ],
+)
+def test_a_wrong_command_line(tmp_path: Path, words: list[str], message: str) -> None:
+    work = WorkingDirectory(directory=tmp_path)
+    outcome = work.coral("fleet", "summarize", *words).require(2)
+    assert outcome.stderr.startswith(message)
