@@ -159,6 +159,8 @@ def init(
     integrity: str = "imports",
     state_directory: str | PathLike[str] | None = None,
     closed: bool = False,
+    accepted: bool = False,
+    trust_directory: str | PathLike[str] | None = None,
     strict_children: bool = False,
     core_version: str | None = None,
     inference_version: str | None = None,
@@ -177,6 +179,8 @@ def init(
         integrity: `metadata`, `imports` or `full`: what is proved and hashed first.
         state_directory: the directory of the private bytecode cache.
         closed: whether distributions that the lock doesn't name are invisible.
+        accepted: whether the lock has to be one that `coral-runtime accept` accepted here.
+        trust_directory: the directory with what was accepted, None for `/var/lib/coral-lock`.
         strict_children: whether what starts a process that can't be put under the lock
             raises an error instead.
         core_version: the version of `coral-inference` if it isn't installed; it may not
@@ -211,6 +215,8 @@ def init(
             integrity=integrity,
             state_directory=_path(state_directory),
             closed=closed,
+            accepted_only=accepted,
+            trust_directory=_path(trust_directory),
             is_strict=strict_children,
         )
     if report.outcome != "started":

@@ -150,6 +150,18 @@ class WriteError(InputError):
     """A file couldn't be written; the one that was there is unchanged."""
 
 
+class SignatureError(CoralLockError):
+    """A signature doesn't verify, or what was signed isn't what is there."""
+
+    exit_code = INTEGRITY
+
+
+class RollbackError(CoralLockError):
+    """What was signed is older than what has been accepted."""
+
+    exit_code = DOES_NOT_HOLD
+
+
 class BrokenDistributionError(CoralLockError):
     """An installed distribution's own metadata can't be used as it is.
 

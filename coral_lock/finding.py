@@ -88,6 +88,7 @@ CODES: Mapping[str, Code] = {
     "incompatible": Code("A plugin requires a newer host."),
     "invalid-requirement": _broken("A plugin's version requirement isn't a PEP 440 version."),
     "loading-off": Code("A plugin is switched on, and the host's loading of its group is off."),
+    "lock-not-accepted": _integrity("The lock isn't one that `accept` accepted on this device."),
     "manifest-contradiction": Code("What a manifest declares is contradictory."),
     "manifest-invalid": _broken(
         "A distribution's manifest can't be used.", "its manifest can't be used"

@@ -22,12 +22,14 @@ OWN_MODULES = {
     **{
         name.replace("-", "_"): name
         for name in (
-            *("attrs", "click", "colorama", "coral-lock", "defusedxml", "installer", "jinja2"),
-            *("jsonschema", "jsonschema-specifications", "license-expression", "markupsafe"),
-            *("packaging", "py-serializable", "pyrsistent", "referencing", "resolvelib"),
-            *("sortedcontainers", "tomlkit", "typing-extensions"),
+            *("attrs", "cffi", "click", "colorama", "coral-lock", "cryptography", "defusedxml"),
+            *("installer", "jinja2", "jsonschema", "jsonschema-specifications"),
+            *("license-expression", "markupsafe", "packaging", "py-serializable", "pycparser"),
+            *("pyrsistent", "referencing", "resolvelib", "sortedcontainers", "tomlkit"),
+            "typing-extensions",
         )
     },
+    "_cffi_backend": "cffi",
     "_pyrsistent_version": "pyrsistent",
     "_yaml": "pyyaml",
     "attr": "attrs",
@@ -151,3 +153,11 @@ _INNER = _OUTER | frozenset("._-")
 def is_distribution_name(text: str) -> bool:
     """Whether `text` is a name as the core metadata specification allows it."""
     return bool(text) and text[0] in _OUTER and text[-1] in _OUTER and _INNER.issuperset(text)
+
+
+_LONGEST_CHANNEL = 100
+
+
+def is_channel(text: str) -> bool:
+    """Whether `text` can name a channel of locks: as a distribution's name is written."""
+    return len(text) <= _LONGEST_CHANNEL and is_distribution_name(text)

@@ -159,15 +159,16 @@ def refuse_to_overwrite(
     return text
 
 
-def write_durably(path: str, text: str) -> None:
+def write_durably(path: str, text: str, *, mode: int | None = None) -> None:
     """Replace the file at `path` by `text`, in UTF-8.
 
     A temporary file in the same directory is written, synced and renamed over the target,
     and the directory is synced. A link is followed, so that its target is replaced.
 
     Args:
-        path: the file; its permissions are kept where it exists.
+        path: the file.
         text: the whole content.
+        mode: its permissions; by default they are kept where it exists.
 
     Raises:
         WriteError: it can't be written; what was there is unchanged.
@@ -189,7 +190,7 @@ def write_durably(path: str, text: str) -> None:
     directory = os.path.dirname(target)
     temporary = os.path.join(directory, f".{os.path.basename(target)}.{os.urandom(6).hex()}.tmp")
     try:
-        mode = _mode_for(target)
+        mode = _mode_for(target) if mode is None else mode
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with open(descriptor, "wb") as file:
@@ -201,7 +202,7 @@ def write_durably(path: str, text: str) -> None:
         except BaseException:
             _remove(temporary)
             raise
-        _sync_directory(directory)
+        sync_directory(directory)
     except OSError as error:
         raise WriteError(
             f"`{path}` can't be written: {error.strerror or error}; "
@@ -244,7 +245,7 @@ def place_durably(source: str, target: str) -> None:
                 where=target,
                 hint="remove it, and run the command again",
             ) from None
-    _sync_directory(os.path.dirname(os.path.abspath(target)))
+    sync_directory(os.path.dirname(os.path.abspath(target)))
 
 
 def _link(source: str, target: str) -> None:
@@ -289,7 +290,8 @@ def _remove(path: str) -> None:
         return
 
 
-def _sync_directory(directory: str) -> None:
+def sync_directory(directory: str) -> None:
+    """Have the names in a directory survive a loss of power."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

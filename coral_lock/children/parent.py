@@ -183,6 +183,7 @@ def _session(start: LockedStart, is_strict: bool) -> Session:
     plan = start.plan
     assert plan.lock is not None
     state_directory = start.state_directory and os.path.abspath(start.state_directory)
+    trust_directory = start.trust_directory and os.path.abspath(start.trust_directory)
     index = None
     for imports in installed_imports():
         # A child has imported us before its imports are locked.
@@ -194,6 +195,8 @@ def _session(start: LockedStart, is_strict: bool) -> Session:
             "integrity": plan.lock.integrity,
             "state_directory": state_directory,
             "closed": start.closed,
+            "accepted_only": start.accepted_only,
+            "trust_directory": trust_directory,
         },
         config=vars(plan.config),
         plugin_modules=plugin_modules(plan.plugins),

@@ -105,6 +105,9 @@ def declared_options(*options: Option) -> Callable[[Command], Command]:
         "log",
         "blame",
         "git",
+        "keygen",
+        "sign",
+        "accept",
         "verify",
         "fleet",
     ),
@@ -118,7 +121,7 @@ def application() -> None:
       0  it holds
       1  it doesn't: stale lock, drift, conflict, incompatible, a plugin failed
       2  bad input or usage
-      3  bytes differ from the lock
+      3  bytes differ from the lock, or a signature doesn't verify
 
     \b
     Examples:

@@ -71,6 +71,19 @@ LOCK_OPTION = Option(
     names=("--lock",), metavar="FILE", default="coral.lock", help="The lock to compare with."
 )
 
+ACCEPTED_OPTIONS = (
+    Option(
+        names=("--accepted",),
+        help="Insist on the lock that `accept` accepted on this device.",
+    ),
+    Option(
+        names=("--trust-dir",),
+        metavar="DIR",
+        help="The directory with what was accepted. [default: /var/lib/coral-lock]",
+    ),
+)
+"""Whether a lock has to be accepted, and where that is written down."""
+
 _START_OPTIONS = (
     *CONFIG_OPTIONS,
     *VERSION_OPTIONS,
@@ -97,6 +110,7 @@ _START_OPTIONS = (
         names=("--closed",),
         help="Hide distributions that the lock doesn't name, so that they can't be imported.",
     ),
+    *ACCEPTED_OPTIONS,
 )
 
 START_OPTIONS: Mapping[str, tuple[Option, ...]] = {
@@ -214,3 +228,17 @@ def descriptor_path(config: str | None, no_config: bool) -> str | None:
         return config
     say(f"using `{DEFAULT_DESCRIPTOR}`; `--no-config` leaves it out")
     return DEFAULT_DESCRIPTOR
+
+
+def trust_directory(is_accepted: bool, directory: str | None) -> str | None:
+    """Return the directory that `--trust-dir` names, None for the default.
+
+    Raises:
+        UsageError: it is named, and nothing has to be accepted.
+    """
+    if directory is not None and not is_accepted:
+        raise UsageError(
+            "`--trust-dir` needs `--accepted`: without it, nothing is looked up there",
+            hint="add `--accepted`, or remove it",
+        )
+    return directory

@@ -6,7 +6,7 @@ import os
 import sys
 
 from coral_lock import canonical_json
-from coral_lock.cli.grammar import descriptor_path
+from coral_lock.cli.grammar import descriptor_path, trust_directory
 from coral_lock.errors import HOLDS, CoralLockError, InputError, UsageError, exit_code_of_run
 from coral_lock.finding import sorted_findings
 from coral_lock.messages import counted, say, say_findings, say_warning
@@ -54,7 +54,7 @@ def _start(arguments: Arguments, file: ReportFile) -> ActivationReport:
             return start.refusal
         start.lock_imports(lambda finding: None)
         return Gate(start.plan).open(is_eager=True)
-    for key in ("lock", "integrity", "state-dir", "closed"):
+    for key in ("lock", "integrity", "state-dir", "closed", "accepted", "trust-dir"):
         if arguments.flag(key):
             raise UsageError(
                 f"`--{key}` needs `--locked`: without it, no lock is read",
@@ -181,6 +181,7 @@ def _report_file(arguments: Arguments) -> ReportFile:
 
 def _prepare(arguments: Arguments, file: ReportFile) -> LockedStart:
     """Begin the report, and verify the machine as the command line says."""
+    trusted = trust_directory(arguments.flag("accepted"), arguments.last("trust-dir"))
     file.begin()
     return prepare_locked(
         str(arguments.last("lock")),
@@ -188,6 +189,8 @@ def _prepare(arguments: Arguments, file: ReportFile) -> LockedStart:
         integrity=str(arguments.last("integrity")),
         state_directory=arguments.last("state-dir"),
         closed=arguments.flag("closed"),
+        accepted_only=arguments.flag("accepted"),
+        trust_directory=trusted,
     )
 
 

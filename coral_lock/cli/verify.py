@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import click
 
+from coral_lock.cli.application import declared_options
 from coral_lock.cli.formats import emit, output_format_option
+from coral_lock.cli.grammar import ACCEPTED_OPTIONS, trust_directory
 from coral_lock.cli.options import lock_option, place_options
 from coral_lock.derive.place import Place, subject_of
 from coral_lock.errors import HOLDS
 from coral_lock.finding import Finding, exit_code, sorted_findings
-from coral_lock.lockfile.file import load_lock
+from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.model import Lock
+from coral_lock.lockfile.text import read_lock
 from coral_lock.messages import say, size_of, warned
 from coral_lock.rendering.outcome import Outcome
+from coral_lock.signing.accepted import find_acceptance
 from coral_lock.verification.machine import FULL, INTEGRITY_LEVELS
 from coral_lock.verification.verdict import verdict_on
 
@@ -30,12 +35,15 @@ from coral_lock.verification.verdict import verdict_on
 )
 @place_options
 @click.option("--target", metavar="NAME", help="Insist on a target of the lock.")
+@declared_options(*ACCEPTED_OPTIONS)
 @output_format_option
 def verify(
     lock: str,
     integrity: str,
     place: Place,
     target: str | None,
+    accepted: bool,
+    trust_dir: str | None,
     output_format: str,
 ) -> int:
     """Compare this machine with the lock, and report every deviation. Nothing is run.
@@ -45,7 +53,8 @@ def verify(
     counts; a wheelhouse has to hold the wheels of all.
 
     The exit code is 0 if everything is exactly what was locked, 1 if something is
-    missing, added or of another version, and 3 if bytes differ.
+    missing, added or of another version, and 3 if bytes differ, or with --accepted if the lock
+    isn't the one that was accepted on this device.
 
     \b
     Examples:
@@ -55,9 +64,15 @@ def verify(
       coral-runtime verify --lock /etc/coral/coral.lock --integrity imports
       coral-runtime verify --output-format json
     """
-    loaded = warned(load_lock(lock), lock)
+    directory = trust_directory(accepted, trust_dir)
+    content = read_lock_bytes(lock)
+    loaded = warned(read_lock(decode_lock(content, lock), lock), lock)
     place = replace(place, targets=() if target is None else (target,))
     compared, name, findings = _compare(place, loaded, integrity)
+    if accepted:
+        sha256 = hashlib.sha256(content).hexdigest()
+        _, unaccepted = find_acceptance(sha256, lock, directory)
+        findings = sorted_findings((*findings, *unaccepted))
     code = exit_code(findings)
     document = {"lock": lock, "integrity": integrity, "target": name, "holds": code == HOLDS}
     emit(Outcome(document=document, findings=findings), output_format)

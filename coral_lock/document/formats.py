@@ -6,6 +6,7 @@ Versions are read without `packaging`, which takes long to import: a start may r
 from __future__ import annotations
 
 from coral_lock.names import (
+    is_channel,
     is_distribution_name,
     is_module_name,
     is_object_reference,
@@ -18,6 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_HEXADECIMAL = frozenset("0123456789abcdef")
 _LONGEST_REQUIREMENT = 500
 _LONGEST_VERSION = 100
 
@@ -85,6 +87,8 @@ def _is_requirement(text: str) -> bool:
 
 
 FORMATS: dict[str, Callable[[str], bool]] = {
+    "channel": is_channel,
+    "digest": lambda text: len(text) == 64 and _HEXADECIMAL.issuperset(text),
     "distribution": is_distribution_name,
     "line": str.isprintable,
     "module": is_module_name,

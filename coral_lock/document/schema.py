@@ -42,7 +42,7 @@ KEYWORDS = frozenset(
     {
         *("$ref", "type", "const", "enum", "format", "minLength", "maxLength"),
         *("properties", "additionalProperties", "propertyNames", "required"),
-        *("items", "maxItems", "uniqueItems"),
+        *("items", "minItems", "maxItems", "uniqueItems", "minimum", "maximum"),
     }
 )
 """The keywords that are evaluated here; lists with `uniqueItems` hold strings alone."""
@@ -50,10 +50,11 @@ KEYWORDS = frozenset(
 _EXPECTED_TYPES = {
     "array": "a list",
     "boolean": "true or false",
+    "integer": "a whole number",
     "object": "a mapping",
     "string": "text",
 }
-_TYPES = {"array": list, "boolean": bool, "object": dict, "string": str}
+_TYPES = {"array": list, "boolean": bool, "integer": int, "object": dict, "string": str}
 
 
 def schema_text(name: str) -> str:
@@ -113,7 +114,8 @@ def conforms(value: Any, schema: Schema | bool, root: Schema) -> bool:
         return False
     types = schema.get("type", ())
     if types and not any(
-        isinstance(value, _TYPES[name]) for name in ([types] if isinstance(types, str) else types)
+        _is_integer(value) if name == "integer" else isinstance(value, _TYPES[name])
+        for name in ([types] if isinstance(types, str) else types)
     ):
         return False
     if "const" in schema and (isinstance(value, bool) or value != schema["const"]):
@@ -130,13 +132,20 @@ def conforms(value: Any, schema: Schema | bool, root: Schema) -> bool:
             conforms(key, names, root) and conforms(member, properties.get(key, others), root)
             for key, member in value.items()
         )
+    if _is_integer(value):
+        return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
     if isinstance(value, list):
         items = schema.get("items", True)
-        if len(value) > schema.get("maxItems", len(value)):
+        if not schema.get("minItems", 0) <= len(value) <= schema.get("maxItems", len(value)):
             return False
         is_valid = all(conforms(item, items, root) for item in value)
         return is_valid and (not schema.get("uniqueItems") or len(set(value)) == len(value))
     return True
+
+
+def _is_integer(value: Any) -> bool:
+    """Whether a value is a whole number: `true` isn't, nor is 1.0, which JSON Schema takes."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def definition(reference: str, root: Schema) -> Schema:
@@ -168,13 +177,17 @@ def validator_of(schema: Schema) -> Any:
     from jsonschema import Draft202012Validator, FormatChecker
     from jsonschema.validators import extend
 
+    types: Any = Draft202012Validator.TYPE_CHECKER
+
     checker = FormatChecker(formats=())
     for name, accepts in FORMATS.items():
         checker.checks(name)(
             lambda value, accepts=accepts: not isinstance(value, str) or accepts(value)
         )
     validator: Any = extend(  # type: ignore[no-untyped-call]
-        Draft202012Validator, {"uniqueItems": _repeated_items}
+        Draft202012Validator,
+        {"uniqueItems": _repeated_items},
+        type_checker=types.redefine("integer", lambda checker, value: _is_integer(value)),
     )
     return validator(schema, format_checker=checker)
 
@@ -270,7 +283,7 @@ class _Violations:
             if schema.get("type") == "array":
                 return self._hint_at_list(node.value, schema)
             return _did_you_mean(_likely(node.value, schema))
-        if node.text and schema.get("type") != "array":
+        if node.text and schema.get("type") not in ("array", "integer"):
             # Unquoted, 1.10 is the number 1.1 and null is nothing at all.
             return f'quote it if it is meant as text: "{shown(node)}"'
         return None

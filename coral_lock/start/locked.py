@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from coral_lock.imports.table import ImportTable
     from coral_lock.lockfile.entries import HostPackage, LockedPlugin
     from coral_lock.lockfile.model import Lock
+    from coral_lock.signing.accepted import Acceptance
     from coral_lock.start.report import ActivationReport
 
     _Difference = tuple[str, str, str, object, object]
@@ -38,14 +39,19 @@ if TYPE_CHECKING:
 class LockedStart(Record):
     """A start whose machine has been compared with the lock; nothing has run yet.
 
-    `refusal` is the report if the machine doesn't match, else None. `table` holds the files
-    that imports may come from, None if nothing is proved; `unlisted` are the top-level names
-    of locked distributions without a list, and `closed` says whether only locked distributions
-    are visible. `bytecode_directory` is in the `state_directory` that was requested.
+    `refusal` is the report if the machine doesn't match, else None. `accepted_only` says whether
+    the lock had to be accepted, by the record in `trust_directory` or the default one.
+
+    `table` holds the files that imports may come from, None if nothing is proved; `unlisted` are
+    the top-level names of locked distributions without a list, and `closed` says whether only
+    locked distributions are visible. `bytecode_directory` is in the `state_directory` that was
+    requested.
     """
 
     plan: StartPlan
     refusal: ActivationReport | None = None
+    accepted_only: bool = False
+    trust_directory: str | None = None
     table: ImportTable | None = None
     unlisted: frozenset[str] = frozenset()
     closed: bool = False
@@ -78,6 +84,8 @@ def prepare_locked(
     integrity: str = IMPORTS,
     state_directory: str | None = None,
     closed: bool = False,
+    accepted_only: bool = False,
+    trust_directory: str | None = None,
     sha256: str | None = None,
 ) -> LockedStart:
     """Verify this machine against a lock, or the part of a lock with targets that is for it.
@@ -90,6 +98,8 @@ def prepare_locked(
         integrity: `metadata`, `imports` or `full`: what is proved and hashed first.
         state_directory: where bytecode is kept, None for the default.
         closed: whether distributions that the lock doesn't name are invisible.
+        accepted_only: whether the lock has to be one that was accepted on this device.
+        trust_directory: the directory with the record of that, None for the default.
         sha256: of the lock's bytes in hexadecimal, if they are known.
 
     Raises:
@@ -114,8 +124,14 @@ def prepare_locked(
             hint="start the program again",
         )
     lock = read_lock(decode_lock(content, lock_path), lock_path)
+    acceptance: Acceptance | None = None
+    unaccepted: tuple[Finding, ...] = ()
+    if accepted_only:
+        from coral_lock.signing.accepted import find_acceptance
+
+        acceptance, unaccepted = find_acceptance(digest, lock_path, trust_directory)
     verdict = verdict_on(lock, integrity, is_start=True)
-    part, findings = verdict.part or lock, verdict.findings
+    part, findings = verdict.part or lock, sorted_findings((*unaccepted, *verdict.findings))
     if verdict.part is not None:
         contradictions = _contradictions(part, descriptor) if descriptor else ()
         missing = missing_variables(part.plugins)
@@ -127,11 +143,16 @@ def prepare_locked(
         versions={each.name: each.version for each in part.distributions},
         config=config or _config(part, descriptor),
         lock=VerifiedLock(
-            path=lock_path, sha256=digest, integrity=integrity, target=verdict.target
+            path=lock_path,
+            sha256=digest,
+            integrity=integrity,
+            target=verdict.target,
+            accepted=acceptance,
         ),
         findings=findings,
         messages=(
             f"Lock {lock_path}: {size_of(part)}, integrity {integrity}{target}",
+            *((acceptance.message,) if acceptance else ()),
             *((warning,) if warning else ()),
             *(descriptor.warnings if descriptor else ()),
         ),
@@ -143,7 +164,12 @@ def prepare_locked(
         return LockedStart(plan=plan, refusal=plan.refused(f"{what}: nothing was activated"))
     machine = verdict.machine
     if integrity == METADATA or machine is None:
-        return LockedStart(plan=plan, state_directory=state_directory)
+        return LockedStart(
+            plan=plan,
+            accepted_only=accepted_only,
+            trust_directory=trust_directory,
+            state_directory=state_directory,
+        )
     from coral_lock.imports.verified import prepare_cache
 
     cache = None
@@ -160,6 +186,8 @@ def prepare_locked(
         plan = plan.replace(messages=(*plan.messages, note))
     return LockedStart(
         plan=plan,
+        accepted_only=accepted_only,
+        trust_directory=trust_directory,
         table=machine.table,
         unlisted=machine.unlisted,
         closed=closed,

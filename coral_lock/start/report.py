@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from coral_lock.canonical_json import Value
     from coral_lock.lockfile.entries import LockedPlugin
     from coral_lock.plugin.config import RuntimeConfig
+    from coral_lock.signing.accepted import Acceptance
 
 REPORT_VERSION = "1.0"
 
@@ -76,13 +77,21 @@ class VerifiedLock(Record):
     """The lock that a start was verified against: its file and the SHA-256 of its bytes.
 
     `target` is the name of the lock's target that matches this machine, None if the lock has
-    no targets or none matches.
+    no targets or none matches. `accepted` is how the lock was accepted on this device, None if
+    it wasn't, or nobody asked.
     """
 
     path: str
     sha256: str
     integrity: str
     target: str | None = None
+    accepted: Acceptance | None = None
+
+    def to_dict(self) -> dict[str, Value]:
+        """Return the object of the report, which has had these four keys from its first version."""
+        values = super().to_dict()
+        del values["accepted"]
+        return values
 
 
 class ActivationReport(Record):

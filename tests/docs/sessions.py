@@ -37,13 +37,14 @@ _DURATIONS = (
     re.compile(r'("duration_us": )[0-9]+'),
     re.compile(r'("sha256": )"[0-9a-f]{64}"'),
     re.compile(r"()\b[0-9a-f]{10} [0-9]{4}-[0-9]{2}-[0-9]{2}(?= Ada: )"),
+    re.compile(r"()(?<![:\w/+])[0-9a-f]{12}(?:[0-9a-f]{52})?(?![\w/+=])"),
     re.compile(r"(^[0-9]+ passed.* in )[0-9.]+(?=s$)"),
     re.compile(r"(?<=  |, )()[0-9.]+(?= (?:ms|MiB)\b)"),
 )
 """What a report, pytest and `plugins check --run` measure, behind what stays the same.
 
 The digest of a lock follows from those of the wheels that were built here, and so does a commit,
-which has its time besides.
+which has its time besides. Keys are made anew in each run, and so are their ids.
 """
 
 

@@ -18,6 +18,7 @@ from coral_lock.document.schema import schema_text
 from coral_lock.errors import CoralLockError
 from coral_lock.manifest import read_manifest
 from coral_lock.plugin.facts import MANIFEST_NAME
+from coral_lock.signing.keyring import CONFIGURATION
 from tests.docs.pages import Block, all_pages, blocks_of, english_pages, page_name
 from tests.docs.sessions import Comparable, PageRunner, accidents_in
 
@@ -115,6 +116,8 @@ def test_yaml_examples_are_descriptors_manifests_or_pipelines(block: Block, tmp_
     elif path.name == MANIFEST_NAME:
         read_manifest(block.text.encode(), path.name)
         jsonschema.validate(yaml.safe_load(block.text), json.loads(schema_text("manifest")))
+    elif path.name == CONFIGURATION:
+        jsonschema.validate(yaml.safe_load(block.text), json.loads(schema_text("keyring")))
     elif path.name in WRONG_DESCRIPTORS:
         with pytest.raises(CoralLockError):
             load_descriptor(str(path))

@@ -338,7 +338,8 @@ def test_the_core_host_has_a_command_of_our_name(work: WorkingDirectory) -> None
 def test_all_that_we_depend_on_is_guarded() -> None:
     text = (REPOSITORY / "pyproject.toml").read_text()
     listed = text.partition("dependencies = [\n")[2].partition("]")[0]
-    listed += text.partition("sbom = [")[2].partition("]")[0]
+    for extra in ("sbom", "sign"):
+        listed += text.partition(f"\n{extra} = [")[2].partition("]")[0] + "\n"
     names = {
         normalized_name(line.strip().strip('",').split(">")[0]) for line in listed.splitlines()
     }

@@ -40,14 +40,17 @@ NATIVE = ("markupsafe==3.0.4", "pyyaml", "rpds-py")
 
 OF_EXTRAS = (
     "boolean-py",
+    "cffi",
+    "cryptography",
     "cyclonedx-python-lib",
     "defusedxml",
     "license-expression",
     "packageurl-python",
     "py-serializable",
+    "pycparser",
     "sortedcontainers",
 )
-"""What the extra `sbom` requires."""
+"""What the extras `sbom` and `sign` require."""
 
 AUTHORS_TOOLS = (
     "build",

@@ -21,7 +21,12 @@ from tests.unit.manifest.test_laws import changed_documents as changed_manifests
 
 DESCRIPTOR = load_schema("descriptor")
 MANIFEST = load_schema("manifest")
-SCHEMAS = {"descriptor": DESCRIPTOR, "manifest": MANIFEST}
+SIGNING = ("envelope", "keyring", "signed-lock")
+SCHEMAS = {
+    "descriptor": DESCRIPTOR,
+    "manifest": MANIFEST,
+    **{name: load_schema(name) for name in SIGNING},
+}
 
 ANNOTATIONS = {"$schema", "$id", "$comment", "$defs", "title", "description", "default", "examples"}
 OF_PATTERNS = {"pattern", "not"}
@@ -50,7 +55,7 @@ def test_a_schema_is_read_without_the_json_module(name: str) -> None:
     assert "\\" not in text
 
 
-@pytest.mark.parametrize("name", ["activation-report", "descriptor", "diff", "lock", "manifest"])
+@pytest.mark.parametrize("name", [*SCHEMAS, "activation-report", "diff", "lock"])
 def test_an_id_is_the_path_of_the_file_in_the_distribution(name: str) -> None:
     path = f"coral_lock/schemas/{name}.schema.json"
     assert f'"$id": "urn:coral-lock:{path}"' in schema_text(name)

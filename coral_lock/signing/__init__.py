@@ -1,0 +1,1 @@
+"""Signed locks: keys, signatures, and what a device has accepted."""

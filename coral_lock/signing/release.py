@@ -1,0 +1,136 @@
+"""Signing a lock: a statement about it, or one more signature of the statement that is there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from coral_lock.errors import InputError, UsageError
+from coral_lock.lockfile.file import decode_lock, read_lock_bytes
+from coral_lock.lockfile.text import read_lock
+from coral_lock.safe_files import write_durably
+from coral_lock.signing.accepted import MAX_SERIAL, KeySet
+from coral_lock.signing.envelope import (
+    DEFAULT_CHANNEL,
+    Envelope,
+    Statement,
+    load_envelope,
+    read_statement,
+)
+from coral_lock.signing.keys import PrivateKey, key_id
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signed:
+    """A lock that is signed: what was said of it, and by which keys, old signatures included."""
+
+    statement: Statement
+    key_ids: tuple[str, ...]
+    changed: bool
+
+
+def sign_lock(
+    lock: str,
+    signature: str,
+    keys: Sequence[PrivateKey],
+    *,
+    channel: str | None = None,
+    serial: int | None = None,
+    trust: KeySet | None = None,
+) -> Signed:
+    """Sign a lock, and write its envelope.
+
+    Where the envelope that is there is about this very lock, the signatures are added to it.
+
+    Args:
+        lock: the file of the lock.
+        signature: that of its envelope.
+        keys: who signs.
+        channel: for which devices the lock is; None for what the envelope says, else `default`.
+        serial: its number among the locks of the channel; None for what the envelope says.
+        trust: the keys that count from this lock on, None where they stay.
+
+    Raises:
+        InputError: a file can't be read or written, or the envelope is about another lock and
+            there is no higher serial.
+    """
+    content = read_lock_bytes(lock)
+    read_lock(decode_lock(content, lock), lock)
+    sha256 = hashlib.sha256(content).hexdigest()
+    before = load_envelope(signature) if os.path.lexists(signature) else None
+    old = read_statement(before.payload, signature) if before else None
+    statement = _statement(sha256, old, signature, channel, serial, trust)
+    if before is None or statement != old:
+        before = Envelope(payload=statement.payload(), signatures=())
+    after = _with_signatures(before, keys)
+    changed = after != before
+    if changed:
+        write_durably(signature, after.text())
+    return Signed(
+        statement=statement,
+        key_ids=tuple(each.key_id for each in after.signatures),
+        changed=changed,
+    )
+
+
+def _statement(
+    sha256: str,
+    old: Statement | None,
+    path: str,
+    channel: str | None,
+    serial: int | None,
+    trust: KeySet | None,
+) -> Statement:
+    """Return what is to be signed: `old`, where nothing else is asked for."""
+    if old is not None and channel not in (None, old.channel):
+        raise InputError(
+            "the signature file is for another channel",
+            expected=str(channel),
+            found=old.channel,
+            where=path,
+            hint="write that of each channel to a file of its own with `--signature FILE`",
+        )
+    if old is not None and old.sha256 == sha256:
+        wanted = Statement(
+            sha256=sha256,
+            channel=old.channel,
+            serial=old.serial if serial is None else serial,
+            trust=old.trust if trust is None else trust,
+        )
+        if wanted == old:
+            return old
+    lowest = 1 if old is None else min(old.serial + 1, MAX_SERIAL)
+    if serial is None:
+        words = ["coral-runtime", "sign", "--key", "FILE", "--serial", str(lowest)]
+        raise UsageError(
+            "the lock has no serial yet"
+            if old is None
+            else "what was signed is another lock, or had other keys to trust",
+            expected="`--serial N`, higher than that of any lock of the channel before",
+            found=None if old is None else f"the serial {old.serial} in `{path}`",
+            hint=f"`{shlex.join(words)}`",
+        )
+    if serial < lowest:
+        raise InputError(
+            f"the serial {serial} isn't higher than that of the lock that was signed before",
+            expected=f"at least {lowest}",
+            where=path,
+            hint=f"pass `--serial {lowest}`",
+        )
+    return Statement(
+        sha256=sha256,
+        channel=channel or (old.channel if old else DEFAULT_CHANNEL),
+        serial=serial,
+        trust=trust,
+    )
+
+
+def _with_signatures(envelope: Envelope, keys: Iterable[PrivateKey]) -> Envelope:
+    """Return an envelope with one signature of each key, by the ids of the keys."""
+    own = {key_id(key.public): key.sign(envelope.payload) for key in keys}
+    others = (each for each in envelope.signatures if each.key_id not in own)
+    signatures = sorted((*others, *own.values()), key=lambda each: (each.key_id, each.content))
+    return Envelope(payload=envelope.payload, signatures=tuple(signatures))
