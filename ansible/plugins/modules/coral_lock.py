@@ -1,0 +1,382 @@
+#!/usr/bin/python
+# Part of coral-lock, under the Apache License, Version 2.0.
+"""Ask the coral-lock of a device whether the device is what a lock says, and report it.
+
+It needs nothing on the device but Python 3.8 for itself, and the environment with coral-lock that
+it asks.
+"""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: coral_lock
+short_description: Compare a device with its reviewed lock
+version_added: 0.1.0
+description:
+  - Runs C(coral-runtime verify) of an environment on the device, and returns every deviation from
+    the lock. Nothing is installed, and no plugin is run.
+  - A device that deviates fails the task. Its findings are in the result all the same.
+author:
+  - The authors of coral-lock
+options:
+  state:
+    description:
+      - V(verified) compares, and never changes anything.
+    type: str
+    choices: [verified]
+    default: verified
+  lock:
+    description:
+      - The lock on the device.
+    type: path
+    required: true
+  python:
+    description:
+      - The interpreter of the environment with coral-lock, such as
+        C(/opt/coral/current/environment/bin/python).
+      - By default the one that Ansible uses on the device.
+    type: path
+  integrity:
+    description:
+      - Which files are hashed. V(full) are those of every locked distribution, V(imports) those of
+        the distributions with plugins, V(metadata) none.
+    type: str
+    choices: [full, imports, metadata]
+    default: full
+  target:
+    description:
+      - The target of the lock that the device has to be. By default the one that is like it.
+    type: str
+  timeout:
+    description:
+      - After so many seconds the device is taken for one that doesn't answer.
+    type: int
+    default: 300
+attributes:
+  check_mode:
+    support: full
+    description: Compares as ever, as that changes nothing.
+  diff_mode:
+    support: full
+    description: What was found on the device, before, and what the lock says, after.
+  platform:
+    support: full
+    platforms: posix
+    description: Where Coral Runtime runs.
+notes:
+  - A failed task shows its diff only where O(ignore:failed_when) makes it one that didn't fail. It
+    is in the result in any case.
+"""
+
+EXAMPLES = r"""
+- name: Compare every device with its lock
+  coral.runtime.coral_lock:
+    lock: /opt/coral/current/coral.lock
+    python: /opt/coral/current/environment/bin/python
+
+- name: Look quickly, and go on with devices that deviate
+  coral.runtime.coral_lock:
+    lock: /opt/coral/current/coral.lock
+    python: /opt/coral/current/environment/bin/python
+    integrity: imports
+  register: coral_lock
+  ignore_errors: true
+
+- name: Name what deviates
+  ansible.builtin.debug:
+    msg: "{{ coral_lock.findings | map(attribute='code') | unique }}"
+  when: coral_lock is failed and coral_lock.findings is defined
+"""
+
+RETURN = r"""
+exit_code:
+  description:
+    - That of the command on the device. V(0) it holds, V(1) it doesn't, V(2) bad input, V(3) bytes
+      differ from the lock. It is null where the command couldn't be run or didn't end.
+  returned: always
+  type: int
+  sample: 3
+findings:
+  description: The deviations, errors first, at most 1,000 of them.
+  returned: when the device was compared
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: What kind of deviation it is.
+      type: str
+      sample: digest-mismatch
+    severity:
+      description: V(error) or V(warning).
+      type: str
+      sample: error
+    subject:
+      description: The plugin or distribution that it is about.
+      type: str
+      sample: my-package
+    summary:
+      description: What deviates, in one sentence.
+      type: str
+    expected:
+      description: What the lock says.
+      type: str
+    found:
+      description: What was found.
+      type: str
+    where:
+      description: The file, or the place in the lock.
+      type: str
+    hint:
+      description: What helps.
+      type: str
+findings_total:
+  description: How many deviations there are.
+  returned: when the device was compared
+  type: int
+  sample: 1
+target:
+  description: The target of the lock that the device is, null where the lock has none.
+  returned: when the device was compared
+  type: str
+diff:
+  description: What was found and what the lock says, of the deviations that are errors.
+  returned: when the device was compared
+  type: dict
+"""
+
+import json
+import os
+import re
+import selectors
+import signal
+import subprocess
+import sys
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+MAX_OUTPUT_BYTES = 16 << 20
+MAX_FINDINGS = 1_000
+_LONGEST_MESSAGE = 2_000
+_HOLDS = 0
+_BYTES_DIFFER = 3
+_FIELDS = ("code", "severity", "subject", "summary", "expected", "found", "where", "hint")
+_UNPRINTABLE = re.compile(r"[^\t\n -~\u00a0-\u2027\u2030-\u2065\u206a-\uffff]")
+
+
+class Failure(Exception):
+    """What `main` fails with: a message and further keys of the result."""
+
+    def __init__(self, message: str, **result: Any) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+def main() -> None:
+    """Run the module. The result is printed as JSON, by Ansible's own code."""
+    module = AnsibleModule(
+        argument_spec={
+            "state": {"type": "str", "choices": ["verified"], "default": "verified"},
+            "lock": {"type": "path", "required": True},
+            "python": {"type": "path"},
+            "integrity": {
+                "type": "str",
+                "choices": ["full", "imports", "metadata"],
+                "default": "full",
+            },
+            "target": {"type": "str"},
+            "timeout": {"type": "int", "default": 300},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = _verify(module.params)
+    except Failure as failure:
+        module.fail_json(
+            msg=str(failure), **{"exit_code": None, "changed": False, **failure.result}
+        )
+    module.exit_json(**result)
+
+
+def _verify(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the result of a device that holds.
+
+    Raises:
+        Failure: it doesn't, or couldn't be asked.
+    """
+    lock = os.path.abspath(parameters["lock"])
+    device = Device(parameters["python"] or sys.executable, parameters["timeout"])
+    device.require(lock)
+    options = ["--lock", lock, "--integrity", parameters["integrity"]]
+    if parameters["target"] is not None:
+        options += ["--target", parameters["target"]]
+    code, document = device.ask("verify", *options, "--output-format", "json")
+    findings = [_finding(each) for each in _list(document, "findings")]
+    errors = [each for each in findings if each["severity"] == "error"]
+    result = {
+        "changed": False,
+        "exit_code": code,
+        "findings": findings[:MAX_FINDINGS],
+        "findings_total": len(findings),
+        "target": document.get("target"),
+        "diff": _difference(lock, errors[:MAX_FINDINGS]),
+    }
+    if code == _HOLDS:
+        return result
+    codes = ", ".join(sorted({each["code"] for each in errors}))
+    what = "bytes differ from" if code == _BYTES_DIFFER else "the device deviates from"
+    first = f"; the first: {errors[0]['summary']}" if errors else ""
+    raise Failure(_shown(f"{what} {lock}: {codes or 'no reason is given'}{first}"), **result)
+
+
+class Device:
+    """The coral-lock of one environment on this device."""
+
+    def __init__(self, python: str, timeout: int) -> None:
+        self._python = python
+        self._timeout = timeout
+
+    def require(self, lock: str) -> None:
+        """Insist that there are an interpreter and a lock, with a message that people understand.
+
+        Raises:
+            Failure: one of them is missing.
+        """
+        if not os.access(self._python, os.X_OK) or os.path.isdir(self._python):
+            raise Failure(f"there is no Python at {self._python}: name that of the environment")
+        try:
+            os.stat(lock)
+        except OSError as error:
+            if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+                raise Failure(f"there is no lock at {lock}") from None
+            raise Failure(f"the lock can't be read: {error.strerror}: {lock}") from None
+
+    def ask(self, command: str, *words: str) -> tuple[int, dict[str, Any]]:
+        """Run a command that prints a JSON object.
+
+        Returns:
+            Its exit code, and the object.
+
+        Raises:
+            Failure: it printed no such object, or took too long, or there is no coral-lock.
+        """
+        code, output, messages = self._run(command, *words)
+        try:
+            document = json.loads(output)
+        except (ValueError, RecursionError):
+            document = None
+        if isinstance(document, dict):
+            return code, document
+        told = _shown(messages.decode("utf-8", "replace").strip())
+        if re.search(r"No module named '?coral_lock\b", told):
+            raise Failure(f"coral-lock isn't installed for {self._python}", exit_code=code)
+        if "no such option" in told or "no such command" in told:
+            version = self._version()
+            raise Failure(
+                f"{version} on the device is too old for this collection: {told}", exit_code=code
+            )
+        raise Failure(told or f"`{command}` printed nothing that can be read", exit_code=code)
+
+    def _version(self) -> str:
+        _, output, _ = self._run("--version")
+        return _shown(output.decode("utf-8", "replace").strip()) or "coral-lock"
+
+    def _run(self, *words: str) -> tuple[int, bytes, bytes]:
+        """Run coral-lock, and return its exit code, standard output and standard error.
+
+        Raises:
+            Failure: it takes too long, or prints too much; it is ended then.
+        """
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+        }
+        environment["NO_COLOR"] = "1"
+        try:
+            # Nobody but root puts modules into `/`; `-P`, which is safe anywhere, came with
+            # Python 3.11.
+            process = subprocess.Popen(
+                [self._python, "-m", "coral_lock", *words],
+                cwd="/",
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Failure(f"{self._python} can't be run: {error.strerror}") from None
+        try:
+            output, messages = self._read(process, words[0])
+            return process.wait(), output, messages
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def _read(self, process: subprocess.Popen[bytes], command: str) -> tuple[bytes, bytes]:
+        """Return what a process prints until it closes both its streams."""
+        assert process.stdout is not None
+        assert process.stderr is not None
+        streams = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+        end = time.monotonic() + self._timeout
+        with selectors.DefaultSelector() as selector:
+            for descriptor in streams:
+                selector.register(descriptor, selectors.EVENT_READ)
+            while selector.get_map():
+                ready = selector.select(max(end - time.monotonic(), 0))
+                if not ready:
+                    raise Failure(f"`{command}` took longer than {self._timeout} seconds")
+                for key, _ in ready:
+                    chunk = os.read(key.fd, 1 << 16)
+                    streams[key.fd] += chunk
+                    if not chunk:
+                        selector.unregister(key.fd)
+                if sum(map(len, streams.values())) > MAX_OUTPUT_BYTES:
+                    raise Failure(f"`{command}` printed more than {MAX_OUTPUT_BYTES} bytes")
+        output, messages = streams.values()
+        return bytes(output), bytes(messages)
+
+
+def _list(document: dict[str, Any], key: str) -> list[Any]:
+    value = document.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _finding(value: Any) -> dict[str, Any]:
+    """Return a finding with all its keys, of which those without a text are None."""
+    fields = value if isinstance(value, dict) else {}
+    return {
+        name: _shown(fields[name]) if isinstance(fields.get(name), str) else None
+        for name in _FIELDS
+    }
+
+
+def _difference(lock: str, errors: list[dict[str, Any]]) -> dict[str, str]:
+    """Return what was found and what the lock says, a line for each deviation."""
+
+    def lines(field: str) -> str:
+        return "".join(
+            f"{each['code']} {each['where'] or each['subject']}: {each[field] or 'nothing'}\n"
+            for each in errors
+        )
+
+    return {
+        "before_header": "this device",
+        "after_header": lock,
+        "before": lines("found"),
+        "after": lines("expected"),
+    }
+
+
+def _shown(text: str) -> str:
+    """Return a text that can't control a terminal, and that isn't longer than a message."""
+    cut = text if len(text) <= _LONGEST_MESSAGE else text[:_LONGEST_MESSAGE] + "…"
+    return _UNPRINTABLE.sub("\ufffd", cut)
+
+
+if __name__ == "__main__":
+    main()

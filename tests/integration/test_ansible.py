@@ -1,0 +1,402 @@
+"""The collection `coral.runtime`, with the real Ansible, on hosts that are directories here."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tarfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import MakeDevice
+from tests.support.controller import COLLECTION, HAS_ANSIBLE, PYTHON, WHY_NOT, Controller, Run
+from tests.support.downloads import find_wheel
+from tests.support.environments import clean_environment, create_environment
+from tests.support.in_process import WorkingDirectory
+
+pytestmark = pytest.mark.skipif(not HAS_ANSIBLE, reason=WHY_NOT)
+
+MODULE = "coral.runtime.coral_lock"
+ROLE = "coral.runtime.runtime"
+DESCRIPTOR = 'host: {core: "0.0.4", inference: "0.58.0"}\n'
+
+
+@pytest.fixture(scope="module")
+def controller(tmp_path_factory: pytest.TempPathFactory) -> Controller:
+    return Controller.make(tmp_path_factory.mktemp("controller"))
+
+
+def test_the_collection_is_built_of_all_its_files_and_of_nothing_else(
+    controller: Controller,
+) -> None:
+    listed = json.loads((controller.collection / "FILES.json").read_text(encoding="utf-8"))
+    files = {each["name"] for each in listed["files"] if each["ftype"] == "file"}
+    here = {path.relative_to(COLLECTION).as_posix() for path in COLLECTION.rglob("*.*")}
+    assert files == {path for path in here if "__pycache__" not in path} - {"galaxy.yml"}
+
+
+def test_the_documentation_of_the_module_is_whole(controller: Controller) -> None:
+    code, output = controller.command("ansible-doc", "--json", MODULE)
+    assert code == 0, output
+    documented = json.loads(output)[MODULE]
+    source = (COLLECTION / "plugins/modules/coral_lock.py").read_text(encoding="utf-8")
+    # Devices that Ansible reaches may have an older Python for modules than for Coral Runtime.
+    tree = ast.parse(source, feature_version=(3, 8))
+    (specification,) = [
+        keyword.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for keyword in node.keywords
+        if keyword.arg == "argument_spec"
+    ]
+    options = {
+        name: {key: value for key, value in option.items() if key != "description"}
+        for name, option in documented["doc"]["options"].items()
+    }
+    assert options == ast.literal_eval(specification)
+    for task in yaml.safe_load(documented["examples"]):
+        assert set(task.get(MODULE, {})) <= set(options)
+
+
+def test_the_documentation_of_the_role_is_its_defaults(controller: Controller) -> None:
+    role = COLLECTION / "roles" / "runtime"
+    code, output = controller.command(
+        "ansible-doc", "-t", "role", "--json", "coral.runtime.runtime"
+    )
+    assert code == 0, output
+    main = json.loads(output)["coral.runtime.runtime"]["entry_points"]["main"]
+    defaults = yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8"))
+    assert {name: option["default"] for name, option in main["options"].items()} == defaults
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kind:
+    """Hosts of one kind: their variables, and what each has to come to."""
+
+    count: int
+    variables: dict[str, Any]
+    status: str
+    message: str
+    exit_code: int | None = None
+    codes: tuple[str, ...] = ()
+
+
+@pytest.fixture
+def fleet(device: MakeDevice, tmp_path: Path) -> dict[str, Kind]:
+    """200 hosts, of which most have something wrong; those of a kind share an environment."""
+    healthy, tampered = device("my-package==1.0.0"), device("my-package==1.0.0")
+    healthy.write("runtime.yaml", DESCRIPTOR)
+    healthy.locked("-c", "runtime.yaml")
+    stale = tmp_path / "stale.lock"
+    stale.write_text(
+        healthy.lock_path.read_text(encoding="utf-8").replace(
+            '"version": "1.0.0"', '"version": "1.1.0"'
+        ),
+        encoding="utf-8",
+    )
+    victim = tampered.site_packages / "my_package" / "coral_plugins.py"
+    victim.write_text(victim.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+    bare = create_environment(tmp_path / "bare")
+    strange = create_environment(tmp_path / "strange")
+    (strange.site_packages / "coral_lock.py").write_text(STRANGE, encoding="utf-8")
+    lock, absent = str(healthy.lock_path), str(tmp_path / "absent")
+    python = str(healthy.environment.python)
+    closed = _closed_port()
+    warnings = ("host-unverified", "host-unverified")
+    return {
+        "healthy": Kind(
+            count=50,
+            variables={"python": python, "lock": lock},
+            status="ok",
+            message="",
+            exit_code=0,
+            codes=warnings,
+        ),
+        "tampered": Kind(
+            count=30,
+            variables={"python": str(tampered.environment.python), "lock": lock},
+            status="failed",
+            message=f"bytes differ from {lock}: digest-mismatch; the first: "
+            "`my_package/coral_plugins.py` of `my-package` isn't the file that was locked",
+            exit_code=3,
+            codes=("digest-mismatch", *warnings),
+        ),
+        "stale": Kind(
+            count=20,
+            variables={"python": python, "lock": str(stale)},
+            status="failed",
+            message=f"the device deviates from {stale}: version-drift; the first: "
+            "`my-package` isn't the version that was locked",
+            exit_code=1,
+            codes=("version-drift", *warnings),
+        ),
+        "unlocked": Kind(
+            count=10,
+            variables={"python": python, "lock": absent},
+            status="failed",
+            message=f"there is no lock at {absent}",
+        ),
+        "bare": Kind(
+            count=10,
+            variables={"python": str(bare.python), "lock": lock},
+            status="failed",
+            message=f"coral-lock isn't installed for {bare.python}",
+            exit_code=1,
+        ),
+        "empty": Kind(
+            count=10,
+            variables={"python": absent, "lock": lock},
+            status="failed",
+            message=f"there is no Python at {absent}: name that of the environment",
+        ),
+        **{
+            name: Kind(
+                count=2,
+                variables={"python": str(strange.python), "lock": lock, "target": name},
+                status="failed",
+                message=message,
+                exit_code=exit_code,
+            )
+            for name, (message, exit_code) in STRANGE_ANSWERS.items()
+        },
+        "unreachable": Kind(
+            count=62,
+            variables={
+                "ansible_connection": "ssh",
+                "ansible_host": "127.0.0.1",
+                "ansible_port": closed,
+                "ansible_ssh_common_args": "-F none -o ConnectTimeout=5",
+            },
+            status="unreachable",
+            message=f"ssh: connect to host 127.0.0.1 port {closed}: Connection refused",
+        ),
+    }
+
+
+STRANGE = """
+import sys, time
+
+kind = sys.argv[sys.argv.index("--target") + 1] if "--target" in sys.argv else "version"
+if kind == "version":
+    print("coral-runtime of coral-lock 0.0.1")
+elif kind == "old":
+    sys.exit("error: no such option: `--target`")
+elif kind == "babbles":
+    print("\\033[31mhello")
+elif kind == "floods":
+    while True:
+        print("x" * 100_000)
+elif kind == "hangs":
+    time.sleep(600)
+"""
+STRANGE_ANSWERS = {
+    "old": (
+        "coral-runtime of coral-lock 0.0.1 on the device is too old for this collection: "
+        "error: no such option: `--target`",
+        1,
+    ),
+    "babbles": ("`verify` printed nothing that can be read", 0),
+    "floods": ("`verify` printed more than 16777216 bytes", None),
+    "hangs": ("`verify` took longer than 2 seconds", None),
+}
+
+
+WHERE_UNREACHABLE = "Task failed: Failed to connect to the host via ssh: "
+"""What Ansible puts in front of what ssh says."""
+
+
+def _closed_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def test_none_of_200_hosts_is_missing_from_the_result(
+    controller: Controller, fleet: dict[str, Kind]
+) -> None:
+    hosts = {
+        f"{name}-{number}": kind.variables
+        for name, kind in fleet.items()
+        for number in range(kind.count)
+    }
+    assert len(hosts) == 200
+    options = {"python": "{{ python | default(omit) }}", "lock": "{{ lock | default(omit) }}"}
+    options |= {"target": "{{ target | default(omit) }}"}
+    timeout = "{{ 2 if target | default('') == 'hangs' else 300 }}"
+    play = {"tasks": [{"name": "Compare", MODULE: {**options, "timeout": timeout}}]}
+    run = controller.play(play, hosts, forks=4)
+    run.require(4)
+    found = Counter(
+        (
+            each.host.partition("-")[0],
+            each.status,
+            each.result.get("msg", "").removeprefix(WHERE_UNREACHABLE),
+            each.result.get("exit_code"),
+            tuple(finding["code"] for finding in each.result.get("findings", ())),
+            each.result.get("changed", False),
+        )
+        for each in run.results
+    )
+    assert found == {
+        (name, kind.status, kind.message, kind.exit_code, kind.codes, False): kind.count
+        for name, kind in fleet.items()
+    }
+    assert {each.host for each in run.results} == set(hosts)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deployment:
+    """A host, which is a directory, and what is rolled out to it."""
+
+    controller: Controller
+    root: Path
+    locks: dict[str, Path]
+    wheels: Path
+
+    def run(self, lock: str, *options: str, **variables: Any) -> Run:
+        """Run the role."""
+        given = {
+            "runtime_lock": str(self.locks[lock]),
+            "runtime_wheels": str(self.wheels),
+            "runtime_root": str(self.root),
+            "runtime_python": PYTHON,
+            **variables,
+        }
+        return self.controller.play({"roles": [ROLE]}, {"gate-1": given}, *options)
+
+    def release(self, lock: str) -> str:
+        return hashlib.sha256(self.locks[lock].read_bytes()).hexdigest()[:16]
+
+    def links(self) -> dict[str, str]:
+        """Return where the links of the host lead."""
+        return {
+            path.name: os.readlink(path).removeprefix("releases/")
+            for path in self.root.iterdir()
+            if path.is_symlink()
+        }
+
+    def start(self) -> int:
+        """Start as the device does, and return the exit code."""
+        current = self.root / "current"
+        finished = subprocess.run(
+            (current / "environment" / "bin" / "coral-runtime", "init", "--locked"),
+            cwd=current,
+            env=clean_environment({"XDG_STATE_HOME": str(self.root / "state")}),
+            capture_output=True,
+            check=False,
+        )
+        return finished.returncode
+
+
+OURS = (
+    "attrs",
+    "click",
+    "coral-lock",
+    "installer",
+    "jsonschema",
+    "jsonschema-specifications",
+    "packaging",
+    "pip",
+    "pyyaml",
+    "referencing",
+    "resolvelib",
+    "rpds-py",
+    "tomlkit",
+    "typing-extensions",
+)
+"""coral-lock, what it requires, and what installs it."""
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    controller: Controller, wheelhouse: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Deployment:
+    """A host without anything, three locks, and an archive of all wheels."""
+    directory = tmp_path_factory.mktemp("deployment")
+    locks = {}
+    for name, requirements in {
+        "first": ("my-package==1.0.0",),
+        "broken": ("my-package==1.1.0", "fails-false"),
+        "second": ("my-package==1.1.0",),
+    }.items():
+        place = WorkingDirectory(directory=directory / name)
+        wheels = place.directory / "wheels"
+        wheels.mkdir(parents=True)
+        for requirement in requirements:
+            shutil.copy2(_wheel(wheelhouse, requirement), wheels)
+        place.write("runtime.yaml", DESCRIPTOR)
+        place.locked("-c", "runtime.yaml", "--wheels", "wheels")
+        locks[name] = place.lock_path
+    archive = directory / "wheels.tar"
+    plugins = ("my-package==1.0.0", "my-package==1.1.0", "fails-false")
+    with tarfile.open(archive, "w") as tar:
+        for requirement in (*plugins, *OURS):
+            wheel = _wheel(wheelhouse, requirement)
+            tar.add(wheel, wheel.name)
+    return Deployment(controller=controller, root=directory / "device", locks=locks, wheels=archive)
+
+
+def _wheel(wheelhouse: Path, requirement: str) -> Path:
+    wheel = find_wheel(wheelhouse, requirement)
+    assert wheel is not None, requirement
+    return wheel
+
+
+def test_the_role_deploys_and_goes_back_where_the_start_fails(deployment: Deployment) -> None:
+    first, broken, second = map(deployment.release, ("first", "broken", "second"))
+    begin = "Look for the release of this lock, and begin it where it isn't whole"
+
+    run = deployment.run("first", "--check").require(0)
+    assert run.changed() == [("gate-1", begin)]
+    assert not deployment.root.exists()
+
+    run = deployment.run("first").require(0)
+    assert [task for _, task in run.changed()] == [
+        begin,
+        "Bring the lock",
+        "Bring the wheels",
+        "Install coral-lock, and then exactly what the lock pins",
+        "Switch to the release",
+        "Start from the lock",
+        "Note that the release has started, and remove old ones",
+    ]
+    assert deployment.links() == {"current": first}
+    assert deployment.start() == 0
+
+    assert deployment.run("first").require(0).changed() == []
+
+    run = deployment.run("broken").require(2)
+    assert deployment.links() == {"current": first, "previous": first}
+    assert deployment.start() == 0
+    told = run.of("ansible.builtin.fail")["gate-1"].result["msg"]
+    assert told.startswith(
+        "gate-1 runs what it ran before, as the new release didn't start: Start from the lock: "
+        "error[activation-failed]: "
+    )
+    assert run.of(MODULE)["gate-1"].status == "ok"
+
+    restart = ["touch", str(deployment.root / "restarted")]
+    run = deployment.run("second", runtime_restart=restart).require(0)
+    assert "Restart what runs" in [task for _, task in run.changed()]
+    assert (deployment.root / "restarted").is_file()
+    assert deployment.links() == {"current": second, "previous": first}
+    assert sorted(os.listdir(deployment.root / "releases")) == sorted((broken, first, second))
+    assert deployment.start() == 0
+
+    victim = next(deployment.root.glob("current/environment/lib/*/site-packages/my_package/*.py"))
+    victim.write_text("# changed", encoding="utf-8")
+    run = deployment.run("second", "--check", "--diff").require(2)
+    assert run.changed() == []
+    assert run.of(MODULE)["gate-1"].result["exit_code"] == 3
