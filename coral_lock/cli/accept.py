@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from coral_lock.canonical_json import Value
+from coral_lock.cli.application import lock_option
 from coral_lock.cli.formats import emit, format_option
-from coral_lock.cli.options import lock_option
 from coral_lock.cli.sign import known_channel
 from coral_lock.errors import HOLDS, UsageError, quoted
 from coral_lock.messages import say

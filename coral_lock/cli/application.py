@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from coral_lock.cli.grammar import START_OPTIONS, Option, no_such
+from coral_lock.cli.grammar import LOCK_OPTION, START_OPTIONS, Option, no_such
 from coral_lock.errors import BAD_INPUT, UsageError
 
 Command: TypeAlias = Callable[..., Any]
@@ -87,6 +87,9 @@ def declared_options(*options: Option) -> Callable[[Command], Command]:
         return command
 
     return add
+
+
+lock_option = declared_options(LOCK_OPTION)
 
 
 @click.group(

@@ -7,8 +7,8 @@ import os
 import click
 
 from coral_lock.canonical_json import Value
+from coral_lock.cli.application import lock_option
 from coral_lock.cli.formats import emit, format_option
-from coral_lock.cli.git import lock_option
 from coral_lock.cli.grammar import no_such
 from coral_lock.cli.log import headline, to_dict
 from coral_lock.difference.text import render_text

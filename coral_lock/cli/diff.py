@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from coral_lock.cli.application import lock_option
 from coral_lock.cli.formats import emit, output_file_option, output_format_option
-from coral_lock.cli.git import lock_option
 from coral_lock.cli.progress import shown_progress
 from coral_lock.difference.changes import without_entries
 from coral_lock.difference.model import LEVELS, RISKS, Change

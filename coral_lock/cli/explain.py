@@ -6,7 +6,8 @@ import os
 
 import click
 
-from coral_lock.cli.options import Inputs, input_options, known_group, lock_option
+from coral_lock.cli.application import lock_option
+from coral_lock.cli.options import Inputs, input_options, known_group
 from coral_lock.derive.explanation import Explainer
 from coral_lock.derive.locking import kept_versions
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, printable

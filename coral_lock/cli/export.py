@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import click
 
-from coral_lock.cli.options import lock_option
+from coral_lock.cli.application import lock_option
 from coral_lock.cli.progress import shown_progress
 from coral_lock.errors import HOLDS, InputError, UsageError
 from coral_lock.export.cyclonedx import cyclonedx_text, is_cyclonedx_text

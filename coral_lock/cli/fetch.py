@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from coral_lock.cli.application import lock_option
 from coral_lock.cli.formats import as_lines, emit, format_option
-from coral_lock.cli.options import lock_option
 from coral_lock.cli.progress import shown_progress
 from coral_lock.errors import HOLDS, UsageError, quoted
 from coral_lock.export.download import Fetched, Pip, fetch_wheels

@@ -11,7 +11,7 @@ import sys
 import click
 
 from coral_lock.canonical_json import write
-from coral_lock.cli.application import CommandGroup
+from coral_lock.cli.application import CommandGroup, lock_option
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError, LockError, UsageError, printable
 from coral_lock.lockfile.entries import to_mapping
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
@@ -25,14 +25,6 @@ from coral_lock.safe_files import read_named_file, write_durably
 _NAME = "coral-lock"
 _MAX_ATTRIBUTES_BYTES = 1 << 20
 _MAX_NAMED = 10
-
-lock_option = click.option(
-    "--lock",
-    metavar="FILE",
-    default="coral.lock",
-    show_default=True,
-    help="The lock.",
-)
 
 
 @click.group(cls=CommandGroup)

@@ -67,9 +67,7 @@ VERSION_OPTIONS = (
 )
 """The versions of hosts that aren't installed."""
 
-LOCK_OPTION = Option(
-    names=("--lock",), metavar="FILE", default="coral.lock", help="The lock to compare with."
-)
+LOCK_OPTION = Option(names=("--lock",), metavar="FILE", default="coral.lock", help="The lock.")
 
 ACCEPTED_OPTIONS = (
     Option(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
+from coral_lock.cli.application import lock_option
 from coral_lock.cli.formats import deliver, output_file_option
-from coral_lock.cli.git import lock_option
 from coral_lock.errors import HOLDS
 from coral_lock.lockfile.file import load_lock
 from coral_lock.messages import warned

@@ -8,8 +8,8 @@ import os
 import click
 
 from coral_lock.canonical_json import Value
+from coral_lock.cli.application import lock_option
 from coral_lock.cli.formats import emit, format_option
-from coral_lock.cli.git import lock_option
 from coral_lock.difference.text import render_text
 from coral_lock.errors import HOLDS, printable
 from coral_lock.history import LockCommit, lock_history

@@ -13,7 +13,6 @@ import click
 from coral_lock.cli.application import Command, declared_options
 from coral_lock.cli.grammar import (
     CONFIG_OPTIONS,
-    LOCK_OPTION,
     VERSION_OPTIONS,
     Option,
     descriptor_path,
@@ -61,8 +60,6 @@ _INPUT_OPTIONS = (
     Option(names=("--no-exec",), help="Never import a plugin, not even in a fresh interpreter."),
     *VERSION_OPTIONS,
 )
-
-lock_option = declared_options(LOCK_OPTION)
 
 
 def config_options(command: Command) -> Command:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from coral_lock.cli.options import lock_option
+from coral_lock.cli.application import lock_option
 from coral_lock.errors import HOLDS, UsageError, quoted
 from coral_lock.messages import say
 from coral_lock.names import is_channel

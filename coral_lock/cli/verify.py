@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import click
 
-from coral_lock.cli.application import declared_options
+from coral_lock.cli.application import declared_options, lock_option
 from coral_lock.cli.formats import emit, output_format_option
 from coral_lock.cli.grammar import ACCEPTED_OPTIONS, trust_directory
-from coral_lock.cli.options import lock_option, place_options
+from coral_lock.cli.options import place_options
 from coral_lock.derive.place import Place, subject_of
 from coral_lock.errors import HOLDS
 from coral_lock.finding import Finding, exit_code, sorted_findings

@@ -86,7 +86,7 @@ def _process(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_there_are_commands_to_test() -> None:
-    assert GROUPS == [(), ("plugins",), ("manifest",), ("config",), ("git",)]
+    assert GROUPS == [(), ("plugins",), ("manifest",), ("config",), ("git",), ("fleet",)]
     assert len(COMMANDS) == 30
     assert len(VALUED) > 50
 

@@ -12,7 +12,7 @@ import pytest
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
 from tests.property.branches import ADD, EDIT, REMOVE, base_lock, edited
-from tests.support.clone import Clone, branch
+from tests.support.clone import Clone, branch, new_clone
 from tests.support.in_process import WorkingDirectory
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git isn't installed")
@@ -27,10 +27,7 @@ LINE = "coral.lock -text diff=coral-lock merge=coral-lock\n"
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
-    clone = Clone(directory=tmp_path)
-    clone.git("init", "-q", "-b", "main")
-    clone.commit(BASE, "base")
-    return clone
+    return new_clone(tmp_path, BASE)
 
 
 def merge(clone: Clone) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from coral_lock.lockfile.text import write_lock
 from tests.property.branches import ADD, REMOVE, base_lock, edited
-from tests.support.clone import Clone, branch
+from tests.support.clone import Clone, branch, new_clone
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git isn't installed")
 
@@ -21,10 +21,7 @@ REMOVED = edited(ADDED, REMOVE, 20, 0)
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
-    clone = Clone(directory=tmp_path)
-    clone.git("init", "-q", "-b", "main")
-    clone.commit(BASE, "base")
-    return clone
+    return new_clone(tmp_path, BASE)
 
 
 def codes(clone: Clone, *words: str) -> list[str]:

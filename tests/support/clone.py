@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
@@ -32,6 +33,14 @@ class Clone(WorkingDirectory):
         self.lock_path.write_text(write_lock(lock), encoding="utf-8", newline="")
         self.git("add", "-A")
         self.git("commit", "-q", "-m", message)
+
+
+def new_clone(directory: Path, lock: Lock) -> Clone:
+    """Make a repository in an empty directory, with a lock as its first commit."""
+    clone = Clone(directory=directory)
+    clone.git("init", "-q", "-b", "main")
+    clone.commit(lock, "base")
+    return clone
 
 
 def branch(clone: Clone, ours: Lock, theirs: Lock) -> None:
