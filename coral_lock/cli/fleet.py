@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+import os
 import re
 import time
 from datetime import datetime, timezone
@@ -9,13 +12,19 @@ from datetime import datetime, timezone
 import click
 
 from coral_lock.canonical_json import write
-from coral_lock.cli.application import CommandGroup
+from coral_lock.cli.application import CommandGroup, lock_option
 from coral_lock.cli.formats import deliver, format_option, output_file_option
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError, quoted
 from coral_lock.fleet.inventory import read_inventory
+from coral_lock.fleet.old_locks import locks_in_directory, locks_in_history
+from coral_lock.fleet.plan import locks_of, make_plan
 from coral_lock.fleet.summary import FleetWords, Summary, summarize
-from coral_lock.fleet.text import headline, render_text
-from coral_lock.messages import say
+from coral_lock.fleet.text import headline, render_plan, render_text
+from coral_lock.lockfile.file import decode_lock, read_lock_bytes
+from coral_lock.lockfile.model import Lock
+from coral_lock.lockfile.text import read_lock
+from coral_lock.messages import counted, say, say_warning, warned
+from coral_lock.repository import Repository
 
 _UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])")
@@ -65,6 +74,7 @@ def fleet() -> None:
     \b
     Examples:
       coral-runtime fleet summarize reports --inventory hosts.txt
+      coral-runtime fleet plan reports --lock coral.lock --git
     """
 
 
@@ -111,6 +121,74 @@ def summarize_command(
     if output_format != "text" or output_file is not None:
         say(headline(summary))
     return HOLDS if summary.all_hold else DOES_NOT_HOLD
+
+
+@fleet.command()
+@_reports
+@lock_option
+@_inventory
+@click.option(
+    "--old-locks",
+    metavar="DIR",
+    help="Look in this directory for the locks that devices run, by their SHA-256.",
+)
+@click.option(
+    "--git",
+    "is_in_git",
+    is_flag=True,
+    help="Look for them in what git knows of the file of the new lock.",
+)
+@_now
+@format_option("text", "json", "markdown")
+@output_file_option
+def plan(
+    reports: tuple[str, ...],
+    lock: str,
+    inventory: str | None,
+    old_locks: str | None,
+    is_in_git: bool,
+    now: float,
+    output_format: str,
+    output_file: str | None,
+) -> int:
+    """Say what a new lock changes on each device, and which ones can't take it.
+
+    Devices are grouped by the lock that they run now. A device can't take a lock that has no
+    target like it, no wheel for it, or another host than it has and brings none. The exit code is
+    then 1.
+
+    \b
+    Examples:
+      coral-runtime fleet plan reports --lock coral.lock --git
+      coral-runtime fleet plan reports --lock new.lock --old-locks released --inventory hosts.txt
+    """
+    content = read_lock_bytes(lock)
+    new = warned(read_lock(decode_lock(content, lock), lock), lock)
+    listed = None if inventory is None else read_inventory(inventory)
+    words = FleetWords(reports, listed, now)
+    devices = summarize(words, now=now, stale_after=math.inf).devices
+    wanted = locks_of(devices).keys()
+    found: dict[str, Lock] = {}
+    if old_locks is not None:
+        found |= locks_in_directory(old_locks, wanted)
+    if is_in_git:
+        repository = Repository(os.path.dirname(lock) or ".")
+        found |= locks_in_history(repository, repository.relative(lock), wanted)
+    made = make_plan(devices, new, hashlib.sha256(content).hexdigest(), found)
+    if output_format == "markdown":
+        from coral_lock.fleet.markdown import render_plan_markdown
+
+        text = render_plan_markdown(made)
+    else:
+        text = write(made.to_dict()) if output_format == "json" else render_plan(made)
+    deliver(text, output_file)
+    set_aside = words.ledger.counts.total()
+    if set_aside:
+        say_warning(
+            f"{counted(set_aside, 'report')} can't be used: "
+            "see what `coral-runtime fleet summarize` says of them"
+        )
+    return DOES_NOT_HOLD if made.blocked.count else HOLDS
 
 
 def _render(summary: Summary, output_format: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from coral_lock.difference.text import sentence_of
 from coral_lock.fleet.gathering import KINDS
+from coral_lock.fleet.plan import Devices, Plan
 from coral_lock.fleet.summary import HOLDS_STATE, STATES, Group, Summary
-from coral_lock.fleet.text import counted_devices, duration_text, headline, lock_name
+from coral_lock.fleet.text import counted_devices, duration_text, headline, lock_name, plan_headline
 from coral_lock.rendering.markdown import (
     MAX_BYTES,
     Section,
@@ -18,6 +20,7 @@ from coral_lock.rendering.markdown import (
 )
 
 _MAX_NAMED = 50
+_MAX_CHANGES = 20
 
 
 def render_markdown(summary: Summary, max_bytes: int = MAX_BYTES) -> str:
@@ -81,3 +84,47 @@ def _group_row(group: Group) -> str:
     more = ", …" if group.devices > len(group.examples) else ""
     examples = ", ".join(map(as_code, group.examples)) + more
     return table_row(as_code(group.what), of, f"{group.devices:,}", examples)
+
+
+def render_plan_markdown(plan: Plan, max_bytes: int = MAX_BYTES) -> str:
+    """Return a plan as Markdown, no longer than `max_bytes` of UTF-8."""
+    sections = []
+    if plan.obstacles:
+        rows = [
+            table_row(as_code(each.code), sentence(each.reason), *_device_cells(devices))
+            for each, devices in plan.obstacles.items()
+        ]
+        head = table_head("Finding", "Why", "Devices", "Examples")
+        sections.append(Section(f"{counted_devices(plan.blocked.count)} can't take it", head, rows))
+    steps = [
+        table_row(
+            as_code(step.lock[:12]),
+            as_code(step.target) if step.target else "",
+            "<br>".join(sentence(sentence_of(change)) for change in step.changes[:_MAX_CHANGES])
+            + (f"<br>{len(step.changes) - _MAX_CHANGES} more" * (len(step.changes) > _MAX_CHANGES)),
+            *_device_cells(step.devices),
+        )
+        for step in plan.steps
+    ]
+    if steps:
+        head = table_head("From", "Target", "Changes", "Devices", "Examples")
+        sections.append(Section("What changes", head, steps))
+    others = [
+        *(
+            (f"run {lock[:12] if lock else 'no lock'}, which nobody has", devices)
+            for lock, devices in plan.unknown.items()
+        ),
+        ("run it already", plan.unchanged),
+        ("are silent", plan.silent),
+        ("aren't in the inventory", plan.unlisted),
+    ]
+    rows = [table_row(sentence(what), *_device_cells(each)) for what, each in others if each.count]
+    if rows:
+        head = table_head("Devices that", "Devices", "Examples")
+        sections.append(Section("Others", head, rows, gives_way=True))
+    return render_sections([f"### {plan_headline(plan)}"], sections, max_bytes)
+
+
+def _device_cells(devices: Devices) -> tuple[str, str]:
+    more = ", …" if devices.count > len(devices.examples) else ""
+    return f"{devices.count:,}", ", ".join(map(as_code, devices.examples)) + more

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from coral_lock.difference.text import render_text as render_changes
 from coral_lock.errors import printable, shortened
 from coral_lock.fleet.gathering import KINDS
+from coral_lock.fleet.plan import Devices, Plan
 from coral_lock.fleet.summary import HOLDS_STATE, STATES, Group, LockUse, Summary
 
 _MAX_NAMED = 5
 _MAX_ROWS = 20
 _MAX_REASON = 120
+_MAX_CHANGES = 12
+_UNKNOWN = "can't be compared, as nobody has the lock that they run"
 
 
 def duration_text(seconds: float) -> str:
@@ -115,3 +119,46 @@ def _set_aside(summary: Summary) -> Iterator[str]:
         for each in named[:_MAX_NAMED]:
             yield f"  {each.where}: {each.reason}"
         yield from _rest(ledger.counts[kind], _MAX_NAMED)
+
+
+def plan_headline(plan: Plan) -> str:
+    """Return what a new lock does to a fleet, as a sentence."""
+    counts = (
+        (sum(step.devices.count for step in plan.steps), "to change"),
+        (plan.unchanged.count, "on it already"),
+        (plan.blocked.count, "that can't take it"),
+        (sum(each.count for each in plan.unknown.values()), "on an unknown lock"),
+        (plan.silent.count, "silent"),
+        (plan.unlisted.count, "not in the inventory"),
+    )
+    parts = [f"{count:,} {what}" for count, what in counts if count]
+    return f"{plan.lock[:12]}: {', '.join(parts) if parts else 'no devices'}"
+
+
+def render_plan(plan: Plan) -> str:
+    """Return a plan as text; of devices and changes the first are shown, and all counted."""
+    lines = [plan_headline(plan)]
+    for obstacle, devices in plan.obstacles.items():
+        lines += [f"can't take it, {obstacle.code}: {_named(devices)}", f"  {obstacle.reason}"]
+    for step in plan.steps:
+        target = f", target {step.target}" if step.target else ""
+        lines.append(f"from {step.lock[:12]}{target}: {_named(step.devices)}")
+        changes = render_changes(step.changes, _MAX_CHANGES, is_brief=True).splitlines()
+        lines += [f"  {line}" for line in changes or ["no changes"]]
+    for lock, devices in plan.unknown.items():
+        lines.append(f"from {lock[:12] if lock else 'no lock that can be read'}: {_named(devices)}")
+        lines.append(f"  {_UNKNOWN}" if lock else "  everything is new to them")
+    for word, devices in (
+        ("silent", plan.silent),
+        ("not in the inventory", plan.unlisted),
+        ("unchanged", plan.unchanged),
+    ):
+        if devices.count:
+            lines.append(f"{word}: {_named(devices)}")
+    return "".join(f"{printable(line).rstrip()}\n" for line in lines)
+
+
+def _named(devices: Devices) -> str:
+    red = f", {devices.red:,} of them red now" if devices.red else ""
+    more = ", …" if devices.count > len(devices.examples) else ""
+    return f"{counted_devices(devices.count)}{red}: {', '.join(devices.examples)}{more}"

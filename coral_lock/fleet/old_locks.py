@@ -1,0 +1,81 @@
+"""The locks that devices run, found by the digest of their bytes: in a directory, or in git."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import os
+from collections.abc import Collection, Iterator
+
+from coral_lock.errors import InputError
+from coral_lock.lockfile.file import MAX_LOCK_BYTES, decode_lock
+from coral_lock.lockfile.model import Lock
+from coral_lock.lockfile.text import read_lock
+from coral_lock.repository import Repository
+from coral_lock.safe_files import read_regular_file
+
+_AT_A_TIME = 50
+
+
+def locks_in_directory(directory: str, wanted: Collection[str]) -> dict[str, Lock]:
+    """Return the wanted locks among the files of a directory, at any depth, by their SHA-256.
+
+    Links aren't followed, and what can't be read isn't there.
+
+    Raises:
+        InputError: there is no such directory.
+        LockError: a file with a wanted digest isn't a lock that this release reads.
+    """
+    if not os.path.isdir(directory):
+        raise InputError(
+            "there is no directory of locks", where=directory, hint="name it with `--old-locks DIR`"
+        )
+    return _found(_files_in(directory), wanted)
+
+
+def locks_in_history(repository: Repository, path: str, wanted: Collection[str]) -> dict[str, Lock]:
+    """Return the wanted locks among those that a file of git has ever been, by their SHA-256.
+
+    Args:
+        repository: where the file is.
+        path: the file, from the top of the work tree; it is followed through renames.
+        wanted: the digests.
+
+    Raises:
+        GitError: git can't tell.
+        LockError: a file with a wanted digest isn't a lock that this release reads.
+    """
+    return _found(_blobs_of(repository, path), wanted)
+
+
+def _found(contents: Iterator[tuple[str, bytes]], wanted: Collection[str]) -> dict[str, Lock]:
+    locks: dict[str, Lock] = {}
+    for name, content in contents:
+        digest = hashlib.sha256(content).hexdigest()
+        if digest in wanted and digest not in locks:
+            locks[digest] = read_lock(decode_lock(content, name), name)
+            if len(locks) == len(wanted):
+                break
+    return locks
+
+
+def _files_in(directory: str) -> Iterator[tuple[str, bytes]]:
+    for parent, directories, names in os.walk(directory):
+        directories.sort()
+        for name in sorted(names):
+            path = os.path.join(parent, name)
+            if os.path.islink(path):
+                continue
+            try:
+                yield path, read_regular_file(path, MAX_LOCK_BYTES)
+            except OSError:
+                continue
+
+
+def _blobs_of(repository: Repository, path: str) -> Iterator[tuple[str, bytes]]:
+    commits = repository.history(path)
+    while batch := list(itertools.islice(commits, _AT_A_TIME)):
+        places = [(commit.name, commit.path) for commit in batch]
+        for (name, place), content in zip(places, repository.blobs(places)):
+            if content is not None:
+                yield f"{name[:10]}:{place}", content
