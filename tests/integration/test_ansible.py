@@ -263,12 +263,16 @@ class Deployment:
     controller: Controller
     root: Path
     locks: dict[str, Path]
+    keyring: Path
     wheels: Path
 
     def run(self, lock: str, *options: str, **variables: Any) -> Run:
         """Run the role."""
         given = {
             "runtime_lock": str(self.locks[lock]),
+            "runtime_signature": f"{self.locks[lock]}.sig",
+            "runtime_keyring": str(self.keyring),
+            "runtime_trust_dir": str(self.root / "trust"),
             "runtime_wheels": str(self.wheels),
             "runtime_root": str(self.root),
             "runtime_python": PYTHON,
@@ -287,11 +291,22 @@ class Deployment:
             if path.is_symlink()
         }
 
+    def accepted(self) -> tuple[str, str | None, str | None]:
+        """Return which release is accepted, why although it is older, and which one beside it."""
+        record = json.loads((self.root / "trust" / "accepted.json").read_text(encoding="utf-8"))
+        accepted = record["channels"]["default"]["accepted"]
+        previous = record["channels"]["default"]["previous"]
+        beside = None if previous is None else previous["sha256"][:16]
+        return accepted["sha256"][:16], accepted["rollback"], beside
+
     def start(self) -> int:
         """Start as the device does, and return the exit code."""
         current = self.root / "current"
         finished = subprocess.run(
-            (current / "environment" / "bin" / "coral-runtime", "init", "--locked"),
+            (
+                *(current / "environment" / "bin" / "coral-runtime", "init", "--locked"),
+                *("--accepted", "--trust-dir", self.root / "trust"),
+            ),
             cwd=current,
             env=clean_environment({"XDG_STATE_HOME": str(self.root / "state")}),
             capture_output=True,
@@ -302,13 +317,16 @@ class Deployment:
 
 OURS = (
     "attrs",
+    "cffi",
     "click",
     "coral-lock",
+    "cryptography",
     "installer",
     "jsonschema",
     "jsonschema-specifications",
     "packaging",
     "pip",
+    "pycparser",
     "pyyaml",
     "referencing",
     "resolvelib",
@@ -325,12 +343,17 @@ def deployment(
 ) -> Deployment:
     """A host without anything, three locks, and an archive of all wheels."""
     directory = tmp_path_factory.mktemp("deployment")
+    WorkingDirectory(directory=directory).coral("keygen", "release").require(0)
+    keyring = directory / "keyring"
+    keyring.mkdir()
+    shutil.move(directory / "release.pub", keyring)
     locks = {}
-    for name, requirements in {
+    requirements_of = {
         "first": ("my-package==1.0.0",),
         "broken": ("my-package==1.1.0", "fails-false"),
         "second": ("my-package==1.1.0",),
-    }.items():
+    }
+    for serial, (name, requirements) in enumerate(requirements_of.items(), 1):
         place = WorkingDirectory(directory=directory / name)
         wheels = place.directory / "wheels"
         wheels.mkdir(parents=True)
@@ -338,6 +361,8 @@ def deployment(
             shutil.copy2(_wheel(wheelhouse, requirement), wheels)
         place.write("runtime.yaml", DESCRIPTOR)
         place.locked("-c", "runtime.yaml", "--wheels", "wheels")
+        signing = ("sign", "--key", "../release.key", "--serial", str(serial))
+        place.coral(*signing).require(0)
         locks[name] = place.lock_path
     archive = directory / "wheels.tar"
     plugins = ("my-package==1.0.0", "my-package==1.1.0", "fails-false")
@@ -345,7 +370,13 @@ def deployment(
         for requirement in (*plugins, *OURS):
             wheel = _wheel(wheelhouse, requirement)
             tar.add(wheel, wheel.name)
-    return Deployment(controller=controller, root=directory / "device", locks=locks, wheels=archive)
+    return Deployment(
+        controller=controller,
+        root=directory / "device",
+        locks=locks,
+        keyring=keyring,
+        wheels=archive,
+    )
 
 
 def _wheel(wheelhouse: Path, requirement: str) -> Path:
@@ -362,12 +393,15 @@ def test_the_role_deploys_and_goes_back_where_the_start_fails(deployment: Deploy
     assert run.changed() == [("gate-1", begin)]
     assert not deployment.root.exists()
 
+    deployment.root.mkdir()
     run = deployment.run("first").require(0)
     assert [task for _, task in run.changed()] == [
         begin,
         "Bring the lock",
         "Bring the wheels",
         "Install coral-lock, and then exactly what the lock pins",
+        "Bring the signatures",
+        "Accept the lock, and let the one before still start",
         "Switch to the release",
         "Start from the lock",
         "Note that the release has started, and remove old ones",
@@ -386,12 +420,14 @@ def test_the_role_deploys_and_goes_back_where_the_start_fails(deployment: Deploy
         "error[activation-failed]: "
     )
     assert run.of(MODULE)["gate-1"].status == "ok"
+    assert deployment.accepted() == (first, f"the release {broken} didn't start", None)
 
     restart = ["touch", str(deployment.root / "restarted")]
     run = deployment.run("second", runtime_restart=restart).require(0)
     assert "Restart what runs" in [task for _, task in run.changed()]
     assert (deployment.root / "restarted").is_file()
     assert deployment.links() == {"current": second, "previous": first}
+    assert deployment.accepted() == (second, None, None)
     assert sorted(os.listdir(deployment.root / "releases")) == sorted((broken, first, second))
     assert deployment.start() == 0
 

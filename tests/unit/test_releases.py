@@ -96,13 +96,19 @@ def test_a_release_is_begun_built_switched_to_and_confirmed(
     root = tmp_path / "root"
     nothing = {"current": None, "previous": None, "is_whole": False, "is_deployed": False}
     facts = call(root, "look", "one", capture=capsys)
-    assert facts == {"began": False, **nothing, "releases": []}
+    assert facts == {"began": False, "went_back": False, **nothing, "releases": []}
     assert not root.exists()
     facts = call(root, "begin", "one", capture=capsys)
-    assert facts == {"began": True, **nothing, "releases": ["one"]}
+    assert facts == {"began": True, "went_back": False, **nothing, "releases": ["one"]}
     fill(root, "one")
     facts = call(root, "switch", "one", capture=capsys)
-    whole = {"began": False, "current": "one", "previous": None, "is_whole": True}
+    whole = {
+        "began": False,
+        "went_back": False,
+        "current": "one",
+        "previous": None,
+        "is_whole": True,
+    }
     assert facts == {**whole, "is_deployed": False, "releases": ["one"]}
     assert sorted(os.listdir(root / "releases" / "one")) == ["environment", "whole"]
     facts = call(root, "confirm", "one", "2", capture=capsys)

@@ -10,20 +10,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: coral_lock
-short_description: Compare a device with its reviewed lock
+short_description: Compare a device with its reviewed lock, or accept a signed one
 version_added: 0.1.0
 description:
   - Runs C(coral-runtime verify) of an environment on the device, and returns every deviation from
     the lock. Nothing is installed, and no plugin is run.
   - A device that deviates fails the task. Its findings are in the result all the same.
+  - With O(state=accepted), runs C(coral-runtime accept), so that the device may start from the
+    lock.
 author:
   - The authors of coral-lock
 options:
   state:
     description:
-      - V(verified) compares, and never changes anything.
+      - V(verified) compares the device with the lock.
+      - V(accepted) verifies the signatures of the lock, and writes down that it may start.
     type: str
-    choices: [verified]
+    choices: [verified, accepted]
     default: verified
   lock:
     description:
@@ -38,14 +41,49 @@ options:
     type: path
   integrity:
     description:
-      - Which files are hashed. V(full) are those of every locked distribution, V(imports) those of
-        the distributions with plugins, V(metadata) none.
+      - With O(state=verified), which files are hashed. V(full) are those of every locked
+        distribution, V(imports) those of the distributions with plugins, V(metadata) none.
     type: str
     choices: [full, imports, metadata]
     default: full
   target:
     description:
-      - The target of the lock that the device has to be. By default the one that is like it.
+      - With O(state=verified), the target of the lock that the device has to be. By default the
+        one that is like it.
+    type: str
+  accepted:
+    description:
+      - With O(state=verified), insist on a lock that was accepted on the device.
+    type: bool
+    default: false
+  trust_dir:
+    description:
+      - The directory on the device with what was accepted. By default C(/var/lib/coral-lock).
+    type: path
+  signature:
+    description:
+      - With O(state=accepted), the file of the signatures on the device. By default O(lock) with
+        C(.sig) behind it.
+    type: path
+  keyring:
+    description:
+      - With O(state=accepted), the directory on the device with the public keys that it trusts. By
+        default C(/etc/coral-lock/keyring).
+    type: path
+  channel:
+    description:
+      - With O(state=accepted), the channel of the device. By default that of the keyring.
+    type: str
+  keep_previous:
+    description:
+      - With O(state=accepted), whether the lock accepted before may still start, until this one is
+        accepted without it.
+    type: bool
+    default: false
+  allow_rollback:
+    description:
+      - With O(state=accepted), the reason for accepting a lock with a lower serial than one that
+        was accepted before. Reports have it until the next lock is accepted.
     type: str
   timeout:
     description:
@@ -55,10 +93,11 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Compares as ever, as that changes nothing.
+    description: Compares and verifies as ever, and writes nothing down.
   diff_mode:
     support: full
-    description: What was found on the device, before, and what the lock says, after.
+    description: What was found on the device and what the lock says, or what was accepted before
+      and after.
   platform:
     support: full
     platforms: posix
@@ -86,6 +125,13 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ coral_lock.findings | map(attribute='code') | unique }}"
   when: coral_lock is failed and coral_lock.findings is defined
+
+- name: Accept a release, and let the one before still start
+  coral.runtime.coral_lock:
+    state: accepted
+    lock: /opt/coral/releases/7/coral.lock
+    python: /opt/coral/releases/7/environment/bin/python
+    keep_previous: true
 """
 
 RETURN = r"""
@@ -138,9 +184,36 @@ target:
   description: The target of the lock that the device is, null where the lock has none.
   returned: when the device was compared
   type: str
+acceptance:
+  description: What is accepted now, or would be but for check mode.
+  returned: when the lock is accepted
+  type: dict
+  contains:
+    channel:
+      description: For which channel.
+      type: str
+      sample: default
+    serial:
+      description: The serial of the lock.
+      type: int
+      sample: 7
+    sha256:
+      description: The SHA-256 of the lock's bytes.
+      type: str
+    signers:
+      description: The ids of the keys whose signatures were valid.
+      type: list
+      elements: str
+    rollback:
+      description: Why a lower serial was accepted, null where it isn't lower.
+      type: str
+    previous:
+      description: The SHA-256 of the lock that may still start, null where there is none.
+      type: str
 diff:
-  description: What was found and what the lock says, of the deviations that are errors.
-  returned: when the device was compared
+  description: What was found and what the lock says, of the deviations that are errors; or what was
+    accepted before and after.
+  returned: when the device was compared, or the lock is accepted
   type: dict
 """
 
@@ -148,9 +221,11 @@ import json
 import os
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 from ansible.module_utils.basic import AnsibleModule
@@ -159,6 +234,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_TRUST_DIRECTORY = "/var/lib/coral-lock"
+_RECORD = "accepted.json"
+_MAX_RECORD_BYTES = 1 << 20
 MAX_OUTPUT_BYTES = 16 << 20
 MAX_FINDINGS = 1_000
 _LONGEST_MESSAGE = 2_000
@@ -180,7 +258,11 @@ def main() -> None:
     """Run the module. The result is printed as JSON, by Ansible's own code."""
     module = AnsibleModule(
         argument_spec={
-            "state": {"type": "str", "choices": ["verified"], "default": "verified"},
+            "state": {
+                "type": "str",
+                "choices": ["verified", "accepted"],
+                "default": "verified",
+            },
             "lock": {"type": "path", "required": True},
             "python": {"type": "path"},
             "integrity": {
@@ -189,12 +271,26 @@ def main() -> None:
                 "default": "full",
             },
             "target": {"type": "str"},
+            "accepted": {"type": "bool", "default": False},
+            "trust_dir": {"type": "path"},
+            "signature": {"type": "path"},
+            "keyring": {"type": "path"},
+            "channel": {"type": "str"},
+            "keep_previous": {"type": "bool", "default": False},
+            "allow_rollback": {"type": "str"},
             "timeout": {"type": "int", "default": 300},
         },
         supports_check_mode=True,
     )
+    parameters = module.params
     try:
-        result = _verify(module.params)
+        device = Device(parameters["python"] or sys.executable, parameters["timeout"])
+        lock = os.path.abspath(parameters["lock"])
+        device.require(lock)
+        if parameters["state"] == "accepted":
+            result = _accept(device, lock, parameters, stores=not module.check_mode)
+        else:
+            result = _verify(device, lock, parameters)
     except Failure as failure:
         module.fail_json(
             msg=str(failure), **{"exit_code": None, "changed": False, **failure.result}
@@ -202,18 +298,15 @@ def main() -> None:
     module.exit_json(**result)
 
 
-def _verify(parameters: dict[str, Any]) -> dict[str, Any]:
+def _verify(device: Device, lock: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the result of a device that holds.
 
     Raises:
         Failure: it doesn't, or couldn't be asked.
     """
-    lock = os.path.abspath(parameters["lock"])
-    device = Device(parameters["python"] or sys.executable, parameters["timeout"])
-    device.require(lock)
-    options = ["--lock", lock, "--integrity", parameters["integrity"]]
-    if parameters["target"] is not None:
-        options += ["--target", parameters["target"]]
+    options = ["--lock", lock, *_options(parameters, "integrity", "target")]
+    if parameters["accepted"]:
+        options += ["--accepted", *_options(parameters, "trust_dir")]
     code, document = device.ask("verify", *options, "--output-format", "json")
     findings = [_finding(each) for each in _list(document, "findings")]
     errors = [each for each in findings if each["severity"] == "error"]
@@ -231,6 +324,70 @@ def _verify(parameters: dict[str, Any]) -> dict[str, Any]:
     what = "bytes differ from" if code == _BYTES_DIFFER else "the device deviates from"
     first = f"; the first: {errors[0]['summary']}" if errors else ""
     raise Failure(_shown(f"{what} {lock}: {codes or 'no reason is given'}{first}"), **result)
+
+
+def _accept(
+    device: Device, lock: str, parameters: dict[str, Any], *, stores: bool
+) -> dict[str, Any]:
+    """Return the result of a lock that is accepted.
+
+    Args:
+        device: the device.
+        lock: the lock.
+        parameters: those of the module.
+        stores: whether it is written down. Without it, all is verified against a copy.
+
+    Raises:
+        Failure: it isn't accepted.
+    """
+    trusted = parameters["trust_dir"] or _TRUST_DIRECTORY
+    names = ("signature", "keyring", "channel", "allow_rollback")
+    options = ["--lock", lock, *_options(parameters, *names), "--output-format", "json"]
+    if parameters["keep_previous"]:
+        options.append("--keep-previous")
+    before = _record(trusted)
+    with tempfile.TemporaryDirectory() as directory:
+        if not stores:
+            record = os.path.join(trusted, _RECORD)
+            if os.path.lexists(record):
+                shutil.copy2(record, directory, follow_symlinks=False)
+            trusted = directory
+        if parameters["trust_dir"] is not None or not stores:
+            options += ["--trust-dir", trusted]
+        code, document = device.ask("accept", *options)
+        after = _record(trusted)
+    return {
+        "changed": bool(document.pop("changed", True)),
+        "exit_code": code,
+        "acceptance": document,
+        "diff": {
+            "before_header": _RECORD,
+            "after_header": _RECORD,
+            "before": before,
+            "after": after,
+        },
+    }
+
+
+def _options(parameters: dict[str, Any], *names: str) -> list[str]:
+    """Return the options of the command that were given to the module."""
+    return [
+        word
+        for name in names
+        if parameters[name] is not None
+        for word in (f"--{name.replace('_', '-')}", parameters[name])
+    ]
+
+
+def _record(directory: str) -> str:
+    """Return what was accepted so far as text; nothing where that can't be read."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+    try:
+        descriptor = os.open(os.path.join(directory, _RECORD), flags)
+        with open(descriptor, "rb") as file:
+            return file.read(_MAX_RECORD_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 class Device:

@@ -42,9 +42,9 @@ def main(words: list[str]) -> None:
     os.umask(0o022)
     command, root, release, *rest = words
     releases = Releases(root)
-    began = False
+    acted = True
     if command == "begin":
-        began = releases.begin(release)
+        acted = releases.begin(release)
     elif command == "build":
         releases.build(release, *rest)
     elif command == "switch":
@@ -57,7 +57,8 @@ def main(words: list[str]) -> None:
         sys.exit(f"there is no command `{command}`")
     current, directory = releases.target(CURRENT), releases.directory(release)
     facts = {
-        "began": began,
+        "began": command == "begin" and acted,
+        "went_back": command == "back",
         "current": current,
         "previous": releases.target(PREVIOUS),
         "is_whole": os.path.isfile(os.path.join(directory, WHOLE)),
