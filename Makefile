@@ -10,12 +10,13 @@ PYTEST_OPTIONS ?=
 # Tests start many processes, each of which would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup wheelhouse demo test quick laws mutants lowest check lint types imports format bench size clean
+.PHONY: help setup wheelhouse demo test quick long laws mutants lowest check lint types imports format bench size clean
 
 help:
 	@echo "make demo    walk through the whole story on real wheels and environments"
 	@echo "make test    run the tests"
 	@echo "make quick   run the tests that need no environment"
+	@echo "make long    run the tests that take minutes"
 	@echo "make laws    try the laws with many more examples than the tests do"
 	@echo "make mutants change the code in small ways, and count how many a test notices"
 	@echo "make lowest  run the tests that reach a dependency with the oldest versions of it"
@@ -47,6 +48,9 @@ test: wheelhouse
 
 quick: $(READY)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --hypothesis-profile=quick $(PYTEST_OPTIONS) tests/unit
+
+long: wheelhouse
+	$(BIN)/python -m pytest -m long $(PYTEST_OPTIONS)
 
 laws: $(READY)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --hypothesis-profile=thorough $(PYTEST_OPTIONS) \

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import ast
-import hashlib
 import json
-import os
-import shutil
 import socket
-import subprocess
-import tarfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +14,11 @@ import pytest
 import yaml
 
 from tests.conftest import MakeDevice
-from tests.support.controller import COLLECTION, HAS_ANSIBLE, PYTHON, WHY_NOT, Controller, Run
-from tests.support.downloads import find_wheel
-from tests.support.environments import clean_environment, create_environment
-from tests.support.in_process import WorkingDirectory
+from tests.support.controller import COLLECTION, HAS_ANSIBLE, MODULE, WHY_NOT, Controller
+from tests.support.deployment import DESCRIPTOR
+from tests.support.environments import create_environment
 
 pytestmark = pytest.mark.skipif(not HAS_ANSIBLE, reason=WHY_NOT)
-
-MODULE = "coral.runtime.coral_lock"
-ROLE = "coral.runtime.runtime"
-DESCRIPTOR = 'host: {core: "0.0.4", inference: "0.58.0"}\n'
 
 
 @pytest.fixture(scope="module")
@@ -254,185 +244,3 @@ def test_none_of_200_hosts_is_missing_from_the_result(
         for name, kind in fleet.items()
     }
     assert {each.host for each in run.results} == set(hosts)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Deployment:
-    """A host, which is a directory, and what is rolled out to it."""
-
-    controller: Controller
-    root: Path
-    locks: dict[str, Path]
-    keyring: Path
-    wheels: Path
-
-    def run(self, lock: str, *options: str, **variables: Any) -> Run:
-        """Run the role."""
-        given = {
-            "runtime_lock": str(self.locks[lock]),
-            "runtime_signature": f"{self.locks[lock]}.sig",
-            "runtime_keyring": str(self.keyring),
-            "runtime_trust_dir": str(self.root / "trust"),
-            "runtime_wheels": str(self.wheels),
-            "runtime_root": str(self.root),
-            "runtime_python": PYTHON,
-            **variables,
-        }
-        return self.controller.play({"roles": [ROLE]}, {"gate-1": given}, *options)
-
-    def release(self, lock: str) -> str:
-        return hashlib.sha256(self.locks[lock].read_bytes()).hexdigest()[:16]
-
-    def links(self) -> dict[str, str]:
-        """Return where the links of the host lead."""
-        return {
-            path.name: os.readlink(path).removeprefix("releases/")
-            for path in self.root.iterdir()
-            if path.is_symlink()
-        }
-
-    def accepted(self) -> tuple[str, str | None, str | None]:
-        """Return which release is accepted, why although it is older, and which one beside it."""
-        record = json.loads((self.root / "trust" / "accepted.json").read_text(encoding="utf-8"))
-        accepted = record["channels"]["default"]["accepted"]
-        previous = record["channels"]["default"]["previous"]
-        beside = None if previous is None else previous["sha256"][:16]
-        return accepted["sha256"][:16], accepted["rollback"], beside
-
-    def start(self) -> int:
-        """Start as the device does, and return the exit code."""
-        current = self.root / "current"
-        finished = subprocess.run(
-            (
-                *(current / "environment" / "bin" / "coral-runtime", "init", "--locked"),
-                *("--accepted", "--trust-dir", self.root / "trust"),
-            ),
-            cwd=current,
-            env=clean_environment({"XDG_STATE_HOME": str(self.root / "state")}),
-            capture_output=True,
-            check=False,
-        )
-        return finished.returncode
-
-
-OURS = (
-    "attrs",
-    "cffi",
-    "click",
-    "coral-lock",
-    "cryptography",
-    "installer",
-    "jsonschema",
-    "jsonschema-specifications",
-    "packaging",
-    "pip",
-    "pycparser",
-    "pyyaml",
-    "referencing",
-    "resolvelib",
-    "rpds-py",
-    "tomlkit",
-    "typing-extensions",
-)
-"""coral-lock, what it requires, and what installs it."""
-
-
-@pytest.fixture(scope="module")
-def deployment(
-    controller: Controller, wheelhouse: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Deployment:
-    """A host without anything, three locks, and an archive of all wheels."""
-    directory = tmp_path_factory.mktemp("deployment")
-    WorkingDirectory(directory=directory).coral("keygen", "release").require(0)
-    keyring = directory / "keyring"
-    keyring.mkdir()
-    shutil.move(directory / "release.pub", keyring)
-    locks = {}
-    requirements_of = {
-        "first": ("my-package==1.0.0",),
-        "broken": ("my-package==1.1.0", "fails-false"),
-        "second": ("my-package==1.1.0",),
-    }
-    for serial, (name, requirements) in enumerate(requirements_of.items(), 1):
-        place = WorkingDirectory(directory=directory / name)
-        wheels = place.directory / "wheels"
-        wheels.mkdir(parents=True)
-        for requirement in requirements:
-            shutil.copy2(_wheel(wheelhouse, requirement), wheels)
-        place.write("runtime.yaml", DESCRIPTOR)
-        place.locked("-c", "runtime.yaml", "--wheels", "wheels")
-        signing = ("sign", "--key", "../release.key", "--serial", str(serial))
-        place.coral(*signing).require(0)
-        locks[name] = place.lock_path
-    archive = directory / "wheels.tar"
-    plugins = ("my-package==1.0.0", "my-package==1.1.0", "fails-false")
-    with tarfile.open(archive, "w") as tar:
-        for requirement in (*plugins, *OURS):
-            wheel = _wheel(wheelhouse, requirement)
-            tar.add(wheel, wheel.name)
-    return Deployment(
-        controller=controller,
-        root=directory / "device",
-        locks=locks,
-        keyring=keyring,
-        wheels=archive,
-    )
-
-
-def _wheel(wheelhouse: Path, requirement: str) -> Path:
-    wheel = find_wheel(wheelhouse, requirement)
-    assert wheel is not None, requirement
-    return wheel
-
-
-def test_the_role_deploys_and_goes_back_where_the_start_fails(deployment: Deployment) -> None:
-    first, broken, second = map(deployment.release, ("first", "broken", "second"))
-    begin = "Look for the release of this lock, and begin it where it isn't whole"
-
-    run = deployment.run("first", "--check").require(0)
-    assert run.changed() == [("gate-1", begin)]
-    assert not deployment.root.exists()
-
-    deployment.root.mkdir()
-    run = deployment.run("first").require(0)
-    assert [task for _, task in run.changed()] == [
-        begin,
-        "Bring the lock",
-        "Bring the wheels",
-        "Install coral-lock, and then exactly what the lock pins",
-        "Bring the signatures",
-        "Accept the lock, and let the one before still start",
-        "Switch to the release",
-        "Start from the lock",
-        "Note that the release has started, and remove old ones",
-    ]
-    assert deployment.links() == {"current": first}
-    assert deployment.start() == 0
-
-    assert deployment.run("first").require(0).changed() == []
-
-    run = deployment.run("broken").require(2)
-    assert deployment.links() == {"current": first, "previous": first}
-    assert deployment.start() == 0
-    told = run.of("ansible.builtin.fail")["gate-1"].result["msg"]
-    assert told.startswith(
-        "gate-1 runs what it ran before, as the new release didn't start: Start from the lock: "
-        "error[activation-failed]: "
-    )
-    assert run.of(MODULE)["gate-1"].status == "ok"
-    assert deployment.accepted() == (first, f"the release {broken} didn't start", None)
-
-    restart = ["touch", str(deployment.root / "restarted")]
-    run = deployment.run("second", runtime_restart=restart).require(0)
-    assert "Restart what runs" in [task for _, task in run.changed()]
-    assert (deployment.root / "restarted").is_file()
-    assert deployment.links() == {"current": second, "previous": first}
-    assert deployment.accepted() == (second, None, None)
-    assert sorted(os.listdir(deployment.root / "releases")) == sorted((broken, first, second))
-    assert deployment.start() == 0
-
-    victim = next(deployment.root.glob("current/environment/lib/*/site-packages/my_package/*.py"))
-    victim.write_text("# changed", encoding="utf-8")
-    run = deployment.run("second", "--check", "--diff").require(2)
-    assert run.changed() == []
-    assert run.of(MODULE)["gate-1"].result["exit_code"] == 3

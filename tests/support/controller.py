@@ -18,6 +18,8 @@ from tests.support.environments import clean_environment
 from tests.support.wheelhouse import REPOSITORY
 
 COLLECTION = REPOSITORY / "ansible"
+MODULE = "coral.runtime.coral_lock"
+ROLE = "coral.runtime.runtime"
 HAS_ANSIBLE = importlib.util.find_spec("ansible.cli") is not None
 WHY_NOT = "ansible-core isn't installed: no version for this Python goes along with resolvelib 1.1"
 PYTHON = os.path.realpath(sys.executable)
@@ -139,8 +141,9 @@ class Controller:
     def _variables(self) -> dict[str, str]:
         home = self.directory / "home"
         return {
-            "ANSIBLE_CALLBACK_PLUGINS": str(_PLUGINS),
+            "ANSIBLE_CALLBACK_PLUGINS": str(_PLUGINS / "callback"),
             "ANSIBLE_COLLECTIONS_PATH": str(self.directory / "collections"),
+            "ANSIBLE_CONNECTION_PLUGINS": str(_PLUGINS / "connection"),
             "ANSIBLE_CONFIG": str(self.settings),
             "ANSIBLE_HOME": str(home),
             "ANSIBLE_LOCALHOST_WARNING": "false",
