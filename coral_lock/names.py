@@ -23,13 +23,14 @@ OWN_MODULES = {
         name.replace("-", "_"): name
         for name in (
             *("attrs", "cffi", "click", "colorama", "coral-lock", "cryptography", "defusedxml"),
-            *("installer", "jinja2", "jsonschema", "jsonschema-specifications"),
+            *("duckdb", "installer", "jinja2", "jsonschema", "jsonschema-specifications"),
             *("license-expression", "markupsafe", "packaging", "py-serializable", "pycparser"),
             *("pyrsistent", "referencing", "resolvelib", "sortedcontainers", "tomlkit"),
             "typing-extensions",
         )
     },
     "_cffi_backend": "cffi",
+    "_duckdb": "duckdb",
     "_pyrsistent_version": "pyrsistent",
     "_yaml": "pyyaml",
     "attr": "attrs",

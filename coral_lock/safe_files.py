@@ -248,6 +248,23 @@ def place_durably(source: str, target: str) -> None:
     sync_directory(os.path.dirname(os.path.abspath(target)))
 
 
+def replace_durably(source: str, target: str) -> None:
+    """Put a finished file of the same file system in the place of another one, or of none.
+
+    It is synced, and so is the directory.
+
+    Raises:
+        OSError: it can't be put there; what was there is unchanged.
+    """
+    descriptor, _ = open_regular_file(source)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(source, target)
+    sync_directory(os.path.dirname(os.path.abspath(target)))
+
+
 def _link(source: str, target: str) -> None:
     """Link a file under a name that nothing has, or rename it where there are no links."""
     try:

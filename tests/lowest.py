@@ -38,9 +38,10 @@ TESTS = (
     "tests/integration/test_lock_places.py",
     "tests/integration/test_lock_wheels.py",
 )
-EXTRAS = ("export", "html", "sbom")
+EXTRAS = ("export", "fleet", "html", "sbom")
 TESTS_OF_EXTRAS = (
     "tests/unit/export",
+    "tests/unit/fleet/test_load.py",
     "tests/unit/test_html.py",
     "tests/integration/test_export.py",
 )

@@ -15,6 +15,7 @@ from coral_lock.canonical_json import write
 from coral_lock.cli.application import CommandGroup, lock_option
 from coral_lock.cli.formats import deliver, format_option, output_file_option
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError, quoted
+from coral_lock.fleet.gathering import Ledger
 from coral_lock.fleet.inventory import read_inventory
 from coral_lock.fleet.old_locks import locks_in_directory, locks_in_history
 from coral_lock.fleet.plan import locks_of, make_plan
@@ -75,6 +76,7 @@ def fleet() -> None:
     Examples:
       coral-runtime fleet summarize reports --inventory hosts.txt
       coral-runtime fleet plan reports --lock coral.lock --git
+      coral-runtime fleet load reports --into history
     """
 
 
@@ -182,13 +184,45 @@ def plan(
     else:
         text = write(made.to_dict()) if output_format == "json" else render_plan(made)
     deliver(text, output_file)
-    set_aside = words.ledger.counts.total()
-    if set_aside:
+    _warn_of(words.ledger)
+    return DOES_NOT_HOLD if made.blocked.count else HOLDS
+
+
+@fleet.command()
+@_reports
+@click.option("--into", metavar="DIR", required=True, help="The directory that keeps the reports.")
+@format_option("text", "json")
+def load(reports: tuple[str, ...], into: str, output_format: str) -> int:
+    """Keep reports for questions about the past, as Parquet files by day.
+
+    They can be asked with SQL, by DuckDB and by whatever reads Parquet. Loading again, in another
+    order or more than before, adds what is new. It needs the extra `fleet`.
+
+    \b
+    Examples:
+      coral-runtime fleet load reports --into history
+    """
+    from coral_lock.fleet.history import load_reports
+
+    loaded = load_reports(reports, into, time.time())
+    if output_format == "json":
+        deliver(write(loaded.to_dict()), None)
+    else:
+        parts = [f"{loaded.new:,} new", f"{loaded.replaced:,} replaced"]
+        days = counted(len(loaded.days), "day")
+        deliver(f"{loaded.read:,} reports read: {', '.join(parts)}, in {days}\n", None)
+    _warn_of(loaded.ledger)
+    return HOLDS
+
+
+def _warn_of(ledger: Ledger) -> None:
+    """Warn of reports that were set aside."""
+    count = ledger.counts.total()
+    if count:
         say_warning(
-            f"{counted(set_aside, 'report')} can't be used: "
+            f"{counted(count, 'report')} can't be used: "
             "see what `coral-runtime fleet summarize` says of them"
         )
-    return DOES_NOT_HOLD if made.blocked.count else HOLDS
 
 
 def _render(summary: Summary, output_format: str) -> str:

@@ -24,6 +24,7 @@ def test_there_are_translations() -> None:
         "README.zh-CN.md",
         "docs/descriptor.zh-CN.md",
         "docs/findings.zh-CN.md",
+        "docs/fleet-questions.zh-CN.md",
         "docs/locked-start.zh-CN.md",
         "docs/publishing-plugins.zh-CN.md",
         "docs/release-pipeline.zh-CN.md",
