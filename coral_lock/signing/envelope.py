@@ -16,6 +16,7 @@ from coral_lock.document.node import Mistakes
 from coral_lock.document.reader import decode, read_json
 from coral_lock.document.schema import check
 from coral_lock.errors import InputError, ProblemsError, quoted
+from coral_lock.messages import counted
 from coral_lock.safe_files import read_named_file
 from coral_lock.signing.accepted import KeySet
 
@@ -154,7 +155,8 @@ def read_statement(payload: bytes, source: str) -> Statement:
         keys, threshold = predicate["trust"]["keys"], predicate["trust"]["threshold"]
         if threshold > len(keys):
             raise InputError(
-                f"the statement asks for {threshold} signatures of {len(keys)} keys",
+                f"the statement asks for {counted(threshold, 'signature')} of "
+                f"{counted(len(keys), 'key')}",
                 where=f"payload of {source}",
                 hint=_SIGN_AGAIN,
             )

@@ -77,7 +77,7 @@ class Signing:
         """Return the beginnings of the ids of keys, as messages list them."""
         return ", ".join(sorted(self.ids[name][:12] for name in names))
 
-    def change_envelope(self, change: Callable[[dict[str, Any]], None]) -> None:
+    def change_envelope(self, change: Callable[[dict[str, Any]], object]) -> None:
         """Change one thing of the envelope."""
         document = json.loads(self.signature.read_text())
         change(document)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,7 +20,9 @@ from coral_lock.signing.accepted import (
     accepted_text,
     read_accepted,
 )
+from tests.support.environments import clean_environment
 from tests.support.signed import LOCK, OTHER_LOCK, Signing
+from tests.support.wheelhouse import REPOSITORY
 
 SHA256 = hashlib.sha256(LOCK.encode()).hexdigest()
 OTHER_SHA256 = hashlib.sha256(OTHER_LOCK.encode()).hexdigest()
@@ -347,3 +353,68 @@ def test_a_record_reads_as_it_is_written(signing: Signing, tmp_path: Path) -> No
     text = signing.record.read_text()
     assert accepted_text(read_accepted(str(signing.record.parent))) == text
     assert json.loads(text)["channels"]["default"]["accepted"]["rollback"] == ('the "camera" fails')
+
+
+# Other runs, and the end of this one.
+
+KILLED = """\
+import os, signal, sys
+from coral_lock.__main__ import main
+name, is_after = sys.argv[1], sys.argv[2] == "after"
+real = getattr(os, name)
+def end(*arguments, **options):
+    if is_after:
+        real(*arguments, **options)
+    os.kill(os.getpid(), signal.SIGKILL)
+setattr(os, name, end)
+main(["accept", "--keyring=keyring", "--trust-dir=trust"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "when", "serial"),
+    [("fsync", "before", 1), ("replace", "before", 1), ("replace", "after", 2)],
+)
+def test_a_killed_run_leaves_the_old_record_or_the_new(
+    signing: Signing, call: str, when: str, serial: int
+) -> None:
+    signing.released(1, "old")
+    signing.accepted()
+    signing.released(2, "old", lock=OTHER_LOCK)
+    command = (sys.executable, "-c", KILLED, call, when)
+    ended = subprocess.run(command, cwd=signing.directory, env=_with_us(), check=False)
+    assert ended.returncode == -signal.SIGKILL
+    (channel,) = read_accepted(str(signing.record.parent)).values()
+    assert channel.accepted.serial == serial
+    assert signing.accepted()["serial"] == 2
+
+
+def test_a_run_waits_for_another(signed: Signing) -> None:
+    """What the other one has written isn't lost."""
+    signed.accepted("--signature=coral.lock.sig")
+    (channel,) = read_accepted(str(signed.record.parent)).values()
+    signed.released(6, "old", lock=OTHER_LOCK)
+    words = ("accept", "--keyring=keyring", "--trust-dir=trust")
+    with (signed.record.parent / "accept.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with subprocess.Popen(
+            (sys.executable, "-m", "coral_lock", *words),
+            cwd=signed.directory,
+            env=_with_us(),
+            stderr=subprocess.PIPE,
+        ) as process:
+            # Without the lock it would write, and this would undo it.
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.5)
+            signed.record.write_text(accepted_text({"beta": channel, "default": channel}))
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            process.communicate()
+    channels = read_accepted(str(signed.record.parent))
+    assert {name: each.accepted.serial for name, each in channels.items()} == {
+        "beta": 5,
+        "default": 6,
+    }
+
+
+def _with_us() -> dict[str, str]:
+    return clean_environment({"PYTHONPATH": str(REPOSITORY)})

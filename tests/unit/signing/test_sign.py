@@ -1,0 +1,289 @@
+"""`keygen` and `sign`: keys, envelopes, and what other tools make of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import CryptoSigner, Key, SSlibKey  # type: ignore[attr-defined]
+
+from coral_lock.signing.keys import key_id
+from tests.support.signed import LOCK, OTHER_LOCK, Signing
+
+SHA256 = hashlib.sha256(LOCK.encode()).hexdigest()
+
+
+def statement(signing: Signing) -> object:
+    """Return what the envelope is about."""
+    return json.loads(Envelope.from_dict(json.loads(signing.signature.read_text())).payload)
+
+
+def their_key(signing: Signing, name: str) -> Key:
+    return SSlibKey.from_crypto(
+        load_pem_public_key((signing.directory / f"{name}.pub").read_bytes())
+    )
+
+
+def their_signer(signing: Signing, name: str) -> CryptoSigner:
+    key = load_pem_private_key((signing.directory / f"{name}.key").read_bytes(), None)
+    return CryptoSigner(key)
+
+
+# Other tools.
+
+
+def test_securesystemslib_verifies_what_is_signed_here(signing: Signing) -> None:
+    signing.sign("old", "new", serial=5).require(0)
+    envelope = Envelope.from_dict(json.loads(signing.signature.read_text()))
+    keys = [their_key(signing, name) for name in ("old", "new")]
+    assert {key.keyid for key in keys} == {signing.ids["old"], signing.ids["new"]}
+    assert envelope.verify(keys, 2).keys() == {key.keyid for key in keys}
+    assert envelope.payload_type == "application/vnd.in-toto+json"
+    with pytest.raises(VerificationError):
+        envelope.verify([their_key(signing, "stranger")], 1)
+
+
+def test_what_securesystemslib_signs_is_accepted(signing: Signing) -> None:
+    document = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [
+            {"digest": {"sha256": SHA256, "sha1": "0"}, "name": "coral.lock", "uri": "x:y"}
+        ],
+        "predicateType": "urn:coral-lock:signed-lock:1",
+        "predicate": {"serial": 3, "channel": "default"},
+        "later": ["ignored"],
+    }
+    envelope = Envelope(json.dumps(document).encode(), "application/vnd.in-toto+json", {})
+    envelope.sign(their_signer(signing, "old"))
+    signing.signature.write_text(json.dumps(envelope.to_dict()))
+    assert signing.accepted()["serial"] == 3
+    # And one more signature is added here, to the same bytes.
+    signing.sign("new").require(0)
+    both = Envelope.from_dict(json.loads(signing.signature.read_text()))
+    assert both.payload == envelope.payload
+    both.verify([their_key(signing, name) for name in ("old", "new")], 2)
+
+
+def test_the_id_of_a_known_key() -> None:
+    """The public key is that of RFC 8032, section 7.1, test 1."""
+    public = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    known = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public))
+    expected = "74c181c7ad8a0855d4b55e44d2ba87aabdddb196832571f15f92fece332e4916"
+    assert key_id(public) == SSlibKey.from_crypto(known).keyid == expected
+
+
+# Signing.
+
+
+def test_what_is_signed(signing: Signing) -> None:
+    signing.keyring("both", "old", "new", configuration="threshold: 2\n")
+    options = ("--channel=beta", "--trust=both")
+    outcome = signing.sign("old", serial=5, options=options).require(0)
+    assert outcome.stderr == (
+        f"wrote coral.lock.sig: serial 5 of the channel beta, signed by {signing.short('old')}\n"
+    )
+    raw = [their_key(signing, name).keyval["public"] for name in ("old", "new")]
+    assert statement(signing) == {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "coral.lock", "digest": {"sha256": SHA256}}],
+        "predicateType": "urn:coral-lock:signed-lock:1",
+        "predicate": {
+            "channel": "beta",
+            "serial": 5,
+            "trust": {"keys": sorted(raw), "threshold": 2},
+        },
+    }
+
+
+def test_signing_again_adds_a_signature_and_nothing_else(signed: Signing) -> None:
+    before = signed.signature.read_bytes()
+    by_one, by_two = signed.short("old"), signed.short("old", "new")
+    outcome = signed.sign("old").require(0)
+    assert outcome.stderr == (
+        f"coral.lock.sig is up to date: serial 5 of the channel default, signed by {by_one}\n"
+    )
+    assert signed.signature.read_bytes() == before
+    outcome = signed.sign("new", serial=5, options=("--channel=default",)).require(0)
+    assert outcome.stderr == (
+        f"wrote coral.lock.sig: serial 5 of the channel default, signed by {by_two}\n"
+    )
+    one_by_one = signed.signature.read_bytes()
+    signed.signature.unlink()
+    signed.sign("new", "old", serial=5).require(0)
+    assert signed.signature.read_bytes() == one_by_one
+
+
+FIRST = (
+    "error: the lock has no serial yet\n"
+    "  expected: `--serial N`, higher than that of any lock of the channel before\n"
+    "  hint: `coral-runtime sign --key FILE --serial 1`\n"
+)
+NEXT = (
+    "error: what was signed is another lock, or had other keys to trust\n"
+    "  expected: `--serial N`, higher than that of any lock of the channel before\n"
+    "  found: the serial 5 in `coral.lock.sig`\n"
+    "  hint: `coral-runtime sign --key FILE --serial 6`\n"
+)
+LOWER = (
+    "error: the serial {} isn't higher than that of the lock that was signed before\n"
+    "  expected: at least 6\n"
+    "  where: coral.lock.sig\n"
+    "  hint: pass `--serial 6`\n"
+)
+
+
+def test_another_lock_needs_a_higher_serial(signing: Signing) -> None:
+    assert signing.sign("old").require(2).stderr == FIRST
+    signing.sign("old", serial=5).require(0)
+    signing.work.write("coral.lock", OTHER_LOCK)
+    assert signing.sign("old").require(2).stderr == NEXT
+    for serial in (4, 5):
+        assert signing.sign("old", serial=serial).require(2).stderr == LOWER.format(serial)
+    signing.sign("new", serial=6).require(0)
+    assert len(json.loads(signing.signature.read_text())["signatures"]) == 1
+
+
+def test_the_same_lock_with_other_words_needs_one_too(signed: Signing) -> None:
+    signed.keyring("both", "old", "new")
+    assert signed.sign("old", serial=4).require(2).stderr == LOWER.format(4)
+    assert signed.sign("old", options=("--trust=both",)).require(2).stderr == NEXT
+    outcome = signed.sign("old", options=("--channel=beta",)).require(2)
+    assert outcome.stderr == (
+        "error: the signature file is for another channel\n"
+        "  expected: beta\n"
+        "  found: default\n"
+        "  where: coral.lock.sig\n"
+        "  hint: write that of each channel to a file of its own with `--signature FILE`\n"
+    )
+
+
+def test_only_a_lock_is_signed(signing: Signing) -> None:
+    signing.work.write("coral.lock", "{}\n")
+    assert signing.sign("old", serial=1).code == 2
+    assert not signing.signature.exists()
+
+
+def test_only_signatures_are_overwritten(signing: Signing) -> None:
+    signing.signature.write_text("important\n")
+    outcome = signing.sign("old", serial=1).require(2)
+    assert outcome.stderr == ("error: not JSON: expecting value\n  where: coral.lock.sig:1:1\n")
+    assert signing.signature.read_text() == "important\n"
+
+
+@pytest.mark.parametrize("name", ["", "a b", "-a", "a/b", "\033[31m", "a" * 101, "é"])
+def test_what_is_no_channel(signing: Signing, name: str) -> None:
+    for command in ("sign", "accept"):
+        words = ("--key=old.key",) if command == "sign" else ()
+        outcome = signing.work.coral(command, *words, f"--channel={name}").require(2)
+        assert "\033" not in outcome.stderr
+        assert outcome.stderr.endswith(
+            "can't name a channel\n"
+            "  expected: letters and digits, with `.`, `_` and `-` between them, at most 100\n"
+            "  hint: name it like `production`\n"
+        )
+
+
+# Keys.
+
+
+def test_a_key_is_made_and_never_overwritten(signing: Signing) -> None:
+    outcome = signing.work.coral("keygen", "k").require(0)
+    assert outcome.stderr == "wrote k.key, which is secret, and k.pub, for keyrings\n"
+    assert outcome.stdout == f"{their_key(signing, 'k').keyid}\n"
+    private, public = signing.directory / "k.key", signing.directory / "k.pub"
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    assert private.read_text().startswith("-----BEGIN PRIVATE KEY-----\n")
+    assert public.read_text().startswith("-----BEGIN PUBLIC KEY-----\n")
+    before = private.read_bytes()
+    outcome = signing.work.coral("keygen", "k").require(2)
+    assert outcome.stderr == (
+        "error: `k.key` is there already, and a key is never overwritten\n"
+        "  where: k.key\n"
+        "  hint: choose another name\n"
+    )
+    private.unlink()
+    outcome = signing.work.coral("keygen", "k").require(2)
+    assert outcome.stderr.startswith("error: `k.pub` is there already")
+    assert not private.exists()
+    assert before
+
+
+def test_a_key_where_none_can_be_written(signing: Signing) -> None:
+    assert signing.work.coral("keygen", "no/k").require(2).stderr == (
+        "error: the key can't be written: No such file or directory\n"
+        "  where: no/k.key\n"
+        "  hint: name a directory that exists and can be written to\n"
+    )
+
+
+def test_an_encrypted_key_needs_its_passphrase(signing: Signing) -> None:
+    known = {"CORAL_LOCK_PASSPHRASE": "swordfish"}
+    signing.work.coral("keygen", "k", env=known).require(0)
+    assert "BEGIN ENCRYPTED PRIVATE KEY" in (signing.directory / "k.key").read_text()
+    words = ("sign", "--key=k.key", "--serial=1")
+    assert signing.work.coral(*words).require(2).stderr == (
+        "error: the private key is encrypted, and its passphrase isn't known\n"
+        "  where: k.key\n"
+        "  hint: set `CORAL_LOCK_PASSPHRASE` in the environment\n"
+    )
+    wrong = {"CORAL_LOCK_PASSPHRASE": "sailfish"}
+    assert signing.work.coral(*words, env=wrong).require(2).stderr == (
+        "error: the private key can't be decrypted with `CORAL_LOCK_PASSPHRASE`\n"
+        "  expected: an Ed25519 private key, PKCS #8 in PEM\n"
+        "  where: k.key\n"
+        "  hint: make one with `coral-runtime keygen NAME`\n"
+    )
+    signing.work.coral(*words, env=known).require(0)
+    # A key that isn't encrypted needs none, whatever is set.
+    signing.work.coral("sign", "--key=old.key", env=known).require(0)
+
+
+def _of_another_kind(path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+
+def test_what_is_no_private_key(signing: Signing) -> None:
+    _of_another_kind(signing.directory / "ec.key")
+    (signing.directory / "text.key").write_text("hello\n")
+    (signing.directory / "large.key").write_text("x" * 20_000)
+    os.mkfifo(signing.directory / "pipe.key")
+    hint = "  hint: make one with `coral-runtime keygen NAME`\n"
+    expected = "  expected: an Ed25519 private key, PKCS #8 in PEM\n"
+    for name, message in {
+        "ec.key": "the private key isn't an Ed25519 key\n"
+        f"{expected}  found: ECPrivateKey\n  where: ec.key\n{hint}",
+        "text.key": f"the file isn't a private key\n{expected}  where: text.key\n{hint}",
+        "old.pub": f"the file holds no private key\n{expected}  where: old.pub\n{hint}",
+        "none.key": f"there is no private key\n  where: none.key\n{hint}",
+        "pipe.key": "the private key can't be read: not a regular file\n  where: pipe.key\n",
+        "large.key": "the private key can't be read: 20000 bytes, more than the 16384 allowed\n"
+        "  where: large.key\n",
+    }.items():
+        outcome = signing.work.coral("sign", f"--key={name}", "--serial=1").require(2)
+        assert outcome.stderr == f"error: {message}"
+
+
+def test_without_the_library_it_is_said(signed: Signing, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coral_lock.signing.keys.find_spec", lambda name: None)
+    for words in (("keygen", "k"), ("sign", "--key=old.key"), ("accept", "--keyring=keyring")):
+        assert signed.work.coral(*words).require(2).stderr == (
+            "error: the library that makes and verifies signatures isn't installed\n"
+            "  expected: `cryptography`\n"
+            "  hint: install `coral-lock[sign]`\n"
+        )
