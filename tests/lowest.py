@@ -38,10 +38,11 @@ TESTS = (
     "tests/integration/test_lock_places.py",
     "tests/integration/test_lock_wheels.py",
 )
-EXTRAS = ("export", "fleet", "html", "sbom")
+EXTRAS = ("export", "fleet", "html", "sbom", "sign")
 TESTS_OF_EXTRAS = (
     "tests/unit/export",
     "tests/unit/fleet/test_load.py",
+    "tests/unit/signing",
     "tests/unit/test_html.py",
     "tests/integration/test_export.py",
 )
@@ -53,6 +54,8 @@ LEFT_OUT = (
     "tests/unit/choose/test_laws.py",
     "tests/unit/descriptor/test_laws.py",
     "tests/unit/manifest/test_laws.py",
+    "tests/unit/signing",
+    "tests/unit/signing/test_other_tools.py",
     "tests/unit/test_capabilities.py",
     "tests/unit/test_code.py",
     "tests/unit/test_graph.py",
@@ -61,7 +64,7 @@ LEFT_OUT = (
     "tests/unit/test_static_evaluation.py",
     "tests/unit/wheels/test_known_files.py",
 )
-"""What takes long, and reaches no dependency that shorter tests don't."""
+"""What takes long, and reaches no dependency that shorter tests don't, or needs newer ones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from coral_lock.errors import InputError, WriteError, quoted
+from coral_lock.errors import InputError, WriteError
 from coral_lock.safe_files import read_named_file, sync_directory
 from coral_lock.signing.envelope import Envelope, Signature, signed_bytes
 
@@ -135,7 +135,7 @@ def load_private_key(path: str) -> PrivateKey:
     hint = "make one with `coral-runtime keygen NAME`"
     content = read_named_file(path, _MAX_KEY_BYTES, what="private key", hint=hint)
     passphrase = os.environ.get(PASSPHRASE_VARIABLE, "").encode("utf-8", "surrogateescape")
-    problem, found = "the file isn't a private key", None
+    problem = "the file isn't a private key"
     try:
         try:
             key = load_pem_private_key(content, None)
@@ -150,14 +150,13 @@ def load_private_key(path: str) -> PrivateKey:
             key = load_pem_private_key(content, passphrase)
         if isinstance(key, Ed25519PrivateKey):
             return PrivateKey(key)
-        problem, found = "the private key isn't an Ed25519 key", type(key).__name__.lstrip("_")
+        problem = "the private key isn't an Ed25519 key"
     except (ValueError, UnsupportedAlgorithm):
         if _BEGIN in content and _PRIVATE not in content:
             problem = "the file holds no private key"
     raise InputError(
         problem,
         expected="an Ed25519 private key, PKCS #8 in PEM",
-        found=found,
         where=path,
         hint=hint,
     )
@@ -187,7 +186,7 @@ def read_public_key(content: bytes, path: str) -> str:
             where=path,
             hint="take it away, count it as stolen, and make another with `coral-runtime keygen`",
         )
-    problem, found = "the file isn't a public key", None
+    problem = "the file isn't a public key"
     if content.count(_BEGIN) > 1:
         problem = "the file holds several keys"
     else:
@@ -195,12 +194,10 @@ def read_public_key(content: bytes, path: str) -> str:
             key = load_pem_public_key(content)
             if isinstance(key, Ed25519PublicKey):
                 return key.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
-            problem, found = "the key isn't an Ed25519 key", type(key).__name__.lstrip("_")
+            problem = "the key isn't an Ed25519 key"
         except (ValueError, UnsupportedAlgorithm):
             pass
-    raise InputError(
-        problem, expected=expected, found=found and quoted(found), where=path, hint=hint
-    )
+    raise InputError(problem, expected=expected, where=path, hint=hint)
 
 
 def valid_signers(envelope: Envelope, keys: Iterable[str]) -> dict[str, str]:

@@ -350,8 +350,7 @@ KEYRINGS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "a key of another kind": (
         lambda d: _other_key(d / "ec.pub"),
-        f"error: the key isn't an Ed25519 key\n{EXPECTED}  found: `ECPublicKey`\n"
-        f"  where: keyring/ec.pub\n{PUT}",
+        f"error: the key isn't an Ed25519 key\n{EXPECTED}  where: keyring/ec.pub\n{PUT}",
     ),
     "no key at all": (
         lambda d: (d / "text.pem").write_text("hello\n"),
