@@ -96,12 +96,20 @@ def load_keyring(directory: str, *, is_trusted: bool = False) -> Keyring:
 
 def _names(directory: str) -> list[str]:
     try:
-        return sorted(os.listdir(directory))
+        names = sorted(os.listdir(directory))
     except FileNotFoundError:
         raise InputError("there is no keyring", where=directory, hint=_MAKE_ONE) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(f"the keyring can't be read: {reason}", where=directory) from None
+    if len(names) > MAX_KEYS + 1:
+        raise InputError(
+            f"the keyring holds {len(names)} files",
+            expected=f"at most {MAX_KEYS} keys and `{CONFIGURATION}`",
+            where=directory,
+            hint="take away the keys that nobody signs with",
+        )
+    return names
 
 
 def _unknown_file(path: str, name: str) -> InputError:
@@ -118,10 +126,6 @@ def _unknown_file(path: str, name: str) -> InputError:
 def _counted_problems(directory: str, count: int, threshold: int) -> Iterator[CoralLockError]:
     if count == 0:
         yield InputError("the keyring holds no key", where=directory, hint=_MAKE_ONE)
-    elif count > MAX_KEYS:
-        yield InputError(
-            f"the keyring holds {count} keys", expected=f"at most {MAX_KEYS}", where=directory
-        )
     elif threshold > count:
         yield InputError(
             f"the keyring asks for more signatures than it has keys: {threshold} of {count}",

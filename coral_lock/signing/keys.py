@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 PASSPHRASE_VARIABLE = "CORAL_LOCK_PASSPHRASE"
 _MAX_KEY_BYTES = 16 << 10
+_LONGEST_PASSPHRASE = 1000
+"""OpenSSL takes little more."""
+
 _BEGIN = b"-----BEGIN"
 _PRIVATE = b"PRIVATE KEY-----"
 
@@ -65,7 +68,7 @@ def make_key(name: str) -> str:
         name: the path of both files without their endings.
 
     Raises:
-        InputError: `cryptography` isn't installed.
+        InputError: `cryptography` isn't installed, or the passphrase is too long.
         WriteError: one of the files is there already, or can't be written.
     """
     _require_cryptography()
@@ -80,7 +83,7 @@ def make_key(name: str) -> str:
     )
 
     key = Ed25519PrivateKey.generate()
-    passphrase = os.environ.get(PASSPHRASE_VARIABLE, "").encode("utf-8", "surrogateescape")
+    passphrase = _passphrase()
     encryption: KeySerializationEncryption = NoEncryption()
     if passphrase:
         encryption = BestAvailableEncryption(passphrase)
@@ -92,6 +95,18 @@ def make_key(name: str) -> str:
     _write_new(f"{name}.key", private, 0o600)
     _write_new(f"{name}.pub", public, 0o644)
     return key_id(PrivateKey(key).public)
+
+
+def _passphrase() -> bytes:
+    """Return the passphrase of the environment, nothing where there is none."""
+    passphrase = os.environ.get(PASSPHRASE_VARIABLE, "").encode("utf-8", "surrogateescape")
+    if len(passphrase) > _LONGEST_PASSPHRASE:
+        raise InputError(
+            f"the passphrase in `{PASSPHRASE_VARIABLE}` is too long",
+            expected=f"at most {_LONGEST_PASSPHRASE} bytes",
+            found=f"{len(passphrase)} bytes",
+        )
+    return passphrase
 
 
 def _write_new(path: str, content: bytes, mode: int) -> None:
@@ -134,7 +149,7 @@ def load_private_key(path: str) -> PrivateKey:
 
     hint = "make one with `coral-runtime keygen NAME`"
     content = read_named_file(path, _MAX_KEY_BYTES, what="private key", hint=hint)
-    passphrase = os.environ.get(PASSPHRASE_VARIABLE, "").encode("utf-8", "surrogateescape")
+    passphrase = _passphrase()
     problem = "the file isn't a private key"
     try:
         try:

@@ -48,7 +48,7 @@ def _here(text: str, machine: Device) -> str:
     return (
         text.replace("/opt/coral/environment", str(machine.environment.root))
         .replace("/etc/coral", str(machine.directory))
-        .replace("/var/lib/coral-lock", str(machine.state))
+        .replace("/var/lib/coral-runtime", str(machine.state))
     )
 
 
@@ -329,7 +329,7 @@ class TestTheImage:
             pytest.skip("this user can't make a mount namespace")
         instructions = dict(_instructions(_documented("Dockerfile")))
         words = json.loads(instructions["ENTRYPOINT"]) + json.loads(instructions["CMD"])
-        state = f"{image}/var/lib/coral-lock"
+        state = f"{image}/var/lib/coral-runtime"
         user, drop = _other_user()
         script = (
             f"mount -t tmpfs -o mode=0700,uid={user},gid={user} none {state}\n"

@@ -407,6 +407,12 @@ KEYRINGS: dict[str, tuple[Callable[[Path], object], str]] = {
         "  expected: a name of letters and digits, with `.`, `_` and `-` between them\n"
         "  where: keyring/keyring.yaml:1:10\n",
     ),
+    "too many files": (
+        lambda d: [(d / f"{number}.pub").write_text("") for number in range(65)],
+        "error: the keyring holds 66 files\n"
+        "  expected: at most 64 keys and `keyring.yaml`\n  where: keyring\n"
+        "  hint: take away the keys that nobody signs with\n",
+    ),
     "several things": (
         lambda d: (
             (d / "README").write_text("keys\n"),

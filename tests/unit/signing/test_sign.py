@@ -199,6 +199,13 @@ def test_an_encrypted_key_needs_its_passphrase(signing: Signing) -> None:
         "  where: k.key\n"
         "  hint: make one with `coral-runtime keygen NAME`\n"
     )
+    long = {"CORAL_LOCK_PASSPHRASE": "x" * 1001}
+    for command in (words, ("keygen", "other")):
+        assert signing.work.coral(*command, env=long).require(2).stderr == (
+            "error: the passphrase in `CORAL_LOCK_PASSPHRASE` is too long\n"
+            "  expected: at most 1000 bytes\n"
+            "  found: 1001 bytes\n"
+        )
     signing.work.coral(*words, env=known).require(0)
     # A key that isn't encrypted needs none, whatever is set.
     signing.work.coral("sign", "--key=old.key", env=known).require(0)
