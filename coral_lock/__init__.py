@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from coral_lock.plugin.config import RuntimeConfig
     from coral_lock.plugin.spec import BackendAdapter, PluginSpec
 
+__version__ = "0.1.0"
+
 __all__ = [
     "BackendAdapter",
     "CoralLockError",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from coral_lock.derive.locking import Derivation
+    from coral_lock.descriptor.model import Descriptor
     from coral_lock.difference.model import Change
     from coral_lock.finding import Finding
     from coral_lock.inventory import Reporter
@@ -177,7 +178,7 @@ def init(
         settings: `KEY=VALUE` overrides, as `--set` takes them.
         environment: variables that override the file, e.g. `os.environ`; None for none.
         integrity: `metadata`, `imports` or `full`: what is proved and hashed first.
-        state_directory: the directory of the private bytecode cache.
+        state_directory: the directory of the private bytecode cache, and of the reports.
         closed: whether distributions that the lock doesn't name are invisible.
         accepted: whether the lock has to be one that `coral-runtime accept` accepted here.
         trust_directory: the directory with what was accepted, None for `/var/lib/coral-lock`.
@@ -191,37 +192,69 @@ def init(
         StartError: the machine doesn't match, or a plugin failed; with the report.
         CoralLockError: the lock or the descriptor can't be used.
     """
-    descriptor = None
-    if config or settings or environment or core_version or inference_version:
-        from coral_lock.descriptor.load import load_descriptor
-
-        descriptor = load_descriptor(
-            _path(config),
-            settings=settings,
-            environment=environment,
-            core_version=core_version,
-            inference_version=inference_version,
-        )
     if lock is None:
         from coral_lock.start.live import start_live
 
-        report = start_live(descriptor)
+        report = start_live(
+            _descriptor(config, settings, environment, core_version, inference_version)
+        )
     else:
         from coral_lock.children.parent import start_program
+        from coral_lock.children.session import VARIABLE
+        from coral_lock.reporting.writer import ReportWriter
+        from coral_lock.start.report import refusal_of
 
-        report = start_program(
-            os.fspath(lock),
-            descriptor=descriptor,
-            integrity=integrity,
-            state_directory=_path(state_directory),
-            closed=closed,
-            accepted_only=accepted,
-            trust_directory=_path(trust_directory),
-            is_strict=strict_children,
-        )
+        path, state = os.fspath(lock), _path(state_directory)
+        # A process under the lock of another start is part of that one's report.
+        writer = None
+        if not os.environ.get(VARIABLE):
+            writer = ReportWriter("api", path, integrity, state_directory=state)
+            writer.begin()
+        try:
+            report = start_program(
+                path,
+                writer,
+                descriptor=_descriptor(
+                    config, settings, environment, core_version, inference_version
+                ),
+                integrity=integrity,
+                state_directory=state,
+                closed=closed,
+                accepted_only=accepted,
+                trust_directory=_path(trust_directory),
+                is_strict=strict_children,
+            )
+        except CoralLockError as error:
+            if writer is not None:
+                writer.tell(refusal_of(error), True)
+            raise
+        if writer is not None:
+            writer.tell(report, True)
+            report = report.replace(log_messages=(*report.log_messages, *writer.problems))
     if report.outcome != "started":
         raise StartError(report)
     return report
+
+
+def _descriptor(
+    config: str | PathLike[str] | None,
+    settings: Sequence[str],
+    environment: Mapping[str, str] | None,
+    core_version: str | None,
+    inference_version: str | None,
+) -> Descriptor | None:
+    """Return what a program requests; None if that is nothing."""
+    if not (config or settings or environment or core_version or inference_version):
+        return None
+    from coral_lock.descriptor.load import load_descriptor
+
+    return load_descriptor(
+        _path(config),
+        settings=settings,
+        environment=environment,
+        core_version=core_version,
+        inference_version=inference_version,
+    )
 
 
 def diff(old: str | PathLike[str] | Lock, new: str | PathLike[str] | Lock) -> tuple[Change, ...]:

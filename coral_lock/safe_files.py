@@ -25,6 +25,19 @@ FileIdentity = tuple[int, int, int, int, int]
 """A file's device, inode, size, and the times of its bytes and of its inode."""
 
 
+def default_state_directory() -> str:
+    """Return `$XDG_STATE_HOME/coral-lock`, by default `~/.local/state/coral-lock`."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base):
+        base = os.path.join(os.path.expanduser("~"), ".local", "state")
+    return os.path.join(base, "coral-lock")
+
+
+def is_private(status: os.stat_result) -> bool:
+    """Whether only this user and root can write to what has this status."""
+    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o022
+
+
 class NotRegularFileError(OSError):
     """The path leads to a directory, a pipe, a device or a socket."""
 
@@ -40,12 +53,15 @@ def identity_of(status: os.stat_result) -> FileIdentity:
     )
 
 
-def open_regular_file(path: str, *, follows_links: bool = True) -> tuple[int, int]:
+def open_regular_file(
+    path: str, *, follows_links: bool = True, directory: int | None = None
+) -> tuple[int, int]:
     """Open the regular file at `path` for reading.
 
     Args:
         path: the file.
         follows_links: whether it may be a symbolic link.
+        directory: a descriptor of the directory that `path` is relative to.
 
     Returns:
         A descriptor, and the file's size in bytes.
@@ -54,7 +70,8 @@ def open_regular_file(path: str, *, follows_links: bool = True) -> tuple[int, in
         NotRegularFileError: it is something else. A pipe doesn't block the caller.
         OSError: it can't be opened.
     """
-    descriptor = os.open(path, _FLAGS if follows_links else _FLAGS | os.O_NOFOLLOW)
+    flags = _FLAGS if follows_links else _FLAGS | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, dir_fd=directory)
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode):
         return descriptor, status.st_size
@@ -75,18 +92,27 @@ def read_regular_file(path: str, limit: int) -> bytes:
     """
     descriptor, size = open_regular_file(path)
     try:
-        if size > limit:
-            raise _too_large(size, limit)
-        content = os.read(descriptor, size + 1)
-        if len(content) == size:
-            return content
-        while chunk := os.read(descriptor, 1 << 20):
-            content += chunk
-            if len(content) > limit:
-                raise _too_large(len(content), limit)
-        return content
+        return read_open_file(descriptor, size, limit)
     finally:
         os.close(descriptor)
+
+
+def read_open_file(descriptor: int, size: int, limit: int) -> bytes:
+    """Return the content of what `open_regular_file` has opened.
+
+    Raises:
+        OSError: it has more than `limit` bytes, or can't be read.
+    """
+    if size > limit:
+        raise _too_large(size, limit)
+    content = os.read(descriptor, size + 1)
+    if len(content) == size:
+        return content
+    while chunk := os.read(descriptor, 1 << 20):
+        content += chunk
+        if len(content) > limit:
+            raise _too_large(len(content), limit)
+    return content
 
 
 def read_named_file(

@@ -12,9 +12,10 @@ from coral_lock.errors import INTEGRITY, InputError
 from coral_lock.finding import WARNING, Finding, exit_code
 from coral_lock.imports.finder import installed_imports, remove_imports
 from coral_lock.messages import say, say_findings
+from coral_lock.safe_files import default_state_directory
 from coral_lock.start.entry_points import plugin_modules
 from coral_lock.start.gate import Gate, is_host_installed
-from coral_lock.start.locked import default_state_directory, prepare_locked
+from coral_lock.start.locked import prepare_locked
 from coral_lock.start.report import STARTED
 
 TYPE_CHECKING = False
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from coral_lock.children.session import OpenSession
+    from coral_lock.reporting.writer import ReportWriter
     from coral_lock.start.locked import LockedStart
     from coral_lock.start.report import ActivationReport
 
@@ -207,11 +209,14 @@ def _session(start: LockedStart, is_strict: bool) -> Session:
     )
 
 
-def start_program(lock_path: str, *, is_strict: bool = False, **options: Any) -> ActivationReport:
+def start_program(
+    lock_path: str, writer: ReportWriter | None, *, is_strict: bool = False, **options: Any
+) -> ActivationReport:
     """Start the runtime in this process, which is the program itself, and cover its children.
 
     Args:
         lock_path: the lock.
+        writer: learns what the device's report says of the machine.
         is_strict: see `Cover`.
         options: see `prepare_locked`.
 
@@ -220,6 +225,8 @@ def start_program(lock_path: str, *, is_strict: bool = False, **options: Any) ->
     """
     remove_imports()
     start = prepare_locked(lock_path, **options)
+    if writer is not None:
+        writer.learn(start.host, start.plan.config.services)
     if start.refusal is not None:
         return start.refusal
     cover = Cover(start, is_strict=is_strict)

@@ -17,7 +17,7 @@ import sys
 
 from coral_lock.errors import InputError
 from coral_lock.record import Record
-from coral_lock.safe_files import read_regular_file
+from coral_lock.safe_files import is_private, read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -111,8 +111,7 @@ def open_session(session: Session, parent: str) -> OpenSession:
     base = os.path.join(parent, "runs")
     for directory in (parent, base):
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        status = os.stat(directory)
-        if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022:
+        if not is_private(os.stat(directory)):
             raise PermissionError(errno.EPERM, "others can write to it", directory)
     for name in os.listdir(base):
         _remove_if_ended(os.path.join(base, name))

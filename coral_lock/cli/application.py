@@ -112,6 +112,7 @@ lock_option = declared_options(LOCK_OPTION)
         "sign",
         "accept",
         "verify",
+        "report",
         "fleet",
     ),
 )

@@ -82,6 +82,29 @@ ACCEPTED_OPTIONS = (
 )
 """Whether a lock has to be accepted, and where that is written down."""
 
+STATE_OPTION = Option(
+    names=("--state-dir",),
+    metavar="DIR",
+    help="The directory of the bytecode cache and of the reports. "
+    "[default: ~/.local/state/coral-lock]",
+)
+
+DEVICE_ID_OPTION = Option(
+    names=("--device-id",),
+    metavar="ID",
+    help="What reports call this device. [default: $CORAL_LOCK_DEVICE_ID, else a UUID that is "
+    "derived from the machine id]",
+)
+
+TEXTFILE_OPTION = Option(
+    names=("--textfile",),
+    metavar="FILE",
+    help="Write metrics to FILE, for the textfile collector of Prometheus' node exporter.",
+)
+
+REPORTING_OPTIONS = (STATE_OPTION, DEVICE_ID_OPTION, TEXTFILE_OPTION)
+"""Where and how reports of this device are written."""
+
 _START_OPTIONS = (
     *CONFIG_OPTIONS,
     *VERSION_OPTIONS,
@@ -99,11 +122,7 @@ _START_OPTIONS = (
         "others when they are imported), or all.",
     ),
     Option(names=("--report",), metavar="FILE", help="Also write the activation report to FILE."),
-    Option(
-        names=("--state-dir",),
-        metavar="DIR",
-        help="The directory of the bytecode cache. [default: ~/.local/state/coral-lock]",
-    ),
+    *REPORTING_OPTIONS,
     Option(
         names=("--closed",),
         help="Hide distributions that the lock doesn't name, so that they can't be imported.",

@@ -10,11 +10,20 @@ from coral_lock.cli.grammar import descriptor_path, trust_directory
 from coral_lock.errors import HOLDS, CoralLockError, InputError, UsageError, exit_code_of_run
 from coral_lock.finding import sorted_findings
 from coral_lock.messages import counted, say, say_findings, say_warning
+from coral_lock.reporting.writer import ReportWriter
 from coral_lock.safe_files import open_descriptor
 from coral_lock.start.gate import Gate
 from coral_lock.start.locked import prepare_locked
 from coral_lock.start.process import StdoutGuard, leave_process
-from coral_lock.start.report import ACTIVATED, FAILED, REFUSED, STARTED, VERIFIED, ReportFile
+from coral_lock.start.report import (
+    ACTIVATED,
+    FAILED,
+    REFUSED,
+    STARTED,
+    VERIFIED,
+    ReportFile,
+    refusal_of,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,33 +37,38 @@ if TYPE_CHECKING:
     from coral_lock.start.program import Program
     from coral_lock.start.report import ActivationReport
 
+_SIGNALLED = 128
+"""What a shell adds to the number of the signal that ended a program."""
+
 
 def init(arguments: Arguments) -> int:
     """Run `coral-runtime init`: one JSON document on standard output; return the exit code."""
-    file = _report_file(arguments)
+    reports = _Reports(arguments, "init")
     guard = StdoutGuard()
     try:
-        report = conclude(file, _start(arguments, file))
+        report = _start(arguments, reports)
+        report = reports.conclude(report, ended_with=report.exit_code)
     except CoralLockError as error:
-        file.refuse(error)
+        reports.refuse(error, error.exit_code)
         raise
     guard.write_document(canonical_json.write(report.to_dict()))
     return report.exit_code
 
 
-def _start(arguments: Arguments, file: ReportFile) -> ActivationReport:
+def _start(arguments: Arguments, reports: _Reports) -> ActivationReport:
     if sys.stdout is None and arguments.last("report") is None:
         raise InputError(
             "standard output is closed, so the report would be lost",
             hint="write it to a file with `--report FILE`, or redirect standard output",
         )
     if arguments.flag("locked"):
-        start = _prepare(arguments, file)
+        start = _prepare(arguments, reports)
         if start.refusal is not None:
             return start.refusal
         start.lock_imports(lambda finding: None)
         return Gate(start.plan).open(is_eager=True)
-    for key in ("lock", "integrity", "state-dir", "closed", "accepted", "trust-dir"):
+    needing = ("lock", "integrity", "state-dir", "device-id", "textfile", "closed", "accepted")
+    for key in (*needing, "trust-dir"):
         if arguments.flag(key):
             raise UsageError(
                 f"`--{key}` needs `--locked`: without it, no lock is read",
@@ -62,7 +76,7 @@ def _start(arguments: Arguments, file: ReportFile) -> ActivationReport:
             )
     from coral_lock.start.live import start_live
 
-    file.begin()
+    reports.begin()
     return start_live(_descriptor(arguments))
 
 
@@ -73,14 +87,14 @@ def run(arguments: Arguments) -> int | Program:
     """
     from coral_lock.start.program import prepare_program
 
-    file = _report_file(arguments)
+    reports = _Reports(arguments, "run")
     try:
         if not arguments.flag("locked"):
             raise UsageError(
                 "`run` always starts from a lock",
                 hint="write `coral-runtime run --locked -- PROGRAM`",
             )
-        running = _Running(arguments, file)
+        running = _Running(arguments, reports)
         program = prepare_program(arguments.program, running.exit_code_after)
         guard = StdoutGuard()
         try:
@@ -88,7 +102,7 @@ def run(arguments: Arguments) -> int | Program:
         finally:
             guard.release()
     except CoralLockError as error:
-        file.refuse(error)
+        reports.refuse(error, exit_code_of_run(error.exit_code, error))
         raise
     return program if report.outcome in (STARTED, VERIFIED) else report.exit_code
 
@@ -98,12 +112,12 @@ class _Running:
 
     Args:
         arguments: the command line.
-        file: the file of the report.
+        reports: the reports of the start.
     """
 
-    def __init__(self, arguments: Arguments, file: ReportFile) -> None:
+    def __init__(self, arguments: Arguments, reports: _Reports) -> None:
         self._arguments = arguments
-        self._file = file
+        self._reports = reports
         self._findings: tuple[Finding, ...] = ()
         self._cover: Cover | None = None
         self._report: ActivationReport | None = None
@@ -117,7 +131,7 @@ class _Running:
         from coral_lock.children.parent import Cover
 
         self._findings = tuple(findings)
-        start = _prepare(self._arguments, self._file)
+        start = _prepare(self._arguments, self._reports)
         if start.refusal is not None:
             return self._conclude(start.refusal)
         self._cover = Cover(
@@ -130,7 +144,7 @@ class _Running:
 
     def exit_code_after(self, program_exit: int) -> int | None:
         """Return the code to end with in place of the program's, None to keep it."""
-        code = self._settle()
+        code = self._settle(program_exit)
         if not code:
             return None
         say(
@@ -138,30 +152,130 @@ class _Running:
         )
         return exit_code_of_run(code)
 
-    def _settle(self) -> int:
-        """Add what was found since the start to the report; return the exit code for it."""
+    def _settle(self, program_exit: int) -> int:
+        """Add what was found since the start to the reports; return the exit code for it.
+
+        Args:
+            program_exit: the exit code of the program, negative for a signal.
+        """
         if self._cover is None or self._report is None:
             return HOLDS
         code, findings = self._cover.outcome()
+        shells_code = program_exit if program_exit >= 0 else _SIGNALLED - program_exit
+        ended_with = exit_code_of_run(code) if code else shells_code
         if findings:
             self._findings = (*self._findings, *findings)
             report = self._report.replace(outcome=FAILED) if code else self._report
-            self._report = conclude(self._file, report, self._findings, is_silent=True)
+            self._report = self._reports.conclude(
+                report, self._findings, is_silent=True, ended_with=ended_with
+            )
+        else:
+            self._reports.end(self._report, ended_with)
         return code
 
     def _end_program(self) -> None:
         """End a program that has just begun and imports a file that differs from the lock."""
-        leave_process(exit_code_of_run(self._settle()))
+        leave_process(exit_code_of_run(self._settle(HOLDS)))
 
     def _conclude(self, report: ActivationReport) -> ActivationReport:
         shown = self._report.findings if self._report else ()
-        self._report = conclude(self._file, report, self._findings, shown=shown)
+        is_running = report.outcome in (STARTED, VERIFIED)
+        self._report = self._reports.conclude(
+            report,
+            self._findings,
+            shown=shown,
+            ended_with=None if is_running else exit_code_of_run(report.exit_code),
+        )
         return self._report
 
     def _host_has_started(self, report: ActivationReport) -> None:
         """End the program if the host differs from the lock, whatever the program catches."""
         if self._conclude(report).outcome != STARTED:
             leave_process(exit_code_of_run(report.exit_code))
+
+
+class _Reports:
+    """What a start leaves behind: the activation report, and where it is locked the device's.
+
+    Args:
+        arguments: the command line.
+        command: `init` or `run`.
+
+    Raises:
+        UsageError: the report's file isn't one, or an id can't name a device.
+    """
+
+    def __init__(self, arguments: Arguments, command: str) -> None:
+        self._file = _report_file(arguments)
+        self._device: ReportWriter | None = None
+        if arguments.flag("locked"):
+            try:
+                self._device = ReportWriter(
+                    command,
+                    str(arguments.last("lock")),
+                    str(arguments.last("integrity")),
+                    state_directory=arguments.last("state-dir"),
+                    device_id=arguments.last("device-id"),
+                    textfile=arguments.last("textfile"),
+                )
+            except UsageError as error:
+                self._file.refuse(error, refusal_of(error))
+                raise
+
+    def begin(self) -> None:
+        """Say that the start has begun, before anything is imported.
+
+        Raises:
+            CoralLockError: the file of the activation report can't be written.
+        """
+        self._file.begin()
+        if self._device is not None:
+            self._device.begin()
+
+    def learn(self, start: LockedStart) -> None:
+        """Take what the device's report says of the machine."""
+        if self._device is not None:
+            self._device.learn(start.host, start.plan.config.services)
+
+    def conclude(
+        self,
+        report: ActivationReport,
+        findings: Sequence[Finding] = (),
+        *,
+        shown: Sequence[Finding] = (),
+        is_silent: bool = False,
+        ended_with: int | None = None,
+    ) -> ActivationReport:
+        """Write a report with further findings, show it, and return it.
+
+        Args:
+            report: the report.
+            findings: what the report doesn't have yet.
+            shown: the findings that the user has seen.
+            is_silent: whether nothing is shown.
+            ended_with: the exit code, None for that of a program that goes on.
+        """
+        findings = sorted_findings(dict.fromkeys((*report.findings, *findings)))
+        report = report.replace(findings=findings)
+        if self._device is not None:
+            self._device.tell(report, ended_with is not None, ended_with)
+            problems = [each for each in self._device.problems if each not in report.log_messages]
+            report = report.replace(log_messages=(*report.log_messages, *problems))
+        self._file.write(report)
+        if not is_silent:
+            _show(report, shown)
+        return report
+
+    def end(self, report: ActivationReport, ended_with: int) -> None:
+        """Say how a program has ended whose start was reported."""
+        if self._device is not None:
+            self._device.tell(report, True, ended_with)
+
+    def refuse(self, error: CoralLockError, exit_code: int) -> None:
+        """Write the reports of a start that an error ended."""
+        report = refusal_of(error)
+        self._file.refuse(error, report)
+        self.end(report, exit_code)
 
 
 def _report_file(arguments: Arguments) -> ReportFile:
@@ -179,11 +293,11 @@ def _report_file(arguments: Arguments) -> ReportFile:
     return ReportFile(path)
 
 
-def _prepare(arguments: Arguments, file: ReportFile) -> LockedStart:
-    """Begin the report, and verify the machine as the command line says."""
+def _prepare(arguments: Arguments, reports: _Reports) -> LockedStart:
+    """Begin the reports, and verify the machine as the command line says."""
     trusted = trust_directory(arguments.flag("accepted"), arguments.last("trust-dir"))
-    file.begin()
-    return prepare_locked(
+    reports.begin()
+    start = prepare_locked(
         str(arguments.last("lock")),
         descriptor=_descriptor(arguments),
         integrity=str(arguments.last("integrity")),
@@ -192,35 +306,15 @@ def _prepare(arguments: Arguments, file: ReportFile) -> LockedStart:
         accepted_only=arguments.flag("accepted"),
         trust_directory=trusted,
     )
-
-
-def conclude(
-    file: ReportFile,
-    report: ActivationReport,
-    findings: Sequence[Finding] = (),
-    *,
-    shown: Sequence[Finding] = (),
-    is_silent: bool = False,
-) -> ActivationReport:
-    """Write a report with further findings to its file, show it, and return it.
-
-    Args:
-        file: the file of the report.
-        report: the report.
-        findings: what the report doesn't have yet.
-        shown: the findings that the user has seen.
-        is_silent: whether nothing is shown.
-    """
-    report = report.replace(findings=sorted_findings(dict.fromkeys((*report.findings, *findings))))
-    file.write(report)
-    if not is_silent:
-        _show(report, shown)
-    return report
+    reports.learn(start)
+    return start
 
 
 def _descriptor(arguments: Arguments) -> Descriptor | None:
     """Return what the command line and the environment request; None if that is nothing."""
-    is_read = not arguments.flag("no-env") and any(name.startswith("CORAL_") for name in os.environ)
+    is_read = not arguments.flag("no-env") and any(
+        name.startswith("CORAL_") and not name.startswith("CORAL_LOCK_") for name in os.environ
+    )
     path = descriptor_path(arguments.last("config"), arguments.flag("no-config"))
     settings = arguments.all("set")
     core, inference = arguments.last("core-version"), arguments.last("inference-version")

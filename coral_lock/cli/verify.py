@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
+from hashlib import sha256
 
 import click
 
 from coral_lock.cli.application import declared_options, lock_option
 from coral_lock.cli.formats import emit, output_format_option
-from coral_lock.cli.grammar import ACCEPTED_OPTIONS, trust_directory
+from coral_lock.cli.grammar import ACCEPTED_OPTIONS, REPORTING_OPTIONS, trust_directory
 from coral_lock.cli.options import place_options
 from coral_lock.derive.place import Place, subject_of
-from coral_lock.errors import HOLDS
-from coral_lock.finding import Finding, exit_code, sorted_findings
+from coral_lock.errors import HOLDS, CoralLockError, UsageError
+from coral_lock.finding import exit_code, finding_of_error, sorted_findings
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import read_lock
-from coral_lock.messages import say, size_of, warned
+from coral_lock.messages import say, say_warning, size_of, warned
 from coral_lock.rendering.outcome import Outcome
+from coral_lock.reporting.writer import ReportWriter
 from coral_lock.signing.accepted import find_acceptance
 from coral_lock.verification.machine import FULL, INTEGRITY_LEVELS
-from coral_lock.verification.verdict import verdict_on
+from coral_lock.verification.verdict import Verdict, verdict_on
 
 
 @click.command()
@@ -35,7 +36,7 @@ from coral_lock.verification.verdict import verdict_on
 )
 @place_options
 @click.option("--target", metavar="NAME", help="Insist on a target of the lock.")
-@declared_options(*ACCEPTED_OPTIONS)
+@declared_options(*ACCEPTED_OPTIONS, *REPORTING_OPTIONS)
 @output_format_option
 def verify(
     lock: str,
@@ -44,6 +45,9 @@ def verify(
     target: str | None,
     accepted: bool,
     trust_dir: str | None,
+    state_dir: str | None,
+    device_id: str | None,
+    textfile: str | None,
     output_format: str,
 ) -> int:
     """Compare this machine with the lock, and report every deviation. Nothing is run.
@@ -65,35 +69,83 @@ def verify(
       coral-runtime verify --output-format json
     """
     directory = trust_directory(accepted, trust_dir)
-    content = read_lock_bytes(lock)
-    loaded = warned(read_lock(decode_lock(content, lock), lock), lock)
     place = replace(place, targets=() if target is None else (target,))
-    compared, name, findings = _compare(place, loaded, integrity)
-    if accepted:
-        sha256 = hashlib.sha256(content).hexdigest()
-        _, unaccepted = find_acceptance(sha256, lock, directory)
-        findings = sorted_findings((*findings, *unaccepted))
-    code = exit_code(findings)
-    document = {"lock": lock, "integrity": integrity, "target": name, "holds": code == HOLDS}
-    emit(Outcome(document=document, findings=findings), output_format)
+    options = {"state_directory": state_dir, "device_id": device_id, "textfile": textfile}
+    writer = _writer(place, lock, integrity, options)
+    try:
+        content = read_lock_bytes(lock)
+        digest = sha256(content).hexdigest()
+        loaded = warned(read_lock(decode_lock(content, lock), lock), lock)
+        verdict = _compare(place, loaded, integrity)
+        acceptance = None
+        if accepted:
+            acceptance, unaccepted = find_acceptance(digest, lock, directory)
+            findings = sorted_findings((*verdict.findings, *unaccepted))
+            verdict = verdict.replace(findings=findings)
+    except CoralLockError as error:
+        if writer is not None:
+            problem = finding_of_error(error, subject="verify")
+            writer.write(
+                "deviates", findings=(problem,), is_finished=True, exit_code=error.exit_code
+            )
+        raise
+    code = exit_code(verdict.findings)
+    if writer is not None:
+        if verdict.machine is not None:
+            writer.learn(verdict.machine.installed_host(), {})
+        writer.write(
+            "holds" if code == HOLDS else "deviates",
+            sha256=digest,
+            target=verdict.target,
+            accepted=acceptance,
+            findings=verdict.findings,
+            is_finished=True,
+            exit_code=code,
+        )
+        if any(options.values()):
+            for reason in writer.problems:
+                say_warning(reason)
+    document = {
+        "lock": lock,
+        "integrity": integrity,
+        "target": verdict.target,
+        "holds": code == HOLDS,
+    }
+    emit(Outcome(document=document, findings=verdict.findings), output_format)
     if code == HOLDS:
-        part = "" if name is None else f" for the target `{name}`"
-        say(f"{lock} holds{part}: {size_of(compared)}, integrity {integrity}")
+        part = "" if verdict.target is None else f" for the target `{verdict.target}`"
+        say(f"{lock} holds{part}: {size_of(verdict.part or loaded)}, integrity {integrity}")
     return code
 
 
-def _compare(
-    place: Place, lock: Lock, integrity: str
-) -> tuple[Lock, str | None, tuple[Finding, ...]]:
-    """Return the part of the lock that was compared, its target, and the findings."""
+def _writer(
+    place: Place, lock: str, integrity: str, options: dict[str, str | None]
+) -> ReportWriter | None:
+    """Return what reports of this environment, None where another place is compared.
+
+    Raises:
+        UsageError: the options of a report are given for another place.
+    """
+    if not (place.python or place.wheels or place.site_packages):
+        return ReportWriter("verify", lock, integrity, **options)
+    for option, value in zip(REPORTING_OPTIONS, options.values()):
+        if value is not None:
+            raise UsageError(
+                f"`--{option.key}` is about this environment, and another place is compared",
+                hint="leave it out: only this environment has reports",
+            )
+    return None
+
+
+def _compare(place: Place, lock: Lock, integrity: str) -> Verdict:
+    """Return what comes of the comparison."""
     if place.wheels:
         return _compare_wheels(place, lock)
     subject, name = subject_of(place, lock)
-    verdict = verdict_on(lock, integrity, subject, name)
-    return verdict.part or lock, verdict.target, verdict.findings
+    return verdict_on(lock, integrity, subject, name)
 
 
-def _compare_wheels(place: Place, lock: Lock) -> tuple[Lock, str | None, tuple[Finding, ...]]:
+def _compare_wheels(place: Place, lock: Lock) -> Verdict:
     from coral_lock.export.installation import distributions_for
     from coral_lock.lockfile.parts import part_of
     from coral_lock.wheels.listing import FETCH
@@ -104,4 +156,5 @@ def _compare_wheels(place: Place, lock: Lock) -> tuple[Lock, str | None, tuple[F
     distributions = distributions_for(lock, name)
     wheelhouse = Wheelhouse(place.wheels, cache=WheelCache(), if_empty=FETCH)
     _, findings = find_locked_wheels(distributions, wheelhouse)
-    return (lock if name is None else part_of(lock, name)), name, sorted_findings(findings)
+    part = lock if name is None else part_of(lock, name)
+    return Verdict(part=part, target=name, findings=sorted_findings(findings))

@@ -34,7 +34,7 @@ from coral_lock.imports.table import (
     RootFiles,
     location_of,
 )
-from coral_lock.safe_files import open_regular_file, read_regular_file
+from coral_lock.safe_files import is_private, open_regular_file, read_regular_file
 
 if sys.version_info >= (3, 11):
     from importlib.machinery import NamespaceLoader
@@ -85,7 +85,7 @@ def prepare_cache(state_directory: str) -> str:
 
 def _refuse_shared(directory: str) -> None:
     status = os.stat(directory)
-    if status.st_uid not in (os.geteuid(), 0) or status.st_mode & 0o022:
+    if not is_private(status):
         hint = "name a directory of your own with `--state-dir DIR`"
         if status.st_uid == os.geteuid() and not status.st_mode & stat.S_ISVTX:
             hint = f"run `chmod -R go-w {directory}`, or {hint}"

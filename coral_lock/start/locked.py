@@ -16,7 +16,7 @@ from coral_lock.names import GROUPS, plugin_id, requirement_name
 from coral_lock.plugin.config import RuntimeConfig
 from coral_lock.plugin.facts import MANIFEST_NAME, MAX_MANIFEST_BYTES, combined
 from coral_lock.record import Record
-from coral_lock.safe_files import read_regular_file
+from coral_lock.safe_files import default_state_directory, read_regular_file
 from coral_lock.start.report import StartPlan, VerifiedLock, missing_variables
 from coral_lock.verification.machine import IMPORTS, METADATA
 from coral_lock.verification.verdict import verdict_on
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 class LockedStart(Record):
     """A start whose machine has been compared with the lock; nothing has run yet.
 
+    `host` are the core and the inference host that are installed, as far as that was looked at.
     `refusal` is the report if the machine doesn't match, else None. `accepted_only` says whether
     the lock had to be accepted, by the record in `trust_directory` or the default one.
 
@@ -49,6 +50,7 @@ class LockedStart(Record):
     """
 
     plan: StartPlan
+    host: tuple[HostPackage | None, HostPackage | None] = (None, None)
     refusal: ActivationReport | None = None
     accepted_only: bool = False
     trust_directory: str | None = None
@@ -157,15 +159,18 @@ def prepare_locked(
             *(descriptor.warnings if descriptor else ()),
         ),
     )
+    machine = verdict.machine
+    host = machine.installed_host() if machine else (None, None)
     if has_errors(findings):
         what = "The machine doesn't match the lock"
         if verdict.part is None:
             what = "The lock isn't for this machine"
-        return LockedStart(plan=plan, refusal=plan.refused(f"{what}: nothing was activated"))
-    machine = verdict.machine
+        refusal = plan.refused(f"{what}: nothing was activated")
+        return LockedStart(plan=plan, host=host, refusal=refusal)
     if integrity == METADATA or machine is None:
         return LockedStart(
             plan=plan,
+            host=host,
             accepted_only=accepted_only,
             trust_directory=trust_directory,
             state_directory=state_directory,
@@ -186,6 +191,7 @@ def prepare_locked(
         plan = plan.replace(messages=(*plan.messages, note))
     return LockedStart(
         plan=plan,
+        host=host,
         accepted_only=accepted_only,
         trust_directory=trust_directory,
         table=machine.table,
@@ -194,14 +200,6 @@ def prepare_locked(
         state_directory=state_directory,
         bytecode_directory=cache,
     )
-
-
-def default_state_directory() -> str:
-    """Return `$XDG_STATE_HOME/coral-lock`, by default `~/.local/state/coral-lock`."""
-    base = os.environ.get("XDG_STATE_HOME", "")
-    if not os.path.isabs(base):
-        base = os.path.join(os.path.expanduser("~"), ".local", "state")
-    return os.path.join(base, "coral-lock")
 
 
 def _config(lock: Lock, descriptor: Descriptor | None) -> RuntimeConfig:

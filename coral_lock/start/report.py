@@ -134,6 +134,15 @@ class ActivationReport(Record):
         }
 
 
+def refusal_of(error: CoralLockError) -> ActivationReport:
+    """Return the report of a start that an error ended before the machine was verified."""
+    return ActivationReport(
+        outcome=REFUSED,
+        findings=tuple(map(finding_of_error, (*getattr(error, "problems", ()), error))),
+        log_messages=("The start was refused before the machine was verified",),
+    )
+
+
 _NOT_FINISHED = ActivationReport(outcome=UNFINISHED, log_messages=("The start hasn't finished",))
 
 
@@ -271,18 +280,13 @@ class ReportFile:
         except OSError as error:
             raise _unwritable(self._path, error.strerror) from error
 
-    def refuse(self, error: CoralLockError) -> None:
-        """Write the report of a start that an error ended before the machine was verified.
+    def refuse(self, error: CoralLockError, report: ActivationReport) -> None:
+        """Write the report of a start that an error ended, see `refusal_of`.
 
         A report that can't be written is ignored: the error is shown anyway.
         """
         if isinstance(error, WriteError):
             return
-        report = ActivationReport(
-            outcome=REFUSED,
-            findings=tuple(map(finding_of_error, (*getattr(error, "problems", ()), error))),
-            log_messages=("The start was refused before the machine was verified",),
-        )
         try:
             self._replace(report)
         except CoralLockError:

@@ -32,6 +32,7 @@ from coral_lock.installed.files import (
 )
 from coral_lock.installed.import_lookup import find_in_process, import_chain
 from coral_lock.installed.site_scan import scan_path
+from coral_lock.lockfile.entries import HostPackage
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, requirement_name
 from coral_lock.record import Record
 from coral_lock.reserved import Placed
@@ -314,6 +315,24 @@ class MachineState:
         self.host_origins = self._host_origins(proved if is_by_list else ())
         self.unlocked = self._unlocked()
         self.shadowing_scripts = shadowing_scripts(environment)
+
+    def installed_host(self) -> tuple[HostPackage | None, HostPackage | None]:
+        """Return the core and the inference host that are installed, each None where none is.
+
+        Of several inference hosts it is the one that the lock names.
+        """
+        locked = {package.distribution for package in self._lock.host.packages()}
+        packages: list[HostPackage | None] = []
+        for names in ((CORE_DISTRIBUTION,), INFERENCE_DISTRIBUTIONS):
+            found = [self.hosts[name] for name in names if name in self.hosts]
+            found.sort(key=lambda state: state.name not in locked)
+            versions = [(state.name, state.version) for state in found if state.version]
+            packages.append(
+                HostPackage(distribution=versions[0][0], version=versions[0][1])
+                if versions
+                else None
+            )
+        return packages[0], packages[1]
 
     def _look_at(self, name: str, provides_plugins: bool) -> InstalledState:
         state = InstalledState(name, self._scan.locations(name))

@@ -36,6 +36,12 @@ _DIGEST = re.compile(r"t1:[A-Za-z0-9+/]{43}=|sha256:[0-9a-f]{64}")
 _DURATIONS = (
     re.compile(r'("duration_us": )[0-9]+'),
     re.compile(r'("sha256": )"[0-9a-f]{64}"'),
+    re.compile(r'(sha256=)"[0-9a-f]{64}"'),
+    re.compile(r"(coral_lock_report_time_seconds )[0-9.e+]+"),
+    re.compile(r'("(?:boot|started|finished)": )"[^"]*"'),
+    re.compile(r'("(?:uptime_s|age_s)": )[0-9.]+'),
+    re.compile(r'("python": )"3\.[0-9]+\.[0-9]+"'),
+    re.compile(r'("platform": )"manylinux_[0-9_]+_[a-z0-9_]+"'),
     re.compile(r"()\b[0-9a-f]{10} [0-9]{4}-[0-9]{2}-[0-9]{2}(?= Ada: )"),
     re.compile(r"()(?<![:\w/+])[0-9a-f]{12}(?:[0-9a-f]{52})?(?![\w/+=])"),
     re.compile(r"(^[0-9]+ passed.* in )[0-9.]+(?=s$)"),

@@ -56,7 +56,7 @@ def _synopses() -> dict[str, str]:
     return {
         match.group().strip(): entry
         for entry in entries
-        if (match := re.match(r"coral-runtime( [a-z]+)*(?= |\n|$)", entry))
+        if (match := re.match(r"coral-runtime( [a-z][a-z-]*)*(?= |\n|$)", entry))
     }
 
 
@@ -188,8 +188,7 @@ def test_the_descriptor_s_page_names_every_variable_and_host_patch() -> None:
 
 
 def test_the_changelog_knows_this_version() -> None:
-    (version,) = re.findall(r'^version = "(.+)"$', _read("pyproject.toml"), re.MULTILINE)
-    assert f"\n## [{version}]" in _read("CHANGELOG.md")
+    assert f"\n## [{coral_lock.__version__}]" in _read("CHANGELOG.md")
 
 
 def _modules() -> set[str]:

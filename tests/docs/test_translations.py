@@ -23,6 +23,7 @@ def test_there_are_translations() -> None:
     assert [page_name(translation) for _, translation in translations()] == [
         "README.zh-CN.md",
         "docs/descriptor.zh-CN.md",
+        "docs/device-reports.zh-CN.md",
         "docs/findings.zh-CN.md",
         "docs/fleet-questions.zh-CN.md",
         "docs/locked-start.zh-CN.md",

@@ -42,7 +42,9 @@ def test_descriptors(device: MakeDevice, path: object) -> None:
     _validate("descriptor", json.dumps(outcome.json()["descriptor"]))
 
 
-@pytest.mark.parametrize("name", ["lock", "activation-report", "descriptor", "diff", "manifest"])
+@pytest.mark.parametrize(
+    "name", ["lock", "activation-report", "descriptor", "device-report", "diff", "manifest"]
+)
 def test_the_wheel_ships_them(device: MakeDevice, name: str) -> None:
     machine = device()
     shipped = machine.site_packages / "coral_lock" / "schemas" / f"{name}.schema.json"

@@ -48,6 +48,10 @@ EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     ("coral_lock.children.child", "-S"): None,
     # No hint, but what a finding's code means.
     ("coral_lock.finding", "--set"): None,
+    # Said of a machine that is looked at, which a fleet's reports tell of.
+    ("coral_lock.verification.findings", "--integrity"): frozenset(
+        {"fleet plan", "fleet summarize"}
+    ),
 }
 """Commands that import a module and can't say what it says of an option; None for all."""
 
@@ -63,6 +67,12 @@ FUNCTIONS = {
     "manifest validate": "manifest:validate",
     "manifest show": "manifest:show",
     "manifest schema": "manifest:schema",
+    "fleet summarize": "fleet:summarize_command",
+    "fleet plan": "fleet:plan",
+    "fleet load": "fleet:load",
+    "report show": "report:show",
+    "report drain": "report:drain",
+    "report device-id": "report:device_id",
     "git install": "git:install",
     "git uninstall": "git:uninstall",
     "git merge": "git:merge_stages",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coral_lock.cli.config import is_secret_key, masked
+from coral_lock.masking import is_secret_key, masked
 
 
 @pytest.mark.parametrize(

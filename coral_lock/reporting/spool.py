@@ -1,0 +1,215 @@
+"""The reports of a device on its disk: the latest, and those that nobody has fetched.
+
+The state directory's `reports` holds `latest.json`, `sequence`, the last number that was given, and
+the directory `spool`. Whoever changes any of them holds the lock on `reports` meanwhile. Nothing is
+synced: on flash memory that would take longer than the rest of a start.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+
+from coral_lock.safe_files import is_private
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Literal
+
+REPORTS = "reports"
+LATEST = "latest.json"
+SPOOL = "spool"
+MOST_REPORTS = 100
+LARGEST_SEQUENCE = (1 << 53) - 1
+MAX_REPORT_BYTES = 64 << 20
+
+_SEQUENCE = "sequence"
+_DIGITS = 20
+_NEW = ".new"
+_NEW_LATEST = ".latest"
+_IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_SECONDS_FOR_LOCK = 0.1
+_PAUSE_SECONDS = 0.002
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_REPLACED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Reports:
+    """The reports in a state directory, locked as long as this is entered.
+
+    Args:
+        state_directory: the absolute path of the state directory; what is missing is made on entry.
+
+    Raises:
+        OSError: on entry: it can't be used, others can write to it, or another process keeps the
+            lock.
+    """
+
+    def __init__(self, state_directory: str) -> None:
+        self._state = state_directory
+        self.directory = f"{state_directory}/{REPORTS}"
+        self._descriptor = -1
+
+    def __enter__(self) -> Reports:
+        try:
+            self._descriptor = os.open(self.directory, _DIRECTORY)
+        except FileNotFoundError:
+            for directory in (self._state, self.directory):
+                os.makedirs(directory, mode=0o700, exist_ok=True)
+            self._descriptor = os.open(self.directory, _DIRECTORY)
+        try:
+            for status in (os.stat(self._state), os.fstat(self._descriptor)):
+                if not is_private(status):
+                    raise PermissionError(errno.EPERM, "others can write to it", self._state)
+            lock_within(self._descriptor, _SECONDS_FOR_LOCK)
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> Literal[False]:
+        os.close(self._descriptor)
+        return False
+
+    def next_sequence(self) -> int:
+        """Return the number of a new report, which no other gets."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(_SEQUENCE, flags, 0o600, dir_fd=self._descriptor)
+        try:
+            written = os.read(descriptor, _DIGITS + 1).decode("ascii", "replace")
+            last = sequence_of(f"{written[:_DIGITS]}.json") or self._latest()
+            last = max([last, *map(sequence_of, self._spooled()[-1:])])
+            if last >= LARGEST_SEQUENCE:
+                raise OSError(errno.EOVERFLOW, "there are no more numbers", self.directory)
+            try:
+                # In place: a file of the same length needs no room on a disk that is full.
+                os.pwrite(descriptor, f"{last + 1:0{_DIGITS}d}\n".encode("ascii"), 0)
+            except OSError as error:
+                # What is in the spool tells the number, too.
+                if error.errno not in _IS_FULL:
+                    raise
+        finally:
+            os.close(descriptor)
+        return last + 1
+
+    def _latest(self) -> int:
+        """Return the number of the latest report, 0 without one."""
+        if not os.path.lexists(f"{self.directory}/{LATEST}"):
+            return 0
+        from coral_lock.reporting.collection import latest_sequence
+
+        return latest_sequence(self._state)
+
+    def put(self, sequence: int, text: str) -> None:
+        """Write a report into the spool and as the latest, whole or not at all.
+
+        The oldest are removed where there are too many, or where the disk is full.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        own, content = f"{SPOOL}/{name_of(sequence)}", text.encode("utf-8")
+        while True:
+            try:
+                self._write(_NEW, content)
+                break
+            except OSError as error:
+                self._remove(_NEW)
+                if error.errno not in _IS_FULL or not self._make_room(0, own):
+                    raise
+        self._name(content)
+        try:
+            os.stat(own, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            self._make_room(MOST_REPORTS - 1, own)
+        os.rename(_NEW, own, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        os.rename(_NEW_LATEST, LATEST, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def _name(self, content: bytes) -> None:
+        """Give the new report the name of the next latest one."""
+        for _ in range(2):
+            try:
+                # A second name takes no room on a disk that is full.
+                os.link(
+                    _NEW,
+                    _NEW_LATEST,
+                    src_dir_fd=self._descriptor,
+                    dst_dir_fd=self._descriptor,
+                    follow_symlinks=False,
+                )
+                return
+            except FileExistsError:
+                self._remove(_NEW_LATEST)
+            except OSError:
+                # The file system has no links.
+                break
+        self._write(_NEW_LATEST, content)
+
+    def _make_room(self, left: int, own: str) -> bool:
+        """Remove the oldest reports; whether one was removed.
+
+        Args:
+            left: how many may stay, 0 to remove the oldest alone.
+            own: what stays in any case.
+        """
+        names = [name for name in self._spooled() if f"{SPOOL}/{name}" != own]
+        removed = names[:-left] if left else names[:1]
+        for name in removed:
+            self._remove(f"{SPOOL}/{name}")
+        return bool(removed)
+
+    def _spooled(self) -> list[str]:
+        """Return the names of the reports in the spool, the oldest first."""
+        try:
+            names = os.listdir(f"{self.directory}/{SPOOL}")
+        except FileNotFoundError:
+            os.mkdir(SPOOL, 0o700, dir_fd=self._descriptor)
+            return []
+        return sorted([name for name in names if sequence_of(name)])
+
+    def _write(self, name: str, content: bytes) -> None:
+        descriptor = os.open(name, _REPLACED, 0o600, dir_fd=self._descriptor)
+        try:
+            while content:
+                content = content[os.write(descriptor, content) :]
+        finally:
+            os.close(descriptor)
+
+    def _remove(self, name: str) -> None:
+        try:
+            os.unlink(name, dir_fd=self._descriptor)
+        except OSError:
+            return
+
+
+def name_of(sequence: int) -> str:
+    """Return the name of a report in the spool."""
+    return f"{sequence:0{_DIGITS}d}.json"
+
+
+def sequence_of(name: str) -> int:
+    """Return the number of a report in the spool by its name, 0 if it isn't the name of one."""
+    stem = name[:_DIGITS]
+    if name[_DIGITS:] != ".json" or not (stem.isascii() and stem.isdigit()):
+        return 0
+    number = int(stem)
+    return number if number <= LARGEST_SEQUENCE else 0
+
+
+def lock_within(descriptor: int, seconds: float) -> None:
+    """Lock a directory that is open, until its descriptor is closed.
+
+    Raises:
+        OSError: it can't be locked, or another process keeps it locked for longer than `seconds`.
+    """
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(_PAUSE_SECONDS)

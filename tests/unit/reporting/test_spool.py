@@ -1,0 +1,378 @@
+"""The reports on a disk: numbered, whole, bounded, and fetched without a loss."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coral_lock import canonical_json
+from coral_lock.errors import InputError
+from coral_lock.reporting import spool as spool_module
+from coral_lock.reporting.collection import Spool, latest_report
+from coral_lock.reporting.spool import LARGEST_SEQUENCE, Reports, name_of
+from tests.unit.reporting.test_document import report_of
+
+WRITING = """
+import sys
+from coral_lock.reporting.spool import Reports
+
+def write():
+    with Reports(sys.argv[1]) as reports:
+        sequence = reports.next_sequence()
+        reports.put(sequence, sys.argv[2].replace('"sequence": 1,', f'"sequence": {sequence},'))
+    return sequence
+
+"""
+"""What another process does."""
+
+
+def text_of(sequence: int, **changes: Any) -> str:
+    return canonical_json.write(report_of(sequence=sequence, **changes).to_dict())
+
+
+def write(state: Path, **changes: Any) -> int:
+    """Write a new report, and return its number."""
+    with Reports(str(state)) as reports:
+        sequence = reports.next_sequence()
+        reports.put(sequence, text_of(sequence, **changes))
+    return sequence
+
+
+def names(state: Path) -> list[str]:
+    return sorted(path.name for path in (state / "reports" / "spool").iterdir())
+
+
+def drained(state: Path) -> list[Any]:
+    with Spool(str(state)) as spool:
+        documents = list(spool.reports())
+        spool.remove()
+        spool.set_damaged_aside()
+    return [document["sequence"] for document in documents]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+def test_reports_are_numbered_and_the_latest_is_kept(state: Path) -> None:
+    assert [write(state) for _ in range(3)] == [1, 2, 3]
+    assert names(state) == [name_of(n) for n in (1, 2, 3)]
+    assert latest_report(str(state))["sequence"] == 3
+    assert drained(state) == [1, 2, 3]
+    assert drained(state) == []
+    assert write(state) == 4
+    kept = sorted(path.name for path in (state / "reports").iterdir())
+    assert kept == ["latest.json", "sequence", "spool"]
+    assert {path.stat().st_mode & 0o777 for path in state.rglob("*") if path.is_dir()} == {0o700}
+    assert {path.stat().st_mode & 0o777 for path in state.rglob("*.json")} == {0o600}
+
+
+def test_the_oldest_of_too_many_are_dropped(state: Path) -> None:
+    for _ in range(103):
+        write(state)
+    assert names(state) == [name_of(n) for n in range(4, 104)]
+    with Reports(str(state)) as reports:
+        # A program that ran for long reports its end, after its report was dropped.
+        reports.put(2, text_of(2))
+    assert names(state) == [name_of(n) for n in (2, *range(5, 104))]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\0" * 21, b"9" * 21, b"mine", b"-" + b"1" * 20])
+def test_the_number_goes_on_where_the_counter_is_damaged(
+    state: Path, content: bytes | None
+) -> None:
+    for _ in range(3):
+        write(state)
+    counter = state / "reports" / "sequence"
+    counter.unlink() if content is None else counter.write_bytes(content)
+    assert write(state) == 4
+    counter.unlink()
+    drained(state)
+    assert write(state) == 5
+    shutil.rmtree(state / "reports" / "spool")
+    (state / "reports" / "latest.json").write_text("{}")
+    assert write(state) == 6
+
+
+def test_there_is_a_last_number(state: Path) -> None:
+    write(state)
+    (state / "reports" / "sequence").write_text(f"{LARGEST_SEQUENCE:020d}\n")
+    with pytest.raises(OSError, match="there are no more numbers"):
+        write(state)
+
+
+def test_starts_at_once_get_numbers_of_their_own(state: Path) -> None:
+    program = WRITING + "print(*[write() for _ in range(50)])\n"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(state), text_of(1)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    numbers = [int(word) for each in processes for word in each.communicate()[0].split()]
+    assert sorted(numbers) == list(range(1, 101))
+    assert names(state) == [name_of(n) for n in range(1, 101)]
+
+
+def test_a_process_that_keeps_the_lock_costs_a_report_and_no_start(state: Path) -> None:
+    write(state)
+    descriptor = os.open(state / "reports", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError):
+            write(state)
+    finally:
+        os.close(descriptor)
+    assert write(state) == 2
+
+
+@pytest.mark.parametrize("place", ["", "reports"])
+def test_a_directory_that_others_can_write_to_is_not_used(state: Path, place: str) -> None:
+    write(state)
+    (state / place).chmod(0o770)
+    with pytest.raises(PermissionError, match="others can write to it"):
+        write(state)
+
+
+def test_a_link_is_not_followed(state: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("mine")
+    write(state)
+    reports = state / "reports"
+    for name in (".new", ".latest", "latest.json", "sequence"):
+        path = reports / name
+        path.unlink(missing_ok=True)
+        path.symlink_to(mine)
+        with contextlib.suppress(OSError):
+            write(state)
+        path.unlink(missing_ok=True)
+        assert mine.read_text() == "mine"
+    shutil.rmtree(reports)
+    reports.symlink_to(tmp_path)
+    with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+        write(state)
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of sixteen pages."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "none", str(directory)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("this user can't mount a file system")
+    yield directory
+    subprocess.run(["umount", str(directory)], check=True)
+
+
+def test_a_full_disk_loses_the_oldest(full_disk: Path) -> None:
+    state = full_disk / "state"
+    long = "x" * 3000
+    last = 0
+    for _ in range(40):
+        last = write(state, lock_path=long)
+    assert last == 40
+    left = [int(name[:20]) for name in names(state)]
+    assert 2 < len(left) < 20
+    assert left == list(range(41 - len(left), 41))
+    assert latest_report(str(state))["sequence"] == 40
+    filler = full_disk / "filler"
+    with pytest.raises(OSError, match="No space left"):
+        filler.write_bytes(b"x" * (1 << 17))
+    assert write(state, lock_path=long) == 41
+    assert drained(state)[-1] == 41
+
+
+def test_a_disk_that_is_full_of_other_things_costs_the_report(full_disk: Path) -> None:
+    state = full_disk / "state"
+    write(state)
+    drained(state)
+    with pytest.raises(OSError, match="No space left"):
+        (full_disk / "filler").write_bytes(b"x" * (1 << 17))
+    with pytest.raises(OSError, match="No space left"):
+        write(state, lock_path="x" * 4096)
+    assert latest_report(str(state))["sequence"] == 1
+    assert names(state) == []
+    (full_disk / "filler").unlink()
+    assert write(state) == 3
+
+
+def test_a_file_system_without_links(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert [write(state) for _ in range(2)] == [1, 2]
+    assert latest_report(str(state))["sequence"] == 2
+    assert drained(state) == [1, 2]
+
+
+def test_what_was_left_in_the_middle_of_writing_does_no_harm(state: Path) -> None:
+    write(state)
+    reports = state / "reports"
+    (reports / ".new").write_text("torn")
+    os.link(reports / ".new", reports / ".latest")
+    assert write(state) == 2
+    assert drained(state) == [1, 2]
+    assert latest_report(str(state))["sequence"] == 2
+
+
+def test_a_report_that_is_written_again_meanwhile_stays(state: Path) -> None:
+    write(state, outcome="unfinished")
+    write(state)
+    with Spool(str(state)) as spool:
+        assert [document["outcome"] for document in spool.reports()] == ["unfinished", "started"]
+        with Reports(str(state)) as reports:
+            reports.put(1, text_of(1, outcome="failed", exit_code=1))
+        write(state)
+        spool.remove()
+    assert names(state) == [name_of(1), name_of(3)]
+    assert drained(state) == [1, 3]
+
+
+def test_two_readers_wait_for_each_other(state: Path) -> None:
+    for _ in range(20):
+        write(state)
+    with ThreadPoolExecutor(4) as pool:
+        fetched = list(pool.map(drained, [state] * 4))
+    assert sorted(fetched) == [[], [], [], list(range(1, 21))]
+
+
+def test_a_reader_that_never_ends_is_named(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coral_lock.reporting.collection._PATIENCE_SECONDS", 0.01)
+    write(state)
+    with Spool(str(state)), pytest.raises(InputError) as caught, Spool(str(state)):
+        pass
+    assert caught.value.message == ("another `coral-runtime report drain` is reading these reports")
+
+
+def _damage(path: Path, kind: str, elsewhere: Path) -> None:
+    content = path.read_bytes()
+    path.unlink()
+    if kind == "link":
+        elsewhere.write_bytes(content)
+        path.symlink_to(elsewhere)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path.write_bytes(
+            {
+                "empty": b"",
+                "torn": content[:-20],
+                "zeros": b"\0" * 4096,
+                "other number": content.replace(b'"sequence": 1', b'"sequence": 9'),
+                "other form": json.dumps(json.loads(content)).encode(),
+                "other document": b"{}\n",
+                "no UTF-8": content.replace(b"gate-7", b"gate-\xff"),
+                "a list": b"[]\n",
+                "deep": b"[\n" * 5000,
+            }[kind]
+        )
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("link", "pipe", "directory", "empty", "torn", "zeros", "other number", "other form"),
+        *("other document", "no UTF-8", "a list", "deep"),
+    ],
+)
+def test_what_is_damaged_is_set_aside(state: Path, tmp_path: Path, kind: str) -> None:
+    write(state)
+    write(state)
+    _damage(state / "reports" / "spool" / name_of(1), kind, tmp_path / "elsewhere")
+    with Spool(str(state)) as spool:
+        assert [document["sequence"] for document in spool.reports()] == [2]
+        assert list(spool.damaged) == [name_of(1)]
+        assert all(spool.damaged.values())
+        spool.remove()
+        spool.set_damaged_aside()
+    assert names(state) == [f"{name_of(1)}.damaged"]
+    assert drained(state) == []
+
+
+def test_the_last_ten_damaged_are_kept_and_others_files_too(state: Path) -> None:
+    for number in range(1, 16):
+        write(state)
+        (state / "reports" / "spool" / name_of(number)).write_text("x")
+    mine = state / "reports" / "spool" / "notes.damaged"
+    mine.write_text("mine")
+    with Spool(str(state)) as spool:
+        assert list(spool.reports()) == []
+        assert spool.strange == ("notes.damaged",)
+        spool.set_damaged_aside()
+    assert names(state) == [*(f"{name_of(n)}.damaged" for n in range(6, 16)), "notes.damaged"]
+    assert mine.read_text() == "mine"
+
+
+def test_a_link_in_place_of_the_spool_is_not_read(state: Path, tmp_path: Path) -> None:
+    write(state)
+    place = state / "reports" / "spool"
+    place.rename(tmp_path / "moved")
+    place.symlink_to(tmp_path / "moved")
+    with pytest.raises(InputError) as caught, Spool(str(state)):
+        pass
+    assert caught.value.message.startswith("the reports can't be read: ")
+
+
+def test_a_writer_that_is_killed_leaves_whole_reports(state: Path) -> None:
+    write(state)
+    program = WRITING + "print('ready', flush=True)\nwhile True: write()\n"
+    for _ in range(3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, str(state), text_of(1, lock_path="x" * 4000)],
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        timer = threading.Timer(0.02, process.send_signal, [signal.SIGKILL])
+        timer.start()
+        process.wait()
+        timer.join()
+        process.stdout.close()
+        last = write(state)
+        with Spool(str(state)) as spool:
+            sequences = [document["sequence"] for document in spool.reports()]
+            assert spool.damaged == {}
+        assert sequences[-1] == last
+        assert latest_report(str(state))["sequence"] == last
+
+
+def test_a_latest_report_that_cannot_be_shown(state: Path) -> None:
+    place = state / "reports" / "latest.json"
+    with pytest.raises(InputError) as caught:
+        latest_report(str(state))
+    assert (caught.value.message, caught.value.where) == ("there is no report yet", str(place))
+    write(state)
+    place.write_text("{")
+    with pytest.raises(InputError) as caught:
+        latest_report(str(state))
+    assert caught.value.message.startswith("the report is damaged: ")
+    place.unlink()
+    place.mkdir()
+    with pytest.raises(InputError) as caught:
+        latest_report(str(state))
+    assert caught.value.message == "the report can't be read: not a regular file"
+
+
+def test_the_wait_for_the_lock_is_short() -> None:
+    assert spool_module._SECONDS_FOR_LOCK <= 0.1
