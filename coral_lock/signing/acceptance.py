@@ -28,6 +28,7 @@ from coral_lock.signing.accepted import (
     Channel,
     Floor,
     KeySet,
+    NoRecordError,
     Rotation,
     accepted_text,
     read_accepted,
@@ -100,8 +101,8 @@ def accept_lock(request: Request) -> Accepted:
     envelope = load_envelope(request.signature)
     keyring = load_keyring(request.keyring, is_trusted=True)
     name = request.channel or keyring.channel or DEFAULT_CHANNEL
-    with _only_run(request.trust_directory or DEFAULT_TRUST_DIRECTORY) as path:
-        channels = _recorded(path, request.trust_directory)
+    with _only_run(request.trust_directory) as path:
+        channels = _recorded(request.trust_directory)
         before = channels.get(name)
         sha256 = hashlib.sha256(content).hexdigest()
         verified = _verified_again(envelope, keyring, before, sha256) or _verified(
@@ -184,6 +185,10 @@ def judge(
     )
     known = [floors[each] for each in sorted(ids) if each in floors]
     highest = max((each.serial for each in known), default=0)
+    # After a rollback, what is accepted is below the floors.
+    for lock in (before.accepted, before.previous) if before else ():
+        if lock is not None and not ids.isdisjoint(lock.signers):
+            known.append(Floor(serial=lock.serial, sha256=lock.sha256))
     rollback = before.accepted.rollback if before and is_same else None
     configured = keyring.floors.get(channel, 0)
     if not problems:
@@ -228,7 +233,7 @@ def _rotation(verified: Verified, keyring: KeySet, before: Rotation | None) -> R
     """Return the keys that count from now on, None where those of the keyring do."""
     if verified.statement.trust is None:
         return before if before and before.replaces == keyring else None
-    if verified.statement.trust == keyring:
+    if verified.statement.trust == verified.trusted == keyring:
         return None
     return Rotation(keys=verified.statement.trust, replaces=keyring, under=verified.trusted)
 
@@ -350,15 +355,20 @@ def _shown(keys: KeySet) -> str:
     return ", ".join(sorted(key_id(public)[:12] for public in keys.keys))
 
 
-def _recorded(path: str, trust_directory: str | None) -> Mapping[str, Channel]:
-    """Return what was accepted so far; nothing where there is no record yet."""
-    if not os.path.lexists(path):
+def _recorded(trust_directory: str | None) -> Mapping[str, Channel]:
+    """Return what was accepted so far; nothing where there is no record yet.
+
+    Raises:
+        NotAcceptedError: somebody else can write there, and could have removed the record.
+    """
+    try:
+        return read_accepted(trust_directory)
+    except NoRecordError:
         return {}
-    return read_accepted(trust_directory)
 
 
 @contextmanager
-def _only_run(directory: str) -> Iterator[str]:
+def _only_run(trust_directory: str | None) -> Iterator[str]:
     """Keep other runs from the record of a directory, which is made where there is none.
 
     Yields:
@@ -367,6 +377,7 @@ def _only_run(directory: str) -> Iterator[str]:
     Raises:
         WriteError: the directory can't be made or written to.
     """
+    directory = trust_directory or DEFAULT_TRUST_DIRECTORY
     try:
         if not os.path.isdir(directory):
             os.mkdir(directory, 0o755)

@@ -107,6 +107,10 @@ class NotAcceptedError(InputError):
     """Nothing says that any lock was accepted: the record is missing, or can't be trusted."""
 
 
+class NoRecordError(NotAcceptedError):
+    """There is no record, in a directory that can be trusted."""
+
+
 def accepted_lock(sha256: str, trust_directory: str | None = None) -> Acceptance | None:
     """Return the acceptance of a lock, None where it isn't accepted.
 
@@ -178,7 +182,7 @@ def read_accepted(trust_directory: str | None = None) -> dict[str, Channel]:
         try:
             descriptor = os.open(ACCEPTED_FILE, flags, dir_fd=inside)
         except FileNotFoundError:
-            raise NotAcceptedError("there is no record of it", where=path, hint=hint) from None
+            raise NoRecordError("there is no record of it", where=path, hint=hint) from None
         except OSError as error:
             raise _unreadable(error, path) from None
     finally:

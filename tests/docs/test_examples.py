@@ -23,7 +23,7 @@ from tests.docs.pages import Block, all_pages, blocks_of, english_pages, page_na
 from tests.docs.sessions import Comparable, PageRunner, accidents_in
 
 ENGLISH = [pytest.param(page, id=page_name(page)) for page in english_pages()]
-LANGUAGES = {"console", "diff", "dockerfile", "ini", "python", "sh", "text", "toml", "yaml"}
+LANGUAGES = {"console", "diff", "dockerfile", "ini", "python", "sh", "sql", "text", "toml", "yaml"}
 PIPELINES = {
     ".gitlab-ci.yml",
     ".pre-commit-config.yaml",

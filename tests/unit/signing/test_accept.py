@@ -124,6 +124,17 @@ def test_one_serial_is_of_one_lock(signing: Signing) -> None:
         )
 
 
+def test_nor_does_a_lock_that_the_device_went_back_to_share_its_serial(signing: Signing) -> None:
+    signing.released(8, "old")
+    signing.accepted()
+    signing.released(5, "old")
+    signing.accepted("--allow-rollback=because")
+    signing.released(5, "old", lock=OTHER_LOCK)
+    outcome = signing.accept("--allow-rollback=because").require(1)
+    assert "another lock with the serial 5 was accepted" in outcome.stderr
+    assert "`coral-runtime sign --serial 9`" in outcome.stderr
+
+
 def test_a_configured_floor_holds_in_any_case(signing: Signing) -> None:
     signing.keyring("keyring", "old", configuration="floors: {default: 6, beta: 1}\n")
     signing.released(5, "old")
@@ -312,6 +323,44 @@ def test_a_damaged_record_isn_t_replaced(signed: Signing) -> None:
         "lowest serial that may be accepted\n"
     )
     assert signed.record.read_text() == "{}\n"
+
+
+def test_a_new_key_knows_of_no_rollback(signing: Signing) -> None:
+    """For it, the lock that an old key's device went back to is the first."""
+    signing.released(5, "old", lock=OTHER_LOCK)
+    signing.accepted()
+    signing.released(4, "old")
+    signing.accepted("--allow-rollback=because")
+    signing.keyring("keyring", "new")
+    signing.released(4, "new")
+    again = signing.accepted()
+    assert (again["changed"], again["rollback"]) == (True, None)
+
+
+def test_the_keyring_s_own_keys_come_back_in_a_lock(signing: Signing) -> None:
+    signing.keyring("only-new", "new")
+    signing.released(2, "old", trust="only-new")
+    signing.accepted()
+    signing.released(3, "new", trust="keyring")
+    assert [signing.accepted()["changed"] for _ in range(2)] == [True, False]
+    signing.released(4, "new")
+    assert signing.accept().code == 3
+    signing.released(4, "old")
+    assert signing.accepted()["serial"] == 4
+
+
+def test_where_others_could_have_removed_the_record_nothing_is_accepted(signed: Signing) -> None:
+    trust = signed.directory / "trust"
+    trust.mkdir()
+    trust.chmod(0o777)
+    outcome = signed.accept().require(2)
+    assert outcome.stderr == (
+        "error: others than its owner can write to the directory of the record\n"
+        "  found: mode 0777\n"
+        "  where: trust\n"
+        "  hint: find out who could, and run `chmod go-w trust`\n"
+    )
+    assert not signed.record.exists()
 
 
 def test_what_is_accepted_has_to_be_a_lock(signing: Signing) -> None:
