@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tests.bench.ansible_speed import AnsibleSpeed, measure_ansible
 from tests.bench.closure import ClosureSpeed, measure_closure
 from tests.bench.diff_speed import measure_diff
 from tests.bench.digest_speed import DigestSpeed, measure_digests
@@ -25,6 +26,7 @@ from tests.bench.programs import measure_children, measure_in_process, programs
 from tests.bench.subject import LOADERS, Subject, has_loader_cache, make_subjects, variables
 from tests.bench.synthetic_site import PLUGIN_COUNT, Site
 from tests.bench.tables import (
+    ansible_table,
     closure_table,
     digest_table,
     site_table,
@@ -41,10 +43,13 @@ from tests.bench.targets import (
     wheelhouse_targets,
 )
 from tests.bench.wheelhouse_speed import WheelhouseSpeed, measure_wheelhouse
+from tests.support.controller import HAS_ANSIBLE
 from tests.support.wheelhouse import REPOSITORY
 
 RUNS = 41
 QUICK_RUNS = 9
+HOSTS = 100
+QUICK_HOSTS = 50
 
 
 def main() -> int:
@@ -53,22 +58,32 @@ def main() -> int:
     parser.add_argument(
         "--no-wheelhouse", action="store_true", help="don't download and lock the real host"
     )
+    parser.add_argument("--no-ansible", action="store_true", help="don't compare hosts by Ansible")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw numbers to FILE")
     arguments = parser.parse_args()
     runs = QUICK_RUNS if arguments.quick else RUNS
+    hosts = QUICK_HOSTS if arguments.quick else HOSTS
     # Not the system's temporary directory: stevedore works without its cache below /tmp.
     parent = REPOSITORY / ".cache"
     parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as directory:
         try:
-            _bench(Path(directory), runs, arguments.json, not arguments.no_wheelhouse)
+            _bench(
+                Path(directory),
+                runs,
+                arguments.json,
+                has_wheelhouse=not arguments.no_wheelhouse,
+                hosts=0 if arguments.no_ansible or not HAS_ANSIBLE else hosts,
+            )
         except ProgramFailedError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
     return 0
 
 
-def _bench(root: Path, runs: int, json_file: Path | None, has_wheelhouse: bool) -> None:
+def _bench(
+    root: Path, runs: int, json_file: Path | None, *, has_wheelhouse: bool, hosts: int
+) -> None:
     environment = variables(root)
     subjects = make_subjects(root, SITES, _progress)
     by_site = _measure_processes(subjects, root, runs)
@@ -89,6 +104,9 @@ def _bench(root: Path, runs: int, json_file: Path | None, has_wheelhouse: bool) 
         subjects[0].environment, root / "locks", runs=min(runs, 15), variables=environment
     )
     outcome.append(diff_target(diff))
+    ansible = None
+    if hosts:
+        ansible = measure_ansible(subjects[0], root / "ansible", hosts=hosts, progress=_progress)
     wheelhouse = None
     if has_wheelhouse:
         wheelhouse = measure_wheelhouse(
@@ -96,7 +114,7 @@ def _bench(root: Path, runs: int, json_file: Path | None, has_wheelhouse: bool) 
         )
         outcome.extend(wheelhouse_targets(wheelhouse))
     _progress("")
-    _print_outcome(runs, by_site, digests, closure, wheelhouse, outcome)
+    _print_outcome(runs, by_site, digests, closure, ansible, wheelhouse, outcome)
     if not has_loader_cache(root):
         print("\nThe cache of stevedore stayed empty: it works without one below /tmp.")
     if json_file is not None:
@@ -109,6 +127,7 @@ def _bench(root: Path, runs: int, json_file: Path | None, has_wheelhouse: bool) 
             "digests": [asdict(digest) for digest in digests],
             "closure": asdict(closure),
             "diff": asdict(diff),
+            "ansible": None if ansible is None else asdict(ansible),
             "wheelhouse": None if wheelhouse is None else asdict(wheelhouse),
             "targets": [{**asdict(target), "is_met": target.is_met} for target in outcome],
         }
@@ -138,6 +157,7 @@ def _print_outcome(
     by_site: dict[Site, Measurements],
     digests: list[DigestSpeed],
     closure: ClosureSpeed,
+    ansible: AnsibleSpeed | None,
     wheelhouse: WheelhouseSpeed | None,
     outcome: list[Target],
 ) -> None:
@@ -150,6 +170,8 @@ def _print_outcome(
         print(f"{site_table(site, measurements)}\n")
     print(f"{digest_table(digests)}\n")
     print(f"{closure_table(closure)}\n")
+    if ansible is not None:
+        print(f"{ansible_table(ansible)}\n")
     if wheelhouse is not None:
         print(f"{wheelhouse_table(wheelhouse)}\n")
     print(target_table(outcome))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
+from tests.bench.ansible_speed import AnsibleSpeed
 from tests.bench.closure import ClosureSpeed
 from tests.bench.digest_speed import DigestSpeed
 from tests.bench.programs import ENTRY_POINTS
@@ -90,6 +91,18 @@ def wheelhouse_table(speed: WheelhouseSpeed) -> str:
             )
             for name, measured in speed.programs.items()
         ),
+    )
+
+
+def ansible_table(speed: AnsibleSpeed) -> str:
+    """Return the table of Ansible's speed: hosts a minute."""
+    heads = (
+        f"{speed.hosts} hosts on this machine",
+        *(f"hosts a minute, {forks} forks" for forks in speed.compared),
+    )
+    rows = {"compared with their lock": speed.compared, "pinged": speed.pinged}
+    return _table(
+        heads, ((name, *(f"{each:.0f}" for each in row.values())) for name, row in rows.items())
     )
 
 
