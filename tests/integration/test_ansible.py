@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import socket
 from collections import Counter
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import pytest
 import yaml
 
 from tests.conftest import MakeDevice
-from tests.support.controller import COLLECTION, HAS_ANSIBLE, MODULE, WHY_NOT, Controller
+from tests.support.controller import COLLECTION, HAS_ANSIBLE, MODULE, ROLE, WHY_NOT, Controller
 from tests.support.deployment import DESCRIPTOR
 from tests.support.environments import create_environment
 
@@ -64,7 +65,7 @@ def test_the_documentation_of_the_role_is_its_defaults(controller: Controller) -
         "ansible-doc", "-t", "role", "--json", "coral.runtime.runtime"
     )
     assert code == 0, output
-    main = json.loads(output)["coral.runtime.runtime"]["entry_points"]["main"]
+    main = json.loads(output)[ROLE]["entry_points"]["main"]
     defaults = yaml.safe_load((role / "defaults/main.yml").read_text(encoding="utf-8"))
     assert {name: option["default"] for name, option in main["options"].items()} == defaults
 
@@ -105,7 +106,7 @@ def fleet(device: MakeDevice, tmp_path: Path) -> dict[str, Kind]:
     warnings = ("host-unverified", "host-unverified")
     return {
         "healthy": Kind(
-            count=50,
+            count=40,
             variables={"python": python, "lock": lock},
             status="ok",
             message="",
@@ -113,7 +114,7 @@ def fleet(device: MakeDevice, tmp_path: Path) -> dict[str, Kind]:
             codes=warnings,
         ),
         "tampered": Kind(
-            count=30,
+            count=25,
             variables={"python": str(tampered.environment.python), "lock": lock},
             status="failed",
             message=f"bytes differ from {lock}: digest-mismatch; the first: "
@@ -126,7 +127,7 @@ def fleet(device: MakeDevice, tmp_path: Path) -> dict[str, Kind]:
             variables={"python": python, "lock": str(stale)},
             status="failed",
             message=f"the device deviates from {stale}: version-drift; the first: "
-            "`my-package` isn't the version that was locked",
+            "`my-package` has another version than the lock",
             exit_code=1,
             codes=("version-drift", *warnings),
         ),
@@ -160,7 +161,7 @@ def fleet(device: MakeDevice, tmp_path: Path) -> dict[str, Kind]:
             for name, (message, exit_code) in STRANGE_ANSWERS.items()
         },
         "unreachable": Kind(
-            count=62,
+            count=77,
             variables={
                 "ansible_connection": "ssh",
                 "ansible_host": "127.0.0.1",
@@ -201,10 +202,6 @@ STRANGE_ANSWERS = {
 }
 
 
-WHERE_UNREACHABLE = "Task failed: Failed to connect to the host via ssh: "
-"""What Ansible puts in front of what ssh says."""
-
-
 def _closed_port() -> int:
     """Return a port of this machine that nobody listens on."""
     with socket.socket() as listener:
@@ -214,33 +211,57 @@ def _closed_port() -> int:
 
 
 def test_none_of_200_hosts_is_missing_from_the_result(
-    controller: Controller, fleet: dict[str, Kind]
+    controller: Controller, fleet: dict[str, Kind], tmp_path: Path
 ) -> None:
     hosts = {
-        f"{name}-{number}": kind.variables
+        f"{name}-{number}": {**kind.variables, "state": str(tmp_path / f"{name}-{number}")}
         for name, kind in fleet.items()
         for number in range(kind.count)
     }
     assert len(hosts) == 200
-    options = {"python": "{{ python | default(omit) }}", "lock": "{{ lock | default(omit) }}"}
-    options |= {"target": "{{ target | default(omit) }}"}
-    timeout = "{{ 2 if target | default('') == 'hangs' else 300 }}"
-    play = {"tasks": [{"name": "Compare", MODULE: {**options, "timeout": timeout}}]}
-    run = controller.play(play, hosts, forks=4)
-    run.require(4)
+    options = {
+        **{name: f"{{{{ {name} | default(omit) }}}}" for name in ("lock", "python", "target")},
+        "device_id": "{{ inventory_hostname }}",
+        "state_dir": "{{ state }}",
+        "reports": "{{ target is undefined }}",
+        "timeout": "{{ 2 if target | default('') == 'hangs' else 300 }}",
+    }
+    gathered = tmp_path / "gathered"
+    store = {"name": ROLE, "tasks_from": "store"}
+    goes_on = {"ignore_errors": True, "ignore_unreachable": True}
+    tasks = [
+        {MODULE: options, "register": "runtime_comparison", **goes_on},
+        {"ansible.builtin.include_role": store, "vars": {"runtime_reports": str(gathered)}},
+    ]
+    run = controller.play({"tasks": tasks}, hosts)
+    run.require(0)
+    compared = [each for each in run.results if each.action == MODULE]
     found = Counter(
         (
             each.host.partition("-")[0],
             each.status,
-            each.result.get("msg", "").removeprefix(WHERE_UNREACHABLE),
+            # What Ansible puts in front of what ssh says differs.
+            re.sub(r"^.*(?=ssh: connect)", "", each.result.get("msg", "")),
             each.result.get("exit_code"),
             tuple(finding["code"] for finding in each.result.get("findings", ())),
             each.result.get("changed", False),
         )
-        for each in run.results
+        for each in compared
     )
     assert found == {
         (name, kind.status, kind.message, kind.exit_code, kind.codes, False): kind.count
         for name, kind in fleet.items()
     }
-    assert {each.host for each in run.results} == set(hosts)
+    assert {each.host for each in compared} == set(hosts)
+    outcomes = {"healthy": "holds", "tampered": "deviates", "stale": "deviates"}
+    assert {
+        path.name: [
+            (report["device"], report["outcome"], report["exit_code"])
+            for report in map(json.loads, path.read_text(encoding="utf-8").splitlines())
+        ]
+        for path in gathered.iterdir()
+    } == {
+        f"{name}-{number}.ndjson": [(f"{name}-{number}", outcome, fleet[name].exit_code)]
+        for name, outcome in outcomes.items()
+        for number in range(fleet[name].count)
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -29,10 +30,11 @@ def test_the_role_deploys_and_goes_back_where_the_start_fails(
     controller: Controller, releases: Releases, tmp_path: Path
 ) -> None:
     first, broken, second = map(releases.id, ("first", "broken", "second"))
-    host = Host(root=tmp_path / "device")
+    host, gathered = Host(root=tmp_path / "device"), tmp_path / "gathered"
 
     def run_role(name: str, *options: str, **variables: Any) -> Run:
-        given = {**releases.variables(name), **host.variables, **variables}
+        given = {**releases.variables(name), **host.variables, "runtime_reports": str(gathered)}
+        given |= variables
         return controller.play({"roles": [ROLE]}, {"gate-1": given}, *options)
 
     begin = "Look for the release of this lock, and begin it where it isn't whole"
@@ -84,6 +86,31 @@ def test_the_role_deploys_and_goes_back_where_the_start_fails(
     run = run_role("second", "--check", "--diff").require(2)
     assert run.changed() == []
     assert run.of(MODULE)["gate-1"].result["exit_code"] == 3
+
+    # Every start and every comparison has reported, but for that in check mode; what the test
+    # started itself calls itself otherwise.
+    assert [path.name for path in gathered.iterdir()] == ["gate-1.ndjson"]
+    lines = (gathered / "gate-1.ndjson").read_text(encoding="utf-8").splitlines()
+    reports = [json.loads(line) for line in lines]
+    assert [
+        (each["device"], each["command"], each["outcome"], each["lock"]["sha256"][:16])
+        for each in reports
+        if each["device"] != "device"
+    ] == [
+        ("gate-1", "verify", "holds", first),
+        ("gate-1", "init", "started", first),
+        ("gate-1", "verify", "holds", first),
+        ("gate-1", "verify", "holds", first),
+        ("gate-1", "verify", "holds", broken),
+        ("gate-1", "init", "failed", broken),
+        ("gate-1", "verify", "holds", first),
+        ("gate-1", "verify", "holds", second),
+        ("gate-1", "init", "started", second),
+        ("gate-1", "verify", "holds", second),
+    ]
+    numbers = [each["sequence"] for each in reports]
+    assert numbers == sorted(set(numbers))
+    assert os.listdir(host.root / "state" / "fetched") == []
 
 
 def _clone(base: Host, root: Path, current: str) -> Host:

@@ -117,7 +117,11 @@ class Host:
 
     @property
     def variables(self) -> dict[str, Any]:
-        return {"runtime_root": str(self.root), "runtime_trust_dir": str(self.root / "trust")}
+        return {
+            "runtime_root": str(self.root),
+            "runtime_trust_dir": str(self.root / "trust"),
+            "runtime_state_dir": str(self.root / "state"),
+        }
 
     def releases(self) -> list[str]:
         return sorted(os.listdir(self.root / "releases"))
@@ -144,9 +148,10 @@ class Host:
             (
                 *("environment/bin/python", "-m", "coral_lock", "init", "--locked"),
                 *("--accepted", "--trust-dir", self.root / "trust"),
+                *("--state-dir", self.root / "state", "--device-id", self.root.name),
             ),
             cwd=self.root / "current",
-            env=clean_environment({"XDG_STATE_HOME": str(self.root / "state")}),
+            env=clean_environment(),
             capture_output=True,
             check=False,
         )

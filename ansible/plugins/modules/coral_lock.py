@@ -85,6 +85,22 @@ options:
       - With O(state=accepted), the reason for accepting a lock with a lower serial than one that
         was accepted before. Reports have it until the next lock is accepted.
     type: str
+  state_dir:
+    description:
+      - The state directory on the device, where its reports are. By default that of the user.
+    type: path
+  device_id:
+    description:
+      - With O(state=verified), what the report calls the device, such as C(inventory_hostname). By
+        default an id that is derived from that of the machine.
+    type: str
+  reports:
+    description:
+      - With O(state=verified), whether the reports that nobody has fetched are returned, too. They
+        stay on the device, in RV(reports_files), until somebody removes those files once the
+        reports are stored.
+    type: bool
+    default: false
   timeout:
     description:
       - After so many seconds the device is taken for one that doesn't answer.
@@ -184,6 +200,20 @@ target:
   description: The target of the lock that the device is, null where the lock has none.
   returned: when the device was compared
   type: str
+report:
+  description: What the device reports of the comparison, null where it can't write that down.
+  returned: when the device was compared
+  type: dict
+reports:
+  description: The reports that nobody has fetched, the oldest first, each as the text of one line.
+  returned: when O(reports) is set
+  type: list
+  elements: str
+reports_files:
+  description: The files on the device that hold them. Remove them once the reports are stored.
+  returned: when O(reports) is set
+  type: list
+  elements: str
 acceptance:
   description: What is accepted now, or would be but for check mode.
   returned: when the lock is accepted
@@ -236,7 +266,6 @@ if TYPE_CHECKING:
 
 _TRUST_DIRECTORY = "/var/lib/coral-lock"
 _RECORD = "accepted.json"
-_MAX_RECORD_BYTES = 1 << 20
 MAX_OUTPUT_BYTES = 16 << 20
 MAX_FINDINGS = 1_000
 _LONGEST_MESSAGE = 2_000
@@ -278,28 +307,49 @@ def main() -> None:
             "channel": {"type": "str"},
             "keep_previous": {"type": "bool", "default": False},
             "allow_rollback": {"type": "str"},
+            "state_dir": {"type": "path"},
+            "device_id": {"type": "str"},
+            "reports": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 300},
         },
         supports_check_mode=True,
     )
     parameters = module.params
-    try:
-        device = Device(parameters["python"] or sys.executable, parameters["timeout"])
-        lock = os.path.abspath(parameters["lock"])
-        device.require(lock)
-        if parameters["state"] == "accepted":
-            result = _accept(device, lock, parameters, stores=not module.check_mode)
-        else:
-            result = _verify(device, lock, parameters)
-    except Failure as failure:
-        module.fail_json(
-            msg=str(failure), **{"exit_code": None, "changed": False, **failure.result}
-        )
+    device = Device(parameters["python"] or sys.executable, parameters["timeout"])
+    lock = os.path.abspath(parameters["lock"])
+    result = {"changed": False, "exit_code": None}
+    problem = None
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            device.require(lock)
+            if parameters["state"] == "accepted":
+                result = _accept(device, lock, parameters, scratch if module.check_mode else None)
+            else:
+                result = _verify(device, lock, parameters, scratch if module.check_mode else None)
+        except Failure as failure:
+            result.update(failure.result)
+            problem = str(failure)
+    if parameters["reports"]:
+        # Those of a device that deviates are wanted most.
+        try:
+            result.update(_reports(device, parameters, stays=module.check_mode))
+        except Failure as failure:
+            problem = problem or str(failure)
+    if problem is not None:
+        module.fail_json(msg=problem, **result)
     module.exit_json(**result)
 
 
-def _verify(device: Device, lock: str, parameters: dict[str, Any]) -> dict[str, Any]:
+def _verify(
+    device: Device, lock: str, parameters: dict[str, Any], scratch: str | None
+) -> dict[str, Any]:
     """Return the result of a device that holds.
+
+    Args:
+        device: the device.
+        lock: the lock.
+        parameters: those of the module.
+        scratch: a directory for the report in check mode, which leaves nothing on the device.
 
     Raises:
         Failure: it doesn't, or couldn't be asked.
@@ -307,6 +357,8 @@ def _verify(device: Device, lock: str, parameters: dict[str, Any]) -> dict[str, 
     options = ["--lock", lock, *_options(parameters, "integrity", "target")]
     if parameters["accepted"]:
         options += ["--accepted", *_options(parameters, "trust_dir")]
+    reporting = {**parameters, "state_dir": scratch or parameters["state_dir"]}
+    options += _options(reporting, "state_dir", "device_id")
     code, document = device.ask("verify", *options, "--output-format", "json")
     findings = [_finding(each) for each in _list(document, "findings")]
     errors = [each for each in findings if each["severity"] == "error"]
@@ -316,6 +368,7 @@ def _verify(device: Device, lock: str, parameters: dict[str, Any]) -> dict[str, 
         "findings": findings[:MAX_FINDINGS],
         "findings_total": len(findings),
         "target": document.get("target"),
+        "report": _report(scratch or _state_directory(parameters)),
         "diff": _difference(lock, errors[:MAX_FINDINGS]),
     }
     if code == _HOLDS:
@@ -327,7 +380,7 @@ def _verify(device: Device, lock: str, parameters: dict[str, Any]) -> dict[str, 
 
 
 def _accept(
-    device: Device, lock: str, parameters: dict[str, Any], *, stores: bool
+    device: Device, lock: str, parameters: dict[str, Any], scratch: str | None
 ) -> dict[str, Any]:
     """Return the result of a lock that is accepted.
 
@@ -335,7 +388,7 @@ def _accept(
         device: the device.
         lock: the lock.
         parameters: those of the module.
-        stores: whether it is written down. Without it, all is verified against a copy.
+        scratch: a directory for a copy of the record in check mode, which changes that alone.
 
     Raises:
         Failure: it isn't accepted.
@@ -345,17 +398,16 @@ def _accept(
     options = ["--lock", lock, *_options(parameters, *names), "--output-format", "json"]
     if parameters["keep_previous"]:
         options.append("--keep-previous")
-    before = _record(trusted)
-    with tempfile.TemporaryDirectory() as directory:
-        if not stores:
-            record = os.path.join(trusted, _RECORD)
-            if os.path.lexists(record):
-                shutil.copy2(record, directory, follow_symlinks=False)
-            trusted = directory
-        if parameters["trust_dir"] is not None or not stores:
-            options += ["--trust-dir", trusted]
-        code, document = device.ask("accept", *options)
-        after = _record(trusted)
+    before = _text(os.path.join(trusted, _RECORD))
+    if scratch is not None:
+        record = os.path.join(trusted, _RECORD)
+        if os.path.lexists(record):
+            shutil.copy2(record, scratch, follow_symlinks=False)
+        trusted = scratch
+    if parameters["trust_dir"] is not None or scratch is not None:
+        options += ["--trust-dir", trusted]
+    code, document = device.ask("accept", *options)
+    after = _text(os.path.join(trusted, _RECORD))
     return {
         "changed": bool(document.pop("changed", True)),
         "exit_code": code,
@@ -369,6 +421,67 @@ def _accept(
     }
 
 
+def _reports(device: Device, parameters: dict[str, Any], *, stays: bool) -> dict[str, Any]:
+    """Return the reports that nobody has fetched.
+
+    The command drops a report once it is printed, so it prints into a file, which is dropped once
+    the controller has stored what is in it: nothing gets lost on the way.
+
+    Args:
+        device: the device.
+        parameters: those of the module.
+        stays: whether nothing may change on the device.
+
+    Raises:
+        Failure: they can't be had.
+    """
+    options = _options(parameters, "state_dir")
+    if stays:
+        text = device.run("report", "drain", "--keep", *options)
+        return {"reports": text.splitlines(), "reports_files": []}
+    directory = os.path.join(_state_directory(parameters), "fetched")
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        name = os.path.join(directory, f"{time.time_ns():020d}.ndjson")
+        descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            device.run("report", "drain", *options, output=descriptor)
+        finally:
+            is_empty = not os.fstat(descriptor).st_size
+            os.close(descriptor)
+            if is_empty:
+                os.unlink(name)
+        text, files, size = "", [], 0
+        for name in sorted(os.listdir(directory)):
+            path = os.path.join(directory, name)
+            size += os.stat(path).st_size
+            if size > MAX_OUTPUT_BYTES:
+                # The rest comes with the next call.
+                break
+            text += _text(path)
+            files.append(path)
+    except OSError as error:
+        raise Failure(f"the reports can't be fetched: {error.strerror}: {directory}") from None
+    if size and not files:
+        raise Failure(f"the reports are larger than {MAX_OUTPUT_BYTES} bytes: {path}")
+    return {"reports": text.splitlines(), "reports_files": files}
+
+
+def _state_directory(parameters: dict[str, Any]) -> str:
+    """Return the state directory, which without an option is the user's."""
+    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return parameters["state_dir"] or os.path.join(home, "coral-lock")
+
+
+def _report(state_directory: str) -> dict[str, Any] | None:
+    """Return the latest report, None where there is none that can be read."""
+    try:
+        document = json.loads(_text(os.path.join(state_directory, "reports", "latest.json")))
+    except (ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def _options(parameters: dict[str, Any], *names: str) -> list[str]:
     """Return the options of the command that were given to the module."""
     return [
@@ -379,13 +492,12 @@ def _options(parameters: dict[str, Any], *names: str) -> list[str]:
     ]
 
 
-def _record(directory: str) -> str:
-    """Return what was accepted so far as text; nothing where that can't be read."""
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+def _text(path: str) -> str:
+    """Return the text of a file, nothing where it can't be read."""
     try:
-        descriptor = os.open(os.path.join(directory, _RECORD), flags)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         with open(descriptor, "rb") as file:
-            return file.read(_MAX_RECORD_BYTES).decode("utf-8", "replace")
+            return file.read(MAX_OUTPUT_BYTES).decode("utf-8", "replace")
     except OSError:
         return ""
 
@@ -428,21 +540,40 @@ class Device:
             document = None
         if isinstance(document, dict):
             return code, document
+        raise self._failure(command, code, messages)
+
+    def run(self, *words: str, output: int = subprocess.PIPE) -> str:
+        """Run a command, and return what it prints.
+
+        Args:
+            words: the command.
+            output: the descriptor of the file that it prints to instead.
+
+        Raises:
+            Failure: it fails, or takes too long, or there is no coral-lock.
+        """
+        code, printed, messages = self._run(*words, output=output)
+        if code:
+            raise self._failure(" ".join(words[:2]), code, messages)
+        return printed.decode("utf-8", "replace")
+
+    def _failure(self, command: str, code: int, messages: bytes) -> Failure:
+        """Return why a command failed, as far as that can be told by what it says."""
         told = _shown(messages.decode("utf-8", "replace").strip())
         if re.search(r"No module named '?coral_lock\b", told):
-            raise Failure(f"coral-lock isn't installed for {self._python}", exit_code=code)
+            return Failure(f"coral-lock isn't installed for {self._python}", exit_code=code)
         if "no such option" in told or "no such command" in told:
             version = self._version()
-            raise Failure(
+            return Failure(
                 f"{version} on the device is too old for this collection: {told}", exit_code=code
             )
-        raise Failure(told or f"`{command}` printed nothing that can be read", exit_code=code)
+        return Failure(told or f"`{command}` printed nothing that can be read", exit_code=code)
 
     def _version(self) -> str:
         _, output, _ = self._run("--version")
         return _shown(output.decode("utf-8", "replace").strip()) or "coral-lock"
 
-    def _run(self, *words: str) -> tuple[int, bytes, bytes]:
+    def _run(self, *words: str, output: int = subprocess.PIPE) -> tuple[int, bytes, bytes]:
         """Run coral-lock, and return its exit code, standard output and standard error.
 
         Raises:
@@ -460,25 +591,24 @@ class Device:
                 cwd="/",
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=output,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
         except OSError as error:
             raise Failure(f"{self._python} can't be run: {error.strerror}") from None
         try:
-            output, messages = self._read(process, words[0])
-            return process.wait(), output, messages
+            printed, messages = self._read(process, words[0])
+            return process.wait(), printed, messages
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
     def _read(self, process: subprocess.Popen[bytes], command: str) -> tuple[bytes, bytes]:
-        """Return what a process prints until it closes both its streams."""
-        assert process.stdout is not None
-        assert process.stderr is not None
-        streams = {process.stdout.fileno(): bytearray(), process.stderr.fileno(): bytearray()}
+        """Return what a process prints until it closes its streams."""
+        pipes = [pipe.fileno() for pipe in (process.stdout, process.stderr) if pipe is not None]
+        streams = {descriptor: bytearray() for descriptor in pipes}
         end = time.monotonic() + self._timeout
         with selectors.DefaultSelector() as selector:
             for descriptor in streams:
@@ -494,8 +624,8 @@ class Device:
                         selector.unregister(key.fd)
                 if sum(map(len, streams.values())) > MAX_OUTPUT_BYTES:
                     raise Failure(f"`{command}` printed more than {MAX_OUTPUT_BYTES} bytes")
-        output, messages = streams.values()
-        return bytes(output), bytes(messages)
+        *printed, messages = streams.values()
+        return b"".join(printed), bytes(messages)
 
 
 def _list(document: dict[str, Any], key: str) -> list[Any]:
