@@ -52,6 +52,13 @@ def test_the_accepted_lock_starts_and_the_report_says_so(machine: Device) -> Non
     assert message in report["log_messages"]
     # Readers of earlier reports find in it what they know, and nothing else.
     assert list(report["lock"]) == ["path", "sha256", "integrity", "target"]
+    shown = machine.coral("report", "show").require(0).json()
+    assert shown["lock"]["accepted"] == {
+        "channel": "beta",
+        "serial": 7,
+        "signers": [KEY],
+        "rollback": "the camera fails",
+    }
     assert machine.coral("verify", *TRUST).require(0).stdout == ""
 
 
