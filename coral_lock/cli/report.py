@@ -12,9 +12,8 @@ from coral_lock import canonical_json
 from coral_lock.cli.application import CommandGroup, declared_options
 from coral_lock.cli.grammar import DEVICE_ID_OPTION, STATE_OPTION
 from coral_lock.errors import InputError
-from coral_lock.messages import say_warning
-from coral_lock.reporting.collection import Spool, latest_report
-from coral_lock.reporting.document import aged, one_line
+from coral_lock.messages import say, say_warning
+from coral_lock.reporting.collection import Spool, aged, latest_report, one_line
 from coral_lock.reporting.identity import boot_id, given_device_id, own_device_id, uptime
 from coral_lock.reporting.spool import Reports
 from coral_lock.safe_files import default_state_directory
@@ -71,6 +70,8 @@ def drain(keep: bool, state_dir: str | None) -> None:
         for document in spool.reports():
             sys.stdout.write(one_line(aged(document, boot, now)))
         _finish_stdout()
+        if spool.is_missing:
+            say(f"there are no reports: no `{spool.directory}`")
         for name in spool.strange:
             say_warning(f"`{os.path.join(spool.directory, name)}` isn't called as a report is")
         for name, reason in spool.damaged.items():

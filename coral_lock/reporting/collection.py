@@ -57,6 +57,11 @@ class Spool:
         self.strange: tuple[str, ...] = ()
 
     @property
+    def is_missing(self) -> bool:
+        """Whether there is no spool, since no start has written a report."""
+        return self._spool < 0
+
+    @property
     def directory(self) -> str:
         return os.path.join(self._directory, SPOOL)
 
@@ -66,6 +71,7 @@ class Spool:
             self._spool = os.open(SPOOL, _DIRECTORY, dir_fd=self._reports)
             lock_within(self._spool, _PATIENCE_SECONDS)
         except FileNotFoundError:
+            # No start has written a report.
             self._close()
         except BlockingIOError:
             self._close()
@@ -95,7 +101,7 @@ class Spool:
 
     def reports(self) -> Iterator[Document]:
         """Yield the reports, the oldest first."""
-        names = sorted(os.listdir(self._spool)) if self._spool >= 0 else []
+        names = [] if self.is_missing else sorted(os.listdir(self._spool))
         self.strange = tuple(
             name for name in names if not sequence_of(name.removesuffix(_SET_ASIDE))
         )
@@ -120,6 +126,8 @@ class Spool:
             content = read_open_file(descriptor, size, MAX_REPORT_BYTES)
         finally:
             os.close(descriptor)
+        # A start that makes room writes into the file of the oldest, once it has another name.
+        os.stat(name, dir_fd=self._spool, follow_symlinks=False)
         document = parse_report(content)
         if name_of(document["sequence"]) != name:  # type: ignore[arg-type]
             raise ValueError("it has another number than its name")
@@ -127,7 +135,7 @@ class Spool:
 
     def remove(self) -> None:
         """Remove what `reports` has yielded, but for what a start has written again since."""
-        if self._spool < 0:
+        if self.is_missing:
             return
         lock_within(self._reports, _PATIENCE_SECONDS)
         for name, identity in self._read.items():
@@ -140,14 +148,20 @@ class Spool:
 
     def set_damaged_aside(self) -> None:
         """Rename what is damaged, so that it is named once; the last ten are kept."""
+        if self.is_missing:
+            return
         for name in self.damaged:
-            os.rename(name, f"{name}{_SET_ASIDE}", src_dir_fd=self._spool, dst_dir_fd=self._spool)
-        aside = [
+            aside = f"{name}{_SET_ASIDE}"
+            try:
+                os.rename(name, aside, src_dir_fd=self._spool, dst_dir_fd=self._spool)
+            except FileNotFoundError:
+                continue
+        kept = [
             name
             for name in os.listdir(self._spool)
             if name.endswith(_SET_ASIDE) and sequence_of(name.removesuffix(_SET_ASIDE))
         ]
-        for name in sorted(aside)[:-_MOST_SET_ASIDE]:
+        for name in sorted(kept)[:-_MOST_SET_ASIDE]:
             os.unlink(name, dir_fd=self._spool)
 
 
@@ -206,3 +220,24 @@ def latest_sequence(state_directory: str) -> int:
         return 0
     assert isinstance(sequence, int)
     return sequence
+
+
+def one_line(document: Value) -> str:
+    """Return the canonical JSON of a document without its line feeds, and one at the end."""
+    lines = canonical_json.write(document).split("\n")
+    return "".join(line.lstrip(" ") for line in lines) + "\n"
+
+
+def aged(document: Document, boot: str | None, now: float | None) -> Document:
+    """Return a document with its age.
+
+    Args:
+        document: a report.
+        boot: the id of the present boot.
+        now: the seconds since it.
+    """
+    written, age = document["uptime_s"], None
+    is_same_boot = boot is not None and document["boot"] == boot
+    if is_same_boot and now is not None and isinstance(written, (int, float)):
+        age = round(max(now - written, 0.0), 6)
+    return {**document, "age_s": age}

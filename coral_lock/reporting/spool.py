@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 import time
 
 from coral_lock.safe_files import is_private
@@ -30,10 +31,10 @@ _DIGITS = 20
 _NEW = ".new"
 _NEW_LATEST = ".latest"
 _IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_SECONDS_FOR_LOCK = 0.1
-_PAUSE_SECONDS = 0.002
+_SECONDS_FOR_LOCK = 0.5
+_PAUSE_SECONDS = 0.001
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_REPLACED = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITTEN = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Reports:
@@ -51,8 +52,10 @@ class Reports:
         self._state = state_directory
         self.directory = f"{state_directory}/{REPORTS}"
         self._descriptor = -1
+        self._names: list[str] | None = None
 
     def __enter__(self) -> Reports:
+        self._names = None
         try:
             self._descriptor = os.open(self.directory, _DIRECTORY)
         except FileNotFoundError:
@@ -111,21 +114,22 @@ class Reports:
             OSError: it can't be written.
         """
         own, content = f"{SPOOL}/{name_of(sequence)}", text.encode("utf-8")
+        if self._status(own) is None:
+            self._drop(own)
         while True:
             try:
                 self._write(_NEW, content)
                 break
             except OSError as error:
                 self._remove(_NEW)
-                if error.errno not in _IS_FULL or not self._make_room(0, own):
+                others = self._others(own)
+                if error.errno not in _IS_FULL or not others:
                     raise
+                self._remove(others[0])
+                self._names = None
         self._name(content)
-        try:
-            os.stat(own, dir_fd=self._descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            self._make_room(MOST_REPORTS - 1, own)
-        os.rename(_NEW, own, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
-        os.rename(_NEW_LATEST, LATEST, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        self._rename(_NEW, own)
+        self._rename(_NEW_LATEST, LATEST)
 
     def _name(self, content: bytes) -> None:
         """Give the new report the name of the next latest one."""
@@ -147,33 +151,55 @@ class Reports:
                 break
         self._write(_NEW_LATEST, content)
 
-    def _make_room(self, left: int, own: str) -> bool:
-        """Remove the oldest reports; whether one was removed.
+    def _drop(self, own: str) -> None:
+        """Remove the oldest reports where there are too many; the file of one is used again."""
+        others = self._others(own)
+        if len(others) < MOST_REPORTS:
+            return
+        oldest, *further = others[: len(others) + 1 - MOST_REPORTS]
+        for name in further:
+            self._remove(name)
+        status = self._status(oldest)
+        # To remove a file, and to make one, takes several times as long as to rename it.
+        if status is not None and stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+            self._rename(oldest, _NEW)
+        else:
+            self._remove(oldest)
+        self._names = None
 
-        Args:
-            left: how many may stay, 0 to remove the oldest alone.
-            own: what stays in any case.
-        """
-        names = [name for name in self._spooled() if f"{SPOOL}/{name}" != own]
-        removed = names[:-left] if left else names[:1]
-        for name in removed:
-            self._remove(f"{SPOOL}/{name}")
-        return bool(removed)
+    def _others(self, own: str) -> list[str]:
+        """Return the reports in the spool but for one, the oldest first."""
+        return [name for name in (f"{SPOOL}/{each}" for each in self._spooled()) if name != own]
 
     def _spooled(self) -> list[str]:
         """Return the names of the reports in the spool, the oldest first."""
+        if self._names is None:
+            try:
+                names = os.listdir(f"{self.directory}/{SPOOL}")
+            except FileNotFoundError:
+                os.mkdir(SPOOL, 0o700, dir_fd=self._descriptor)
+                names = []
+            self._names = sorted(
+                [each for each in names if each[_DIGITS:] == ".json" and each[:_DIGITS].isdigit()]
+            )
+        return self._names
+
+    def _status(self, name: str) -> os.stat_result | None:
         try:
-            names = os.listdir(f"{self.directory}/{SPOOL}")
+            return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
         except FileNotFoundError:
-            os.mkdir(SPOOL, 0o700, dir_fd=self._descriptor)
-            return []
-        return sorted([name for name in names if sequence_of(name)])
+            return None
+
+    def _rename(self, name: str, new: str) -> None:
+        os.rename(name, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
     def _write(self, name: str, content: bytes) -> None:
-        descriptor = os.open(name, _REPLACED, 0o600, dir_fd=self._descriptor)
+        descriptor = os.open(name, _WRITTEN, 0o600, dir_fd=self._descriptor)
         try:
+            size = len(content)
             while content:
                 content = content[os.write(descriptor, content) :]
+            os.ftruncate(descriptor, size)
         finally:
             os.close(descriptor)
 

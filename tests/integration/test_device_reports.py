@@ -154,7 +154,7 @@ sys.exit(5)
 
 def test_a_program_is_reported_until_its_end(machine: Device) -> None:
     machine.write("app.py", PROGRAM)
-    coral(machine, "run", "--locked", "--", "app.py").require(5)
+    coral(machine, "run", "--locked", "--closed", "--", "app.py").require(5)
     report = only(machine)
     assert summary(report) == ("run", "started", 5)
     assert report["uncovered_children"] == 1
@@ -298,22 +298,39 @@ def test_a_variable_of_ours_reads_no_descriptor(machine: Device) -> None:
     assert outcome.stdout == "False\n"
 
 
-@pytest.mark.parametrize("target", ["/dev/full", "closed"])
-def test_reports_that_nobody_takes_stay(machine: Device, target: str) -> None:
+@pytest.mark.parametrize("redirection", ["> /dev/full", ">&-", "| true"])
+def test_reports_that_nobody_takes_stay(machine: Device, redirection: str) -> None:
     coral(machine, "init", "--locked").require(0)
-    redirection = ">&-" if target == "closed" else f"> {target}"
-    command = machine.environment.bin / "coral-runtime"
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    own = "" if redirection == "| true" else redirection
     finished = subprocess.run(
-        ["sh", "-c", f'"{command}" report drain {redirection}'],
-        cwd=machine.directory,
+        ["sh", "-c", f'"$0" report drain {own}', machine.environment.bin / "coral-runtime"],
         env=machine.variables(),
-        capture_output=True,
+        stdout=write_end,
+        stderr=subprocess.PIPE,
         text=True,
+        check=False,
     )
-    assert finished.returncode == 2
-    assert finished.stderr.startswith("error: ")
+    os.close(write_end)
+    # Where a reader has gone, nobody is there who could be told.
+    expected = (2, "error: ") if own else (1, "")
+    assert (finished.returncode, finished.stderr[:7]) == expected
     assert [summary(each) for each in drained(machine, "--keep")] == [("init", "started", 0)]
     assert [summary(each) for each in drained(machine)] == [("init", "started", 0)]
+
+
+def test_a_device_without_reports(machine: Device) -> None:
+    outcome = coral(machine, "report", "drain", "--state-dir", "state").require(0)
+    place = machine.directory / "state" / "reports" / "spool"
+    assert (outcome.stdout, outcome.stderr) == ("", f"there are no reports: no `{place}`\n")
+    outcome = coral(machine, "report", "show", "--state-dir", "state").require(2)
+    assert outcome.stderr == (
+        "error: there is no report yet\n"
+        "  where: state/reports/latest.json\n"
+        "  hint: `coral-runtime init --locked` writes one; name its state directory with "
+        "`--state-dir DIR`\n"
+    )
 
 
 def test_a_strange_spool_is_named(machine: Device) -> None:
