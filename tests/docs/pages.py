@@ -5,12 +5,14 @@ A comment directly above a block says what a reader doesn't have to see:
     <!-- session: demo; install: my-package==1.0.0 acme-vision -->
     <!-- file: runtime.yaml -->
     <!-- file: my-package/pyproject.toml; build: my-package -->
+    <!-- playbook: roll_out.yml -->
 
 `session` makes a device, or goes on with the one of that name; blocks without it go on with
 the last one. `install` names distributions that the device has. `wheels` names distributions
 whose wheels lie in the directory `wheelhouse` of the device's working directory. `file` writes
 the block to that path in the device's working directory. `build` builds a wheel from that
-directory afterwards and installs it.
+directory afterwards and installs it. `playbook` says that the block is that playbook of the
+collection for Ansible.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from pathlib import Path
 from tests.support.wheelhouse import REPOSITORY
 
 TRANSLATED = ".zh-CN.md"
-MARKER_KEYS = frozenset({"session", "install", "wheels", "file", "build"})
+MARKER_KEYS = frozenset({"session", "install", "wheels", "file", "build", "playbook"})
 
 _FENCE = re.compile(r"```(?P<language>[a-z]*)")
 _MARKER = re.compile(r"<!-- (?P<content>[a-z]+: .*) -->")
@@ -49,6 +51,7 @@ def english_pages() -> list[Path]:
         REPOSITORY / "README.md",
         REPOSITORY / "CONTRIBUTING.md",
         REPOSITORY / "CHANGELOG.md",
+        REPOSITORY / "ansible" / "README.md",
         *sorted((REPOSITORY / "docs").glob("*.md")),
     ]
     return [page for page in pages if not page.name.endswith(TRANSLATED)]
@@ -56,7 +59,8 @@ def english_pages() -> list[Path]:
 
 def translations() -> list[tuple[Path, Path]]:
     """Return each translated page behind the page that it translates."""
-    pages = [REPOSITORY / f"README{TRANSLATED}", *(REPOSITORY / "docs").glob(f"*{TRANSLATED}")]
+    directories = (REPOSITORY, REPOSITORY / "ansible", REPOSITORY / "docs")
+    pages = [page for directory in directories for page in directory.glob(f"*{TRANSLATED}")]
     return [
         (page.with_name(page.name.removesuffix(TRANSLATED) + ".md"), page) for page in sorted(pages)
     ]

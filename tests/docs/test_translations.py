@@ -22,6 +22,7 @@ def _without_blocks(text: str) -> list[str]:
 def test_there_are_translations() -> None:
     assert [page_name(translation) for _, translation in translations()] == [
         "README.zh-CN.md",
+        "ansible/README.zh-CN.md",
         "docs/descriptor.zh-CN.md",
         "docs/device-reports.zh-CN.md",
         "docs/findings.zh-CN.md",

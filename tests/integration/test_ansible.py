@@ -70,6 +70,25 @@ def test_the_documentation_of_the_role_is_its_defaults(controller: Controller) -
     assert {name: option["default"] for name, option in main["options"].items()} == defaults
 
 
+@pytest.mark.parametrize("name", ["compare", "roll_out"])
+def test_the_playbooks_can_be_run(name: str, controller: Controller) -> None:
+    words = ("ansible-playbook", "-i", "coral,", "--syntax-check", f"coral.runtime.{name}")
+    code, output = controller.command(*words)
+    assert code == 0, output
+
+
+def test_a_stage_that_fails_is_the_last_one(controller: Controller, tmp_path: Path) -> None:
+    path = controller.collection / "playbooks" / "roll_out.yml"
+    ((play,),) = [yaml.safe_load(path.read_text(encoding="utf-8"))]
+    lock = tmp_path / "coral.lock"
+    lock.touch()
+    play["vars"] = {"runtime_lock": str(lock), "runtime_python": str(tmp_path / "absent")}
+    del play["become"]
+    run = controller.play({**play, "hosts": "all"}, {f"gate-{number}": {} for number in range(12)})
+    run.require(2)
+    assert {each.host: each.status for each in run.results} == {"gate-0": "failed"}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Kind:
     """Hosts of one kind: their variables, and what each has to come to."""
@@ -106,7 +125,7 @@ def fleet(device: MakeDevice, tmp_path: Path) -> dict[str, Kind]:
     warnings = ("host-unverified", "host-unverified")
     return {
         "healthy": Kind(
-            count=40,
+            count=30,
             variables={"python": python, "lock": lock},
             status="ok",
             message="",
@@ -114,7 +133,7 @@ def fleet(device: MakeDevice, tmp_path: Path) -> dict[str, Kind]:
             codes=warnings,
         ),
         "tampered": Kind(
-            count=25,
+            count=20,
             variables={"python": str(tampered.environment.python), "lock": lock},
             status="failed",
             message=f"bytes differ from {lock}: digest-mismatch; the first: "
@@ -123,7 +142,7 @@ def fleet(device: MakeDevice, tmp_path: Path) -> dict[str, Kind]:
             codes=("digest-mismatch", *warnings),
         ),
         "stale": Kind(
-            count=20,
+            count=15,
             variables={"python": python, "lock": str(stale)},
             status="failed",
             message=f"the device deviates from {stale}: version-drift; the first: "
@@ -161,7 +180,7 @@ def fleet(device: MakeDevice, tmp_path: Path) -> dict[str, Kind]:
             for name, (message, exit_code) in STRANGE_ANSWERS.items()
         },
         "unreachable": Kind(
-            count=77,
+            count=97,
             variables={
                 "ansible_connection": "ssh",
                 "ansible_host": "127.0.0.1",
@@ -253,6 +272,16 @@ def test_none_of_200_hosts_is_missing_from_the_result(
         for name, kind in fleet.items()
     }
     assert {each.host for each in compared} == set(hosts)
+    (tampered,) = {
+        (each.result["diff"]["before"], each.result["diff"]["after"], each.result["findings_total"])
+        for each in compared
+        if each.host.startswith("tampered-")
+    }
+    where = "digest-mismatch my_package/coral_plugins.py: t1:"
+    assert tampered[0].startswith(where)
+    assert tampered[1].startswith(where)
+    assert tampered[0] != tampered[1]
+    assert tampered[2] == 3
     outcomes = {"healthy": "holds", "tampered": "deviates", "stale": "deviates"}
     assert {
         path.name: [

@@ -27,13 +27,10 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             "task": outcome._task.get_name(),
             "action": outcome._task.action,
             "status": status,
-            "result": self._clean(outcome._result),
+            "result": outcome._result,
         }
         with open(os.environ["RECORDED_RESULTS"], "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-
-    def _clean(self, result: dict[str, Any]) -> Any:
-        return json.loads(self._dump_results(result))
+            file.write(json.dumps(line, default=str) + "\n")
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._write("ok", result)
