@@ -17,8 +17,8 @@ from typing import Any, TypeAlias
 from coral_lock.document.schema import schema_text
 from coral_lock.errors import printable, shortened
 
-MAX_REPORT_BYTES = 4 << 20
-"""How large a report may be: one with a thousand findings has less than a tenth."""
+MAX_REPORT_BYTES = 8 << 20
+"""How large a report may be: one with a thousand findings has a tenth of it."""
 
 _MAJOR = "1"
 _VERSION = re.compile(r"(0|[1-9][0-9]{0,5})\.(0|[1-9][0-9]{0,5})")

@@ -21,6 +21,7 @@ from tests.bench.ansible_speed import AnsibleSpeed, measure_ansible
 from tests.bench.closure import ClosureSpeed, measure_closure
 from tests.bench.diff_speed import measure_diff
 from tests.bench.digest_speed import DigestSpeed, measure_digests
+from tests.bench.fleet_speed import FleetSpeed, measure_fleet
 from tests.bench.processes import ProgramFailedError, measure
 from tests.bench.programs import measure_children, measure_in_process, programs
 from tests.bench.subject import LOADERS, Subject, has_loader_cache, make_subjects, variables
@@ -29,6 +30,7 @@ from tests.bench.tables import (
     ansible_table,
     closure_table,
     digest_table,
+    fleet_table,
     site_table,
     target_table,
     wheelhouse_table,
@@ -39,6 +41,7 @@ from tests.bench.targets import (
     Target,
     closure_targets,
     diff_target,
+    fleet_targets,
     targets,
     wheelhouse_targets,
 )
@@ -107,6 +110,10 @@ def _bench(
     ansible = None
     if hosts:
         ansible = measure_ansible(subjects[0], root / "ansible", hosts=hosts, progress=_progress)
+    fleet = measure_fleet(
+        subjects[0].environment, root / "fleet", variables=environment, progress=_progress
+    )
+    outcome.extend(fleet_targets(fleet))
     wheelhouse = None
     if has_wheelhouse:
         wheelhouse = measure_wheelhouse(
@@ -114,7 +121,7 @@ def _bench(
         )
         outcome.extend(wheelhouse_targets(wheelhouse))
     _progress("")
-    _print_outcome(runs, by_site, digests, closure, ansible, wheelhouse, outcome)
+    _print_outcome(runs, by_site, digests, closure, ansible, fleet, wheelhouse, outcome)
     if not has_loader_cache(root):
         print("\nThe cache of stevedore stayed empty: it works without one below /tmp.")
     if json_file is not None:
@@ -128,6 +135,7 @@ def _bench(
             "closure": asdict(closure),
             "diff": asdict(diff),
             "ansible": None if ansible is None else asdict(ansible),
+            "fleet": asdict(fleet),
             "wheelhouse": None if wheelhouse is None else asdict(wheelhouse),
             "targets": [{**asdict(target), "is_met": target.is_met} for target in outcome],
         }
@@ -158,6 +166,7 @@ def _print_outcome(
     digests: list[DigestSpeed],
     closure: ClosureSpeed,
     ansible: AnsibleSpeed | None,
+    fleet: FleetSpeed,
     wheelhouse: WheelhouseSpeed | None,
     outcome: list[Target],
 ) -> None:
@@ -172,6 +181,7 @@ def _print_outcome(
     print(f"{closure_table(closure)}\n")
     if ansible is not None:
         print(f"{ansible_table(ansible)}\n")
+    print(f"{fleet_table(fleet)}\n")
     if wheelhouse is not None:
         print(f"{wheelhouse_table(wheelhouse)}\n")
     print(target_table(outcome))

@@ -8,6 +8,7 @@ from statistics import median
 from tests.bench.ansible_speed import AnsibleSpeed
 from tests.bench.closure import ClosureSpeed
 from tests.bench.digest_speed import DigestSpeed
+from tests.bench.fleet_speed import DEVICES, FleetSpeed
 from tests.bench.programs import ENTRY_POINTS
 from tests.bench.synthetic_site import Site
 from tests.bench.targets import Measurements, Target
@@ -69,6 +70,28 @@ def closure_table(speed: ClosureSpeed) -> str:
         "median ms",
     )
     return _table(heads, ((name, f"{milliseconds:.1f}") for name, milliseconds in rows))
+
+
+def fleet_table(speed: FleetSpeed) -> str:
+    """Return the table of the reports of a fleet: median seconds, reports a second, peak memory."""
+    heads = (
+        f"{DEVICES:,} reports, {speed.report_bytes / 1e6:,.0f} MB: whole process",
+        "median s",
+        "reports/s",
+        "peak MiB",
+    )
+    return _table(
+        heads,
+        (
+            (
+                name,
+                f"{measured.median_milliseconds / 1e3:.2f}",
+                f"{DEVICES * 1e3 / measured.median_milliseconds:,.0f}",
+                f"{measured.median_peak_mib:.0f}",
+            )
+            for name, measured in speed.programs.items()
+        ),
+    )
 
 
 def wheelhouse_table(speed: WheelhouseSpeed) -> str:

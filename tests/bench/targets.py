@@ -9,6 +9,7 @@ from statistics import median
 from tests.bench.closure import ClosureSpeed
 from tests.bench.diff_speed import PLUGINS
 from tests.bench.digest_speed import DigestSpeed
+from tests.bench.fleet_speed import FleetSpeed
 from tests.bench.processes import Measurement
 from tests.bench.programs import (
     BARE,
@@ -40,6 +41,8 @@ _CHECK_RATIO = 0.1
 _WHEELS_PEAK_MIB = 150.0
 _RESOLUTION_SECONDS = 5.0
 _DIFF_SECONDS = 1.0
+_FLEET_SECONDS = 10.0
+_FLEET_PEAK_MIB = 300.0
 
 Measurements = Mapping[str, Measurement]
 
@@ -158,6 +161,15 @@ def diff_target(speed: Measurement) -> Target:
         bound=_DIFF_SECONDS,
         unit=" s",
     )
+
+
+def fleet_targets(speed: FleetSpeed) -> Iterator[Target]:
+    """Yield the targets for the reports of a fleet with what was measured."""
+    for name, measured in speed.programs.items():
+        seconds = measured.median_milliseconds / 1e3
+        yield Target(name=name, measured=seconds, bound=_FLEET_SECONDS, unit=" s")
+        peak = measured.median_peak_mib
+        yield Target(name=f"{name}: peak memory", measured=peak, bound=_FLEET_PEAK_MIB, unit=" MiB")
 
 
 def _site_targets(site: Site, measurements: Measurements) -> Iterator[Target]:

@@ -70,7 +70,7 @@ def test_a_bad_line_stops_no_other(work: WorkingDirectory) -> None:
         ("not-json", f"{place}:3", "it is nested too deeply"),
         ("not-json", f"{place}:7", "the key `device` appears twice"),
         ("truncated", f"{place}:9", "unterminated string starting at in column 300"),
-        ("too-large", f"{place}:4", "it has more than 4 MiB"),
+        ("too-large", f"{place}:4", "it has more than 8 MiB"),
     ]
 
 
@@ -91,7 +91,7 @@ def test_what_is_no_file_is_not_followed(work: WorkingDirectory) -> None:
     assert summary["states"]["holds"] == 1
     assert _named(summary) == [
         ("truncated", "reports/empty.json", "expecting value in column 1"),
-        ("too-large", "reports/large.json", "it has more than 4 MiB"),
+        ("too-large", "reports/large.json", "it has more than 8 MiB"),
         ("not-a-file", "reports/gone.json", "a symbolic link"),
         ("not-a-file", "reports/link.json", "a symbolic link"),
         ("not-a-file", "reports/pipe.ndjson", "not a regular file"),
