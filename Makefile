@@ -10,10 +10,11 @@ PYTEST_OPTIONS ?=
 # Tests start many processes, each of which would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup wheelhouse demo test quick long laws mutants lowest check lint types imports format bench size clean
+.PHONY: help setup wheelhouse demo demo-fleet test quick long laws mutants lowest check lint types imports format bench size clean
 
 help:
 	@echo "make demo    walk through the whole story on real wheels and environments"
+	@echo "make demo-fleet  start 10,000 simulated devices, and make the page of their fleet"
 	@echo "make test    run the tests"
 	@echo "make quick   run the tests that need no environment"
 	@echo "make long    run the tests that take minutes"
@@ -42,6 +43,9 @@ wheelhouse: $(READY)
 
 demo: wheelhouse
 	@sh fixtures/demo.sh $(abspath $(VENV)) $(abspath $(WHEELHOUSE))
+
+demo-fleet: wheelhouse
+	@sh fixtures/demo-fleet.sh $(abspath $(VENV)) $(abspath $(WHEELHOUSE)) $(abspath .cache/fleet.html)
 
 test: wheelhouse
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(PYTEST_OPTIONS)

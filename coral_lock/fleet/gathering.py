@@ -126,7 +126,7 @@ def gather(paths: Sequence[str], ledger: Ledger) -> Iterator[tuple[Report, Sourc
             "there are no reports",
             expected="a directory of `*.json` and `*.ndjson`, or such a file",
             where=printable(missing),
-            hint="name the directory into which the reports of devices are gathered",
+            hint="gather them with `coral-runtime report drain` on each device",
         )
     for path in paths:
         if os.path.isdir(path):

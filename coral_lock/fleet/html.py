@@ -38,7 +38,7 @@ def render_page(summary: Summary) -> str:
     sections = {
         "findings": ("Findings", map(_group_item, summary.findings), len(summary.findings)),
         "plugins": (
-            "Plugins that aren't active",
+            "Plugins that failed",
             map(_group_item, summary.plugins),
             len(summary.plugins),
         ),

@@ -44,7 +44,7 @@ def _sections(summary: Summary) -> Iterator[Section]:
         yield Section("Locks", table_head("Lock", "Devices", "Red"), locks, gives_way=True)
     for title, groups in (
         ("Findings", summary.findings),
-        ("Plugins that aren't active", summary.plugins),
+        ("Plugins that failed", summary.plugins),
     ):
         if groups:
             head = table_head("What", "Of", "Devices", "Examples")
@@ -111,7 +111,7 @@ def render_plan_markdown(plan: Plan, max_bytes: int = MAX_BYTES) -> str:
         sections.append(Section("What changes", head, steps))
     others = [
         *(
-            (f"run {lock[:12] if lock else 'no lock'}, which nobody has", devices)
+            (f"run {lock[:12] if lock else 'a lock'}, which nobody has", devices)
             for lock, devices in plan.unknown.items()
         ),
         ("run it already", plan.unchanged),

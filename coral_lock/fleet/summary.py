@@ -94,7 +94,7 @@ class LockUse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Devices with the same finding, or whose plugin isn't active in the same way.
+    """Devices with the same finding, or whose plugin failed in the same way.
 
     Attributes:
         what: the code of the finding, or the status of the plugin.
@@ -136,7 +136,7 @@ class Summary:
         counts: how many devices are in each state.
         locks: which locks they run, the most frequent first.
         findings: what deviates, errors first, the most frequent first.
-        plugins: which plugins aren't active, the most frequent first.
+        plugins: which plugins failed, the most frequent first.
         rollbacks: devices that have accepted a lock below the floor.
         clocks: devices whose clock can't be right.
         duplicates: how many reports said what another one had said.

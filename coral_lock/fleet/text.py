@@ -35,12 +35,16 @@ def headline(summary: Summary) -> str:
 
 def counted_devices(number: int) -> str:
     """Return a number of devices: `1 device`, `10,000 devices`."""
-    return f"{number:,} device" + ("" if number == 1 else "s")
+    return _amount(number, "device")
+
+
+def _amount(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def lock_name(use: LockUse) -> str:
     """Return what a lock is called: the start of its digest, and its channel and serial."""
-    name = use.lock[:12] if use.lock else "no lock that can be read"
+    name = use.lock[:12] if use.lock else "no lock that was read"
     accepted = use.acceptance
     return f"{name}  {printable(accepted.channel)} {accepted.serial}" if accepted else name
 
@@ -62,7 +66,7 @@ def render_text(summary: Summary) -> str:
         lines += _rest(len(named), _MAX_NAMED)
     lines += _section("locks", list(map(_lock_line, summary.locks)))
     lines += _section("findings", list(map(_group_line, summary.findings)))
-    lines += _section("plugins that aren't active", list(map(_group_line, summary.plugins)))
+    lines += _section("plugins that failed", list(map(_group_line, summary.plugins)))
     lines += _section(
         "rolled back",
         [
@@ -108,7 +112,7 @@ def _group_line(group: Group) -> str:
 def _set_aside(summary: Summary) -> Iterator[str]:
     ledger = summary.ledger
     yield (
-        f"read {ledger.reports:,} reports in {ledger.files:,} files, "
+        f"read {_amount(ledger.reports, 'report')} in {_amount(ledger.files, 'file')}, "
         f"{summary.superseded:,} of them superseded and {summary.duplicates:,} repeated"
     )
     for kind, meaning in KINDS.items():
@@ -146,7 +150,7 @@ def render_plan(plan: Plan) -> str:
         changes = render_changes(step.changes, _MAX_CHANGES, is_brief=True).splitlines()
         lines += [f"  {line}" for line in changes or ["no changes"]]
     for lock, devices in plan.unknown.items():
-        lines.append(f"from {lock[:12] if lock else 'no lock that can be read'}: {_named(devices)}")
+        lines.append(f"from {lock[:12] if lock else 'no lock that was read'}: {_named(devices)}")
         lines.append(f"  {_UNKNOWN}" if lock else "  everything is new to them")
     for word, devices in (
         ("silent", plan.silent),

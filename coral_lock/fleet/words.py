@@ -28,6 +28,9 @@ _TOLERANCE_S = 300.0
 _EARLIEST = datetime(2025, 1, 1, tzinfo=timezone.utc).timestamp()
 """No report is older than its format: a clock that says so has lost the time."""
 
+_BROKEN = frozenset({"failed", "refused"})
+"""The statuses of plugins that are to blame; others weren't run, or aren't for the platform."""
+
 _MAX_FINDINGS = 16
 _MAX_PLUGINS = 16
 _MAX_SUBJECT = 256
@@ -63,7 +66,7 @@ class Word:
         clock: whether the device's clock can be right: one of the constants `CLOCK_…`.
         lock: the SHA-256 of the lock, None where it couldn't be read.
         findings: what the findings are about, each once; at most 16 of them.
-        plugins: the plugins that weren't activated, with their status; at most 16.
+        plugins: the plugins that failed or were refused, with their status; at most 16.
     """
 
     device: str
@@ -188,7 +191,7 @@ class WordReader:
         return self._keep(tuple(sorted(found)[:_MAX_FINDINGS]))  # type: ignore[no-any-return]
 
     def _plugins(self, plugins: list[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
-        inactive: list[tuple[str, str]] = []
+        broken: list[tuple[str, str]] = []
         for each in plugins:
             identifier, distribution = each["id"], each["distribution"]
             provided = self._providers.get(distribution)
@@ -197,9 +200,9 @@ class WordReader:
                     self._providers[distribution] = {identifier}
             elif len(provided) < _MAX_PLUGINS:
                 provided.add(identifier)
-            if each["status"] != "activated" and len(inactive) < _MAX_PLUGINS:
-                inactive.append((identifier, each["status"]))
-        return self._keep(tuple(inactive)) if inactive else ()
+            if each["status"] in _BROKEN and len(broken) < _MAX_PLUGINS:
+                broken.append((identifier, each["status"]))
+        return self._keep(tuple(broken)) if broken else ()
 
     def _keep(self, value: Any) -> Any:
         return self._kept.setdefault(value, value)

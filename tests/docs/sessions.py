@@ -44,6 +44,7 @@ _DURATIONS = (
     re.compile(r'("platform": )"manylinux_[0-9_]+_[a-z0-9_]+"'),
     re.compile(r"()\b[0-9a-f]{10} [0-9]{4}-[0-9]{2}-[0-9]{2}(?= Ada: )"),
     re.compile(r"()(?<![:\w/+])[0-9a-f]{12}(?:[0-9a-f]{52})?(?![\w/+=])"),
+    re.compile(r"(, )[0-9]+(?= s old)"),
     re.compile(r"(^[0-9]+ passed.* in )[0-9.]+(?=s$)"),
     re.compile(r"(?<=  |, )()[0-9.]+(?= (?:ms|MiB)\b)"),
 )

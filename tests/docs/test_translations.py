@@ -31,6 +31,7 @@ def test_there_are_translations() -> None:
         "docs/publishing-plugins.zh-CN.md",
         "docs/release-pipeline.zh-CN.md",
         "docs/reviewing-a-lock.zh-CN.md",
+        "docs/running-a-fleet.zh-CN.md",
         "docs/signed-locks.zh-CN.md",
         "docs/supervisors.zh-CN.md",
         "docs/testing-plugins.zh-CN.md",

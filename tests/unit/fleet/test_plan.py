@@ -88,7 +88,7 @@ def test_what_a_lock_without_targets_changes(work: WorkingDirectory) -> None:
         f"from {old}: 2 devices, 1 of them red now: edge-0002, edge-0001\n"
         "  my-package\n"
         "    ~ `my-package` is upgraded: 1.0.0 → 1.1.0\n"
-        "from no lock that can be read: 1 device: edge-0005\n"
+        "from no lock that was read: 1 device: edge-0005\n"
         "  everything is new to them\n"
         "from ffffffffffff: 1 device: edge-0004\n"
         "  can't be compared, as nobody has the lock that they run\n"

@@ -91,11 +91,11 @@ locks (4)
   {LOCK[:12]}: 4 devices, 4 of them red
   {LOCK[:12]}  stable 41: 2 devices
   {OTHER_LOCK[:12]}: 1 device
-  no lock that can be read: 1 device, 1 of them red
+  no lock that was read: 1 device, 1 of them red
 findings (2)
   error activation-failed patches:night_vision: 1 device: edge-0004
   error digest-mismatch my-package (patches:camera_stabilizer): 1 device: edge-0003
-plugins that aren't active (1)
+plugins that failed (1)
   failed patches:night_vision: 1 device: edge-0004
 rolled back (1)
   edge-0002: 41 \\x1b[31mbreaks the cameras
