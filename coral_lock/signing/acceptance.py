@@ -103,6 +103,7 @@ def accept_lock(request: Request) -> Accepted:
     name = request.channel or keyring.channel or DEFAULT_CHANNEL
     with _only_run(request.trust_directory) as path:
         channels = _recorded(request.trust_directory)
+        _remove_unfinished(os.path.dirname(path))
         before = channels.get(name)
         sha256 = hashlib.sha256(content).hexdigest()
         verified = _verified_again(envelope, keyring, before, sha256) or _verified(
@@ -195,10 +196,15 @@ def judge(
         if any(each.serial == statement.serial and each.sha256 != sha256 for each in known):
             problems.append(_other_lock(statement, known, request, highest))
         elif statement.serial < configured:
-            problems.append(_below_configured(statement, configured, request))
+            hint = "`floors` in `keyring.yaml` of the keyring holds in any case"
+            problems.append(_below(statement, configured, "configured floor", hint, request))
         elif statement.serial < highest and not is_same:
             if request.rollback is None:
-                problems.append(_below_floor(statement, highest, request))
+                hint = (
+                    "if this device is to go back, say why: "
+                    "`coral-runtime accept --allow-rollback REASON`"
+                )
+                problems.append(_below(statement, highest, "floor", hint, request))
             rollback = request.rollback
     if len(problems) == 1:
         raise problems[0]
@@ -262,11 +268,10 @@ def _verified(envelope: Envelope, trusted: KeySet, request: Request) -> Verified
     """Return the statement of an envelope that enough keys have signed."""
     signers = valid_signers(envelope, trusted.keys)
     if len(signers) < trusted.threshold:
-        known = _shown(trusted)
-        count = trusted.threshold
+        what = "key" if len(trusted.keys) == 1 else "keys"
         raise SignatureError(
             "too few signatures of the lock are valid",
-            expected=f"{count} of the {'key' if len(trusted.keys) == 1 else 'keys'} {known}",
+            expected=f"{trusted.threshold} of the {what} {_shown(trusted)}",
             found=f"{len(signers)} valid, of {len(envelope.signatures)} in the file",
             where=request.signature,
             hint="sign the lock with a key that this device trusts, or look at its keyring: "
@@ -300,25 +305,15 @@ def _other_channel(statement: Statement, channel: str, request: Request) -> Inpu
     )
 
 
-def _below_floor(statement: Statement, floor: int, request: Request) -> RollbackError:
+def _below(
+    statement: Statement, floor: int, kind: str, hint: str, request: Request
+) -> CoralLockError:
     return RollbackError(
-        f"the serial of the lock is below the floor of the channel `{statement.channel}`",
+        f"the serial of the lock is below the {kind} of the channel `{statement.channel}`",
         expected=f"at least {floor}",
         found=str(statement.serial),
         where=request.signature,
-        hint="deploy a later lock; if this device is to go back, say why: "
-        "`coral-runtime accept --allow-rollback REASON`",
-    )
-
-
-def _below_configured(statement: Statement, floor: int, request: Request) -> RollbackError:
-    return RollbackError(
-        f"the serial of the lock is below the configured floor of the channel "
-        f"`{statement.channel}`",
-        expected=f"at least {floor}",
-        found=str(statement.serial),
-        where=request.signature,
-        hint="deploy a later lock; `floors` in `keyring.yaml` of the keyring holds in any case",
+        hint=f"deploy a later lock; {hint}",
     )
 
 
@@ -365,6 +360,13 @@ def _recorded(trust_directory: str | None) -> Mapping[str, Channel]:
         return read_accepted(trust_directory)
     except NoRecordError:
         return {}
+
+
+def _remove_unfinished(directory: str) -> None:
+    """Remove what runs that were killed have half written."""
+    for name in os.listdir(directory):
+        if name.startswith(f".{ACCEPTED_FILE}.") and name.endswith(".tmp"):
+            os.unlink(os.path.join(directory, name))
 
 
 @contextmanager

@@ -436,6 +436,8 @@ def test_a_killed_run_leaves_the_old_record_or_the_new(
     (channel,) = read_accepted(str(signing.record.parent)).values()
     assert channel.accepted.serial == serial
     assert signing.accepted()["serial"] == 2
+    # What was half written is gone, too.
+    assert sorted(os.listdir(signing.record.parent)) == ["accept.lock", "accepted.json"]
 
 
 def test_a_run_waits_for_another(signed: Signing) -> None:
