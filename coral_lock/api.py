@@ -201,7 +201,7 @@ def init(
     else:
         from coral_lock.children.parent import start_program
         from coral_lock.children.session import VARIABLE
-        from coral_lock.reporting.report import ReportWriter
+        from coral_lock.reporting import ReportWriter
         from coral_lock.start.report import refusal_of
 
         path, state = os.fspath(lock), _path(state_directory)

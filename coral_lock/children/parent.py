@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from coral_lock.children.session import OpenSession
-    from coral_lock.reporting.report import ReportWriter
+    from coral_lock.reporting import ReportWriter
     from coral_lock.start.locked import LockedStart
     from coral_lock.start.report import ActivationReport
 

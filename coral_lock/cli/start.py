@@ -10,7 +10,7 @@ from coral_lock.cli.grammar import descriptor_path, trust_directory
 from coral_lock.errors import HOLDS, CoralLockError, InputError, UsageError, exit_code_of_run
 from coral_lock.finding import sorted_findings
 from coral_lock.messages import counted, say, say_findings, say_warning
-from coral_lock.reporting.report import ReportWriter
+from coral_lock.reporting import ReportWriter
 from coral_lock.safe_files import open_descriptor
 from coral_lock.start.gate import Gate
 from coral_lock.start.locked import prepare_locked

@@ -19,7 +19,7 @@ from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import read_lock
 from coral_lock.messages import say, say_warning, size_of, warned
 from coral_lock.rendering.outcome import Outcome
-from coral_lock.reporting.report import ReportWriter
+from coral_lock.reporting import ReportWriter
 from coral_lock.signing.accepted import find_acceptance
 from coral_lock.verification.machine import FULL, INTEGRITY_LEVELS
 from coral_lock.verification.verdict import Verdict, verdict_on

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from coral_lock.reporting.report import DeviceReport
+    from coral_lock.reporting import DeviceReport
 
     Sample = tuple[Mapping[str, str], float | int]
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from coral_lock import __version__
 from coral_lock.canonical_json import write
 from coral_lock.finding import Finding
+from coral_lock.reporting import DeviceReport
 from coral_lock.reporting.collection import aged, one_line, parse_report
-from coral_lock.reporting.report import DeviceReport
 from coral_lock.start.report import PluginOutcome
 from tests.unit.test_schemas import validator
 
