@@ -121,13 +121,19 @@ def accepted_lock(sha256: str, trust_directory: str | None = None) -> Acceptance
     Raises:
         NotAcceptedError: there is no record, or it can't be trusted.
     """
-    for name, channel in read_accepted(trust_directory).items():
-        for lock in (channel.accepted, channel.previous):
-            if lock is not None and lock.sha256 == sha256:
-                return Acceptance(
-                    channel=name, serial=lock.serial, signers=lock.signers, rollback=lock.rollback
-                )
-    return None
+    return _acceptances(trust_directory).get(sha256)
+
+
+def _acceptances(trust_directory: str | None) -> dict[str, Acceptance]:
+    """Return the locks that may start, by the SHA-256 of their bytes."""
+    return {
+        lock.sha256: Acceptance(
+            channel=name, serial=lock.serial, signers=lock.signers, rollback=lock.rollback
+        )
+        for name, channel in reversed(read_accepted(trust_directory).items())
+        for lock in (channel.previous, channel.accepted)
+        if lock is not None
+    }
 
 
 def find_acceptance(
@@ -140,20 +146,22 @@ def find_acceptance(
         lock_path: the lock.
         trust_directory: see `accepted_lock`.
     """
-    problem = NotAcceptedError(
-        f"`{lock_path}` isn't the lock that was accepted on this device",
-        where=lock_path,
-        hint="restore the lock that was accepted, or accept this one with its signature: "
-        "`coral-runtime accept`",
-    )
     try:
-        acceptance = accepted_lock(sha256, trust_directory)
-    except NotAcceptedError as error:
-        acceptance, problem = None, error
+        acceptances = _acceptances(trust_directory)
+        if acceptance := acceptances.get(sha256):
+            return acceptance, ()
+        error = NotAcceptedError(
+            f"`{lock_path}` isn't the lock that was accepted on this device",
+            expected=" or ".join(f"sha256 {each}" for each in sorted(acceptances)),
+            found=f"sha256 {sha256}",
+            where=lock_path,
+            hint="restore the lock that was accepted, or accept this one with its signature: "
+            "`coral-runtime accept`",
+        )
+    except NotAcceptedError as problem:
+        error = problem
         error.message = f"nothing says that `{lock_path}` was accepted: {error.message}"
-    if acceptance is not None:
-        return acceptance, ()
-    return None, (finding_of_error(problem, "lock-not-accepted", "lock"),)
+    return None, (finding_of_error(error, "lock-not-accepted", "lock"),)
 
 
 def read_accepted(trust_directory: str | None = None) -> dict[str, Channel]:

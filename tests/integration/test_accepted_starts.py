@@ -15,13 +15,6 @@ from tests.support.device import Device
 HOSTS = ("coral-inference==0.0.4", "inference==0.58.0")
 TRUST = ("--accepted", "--trust-dir=trust")
 KEY = "a" * 64
-REFUSAL = (
-    "error[lock-not-accepted]: `coral.lock` isn't the lock that was accepted on this device\n"
-    "  where: coral.lock\n"
-    "  hint: restore the lock that was accepted, or accept this one with its signature: "
-    "`coral-runtime accept`\n"
-    "start refused: this machine doesn't match the lock; no plugin was run\n"
-)
 
 
 @pytest.fixture
@@ -65,10 +58,19 @@ def test_the_accepted_lock_starts_and_the_report_says_so(machine: Device) -> Non
 def test_no_other_lock_starts(machine: Device) -> None:
     accept(machine, b"another")
     outcome = machine.coral("init", "--locked", *TRUST).require(3)
-    assert outcome.stderr == REFUSAL
+    refusal = (
+        "error[lock-not-accepted]: `coral.lock` isn't the lock that was accepted on this device\n"
+        f"  expected: sha256 {hashlib.sha256(b'another').hexdigest()}\n"
+        f"  found: sha256 {hashlib.sha256(machine.lock_path.read_bytes()).hexdigest()}\n"
+        "  where: coral.lock\n"
+        "  hint: restore the lock that was accepted, or accept this one with its signature: "
+        "`coral-runtime accept`\n"
+        "start refused: this machine doesn't match the lock; no plugin was run\n"
+    )
+    assert outcome.stderr == refusal
     assert outcome.json()["outcome"] == "refused"
     outcome = machine.coral("run", "--locked", *TRUST, "--", "python", "-c", "print(1)").require(77)
-    assert (outcome.stdout, outcome.stderr) == ("", REFUSAL)
+    assert (outcome.stdout, outcome.stderr) == ("", refusal)
     outcome = machine.coral("verify", *TRUST, "--output-format=json").require(3)
     (finding,) = outcome.json()["findings"]
     assert (finding["code"], finding["where"]) == ("lock-not-accepted", "coral.lock")

@@ -204,11 +204,14 @@ def test_a_deep_record(trust: Path) -> None:
 def test_the_finding_says_why_nothing_counts(trust: Path) -> None:
     found, (finding,) = find_acceptance(OTHER, "coral.lock", str(trust))
     assert found is None
-    assert (finding.code, finding.summary, finding.where) == (
+    assert (finding.code, finding.summary, finding.found, finding.where) == (
         "lock-not-accepted",
         "`coral.lock` isn't the lock that was accepted on this device",
+        f"sha256 {OTHER}",
         "coral.lock",
     )
+    assert finding.expected is not None
+    assert f"sha256 {SHA256}" in finding.expected.split(" or ")
     (trust / "accepted.json").unlink()
     _, (finding,) = find_acceptance(SHA256, "coral.lock", str(trust))
     assert finding.summary == (
