@@ -267,6 +267,45 @@ def test_a_state_directory_that_cannot_be_used_costs_the_report(machine: Device)
     assert outcome.stderr.startswith(f"warning: No device report: `{shared}`: others can write")
 
 
+def test_a_state_directory_on_a_read_only_disk_costs_the_report(machine: Device) -> None:
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no `unshare`")
+    machine.state.mkdir(exist_ok=True)
+    script = f'mount -t tmpfs -o ro none {machine.state}; exec "$0" init --locked'
+    for namespace in (["unshare", "-m"], ["unshare", "-rm"]):
+        finished = subprocess.run(
+            [*namespace, "sh", "-ec", script, machine.environment.bin / "coral-runtime"],
+            cwd=machine.directory,
+            env=machine.variables(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if "unshare" not in finished.stderr and "mount:" not in finished.stderr:
+            break
+    else:
+        pytest.skip("this user can't mount a file system")
+    assert (finished.returncode, finished.stderr) == (0, "started on onnx: 1 of 1 plugin active\n")
+    assert (
+        f"No device report: `{machine.state}/coral-lock`: Read-only file system"
+        in json.loads(finished.stdout)["log_messages"]
+    )
+
+
+def test_starts_at_once_have_reports_of_their_own(machine: Device) -> None:
+    words = [str(machine.environment.bin / "coral-runtime"), "init", "--locked"]
+    processes = [
+        subprocess.Popen(
+            words, cwd=machine.directory, env=machine.variables(), stdout=subprocess.DEVNULL
+        )
+        for _ in range(4)
+    ]
+    assert [process.wait(TIMEOUT_SECONDS) for process in processes] == [0] * 4
+    reports = drained(machine)
+    assert [report["sequence"] for report in reports] == [1, 2, 3, 4]
+    assert [summary(report) for report in reports] == [("init", "started", 0)] * 4
+
+
 def test_a_wrong_id_is_told(machine: Device) -> None:
     outcome = machine.coral("init", "--locked", "--device-id", "a b").require(2)
     assert outcome.stderr == (
