@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from coral_lock import canonical_json
@@ -147,22 +148,24 @@ class Spool:
                 continue
 
     def set_damaged_aside(self) -> None:
-        """Rename what is damaged, so that it is named once; the last ten are kept."""
+        """Rename what is damaged, so that it is named once; the last ten are kept.
+
+        What can't be renamed or removed, such as a directory, stays, and is named again.
+        """
         if self.is_missing:
             return
         for name in self.damaged:
             aside = f"{name}{_SET_ASIDE}"
-            try:
+            with suppress(OSError):
                 os.rename(name, aside, src_dir_fd=self._spool, dst_dir_fd=self._spool)
-            except FileNotFoundError:
-                continue
         kept = [
             name
             for name in os.listdir(self._spool)
             if name.endswith(_SET_ASIDE) and sequence_of(name.removesuffix(_SET_ASIDE))
         ]
         for name in sorted(kept)[:-_MOST_SET_ASIDE]:
-            os.unlink(name, dir_fd=self._spool)
+            with suppress(OSError):
+                os.unlink(name, dir_fd=self._spool)
 
 
 def _identity(status: os.stat_result) -> _Identity:

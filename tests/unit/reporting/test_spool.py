@@ -339,13 +339,17 @@ def test_the_last_ten_damaged_are_kept_and_others_files_too(state: Path) -> None
     for number in range(1, 16):
         write(state)
         (state / "reports" / "spool" / name_of(number)).write_text("x")
+    first = state / "reports" / "spool" / name_of(1)
+    first.unlink()
+    first.mkdir()
     mine = state / "reports" / "spool" / "notes.damaged"
     mine.write_text("mine")
     with Spool(str(state)) as spool:
         assert list(spool.reports()) == []
         assert spool.strange == ("notes.damaged",)
         spool.set_damaged_aside()
-    assert names(state) == [*(f"{name_of(n)}.damaged" for n in range(6, 16)), "notes.damaged"]
+    kept = [f"{name_of(n)}.damaged" for n in (1, *range(6, 16))]
+    assert names(state) == [*kept, "notes.damaged"]
     assert mine.read_text() == "mine"
 
 
