@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from tests.support.device import Outcome
 from tests.support.environments import clean_environment
 from tests.support.wheelhouse import REPOSITORY
 
@@ -94,25 +95,23 @@ class Controller:
     def collection(self) -> Path:
         return self.directory / "collections" / "ansible_collections" / "coral" / "runtime"
 
-    def command(self, *words: str, env: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """Run a command of Ansible; return its exit code, and all that it printed."""
+    def command(self, *words: str, env: Mapping[str, str] | None = None) -> Outcome:
+        """Run a command of Ansible."""
         name, *arguments = words
         finished = subprocess.run(
             (sys.executable, str(Path(sys.executable).with_name(name)), *arguments),
             cwd=self.directory,
             env=clean_environment({**self._variables, **(env or {})}),
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             encoding="utf-8",
             timeout=_TIMEOUT_SECONDS,
             check=False,
         )
-        return finished.returncode, finished.stdout
+        return Outcome(code=finished.returncode, stdout=finished.stdout, stderr=finished.stderr)
 
     def galaxy(self, *words: str) -> None:
-        code, output = self.command("ansible-galaxy", "collection", *words)
-        assert code == 0, output
+        self.command("ansible-galaxy", "collection", *words).require(0)
 
     def play(
         self,
@@ -131,10 +130,12 @@ class Controller:
         recorded = self.directory / "results"
         recorded.write_text("", encoding="utf-8")
         words = ("ansible-playbook", "-i", "inventory.yml", "-f", str(forks), "play.yml", *options)
-        code, output = self.command(*words, env={"RECORDED_RESULTS": str(recorded)})
+        outcome = self.command(*words, env={"RECORDED_RESULTS": str(recorded)})
         lines = recorded.read_text(encoding="utf-8").splitlines()
         return Run(
-            code=code, output=output, results=tuple(Result(**json.loads(line)) for line in lines)
+            code=outcome.code,
+            output=outcome.stdout + outcome.stderr,
+            results=tuple(Result(**json.loads(line)) for line in lines),
         )
 
     @property

@@ -20,10 +20,9 @@ from tests.support.in_process import WorkingDirectory
 DESCRIPTOR = 'host: {core: "0.0.4", inference: "0.58.0"}\n'
 PLUGINS = {
     "first": ("my-package==1.0.0",),
-    "broken": ("my-package==1.1.0", "fails-false"),
     "second": ("my-package==1.1.0",),
 }
-"""The plugins of each release, in the order of their serials; `broken` doesn't start."""
+"""The plugins of each release, in the order of their serials."""
 
 OURS = (
     "attrs",
