@@ -14,6 +14,7 @@ from coral_lock.lockfile.text import write_lock
 from coral_lock.rendering.html import render_html
 from coral_lock.rendering.outcome import Outcome
 from tests.support.browser import Browser, find_browser, is_usable, opened_browser
+from tests.support.device_reports import device_report, ndjson, refusal
 from tests.support.in_process import WorkingDirectory
 from tests.support.locks import TAG, digest_of, sample_lock
 
@@ -117,6 +118,21 @@ def address_with_code(tmp_path_factory: pytest.TempPathFactory) -> str:
     outcome = Outcome(document={}, findings=findings, changes=(), code=(code,))
     page.write_text(render_html(outcome), encoding="utf-8")
     return page.as_uri()
+
+
+@pytest.fixture(scope="module")
+def address_of_fleet(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return the address of the page of a fleet of 500 devices, of which one is red."""
+    work = WorkingDirectory(directory=tmp_path_factory.mktemp("fleet"))
+    red = refusal("digest-mismatch", HOSTILE * 5)
+    reports = (
+        device_report(f"edge-{number:04}", changes=red if number == 123 else None)
+        for number in range(500)
+    )
+    work.write("reports.ndjson", ndjson(*reports))
+    words = ("--now", "2026-11-26T12:00:00Z", "--output-format", "html", "--output-file", "p.html")
+    work.coral("fleet", "summarize", "reports.ndjson", *words).require(1)
+    return (work.directory / "p.html").as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -233,3 +249,27 @@ def test_without_its_script(browser: Browser, address: str) -> None:
         )
     finally:
         browser.call("Emulation.setScriptExecutionDisabled", value=False)
+
+
+def test_a_device_of_a_fleet_is_found_by_typing(browser: Browser, address_of_fleet: str) -> None:
+    first = "document.querySelector('#list code').textContent"
+    browser.open(address_of_fleet, width=360)
+    assert browser.evaluate(COUNT) == "500 of 500 devices"
+    assert browser.evaluate(first) == "edge-0123"
+    assert browser.evaluate("document.querySelectorAll('#list > li').length") == 300
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 360
+    browser.evaluate("document.querySelector('[name=text]').focus()")
+    for character in "0477":
+        browser.press(character)
+    assert browser.evaluate(COUNT) == "1 of 500 devices"
+    assert browser.evaluate(first) == "edge-0477"
+    assert browser.evaluate("location.hash") == "#text=0477"
+    assert browser.requests == [address_of_fleet]
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_contrast_of_a_fleet(browser: Browser, address_of_fleet: str, is_dark: bool) -> None:
+    browser.open(f"{address_of_fleet}#state=refused", is_dark=is_dark)
+    assert browser.evaluate(COUNT) == "1 of 500 devices"
+    assert browser.evaluate(LOW_CONTRAST) == []

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import re
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -24,44 +23,12 @@ from coral_lock.rendering.html import render_html
 from coral_lock.rendering.outcome import Outcome
 from tests.support.in_process import WorkingDirectory
 from tests.support.locks import TAG, digest_of, sample_lock
+from tests.support.page import Page
 
 pytest.importorskip("jinja2", reason="the extra `html` isn't installed")
 
 HOSTILE = "</script></style><img src=//evil.example onerror=alert(1)>{{ 7*7 }}\u202e\x07 `x` &amp;"
 SHOWN = r"</script></style><img src=//evil.example onerror=alert(1)>{{ 7*7 }}\u202e\u0007 `x` &amp;"
-VOID = frozenset({"input", "meta"})
-
-
-class Page(HTMLParser):
-    """A page as a browser without a script sees it: its elements, and the text of each kind."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: dict[str, list[str]] = {}
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-            self.texts.setdefault(tag, []).append("")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        for tag in dict.fromkeys(self._open):
-            self.texts[tag][-1] += data
-
-    def values(self, attribute: str) -> list[str | None]:
-        return [attributes[attribute] for _, attributes in self.elements if attribute in attributes]
 
 
 def zoom(description: str = "") -> LockedPlugin:
