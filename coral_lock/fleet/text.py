@@ -151,7 +151,7 @@ def render_plan(plan: Plan) -> str:
         lines += [f"  {line}" for line in changes or ["no changes"]]
     for lock, devices in plan.unknown.items():
         lines.append(f"from {lock[:12] if lock else 'no lock that was read'}: {_named(devices)}")
-        lines.append(f"  {_UNKNOWN}" if lock else "  everything is new to them")
+        lines.append(f"  {_UNKNOWN}" if lock else "  nobody knows which lock they run")
     for word, devices in (
         ("silent", plan.silent),
         ("not in the inventory", plan.unlisted),

@@ -89,7 +89,7 @@ def test_what_a_lock_without_targets_changes(work: WorkingDirectory) -> None:
         "  my-package\n"
         "    ~ `my-package` is upgraded: 1.0.0 → 1.1.0\n"
         "from no lock that was read: 1 device: edge-0005\n"
-        "  everything is new to them\n"
+        "  nobody knows which lock they run\n"
         "from ffffffffffff: 1 device: edge-0004\n"
         "  can't be compared, as nobody has the lock that they run\n"
         "silent: 1 device, 1 of them red now: edge-0009\n"
