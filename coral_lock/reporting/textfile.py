@@ -86,7 +86,7 @@ def _metrics(document: Mapping[str, Any]) -> Iterator[tuple[str, str, list[Sampl
         [({"outcome": each}, int(document["outcome"] == each)) for each in OUTCOMES],
     )
     yield (
-        "report_time_seconds",
+        "report_timestamp_seconds",
         "When this was written, in seconds since 1970 by the device's clock.",
         [({}, round(time.time(), 3))],
     )

@@ -37,7 +37,7 @@ _DURATIONS = (
     re.compile(r'("duration_us": )[0-9]+'),
     re.compile(r'("sha256": )"[0-9a-f]{64}"'),
     re.compile(r'(sha256=)"[0-9a-f]{64}"'),
-    re.compile(r"(coral_lock_report_time_seconds )[0-9.e+]+"),
+    re.compile(r"(coral_lock_report_timestamp_seconds )[0-9.e+]+"),
     re.compile(r'("(?:boot|started|finished)": )"[^"]*"'),
     re.compile(r'("(?:uptime_s|age_s)": )[0-9.]+'),
     re.compile(r'("python": )"3\.[0-9]+\.[0-9]+"'),

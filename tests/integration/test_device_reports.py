@@ -412,7 +412,7 @@ def test_the_metrics_of_a_start(machine: Device) -> None:
         "target": "",
     }
     assert {k for k, v in metrics["coral_lock_outcome"].items() if v} == {(("outcome", "started"),)}
-    assert before - 1 < metrics["coral_lock_report_time_seconds"][()] < time.time() + 1
+    assert before - 1 < metrics["coral_lock_report_timestamp_seconds"][()] < time.time() + 1
     assert metrics["coral_lock_exit_code"] == {(): 0}
     assert metrics["coral_lock_plugins"][(("status", "activated"),)] == 1
     assert sum(metrics["coral_lock_plugins"].values()) == 1
