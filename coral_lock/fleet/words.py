@@ -269,29 +269,26 @@ class LastWords:
             self._devices[word.device] = _Device(word)
             return
         if word.clock == CLOCK_RIGHT and (
-            device.latest is None
-            or (word.start[1], word.written) > (device.latest.start[1], device.latest.written)
+            device.latest is None or _started_later(word, device.latest)
         ):
             device.latest = word
         best = device.best
+        earlier, later = (best, word) if _is_later(word, best) else (word, best)
+        device.best = later
         if word.sequence != best.sequence:
             self.superseded += 1
-            if word.sequence > best.sequence:
-                device.best, device.other_start, device.other_content = word, None, None
+            if later is word:
+                device.other_start = device.other_content = None
         elif word.start != best.start:
-            earlier, later = sorted((best, word), key=_start_order)
-            device.best, device.other_start, device.other_content = later, earlier, None
+            device.other_content = None if later is word else device.other_content
+            device.other_start = earlier
         elif word.progress != best.progress:
             self.superseded += 1
-            if word.progress > best.progress:
-                device.best, device.other_content = word, None
+            device.other_content = None if later is word else device.other_content
         elif word.substance == best.substance:
             self.duplicates += 1
-            if word.age > best.age:
-                device.best = word
         else:
-            earlier, later = sorted((best, word), key=lambda each: repr(each.substance))
-            device.best, device.other_content = later, earlier
+            device.other_content = earlier
 
     def devices(self) -> Iterator[LastWord]:
         """Yield the last word of each device, in the order of their ids."""
@@ -310,6 +307,31 @@ class LastWords:
                 yield LastWord(latest, None, True)
             else:
                 yield LastWord(best, device.other_start or device.other_content, False)
+
+
+def _is_later(word: Word, other: Word) -> bool:
+    """Whether a word counts rather than another one of its device.
+
+    Of two that say the same, the older one counts, as it was known sooner. Where nothing tells
+    which is later, the choice is arbitrary, and the same whichever comes first.
+    """
+    if word.sequence != other.sequence:
+        return word.sequence > other.sequence
+    if word.start != other.start:
+        return _start_order(word) > _start_order(other)
+    if word.progress != other.progress:
+        return word.progress > other.progress
+    if word.substance != other.substance:
+        return repr(word.substance) > repr(other.substance)
+    ages = word.age, word.is_current_boot, word.clock
+    other_ages = other.age, other.is_current_boot, other.clock
+    return ages > other_ages if ages != other_ages else str(word.source) < str(other.source)
+
+
+def _started_later(word: Word, other: Word) -> bool:
+    times = word.start[1], word.written
+    other_times = other.start[1], other.written
+    return times > other_times if times != other_times else _is_later(word, other)
 
 
 def _start_order(word: Word) -> tuple[str, str, str]:
