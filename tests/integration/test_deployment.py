@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,10 @@ def test_a_device_that_loses_power_at_any_moment_starts_from_one_of_the_two(
     base.root.mkdir()
     meter = tmp_path / "meter"
     powered = {"ansible_connection": "powered", "power_meter": str(meter)}
-    variables = {**releases.variables("first"), **base.variables}
+    wheels = tmp_path / "wheels"
+    with tarfile.open(releases.wheels) as archive:
+        archive.extractall(wheels, filter="data")
+    variables = {**releases.variables("first"), **base.variables, "runtime_wheels": str(wheels)}
     controller.play(play, {"base": variables}).require(0)
     shutil.copytree(base.root / "trust", base.root / "trust-before")
     half_made = Host(root=tmp_path / "half-made")

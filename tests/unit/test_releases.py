@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -197,3 +199,17 @@ def test_a_missing_pip_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[st
         "hint: `pip download --only-binary :all: --dest DIR pip coral-lock` fetches what the "
         "lock doesn't pin"
     )
+
+
+def test_what_the_system_refuses_is_no_traceback(tmp_path: Path) -> None:
+    (tmp_path / "releases").touch()
+    finished = subprocess.run(
+        (sys.executable, "-I", "-", "begin", str(tmp_path), "one"),
+        input=SCRIPT.read_text(encoding="utf-8"),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    place = tmp_path / "releases" / "one"
+    message = f"the system refused: Not a directory: {place}\n"
+    assert (finished.returncode, finished.stderr) == (1, message)

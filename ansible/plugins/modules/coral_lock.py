@@ -272,7 +272,11 @@ _LONGEST_MESSAGE = 2_000
 _HOLDS = 0
 _BYTES_DIFFER = 3
 _FIELDS = ("code", "severity", "subject", "summary", "expected", "found", "where", "hint")
-_UNPRINTABLE = re.compile(r"[^\t\n -~\u00a0-\u2027\u2030-\u2065\u206a-\uffff]")
+_UNPRINTABLE = re.compile(
+    r"[^\t\n -~\u00a1-\u061b\u061d-\u200a\u2010-\u2027\u2030-\u205f\u2070-\ud7ff\ue000-\ufefe"
+    r"\uff00-\uffef]"
+)
+"""Controls, marks of direction, what has no width, and halves of characters."""
 
 
 class Failure(Exception):

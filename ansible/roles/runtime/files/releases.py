@@ -252,4 +252,9 @@ def _sync(directory: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except OSError as error:
+        sys.exit(f"the system refused: {error.strerror}: {error.filename}")
+    except subprocess.TimeoutExpired as error:
+        sys.exit(f"ended after {error.timeout:.0f} seconds: {' '.join(error.cmd)}")

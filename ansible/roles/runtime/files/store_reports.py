@@ -65,4 +65,7 @@ def _encoded(line: str) -> bytes:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except OSError as error:
+        sys.exit(f"the system refused: {error.strerror}: {error.filename}")
