@@ -185,18 +185,22 @@ def plan(
         text = write(made.to_dict()) if output_format == "json" else render_plan(made)
     deliver(text, output_file)
     _warn_of(words.ledger)
+    if made.unknown and old_locks is None and not is_in_git:
+        say("`--old-locks DIR` or `--git` finds the locks that devices run", "hint: ")
     return DOES_NOT_HOLD if made.blocked.count else HOLDS
 
 
 @fleet.command()
 @_reports
 @click.option("--into", metavar="DIR", required=True, help="The directory that keeps the reports.")
+@_inventory
 @format_option("text", "json")
-def load(reports: tuple[str, ...], into: str, output_format: str) -> int:
+def load(reports: tuple[str, ...], into: str, inventory: str | None, output_format: str) -> int:
     """Keep reports for questions about the past, as Parquet files by day.
 
     They can be asked with SQL, by DuckDB and by whatever reads Parquet. Loading again, in another
-    order or more than before, adds what is new. It needs the extra `fleet`.
+    order or more than before, adds what is new. With an inventory, no host can speak for the device
+    of another. It needs the extra `fleet`.
 
     \b
     Examples:
@@ -204,7 +208,8 @@ def load(reports: tuple[str, ...], into: str, output_format: str) -> int:
     """
     from coral_lock.fleet.history import load_reports
 
-    loaded = load_reports(reports, into, time.time())
+    listed = None if inventory is None else read_inventory(inventory)
+    loaded = load_reports(reports, into, time.time(), listed)
     if output_format == "json":
         deliver(write(loaded.to_dict()), None)
     else:

@@ -107,7 +107,9 @@ class Ledger:
             self._named[kind].append(SetAside(kind=kind, where=str(source), reason=shown))
 
 
-def gather(paths: Sequence[str], ledger: Ledger) -> Iterator[tuple[Report, Source]]:
+def gather(
+    paths: Sequence[str], ledger: Ledger, devices: Mapping[str, str]
+) -> Iterator[tuple[Report, Source]]:
     """Yield the reports of files and directories, each with where it is from.
 
     In a directory, at any depth, those are `*.json` (one report) and `*.ndjson` (one a line).
@@ -116,6 +118,8 @@ def gather(paths: Sequence[str], ledger: Ledger) -> Iterator[tuple[Report, Sourc
     Args:
         paths: files and directories.
         ledger: where it is written down what was read and what was set aside.
+        devices: the id of the device of each host that is known. A file that has the name of
+            such a host may hold reports of that device alone.
 
     Raises:
         InputError: there is no such file or directory.
@@ -128,6 +132,15 @@ def gather(paths: Sequence[str], ledger: Ledger) -> Iterator[tuple[Report, Sourc
             where=printable(missing),
             hint="gather them with `coral-runtime report drain` on each device",
         )
+    for report, source in _reports_in(paths, ledger):
+        if devices.get(source.stem, report["device"]) == report["device"]:
+            yield report, source
+        else:
+            reason = f"it says that it is of `{report['device']}`"
+            ledger.set_aside(source, "forged", reason)
+
+
+def _reports_in(paths: Sequence[str], ledger: Ledger) -> Iterator[tuple[Report, Source]]:
     for path in paths:
         if os.path.isdir(path):
             for file in _files_in(path, ledger, 0):

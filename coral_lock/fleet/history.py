@@ -16,14 +16,15 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from coral_lock.canonical_json import Value
 from coral_lock.errors import InputError, WriteError, printable, shortened
-from coral_lock.fleet.gathering import Ledger, gather
+from coral_lock.fleet.gathering import Ledger, Source, gather
+from coral_lock.fleet.inventory import FleetInventory
 from coral_lock.fleet.report import RejectedReportError, Report
 from coral_lock.fleet.words import WordReader
 from coral_lock.safe_files import replace_durably
@@ -139,13 +140,16 @@ class Loaded:
         }
 
 
-def load_reports(paths: Sequence[str], directory: str, now: float) -> Loaded:
+def load_reports(
+    paths: Sequence[str], directory: str, now: float, inventory: FleetInventory | None = None
+) -> Loaded:
     """Add reports to those that a directory keeps.
 
     Args:
         paths: files and directories of reports.
         directory: where they are kept; it is made if it isn't there.
         now: the time by which reports from the future are known, in seconds (Unix).
+        inventory: which device is which host's, None if nobody knows.
 
     Raises:
         InputError: there are no such reports, DuckDB isn't installed, another load is running, or
@@ -163,7 +167,8 @@ def load_reports(paths: Sequence[str], directory: str, now: float) -> Loaded:
         os.makedirs(directory, exist_ok=True)
         with _locked(directory), _staging_in(directory) as staging:
             ledger = Ledger()
-            count = _write_rows(paths, staging, now, ledger)
+            devices = inventory.devices if inventory else {}
+            count = _write_rows(gather(paths, ledger, devices), staging, now, ledger)
             connection = duckdb.connect(config={"memory_limit": _MEMORY_LIMIT})
             try:
                 return _Merge(connection, directory, staging).run(count, ledger)
@@ -221,7 +226,9 @@ def _staging_in(directory: str) -> Iterator[str]:
         yield staging
 
 
-def _write_rows(paths: Sequence[str], staging: str, now: float, ledger: Ledger) -> int:
+def _write_rows(
+    reports: Iterable[tuple[Report, Source]], staging: str, now: float, ledger: Ledger
+) -> int:
     """Write the rows of all tables as JSON, one a line; return how many reports they are of."""
     reader, count = WordReader(now), 0
     with contextlib.ExitStack() as stack:
@@ -229,7 +236,7 @@ def _write_rows(paths: Sequence[str], staging: str, now: float, ledger: Ledger) 
             table: stack.enter_context(open(os.path.join(staging, f"{table}.json"), "wb"))
             for table in TABLES
         }
-        for report, source in gather(paths, ledger):
+        for report, source in reports:
             try:
                 reader.read(report, source)
             except RejectedReportError as error:

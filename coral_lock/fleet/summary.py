@@ -213,8 +213,7 @@ class FleetWords:
 
     Args:
         paths: files and directories of reports.
-        inventory: which devices there should be, None if nobody knows. A file that has the name
-            of a host holds reports of that host's device alone.
+        inventory: which devices there should be, None if nobody knows.
         now: the time to which ages are counted, in seconds (Unix).
 
     Attributes:
@@ -232,12 +231,7 @@ class FleetWords:
         self.words = LastWords()
         self.inventory = inventory
         devices = inventory.devices if inventory else {}
-        for report, source in gather(paths, self.ledger):
-            owner = devices.get(source.stem, report["device"])
-            if owner != report["device"]:
-                reason = f"it says that it is of `{report['device']}`"
-                self.ledger.set_aside(source, "forged", reason)
-                continue
+        for report, source in gather(paths, self.ledger, devices):
             try:
                 self.words.add(self.reader.read(report, source))
             except RejectedReportError as error:

@@ -34,6 +34,8 @@ _BROKEN = frozenset({"failed", "refused"})
 _MAX_FINDINGS = 16
 _MAX_PLUGINS = 16
 _MAX_SUBJECT = 256
+_MAX_KEPT = 500_000
+"""From so many different texts on, which no fleet has, a finding of each report is kept."""
 
 
 class Acceptance(NamedTuple):
@@ -188,7 +190,8 @@ class WordReader:
             ): None
             for each in report["findings"]
         }
-        return self._keep(tuple(sorted(found)[:_MAX_FINDINGS]))  # type: ignore[no-any-return]
+        limit = _MAX_FINDINGS if len(self._kept) < _MAX_KEPT else 1
+        return self._keep(tuple(sorted(found)[:limit]))  # type: ignore[no-any-return]
 
     def _plugins(self, plugins: list[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
         broken: list[tuple[str, str]] = []

@@ -151,6 +151,16 @@ def test_a_directory_that_holds_something_else(tmp_path: Path) -> None:
     assert written.value.message == "the reports can't be kept: File exists"
 
 
+def test_a_device_that_speaks_for_another_is_not_kept(tmp_path: Path) -> None:
+    work = WorkingDirectory(directory=tmp_path)
+    work.write("edge-0001.ndjson", ndjson(*REPORTS))
+    work.write("hosts", "edge-0001\nedge-0002\n")
+    words = ("fleet", "load", "edge-0001.ndjson", "--into", "history", "--inventory", "hosts")
+    outcome = work.coral(*words).require(0)
+    assert outcome.stdout == "2 reports read: 2 new, 0 replaced, in 2 days\n"
+    assert {row[0] for row in _rows(tmp_path / "history")["reports"]} == {"edge-0001"}
+
+
 def test_two_loads_at_once(tmp_path: Path) -> None:
     _load(tmp_path, device_report())
     (tmp_path / "history" / ".load-killed").mkdir()

@@ -179,6 +179,8 @@ def test_locks_that_git_knows(work: WorkingDirectory) -> None:
     assert "    ~ `my-package` is upgraded: 1.0.0 → 1.1.0\n" in text
     unknown = work.coral("fleet", "plan", "reports.ndjson", *NOW).require(0).stdout
     assert unknown.endswith("can't be compared, as nobody has the lock that they run\n")
+    hint = "hint: `--old-locks DIR` or `--git` finds the locks that devices run\n"
+    assert work.coral("fleet", "plan", "reports.ndjson", *NOW).stderr == hint
 
 
 def test_reports_that_cannot_be_used_are_mentioned(work: WorkingDirectory) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from coral_lock.fleet import words as words_module
 from coral_lock.fleet.gathering import Source
 from coral_lock.fleet.report import RejectedReportError
 from coral_lock.fleet.words import LastWord, LastWords, WordReader
@@ -77,6 +79,14 @@ def test_the_same_report_twice_is_no_contradiction() -> None:
     collected_later = hours_ago(1) | {"age_s": 3660.0}
     last = last_of(hours_ago(1), hours_ago(1), collected_later)
     assert last.contradicted_by is None
+
+
+def test_in_a_fleet_of_endless_findings_each_word_keeps_one() -> None:
+    found = [*refusal("a")["findings"], *refusal("b")["findings"], *refusal("c")["findings"]]
+    report = hours_ago(1, outcome="refused", findings=found)
+    assert [each.code for each in last_of(report).word.findings] == ["a", "b", "c"]
+    with patch.object(words_module, "_MAX_KEPT", 0):
+        assert [each.code for each in last_of(report).word.findings] == ["a"]
 
 
 def test_a_device_that_was_set_up_again_counts_from_one() -> None:
