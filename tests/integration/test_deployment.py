@@ -204,3 +204,11 @@ def test_a_device_that_loses_power_at_any_moment_starts_from_one_of_the_two(
         assert host.links() == {"current": second, "previous": first}
         assert host.accepted() == (second, None, None)
         assert host.releases() == sorted((first, second))
+
+    # And back, which takes a reason.
+    back = {**releases.variables("first"), **whole.variables}
+    controller.play(play, {"whole": back}).require(2)
+    assert whole.links() == {"current": second, "previous": first}
+    controller.play(play, {"whole": {**back, "runtime_allow_rollback": "it flickers"}}).require(0)
+    assert whole.links() == {"current": first, "previous": second}
+    assert whole.accepted() == (first, "it flickers", None)
