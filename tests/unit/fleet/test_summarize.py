@@ -155,11 +155,14 @@ def test_a_fleet_as_json(work: WorkingDirectory) -> None:
 
 def test_a_fleet_that_holds(tmp_path: Path) -> None:
     work = WorkingDirectory(directory=tmp_path)
-    work.write("reports.ndjson", ndjson(device_report("a"), device_report("b")))
+    # A program runs that hasn't started the host yet.
+    changes = {"command": "run", "outcome": "verified", "finished": None, "exit_code": None}
+    running = device_report("b", changes=changes)
+    work.write("reports.ndjson", ndjson(device_report("a"), running))
     work.write("hosts", "a\nb\n")
     words = ("fleet", "summarize", "reports.ndjson", "--inventory", "hosts", *NOW)
     assert work.coral(*words).require(0).stdout.startswith("2 of 2 devices hold\n")
-    assert work.coral(*words, "--stale-after", "60m").code == 0
+    assert work.coral(*words, "--stale-after", "61m").code == 0
     assert work.coral(*words, "--stale-after", "3599s").code == 1
 
 
