@@ -18,6 +18,7 @@ from jsonschema import Draft7Validator
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from coral_lock.canonical_json import quote
 from coral_lock.difference.capabilities import CAPABILITIES, Use
 from coral_lock.difference.changes import difference
 from coral_lock.difference.code import DistributionCode, FileChange, NewUse
@@ -496,9 +497,7 @@ def check_lines(outcome: Outcome) -> None:
         if depth == len(change.place) and isinstance(value, list) and change.after in value:
             assert json.loads(shown) == change.after
         elif depth:
-            assert shown.startswith(f"{json.dumps(change.place[depth - 1])}: ") or (
-                json.loads(shown.partition('": ')[0] + '"') == change.place[depth - 1]
-            )
+            assert shown.startswith(f"{quote(change.place[depth - 1])}: ")
         else:
             assert position.line == 1
 
