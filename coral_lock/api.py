@@ -209,7 +209,6 @@ def init(
         writer = None
         if not os.environ.get(VARIABLE):
             writer = ReportWriter("api", path, integrity, state_directory=state)
-            writer.begin()
         try:
             report = start_program(
                 path,

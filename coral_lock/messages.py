@@ -83,9 +83,12 @@ def _say_parts(word: str, suffix: str, message: str, details: CoralLockError | F
         say(details.hint, "  " + _label("hint"))
 
 
-def say_warning(message: str) -> None:
-    """Write a warning that isn't a finding."""
-    say(message, _label("warning"))
+def say_warning(warning: str | CoralLockError) -> None:
+    """Write a warning that isn't a finding; one of an error has its parts and its hint."""
+    if isinstance(warning, CoralLockError):
+        _say_parts("warning", "", warning.message, warning)
+    else:
+        say(warning, _label("warning"))
 
 
 def counted(number: int, noun: str) -> str:

@@ -216,7 +216,7 @@ def start_program(
 
     Args:
         lock_path: the lock.
-        writer: learns what the device's report says of the machine.
+        writer: writes the report of the device, if anything does.
         is_strict: see `Cover`.
         options: see `prepare_locked`.
 
@@ -224,9 +224,11 @@ def start_program(
         CoralLockError: the lock, the descriptor or the state directory can't be used.
     """
     remove_imports()
+    if writer is not None:
+        options["about_to_hash"] = writer.begin
     start = prepare_locked(lock_path, **options)
     if writer is not None:
-        writer.learn(start.host, start.plan.config.services)
+        writer.keep_secret(start.plan.config.services)
     if start.refusal is not None:
         return start.refusal
     cover = Cover(start, is_strict=is_strict)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import click
 
 from coral_lock import canonical_json
 from coral_lock.cli.application import CommandGroup, declared_options
 from coral_lock.cli.grammar import DEVICE_ID_OPTION, STATE_OPTION
-from coral_lock.errors import InputError
+from coral_lock.errors import InputError, WriteError
 from coral_lock.messages import say, say_warning
 from coral_lock.reporting.collection import Spool, aged, latest_report, one_line
 from coral_lock.reporting.identity import boot_id, given_device_id, own_device_id, uptime
@@ -67,9 +69,7 @@ def drain(keep: bool, state_dir: str | None) -> None:
         )
     boot, now = boot_id(), uptime()
     with Spool(state_dir or default_state_directory()) as spool:
-        for document in spool.reports():
-            sys.stdout.write(one_line(aged(document, boot, now)))
-        _finish_stdout()
+        _write_out(one_line(aged(document, boot, now)) for document in spool.reports())
         if spool.is_missing:
             say(f"there are no reports: no `{spool.directory}`")
         for name in spool.strange:
@@ -89,16 +89,38 @@ def drain(keep: bool, state_dir: str | None) -> None:
             ) from None
 
 
-def _finish_stdout() -> None:
-    """Write out what is buffered, onto the disk if it is a file there.
+def _write_out(lines: Iterable[str]) -> None:
+    """Write lines to standard output, onto the disk if it is a file there.
 
     Raises:
-        OSError: it can't be written.
+        WriteError: they can't be written.
+        BrokenPipeError: nobody reads them any more.
     """
-    sys.stdout.flush()
     descriptor = sys.stdout.fileno()
+    # Nothing is buffered, so that nothing is left to be written after an error.
+    for line in lines:
+        content = line.encode("utf-8")
+        while content:
+            with _telling_what_to_do():
+                content = content[os.write(descriptor, content) :]
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.fsync(descriptor)
+        with _telling_what_to_do():
+            os.fsync(descriptor)
+
+
+@contextmanager
+def _telling_what_to_do() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise WriteError(
+            f"the reports can't be written: {error.strerror}",
+            where="standard output",
+            hint="nothing was removed: run `coral-runtime report drain` again, into a file with "
+            "room for them",
+        ) from None
 
 
 @report.command("device-id")

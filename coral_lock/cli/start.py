@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from coral_lock.finding import Finding
     from coral_lock.start.locked import LockedStart
     from coral_lock.start.program import Program
-    from coral_lock.start.report import ActivationReport
+    from coral_lock.start.report import ActivationReport, VerifiedLock
+    from coral_lock.verification.machine import InstalledHost
 
 _SIGNALLED = 128
 """What a shell adds to the number of the signal that ended a program."""
@@ -223,19 +224,22 @@ class _Reports:
                 raise
 
     def begin(self) -> None:
-        """Say that the start has begun, before anything is imported.
+        """Say in the activation report that the start has begun, before anything is imported.
 
         Raises:
-            CoralLockError: the file of the activation report can't be written.
+            CoralLockError: its file can't be written.
         """
         self._file.begin()
-        if self._device is not None:
-            self._device.begin()
 
-    def learn(self, start: LockedStart) -> None:
-        """Take what the device's report says of the machine."""
+    def begin_device(self, lock: VerifiedLock, host: InstalledHost) -> None:
+        """Say so in the device's report, which tells the lock and the host from the first."""
         if self._device is not None:
-            self._device.learn(start.host, start.plan.config.services)
+            self._device.begin(lock, host)
+
+    def keep_secret(self, start: LockedStart) -> None:
+        """Keep what plugins are handed out of the device's report."""
+        if self._device is not None:
+            self._device.keep_secret(start.plan.config.services)
 
     def conclude(
         self,
@@ -294,7 +298,7 @@ def _report_file(arguments: Arguments) -> ReportFile:
 
 
 def _prepare(arguments: Arguments, reports: _Reports) -> LockedStart:
-    """Begin the reports, and verify the machine as the command line says."""
+    """Begin the report, and verify the machine as the command line says."""
     trusted = trust_directory(arguments.flag("accepted"), arguments.last("trust-dir"))
     reports.begin()
     start = prepare_locked(
@@ -305,8 +309,9 @@ def _prepare(arguments: Arguments, reports: _Reports) -> LockedStart:
         closed=arguments.flag("closed"),
         accepted_only=arguments.flag("accepted"),
         trust_directory=trusted,
+        about_to_hash=reports.begin_device,
     )
-    reports.learn(start)
+    reports.keep_secret(start)
     return start
 
 

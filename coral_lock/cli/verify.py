@@ -92,7 +92,7 @@ def verify(
     code = exit_code(verdict.findings)
     if writer is not None:
         if verdict.machine is not None:
-            writer.learn(verdict.machine.installed_host(), {})
+            writer.learn(verdict.machine.installed_host())
         writer.write(
             "holds" if code == HOLDS else "deviates",
             sha256=digest,

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from coral_lock.canonical_json import Value
     from coral_lock.lockfile.entries import HostPackage
     from coral_lock.signing.accepted import Acceptance
-    from coral_lock.start.report import ActivationReport, PluginOutcome
+    from coral_lock.start.report import ActivationReport, PluginOutcome, VerifiedLock
+    from coral_lock.verification.machine import InstalledHost
 
 DEVICE_REPORT_VERSION = "1.0"
 UNFINISHED = "unfinished"
@@ -219,25 +220,28 @@ class ReportWriter:
         self._process = os.getpid()
         self._started, self._boot = identity.utc_now(), identity.boot_id()
         self._sequence = 0
-        self._host: tuple[HostPackage | None, HostPackage | None] = (None, None)
+        self._host: InstalledHost = (None, None)
         self._services: Mapping[str, Any] = {}
         self._secrets: tuple[str, ...] | None = None
         self.problems: tuple[str, ...] = ()
 
-    def begin(self) -> None:
-        """Say that it has begun, so that one that never ends is seen."""
-        self.write(UNFINISHED)
-
-    def learn(
-        self, host: tuple[HostPackage | None, HostPackage | None], services: Mapping[str, Any]
-    ) -> None:
-        """Take what is known once the machine was looked at.
+    def begin(self, lock: VerifiedLock, host: InstalledHost) -> None:
+        """Say that a start has begun, so that one that never ends is seen, and under which lock.
 
         Args:
-            host: the core and the inference host that are installed.
-            services: what plugins are handed, whose secrets no report may hold.
+            lock: the lock.
+            host: see `learn`.
         """
-        self._host, self._services, self._secrets = host, services, None
+        self.learn(host)
+        self.write(UNFINISHED, sha256=lock.sha256, target=lock.target, accepted=lock.accepted)
+
+    def learn(self, host: InstalledHost) -> None:
+        """Take the core and the inference host that are installed."""
+        self._host = host
+
+    def keep_secret(self, services: Mapping[str, Any]) -> None:
+        """Take what plugins are handed, whose secrets no report may hold."""
+        self._services, self._secrets = services, None
 
     def tell(
         self, report: ActivationReport, is_finished: bool, exit_code: int | None = None
@@ -384,5 +388,5 @@ class ReportWriter:
         if problem not in self.problems:
             from coral_lock.messages import say_warning
 
-            say_warning(str(error))
+            say_warning(error)
         self._note(problem)

@@ -46,14 +46,14 @@ def given_device_id(option: str | None, environment: Mapping[str, str]) -> str |
     Raises:
         UsageError: it can't name a device.
     """
-    given = option or environment.get(VARIABLE) or None
+    given = (environment.get(VARIABLE) or None) if option is None else option
     if given is None or is_device_id(given):
         return given
     raise UsageError(
         f"{quoted(given)} can't name a device",
-        expected=f"at most {LONGEST_ID} letters, digits and `.`, `_`, `:`, `-`, "
+        expected=f"1 to {LONGEST_ID} letters, digits and `.`, `_`, `:`, `-`, "
         "of which the first is a letter or a digit",
-        where="--device-id" if option else VARIABLE,
+        where=VARIABLE if option is None else "--device-id",
         hint="name the device as your inventory does, e.g. `gate-7.example.org`",
     )
 

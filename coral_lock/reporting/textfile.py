@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _PREFIX = "coral_lock_"
 _FIRST = f"# HELP {_PREFIX}"
 _MODE = 0o644
+_ELSEWHERE = "name a file in a directory that this user can write to with `--textfile FILE`"
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
 OUTCOMES = ("started", "failed", "refused", "verified", "unfinished", "holds", "deviates")
@@ -47,15 +48,14 @@ def write_textfile(path: str, report: DeviceReport) -> None:
         raise _unwritable(path, error.strerror or str(error)) from None
     if start not in (b"", _FIRST.encode("ascii")):
         raise _unwritable(path, "it is a file of something else")
-    write_durably(path, metrics_of(report), mode=_MODE)
+    try:
+        write_durably(path, metrics_of(report), mode=_MODE)
+    except WriteError as error:
+        raise WriteError(error.message, hint=_ELSEWHERE) from None
 
 
 def _unwritable(path: str, reason: str) -> WriteError:
-    return WriteError(
-        f"`{path}` can't be written: {reason}",
-        where=path,
-        hint="name another file with `--textfile FILE`",
-    )
+    return WriteError(f"`{path}` can't be written: {reason}", hint=_ELSEWHERE)
 
 
 def metrics_of(report: DeviceReport) -> str:

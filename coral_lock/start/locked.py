@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from coral_lock.lockfile.model import Lock
     from coral_lock.signing.accepted import Acceptance
     from coral_lock.start.report import ActivationReport
+    from coral_lock.verification.machine import InstalledHost
 
     _Difference = tuple[str, str, str, object, object]
     """A subject, a summary, a key or place of the descriptor, what is locked and requested."""
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 class LockedStart(Record):
     """A start whose machine has been compared with the lock; nothing has run yet.
 
-    `host` are the core and the inference host that are installed, as far as that was looked at.
     `refusal` is the report if the machine doesn't match, else None. `accepted_only` says whether
     the lock had to be accepted, by the record in `trust_directory` or the default one.
 
@@ -50,7 +50,6 @@ class LockedStart(Record):
     """
 
     plan: StartPlan
-    host: tuple[HostPackage | None, HostPackage | None] = (None, None)
     refusal: ActivationReport | None = None
     accepted_only: bool = False
     trust_directory: str | None = None
@@ -89,6 +88,7 @@ def prepare_locked(
     accepted_only: bool = False,
     trust_directory: str | None = None,
     sha256: str | None = None,
+    about_to_hash: Callable[[VerifiedLock, InstalledHost], None] = lambda lock, host: None,
 ) -> LockedStart:
     """Verify this machine against a lock, or the part of a lock with targets that is for it.
 
@@ -103,6 +103,8 @@ def prepare_locked(
         accepted_only: whether the lock has to be one that was accepted on this device.
         trust_directory: the directory with the record of that, None for the default.
         sha256: of the lock's bytes in hexadecimal, if they are known.
+        about_to_hash: gets the lock, and the core and the inference host that are installed, before
+            the machine is compared with it; not if the lock isn't for the machine.
 
     Raises:
         LockError: the lock can't be read, or isn't the one that is known.
@@ -132,7 +134,15 @@ def prepare_locked(
         from coral_lock.signing.accepted import find_acceptance
 
         acceptance, unaccepted = find_acceptance(digest, lock_path, trust_directory)
-    verdict = verdict_on(lock, integrity, is_start=True)
+    verified = VerifiedLock(path=lock_path, sha256=digest, integrity=integrity, accepted=acceptance)
+    verdict = verdict_on(
+        lock,
+        integrity,
+        is_start=True,
+        about_to_hash=lambda target, machine: about_to_hash(
+            verified.replace(target=target), machine.installed_host()
+        ),
+    )
     part, findings = verdict.part or lock, sorted_findings((*unaccepted, *verdict.findings))
     if verdict.part is not None:
         contradictions = _contradictions(part, descriptor) if descriptor else ()
@@ -144,13 +154,7 @@ def prepare_locked(
         plugins=part.activation_order(),
         versions={each.name: each.version for each in part.distributions},
         config=config or _config(part, descriptor),
-        lock=VerifiedLock(
-            path=lock_path,
-            sha256=digest,
-            integrity=integrity,
-            target=verdict.target,
-            accepted=acceptance,
-        ),
+        lock=verified.replace(target=verdict.target),
         findings=findings,
         messages=(
             f"Lock {lock_path}: {size_of(part)}, integrity {integrity}{target}",
@@ -160,17 +164,15 @@ def prepare_locked(
         ),
     )
     machine = verdict.machine
-    host = machine.installed_host() if machine else (None, None)
     if has_errors(findings):
         what = "The machine doesn't match the lock"
         if verdict.part is None:
             what = "The lock isn't for this machine"
         refusal = plan.refused(f"{what}: nothing was activated")
-        return LockedStart(plan=plan, host=host, refusal=refusal)
+        return LockedStart(plan=plan, refusal=refusal)
     if integrity == METADATA or machine is None:
         return LockedStart(
             plan=plan,
-            host=host,
             accepted_only=accepted_only,
             trust_directory=trust_directory,
             state_directory=state_directory,
@@ -191,7 +193,6 @@ def prepare_locked(
         plan = plan.replace(messages=(*plan.messages, note))
     return LockedStart(
         plan=plan,
-        host=host,
         accepted_only=accepted_only,
         trust_directory=trust_directory,
         table=machine.table,

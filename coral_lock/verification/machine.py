@@ -60,6 +60,9 @@ if TYPE_CHECKING:
     from coral_lock.targets.machine import Machine
     from coral_lock.verification.origins import StartupFile
 
+    InstalledHost = tuple[HostPackage | None, HostPackage | None]
+    """The core and the inference host that are installed, each None where none is."""
+
 METADATA = "metadata"
 IMPORTS = "imports"
 FULL = "full"
@@ -223,6 +226,7 @@ class MachineState:
         environment: where to look, this process's own by default.
         is_start: whether imports will come out of the proved lists, so that other files
             don't matter.
+        about_to_hash: gets this once the hosts are known, and no more than metadata was read.
 
     Raises:
         UsageError: there is no such integrity level.
@@ -251,6 +255,7 @@ class MachineState:
         environment: Environment | None = None,
         *,
         is_start: bool = False,
+        about_to_hash: Callable[[MachineState], None] = lambda machine: None,
     ) -> None:
         if integrity not in INTEGRITY_LEVELS:
             raise UsageError(
@@ -271,6 +276,7 @@ class MachineState:
             for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS)
             if name in scan
         }
+        about_to_hash(self)
         for locked in lock.distributions:
             if locked.name in providers and not locked.digests:
                 self._find_lacking(self.distributions[locked.name])
@@ -316,8 +322,8 @@ class MachineState:
         self.unlocked = self._unlocked()
         self.shadowing_scripts = shadowing_scripts(environment)
 
-    def installed_host(self) -> tuple[HostPackage | None, HostPackage | None]:
-        """Return the core and the inference host that are installed, each None where none is.
+    def installed_host(self) -> InstalledHost:
+        """Return the core and the inference host that are installed.
 
         Of several inference hosts it is the one that the lock names.
         """

@@ -14,7 +14,7 @@ from coral_lock.verification.machine import Environment, MachineState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from coral_lock.lockfile.model import Lock
     from coral_lock.targets.machine import Machine
@@ -44,6 +44,7 @@ def verdict_on(
     target: str | None = None,
     *,
     is_start: bool = False,
+    about_to_hash: Callable[[str | None, MachineState], None] = lambda target, machine: None,
 ) -> Verdict:
     """Compare a machine with a lock.
 
@@ -55,6 +56,8 @@ def verdict_on(
             one that it is.
         is_start: whether imports will come out of the proved lists, so that other files
             don't matter.
+        about_to_hash: gets the name of the target that the machine is, and the machine with
+            no more than its hosts, before files are hashed.
 
     Raises:
         InputError: the lock has no target of that name.
@@ -63,7 +66,13 @@ def verdict_on(
     verdict = covered_part(lock, environment.machine if environment else None, target)
     if verdict.part is None:
         return verdict
-    machine = MachineState(verdict.part, integrity, environment, is_start=is_start)
+    machine = MachineState(
+        verdict.part,
+        integrity,
+        environment,
+        is_start=is_start,
+        about_to_hash=lambda machine: about_to_hash(verdict.target, machine),
+    )
     return verdict.replace(findings=findings_of(verdict.part, machine), machine=machine)
 
 

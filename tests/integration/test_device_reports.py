@@ -201,12 +201,18 @@ def test_a_start_that_is_killed_stays_unfinished(machine: Device) -> None:
     _wait_for(machine.directory / "hanging", process)
     process.kill()
     process.wait(TIMEOUT_SECONDS)
-    for report in drained(machine):
+    reports = drained(machine)
+    assert len(reports) == 2
+    (machine.directory / "hang").unlink()
+    coral(machine, "init", "--locked").require(0)
+    finished = only(machine)
+    for report in reports:
         assert summary(report) == ("init", "unfinished", None)
         assert report["finished"] is None
-        assert report["lock"]["path"] == "coral.lock"
+        assert report["lock"] == finished["lock"]
+        assert report["host"] == finished["host"]
         assert (report["plugins"], report["findings"]) == ([], [])
-    assert coral(machine, "report", "show").require(0).json()["sequence"] == 2
+    assert coral(machine, "report", "show").require(0).json()["sequence"] == 3
 
 
 def test_secrets_of_services_stay_on_the_device(machine: Device) -> None:
@@ -306,20 +312,31 @@ def test_starts_at_once_have_reports_of_their_own(machine: Device) -> None:
     assert [summary(report) for report in reports] == [("init", "started", 0)] * 4
 
 
+WRONG_ID = (
+    "`{}` can't name a device\n"
+    "  expected: 1 to 128 letters, digits and `.`, `_`, `:`, `-`, of which the first is a "
+    "letter or a digit\n"
+    "  where: {}\n"
+    "  hint: name the device as your inventory does, e.g. `gate-7.example.org`\n"
+)
+
+
 def test_a_wrong_id_is_told(machine: Device) -> None:
     outcome = machine.coral("init", "--locked", "--device-id", "a b").require(2)
+    assert outcome.stderr == "error: " + WRONG_ID.format("a b", "--device-id")
+    outcome = machine.coral("verify", "--device-id", "").require(2)
+    assert outcome.stderr == "error: " + WRONG_ID.format("", "--device-id")
+    outcome = machine.coral("init", "--locked", "--device-id", "").require(2)
     assert outcome.stderr == (
-        "error: `a b` can't name a device\n"
-        "  expected: at most 128 letters, digits and `.`, `_`, `:`, `-`, of which the first is a "
-        "letter or a digit\n"
-        "  where: --device-id\n"
-        "  hint: name the device as your inventory does, e.g. `gate-7.example.org`\n"
+        "error: the option `--device-id` needs a value: ID\n"
+        "  hint: see `coral-runtime init --help`\n"
     )
     machine.coral("run", "--locked", "--device-id", "a b", "--", "-c", "1").require(78)
     machine.coral("report", "device-id", "--device-id", "a b").require(2)
     outcome = coral(machine, "init", "--locked", CORAL_LOCK_DEVICE_ID="a b").require(0)
-    assert outcome.stderr.startswith(
-        "warning: `a b` can't name a device (CORAL_LOCK_DEVICE_ID)\nstarted on onnx"
+    assert outcome.stderr == (
+        f"warning: {WRONG_ID.format('a b', 'CORAL_LOCK_DEVICE_ID')}"
+        "started on onnx: 1 of 1 plugin active\n"
     )
     own = machine.coral("report", "device-id").require(0).stdout.strip()
     assert only(machine)["device"] == own
@@ -353,8 +370,21 @@ def test_reports_that_nobody_takes_stay(machine: Device, redirection: str) -> No
     )
     os.close(write_end)
     # Where a reader has gone, nobody is there who could be told.
-    expected = (2, "error: ") if own else (1, "")
-    assert (finished.returncode, finished.stderr[:7]) == expected
+    assert (finished.returncode, finished.stderr) == {
+        "> /dev/full": (
+            2,
+            "error: the reports can't be written: No space left on device\n"
+            "  where: standard output\n"
+            "  hint: nothing was removed: run `coral-runtime report drain` again, into a file with "
+            "room for them\n",
+        ),
+        ">&-": (
+            2,
+            "error: standard output is closed, so the reports would be lost\n"
+            "  hint: redirect it to a file\n",
+        ),
+        "| true": (1, ""),
+    }[redirection]
     assert [summary(each) for each in drained(machine, "--keep")] == [("init", "started", 0)]
     assert [summary(each) for each in drained(machine)] == [("init", "started", 0)]
 
@@ -440,8 +470,13 @@ def test_a_textfile_that_cannot_be_written_is_a_warning(machine: Device) -> None
     ):
         path = machine.directory / place
         outcome = coral(machine, "init", "--locked", "--textfile", place).require(0)
-        warning = f"`{path}` can't be written: {reason} ({path})"
-        assert outcome.stderr == f"warning: {warning}\nstarted on onnx: 1 of 1 plugin active\n"
+        warning = f"`{path}` can't be written: {reason}"
+        assert outcome.stderr == (
+            f"warning: {warning}\n"
+            "  hint: name a file in a directory that this user can write to with "
+            "`--textfile FILE`\n"
+            "started on onnx: 1 of 1 plugin active\n"
+        )
         assert f"No device report as was asked for: {warning}" in outcome.json()["log_messages"]
     assert mine.read_text() == "mine"
     assert len(drained(machine)) == 3

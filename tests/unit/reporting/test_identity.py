@@ -69,12 +69,15 @@ def test_the_option_counts_before_the_variable() -> None:
     assert identity.given_device_id(None, {identity.VARIABLE: ""}) is None
 
 
-@pytest.mark.parametrize("text", ["-x", ".", "a b", "a/b", "ä", "x" * 129, "a\x1b[31m", "a\n"])
+@pytest.mark.parametrize("text", ["", "-x", ".", "a b", "a/b", "ä", "x" * 129, "a\x1b[31m", "a\n"])
 def test_what_cannot_name_a_device(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         identity.given_device_id(text, {})
     assert caught.value.message.endswith("` can't name a device")
     assert caught.value.where == "--device-id"
+    if not text:
+        # An empty variable is one that isn't set.
+        return
     with pytest.raises(UsageError) as caught:
         identity.given_device_id(None, {identity.VARIABLE: text})
     assert caught.value.where == identity.VARIABLE

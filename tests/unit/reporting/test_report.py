@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 from coral_lock import __version__
 from coral_lock.canonical_json import write
 from coral_lock.finding import Finding
-from coral_lock.reporting import DeviceReport
-from coral_lock.reporting.collection import aged, one_line, parse_report
-from coral_lock.start.report import PluginOutcome
+from coral_lock.lockfile.entries import HostPackage
+from coral_lock.reporting import DeviceReport, ReportWriter
+from coral_lock.reporting.collection import aged, latest_report, one_line, parse_report
+from coral_lock.signing.accepted import Acceptance
+from coral_lock.start.report import PluginOutcome, VerifiedLock
 from tests.unit.test_schemas import validator
 
 FACTS: Mapping[str, Any] = {
@@ -153,6 +156,35 @@ def test_words_of_plugins_are_masked_as_such(code: str) -> None:
     assert asked["why"] is True
     assert asked["what"] is asked["how"] is (code == "activation-failed")
     assert document["findings"][0]["code"] == code
+
+
+def test_what_is_unfinished_tells_what_is_known(tmp_path: Path) -> None:
+    writer = ReportWriter("init", "coral.lock", "imports", state_directory=str(tmp_path))
+    accepted = Acceptance(channel="stable", serial=7, signers=("a" * 64,), rollback="broken")
+    lock = VerifiedLock(
+        path="coral.lock", sha256="0" * 64, integrity="imports", target="edge", accepted=accepted
+    )
+    writer.begin(lock, (HostPackage(distribution="coral-inference", version="0.0.4"), None))
+    assert writer.problems == ()
+    document: Any = latest_report(str(tmp_path))
+    validator("device-report").validate(document)
+    assert document["outcome"] == "unfinished"
+    assert document["lock"] == {
+        "path": "coral.lock",
+        "sha256": "0" * 64,
+        "integrity": "imports",
+        "target": "edge",
+        "accepted": {
+            "channel": "stable",
+            "serial": 7,
+            "signers": ["a" * 64],
+            "rollback": "broken",
+        },
+    }
+    assert document["host"] == {
+        "core": {"distribution": "coral-inference", "version": "0.0.4"},
+        "inference": None,
+    }
 
 
 def test_a_report_is_one_line() -> None:
