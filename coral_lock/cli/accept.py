@@ -14,6 +14,7 @@ from coral_lock.rendering.outcome import Outcome
 from coral_lock.signing.acceptance import Request, accept_lock
 from coral_lock.signing.accepted import DEFAULT_TRUST_DIRECTORY, is_reason
 from coral_lock.signing.keyring import DEFAULT_KEYRING
+from coral_lock.signing.keys import shown_ids
 
 
 @click.command()
@@ -66,8 +67,8 @@ def accept(
     `coral-lock[sign]`, and is for the deployment: a start verifies no signature.
 
     The exit code is 0 if the lock is accepted, or was already, 1 if its serial is below the
-    floor, 2 for bad input, and 3 if too few signatures are valid or the lock isn't what was
-    signed.
+    floor, 2 for bad input or a lock for another channel, and 3 if too few signatures are valid or
+    the lock isn't what was signed.
 
     \b
     Examples:
@@ -97,13 +98,17 @@ def accept(
         "previous": None if previous is None else previous.sha256,
     }
     emit(Outcome(document=document), output_format)
-    signers = ", ".join(each[:12] for each in accepted.signers)
-    what = f"serial {accepted.serial} of the channel {outcome.name}, signed by {signers}"
+    what = (
+        f"serial {accepted.serial} of the channel {outcome.name}, signed by "
+        f"{shown_ids(accepted.signers)}"
+    )
     say(f"accepted {lock}: {what}" if outcome.changed else f"{lock} is accepted already: {what}")
     if accepted.rollback is not None:
         say(f"  its serial is below the floor: {accepted.rollback}")
     for note in outcome.notes:
         say(f"  {note}")
+    if outcome.changed:
+        say(f"  wrote {outcome.path}")
     return HOLDS
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from coral_lock.cli.application import lock_option
 from coral_lock.errors import HOLDS, UsageError, quoted
-from coral_lock.messages import say
+from coral_lock.messages import say, say_warning
 from coral_lock.names import is_channel
 from coral_lock.signing.accepted import MAX_SERIAL
-from coral_lock.signing.keyring import load_keyring
-from coral_lock.signing.keys import PASSPHRASE_VARIABLE, load_private_key
-from coral_lock.signing.release import sign_lock
+from coral_lock.signing.keys import (
+    PASSPHRASE_VARIABLE,
+    is_exposed,
+    load_private_key,
+    shown_ids,
+    shown_keys,
+)
+from coral_lock.signing.release import load_trust, sign_lock
 
 
 @click.command(
@@ -43,7 +50,8 @@ from coral_lock.signing.release import sign_lock
 @click.option(
     "--trust",
     metavar="KEYRING_DIR",
-    help="The keys that devices trust once they have accepted this lock, in place of theirs.",
+    help="The keys that devices trust once they have accepted this lock, in place of theirs, and "
+    "their threshold.",
 )
 def sign(
     keys: tuple[str, ...],
@@ -67,18 +75,33 @@ def sign(
       coral-runtime sign --key old.key --serial 8 --trust keyring
     """
     path = signature or f"{lock}.sig"
+    private = tuple(map(load_private_key, keys))
+    for each in keys:
+        if is_exposed(each):
+            command = shlex.join(("chmod", "600", each))
+            say_warning(f"others can read the private key `{each}`: run `{command}`")
+    keyring = load_trust(trust) if trust is not None else None
+    if keyring is not None and (keyring.channel is not None or keyring.floors):
+        say_warning(
+            f"`channel` and `floors` of the keyring `{trust}` are ignored: a lock brings keys and "
+            "their threshold, nothing else"
+        )
     signed = sign_lock(
         lock,
         path,
-        tuple(map(load_private_key, keys)),
+        private,
         channel=channel,
         serial=serial,
-        trust=load_keyring(trust).key_set if trust is not None else None,
+        trust=None if keyring is None else keyring.key_set,
     )
     statement = signed.statement
-    signers = ", ".join(each[:12] for each in signed.key_ids)
-    what = f"serial {statement.serial} of the channel {statement.channel}, signed by {signers}"
+    what = (
+        f"serial {statement.serial} of the channel {statement.channel}, signed by "
+        f"{shown_ids(signed.key_ids)}"
+    )
     say(f"wrote {path}: {what}" if signed.changed else f"{path} is up to date: {what}")
+    if statement.trust is not None:
+        say(f"  devices that accept it trust from then on: {shown_keys(statement.trust)}")
     return HOLDS
 
 

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 
 from coral_lock.errors import (
     CoralLockError,
-    InputError,
     ProblemsError,
-    RollbackError,
-    SignatureError,
     WriteError,
 )
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
@@ -23,7 +20,6 @@ from coral_lock.safe_files import sync_directory, write_durably
 from coral_lock.signing.accepted import (
     ACCEPTED_FILE,
     DEFAULT_TRUST_DIRECTORY,
-    MAX_SERIAL,
     AcceptedLock,
     Channel,
     Floor,
@@ -41,7 +37,14 @@ from coral_lock.signing.envelope import (
     read_statement,
 )
 from coral_lock.signing.keyring import Keyring, load_keyring
-from coral_lock.signing.keys import key_id, valid_signers
+from coral_lock.signing.keys import key_id, shown_keys, valid_signers
+from coral_lock.signing.refusals import (
+    below_floor,
+    other_bytes,
+    other_channel,
+    other_lock,
+    too_few_signatures,
+)
 
 _LOCK_FILE = "accept.lock"
 
@@ -77,12 +80,14 @@ class Accepted:
         name: of the channel.
         channel: what is accepted for it now.
         changed: whether that isn't what was accepted before.
+        path: the file of the record.
         notes: what whoever deploys should know, in sentences.
     """
 
     name: str
     channel: Channel
     changed: bool
+    path: str
     notes: tuple[str, ...] = ()
 
 
@@ -107,7 +112,7 @@ def accept_lock(request: Request) -> Accepted:
         before = channels.get(name)
         sha256 = hashlib.sha256(content).hexdigest()
         verified = _verified_again(envelope, keyring, before, sha256) or _verified(
-            envelope, trusted_keys(keyring, before), request
+            envelope, trusted_keys(keyring, before), keyring.key_set, request
         )
         read_lock(decode_lock(content, request.lock), request.lock)
         after = judge(
@@ -119,6 +124,7 @@ def accept_lock(request: Request) -> Accepted:
         name=name,
         channel=after,
         changed=after != before,
+        path=path,
         notes=tuple(_notes(name, keyring, before, after)),
     )
 
@@ -174,9 +180,9 @@ def judge(
     statement, signers, trusted = verified.statement, verified.signers, verified.trusted
     problems: list[CoralLockError] = []
     if statement.sha256 != sha256:
-        problems.append(_other_bytes(statement, sha256, request))
+        problems.append(other_bytes(statement, sha256, request.lock, request.signature))
     if statement.channel != channel:
-        problems.append(_other_channel(statement, channel, request))
+        problems.append(other_channel(statement, channel, request.signature))
     ids = {key_id(public) for public in trusted.keys}
     floors = dict(before.floors) if before else {}
     is_same = (
@@ -194,17 +200,19 @@ def judge(
     configured = keyring.floors.get(channel, 0)
     if not problems:
         if any(each.serial == statement.serial and each.sha256 != sha256 for each in known):
-            problems.append(_other_lock(statement, known, request, highest))
+            problems.append(other_lock(statement, known, request.signature, highest))
         elif statement.serial < configured:
             hint = "`floors` in `keyring.yaml` of the keyring holds in any case"
-            problems.append(_below(statement, configured, "configured floor", hint, request))
+            problems.append(
+                below_floor(statement, configured, "configured floor", hint, request.signature)
+            )
         elif statement.serial < highest and not is_same:
             if request.rollback is None:
                 hint = (
                     "if this device is to go back, say why: "
                     "`coral-runtime accept --allow-rollback REASON`"
                 )
-                problems.append(_below(statement, highest, "floor", hint, request))
+                problems.append(below_floor(statement, highest, "floor", hint, request.signature))
             rollback = request.rollback
     if len(problems) == 1:
         raise problems[0]
@@ -264,18 +272,17 @@ def _verified_again(
     return Verified(statement=statement, signers=signers, trusted=rotation.under)
 
 
-def _verified(envelope: Envelope, trusted: KeySet, request: Request) -> Verified:
-    """Return the statement of an envelope that enough keys have signed."""
+def _verified(envelope: Envelope, trusted: KeySet, keyring: KeySet, request: Request) -> Verified:
+    """Return the statement of an envelope that enough of the trusted keys have signed."""
     signers = valid_signers(envelope, trusted.keys)
     if len(signers) < trusted.threshold:
-        what = "key" if len(trusted.keys) == 1 else "keys"
-        raise SignatureError(
-            "too few signatures of the lock are valid",
-            expected=f"{trusted.threshold} of the {what} {_shown(trusted)}",
-            found=f"{len(signers)} valid, of {len(envelope.signatures)} in the file",
-            where=request.signature,
-            hint="sign the lock with a key that this device trusts, or look at its keyring: "
-            f"`{request.keyring}`",
+        raise too_few_signatures(
+            trusted,
+            signers,
+            count=len(envelope.signatures),
+            are_brought=trusted != keyring,
+            signature=request.signature,
+            keyring=request.keyring,
         )
     return Verified(
         statement=read_statement(envelope.payload, request.signature),
@@ -284,70 +291,19 @@ def _verified(envelope: Envelope, trusted: KeySet, request: Request) -> Verified
     )
 
 
-def _other_bytes(statement: Statement, sha256: str, request: Request) -> SignatureError:
-    return SignatureError(
-        f"`{request.lock}` isn't the lock that was signed",
-        expected=f"sha256 {statement.sha256}",
-        found=f"sha256 {sha256}",
-        where=request.signature,
-        hint="take lock and signature from one release, or sign the lock again",
-    )
-
-
-def _other_channel(statement: Statement, channel: str, request: Request) -> InputError:
-    return InputError(
-        "the lock is for another channel than this device",
-        expected=channel,
-        found=statement.channel,
-        where=request.signature,
-        hint="take the lock of the device's channel; `channel` in `keyring.yaml` says which one it "
-        "is, or `--channel NAME`",
-    )
-
-
-def _below(
-    statement: Statement, floor: int, kind: str, hint: str, request: Request
-) -> CoralLockError:
-    return RollbackError(
-        f"the serial of the lock is below the {kind} of the channel `{statement.channel}`",
-        expected=f"at least {floor}",
-        found=str(statement.serial),
-        where=request.signature,
-        hint=f"deploy a later lock; {hint}",
-    )
-
-
-def _other_lock(
-    statement: Statement, floors: list[Floor], request: Request, highest: int
-) -> RollbackError:
-    (first, *_) = (each.sha256 for each in floors if each.serial == statement.serial)
-    later = min(highest + 1, MAX_SERIAL)
-    return RollbackError(
-        f"another lock with the serial {statement.serial} was accepted for the channel "
-        f"`{statement.channel}`",
-        expected=f"sha256 {first}",
-        found=f"sha256 {statement.sha256}",
-        where=request.signature,
-        hint=f"sign this lock with a serial of its own: `coral-runtime sign --serial {later}`",
-    )
-
-
 def _notes(name: str, keyring: Keyring, before: Channel | None, after: Channel) -> Iterator[str]:
     """Yield what happened to the keys of a channel."""
     old = before.rotation if before else None
+    threshold = trusted_keys(keyring, before).threshold
     if old is not None and old.replaces != keyring.key_set:
+        keys = shown_keys(keyring.key_set, old.keys.threshold)
         yield (
             f"the keyring has changed since a lock brought other keys for `{name}`, "
-            "so the keyring counts"
+            f"so the keyring counts: {keys}"
         )
     if after.rotation is not None and (old is None or old.keys != after.rotation.keys):
-        keys = _shown(after.rotation.keys)
+        keys = shown_keys(after.rotation.keys, threshold)
         yield f"`{name}` trusts the keys that the lock brought from now on: {keys}"
-
-
-def _shown(keys: KeySet) -> str:
-    """Return the beginnings of the ids of keys."""
-    return ", ".join(sorted(key_id(public)[:12] for public in keys.keys))
 
 
 def _recorded(trust_directory: str | None) -> Mapping[str, Channel]:

@@ -32,11 +32,13 @@ class Keyring:
 
     Attributes:
         key_set: the keys, and how many of them have to sign.
+        has_threshold: whether somebody has written down how many, instead of taking the default.
         channel: that of this device, None where it isn't configured.
         floors: the lowest serial that may be accepted, by channel.
     """
 
     key_set: KeySet
+    has_threshold: bool = False
     channel: str | None = None
     floors: Mapping[str, int] = field(default_factory=dict)
 
@@ -45,7 +47,8 @@ def load_keyring(directory: str, *, is_trusted: bool = False) -> Keyring:
     """Return the keyring of a directory.
 
     Args:
-        directory: it holds `*.pem` and `*.pub` files, and perhaps a `keyring.yaml`.
+        directory: it holds `*.pem` and `*.pub` files, and perhaps a `keyring.yaml`. Files whose
+            names start with a dot, such as `.gitkeep`, don't count.
         is_trusted: whether a device relies on it, so that only its owner, root or this user, may
             be able to write to it.
 
@@ -89,6 +92,7 @@ def load_keyring(directory: str, *, is_trusted: bool = False) -> Keyring:
         raise ProblemsError(f"the keyring has {len(problems)} mistakes", tuple(problems))
     return Keyring(
         key_set=KeySet(keys=tuple(sorted(keys)), threshold=threshold),
+        has_threshold="threshold" in settings,
         channel=settings.get("channel"),
         floors=settings.get("floors", {}),
     )
@@ -96,7 +100,7 @@ def load_keyring(directory: str, *, is_trusted: bool = False) -> Keyring:
 
 def _names(directory: str) -> list[str]:
     try:
-        names = sorted(os.listdir(directory))
+        names = sorted(each for each in os.listdir(directory) if not each.startswith("."))
     except FileNotFoundError:
         raise InputError("there is no keyring", where=directory, hint=_MAKE_ONE) from None
     except (OSError, ValueError) as error:

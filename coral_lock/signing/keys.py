@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from coral_lock.errors import InputError, WriteError
+from coral_lock.errors import InputError, UsageError, WriteError, quoted
 from coral_lock.safe_files import read_named_file, sync_directory
 from coral_lock.signing.envelope import Envelope, Signature, signed_bytes
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+
+    from coral_lock.signing.accepted import KeySet
 
 PASSPHRASE_VARIABLE = "CORAL_LOCK_PASSPHRASE"
 _MAX_KEY_BYTES = 16 << 10
@@ -37,6 +41,22 @@ def key_id(public: str) -> str:
     """
     written = f'{{"keytype":"ed25519","keyval":{{"public":"{public}"}},"scheme":"ed25519"}}'
     return hashlib.sha256(written.encode("ascii")).hexdigest()
+
+
+def shown_ids(identifiers: Iterable[str]) -> str:
+    """Return the beginnings of key ids, as messages list them."""
+    return ", ".join(sorted(each[:12] for each in identifiers))
+
+
+def shown_keys(keys: KeySet, before: int | None = None) -> str:
+    """Return the keys that count, and their threshold: `553bf893695e; threshold 1, was 2`.
+
+    Args:
+        keys: the keys.
+        before: the threshold that counted until now, None where nobody knows.
+    """
+    was = "" if before in (None, keys.threshold) else f", was {before}"
+    return f"{shown_ids(map(key_id, keys.keys))}; threshold {keys.threshold}{was}"
 
 
 @dataclass(frozen=True)
@@ -69,8 +89,10 @@ def make_key(name: str) -> str:
 
     Raises:
         InputError: `cryptography` isn't installed, or the passphrase is too long.
+        UsageError: the name is none, or is that of one of the files.
         WriteError: one of the files is there already, or can't be written.
     """
+    _require_name(name)
     _require_cryptography()
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import (
@@ -95,6 +117,22 @@ def make_key(name: str) -> str:
     _write_new(f"{name}.key", private, 0o600)
     _write_new(f"{name}.pub", public, 0o644)
     return key_id(PrivateKey(key).public)
+
+
+def _require_name(name: str) -> None:
+    if os.path.basename(name) in ("", ".", ".."):
+        raise UsageError(
+            f"{quoted(name)} can't name a key",
+            expected="the path of its files, without `.key` and `.pub`",
+            hint="name it like `coral-runtime keygen release`",
+        )
+    stem, ending = os.path.splitext(name)
+    if ending in (".key", ".pub", ".pem"):
+        words = ["coral-runtime", "keygen", stem]
+        raise UsageError(
+            f"{quoted(name)} is the name of a file, and the endings are added to that of the key",
+            hint=f"`{shlex.join(words)}`",
+        )
 
 
 def _passphrase() -> bytes:
@@ -161,8 +199,7 @@ def load_private_key(path: str) -> PrivateKey:
                     where=path,
                     hint=f"set `{PASSPHRASE_VARIABLE}` in the environment",
                 ) from None
-            problem = f"the private key can't be decrypted with `{PASSPHRASE_VARIABLE}`"
-            key = load_pem_private_key(content, passphrase)
+            key = _decrypted(content, passphrase, path)
         if isinstance(key, Ed25519PrivateKey):
             return PrivateKey(key)
         problem = "the private key isn't an Ed25519 key"
@@ -175,6 +212,28 @@ def load_private_key(path: str) -> PrivateKey:
         where=path,
         hint=hint,
     )
+
+
+def _decrypted(content: bytes, passphrase: bytes, path: str) -> PrivateKeyTypes:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        return load_pem_private_key(content, passphrase)
+    except ValueError:
+        raise InputError(
+            "the passphrase doesn't decrypt the private key",
+            where=path,
+            hint=f"set `{PASSPHRASE_VARIABLE}` in the environment to the passphrase that it was "
+            "made with",
+        ) from None
+
+
+def is_exposed(path: str) -> bool:
+    """Whether others than its owner may read a private key."""
+    try:
+        return bool(os.stat(path).st_mode & 0o077)
+    except (OSError, ValueError):
+        return False
 
 
 def read_public_key(content: bytes, path: str) -> str:

@@ -20,6 +20,7 @@ from coral_lock.signing.envelope import (
     load_envelope,
     read_statement,
 )
+from coral_lock.signing.keyring import CONFIGURATION, Keyring, load_keyring
 from coral_lock.signing.keys import PrivateKey, key_id
 
 
@@ -30,6 +31,28 @@ class Signed:
     statement: Statement
     key_ids: tuple[str, ...]
     changed: bool
+
+
+def load_trust(directory: str) -> Keyring:
+    """Return the keyring whose keys devices are to trust from a lock on.
+
+    Its threshold travels with the keys, in place of that of the devices, so it must be written
+    down where there is a choice.
+
+    Raises:
+        InputError: `keyring.yaml` has no threshold, or the keyring can't be read.
+        ProblemsError: several things are wrong with it.
+    """
+    keyring = load_keyring(directory)
+    count = len(keyring.key_set.keys)
+    if count > 1 and not keyring.has_threshold:
+        raise InputError(
+            f"nothing says how many of the {count} keys have to sign from then on",
+            expected=f"`threshold` in `{CONFIGURATION}`, from 1 to {count}",
+            where=os.path.join(directory, CONFIGURATION),
+            hint="write it there, as `threshold: 2`: it takes the place of that of the devices",
+        )
+    return keyring
 
 
 def sign_lock(
@@ -91,7 +114,9 @@ def _statement(
             expected=str(channel),
             found=old.channel,
             where=path,
-            hint="write that of each channel to a file of its own with `--signature FILE`",
+            hint="write that of each channel to a file of its own with `--signature FILE`; to "
+            "begin anew, remove the file, and pass a serial higher than that of any lock of "
+            f"`{channel}` before",
         )
     if old is not None and old.sha256 == sha256:
         wanted = Statement(

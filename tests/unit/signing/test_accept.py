@@ -38,7 +38,8 @@ def test_a_signed_lock_is_accepted_once(signed: Signing) -> None:
     by = signed.short("old")
     assert (outcome.stdout, outcome.stderr) == (
         "",
-        f"accepted coral.lock: serial 5 of the channel default, signed by {by}\n",
+        f"accepted coral.lock: serial 5 of the channel default, signed by {by}\n"
+        "  wrote trust/accepted.json\n",
     )
     before = signed.record.stat()
     outcome = signed.accept("--output-format=json").require(0)
@@ -173,7 +174,8 @@ def test_a_threshold_counts_keys(signing: Signing) -> None:
     assert outcome.stderr == (
         "error: too few signatures of the lock are valid\n"
         f"  expected: 2 of the keys {signing.short('old', 'new', 'third')}\n"
-        "  found: 1 valid, of 2 in the file\n"
+        f"  found: 1 valid, of 2 in the file: {signing.short('old')}; missing: "
+        f"{signing.short('new', 'third')}\n"
         "  where: coral.lock.sig\n"
         "  hint: sign the lock with a key that this device trusts, or look at its keyring: "
         "`keyring`\n"
@@ -230,7 +232,7 @@ def test_all_that_is_wrong_with_a_signed_lock_is_said(signed: Signing) -> None:
 
 def test_a_new_key_arrives_under_the_old_signature(signing: Signing) -> None:
     signing.keyring("only-new", "new")
-    signing.keyring("both", "old", "new")
+    signing.keyring("both", "old", "new", configuration="threshold: 1\n")
     signing.released(1, "old")
     signing.accepted()
     signing.released(2, "old", trust="both")
@@ -238,7 +240,8 @@ def test_a_new_key_arrives_under_the_old_signature(signing: Signing) -> None:
     assert outcome.stderr == (
         f"accepted coral.lock: serial 2 of the channel default, signed by {signing.short('old')}\n"
         "  `default` trusts the keys that the lock brought from now on: "
-        f"{signing.short('old', 'new')}\n"
+        f"{signing.short('old', 'new')}; threshold 1\n"
+        "  wrote trust/accepted.json\n"
     )
     assert signing.accepted()["changed"] is False
     signing.released(3, "new", lock=OTHER_LOCK)
@@ -247,9 +250,49 @@ def test_a_new_key_arrives_under_the_old_signature(signing: Signing) -> None:
     signing.accepted()
     # The lock that brought the keys is still accepted, though nobody trusts `old` any more.
     signing.released(5, "old")
-    assert signing.accept().code == 3
+    assert signing.accept().require(3).stderr == (
+        "error: too few signatures of the lock are valid\n"
+        f"  expected: 1 of the key {signing.short('new')}\n"
+        f"  found: 0 valid, of 1 in the file; missing: {signing.short('new')}\n"
+        "  where: coral.lock.sig\n"
+        "  hint: these keys came with a lock that was accepted: sign with them; or change the "
+        "keyring `keyring`, and it counts again\n"
+    )
     signing.released(5, "new")
     assert signing.accepted()["serial"] == 5
+
+
+def test_a_lower_threshold_is_said(signing: Signing) -> None:
+    """By whoever signs it, and by whoever accepts it."""
+    signing.keyring("keyring", "old", "new", configuration="threshold: 2\n")
+    signing.keyring("three", "old", "new", "third", configuration="threshold: 1\n")
+    both, three = signing.short("old", "new"), signing.short("old", "new", "third")
+    trust = f"  devices that accept it trust from then on: {three}; threshold 1\n"
+    options = ("--trust=three",)
+    assert signing.sign("old", serial=1, options=options).require(0).stderr == (
+        "wrote coral.lock.sig: serial 1 of the channel default, signed by "
+        f"{signing.short('old')}\n{trust}"
+    )
+    assert signing.accept().code == 3
+    assert signing.sign("new").require(0).stderr == (
+        f"wrote coral.lock.sig: serial 1 of the channel default, signed by {both}\n{trust}"
+    )
+    assert signing.accept().require(0).stderr == (
+        f"accepted coral.lock: serial 1 of the channel default, signed by {both}\n"
+        f"  `default` trusts the keys that the lock brought from now on: {three}; threshold 1, was "
+        "2\n"
+        "  wrote trust/accepted.json\n"
+    )
+    # An administrator who changes the keyring gets its threshold back.
+    signing.keyring("keyring", "old", "third", configuration="threshold: 2\n")
+    signing.released(2, "old", "third")
+    back = signing.short("old", "third")
+    assert signing.accept().require(0).stderr == (
+        f"accepted coral.lock: serial 2 of the channel default, signed by {back}\n"
+        "  the keyring has changed since a lock brought other keys for `default`, so the keyring "
+        f"counts: {back}; threshold 2, was 1\n"
+        "  wrote trust/accepted.json\n"
+    )
 
 
 def test_a_lock_that_replaces_its_own_key_can_be_accepted_again(signing: Signing) -> None:
@@ -297,7 +340,8 @@ def test_a_changed_keyring_counts_again_and_forgets_no_floor(signing: Signing) -
     assert outcome.stderr == (
         f"accepted coral.lock: serial 4 of the channel default, signed by {signing.short('new')}\n"
         "  the keyring has changed since a lock brought other keys for `default`, so the keyring "
-        "counts\n"
+        f"counts: {signing.short('new')}; threshold 1\n"
+        "  wrote trust/accepted.json\n"
     )
     (channel,) = read_accepted(str(signing.record.parent)).values()
     assert channel.rotation is None
@@ -392,7 +436,7 @@ def test_what_is_no_reason(signed: Signing, reason: str) -> None:
 
 
 def test_a_record_reads_as_it_is_written(signing: Signing, tmp_path: Path) -> None:
-    signing.keyring("both", "old", "new")
+    signing.keyring("both", "old", "new", configuration="threshold: 1\n")
     signing.released(1, "old", trust="both")
     signing.accepted()
     signing.released(3, "new", lock=OTHER_LOCK)

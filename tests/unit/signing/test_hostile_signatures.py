@@ -35,7 +35,7 @@ def few(signed: Signing, found: str) -> str:
     return (
         f"error: {FEW}"
         f"  expected: 1 of the key {signed.short('old')}\n"
-        f"  found: {found}\n"
+        f"  found: {found}; missing: {signed.short('old')}\n"
         "  where: coral.lock.sig\n"
         "  hint: sign the lock with a key that this device trusts, or look at its keyring: "
         "`keyring`\n"
@@ -107,7 +107,8 @@ def test_two_signatures_by_one_key_count_once(signed: Signing) -> None:
     second = {"keyid": signed.ids["new"]}
     signed.change_envelope(lambda e: e["signatures"].append({**e["signatures"][0], **second}))
     outcome = signed.accept().require(3)
-    assert "  found: 1 valid, of 2 in the file\n" in outcome.stderr
+    one, missing = signed.short("old"), signed.short("new")
+    assert f"  found: 1 valid, of 2 in the file: {one}; missing: {missing}\n" in outcome.stderr
 
 
 def test_base64_for_addresses_and_unknown_fields_are_taken(signed: Signing) -> None:
@@ -342,6 +343,11 @@ KEYRINGS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda d: (d / "README").write_text("keys\n"),
         "error: the keyring holds `README`, which isn't one of its files\n"
         f"{FILES}  where: keyring/README\n  hint: take it away\n",
+    ),
+    "a hidden file, which doesn't count": (
+        lambda d: ((d / ".gitkeep").write_text(""), (d / "old.pub").rename(d / ".old.pub")),
+        "error: the keyring holds no key\n  where: keyring\n"
+        "  hint: put public keys there, such as the `.pub` file of `coral-runtime keygen`\n",
     ),
     "a file with an escape sequence": (
         lambda d: (d / "\033[31m.txt").write_text("keys\n"),

@@ -47,6 +47,7 @@ def test_what_is_signed(signing: Signing) -> None:
     outcome = signing.sign("old", serial=5, options=options).require(0)
     assert outcome.stderr == (
         f"wrote coral.lock.sig: serial 5 of the channel beta, signed by {signing.short('old')}\n"
+        f"  devices that accept it trust from then on: {signing.short('old', 'new')}; threshold 2\n"
     )
     raw = [public_key(signing, name) for name in ("old", "new")]
     assert statement(signing) == {
@@ -110,7 +111,7 @@ def test_another_lock_needs_a_higher_serial(signing: Signing) -> None:
 
 
 def test_the_same_lock_with_other_words_needs_one_too(signed: Signing) -> None:
-    signed.keyring("both", "old", "new")
+    signed.keyring("both", "old", "new", configuration="threshold: 1\n")
     assert signed.sign("old", serial=4).require(2).stderr == LOWER.format(4)
     assert signed.sign("old", options=("--trust=both",)).require(2).stderr == NEXT
     outcome = signed.sign("old", options=("--channel=beta",)).require(2)
@@ -119,7 +120,8 @@ def test_the_same_lock_with_other_words_needs_one_too(signed: Signing) -> None:
         "  expected: beta\n"
         "  found: default\n"
         "  where: coral.lock.sig\n"
-        "  hint: write that of each channel to a file of its own with `--signature FILE`\n"
+        "  hint: write that of each channel to a file of its own with `--signature FILE`; to begin "
+        "anew, remove the file, and pass a serial higher than that of any lock of `beta` before\n"
     )
 
 
@@ -134,6 +136,27 @@ def test_only_signatures_are_overwritten(signing: Signing) -> None:
     outcome = signing.sign("old", serial=1).require(2)
     assert outcome.stderr == ("error: not JSON: expecting value\n  where: coral.lock.sig:1:1\n")
     assert signing.signature.read_text() == "important\n"
+
+
+def test_how_many_have_to_sign_is_said_where_keys_are_brought(signing: Signing) -> None:
+    signing.keyring("both", "old", "new")
+    options = ("--trust=both",)
+    assert signing.sign("old", serial=1, options=options).require(2).stderr == (
+        "error: nothing says how many of the 2 keys have to sign from then on\n"
+        "  expected: `threshold` in `keyring.yaml`, from 1 to 2\n"
+        "  where: both/keyring.yaml\n"
+        "  hint: write it there, as `threshold: 2`: it takes the place of that of the devices\n"
+    )
+    assert not signing.signature.exists()
+    # Of one key, one has to sign.
+    signing.keyring("both", "new", configuration="channel: beta\nfloors: {beta: 3}\n")
+    assert signing.sign("old", serial=1, options=options).require(0).stderr == (
+        "warning: `channel` and `floors` of the keyring `both` are ignored: a lock brings keys and "
+        "their threshold, nothing else\n"
+        "wrote coral.lock.sig: serial 1 of the channel default, signed by "
+        f"{signing.short('old')}\n"
+        f"  devices that accept it trust from then on: {signing.short('new')}; threshold 1\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-a", "a/b", "\033[31m", "a" * 101, "é"])
@@ -174,6 +197,46 @@ def test_a_key_is_made_and_never_overwritten(signing: Signing) -> None:
     assert before
 
 
+ENDINGS = "is the name of a file, and the endings are added to that of the key"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        *(
+            (
+                name,
+                f"error: {shown} can't name a key\n"
+                "  expected: the path of its files, without `.key` and `.pub`\n"
+                "  hint: name it like `coral-runtime keygen release`\n",
+            )
+            for name, shown in {"": "``", "keys/": "`keys/`", "..": "`..`"}.items()
+        ),
+        ("g.key", f"error: `g.key` {ENDINGS}\n  hint: `coral-runtime keygen g`\n"),
+        ("a b.pub", f"error: `a b.pub` {ENDINGS}\n  hint: `coral-runtime keygen 'a b'`\n"),
+    ],
+)
+def test_what_can_t_name_a_key(signing: Signing, name: str, message: str) -> None:
+    before = sorted(os.listdir(signing.directory))
+    assert signing.work.coral("keygen", "--", name).require(2).stderr == message
+    assert sorted(os.listdir(signing.directory)) == before
+
+
+def test_a_private_key_that_others_can_read(signing: Signing) -> None:
+    (signing.directory / "old.key").rename(signing.directory / "my old.key")
+    (signing.directory / "my old.key").chmod(0o640)
+    written = (
+        f"wrote coral.lock.sig: serial 1 of the channel default, signed by {signing.short('old')}\n"
+    )
+    assert signing.sign("my old", serial=1).require(0).stderr == (
+        "warning: others can read the private key `my old.key`: run `chmod 600 'my old.key'`\n"
+        f"{written}"
+    )
+    (signing.directory / "my old.key").chmod(0o600)
+    signing.signature.unlink()
+    assert signing.sign("my old", serial=1).require(0).stderr == written
+
+
 def test_a_key_where_none_can_be_written(signing: Signing) -> None:
     assert signing.work.coral("keygen", "no/k").require(2).stderr == (
         "error: the key can't be written: No such file or directory\n"
@@ -194,10 +257,10 @@ def test_an_encrypted_key_needs_its_passphrase(signing: Signing) -> None:
     )
     wrong = {"CORAL_LOCK_PASSPHRASE": "sailfish"}
     assert signing.work.coral(*words, env=wrong).require(2).stderr == (
-        "error: the private key can't be decrypted with `CORAL_LOCK_PASSPHRASE`\n"
-        "  expected: an Ed25519 private key, PKCS #8 in PEM\n"
+        "error: the passphrase doesn't decrypt the private key\n"
         "  where: k.key\n"
-        "  hint: make one with `coral-runtime keygen NAME`\n"
+        "  hint: set `CORAL_LOCK_PASSPHRASE` in the environment to the passphrase that it was made "
+        "with\n"
     )
     long = {"CORAL_LOCK_PASSPHRASE": "x" * 1001}
     for command in (words, ("keygen", "other")):
