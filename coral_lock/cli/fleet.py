@@ -157,7 +157,7 @@ def plan(
 
     Devices are grouped by the lock that they run now. A device can't take a lock that has no
     target like it, no wheel for it, or another host than it has and brings none. The exit code is
-    then 1.
+    then 1. Reports that can't be used are set aside with a warning, which leaves it as it is.
 
     \b
     Examples:
@@ -199,12 +199,14 @@ def load(reports: tuple[str, ...], into: str, inventory: str | None, output_form
     """Keep reports for questions about the past, as Parquet files by day.
 
     They can be asked with SQL, by DuckDB and by whatever reads Parquet. Loading again, in another
-    order or more than before, adds what is new. With an inventory, no host can speak for the device
-    of another. It needs the extra `fleet`.
+    order or more than before, adds what is new. What `summarize` sets aside isn't kept: with an
+    inventory, no host can speak for the device of another. It needs the extra `fleet`.
+
+    The exit code is 1 if a report had to be set aside; the others are kept all the same.
 
     \b
     Examples:
-      coral-runtime fleet load reports --into history
+      coral-runtime fleet load reports --into history --inventory hosts.txt
     """
     from coral_lock.fleet.history import load_reports
 
@@ -217,7 +219,7 @@ def load(reports: tuple[str, ...], into: str, inventory: str | None, output_form
         days = counted(len(loaded.days), "day")
         deliver(f"{loaded.read:,} reports read: {', '.join(parts)}, in {days}\n", None)
     _warn_of(loaded.ledger)
-    return HOLDS
+    return DOES_NOT_HOLD if loaded.ledger.counts.total() else HOLDS
 
 
 def _warn_of(ledger: Ledger) -> None:

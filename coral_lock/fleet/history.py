@@ -16,17 +16,17 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from coral_lock.canonical_json import Value
 from coral_lock.errors import InputError, WriteError, printable, shortened
-from coral_lock.fleet.gathering import Ledger, Source, gather
+from coral_lock.fleet.gathering import Ledger, gather
 from coral_lock.fleet.inventory import FleetInventory
-from coral_lock.fleet.report import RejectedReportError, Report
-from coral_lock.fleet.words import WordReader
+from coral_lock.fleet.report import Report
+from coral_lock.fleet.summary import FleetWords
 from coral_lock.safe_files import replace_durably
 
 if TYPE_CHECKING:
@@ -166,12 +166,10 @@ def load_reports(
     try:
         os.makedirs(directory, exist_ok=True)
         with _locked(directory), _staging_in(directory) as staging:
-            ledger = Ledger()
-            devices = inventory.devices if inventory else {}
-            count = _write_rows(gather(paths, ledger, devices), staging, now, ledger)
+            read, rejected, ledger = _write_rows(paths, inventory, now, staging)
             connection = duckdb.connect(config={"memory_limit": _MEMORY_LIMIT})
             try:
-                return _Merge(connection, directory, staging).run(count, ledger)
+                return _Merge(connection, directory, staging).run(read, rejected, ledger)
             except duckdb.Error as error:
                 raise InputError(
                     "the reports can't be kept",
@@ -227,39 +225,55 @@ def _staging_in(directory: str) -> Iterator[str]:
 
 
 def _write_rows(
-    reports: Iterable[tuple[Report, Source]], staging: str, now: float, ledger: Ledger
-) -> int:
-    """Write the rows of all tables as JSON, one a line; return how many reports they are of."""
-    reader, count = WordReader(now), 0
+    paths: Sequence[str], inventory: FleetInventory | None, now: float, staging: str
+) -> tuple[int, frozenset[str], Ledger]:
+    """Write the rows of all tables as JSON, one a line.
+
+    Returns:
+        How many reports can be used, the digests of those that are contradicted, and what was read.
+    """
+    count = 0
     with contextlib.ExitStack() as stack:
         files = {
             table: stack.enter_context(open(os.path.join(staging, f"{table}.json"), "wb"))
             for table in TABLES
         }
-        for report, source in reports:
-            try:
-                reader.read(report, source)
-            except RejectedReportError as error:
-                ledger.set_aside(source, error.kind, error.reason)
-                continue
+
+        def keep(report: Report) -> None:
+            nonlocal count
             count += 1
             for table, row in _rows(report):
                 text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
                 # JSON may hold half of a character (RFC 8259, section 8.2); Parquet can't.
                 files[table].write(text.encode("utf-8", "replace") + b"\n")
-    return count
+
+        fleet = FleetWords(paths, inventory, now, keep)
+    # Which reports are contradicted is known at the end; they are few, and read once more.
+    contradicted = {
+        last.contradicted_by.source
+        for words in fleet.devices()
+        for last in words
+        if last is not None and last.contradicted_by is not None
+    }
+    again = gather(sorted({each.file for each in contradicted}), Ledger(), {})
+    rejected = frozenset(_digest(report) for report, source in again if source in contradicted)
+    return count - fleet.ledger.counts["contradicting"], rejected, fleet.ledger
+
+
+def _digest(report: Report) -> str:
+    """Return the SHA-256 of what a report says, whenever it was collected."""
+    text = json.dumps({**report, "age_s": None}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _rows(report: Report) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the rows that a report is, each with its table."""
-    content = {**report, "age_s": None}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     key = {
         "device": report["device"],
         "boot": report["boot"],
         "sequence": report["sequence"],
         "started": report["started"][:-1],
-        "report": hashlib.sha256(text.encode()).hexdigest(),
+        "report": _digest(report),
     }
     lock, machine, host = report["lock"], report["machine"], report["host"]
     accepted, totals = lock["accepted"] or {}, report["findings_total"]
@@ -307,14 +321,17 @@ class _Merge:
         self._directory = directory
         self._staging = staging
 
-    def run(self, read: int, ledger: Ledger) -> Loaded:
+    def run(self, read: int, rejected: Collection[str], ledger: Ledger) -> Loaded:
+        """Merge what is staged, but for the reports with the rejected digests."""
         ask = self._ask
+        digests = ", ".join(map(_literal, sorted(rejected))) or "NULL"
         ask(f"SET temp_directory = {_literal(os.path.join(self._staging, 'spilled'))}")
         for table, columns in TABLES.items():
             file = _literal(os.path.join(self._staging, f"{table}.json"))
             kinds = ", ".join(f"{name}: '{kind}'" for name, kind in columns.items())
             source = f"read_json({file}, format = 'newline_delimited', columns = {{{kinds}}})"
             ask(f"CREATE TABLE staged_{table} AS SELECT DISTINCT * FROM {source}")
+            ask(f"DELETE FROM staged_{table} WHERE report IN ({digests})")
         ask(f"CREATE TABLE latest AS {_LATEST.format(rows='SELECT * FROM staged_reports')}")
         days = ask("SELECT DISTINCT strftime(started, '%Y-%m-%d') AS day FROM latest ORDER BY day")
         new, replaced, written = 0, 0, []

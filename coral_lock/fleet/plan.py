@@ -148,7 +148,7 @@ def make_plan(
         if word is None:
             silent.add(each)
             continue
-        if each.state == "unlisted":
+        if not each.is_listed:
             unlisted.add(each)
             continue
         if word.lock == digest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +11,16 @@ from typing import NamedTuple
 from coral_lock.canonical_json import Value
 from coral_lock.fleet.gathering import KINDS, Ledger, gather
 from coral_lock.fleet.inventory import FleetInventory
-from coral_lock.fleet.report import RejectedReportError
-from coral_lock.fleet.words import CLOCK_RIGHT, Acceptance, LastWord, LastWords, Word, WordReader
+from coral_lock.fleet.report import RejectedReportError, Report
+from coral_lock.fleet.words import (
+    CLOCK_RIGHT,
+    Acceptance,
+    DeviceWords,
+    LastWord,
+    LastWords,
+    Word,
+    WordReader,
+)
 
 HOLDS_STATE = "holds"
 
@@ -23,10 +32,12 @@ STATES: Mapping[str, str] = {
     "unfinished": "a start began and hasn't ended",
     "missing": "it is in the inventory and never reported",
     "stale": "its last word is too old",
-    "unlisted": "it reported and isn't in the inventory",
+    "unlisted": "it holds, but isn't in the inventory",
     HOLDS_STATE: "it is what was reviewed",
 }
 """The states of a device, the reddest first; it is in the first that fits."""
+
+_RANKS = {state: rank for rank, state in enumerate(STATES)}
 
 MAX_NAMED = 10_000
 """How many devices of a state a document names; all are counted."""
@@ -42,19 +53,26 @@ class DeviceState:
     Attributes:
         device: its id.
         state: a key of `STATES`.
-        word: what it said last, None if it is missing.
+        word: what it said last of what counts, None if it is missing.
         note: what else is to be known of it, or empty.
+        is_listed: whether the inventory has it; without an inventory, all are listed.
     """
 
     device: str
     state: str
     word: Word | None
     note: str = ""
+    is_listed: bool = True
 
     def to_dict(self) -> dict[str, Value]:
         """Return it as a JSON object."""
         word = self.word
-        document: dict[str, Value] = {"device": self.device, "state": self.state, "note": self.note}
+        document: dict[str, Value] = {
+            "device": self.device,
+            "state": self.state,
+            "is_listed": self.is_listed,
+            "note": self.note,
+        }
         if word is None:
             return document
         return {
@@ -215,6 +233,7 @@ class FleetWords:
         paths: files and directories of reports.
         inventory: which devices there should be, None if nobody knows.
         now: the time to which ages are counted, in seconds (Unix).
+        keep: is given each report that can be used, as it is read.
 
     Attributes:
         ledger: what was read, and what of it was set aside.
@@ -225,7 +244,13 @@ class FleetWords:
         InputError: there is no such file or directory.
     """
 
-    def __init__(self, paths: Sequence[str], inventory: FleetInventory | None, now: float) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        inventory: FleetInventory | None,
+        now: float,
+        keep: Callable[[Report], None] | None = None,
+    ) -> None:
         self.ledger = Ledger()
         self.reader = WordReader(now)
         self.words = LastWords()
@@ -236,20 +261,24 @@ class FleetWords:
                 self.words.add(self.reader.read(report, source))
             except RejectedReportError as error:
                 self.ledger.set_aside(source, error.kind, error.reason)
+                continue
+            if keep is not None:
+                keep(report)
 
-    def devices(self) -> Iterator[LastWord]:
-        """Yield the last word of each device, in the order of their ids.
+    def devices(self) -> Iterator[DeviceWords]:
+        """Yield the last words of each device, in the order of their ids.
 
-        What contradicts it is set aside.
+        What contradicts them is set aside.
         """
-        for last in self.words.devices():
-            if last.contradicted_by is not None:
-                reason = (
-                    f"report {last.word.sequence} of `{last.word.device}` is another one in "
-                    f"{last.word.source}"
-                )
-                self.ledger.set_aside(last.contradicted_by.source, "contradicting", reason)
-            yield last
+        for words in self.words.devices():
+            for last in words:
+                if last is not None and last.contradicted_by is not None:
+                    reason = (
+                        f"report {last.word.sequence} of `{last.word.device}` is another one in "
+                        f"{last.word.source}"
+                    )
+                    self.ledger.set_aside(last.contradicted_by.source, "contradicting", reason)
+            yield words
 
 
 def summarize(fleet: FleetWords, *, now: float, stale_after: float) -> Summary:
@@ -261,9 +290,8 @@ def summarize(fleet: FleetWords, *, now: float, stale_after: float) -> Summary:
         stale_after: from which age on a last word is too old, in seconds.
     """
     states = list(_states(fleet, stale_after))
-    order = {state: rank for rank, state in enumerate(STATES)}
-    states.sort(key=lambda each: (order[each.state], each.device))
-    spoken = [each for each in states if each.word is not None and each.state != "unlisted"]
+    states.sort(key=lambda each: (_RANKS[each.state], each.device))
+    spoken = [each for each in states if each.word is not None]
     plugins_of = fleet.reader.plugins_of
     return Summary(
         now=now,
@@ -303,21 +331,42 @@ def summarize(fleet: FleetWords, *, now: float, stale_after: float) -> Summary:
 def _states(fleet: FleetWords, stale_after: float) -> Iterator[DeviceState]:
     inventory = fleet.inventory
     seen = set()
-    for last in fleet.devices():
+    for words in fleet.devices():
+        last, state, notes = _counting(words, stale_after)
         word = last.word
         seen.add(word.device)
-        state = _state(last, stale_after)
-        if inventory is not None and word.device not in inventory.hosts:
-            state = "unlisted"
-        note = "its numbering began again" if last.is_renumbered else ""
-        if last.contradicted_by is not None:
-            note = f"contradicted by {last.contradicted_by.source}"
-        yield DeviceState(word.device, state, word, note)
+        is_listed = inventory is None or word.device in inventory.hosts
+        if not is_listed:
+            state = "unlisted" if state == HOLDS_STATE else state
+            notes += ["not in the inventory"] if state != "unlisted" else []
+        yield DeviceState(word.device, state, word, ", ".join(notes), is_listed)
     for host, device in inventory.devices.items() if inventory else ():
         if device not in seen:
             count = fleet.ledger.stems[host]
             note = f"{count} of its reports set aside" if count else ""
             yield DeviceState(device, "missing", None, note)
+
+
+def _counting(words: DeviceWords, stale_after: float) -> tuple[LastWord, str, list[str]]:
+    """Return which last word of a device counts, the state that it means, and what to note.
+
+    It is the worse one of its last start and its last `verify`. But a start that holds has checked
+    what a `verify` before it complained of.
+    """
+    last, other = words
+    state, notes = _state(last, stale_after), []
+    has_started = not last.word.is_verification and state in (HOLDS_STATE, "stale")
+    if other is not None and not has_started:
+        state_of_other = _state(other, stale_after=math.inf)
+        if _RANKS[state_of_other] < _RANKS[state]:
+            if state in (HOLDS_STATE, "stale"):
+                notes.append("a later `verify` held")
+            last, state = other, state_of_other
+    if last.is_renumbered:
+        notes.append("its numbering began again")
+    if last.contradicted_by is not None:
+        notes.append(f"contradicted by {last.contradicted_by.source}")
+    return last, state, notes
 
 
 def _state(last: LastWord, stale_after: float) -> str:

@@ -1,9 +1,11 @@
 """Which report of a device is its last word, and how old that is.
 
 A device's clock may be wrong, so its reports are numbered, and the later number is the later word.
-A report that is written again keeps its number. Its age is taken from three clocks: the device's,
-the one that nobody sets (`age_s`), and where the first can't be right, from when the file was
-gathered.
+A report that is written again keeps its number. Starts and `verify` are two kinds, each with a last
+word, since a `verify` that holds doesn't show that the device starts.
+
+The age of a report is taken from three clocks: the device's, the one that nobody sets (`age_s`),
+and where the first can't be right, from when the file was gathered.
 """
 
 from __future__ import annotations
@@ -92,6 +94,11 @@ class Word:
     findings: tuple[WordFinding, ...]
     plugins: tuple[tuple[str, str], ...]
     source: Source
+
+    @property
+    def is_verification(self) -> bool:
+        """Whether it is a word of `verify`, and not of a start."""
+        return self.start[2] == "verify"
 
     @property
     def progress(self) -> tuple[float, str]:
@@ -227,8 +234,8 @@ def _seconds(text: str) -> float:
         raise RejectedReportError("invalid", f"there is no time {text}") from None
 
 
-class _Device:
-    """What one device has said so far.
+class _Track:
+    """What one device has said so far with one kind of report.
 
     `best` has the highest number. `other_start` and `other_content` are words that have its number
     and contradict it: another start, or the same moment of the same start. `latest` started last
@@ -243,13 +250,25 @@ class _Device:
         self.other_content: Word | None = None
         self.latest = word if word.clock == CLOCK_RIGHT else None
 
+    def last(self) -> LastWord:
+        if self.latest is not None and _counts_from_one(self.latest, self.best):
+            return LastWord(self.latest, None, True)
+        return LastWord(self.best, self.other_start or self.other_content, False)
+
 
 class LastWord(NamedTuple):
-    """The last word of a device, the one that contradicts it, and whether numbering began again."""
+    """The last word of one kind, the one that contradicts it, and whether numbering began again."""
 
     word: Word
     contradicted_by: Word | None
     is_renumbered: bool
+
+
+class DeviceWords(NamedTuple):
+    """The last word of a device, and the last one of the other kind, if it still counts."""
+
+    last: LastWord
+    other: LastWord | None
 
 
 class LastWords:
@@ -257,59 +276,76 @@ class LastWords:
 
     Attributes:
         duplicates: how many reports said what another one had said.
-        superseded: how many were followed by a later one.
+        superseded: how many were followed by a later one of their kind.
     """
 
     def __init__(self) -> None:
         self.duplicates = 0
         self.superseded = 0
-        self._devices: dict[str, _Device] = {}
+        self._starts: dict[str, _Track] = {}
+        self._verifications: dict[str, _Track] = {}
 
     def add(self, word: Word) -> None:
         """Take a word of any device into account."""
-        device = self._devices.get(word.device)
-        if device is None:
-            self._devices[word.device] = _Device(word)
+        tracks = self._verifications if word.is_verification else self._starts
+        track = tracks.get(word.device)
+        if track is None:
+            tracks[word.device] = _Track(word)
             return
         if word.clock == CLOCK_RIGHT and (
-            device.latest is None or _started_later(word, device.latest)
+            track.latest is None or _started_later(word, track.latest)
         ):
-            device.latest = word
-        best = device.best
+            track.latest = word
+        best = track.best
         earlier, later = (best, word) if _is_later(word, best) else (word, best)
-        device.best = later
+        track.best = later
         if word.sequence != best.sequence:
             self.superseded += 1
             if later is word:
-                device.other_start = device.other_content = None
+                track.other_start = track.other_content = None
         elif word.start != best.start:
-            device.other_content = None if later is word else device.other_content
-            device.other_start = earlier
+            track.other_content = None if later is word else track.other_content
+            track.other_start = earlier
         elif word.progress != best.progress:
             self.superseded += 1
-            device.other_content = None if later is word else device.other_content
+            track.other_content = None if later is word else track.other_content
         elif word.substance == best.substance:
             self.duplicates += 1
         else:
-            device.other_content = earlier
+            track.other_content = earlier
 
-    def devices(self) -> Iterator[LastWord]:
-        """Yield the last word of each device, in the order of their ids."""
-        for _, device in sorted(self._devices.items()):
-            best, latest = device.best, device.latest
-            # A device that was set up again counts from one, with clocks that can be right.
-            if (
-                latest is not None
-                and best.clock == CLOCK_RIGHT
-                and latest.sequence < best.sequence
-                and latest.start[0] != best.start[0]
-                and latest.start[1] > best.start[1]
-                and latest.is_current_boot >= best.is_current_boot
-                and latest.written > best.written + _TOLERANCE_S
-            ):
-                yield LastWord(latest, None, True)
-            else:
-                yield LastWord(best, device.other_start or device.other_content, False)
+    def devices(self) -> Iterator[DeviceWords]:
+        """Yield the last words of each device, in the order of their ids."""
+        for device in sorted({*self._starts, *self._verifications}):
+            tracks = self._starts.get(device), self._verifications.get(device)
+            found = [track.last() for track in tracks if track is not None]
+            yield DeviceWords(found[0], None) if len(found) == 1 else _in_order(*found)
+
+
+def _in_order(start: LastWord, verification: LastWord) -> DeviceWords:
+    """Return the last words of both kinds, the later one first."""
+    earlier, later = start, verification
+    if _is_later(start.word, verification.word):
+        earlier, later = verification, start
+    if _counts_from_one(earlier.word, later.word):
+        # What a device said before it was set up again is the past of another installation.
+        return DeviceWords(LastWord(earlier.word, earlier.contradicted_by, True), None)
+    if earlier.word.sequence == later.word.sequence:
+        later = later._replace(contradicted_by=later.contradicted_by or earlier.word)
+        return DeviceWords(later, None)
+    return DeviceWords(later, earlier)
+
+
+def _counts_from_one(latest: Word, best: Word) -> bool:
+    """Whether a device was set up again since it wrote `best`, which has the higher number."""
+    return (
+        latest.clock == best.clock == CLOCK_RIGHT
+        and latest.sequence < best.sequence
+        and latest.start[0] != best.start[0]
+        and latest.start[1] > best.start[1]
+        and latest.is_current_boot >= best.is_current_boot
+        and latest.written > best.written + _TOLERANCE_S
+    )
 
 
 def _is_later(word: Word, other: Word) -> bool:

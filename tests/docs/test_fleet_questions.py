@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from coral_lock.fleet.summary import FleetWords, summarize
 from tests.docs.pages import blocks_of
 from tests.support.device_reports import NOW, device_report, ndjson, refusal
 from tests.support.in_process import WorkingDirectory
@@ -63,7 +64,11 @@ HISTORY: dict[str, list[tuple[float, dict[str, Any]]]] = {
     ],
     "edge-0004": [(47, _accepted(1) | _plugin("1.0", 2_000))],
     "edge-0005": [(5, {"lock": {"sha256": UNSIGNED}, "plugins": []})],
-    "edge-0006": [(4, _accepted(2) | _plugin("2.0", 5_000))],
+    "edge-0006": [
+        (4, _accepted(2) | _plugin("2.0", 5_000)),
+        # It doesn't insist on a signature any more, but its lock is known to have one.
+        (3, {"lock": {"sha256": LOCKS[2]}, "plugins": []}),
+    ],
 }
 
 
@@ -76,8 +81,9 @@ DAY_25, DAY_26 = _at(12).date(), _at(6).date()
 
 ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "Which lock runs where?": [
-        (LOCKS[2][:12], "stable", 2, 3, 1),
         (LOCKS[1][:12], "stable", 1, 2, 0),
+        (LOCKS[2][:12], "stable", 2, 2, 1),
+        (LOCKS[2][:12], None, None, 1, 0),
         (UNSIGNED[:12], None, None, 1, 0),
     ],
     "When did this device leave the lock?": [
@@ -86,7 +92,7 @@ ANSWERS: dict[str, list[tuple[Any, ...]]] = {
     "Which plugin fails most?": [("patches:zoom", "2.0", 2, 1)],
     "How long did a roll-out take?": [(3, _at(10), timedelta(hours=2), timedelta(hours=6))],
     "Who rolled back, when and why?": [("edge-0003", _at(6), "stable", 1, ROLLBACK)],
-    "Which devices run a lock that nobody signed?": [
+    "Which devices run a lock that nobody has accepted?": [
         ("edge-0005", UNSIGNED[:12], "/opt/coral/coral.lock")
     ],
     "What deviated on each day?": [
@@ -113,19 +119,9 @@ def _questions() -> Iterator[tuple[str, str]]:
             yield above[-1].removeprefix("## "), block.text
 
 
-@pytest.fixture(scope="module")
-def history(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A connection in which the views of the page are there."""
-    work = WorkingDirectory(directory=tmp_path_factory.mktemp("questions"))
-    reports = [
-        device_report(
-            device,
-            ago=timedelta(hours=hours),
-            changes=changes | {"sequence": number, "boot": f"{device} {number}"},
-        )
-        for device, starts in HISTORY.items()
-        for number, (hours, changes) in enumerate(starts, 1)
-    ]
+def _history(directory: Path, *reports: dict[str, Any]) -> Any:
+    """Load reports, and return a connection in which the views of the page are there."""
+    work = WorkingDirectory(directory=directory)
     work.write("reports.ndjson", ndjson(*reports))
     work.coral("fleet", "load", "reports.ndjson", "--into", "history").require(0)
     connection = duckdb.connect()
@@ -136,10 +132,58 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return connection
 
 
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    reports = [
+        device_report(
+            device,
+            ago=timedelta(hours=hours),
+            changes=changes | {"sequence": number, "boot": f"{device} {number}"},
+        )
+        for device, starts in HISTORY.items()
+        for number, (hours, changes) in enumerate(starts, 1)
+    ]
+    return _history(tmp_path_factory.mktemp("questions"), *reports)
+
+
 @pytest.mark.parametrize("question", ANSWERS)
 def test_the_answer_to_a_question(history: Any, question: str) -> None:
     query = dict(_questions())[question]
     assert history.execute(query).fetchall() == ANSWERS[question]
+
+
+VERIFIED = {"command": "verify", "outcome": "holds"}
+DEVIATES = refusal() | {"command": "verify", "outcome": "deviates"}
+BEHIND = {"started": "1970-01-01T00:01:00.000000Z", "finished": None}
+LASTS: dict[str, tuple[list[tuple[float, int, dict[str, Any]]], int]] = {
+    # Hours ago, sequence and changes of each report; and the number of the one that counts.
+    "refused-then-verified": ([(9, 4, {}), (8, 5, refusal()), (7, 6, VERIFIED)], 5),
+    "verified-then-started": ([(9, 5, DEVIATES), (8, 6, {})], 6),
+    "deviates-then-begun": ([(9, 5, DEVIATES), (8, 6, {"outcome": "unfinished"})], 5),
+    "deviates-then-verified": ([(9, 5, DEVIATES), (8, 6, VERIFIED)], 6),
+    "set-up-again": ([(9, 499, {}), (8, 500, refusal()), (7, 1, {}), (6, 2, {})], 2),
+    "set-up-again-and-verified": ([(9, 500, refusal()), (8, 1, VERIFIED)], 1),
+    "a-clock-that-is-behind": ([(9, 4, {}), (8, 5, {}), (7, 6, refusal() | BEHIND)], 6),
+    "a-clock-that-was-put-back": ([(8, 5, {}), (8.05, 6, refusal())], 6),
+}
+
+
+def test_the_last_reports_are_those_that_summarize_counts(tmp_path: Path) -> None:
+    reports = [
+        device_report(
+            device,
+            ago=timedelta(hours=hours),
+            changes={"sequence": sequence, "boot": f"{device} {sequence < 3} {hours}", **changes},
+        )
+        for device, (starts, _) in LASTS.items()
+        for hours, sequence, changes in starts
+    ]
+    found = _history(tmp_path, *reports).execute("SELECT device, sequence FROM last_reports")
+    expected = {device: sequence for device, (_, sequence) in LASTS.items()}
+    assert dict(found.fetchall()) == expected
+    fleet = FleetWords([str(tmp_path / "reports.ndjson")], None, NOW.timestamp())
+    summary = summarize(fleet, now=NOW.timestamp(), stale_after=86_400)
+    assert {each.device: each.word and each.word.sequence for each in summary.devices} == expected
 
 
 def test_every_question_of_the_page_is_asked() -> None:

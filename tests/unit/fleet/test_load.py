@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -117,12 +117,12 @@ def test_the_command_says_what_is_new(tmp_path: Path) -> None:
     future = device_report(ago=timedelta(days=-9000)) | {"age_s": None}
     work.write("reports.ndjson", ndjson(*REPORTS) + "{\n" + ndjson(future))
     words = ("fleet", "load", "reports.ndjson", "--into", "it's kept")
-    outcome = work.coral(*words).require(0)
+    outcome = work.coral(*words).require(1)
     assert outcome.stdout == "4 reports read: 3 new, 0 replaced, in 2 days\n"
     assert outcome.stderr == (
         "warning: 2 reports can't be used: see what `coral-runtime fleet summarize` says of them\n"
     )
-    outcome = work.coral(*words, "--output-format", "json").require(0)
+    outcome = work.coral(*words, "--output-format", "json").require(1)
     assert '"read": 4,\n  "new": 0,\n' in outcome.stdout
 
 
@@ -156,9 +156,24 @@ def test_a_device_that_speaks_for_another_is_not_kept(tmp_path: Path) -> None:
     work.write("edge-0001.ndjson", ndjson(*REPORTS))
     work.write("hosts", "edge-0001\nedge-0002\n")
     words = ("fleet", "load", "edge-0001.ndjson", "--into", "history", "--inventory", "hosts")
-    outcome = work.coral(*words).require(0)
+    outcome = work.coral(*words).require(1)
     assert outcome.stdout == "2 reports read: 2 new, 0 replaced, in 2 days\n"
     assert {row[0] for row in _rows(tmp_path / "history")["reports"]} == {"edge-0001"}
+
+
+def test_what_contradicts_another_report_is_not_kept(tmp_path: Path) -> None:
+    work = WorkingDirectory(directory=tmp_path)
+    first = device_report("edge-0003", ago=timedelta(hours=2), changes=refusal())
+    other = device_report("edge-0003")
+    # Of the contradicting one there are two copies, of which `summarize` names one.
+    work.write("reports.ndjson", ndjson(first, other, first, *REPORTS))
+    words = ("fleet", "load", "reports.ndjson", "--into", "history")
+    outcome = work.coral(*words).require(1)
+    assert outcome.stdout == "6 reports read: 4 new, 0 replaced, in 2 days\n"
+    rows = _rows(tmp_path / "history")
+    kept = [row[3] for row in rows["reports"] if row[0] == "edge-0003"]
+    assert kept == [datetime.fromisoformat(other["started"][:-1])]
+    assert "edge-0003" not in {row[0] for row in rows["findings"]}
 
 
 def test_two_loads_at_once(tmp_path: Path) -> None:

@@ -85,10 +85,10 @@ missing (1): it is in the inventory and never reported
   edge-0008
 stale (1): its last word is too old
   edge-0006, 30 h old
-unlisted (1): it reported and isn't in the inventory
+unlisted (1): it holds, but isn't in the inventory
   stranger, 60 min old
 locks (4)
-  {LOCK[:12]}: 4 devices, 4 of them red
+  {LOCK[:12]}: 5 devices, 5 of them red
   {LOCK[:12]}  stable 41: 2 devices
   {OTHER_LOCK[:12]}: 1 device
   no lock that was read: 1 device, 1 of them red
@@ -128,6 +128,7 @@ def test_a_fleet_as_json(work: WorkingDirectory) -> None:
     assert document["devices"][0] == {
         "device": "edge-0003",
         "state": "refused",
+        "is_listed": True,
         "note": "",
         "age_s": 3600,
         "clock": "right",
@@ -151,6 +152,59 @@ def test_a_fleet_as_json(work: WorkingDirectory) -> None:
         {"device": "edge-0002", "reason": "41 \x1b[31mbreaks the cameras"}
     ]
     assert document["holds"] is False
+
+
+VERIFIED = {"command": "verify", "outcome": "holds", "sequence": 8}
+UNFINISHED = {"outcome": "unfinished", "finished": None, "exit_code": None}
+DEVIATES = refusal() | {"command": "verify", "outcome": "deviates"}
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "state"),
+    [
+        (refusal(), VERIFIED, "refused (1): it refused to start\n  edge-0001, 2 h old: digest-"),
+        (FAILED, VERIFIED, "failed (1): a plugin failed, or the start did\n  edge-0001, 2 h old: "),
+        (UNFINISHED, VERIFIED, "unfinished (1): a start began and hasn't ended\n  edge-0001, 2 h"),
+        (DEVIATES, UNFINISHED | {"sequence": 8}, "deviates (1): it differs from the lock\n"),
+        (refusal(), DEVIATES | {"sequence": 8}, "refused (1): it refused to start\n"),
+        (DEVIATES, {"sequence": 8}, "1 of 1 device hold\nlocks (1)\n"),
+        (DEVIATES, VERIFIED, "1 of 1 device hold\nlocks (1)\n"),
+        (refusal(), {"sequence": 8}, "1 of 1 device hold\nlocks (1)\n"),
+        ({}, VERIFIED, "1 of 1 device hold\nlocks (1)\n"),
+    ],
+)
+def test_the_worse_one_of_the_last_start_and_the_last_verify_counts(
+    tmp_path: Path, earlier: dict[str, Any], later: dict[str, Any], state: str
+) -> None:
+    work = WorkingDirectory(directory=tmp_path)
+    first = device_report(ago=timedelta(hours=2), changes=earlier)
+    work.write("reports.ndjson", ndjson(device_report(changes=later), first))
+    outcome = work.coral("fleet", "summarize", "reports.ndjson", *NOW)
+    assert state in outcome.stdout
+    has_note = "a later `verify` held" in outcome.stdout
+    assert has_note == (later is VERIFIED and outcome.code == 1)
+
+
+def test_a_device_that_is_not_in_the_inventory_counts_as_the_others(tmp_path: Path) -> None:
+    work = WorkingDirectory(directory=tmp_path)
+    accepted = ACCEPTED | {"rollback": "41 breaks"}
+    stranger = device_report("stranger", changes=refusal() | {"lock": {"accepted": accepted}})
+    work.write("reports.ndjson", ndjson(device_report(), stranger))
+    work.write("hosts", "edge-0001\n")
+    words = ("fleet", "summarize", "reports.ndjson", "--inventory", "hosts", *NOW)
+    assert work.coral(*words).require(1).stdout == (
+        "1 of 2 devices hold\n"
+        "refused (1): it refused to start\n"
+        "  stranger, 60 min old: digest-mismatch, not in the inventory\n"
+        "locks (2)\n"
+        f"  {LOCK[:12]}  stable 41: 1 device, 1 of them red\n"
+        f"  {LOCK[:12]}: 1 device\n"
+        "findings (1)\n"
+        "  error digest-mismatch my-package (patches:camera_stabilizer): 1 device: stranger\n"
+        "rolled back (1)\n"
+        "  stranger: 41 breaks\n"
+        "read 2 reports in 1 file, 0 of them superseded and 0 repeated\n"
+    )
 
 
 def test_a_fleet_that_holds(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def last_of(*reports: dict[str, Any]) -> LastWord:
         reader, words = WordReader(NOW.timestamp()), LastWords()
         for line, report in order:
             words.add(reader.read(report, Source("edge.ndjson", line, GATHERED.timestamp())))
-        (last,) = words.devices()
+        ((last, _),) = words.devices()
         told = last.word.substance, last.word.start, last.word.age
         found.add((told, last.contradicted_by is None, last.is_renumbered))
         assert words.duplicates + words.superseded < len(reports)
@@ -73,6 +73,21 @@ def test_two_reports_of_one_number_that_contradict_each_other(other: dict[str, A
     assert last_of(hours_ago(1), other, hours_ago(2, sequence=6)).contradicted_by is not None
     later = hours_ago(0.5, sequence=8)
     assert last_of(hours_ago(1), other, later).contradicted_by is None
+
+
+def test_a_start_and_a_verify_each_have_a_last_word() -> None:
+    start = hours_ago(3, sequence=6, **refusal())
+    verification = hours_ago(1, command="verify", outcome="holds")
+    for reports in itertools.permutations((start, verification, hours_ago(4, sequence=5))):
+        reader, words = WordReader(NOW.timestamp()), LastWords()
+        for line, report in enumerate(reports, 1):
+            words.add(reader.read(report, Source("edge.ndjson", line, GATHERED.timestamp())))
+        ((last, other),) = words.devices()
+        assert (last.word.outcome, other and other.word.outcome) == ("holds", "refused")
+        assert words.superseded == 1
+    # What it said before it was set up again doesn't count any more.
+    again = hours_ago(1, sequence=1, boot=OTHER_BOOT, command="verify", outcome="holds")
+    assert last_of(start, again).is_renumbered
 
 
 def test_the_same_report_twice_is_no_contradiction() -> None:
