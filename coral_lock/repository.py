@@ -64,7 +64,17 @@ class Repository:
         if not os.path.isdir(directory):
             raise GitError("there is no such directory", where=directory)
         self._directory = directory
-        self.top = os.fsdecode(self.run("rev-parse", "--show-toplevel").rstrip(b"\n"))
+        try:
+            self.top = os.fsdecode(self.run("rev-parse", "--show-toplevel").rstrip(b"\n"))
+        except GitError as error:
+            if error.found is None:
+                raise
+            raise GitError(
+                "git knows of no work tree here",
+                found=error.found,
+                where=printable(os.path.abspath(directory)),
+                hint="run the command in a clone of the repository of the lock",
+            ) from None
 
     def run(self, *words: str, content: bytes = b"") -> bytes:
         """Return what a git command prints.

@@ -20,7 +20,7 @@ from coral_lock.fleet.inventory import read_inventory
 from coral_lock.fleet.old_locks import locks_in_directory, locks_in_history
 from coral_lock.fleet.plan import locks_of, make_plan
 from coral_lock.fleet.summary import FleetWords, Summary, summarize
-from coral_lock.fleet.text import headline, render_plan, render_text
+from coral_lock.fleet.text import headline, plan_headline, render_plan, render_text
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import read_lock
@@ -37,6 +37,7 @@ def _duration(_: click.Context, __: click.Parameter, value: str) -> float:
         raise UsageError(
             f"{quoted(value)} isn't a duration",
             expected="a whole number of seconds, minutes, hours or days: `90s`, `30m`, `24h`, `7d`",
+            hint="weeks are days, and parts are smaller units: `7d` for `1w`, `90m` for `1.5h`",
         )
     return float(found[1]) * _UNITS[found[2]]
 
@@ -120,7 +121,9 @@ def summarize_command(
     listed = None if inventory is None else read_inventory(inventory)
     summary = summarize(FleetWords(reports, listed, now), now=now, stale_after=stale_after)
     deliver(_render(summary, output_format), output_file)
-    if output_format != "text" or output_file is not None:
+    if output_file is not None:
+        say(f"wrote {output_file}: {headline(summary)}")
+    elif output_format != "text":
         say(headline(summary))
     return HOLDS if summary.all_hold else DOES_NOT_HOLD
 
@@ -184,8 +187,10 @@ def plan(
     else:
         text = write(made.to_dict()) if output_format == "json" else render_plan(made)
     deliver(text, output_file)
+    if output_file is not None:
+        say(f"wrote {output_file}: {plan_headline(made)}")
     _warn_of(words.ledger)
-    if made.unknown and old_locks is None and not is_in_git:
+    if any(made.unknown) and old_locks is None and not is_in_git:
         say("`--old-locks DIR` or `--git` finds the locks that devices run", "hint: ")
     return DOES_NOT_HOLD if made.blocked.count else HOLDS
 

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from coral_lock.canonical_json import Value
 from coral_lock.errors import InputError, printable, shortened
+from coral_lock.fleet.inventory import DEVICE_VARIABLE
 from coral_lock.fleet.report import MAX_REPORT_BYTES, RejectedReportError, Report, parse_report
 from coral_lock.safe_files import NotRegularFileError, open_regular_file
 
@@ -35,7 +36,7 @@ MAX_NAMED = 20
 
 _SUFFIXES = (".json", ".ndjson")
 _MAX_DEPTH = 16
-_MAX_REASON = 200
+_MAX_REASON = 300
 _BUFFER_BYTES = 1 << 18
 
 
@@ -136,7 +137,11 @@ def gather(
         if devices.get(source.stem, report["device"]) == report["device"]:
             yield report, source
         else:
-            reason = f"it says that it is of `{report['device']}`"
+            # Most often nobody lies: the device was never told its host's name.
+            reason = (
+                f"it says that it is of `{report['device']}`: if the device has that id, start it "
+                f"with `--device-id {source.stem}`, or give the host `{DEVICE_VARIABLE}`"
+            )
             ledger.set_aside(source, "forged", reason)
 
 

@@ -147,7 +147,8 @@ def _group_item(group: Group) -> str:
     return (
         f'<li class="item{level}"><p>{_code(group.what)} {_code(group.subject)}{plugins}: '
         f"{counted_devices(group.devices)}</p>"
-        f'<p class="quiet">{escape(", ".join(group.examples))}{more}</p></li>'
+        + "".join(f"<p>{escape(printable(each))}</p>" for each in group.summaries)
+        + f'<p class="quiet">{escape(", ".join(group.examples))}{more}</p></li>'
     )
 
 

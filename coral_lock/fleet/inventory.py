@@ -18,6 +18,11 @@ _MAX_BYTES = 256 << 20
 _DEVICE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _MAX_PROBLEMS = 20
 
+_OTHER_FORMAT = re.compile(r"[\[\]{}()=\"',<>]|^-|:$")
+"""What no list of hosts has in a line, but INI, YAML, TOML, XML and half of a JSON have."""
+
+_HINT = "`ansible-inventory --list --output hosts.json` writes one of any inventory of Ansible"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FleetInventory:
@@ -87,6 +92,15 @@ def _of_lines(content: bytes, path: str) -> Iterator[tuple[str, Any, str]]:
     text = _decoded(content, path)
     for number, line in enumerate(text.split("\n"), 1):
         host = line.partition("#")[0].strip()
+        if _OTHER_FORMAT.search(host):
+            raise InputError(
+                "the inventory isn't one that is known here",
+                expected="a plain list, one host a line, or the output of "
+                "`ansible-inventory --list`",
+                found=quoted(host),
+                where=f"{path}:{number}",
+                hint=_HINT,
+            )
         if host:
             yield host, host, f"{path}:{number}"
 
@@ -105,7 +119,10 @@ def _of_ansible(content: bytes, path: str) -> Iterator[tuple[str, Any, str]]:
         document = strict_json(content)
     except RejectedReportError as error:
         raise InputError(
-            f"the inventory isn't JSON: {shortened(error.reason)}", where=path
+            f"the inventory isn't JSON: {shortened(error.reason)}",
+            expected="a plain list, one host a line, or the output of `ansible-inventory --list`",
+            where=path,
+            hint=_HINT,
         ) from None
     meta = document.get("_meta", {})
     variables = meta.get("hostvars", {}) if isinstance(meta, dict) else None
@@ -117,7 +134,7 @@ def _of_ansible(content: bytes, path: str) -> Iterator[tuple[str, Any, str]]:
             "the inventory isn't one of Ansible",
             expected="groups with `hosts` and `children`, and `_meta.hostvars`",
             where=path,
-            hint="write it with `ansible-inventory --list`",
+            hint=_HINT,
         )
     names = {*variables, *(str(host) for hosts in members for host in hosts)}
     for host in sorted(names):

@@ -8,7 +8,14 @@ from coral_lock.difference.text import sentence_of
 from coral_lock.fleet.gathering import KINDS
 from coral_lock.fleet.plan import Devices, Plan
 from coral_lock.fleet.summary import HOLDS_STATE, STATES, Group, Summary
-from coral_lock.fleet.text import counted_devices, duration_text, headline, lock_name, plan_headline
+from coral_lock.fleet.text import (
+    NO_LOCK,
+    counted_devices,
+    duration_text,
+    headline,
+    lock_name,
+    plan_headline,
+)
 from coral_lock.rendering.markdown import (
     MAX_BYTES,
     Section,
@@ -83,7 +90,8 @@ def _group_row(group: Group) -> str:
     of = as_code(group.subject) + "".join(f"<br>{as_code(each)}" for each in group.plugins)
     more = ", …" if group.devices > len(group.examples) else ""
     examples = ", ".join(map(as_code, group.examples)) + more
-    return table_row(as_code(group.what), of, f"{group.devices:,}", examples)
+    what = "<br>".join([as_code(group.what), *map(sentence, group.summaries)])
+    return table_row(what, of, f"{group.devices:,}", examples)
 
 
 def render_plan_markdown(plan: Plan, max_bytes: int = MAX_BYTES) -> str:
@@ -111,7 +119,7 @@ def render_plan_markdown(plan: Plan, max_bytes: int = MAX_BYTES) -> str:
         sections.append(Section("What changes", head, steps))
     others = [
         *(
-            (f"run {lock[:12] if lock else 'a lock'}, which nobody has", devices)
+            (f"run {lock[:12]}, which nobody has" if lock else f"have {NO_LOCK}", devices)
             for lock, devices in plan.unknown.items()
         ),
         ("run it already", plan.unchanged),

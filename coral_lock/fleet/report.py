@@ -83,7 +83,8 @@ def strict_json(content: bytes) -> Any:
         raise RejectedReportError("not-json", "it isn't UTF-8") from None
     except json.JSONDecodeError as error:
         ends = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
-        place = f"{error.msg[:1].lower()}{error.msg[1:]} in column {error.colno}"
+        wrong = error.msg.removesuffix(" at").removesuffix(" starting")
+        place = f"{wrong[:1].lower()}{wrong[1:]} in column {error.colno}"
         raise RejectedReportError("truncated" if ends else "not-json", place) from None
     except RecursionError:
         raise RejectedReportError("not-json", "it is nested too deeply") from None

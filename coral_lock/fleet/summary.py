@@ -43,6 +43,7 @@ MAX_NAMED = 10_000
 """How many devices of a state a document names; all are counted."""
 
 _MAX_EXAMPLES = 5
+_MAX_SUMMARIES = 3
 _MAX_GROUPS = 1_000
 
 
@@ -93,12 +94,16 @@ class DeviceState:
 
 
 class LockUse(NamedTuple):
-    """How many devices have last spoken of a lock, and how many of them don't hold."""
+    """How many devices have last spoken of a lock, and how many of them don't hold.
+
+    `examples` are the first of them, the reddest first.
+    """
 
     lock: str | None
     acceptance: Acceptance | None
     devices: int
     red: int
+    examples: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Value]:
         """Return it as a JSON object."""
@@ -107,6 +112,7 @@ class LockUse(NamedTuple):
             "accepted": self.acceptance and self.acceptance._asdict(),
             "devices": self.devices,
             "red": self.red,
+            "examples": list(self.examples),
         }
 
 
@@ -121,6 +127,7 @@ class Group:
         plugins: those that come from the distribution that a finding is about.
         devices: how many there are.
         examples: the first of them.
+        summaries: what the findings say, each once; the first of them.
     """
 
     what: str
@@ -129,6 +136,7 @@ class Group:
     plugins: tuple[str, ...]
     devices: int
     examples: tuple[str, ...]
+    summaries: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Value]:
         """Return it as a JSON object."""
@@ -139,6 +147,7 @@ class Group:
             "plugins": list(self.plugins),
             "devices": self.devices,
             "examples": list(self.examples),
+            "summaries": list(self.summaries),
         }
 
 
@@ -302,7 +311,11 @@ def summarize(fleet: FleetWords, *, now: float, stale_after: float) -> Summary:
         locks=_lock_uses(spoken),
         findings=_groups(
             (
-                ((finding.code, finding.severity, finding.subject), each.device)
+                (
+                    (finding.code, finding.severity, finding.subject),
+                    each.device,
+                    finding.summary,
+                )
                 for each in spoken
                 for finding in (each.word.findings if each.word else ())
             ),
@@ -310,7 +323,7 @@ def summarize(fleet: FleetWords, *, now: float, stale_after: float) -> Summary:
         ),
         plugins=_groups(
             (
-                ((status, "", identifier), each.device)
+                ((status, "", identifier), each.device, "")
                 for each in spoken
                 for identifier, status in (each.word.plugins if each.word else ())
             ),
@@ -385,28 +398,44 @@ def _state(last: LastWord, stale_after: float) -> str:
 def _lock_uses(devices: Iterable[DeviceState]) -> list[LockUse]:
     counts: Counter[tuple[str | None, Acceptance | None]] = Counter()
     red: Counter[tuple[str | None, Acceptance | None]] = Counter()
+    examples: dict[tuple[str | None, Acceptance | None], list[str]] = defaultdict(list)
     for each in devices:
         if each.word is not None:
             # The reason for a rollback is each device's own.
             accepted = each.word.acceptance and each.word.acceptance._replace(rollback=None)
-            counts[each.word.lock, accepted] += 1
-            red[each.word.lock, accepted] += each.state != HOLDS_STATE
-    uses = [LockUse(*key, count, red[key]) for key, count in counts.items()]
+            key = each.word.lock, accepted
+            counts[key] += 1
+            red[key] += each.state != HOLDS_STATE
+            if counts[key] <= _MAX_EXAMPLES:
+                examples[key].append(each.device)
+    uses = [LockUse(*key, count, red[key], tuple(examples[key])) for key, count in counts.items()]
     return sorted(uses, key=lambda use: (-use.devices, str(use.lock), str(use.acceptance)))[
         :_MAX_GROUPS
     ]
 
 
 def _groups(
-    found: Iterable[tuple[tuple[str, str, str], str]],
+    found: Iterable[tuple[tuple[str, str, str], str, str]],
     plugins_of: Callable[[str], tuple[str, ...]],
 ) -> list[Group]:
     """Return the groups of devices by what, severity and subject."""
     counts: Counter[tuple[str, str, str]] = Counter()
     examples: dict[tuple[str, str, str], list[str]] = defaultdict(list)
-    for key, device in found:
+    summaries: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    for key, device, summary in found:
         counts[key] += 1
+        if summary and len(summaries[key]) < _MAX_SUMMARIES and summary not in summaries[key]:
+            summaries[key].append(summary)
         if counts[key] <= _MAX_EXAMPLES:
             examples[key].append(device)
     ordered = sorted(counts, key=lambda key: (key[1], -counts[key], key))[:_MAX_GROUPS]
-    return [Group(*key, plugins_of(key[2]), counts[key], tuple(examples[key])) for key in ordered]
+    return [
+        Group(
+            *key,
+            plugins_of(key[2]),
+            counts[key],
+            tuple(examples[key]),
+            tuple(summaries.get(key, ())),
+        )
+        for key in ordered
+    ]

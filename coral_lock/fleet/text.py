@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from coral_lock.difference.text import render_text as render_changes
@@ -14,6 +15,7 @@ _MAX_NAMED = 5
 _MAX_ROWS = 20
 _MAX_REASON = 120
 _MAX_CHANGES = 12
+NO_LOCK = "a lock that is missing or can't be read"
 _UNKNOWN = "can't be compared, as nobody has the lock that they run"
 
 
@@ -44,7 +46,7 @@ def _amount(number: int, noun: str) -> str:
 
 def lock_name(use: LockUse) -> str:
     """Return what a lock is called: the start of its digest, and its channel and serial."""
-    name = use.lock[:12] if use.lock else "no lock that was read"
+    name = use.lock[:12] if use.lock else NO_LOCK
     accepted = use.acceptance
     return f"{name}  {printable(accepted.channel)} {accepted.serial}" if accepted else name
 
@@ -65,7 +67,11 @@ def render_text(summary: Summary) -> str:
             lines.append(f"  {each.device}{age}{about}")
         lines += _rest(len(named), _MAX_NAMED)
     lines += _section("locks", list(map(_lock_line, summary.locks)))
-    lines += _section("findings", list(map(_group_line, summary.findings)))
+    lines += _section(
+        "findings",
+        list(map(_group_line, summary.findings)),
+        [group.summaries for group in summary.findings],
+    )
     lines += _section("plugins that failed", list(map(_group_line, summary.plugins)))
     lines += _section(
         "rolled back",
@@ -87,16 +93,21 @@ def _rest(number: int, shown: int) -> list[str]:
     return [f"  and {number - shown:,} more"] if number > shown else []
 
 
-def _section(title: str, rows: Sequence[str]) -> list[str]:
+def _section(title: str, rows: Sequence[str], details: Sequence[Sequence[str]] = ()) -> list[str]:
+    """Return a heading and the first rows, each followed by its details."""
     if not rows:
         return []
-    shown = [f"  {row}" for row in rows[:_MAX_ROWS]]
-    return [f"{title} ({len(rows):,})", *shown, *_rest(len(rows), _MAX_ROWS)]
+    lines = [f"{title} ({len(rows):,})"]
+    for row, below in itertools.zip_longest(rows[:_MAX_ROWS], details[:_MAX_ROWS], fillvalue=()):
+        lines += [f"  {row}", *(f"    {each}" for each in below)]
+    return [*lines, *_rest(len(rows), _MAX_ROWS)]
 
 
 def _lock_line(use: LockUse) -> str:
     red = f", {use.red:,} of them red" if use.red else ""
-    return f"{lock_name(use)}: {counted_devices(use.devices)}{red}"
+    more = ", …" if use.devices > len(use.examples) else ""
+    named = f"{', '.join(use.examples)}{more}"
+    return f"{lock_name(use)}: {counted_devices(use.devices)}{red}: {named}"
 
 
 def _group_line(group: Group) -> str:
@@ -111,10 +122,12 @@ def _group_line(group: Group) -> str:
 
 def _set_aside(summary: Summary) -> Iterator[str]:
     ledger = summary.ledger
-    yield (
-        f"read {_amount(ledger.reports, 'report')} in {_amount(ledger.files, 'file')}, "
-        f"{summary.superseded:,} of them superseded and {summary.duplicates:,} repeated"
-    )
+    others = [
+        *([f"{summary.superseded:,} followed by a later one"] * bool(summary.superseded)),
+        *([f"{summary.duplicates:,} there twice"] * bool(summary.duplicates)),
+    ]
+    read = f"read {_amount(ledger.reports, 'report')} in {_amount(ledger.files, 'file')}"
+    yield f"{read} ({', '.join(others)})" if others else read
     for kind, meaning in KINDS.items():
         if not ledger.counts[kind]:
             continue
@@ -150,7 +163,7 @@ def render_plan(plan: Plan) -> str:
         changes = render_changes(step.changes, _MAX_CHANGES, is_brief=True).splitlines()
         lines += [f"  {line}" for line in changes or ["no changes"]]
     for lock, devices in plan.unknown.items():
-        lines.append(f"from {lock[:12] if lock else 'no lock that was read'}: {_named(devices)}")
+        lines.append(f"from {lock[:12] if lock else NO_LOCK}: {_named(devices)}")
         lines.append(f"  {_UNKNOWN}" if lock else "  nobody knows which lock they run")
     for word, devices in (
         ("silent", plan.silent),

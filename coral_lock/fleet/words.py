@@ -36,6 +36,7 @@ _BROKEN = frozenset({"failed", "refused"})
 _MAX_FINDINGS = 16
 _MAX_PLUGINS = 16
 _MAX_SUBJECT = 256
+_MAX_SUMMARY = 160
 _MAX_KEPT = 500_000
 """From so many different texts on, which no fleet has, a finding of each report is kept."""
 
@@ -49,11 +50,12 @@ class Acceptance(NamedTuple):
 
 
 class WordFinding(NamedTuple):
-    """What a finding is about; errors come before warnings."""
+    """What a finding is about, and what it says; errors come before warnings."""
 
     severity: str
     code: str
     subject: str
+    summary: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,16 +191,14 @@ class WordReader:
     def _findings(self, report: Report) -> tuple[WordFinding, ...]:
         if not report["findings"]:
             return ()
-        found = {
-            self._keep(
-                WordFinding(
-                    each["severity"], each["code"], shortened(each["subject"], _MAX_SUBJECT)
-                )
-            ): None
-            for each in report["findings"]
-        }
+        found: dict[tuple[str, str, str], str] = {}
+        for each in report["findings"]:
+            subject = shortened(each["subject"], _MAX_SUBJECT)
+            key = each["severity"], each["code"], subject
+            found.setdefault(key, shortened(each["summary"], _MAX_SUMMARY))
         limit = _MAX_FINDINGS if len(self._kept) < _MAX_KEPT else 1
-        return self._keep(tuple(sorted(found)[:limit]))  # type: ignore[no-any-return]
+        kept = [self._keep(WordFinding(*key, found[key])) for key in sorted(found)[:limit]]
+        return self._keep(tuple(kept))  # type: ignore[no-any-return]
 
     def _plugins(self, plugins: list[dict[str, Any]]) -> tuple[tuple[str, str], ...]:
         broken: list[tuple[str, str]] = []

@@ -57,7 +57,32 @@ def test_hosts_that_cannot_be_devices_are_named_together(tmp_path: Path) -> None
         ("`e` can't be the id of a device", "`5`", f'{path}: _meta.hostvars["e"]'),
     ]
     with pytest.raises(ProblemsError, match="the inventory can't be used: 80 more problems"):
-        _read(tmp_path, "".join(f"- {number}\n" for number in range(100)))
+        _read(tmp_path, "".join(f"host {number}\n" for number in range(100)))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "found"),
+    [
+        ("# INI\n[edge]\nedge-0001 ansible_host=192.0.2.7\n", 2, "`[edge]`"),
+        ("edge-0001 ansible_host=192.0.2.7\n", 1, "`edge-0001 ansible_host=192.0.2.7`"),
+        ("---\nall:\n  hosts:\n    edge-0001:\n", 1, "`---`"),
+        ("all:\n  hosts:\n    edge-0001:\n", 1, "`all:`"),
+        ('["edge-0001"]\n', 1, '`["edge-0001"]`'),
+        ('  "edge-0001": {}\n}\n', 1, '`"edge-0001": {}`'),
+        ("host,site\n", 1, "`host,site`"),
+    ],
+)
+def test_another_format_is_one_problem(tmp_path: Path, text: str, line: int, found: str) -> None:
+    with pytest.raises(InputError) as caught:
+        _read(tmp_path, text)
+    error = caught.value
+    assert error.message == "the inventory isn't one that is known here"
+    expected = "a plain list, one host a line, or the output of `ansible-inventory --list`"
+    assert (error.expected, error.found) == (expected, found)
+    assert error.where == f"{tmp_path / 'hosts'}:{line}"
+    assert error.hint == (
+        "`ansible-inventory --list --output hosts.json` writes one of any inventory of Ansible"
+    )
 
 
 @pytest.mark.parametrize(

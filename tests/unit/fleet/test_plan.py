@@ -88,7 +88,7 @@ def test_what_a_lock_without_targets_changes(work: WorkingDirectory) -> None:
         f"from {old}: 2 devices, 1 of them red now: edge-0002, edge-0001\n"
         "  my-package\n"
         "    ~ `my-package` is upgraded: 1.0.0 → 1.1.0\n"
-        "from no lock that was read: 1 device: edge-0005\n"
+        "from a lock that is missing or can't be read: 1 device: edge-0005\n"
         "  nobody knows which lock they run\n"
         "from ffffffffffff: 1 device: edge-0004\n"
         "  can't be compared, as nobody has the lock that they run\n"
@@ -110,11 +110,17 @@ def test_each_device_gets_the_part_of_its_target(work: WorkingDirectory) -> None
             "jetson-1": _runs(old, machine=JETSON),
             "jetson-2": _runs(old, machine=JETSON),
             "server-1": _runs(old),
+            "server-2": {"lock": {"sha256": None}},
             "board-1": _runs(old, machine=OLD_BOARD),
         },
     )
     words = ("--old-locks", "old", "--output-format", "json", *NOW)
     document = json.loads(work.coral("fleet", "plan", "reports.ndjson", *words).require(1).stdout)
+    words = ("--old-locks", "old", "--output-format", "markdown", "--output-file", "plan.md", *NOW)
+    written = work.coral("fleet", "plan", "reports.ndjson", *words).require(1)
+    assert written.stderr.startswith(f"wrote plan.md: {_sha256(new)[:12]}: 3 to change, 1 that")
+    row = "| have a lock that is missing or can't be read | 1 | <code>server-2</code> |"
+    assert row in (work.directory / "plan.md").read_text()
     found = {
         step["target"]: (step["devices"], {change["subject"] for change in step["changes"]})
         for step in document["steps"]
@@ -190,5 +196,8 @@ def test_reports_that_cannot_be_used_are_mentioned(work: WorkingDirectory) -> No
     assert outcome.stderr == (
         "warning: 1 report can't be used: see what `coral-runtime fleet summarize` says of them\n"
     )
+    outside = work.coral("fleet", "plan", "reports.ndjson", "--git").require(2)
+    assert outside.stderr.startswith("error: git knows of no work tree here\n  found: not a git")
+    assert f"  where: {work.directory}\n  hint: run the command in a clone" in outside.stderr
     missing = work.coral("fleet", "plan", "reports.ndjson", "--old-locks", "none").require(2)
     assert missing.stderr.startswith("error: there is no directory of locks\n  where: none\n")

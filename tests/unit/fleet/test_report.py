@@ -18,7 +18,7 @@ TEXT = ndjson(device_report())
 
 TEXTS: dict[str, tuple[bytes, str, str]] = {
     "empty": (b"", "truncated", "expecting value in column 1"),
-    "half of it": (TEXT[:200].encode(), "truncated", "unterminated string starting at in column "),
+    "half of it": (TEXT[:200].encode(), "truncated", "unterminated string in column "),
     "an open object": (b'{"device": 1', "truncated", "expecting ',' delimiter in column 13"),
     "no JSON": (b"device: edge-0001", "not-json", "expecting value in column 1"),
     "a second document": (TEXT.encode() * 2, "not-json", "extra data in column 1"),
@@ -39,7 +39,7 @@ TEXTS: dict[str, tuple[bytes, str, str]] = {
     "a control character": (
         b'{"device": "\x1b[2J"}',
         "not-json",
-        "invalid control character at in",
+        "invalid control character in column 13",
     ),
     "a list": (b"[]", "invalid", "expected an object"),
     "a null": (b"null", "invalid", "expected an object"),

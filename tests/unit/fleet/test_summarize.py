@@ -88,18 +88,20 @@ stale (1): its last word is too old
 unlisted (1): it holds, but isn't in the inventory
   stranger, 60 min old
 locks (4)
-  {LOCK[:12]}: 5 devices, 5 of them red
-  {LOCK[:12]}  stable 41: 2 devices
-  {OTHER_LOCK[:12]}: 1 device
-  no lock that was read: 1 device, 1 of them red
+  {LOCK[:12]}: 5 devices, 5 of them red: edge-0003, edge-0004, edge-0005, edge-0006, stranger
+  {LOCK[:12]}  stable 41: 2 devices: edge-0001, edge-0002
+  {OTHER_LOCK[:12]}: 1 device: edge-0007
+  a lock that is missing or can't be read: 1 device, 1 of them red: edge-0009
 findings (2)
   error activation-failed patches:night_vision: 1 device: edge-0004
+    `patches:night_vision` failed
   error digest-mismatch my-package (patches:camera_stabilizer): 1 device: edge-0003
+    `my_package/x.py` of `my-package` isn't the file that was locked
 plugins that failed (1)
   failed patches:night_vision: 1 device: edge-0004
 rolled back (1)
   edge-0002: 41 \\x1b[31mbreaks the cameras
-read 23 reports in 9 files, 7 of them superseded and 7 repeated
+read 23 reports in 9 files (7 followed by a later one, 7 there twice)
 """
 
 
@@ -112,7 +114,7 @@ def test_a_fleet_as_text(work: WorkingDirectory) -> None:
 def test_a_fleet_as_json(work: WorkingDirectory) -> None:
     words = ("--inventory", "hosts", "--output-format", "json", "--output-file", "fleet.json")
     outcome = work.coral("fleet", "summarize", "reports", *words, *NOW).require(1)
-    assert (outcome.stdout, outcome.stderr) == ("", "3 of 10 devices hold\n")
+    assert (outcome.stdout, outcome.stderr) == ("", "wrote fleet.json: 3 of 10 devices hold\n")
     document = json.loads((work.directory / "fleet.json").read_text())
     assert document["states"] == {
         "disputed": 0,
@@ -147,11 +149,35 @@ def test_a_fleet_as_json(work: WorkingDirectory) -> None:
         "accepted": {"channel": "stable", "serial": 41, "rollback": None},
         "devices": 2,
         "red": 0,
+        "examples": ["edge-0001", "edge-0002"],
     }
     assert document["rollbacks"] == [
         {"device": "edge-0002", "reason": "41 \x1b[31mbreaks the cameras"}
     ]
     assert document["holds"] is False
+
+
+def test_a_group_says_what_its_findings_say_and_a_forger_may_be_innocent(tmp_path: Path) -> None:
+    work = WorkingDirectory(directory=tmp_path)
+    (tmp_path / "reports").mkdir()
+    for number, summary in enumerate(["there is no lock", "the lock isn't JSON"] * 2):
+        changes = refusal("not-started", "coral.lock")
+        changes["findings"][0]["summary"] = summary
+        report = device_report(f"edge-{number}", changes=changes)
+        work.write(f"reports/edge-{number}.json", json.dumps(report))
+    work.write("reports/edge-9.json", json.dumps(device_report("7d9f2c1e")))
+    work.write("hosts", "".join(f"edge-{number}\n" for number in (0, 1, 2, 3, 9)))
+    text = work.coral("fleet", "summarize", "reports", "--inventory", "hosts", *NOW).stdout
+    assert (
+        "  error not-started coral.lock: 4 devices: edge-0, edge-1, edge-2, edge-3\n"
+        "    there is no lock\n"
+        "    the lock isn't JSON\n"
+    ) in text
+    assert text.endswith(
+        "set aside, forged (1): the file of one device says that it is of another\n"
+        "  reports/edge-9.json: it says that it is of `7d9f2c1e`: if the device has that id, start "
+        "it with `--device-id edge-9`, or give the host `coral_device_id`\n"
+    )
 
 
 VERIFIED = {"command": "verify", "outcome": "holds", "sequence": 8}
@@ -197,13 +223,14 @@ def test_a_device_that_is_not_in_the_inventory_counts_as_the_others(tmp_path: Pa
         "refused (1): it refused to start\n"
         "  stranger, 60 min old: digest-mismatch, not in the inventory\n"
         "locks (2)\n"
-        f"  {LOCK[:12]}  stable 41: 1 device, 1 of them red\n"
-        f"  {LOCK[:12]}: 1 device\n"
+        f"  {LOCK[:12]}  stable 41: 1 device, 1 of them red: stranger\n"
+        f"  {LOCK[:12]}: 1 device: edge-0001\n"
         "findings (1)\n"
         "  error digest-mismatch my-package (patches:camera_stabilizer): 1 device: stranger\n"
+        "    `my_package/x.py` of `my-package` isn't the file that was locked\n"
         "rolled back (1)\n"
         "  stranger: 41 breaks\n"
-        "read 2 reports in 1 file, 0 of them superseded and 0 repeated\n"
+        "read 2 reports in 1 file\n"
     )
 
 
@@ -233,7 +260,8 @@ def test_a_fleet_as_markdown(work: WorkingDirectory) -> None:
     assert text.startswith("### 3 of 10 devices hold\n\n**States**\n")
     assert "| refused | 1 | it refused to start |" in text
     assert "<details><summary>Missing: 1 device</summary>" in text
-    finding = "| <code>digest-mismatch</code> | <code>my-package</code><br>"
+    said = "<code>my&#95;package/x.py</code> of <code>my-package</code> isn't the file that was"
+    finding = f"| <code>digest-mismatch</code><br>{said} locked | <code>my-package</code><br>"
     assert f"{finding}<code>patches:camera&#95;stabilizer</code> | 1 |" in text
 
 
@@ -242,7 +270,13 @@ def test_a_fleet_as_markdown(work: WorkingDirectory) -> None:
     [
         (["nowhere"], "error: there are no reports\n  expected: a directory of `*.json`"),
         ([".", "--now", "tomorrow"], "error: `tomorrow` isn't a time\n"),
-        ([".", "--stale-after", "1.5h"], "error: `1.5h` isn't a duration\n  expected: a whole"),
+        (
+            [".", "--stale-after", "1w"],
+            "error: `1w` isn't a duration\n"
+            "  expected: a whole number of seconds, minutes, hours or days: `90s`, `30m`, `24h`, "
+            "`7d`\n"
+            "  hint: weeks are days, and parts are smaller units: `7d` for `1w`, `90m` for `1.5h`",
+        ),
         ([".", "--inventory", "hosts"], "error: there is no inventory\n  where: hosts\n"),
         ([], "error: missing argument `DIR|FILE...`"),
     ],
