@@ -48,6 +48,8 @@ EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
     ("coral_lock.children.child", "-S"): None,
     # No hint, but what a finding's code means.
     ("coral_lock.finding", "--set"): None,
+    # Said of the device's start.
+    ("coral_lock.fleet.gathering", "--device-id"): None,
     # Said of a machine that is looked at, which a fleet's reports tell of.
     ("coral_lock.verification.findings", "--integrity"): frozenset(
         {"fleet plan", "fleet summarize"}

@@ -116,8 +116,10 @@ def test_each_device_gets_the_part_of_its_target(work: WorkingDirectory) -> None
     )
     words = ("--old-locks", "old", "--output-format", "json", *NOW)
     document = json.loads(work.coral("fleet", "plan", "reports.ndjson", *words).require(1).stdout)
-    words = ("--old-locks", "old", "--output-format", "markdown", "--output-file", "plan.md", *NOW)
-    written = work.coral("fleet", "plan", "reports.ndjson", *words).require(1)
+    form = ("--output-format", "markdown", "--output-file", "plan.md")
+    written = work.coral(
+        "fleet", "plan", "reports.ndjson", "--old-locks", "old", *form, *NOW
+    ).require(1)
     assert written.stderr.startswith(f"wrote plan.md: {_sha256(new)[:12]}: 3 to change, 1 that")
     row = "| have a lock that is missing or can't be read | 1 | <code>server-2</code> |"
     assert row in (work.directory / "plan.md").read_text()
