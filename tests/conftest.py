@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,13 @@ settings.register_profile("quick", _PATIENT, max_examples=10)
 settings.register_profile("brief", _PATIENT, max_examples=25)
 settings.register_profile("thorough", _PATIENT, max_examples=1_000)
 settings.load_profile("brief")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return more workers than cores: a quarter of their time they wait for other processes."""
+    cores = os.cpu_count() or 1
+    return cores + (cores + 1) // 2
 
 
 def pytest_collection_finish() -> None:
