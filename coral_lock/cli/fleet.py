@@ -22,7 +22,6 @@ from coral_lock.fleet.plan import locks_of, make_plan
 from coral_lock.fleet.summary import FleetWords, Summary, summarize
 from coral_lock.fleet.text import headline, plan_headline, render_plan, render_text
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
-from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import read_lock
 from coral_lock.messages import counted, say, say_warning, warned
 from coral_lock.repository import Repository
@@ -173,13 +172,14 @@ def plan(
     words = FleetWords(reports, listed, now)
     devices = summarize(words, now=now, stale_after=math.inf).devices
     wanted = locks_of(devices).keys()
-    found: dict[str, Lock] = {}
+    found = []
     if old_locks is not None:
-        found |= locks_in_directory(old_locks, wanted)
+        found.append(locks_in_directory(old_locks, wanted))
     if is_in_git:
         repository = Repository(os.path.dirname(lock) or ".")
-        found |= locks_in_history(repository, repository.relative(lock), wanted)
-    made = make_plan(devices, new, hashlib.sha256(content).hexdigest(), found)
+        found.append(locks_in_history(repository, repository.relative(lock), wanted))
+    known = {digest: old for each in found for digest, old in each.locks.items()}
+    made = make_plan(devices, new, hashlib.sha256(content).hexdigest(), known)
     if output_format == "markdown":
         from coral_lock.fleet.markdown import render_plan_markdown
 
@@ -190,6 +190,9 @@ def plan(
     if output_file is not None:
         say(f"wrote {output_file}: {plan_headline(made)}")
     _warn_of(words.ledger)
+    for digest, name in (item for each in found for item in each.others.items()):
+        if digest not in known:
+            say_warning(f"devices say that their lock is {name}, which isn't a lock")
     if any(made.unknown) and old_locks is None and not is_in_git:
         say("`--old-locks DIR` or `--git` finds the locks that devices run", "hint: ")
     return DOES_NOT_HOLD if made.blocked.count else HOLDS

@@ -18,6 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from coral_lock.canonical_json import Value
 from coral_lock.errors import InputError, WriteError, printable, shortened
 from coral_lock.fleet.gathering import Ledger, gather
 from coral_lock.fleet.inventory import FleetInventory
-from coral_lock.fleet.report import Report
+from coral_lock.fleet.report import RejectedReportError, Report
 from coral_lock.fleet.summary import FleetWords
 from coral_lock.safe_files import replace_durably
 
@@ -98,15 +99,25 @@ _STAGING = ".load-"
 _MEMORY_LIMIT = "256MB"
 _PATTERN_CHARACTERS = frozenset("*?[]{}")
 _ORDER = "device, started, sequence, boot, report"
+_DAY = """
+    CASE WHEN started < TIMESTAMP '2025-01-01' THEN '1970-01-01'
+    ELSE strftime(started, '%Y-%m-%d') END
+"""
+"""The day of a report. Clocks that have lost the time share one, so that they make few files."""
+
 _LATEST = """
     SELECT * EXCLUDE (version) FROM (
         SELECT *, row_number() OVER (
             PARTITION BY device, started, sequence, boot, command
-            ORDER BY uptime_s DESC NULLS LAST, finished DESC NULLS LAST, report
+            ORDER BY finished IS NULL, uptime_s DESC NULLS LAST, report
         ) AS version FROM ({rows})
-    ) WHERE version = 1
+    ) WHERE version = 1 OR finished IS NOT NULL
 """
-"""Of a report that was written again, what was written last."""
+"""Of a report that was written again, what was written last.
+
+A report that is finished isn't written again. So one that says otherwise, which whoever gathers in
+a device's name can add, is kept beside it and doesn't replace it.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -233,6 +244,7 @@ def _write_rows(
         How many reports can be used, the digests of those that are contradicted, and what was read.
     """
     count = 0
+    last_day = datetime.fromtimestamp(now + 86_400, timezone.utc).strftime("%Y-%m-%d")
     with contextlib.ExitStack() as stack:
         files = {
             table: stack.enter_context(open(os.path.join(staging, f"{table}.json"), "wb"))
@@ -241,6 +253,9 @@ def _write_rows(
 
         def keep(report: Report) -> None:
             nonlocal count
+            if report["started"][:10] > last_day:
+                reason = f"its day is {report['started'][:10]}, which hasn't come yet"
+                raise RejectedReportError("future", reason)
             count += 1
             for table, row in _rows(report):
                 text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
@@ -333,7 +348,7 @@ class _Merge:
             ask(f"CREATE TABLE staged_{table} AS SELECT DISTINCT * FROM {source}")
             ask(f"DELETE FROM staged_{table} WHERE report IN ({digests})")
         ask(f"CREATE TABLE latest AS {_LATEST.format(rows='SELECT * FROM staged_reports')}")
-        days = ask("SELECT DISTINCT strftime(started, '%Y-%m-%d') AS day FROM latest ORDER BY day")
+        days = ask(f"SELECT DISTINCT {_DAY} AS day FROM latest ORDER BY day")
         new, replaced, written = 0, 0, []
         for (day,) in days:
             added, removed = self._merge_day(day)
@@ -352,7 +367,7 @@ class _Merge:
         """Return how many reports are new on a day, and how many of those that were aren't any
         more."""
         ask = self._ask
-        of_day = f"strftime(started, '%Y-%m-%d') = '{day}'"
+        of_day = f"{_DAY} = '{day}'"
         ask(f"CREATE OR REPLACE TABLE kept AS {self._kept('reports', day)}")
         rows = f"SELECT * FROM kept UNION SELECT * FROM latest WHERE {of_day}"
         ask(f"CREATE OR REPLACE TABLE merged AS {_LATEST.format(rows=rows)}")

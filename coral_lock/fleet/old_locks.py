@@ -6,8 +6,9 @@ import hashlib
 import itertools
 import os
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 
-from coral_lock.errors import InputError
+from coral_lock.errors import CoralLockError, InputError
 from coral_lock.lockfile.file import MAX_LOCK_BYTES, decode_lock
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import read_lock
@@ -17,14 +18,27 @@ from coral_lock.safe_files import read_regular_file
 _AT_A_TIME = 50
 
 
-def locks_in_directory(directory: str, wanted: Collection[str]) -> dict[str, Lock]:
-    """Return the wanted locks among the files of a directory, at any depth, by their SHA-256.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OldLocks:
+    """What was found.
+
+    Attributes:
+        locks: by the SHA-256 of their bytes.
+        others: the files with a wanted digest that aren't locks which this release reads: a device
+            can say any digest, so that is no reason to stop.
+    """
+
+    locks: dict[str, Lock] = field(default_factory=dict)
+    others: dict[str, str] = field(default_factory=dict)
+
+
+def locks_in_directory(directory: str, wanted: Collection[str]) -> OldLocks:
+    """Return the wanted locks among the files of a directory, at any depth.
 
     Links aren't followed, and what can't be read isn't there.
 
     Raises:
         InputError: there is no such directory.
-        LockError: a file with a wanted digest isn't a lock that this release reads.
     """
     if not os.path.isdir(directory):
         raise InputError(
@@ -33,8 +47,8 @@ def locks_in_directory(directory: str, wanted: Collection[str]) -> dict[str, Loc
     return _found(_files_in(directory), wanted)
 
 
-def locks_in_history(repository: Repository, path: str, wanted: Collection[str]) -> dict[str, Lock]:
-    """Return the wanted locks among those that a file of git has ever been, by their SHA-256.
+def locks_in_history(repository: Repository, path: str, wanted: Collection[str]) -> OldLocks:
+    """Return the wanted locks among those that a file of git has ever been.
 
     Args:
         repository: where the file is.
@@ -43,20 +57,23 @@ def locks_in_history(repository: Repository, path: str, wanted: Collection[str])
 
     Raises:
         GitError: git can't tell.
-        LockError: a file with a wanted digest isn't a lock that this release reads.
     """
     return _found(_blobs_of(repository, path), wanted)
 
 
-def _found(contents: Iterator[tuple[str, bytes]], wanted: Collection[str]) -> dict[str, Lock]:
-    locks: dict[str, Lock] = {}
+def _found(contents: Iterator[tuple[str, bytes]], wanted: Collection[str]) -> OldLocks:
+    found = OldLocks()
     for name, content in contents:
         digest = hashlib.sha256(content).hexdigest()
-        if digest in wanted and digest not in locks:
-            locks[digest] = read_lock(decode_lock(content, name), name)
-            if len(locks) == len(wanted):
-                break
-    return locks
+        if digest not in wanted or digest in found.locks or digest in found.others:
+            continue
+        try:
+            found.locks[digest] = read_lock(decode_lock(content, name), name)
+        except CoralLockError:
+            found.others[digest] = name
+        if len(found.locks) + len(found.others) == len(wanted):
+            break
+    return found
 
 
 def _files_in(directory: str) -> Iterator[tuple[str, bytes]]:

@@ -242,7 +242,8 @@ class FleetWords:
         paths: files and directories of reports.
         inventory: which devices there should be, None if nobody knows.
         now: the time to which ages are counted, in seconds (Unix).
-        keep: is given each report that can be used, as it is read.
+        keep: is given each report that can be used, as it is read; it can raise
+            RejectedReportError for what it can't use.
 
     Attributes:
         ledger: what was read, and what of it was set aside.
@@ -267,12 +268,15 @@ class FleetWords:
         devices = inventory.devices if inventory else {}
         for report, source in gather(paths, self.ledger, devices):
             try:
-                self.words.add(self.reader.read(report, source))
+                word = self.reader.read(report, source)
+                if keep is not None:
+                    keep(report)
             except RejectedReportError as error:
                 self.ledger.set_aside(source, error.kind, error.reason)
                 continue
-            if keep is not None:
-                keep(report)
+            self.words.add(word)
+            if self.reader.is_full:
+                self.reader.keep_only(self.words.all())
 
     def devices(self) -> Iterator[DeviceWords]:
         """Yield the last words of each device, in the order of their ids.

@@ -10,7 +10,7 @@ and where the first can't be right, from when the file was gathered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
@@ -30,6 +30,9 @@ _TOLERANCE_S = 300.0
 _EARLIEST = datetime(2025, 1, 1, tzinfo=timezone.utc).timestamp()
 """No report is older than its format: a clock that says so has lost the time."""
 
+_MAX_AGE_S = 100 * 365 * 86_400.0
+"""More than any device runs."""
+
 _BROKEN = frozenset({"failed", "refused"})
 """The statuses of plugins that are to blame; others weren't run, or aren't for the platform."""
 
@@ -39,6 +42,9 @@ _MAX_SUBJECT = 256
 _MAX_SUMMARY = 160
 _MAX_KEPT = 500_000
 """From so many different texts on, which no fleet has, a finding of each report is kept."""
+
+_SWEEP_AT = 1 << 15
+"""From so many different texts on, those are forgotten that no last word has any more."""
 
 
 class Acceptance(NamedTuple):
@@ -103,9 +109,13 @@ class Word:
         return self.start[2] == "verify"
 
     @property
-    def progress(self) -> tuple[float, str]:
-        """How far a report is that was written again under the same number."""
-        return -1.0 if self.uptime is None else self.uptime, self.finished or ""
+    def progress(self) -> tuple[bool, float, str]:
+        """How far a report is that was written again under the same number, until it is finished.
+
+        Whoever copies a report can't make it later than what the device wrote at the end.
+        """
+        uptime = -1.0 if self.uptime is None else self.uptime
+        return self.finished is not None, uptime, self.finished or ""
 
     @property
     def substance(self) -> tuple[object, ...]:
@@ -126,7 +136,21 @@ class WordReader:
     def __init__(self, now: float) -> None:
         self._now = now
         self._kept: dict[Any, Any] = {}
+        self._sweep_at = _SWEEP_AT
         self._providers: dict[str, set[str]] = {}
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to forget what isn't needed."""
+        return len(self._kept) >= self._sweep_at
+
+    def keep_only(self, words: Iterable[Word]) -> None:
+        """Forget the parts that none of these words has."""
+        self._kept.clear()
+        for word in words:
+            for part in (*word.findings, word.findings, word.plugins, word.lock, word.hosts):
+                self._keep(part)
+        self._sweep_at = max(_SWEEP_AT, 2 * len(self._kept))
 
     def plugins_of(self, distribution: str) -> tuple[str, ...]:
         """Return the plugins that come from a distribution, as far as reports have said so."""
@@ -175,6 +199,7 @@ class WordReader:
         Raises:
             RejectedReportError: only a clock that is ahead tells how old it is.
         """
+        age_s = age_s and min(age_s, _MAX_AGE_S)
         by_clock = self._now - written
         if by_clock < -_TOLERANCE_S:
             clock = CLOCK_AHEAD
@@ -306,13 +331,21 @@ class LastWords:
         elif word.start != best.start:
             track.other_content = None if later is word else track.other_content
             track.other_start = earlier
-        elif word.progress != best.progress:
+        elif word.progress != best.progress and not _contradict(word, best):
             self.superseded += 1
-            track.other_content = None if later is word else track.other_content
+            if later is word and best.finished is None:
+                track.other_content = None
         elif word.substance == best.substance:
             self.duplicates += 1
         else:
             track.other_content = earlier
+
+    def all(self) -> Iterator[Word]:
+        """Yield every word that is kept."""
+        for tracks in (self._starts, self._verifications):
+            for track in tracks.values():
+                words = track.best, track.latest, track.other_start, track.other_content
+                yield from filter(None, words)
 
     def devices(self) -> Iterator[DeviceWords]:
         """Yield the last words of each device, in the order of their ids."""
@@ -346,6 +379,11 @@ def _counts_from_one(latest: Word, best: Word) -> bool:
         and latest.is_current_boot >= best.is_current_boot
         and latest.written > best.written + _TOLERANCE_S
     )
+
+
+def _contradict(word: Word, other: Word) -> bool:
+    """Whether two reports of a start say that it has ended, and differently."""
+    return bool(word.finished and other.finished) and word.substance != other.substance
 
 
 def _is_later(word: Word, other: Word) -> bool:

@@ -33,6 +33,9 @@ YESTERDAY = device_report("edge-0001", ago=timedelta(hours=20), changes={"sequen
 REPORTS = (device_report("edge-0001"), BEGUN, ENDED, YESTERDAY)
 
 
+TABLES_OF_REPORTS = list(TABLES["reports"])
+
+
 def _rows(directory: Path) -> dict[str, list[Any]]:
     """Return what each table holds."""
     found = {}
@@ -174,6 +177,43 @@ def test_what_contradicts_another_report_is_not_kept(tmp_path: Path) -> None:
     kept = [row[3] for row in rows["reports"] if row[0] == "edge-0003"]
     assert kept == [datetime.fromisoformat(other["started"][:-1])]
     assert "edge-0003" not in {row[0] for row in rows["findings"]}
+
+
+def test_nobody_replaces_what_a_device_said_at_the_end(tmp_path: Path) -> None:
+    victim = device_report(changes=refusal())
+    forged = device_report(changes={"uptime_s": 1e6, "started": victim["started"]})
+    begun = forged | {"outcome": "unfinished", "finished": None, "exit_code": None}
+    assert _load(tmp_path, victim)[:2] == (1, 0)
+    assert _load(tmp_path, forged)[:2] == (1, 0)
+    assert _load(tmp_path, begun)[:2] == (0, 0)
+    outcomes = {
+        row[TABLES_OF_REPORTS.index("outcome")] for row in _rows(tmp_path / "history")["reports"]
+    }
+    assert outcomes == {"refused", "started"}
+    # Whoever gathers both in one load learns of it.
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "victim.ndjson").write_text(ndjson(victim))
+    (other / "attacker.ndjson").write_text(ndjson(forged))
+    loaded = load_reports([str(other)], str(tmp_path / "kept"), NOW.timestamp())
+    assert (loaded.new, dict(loaded.ledger.counts)) == (1, {"contradicting": 1})
+
+
+def test_days_that_cannot_be_are_few(tmp_path: Path) -> None:
+    reports = [
+        device_report(
+            changes={"started": f"19{70 + year}-03-01T00:00:00.000000Z", "sequence": 10 + year}
+        )
+        for year in range(20)
+    ]
+    # Another clock tells the age of this one, so that `summarize` counts it.
+    ahead = device_report(ago=timedelta(days=-9)) | {"age_s": 60.0}
+    file = tmp_path / "reports.ndjson"
+    file.write_text(ndjson(*reports, ahead))
+    loaded = load_reports([str(file)], str(tmp_path / "history"), NOW.timestamp())
+    assert (loaded.new, loaded.days) == (20, ("1970-01-01",))
+    (named,) = loaded.ledger.named
+    assert (named.kind, named.reason) == ("future", "its day is 2026-12-05, which hasn't come yet")
 
 
 def test_two_loads_at_once(tmp_path: Path) -> None:

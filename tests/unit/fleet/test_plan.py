@@ -191,6 +191,16 @@ def test_locks_that_git_knows(work: WorkingDirectory) -> None:
     assert work.coral("fleet", "plan", "reports.ndjson", *NOW).stderr == hint
 
 
+def test_a_device_that_says_that_another_file_is_its_lock(work: WorkingDirectory) -> None:
+    digest = hashlib.sha256(b"not a lock").hexdigest()
+    _write_reports(work, {"edge-0001": _runs(OLD), "edge-0002": {"lock": {"sha256": digest}}})
+    words = ("--old-locks", "old", *NOW)
+    outcome = work.coral("fleet", "plan", "reports.ndjson", *words).require(0)
+    assert ": 1 to change, 1 on an unknown lock\n" in outcome.stdout
+    warning = "warning: devices say that their lock is old/readme, which isn't a lock\n"
+    assert outcome.stderr == warning
+
+
 def test_reports_that_cannot_be_used_are_mentioned(work: WorkingDirectory) -> None:
     work.write("reports.ndjson", "{\n")
     outcome = work.coral("fleet", "plan", "reports.ndjson", *NOW).require(0)

@@ -180,6 +180,18 @@ def test_a_group_says_what_its_findings_say_and_a_forger_may_be_innocent(tmp_pat
     )
 
 
+def test_a_file_with_holes_is_given_up(tmp_path: Path) -> None:
+    work = WorkingDirectory(directory=tmp_path)
+    work.write("edge.ndjson", ndjson(device_report()))
+    with open(tmp_path / "edge.ndjson", "r+b") as file:
+        file.truncate(1 << 40)
+    outcome = work.coral("fleet", "summarize", "edge.ndjson", *NOW).require(1)
+    assert outcome.stdout.endswith(
+        "set aside, too-large (1): it has more than 8 MiB\n"
+        "  edge.ndjson:2: it has more than 8 MiB\n"
+    )
+
+
 VERIFIED = {"command": "verify", "outcome": "holds", "sequence": 8}
 UNFINISHED = {"outcome": "unfinished", "finished": None, "exit_code": None}
 DEVIATES = refusal() | {"command": "verify", "outcome": "deviates"}

@@ -53,6 +53,28 @@ def test_a_report_that_was_written_again_counts_as_it_was_written_last() -> None
     assert (last.word.outcome, last.contradicted_by) == ("refused", None)
 
 
+def test_a_report_that_ended_is_not_written_again() -> None:
+    ended = hours_ago(1, uptime_s=500.5, **refusal())
+    begun = hours_ago(1, outcome="unfinished", finished=None, uptime_s=1e6)
+    assert last_of(ended, begun).word.outcome == "refused"
+    assert last_of(ended, hours_ago(1, uptime_s=1e6), ended).contradicted_by is not None
+    assert last_of(ended, ended | {"uptime_s": 1e6}).contradicted_by is None
+
+
+def test_what_no_last_word_has_is_forgotten() -> None:
+    reader, words = WordReader(NOW.timestamp()), LastWords()
+    with patch.object(words_module, "_SWEEP_AT", 100):
+        reader.keep_only([])
+        for sequence in range(1, 1_000):
+            report = hours_ago(1, sequence=sequence, **refusal(subject=f"package-{sequence}"))
+            words.add(reader.read(report, Source("edge.ndjson", sequence, GATHERED.timestamp())))
+            if reader.is_full:
+                reader.keep_only(words.all())
+            assert len(reader._kept) <= 110
+    ((last, _),) = words.devices()
+    assert [each.subject for each in last.word.findings] == ["package-999"]
+
+
 def test_without_a_boot_the_end_tells_which_was_written_last() -> None:
     begun = hours_ago(1, outcome="unfinished", finished=None, uptime_s=None, boot=None)
     assert last_of(hours_ago(1, uptime_s=None, boot=None), begun).word.outcome == "started"
@@ -127,6 +149,7 @@ def test_a_device_that_was_set_up_again_counts_from_one() -> None:
         (hours_ago(-0.05) | {"age_s": None}, 0.0, "right"),
         (hours_ago(24 * 365 * 50) | {"age_s": 7200.0}, 2.5, "behind"),
         (hours_ago(24 * 365 * 50) | {"age_s": None}, 0.5, "behind"),
+        (hours_ago(1) | {"age_s": 1e308}, 24 * 365 * 100 + 0.5, "contradicts"),
     ],
 )
 def test_the_age_of_a_word(report: dict[str, Any], age: float, clock: str) -> None:
