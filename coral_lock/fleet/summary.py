@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import NamedTuple
 
 from coral_lock.canonical_json import Value
@@ -86,7 +87,12 @@ class DeviceState:
             "errors": word.errors,
             "warnings": word.warnings,
             "findings": [
-                {"code": each.code, "severity": each.severity, "subject": each.subject}
+                {
+                    "code": each.code,
+                    "severity": each.severity,
+                    "subject": each.subject,
+                    "summary": each.summary,
+                }
                 for each in word.findings
             ],
             "where": str(word.source),
@@ -140,13 +146,15 @@ class Group:
 
     def to_dict(self) -> dict[str, Value]:
         """Return it as a JSON object."""
+        devices: dict[str, Value] = {"devices": self.devices, "examples": list(self.examples)}
+        if not self.severity:
+            return {"status": self.what, "plugin": self.subject, **devices}
         return {
-            "what": self.what,
+            "code": self.what,
             "severity": self.severity,
             "subject": self.subject,
             "plugins": list(self.plugins),
-            "devices": self.devices,
-            "examples": list(self.examples),
+            **devices,
             "summaries": list(self.summaries),
         }
 
@@ -205,7 +213,7 @@ class Summary:
                 devices.append(each.to_dict())
         return {
             "format_version": "1.0",
-            "now": self.now,
+            "now": datetime.fromtimestamp(self.now, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "stale_after_s": self.stale_after,
             "holds": self.all_hold,
             "devices_total": self.total,

@@ -55,7 +55,9 @@ def objects_of(schema: Any) -> list[Any]:
     return found + [inner for item in schema.values() for inner in objects_of(item)]
 
 
-@pytest.mark.parametrize("name", ["lock", "activation-report", "diff"])
+@pytest.mark.parametrize(
+    "name", ["lock", "activation-report", "diff", "fleet-summary", "fleet-plan"]
+)
 def test_objects_have_no_other_fields(name: str) -> None:
     objects = objects_of(json.loads(schema_text(name)))
     assert objects

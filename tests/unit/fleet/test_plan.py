@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from coral_lock.document.schema import schema_text
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
 from tests.support.device_reports import device_report, ndjson, refusal
 from tests.support.environments import clean_environment
 from tests.support.in_process import WorkingDirectory
 from tests.support.locks import lock_of_targets, sample_lock
+from tests.unit.test_schemas import validator
 
 NOW = ("--now", "2026-11-26T12:00:00Z")
 JETSON = {"python": "3.10.12", "platform": "manylinux_2_35_aarch64"}
@@ -116,6 +119,12 @@ def test_each_device_gets_the_part_of_its_target(work: WorkingDirectory) -> None
     )
     words = ("--old-locks", "old", "--output-format", "json", *NOW)
     document = json.loads(work.coral("fleet", "plan", "reports.ndjson", *words).require(1).stdout)
+    validator("fleet-plan").validate(document)
+    change = {**json.loads(schema_text("diff")), "required": [], "$ref": "#/$defs/change"}
+    del change["properties"], change["additionalProperties"]
+    for each in document["steps"]:
+        for found_change in each["changes"]:
+            Draft202012Validator(change).validate(found_change)
     form = ("--output-format", "markdown", "--output-file", "plan.md")
     written = work.coral(
         "fleet", "plan", "reports.ndjson", "--old-locks", "old", *form, *NOW

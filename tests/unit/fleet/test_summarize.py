@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.device_reports import LOCK, device_report, ndjson, refusal
 from tests.support.in_process import WorkingDirectory
+from tests.unit.test_schemas import validator
 
 OTHER_LOCK = "0" * 64
 NOW = ("--now", "2026-11-26T12:00:00Z")
@@ -116,6 +117,16 @@ def test_a_fleet_as_json(work: WorkingDirectory) -> None:
     outcome = work.coral("fleet", "summarize", "reports", *words, *NOW).require(1)
     assert (outcome.stdout, outcome.stderr) == ("", "wrote fleet.json: 3 of 10 devices hold\n")
     document = json.loads((work.directory / "fleet.json").read_text())
+    validator("fleet-summary").validate(document)
+    assert document["now"] == "2026-11-26T12:00:00.000000Z"
+    assert document["plugins"] == [
+        {
+            "status": "failed",
+            "plugin": "patches:night_vision",
+            "devices": 1,
+            "examples": ["edge-0004"],
+        }
+    ]
     assert document["states"] == {
         "disputed": 0,
         "refused": 1,
@@ -140,7 +151,12 @@ def test_a_fleet_as_json(work: WorkingDirectory) -> None:
         "errors": 1,
         "warnings": 0,
         "findings": [
-            {"code": "digest-mismatch", "severity": "error", "subject": "my-package"},
+            {
+                "code": "digest-mismatch",
+                "severity": "error",
+                "subject": "my-package",
+                "summary": "`my_package/x.py` of `my-package` isn't the file that was locked",
+            },
         ],
         "where": "reports/hall/edge-0003.ndjson:2",
     }
