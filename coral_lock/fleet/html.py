@@ -15,14 +15,16 @@ from string import Template
 
 from coral_lock.errors import printable, shortened
 from coral_lock.fleet.gathering import KINDS
-from coral_lock.fleet.summary import STATES, DeviceState, Group, Summary
-from coral_lock.fleet.text import counted_devices, duration_text, headline, lock_name
+from coral_lock.fleet.summary import HOLDS_STATE, STATES, DeviceState, Group, Summary
+from coral_lock.fleet.text import NO_LOCK, counted_devices, duration_text, headline, lock_name
+from coral_lock.fleet.words import Word
 from coral_lock.rendering.html import page_part, policy_of
 
 _DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page")
 _MAX_STATIC = 300
 _MAX_ROWS = 200
 _MAX_TEXT = 300
+_MAX_FOUND = 5
 
 
 def render_page(summary: Summary) -> str:
@@ -89,6 +91,8 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     for state, meaning in STATES.items():
         if summary.counts.get(state):
             yield state, f"{summary.counts[state]:,}: {meaning}"
+    if summary.counts.get(HOLDS_STATE, 0) < summary.total:
+        yield "red", f"whoever is in another state than {HOLDS_STATE}"
     time = datetime.fromtimestamp(summary.now, timezone.utc)
     yield "as of", time.strftime("%Y-%m-%d %H:%M:%S UTC")
     yield "stale after", duration_text(summary.stale_after)
@@ -111,13 +115,21 @@ def _about(each: DeviceState) -> str:
         return printable(each.note)
     parts = [
         f"{duration_text(word.age)} old",
-        f"lock {word.lock[:12]}" if word.lock else "no lock",
-        *sorted({f"{finding.code} {finding.subject}" for finding in word.findings})[:3],
+        f"lock {word.lock[:12]}" if word.lock else NO_LOCK,
+        *_acceptance_parts(word),
+        *sorted({f"{finding.code} {finding.subject}" for finding in word.findings})[:_MAX_FOUND],
         *([each.note] if each.note else []),
     ]
     if each.state != "holds":
         parts.append(str(word.source))
     return shortened(printable(" · ".join(parts)), _MAX_TEXT)
+
+
+def _acceptance_parts(word: Word) -> list[str]:
+    if word.acceptance is None:
+        return []
+    channel, serial, rollback = word.acceptance
+    return [f"{channel} {serial}", *(["rolled back"] if rollback is not None else [])]
 
 
 def _device_item(each: DeviceState) -> str:
@@ -157,6 +169,8 @@ def _lock_items(summary: Summary) -> Iterator[str]:
         (
             f"{_code(lock_name(use))}: {counted_devices(use.devices)}"
             + (f", {use.red:,} of them red" if use.red else "")
+            + f": {escape(', '.join(use.examples))}"
+            + (", …" if use.devices > len(use.examples) else "")
             for use in summary.locks
         ),
         len(summary.locks),

@@ -43,7 +43,17 @@ def test_descriptors(device: MakeDevice, path: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["lock", "activation-report", "descriptor", "device-report", "diff", "manifest"]
+    "name",
+    [
+        "lock",
+        "activation-report",
+        "descriptor",
+        "device-report",
+        "diff",
+        "fleet-plan",
+        "fleet-summary",
+        "manifest",
+    ],
 )
 def test_the_wheel_ships_them(device: MakeDevice, name: str) -> None:
     machine = device()

@@ -6,6 +6,8 @@ const list = document.getElementById("list");
 const { states, abouts, rows } = JSON.parse(document.getElementById("data").textContent);
 const LIMIT = 300;
 const names = rows.map(([name]) => name.toLowerCase());
+// What is said of devices names their lock, its channel and what was found; many share a text.
+const said = abouts.map((about) => about.toLowerCase());
 const boxes = Array.from(form.querySelectorAll('input[name="state"]'));
 
 const element = (tag, className, text) => {
@@ -26,18 +28,22 @@ const item = ([name, state, about]) => {
 
 const show = () => {
   const hidden = new Set(boxes.filter((box) => !box.checked).map((box) => box.value));
-  const text = form.elements.text.value.trim().toLowerCase();
+  const typed = form.elements.text.value.trim().toLowerCase();
+  // Of a lock the start of the digest is shown.
+  const text = /^[0-9a-f]{13,64}$/.test(typed) ? typed.slice(0, 12) : typed;
+  const fits = said.map((about) => about.includes(text));
   const found = [];
   let count = 0;
   for (let index = 0; index < rows.length; index += 1) {
-    if (hidden.has(states[rows[index][1]]) || !names[index].includes(text)) continue;
+    const [, state, about] = rows[index];
+    if (hidden.has(states[state]) || !(names[index].includes(text) || fits[about])) continue;
     count += 1;
     if (found.length < LIMIT) found.push(rows[index]);
   }
   list.replaceChildren(...found.map(item));
   document.getElementById("shown").textContent = `${count} of ${rows.length} devices`;
   document.getElementById("more").textContent =
-    count > found.length ? `The first ${found.length} are shown: type a part of a name.` : "";
+    count > found.length ? `The first ${found.length} are shown: type a part of a name, a lock or a finding.` : "";
 };
 
 const write = () => {

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from coral_lock.fleet.summary import STATES
-from tests.support.device_reports import device_report, ndjson, refusal
+from tests.support.device_reports import LOCK, device_report, ndjson, refusal
 from tests.support.in_process import WorkingDirectory
 from tests.support.page import Page
 
@@ -56,6 +56,17 @@ def test_the_script_knows_every_device_and_the_list_the_red_ones_first(page: str
         *["holds"] * 298,
     ]
     assert '<p id="more">700 more</p>' in page
+
+
+def test_a_device_is_found_by_its_lock_its_channel_and_its_findings(page: str) -> None:
+    data = _data(page)
+    about = data["abouts"][data["rows"][0][2]]
+    shown = HOSTILE.replace("\u202e", "\\u202e").replace("\x1b", "\\x1b")
+    start = f"60 min old · lock {LOCK[:12]} · {shown} 1 · rolled back · digest-mismatch "
+    assert about.startswith(start)
+    assert "<dt>red</dt>\n<dd>whoever is in another state than holds</dd>" in page
+    assert "const fits = said.map((about) => about.includes(text));" in page
+    assert "1 of them red: edge-0700</li>" in page
 
 
 def test_nothing_is_loaded_and_nothing_else_is_run(page: str) -> None:
