@@ -49,6 +49,14 @@ from coral_lock.signing.keys import shown_ids
     is_flag=True,
     help="The lock accepted before may still start, until this one is accepted without it.",
 )
+@click.option(
+    "--forget",
+    "forgets",
+    metavar="NAME",
+    multiple=True,
+    callback=lambda context, option, values: tuple(map(known_channel, values)),
+    help="A channel whose lock may not start any more. May be repeated.",
+)
 @format_option("text", "json")
 def accept(
     lock: str,
@@ -58,6 +66,7 @@ def accept(
     trust_dir: str | None,
     allow_rollback: str | None,
     keep_previous: bool,
+    forgets: tuple[str, ...],
     output_format: str,
 ) -> int:
     """Verify a lock's signatures, and write down that this device may start from it.
@@ -85,6 +94,7 @@ def accept(
         trust_directory=trust_dir,
         rollback=allow_rollback,
         keeps_previous=keep_previous,
+        forgets=forgets,
     )
     outcome = accept_lock(request)
     accepted, previous = outcome.channel.accepted, outcome.channel.previous

@@ -38,7 +38,7 @@ from coral_lock.signing.release import load_trust, sign_lock
     "--channel",
     metavar="NAME",
     callback=lambda context, option, value: known_channel(value),
-    help="For which devices the lock is. [default: that of the signature, else default]",
+    help="For which devices the lock is. [default: default]",
 )
 @click.option(
     "--serial",
@@ -100,6 +100,9 @@ def sign(
         f"{shown_ids(signed.key_ids)}"
     )
     say(f"wrote {path}: {what}" if signed.changed else f"{path} is up to date: {what}")
+    if signed.others:
+        others = shown_ids(each or "one without an id" for each in signed.others)
+        say(f"  other signatures are kept, which nobody has verified: {others}")
     if statement.trust is not None:
         say(f"  devices that accept it trust from then on: {shown_keys(statement.trust)}")
     return HOLDS

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from coral_lock.errors import (
     CoralLockError,
     ProblemsError,
-    WriteError,
+    UsageError,
 )
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock
-from coral_lock.safe_files import sync_directory, write_durably
 from coral_lock.signing.accepted import (
-    ACCEPTED_FILE,
-    DEFAULT_TRUST_DIRECTORY,
     AcceptedLock,
     Channel,
     Floor,
     KeySet,
-    NoRecordError,
     Rotation,
-    accepted_text,
-    read_accepted,
 )
 from coral_lock.signing.envelope import (
     DEFAULT_CHANNEL,
@@ -38,6 +29,7 @@ from coral_lock.signing.envelope import (
 )
 from coral_lock.signing.keyring import Keyring, load_keyring
 from coral_lock.signing.keys import key_id, shown_keys, valid_signers
+from coral_lock.signing.recording import only_run, recorded, write_record
 from coral_lock.signing.refusals import (
     below_floor,
     other_bytes,
@@ -45,8 +37,6 @@ from coral_lock.signing.refusals import (
     other_lock,
     too_few_signatures,
 )
-
-_LOCK_FILE = "accept.lock"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,6 +51,7 @@ class Request:
         trust_directory: where the record is, None for `/var/lib/coral-lock`.
         rollback: the reason for accepting a serial below the floor, None where there is none.
         keeps_previous: whether the lock accepted before may still start.
+        forgets: the channels of which nothing is accepted any more.
     """
 
     lock: str
@@ -70,6 +61,7 @@ class Request:
     trust_directory: str | None = None
     rollback: str | None = None
     keeps_previous: bool = False
+    forgets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +71,7 @@ class Accepted:
     Attributes:
         name: of the channel.
         channel: what is accepted for it now.
-        changed: whether that isn't what was accepted before.
+        changed: whether the record was written.
         path: the file of the record.
         notes: what whoever deploys should know, in sentences.
     """
@@ -106,9 +98,13 @@ def accept_lock(request: Request) -> Accepted:
     envelope = load_envelope(request.signature)
     keyring = load_keyring(request.keyring, is_trusted=True)
     name = request.channel or keyring.channel or DEFAULT_CHANNEL
-    with _only_run(request.trust_directory) as path:
-        channels = _recorded(request.trust_directory)
-        _remove_unfinished(os.path.dirname(path))
+    if name in request.forgets:
+        raise UsageError(
+            f"`{name}` is the channel of the lock that is to be accepted, and can't be forgotten",
+            hint=f"remove `--forget {name}`",
+        )
+    with only_run(request.trust_directory) as path:
+        channels = recorded(request.trust_directory)
         before = channels.get(name)
         sha256 = hashlib.sha256(content).hexdigest()
         verified = _verified_again(envelope, keyring, before, sha256) or _verified(
@@ -118,14 +114,20 @@ def accept_lock(request: Request) -> Accepted:
         after = judge(
             verified, before, keyring=keyring, channel=name, sha256=sha256, request=request
         )
-        if after != before:
-            write_durably(path, accepted_text({**channels, name: after}), mode=0o644)
+        others = {each: channels[each] for each in channels if each != name}
+        kept = {each: others[each] for each in others if each not in request.forgets}
+        changed = after != before or kept != others
+        if changed:
+            write_record(path, {**kept, name: after})
     return Accepted(
         name=name,
         channel=after,
-        changed=after != before,
+        changed=changed,
         path=path,
-        notes=tuple(_notes(name, keyring, before, after)),
+        notes=(
+            *_notes(name, keyring, before, after),
+            *_startable(name, others, request.forgets),
+        ),
     )
 
 
@@ -239,13 +241,24 @@ def judge(
         ),
         previous=previous,
         floors=dict(sorted(floors.items())),
-        rotation=_rotation(verified, keyring.key_set, before.rotation if before else None),
+        rotation=_rotation(
+            verified,
+            keyring.key_set,
+            before.rotation if before else None,
+            is_below=statement.serial < highest,
+        ),
     )
 
 
-def _rotation(verified: Verified, keyring: KeySet, before: Rotation | None) -> Rotation | None:
-    """Return the keys that count from now on, None where those of the keyring do."""
-    if verified.statement.trust is None:
+def _rotation(
+    verified: Verified, keyring: KeySet, before: Rotation | None, *, is_below: bool
+) -> Rotation | None:
+    """Return the keys that count from now on, None where those of the keyring do.
+
+    A lock below the floor brings none: else a device that goes back would trust keys again that
+    were replaced since.
+    """
+    if verified.statement.trust is None or is_below:
         return before if before and before.replaces == keyring else None
     if verified.statement.trust == verified.trusted == keyring:
         return None
@@ -306,53 +319,15 @@ def _notes(name: str, keyring: Keyring, before: Channel | None, after: Channel) 
         yield f"`{name}` trusts the keys that the lock brought from now on: {keys}"
 
 
-def _recorded(trust_directory: str | None) -> Mapping[str, Channel]:
-    """Return what was accepted so far; nothing where there is no record yet.
-
-    Raises:
-        NotAcceptedError: somebody else can write there, and could have removed the record.
-    """
-    try:
-        return read_accepted(trust_directory)
-    except NoRecordError:
-        return {}
-
-
-def _remove_unfinished(directory: str) -> None:
-    """Remove what runs that were killed have half written."""
-    for name in os.listdir(directory):
-        if name.startswith(f".{ACCEPTED_FILE}.") and name.endswith(".tmp"):
-            os.unlink(os.path.join(directory, name))
-
-
-@contextmanager
-def _only_run(trust_directory: str | None) -> Iterator[str]:
-    """Keep other runs from the record of a directory, which is made where there is none.
-
-    Yields:
-        The path of the record.
-
-    Raises:
-        WriteError: the directory can't be made or written to.
-    """
-    directory = trust_directory or DEFAULT_TRUST_DIRECTORY
-    try:
-        if not os.path.isdir(directory):
-            os.mkdir(directory, 0o755)
-            os.chmod(directory, 0o755)
-            sync_directory(os.path.dirname(os.path.abspath(directory)))
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        # Nobody else may open it, or whoever did could keep `accept` waiting.
-        descriptor = os.open(os.path.join(directory, _LOCK_FILE), flags, 0o600)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise WriteError(
-            f"the trust directory can't be written to: {reason}",
-            where=directory,
-            hint="run it as root, or name another directory with `--trust-dir DIR`",
-        ) from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield os.path.join(directory, ACCEPTED_FILE)
-    finally:
-        os.close(descriptor)
+def _startable(
+    name: str, others: Mapping[str, Channel], forgotten: Collection[str]
+) -> Iterator[str]:
+    """Yield which channels besides `name` a lock may start from, or could until now."""
+    for other, channel in others.items():
+        if other in forgotten:
+            yield f"forgot the channel `{other}`, its serials too"
+        else:
+            yield (
+                f"the lock of the channel `{other}` may start too, serial "
+                f"{channel.accepted.serial}: if that is over, pass `--forget {other}`"
+            )

@@ -30,7 +30,7 @@ MAX_SERIAL = 2**53 - 1
 """The largest number that every reader of JSON takes for itself."""
 
 MAX_KEYS = 64
-_MAX_BYTES = 1 << 20
+MAX_RECORD_BYTES = 1 << 20
 _LONGEST_REASON = 1000
 _HEXADECIMAL = frozenset("0123456789abcdef")
 
@@ -201,13 +201,14 @@ def read_accepted(trust_directory: str | None = None) -> dict[str, Channel]:
             raise NotAcceptedError("the record isn't a regular file", where=path)
         _require_owned(status, path, owners, "file")
         content = b""
-        while len(content) <= _MAX_BYTES and (chunk := os.read(descriptor, _MAX_BYTES + 1)):
+        most = MAX_RECORD_BYTES
+        while len(content) <= most and (chunk := os.read(descriptor, most + 1)):
             content += chunk
     finally:
         os.close(descriptor)
-    if len(content) > _MAX_BYTES:
+    if len(content) > MAX_RECORD_BYTES:
         raise NotAcceptedError(
-            f"the record is larger than {_MAX_BYTES} bytes", where=path, hint=_RESTORE
+            f"the record is larger than {MAX_RECORD_BYTES} bytes", where=path, hint=_RESTORE
         )
     try:
         return parse_accepted(content.decode("utf-8"))

@@ -115,7 +115,11 @@ def make_key(name: str) -> str:
         if os.path.lexists(path):
             raise _already_there(path)
     _write_new(f"{name}.key", private, 0o600)
-    _write_new(f"{name}.pub", public, 0o644)
+    try:
+        _write_new(f"{name}.pub", public, 0o644)
+    except WriteError:
+        os.unlink(f"{name}.key")
+        raise
     return key_id(PrivateKey(key).public)
 
 
@@ -150,10 +154,14 @@ def _passphrase() -> bytes:
 def _write_new(path: str, content: bytes, mode: int) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
+        except OSError:
+            os.unlink(path)
+            raise
         sync_directory(os.path.dirname(os.path.abspath(path)))
     except FileExistsError:
         raise _already_there(path) from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coral_lock.errors import InputError, UsageError
@@ -16,20 +16,29 @@ from coral_lock.signing.accepted import MAX_SERIAL, KeySet
 from coral_lock.signing.envelope import (
     DEFAULT_CHANNEL,
     Envelope,
+    Signature,
     Statement,
     load_envelope,
     read_statement,
 )
 from coral_lock.signing.keyring import CONFIGURATION, Keyring, load_keyring
-from coral_lock.signing.keys import PrivateKey, key_id
+from coral_lock.signing.keys import PrivateKey, key_id, shown_keys
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signed:
-    """A lock that is signed: what was said of it, and by which keys, old signatures included."""
+    """A lock that is signed.
+
+    Attributes:
+        statement: what is said of it.
+        key_ids: the ids of the keys that signed now.
+        others: the ids that other signatures in the envelope name, which nobody has verified.
+        changed: whether the envelope was written.
+    """
 
     statement: Statement
     key_ids: tuple[str, ...]
+    others: tuple[str, ...]
     changed: bool
 
 
@@ -66,13 +75,15 @@ def sign_lock(
 ) -> Signed:
     """Sign a lock, and write its envelope.
 
-    Where the envelope that is there is about this very lock, the signatures are added to it.
+    Where the envelope that is there is about this very lock, the signatures are added to it. Nobody
+    has verified it, so nothing but the serial is taken from it: what else it says has to be said
+    again.
 
     Args:
         lock: the file of the lock.
         signature: that of its envelope.
         keys: who signs.
-        channel: for which devices the lock is; None for what the envelope says, else `default`.
+        channel: for which devices the lock is; None for `default`.
         serial: its number among the locks of the channel; None for what the envelope says.
         trust: the keys that count from this lock on, None where they stay.
 
@@ -88,13 +99,15 @@ def sign_lock(
     statement = _statement(sha256, old, signature, channel, serial, trust)
     if before is None or statement != old:
         before = Envelope(payload=statement.payload(), signatures=())
-    after = _with_signatures(before, keys)
+    own = {key_id(key.public): key.sign(before.payload) for key in keys}
+    after = _with_signatures(before, own)
     changed = after != before
     if changed:
         write_durably(signature, after.text())
     return Signed(
         statement=statement,
-        key_ids=tuple(each.key_id for each in after.signatures),
+        key_ids=tuple(sorted(own)),
+        others=tuple(each.key_id for each in after.signatures if each.key_id not in own),
         changed=changed,
     )
 
@@ -108,26 +121,36 @@ def _statement(
     trust: KeySet | None,
 ) -> Statement:
     """Return what is to be signed: `old`, where nothing else is asked for."""
-    if old is not None and channel not in (None, old.channel):
+    wanted = channel or DEFAULT_CHANNEL
+    if old is not None and old.channel != wanted:
         raise InputError(
             "the signature file is for another channel",
-            expected=str(channel),
+            expected=wanted,
             found=old.channel,
             where=path,
-            hint="write that of each channel to a file of its own with `--signature FILE`; to "
-            "begin anew, remove the file, and pass a serial higher than that of any lock of "
-            f"`{channel}` before",
+            hint=f"pass `--channel {old.channel}` if that is meant, or write this one to a file of "
+            "its own with `--signature FILE`; to begin anew, remove the file, and pass a serial "
+            f"higher than that of any lock of `{wanted}` before",
         )
-    if old is not None and old.sha256 == sha256:
-        wanted = Statement(
-            sha256=sha256,
-            channel=old.channel,
-            serial=old.serial if serial is None else serial,
-            trust=old.trust if trust is None else trust,
-        )
-        if wanted == old:
+    if old is not None and old.sha256 == sha256 and serial in (None, old.serial):
+        if old.trust is not None and trust is None:
+            raise InputError(
+                "the signature file brings keys for devices to trust, and nobody has verified it",
+                found=shown_keys(old.trust),
+                where=path,
+                hint="if that is meant, pass the same keys with `--trust KEYRING_DIR`; else remove "
+                "the file",
+            )
+        if old.trust == trust:
             return old
-    lowest = 1 if old is None else min(old.serial + 1, MAX_SERIAL)
+    if old is not None and old.serial == MAX_SERIAL:
+        raise InputError(
+            "the signature file has the highest serial that there is",
+            found=str(old.serial),
+            where=path,
+            hint="if none of your releases wrote that, remove the file",
+        )
+    lowest = 1 if old is None else old.serial + 1
     if serial is None:
         words = ["coral-runtime", "sign", "--key", "FILE", "--serial", str(lowest)]
         raise UsageError(
@@ -143,19 +166,18 @@ def _statement(
             f"the serial {serial} isn't higher than that of the lock that was signed before",
             expected=f"at least {lowest}",
             where=path,
-            hint=f"pass `--serial {lowest}`",
+            hint=f"pass `--serial {lowest}`; if none of your releases wrote the file, remove it",
         )
     return Statement(
         sha256=sha256,
-        channel=channel or (old.channel if old else DEFAULT_CHANNEL),
+        channel=wanted,
         serial=serial,
         trust=trust,
     )
 
 
-def _with_signatures(envelope: Envelope, keys: Iterable[PrivateKey]) -> Envelope:
-    """Return an envelope with one signature of each key, by the ids of the keys."""
-    own = {key_id(key.public): key.sign(envelope.payload) for key in keys}
+def _with_signatures(envelope: Envelope, own: Mapping[str, Signature]) -> Envelope:
+    """Return an envelope with signatures by key id, in place of those that name these ids."""
     others = (each for each in envelope.signatures if each.key_id not in own)
     signatures = sorted((*others, *own.values()), key=lambda each: (each.key_id, each.content))
     return Envelope(payload=envelope.payload, signatures=tuple(signatures))

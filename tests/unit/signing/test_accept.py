@@ -274,8 +274,10 @@ def test_a_lower_threshold_is_said(signing: Signing) -> None:
         f"{signing.short('old')}\n{trust}"
     )
     assert signing.accept().code == 3
-    assert signing.sign("new").require(0).stderr == (
-        f"wrote coral.lock.sig: serial 1 of the channel default, signed by {both}\n{trust}"
+    assert signing.sign("new", options=options).require(0).stderr == (
+        "wrote coral.lock.sig: serial 1 of the channel default, signed by "
+        f"{signing.short('new')}\n"
+        f"  other signatures are kept, which nobody has verified: {signing.short('old')}\n{trust}"
     )
     assert signing.accept().require(0).stderr == (
         f"accepted coral.lock: serial 1 of the channel default, signed by {both}\n"
@@ -354,6 +356,85 @@ def test_a_changed_keyring_counts_again_and_forgets_no_floor(signing: Signing) -
     signing.keyring("keyring", "old", "new")
     signing.released(5, "new", lock=OTHER_LOCK)
     assert signing.accept().code == 1
+
+
+def test_going_back_brings_no_key_back(signing: Signing) -> None:
+    signing.keyring("both", "old", "new", configuration="threshold: 1\n")
+    signing.keyring("only-new", "new")
+    signing.released(3, "old", "new", trust="both")
+    signing.accepted()
+    back = signing.signature.read_bytes()
+    signing.released(4, "old", "new", lock=OTHER_LOCK, trust="only-new")
+    signing.accepted()
+    signing.work.write("coral.lock", LOCK)
+    signing.signature.write_bytes(back)
+    for changed in (True, False):
+        again = signing.accepted("--allow-rollback=because")
+        assert (again["changed"], again["serial"], again["rollback"]) == (changed, 3, "because")
+    # The key that was rotated away counts as little as before.
+    signing.released(5, "old", lock=OTHER_LOCK)
+    assert signing.accept().code == 3
+    signing.released(5, "new", lock=OTHER_LOCK)
+    assert signing.accepted()["serial"] == 5
+
+
+def test_a_channel_that_is_over_is_named_until_it_is_forgotten(signing: Signing) -> None:
+    signing.released(3, "old")
+    signing.accepted()
+    signing.keyring("keyring", "new", configuration="channel: production\n")
+    signing.signature.unlink()
+    signing.work.write("coral.lock", OTHER_LOCK)
+    signing.sign("new", serial=1, options=("--channel=production",)).require(0)
+    what = f"coral.lock: serial 1 of the channel production, signed by {signing.short('new')}\n"
+    assert signing.accept().require(0).stderr == (
+        f"accepted {what}"
+        "  the lock of the channel `default` may start too, serial 3: if that is over, pass "
+        "`--forget default`\n"
+        "  wrote trust/accepted.json\n"
+    )
+    assert acceptance(signing) is not None
+    words = ("--forget=default", "--forget=unknown")
+    assert signing.accept(*words).require(0).stderr == (
+        f"accepted {what}"
+        "  forgot the channel `default`, its serials too\n"
+        "  wrote trust/accepted.json\n"
+    )
+    assert acceptance(signing) is None
+    assert acceptance(signing, OTHER_LOCK) is not None
+    assert signing.accepted(*words)["changed"] is False
+    assert signing.accept("--forget=production").require(2).stderr == (
+        "error: `production` is the channel of the lock that is to be accepted, and can't be "
+        "forgotten\n"
+        "  hint: remove `--forget production`\n"
+    )
+
+
+def test_a_record_that_no_start_would_read_isn_t_written(
+    signed: Signing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coral_lock.signing.recording.MAX_RECORD_BYTES", 100)
+    assert signed.accept().require(2).stderr == (
+        "error: the record would be larger than 100 bytes, which no start reads\n"
+        "  where: trust/accepted.json\n"
+        "  hint: forget channels that are over with `--forget NAME`\n"
+    )
+    assert not signed.record.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_whoever_owns_the_trust_directory_can_t_keep_accept_waiting(signed: Signing) -> None:
+    trust = signed.directory / "trust"
+    trust.mkdir()
+    os.chown(trust, 12345, -1)
+    with (trust / "accept.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert signed.accept().require(2).stderr == (
+            "error: the directory of the record belongs to somebody else\n"
+            "  expected: root\n"
+            "  found: the user 12345\n"
+            "  where: trust\n"
+            "  hint: find out who wrote it, and run `coral-runtime accept` as root\n"
+        )
 
 
 def test_a_damaged_record_isn_t_replaced(signed: Signing) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import json
 import os
@@ -64,7 +65,7 @@ def test_what_is_signed(signing: Signing) -> None:
 
 def test_signing_again_adds_a_signature_and_nothing_else(signed: Signing) -> None:
     before = signed.signature.read_bytes()
-    by_one, by_two = signed.short("old"), signed.short("old", "new")
+    by_one, by_another = signed.short("old"), signed.short("new")
     outcome = signed.sign("old").require(0)
     assert outcome.stderr == (
         f"coral.lock.sig is up to date: serial 5 of the channel default, signed by {by_one}\n"
@@ -72,7 +73,8 @@ def test_signing_again_adds_a_signature_and_nothing_else(signed: Signing) -> Non
     assert signed.signature.read_bytes() == before
     outcome = signed.sign("new", serial=5, options=("--channel=default",)).require(0)
     assert outcome.stderr == (
-        f"wrote coral.lock.sig: serial 5 of the channel default, signed by {by_two}\n"
+        f"wrote coral.lock.sig: serial 5 of the channel default, signed by {by_another}\n"
+        f"  other signatures are kept, which nobody has verified: {by_one}\n"
     )
     one_by_one = signed.signature.read_bytes()
     signed.signature.unlink()
@@ -95,7 +97,7 @@ LOWER = (
     "error: the serial {} isn't higher than that of the lock that was signed before\n"
     "  expected: at least 6\n"
     "  where: coral.lock.sig\n"
-    "  hint: pass `--serial 6`\n"
+    "  hint: pass `--serial 6`; if none of your releases wrote the file, remove it\n"
 )
 
 
@@ -120,8 +122,9 @@ def test_the_same_lock_with_other_words_needs_one_too(signed: Signing) -> None:
         "  expected: beta\n"
         "  found: default\n"
         "  where: coral.lock.sig\n"
-        "  hint: write that of each channel to a file of its own with `--signature FILE`; to begin "
-        "anew, remove the file, and pass a serial higher than that of any lock of `beta` before\n"
+        "  hint: pass `--channel default` if that is meant, or write this one to a file of its own "
+        "with `--signature FILE`; to begin anew, remove the file, and pass a serial higher than "
+        "that of any lock of `beta` before\n"
     )
 
 
@@ -157,6 +160,49 @@ def test_how_many_have_to_sign_is_said_where_keys_are_brought(signing: Signing) 
         f"{signing.short('old')}\n"
         f"  devices that accept it trust from then on: {signing.short('new')}; threshold 1\n"
     )
+
+
+@pytest.mark.parametrize("options", [(), ("--serial=5",)])
+def test_what_nobody_verified_isn_t_signed_again(
+    signing: Signing, options: tuple[str, ...]
+) -> None:
+    """Somebody put an envelope about the right lock there, with keys of their own."""
+    signing.keyring("evil", "stranger")
+    signing.released(5, "stranger", trust="evil")
+    before = signing.signature.read_bytes()
+    assert signing.sign("old", options=options).require(2).stderr == (
+        "error: the signature file brings keys for devices to trust, and nobody has verified it\n"
+        f"  found: {signing.short('stranger')}; threshold 1\n"
+        "  where: coral.lock.sig\n"
+        "  hint: if that is meant, pass the same keys with `--trust KEYRING_DIR`; else remove the "
+        "file\n"
+    )
+    assert signing.signature.read_bytes() == before
+    signing.signature.unlink()
+    signing.sign("stranger", serial=5, options=("--channel=beta",)).require(0)
+    assert signing.sign("old", options=options).require(2).stderr == (
+        "error: the signature file is for another channel\n"
+        "  expected: default\n"
+        "  found: beta\n"
+        "  where: coral.lock.sig\n"
+        "  hint: pass `--channel beta` if that is meant, or write this one to a file of its own "
+        "with `--signature FILE`; to begin anew, remove the file, and pass a serial higher than "
+        "that of any lock of `default` before\n"
+    )
+
+
+def test_after_the_highest_serial_there_is_none(signing: Signing) -> None:
+    highest = 2**53 - 1
+    signing.released(highest, "old")
+    signing.sign("old").require(0)
+    signing.work.write("coral.lock", OTHER_LOCK)
+    for serial in (None, 7, highest):
+        assert signing.sign("old", serial=serial).require(2).stderr == (
+            "error: the signature file has the highest serial that there is\n"
+            "  found: 9007199254740991\n"
+            "  where: coral.lock.sig\n"
+            "  hint: if none of your releases wrote that, remove the file\n"
+        )
 
 
 @pytest.mark.parametrize("name", ["", "a b", "-a", "a/b", "\033[31m", "a" * 101, "é"])
@@ -243,6 +289,26 @@ def test_a_key_where_none_can_be_written(signing: Signing) -> None:
         "  where: no/k.key\n"
         "  hint: name a directory that exists and can be written to\n"
     )
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_full_disk_leaves_no_half_of_a_key(
+    signing: Signing, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    calls = iter(range(1, 9))
+
+    def sync(descriptor: int) -> None:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode) and next(calls) == failing:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    path = "k.key" if failing == 1 else "k.pub"
+    assert signing.work.coral("keygen", "k").require(2).stderr == (
+        "error: the key can't be written: No space left on device\n"
+        f"  where: {path}\n"
+        "  hint: name a directory that exists and can be written to\n"
+    )
+    assert not {"k.key", "k.pub"}.intersection(os.listdir(signing.directory))
 
 
 def test_an_encrypted_key_needs_its_passphrase(signing: Signing) -> None:
