@@ -19,7 +19,8 @@ from coral_lock.fleet.gathering import Ledger
 from coral_lock.fleet.inventory import read_inventory
 from coral_lock.fleet.old_locks import locks_in_directory, locks_in_history
 from coral_lock.fleet.plan import locks_of, make_plan
-from coral_lock.fleet.summary import FleetWords, Summary, summarize
+from coral_lock.fleet.states import FleetWords
+from coral_lock.fleet.summary import Summary, summarize
 from coral_lock.fleet.text import headline, plan_headline, render_plan, render_text
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock

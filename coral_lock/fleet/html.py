@@ -15,7 +15,8 @@ from string import Template
 
 from coral_lock.errors import printable, shortened
 from coral_lock.fleet.gathering import KINDS
-from coral_lock.fleet.summary import HOLDS_STATE, STATES, DeviceState, Group, Summary
+from coral_lock.fleet.states import HOLDS_STATE, STATES, DeviceState
+from coral_lock.fleet.summary import Group, Summary
 from coral_lock.fleet.text import NO_LOCK, counted_devices, duration_text, headline, lock_name
 from coral_lock.fleet.words import Word
 from coral_lock.rendering.html import page_part, policy_of

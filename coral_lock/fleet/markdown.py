@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from coral_lock.difference.text import sentence_of
 from coral_lock.fleet.gathering import KINDS
 from coral_lock.fleet.plan import Devices, Plan
-from coral_lock.fleet.summary import HOLDS_STATE, STATES, Group, Summary
+from coral_lock.fleet.states import HOLDS_STATE, STATES
+from coral_lock.fleet.summary import Group, Summary
 from coral_lock.fleet.text import (
     NO_LOCK,
     counted_devices,

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from coral_lock.canonical_json import Value
 from coral_lock.difference.model import Change
 from coral_lock.errors import printable, quoted
-from coral_lock.fleet.summary import HOLDS_STATE, DeviceState
+from coral_lock.fleet.states import HOLDS_STATE, DeviceState
 from coral_lock.fleet.words import Word
 from coral_lock.history import changes_between
 from coral_lock.lockfile.model import Lock

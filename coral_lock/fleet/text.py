@@ -9,7 +9,8 @@ from coral_lock.difference.text import render_text as render_changes
 from coral_lock.errors import printable, shortened
 from coral_lock.fleet.gathering import KINDS
 from coral_lock.fleet.plan import Devices, Plan
-from coral_lock.fleet.summary import HOLDS_STATE, STATES, Group, LockUse, Summary
+from coral_lock.fleet.states import HOLDS_STATE, STATES
+from coral_lock.fleet.summary import Group, LockUse, Summary
 
 _MAX_NAMED = 5
 _MAX_ROWS = 20

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from coral_lock.fleet.summary import FleetWords, summarize
+from coral_lock.fleet.states import FleetWords
+from coral_lock.fleet.summary import summarize
 from tests.docs.pages import blocks_of
 from tests.support.device_reports import NOW, device_report, ndjson, refusal
 from tests.support.in_process import WorkingDirectory

@@ -13,8 +13,9 @@ from jsonschema import Draft202012Validator
 
 from coral_lock.document.schema import schema_text
 from coral_lock.fleet.gathering import Source
+from coral_lock.fleet.last_words import LastWords
 from coral_lock.fleet.report import RejectedReportError, parse_report
-from coral_lock.fleet.words import LastWords, WordReader
+from coral_lock.fleet.words import WordReader
 from tests.support.device_reports import NOW, device_report, ndjson, refusal
 
 VALIDATOR = Draft202012Validator(json.loads(schema_text("device-report")))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from coral_lock.fleet.summary import STATES
+from coral_lock.fleet.states import STATES
 from tests.support.device_reports import LOCK, device_report, ndjson, refusal
 from tests.support.in_process import WorkingDirectory
 from tests.support.page import Page

@@ -14,7 +14,8 @@ import pytest
 
 from coral_lock.errors import InputError, WriteError
 from coral_lock.fleet import history
-from coral_lock.fleet.history import TABLES, load_reports
+from coral_lock.fleet.history import load_reports
+from coral_lock.fleet.tables import TABLES
 from coral_lock.safe_files import replace_durably
 from tests.support.device_reports import NOW, device_report, ndjson, refusal
 from tests.support.in_process import WorkingDirectory

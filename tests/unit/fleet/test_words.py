@@ -11,8 +11,9 @@ import pytest
 
 from coral_lock.fleet import words as words_module
 from coral_lock.fleet.gathering import Source
+from coral_lock.fleet.last_words import LastWord, LastWords
 from coral_lock.fleet.report import RejectedReportError
-from coral_lock.fleet.words import LastWord, LastWords, WordReader
+from coral_lock.fleet.words import WordReader
 from tests.support.device_reports import NOW, device_report, refusal, stamp
 
 OTHER_BOOT = "7d9f2c1e-0000-4000-8000-000000000002"
