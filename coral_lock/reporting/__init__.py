@@ -38,8 +38,12 @@ _TEXTS = ("subject", "summary", "expected", "found", "where", "hint")
 MOST_FINDINGS = 1000
 _MOST_PLUGINS = 10_000
 _MOST_SIGNERS = 64
-_MOST_CHARACTERS = 1 << 20
-"""How long all findings, and all reasons of plugins, may be together."""
+_MOST_BYTES_OF_FINDINGS = 3 << 20
+_MOST_BYTES_OF_PLUGINS = 4 << 20
+"""How much each list may take; with the rest that is less than `spool.MAX_REPORT_BYTES`."""
+
+_BYTES_OF_ENTRY = 256
+"""What an entry of a list takes without its texts, rounded up."""
 
 _LONGEST = 4096
 _LONGEST_NAME = 256
@@ -126,13 +130,13 @@ class DeviceReport(Record):
         }
 
     def _plugins(self) -> Iterator[Value]:
-        left = _MOST_CHARACTERS
+        left = _MOST_BYTES_OF_PLUGINS
         for plugin in self.plugins[:_MOST_PLUGINS]:
             reason = plugin.reason
             if reason is not None:
-                reason = _fit(self.mask(reason, True), _LONGEST if left > 0 else _LONGEST_VERSION)
-                left -= len(reason)
-            yield {
+                longest = _LONGEST if left > _MOST_BYTES_OF_PLUGINS // 2 else _LONGEST_VERSION
+                reason = _fit(self.mask(reason, True), longest)
+            entry: dict[str, Value] = {
                 "id": _fit(plugin.id, _LONGEST_NAME),
                 "status": plugin.status,
                 "distribution": _fit(plugin.distribution, _LONGEST_NAME),
@@ -140,9 +144,13 @@ class DeviceReport(Record):
                 "reason": reason,
                 "duration_us": min(max(plugin.duration_us, 0), _LARGEST),
             }
+            left -= _bytes_of(entry)
+            if left < 0:
+                return
+            yield entry
 
     def _findings(self) -> Iterator[Value]:
-        left = _MOST_CHARACTERS
+        left = _MOST_BYTES_OF_FINDINGS
         for finding in sorted_findings(self.findings)[:MOST_FINDINGS]:
             fields = finding.to_dict()
             is_of_plugin = finding.code in _OF_PLUGINS
@@ -150,7 +158,7 @@ class DeviceReport(Record):
                 value = fields[name]
                 if value is not None:
                     fields[name] = _fit(self.mask(value, is_of_plugin))
-                    left -= len(fields[name])
+            left -= _bytes_of(fields)
             if left < 0:
                 return
             yield fields
@@ -161,6 +169,16 @@ def _fit(text: str, longest: int = _LONGEST) -> str:
     if not text.isascii():
         text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _bytes_of(entry: Mapping[str, object]) -> int:
+    """Return what an entry of a list takes as JSON, at the most."""
+    size = _BYTES_OF_ENTRY
+    for text in entry.values():
+        if isinstance(text, str):
+            # JSON writes a quote as two characters, and a control character as six.
+            size += len(text) * (2 if text.isascii() and text.isprintable() else 6)
+    return size
 
 
 def _package(package: HostPackage | None) -> Value:

@@ -115,8 +115,8 @@ def _kept_id(directory: str) -> str:
     content = _read_kept(path)
     if content is None:
         # The file appears with its content, and another process may have made it meanwhile.
-        temporary = f"{path}.{os.getpid()}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        temporary = f"{path}.{os.urandom(6).hex()}"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             os.write(descriptor, f"{_uuid(os.urandom(16))}\n".encode("ascii"))
         finally:

@@ -24,7 +24,8 @@ LATEST = "latest.json"
 SPOOL = "spool"
 MOST_REPORTS = 100
 LARGEST_SEQUENCE = (1 << 53) - 1
-MAX_REPORT_BYTES = 64 << 20
+MAX_REPORT_BYTES = 8 << 20
+"""How large a report may be; `DeviceReport` stays below that, whatever it is made of."""
 
 _SEQUENCE = "sequence"
 _DIGITS = 20
@@ -34,7 +35,9 @@ _IS_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _SECONDS_FOR_LOCK = 0.5
 _PAUSE_SECONDS = 0.001
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_WRITTEN = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+_WRITTEN = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_COUNTER = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_IS_IN_THE_WAY = frozenset({errno.EEXIST, errno.EISDIR, errno.ELOOP, errno.ENOTEMPTY, errno.ENXIO})
 
 
 class Reports:
@@ -45,13 +48,14 @@ class Reports:
 
     Raises:
         OSError: on entry: it can't be used, others can write to it, or another process keeps the
-            lock.
+            lock. All entries together wait half a second for it at the most.
     """
 
     def __init__(self, state_directory: str) -> None:
         self._state = state_directory
         self.directory = f"{state_directory}/{REPORTS}"
         self._descriptor = -1
+        self._patience = _SECONDS_FOR_LOCK
         self._names: list[str] | None = None
 
     def __enter__(self) -> Reports:
@@ -66,7 +70,11 @@ class Reports:
             for status in (os.stat(self._state), os.fstat(self._descriptor)):
                 if not is_private(status):
                     raise PermissionError(errno.EPERM, "others can write to it", self._state)
-            lock_within(self._descriptor, _SECONDS_FOR_LOCK)
+            began = time.monotonic()
+            try:
+                lock_within(self._descriptor, self._patience)
+            finally:
+                self._patience = max(self._patience - (time.monotonic() - began), 0.0)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -78,8 +86,7 @@ class Reports:
 
     def next_sequence(self) -> int:
         """Return the number of a new report, which no other gets."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(_SEQUENCE, flags, 0o600, dir_fd=self._descriptor)
+        descriptor = self._open_file(_SEQUENCE, _COUNTER)
         try:
             written = os.read(descriptor, _DIGITS + 1).decode("ascii", "replace")
             last = sequence_of(f"{written[:_DIGITS]}.json") or self._latest()
@@ -114,19 +121,18 @@ class Reports:
             OSError: it can't be written.
         """
         own, content = f"{SPOOL}/{name_of(sequence)}", text.encode("utf-8")
-        if self._status(own) is None:
-            self._drop(own)
+        flags = os.O_CREAT | os.O_EXCL
+        if self._status(own) is None and self._drop(own):
+            flags = 0
         while True:
             try:
-                self._write(_NEW, content)
+                self._write(_NEW, content, flags)
                 break
             except OSError as error:
                 self._remove(_NEW)
-                others = self._others(own)
-                if error.errno not in _IS_FULL or not others:
+                if error.errno not in _IS_FULL or not self._make_room(own):
                     raise
-                self._remove(others[0])
-                self._names = None
+            flags = os.O_CREAT | os.O_EXCL
         self._name(content)
         self._rename(_NEW, own)
         self._rename(_NEW_LATEST, LATEST)
@@ -145,27 +151,44 @@ class Reports:
                 )
                 return
             except FileExistsError:
-                self._remove(_NEW_LATEST)
+                self._clear(_NEW_LATEST)
             except OSError:
                 # The file system has no links.
                 break
         self._write(_NEW_LATEST, content)
 
-    def _drop(self, own: str) -> None:
-        """Remove the oldest reports where there are too many; the file of one is used again."""
+    def _make_room(self, own: str) -> bool:
+        """Remove the oldest report whose file takes room; whether there was one."""
+        for name in self._others(own):
+            if self._is_file_of_its_own(name) and self._remove(name):
+                self._names = None
+                return True
+        return False
+
+    def _drop(self, own: str) -> bool:
+        """Remove the oldest reports where there are too many.
+
+        Returns:
+            Whether the file of one has the name of the new one, to be written over.
+        """
         others = self._others(own)
-        if len(others) < MOST_REPORTS:
-            return
-        oldest, *further = others[: len(others) + 1 - MOST_REPORTS]
-        for name in further:
-            self._remove(name)
-        status = self._status(oldest)
-        # To remove a file, and to make one, takes several times as long as to rename it.
-        if status is not None and stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
-            self._rename(oldest, _NEW)
-        else:
-            self._remove(oldest)
-        self._names = None
+        excess = len(others) + 1 - MOST_REPORTS
+        if excess > 0:
+            self._names = None
+        for name in others:
+            if excess <= 0:
+                break
+            # To remove a file, and to make one, takes several times as long as to rename it.
+            if excess == 1 and self._is_file_of_its_own(name):
+                self._rename(name, _NEW)
+                return True
+            excess -= self._remove(name)
+        return False
+
+    def _is_file_of_its_own(self, name: str) -> bool:
+        """Whether a report is a file, and not the one that is the latest, too."""
+        status = self._status(name)
+        return status is not None and stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
     def _others(self, own: str) -> list[str]:
         """Return the reports in the spool but for one, the oldest first."""
@@ -191,10 +214,38 @@ class Reports:
             return None
 
     def _rename(self, name: str, new: str) -> None:
-        os.rename(name, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        try:
+            os.rename(name, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+        except OSError as error:
+            if error.errno not in _IS_IN_THE_WAY:
+                raise
+            self._clear(new)
+            os.rename(name, new, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
 
-    def _write(self, name: str, content: bytes) -> None:
-        descriptor = os.open(name, _WRITTEN, 0o600, dir_fd=self._descriptor)
+    def _clear(self, name: str) -> None:
+        """Have nothing of a name: what can't be removed, such as a directory, gets another one."""
+        if not self._remove(name):
+            aside = f".{os.urandom(6).hex()}"
+            os.rename(name, aside, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
+
+    def _open_file(self, name: str, flags: int) -> int:
+        """Open a file, or a new one in the place of what isn't a file."""
+        for _ in range(2):
+            try:
+                descriptor = os.open(name, flags, 0o600, dir_fd=self._descriptor)
+            except OSError as error:
+                if error.errno not in _IS_IN_THE_WAY:
+                    raise
+            else:
+                if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    return descriptor
+                os.close(descriptor)
+            self._clear(name)
+            flags |= os.O_CREAT | os.O_EXCL
+        raise FileExistsError(errno.EEXIST, "it comes back again and again", name)
+
+    def _write(self, name: str, content: bytes, flags: int = os.O_CREAT | os.O_EXCL) -> None:
+        descriptor = self._open_file(name, _WRITTEN | flags)
         try:
             size = len(content)
             while content:
@@ -203,11 +254,13 @@ class Reports:
         finally:
             os.close(descriptor)
 
-    def _remove(self, name: str) -> None:
+    def _remove(self, name: str) -> bool:
+        """Remove a file; whether that was possible."""
         try:
             os.unlink(name, dir_fd=self._descriptor)
         except OSError:
-            return
+            return False
+        return True
 
 
 def name_of(sequence: int) -> str:

@@ -17,6 +17,7 @@ from coral_lock.finding import Finding
 from coral_lock.lockfile.entries import HostPackage
 from coral_lock.reporting import DeviceReport, ReportWriter
 from coral_lock.reporting.collection import aged, latest_report, one_line, parse_report
+from coral_lock.reporting.spool import MAX_REPORT_BYTES
 from coral_lock.signing.accepted import Acceptance
 from coral_lock.start.report import PluginOutcome, VerifiedLock
 from tests.unit.test_schemas import validator
@@ -136,9 +137,24 @@ def test_long_findings_and_reasons_are_bounded_together() -> None:
     document = json.loads(text)
     validator("device-report").validate(document)
     assert len(text) < 4 << 20
-    assert 100 < len(document["findings"]) < 400
+    assert 80 < len(document["findings"]) < 400
     assert document["findings_total"]["error"] == 400
     assert len(document["plugins"]) == 300
+
+
+@pytest.mark.parametrize("text", ["\0", '"', "\U0001f4f7", "x"])
+def test_no_report_is_larger_than_what_is_read(text: str) -> None:
+    long = text * 5000
+    plugin = PluginOutcome(id=long, status="failed", distribution=long, version=long, reason=long)
+    finding = Finding(
+        code="activation-failed", subject=long, summary=long, expected=long, where=long, hint=long
+    )
+    report = report_of(
+        lock_path=long, target=long, plugins=(plugin,) * 10_000, findings=(finding,) * 1000
+    )
+    content = write(report.to_dict()).encode("utf-8")
+    validator("device-report").validate(json.loads(content))
+    assert 1 << 20 < len(content) <= MAX_REPORT_BYTES
 
 
 @pytest.mark.parametrize("code", ["activation-failed", "digest-mismatch"])

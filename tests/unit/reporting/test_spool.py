@@ -173,6 +173,86 @@ def test_a_link_is_not_followed(state: Path, tmp_path: Path) -> None:
         write(state)
 
 
+@pytest.mark.parametrize("name", [".new", ".latest", "latest.json", "sequence"])
+@pytest.mark.parametrize("kind", ["pipe", "directory", "link"])
+def test_what_is_in_the_way_is_replaced(state: Path, name: str, kind: str) -> None:
+    write(state)
+    path = state / "reports" / name
+    path.unlink(missing_ok=True)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link":
+        path.symlink_to("nowhere")
+    else:
+        (path / "mine").mkdir(parents=True)
+    assert [write(state), write(state)] == [2, 3]
+    assert drained(state) == [1, 2, 3]
+    assert latest_report(str(state))["sequence"] == 3
+    kept = [each for each in (state / "reports").iterdir() if (each / "mine").exists()]
+    assert len(kept) == (kind == "directory")
+
+
+def test_what_cannot_be_removed_from_the_spool_costs_no_report(state: Path) -> None:
+    spool = state / "reports" / "spool"
+    (spool / name_of(1)).mkdir(parents=True, mode=0o700)
+    spool.parent.chmod(0o700)
+    for number in range(2, 104):
+        assert write(state) == number
+    assert names(state) == [name_of(n) for n in (1, *range(5, 104))]
+
+
+@pytest.mark.parametrize("is_linked", [False, True])
+def test_a_full_disk_without_anything_to_drop(
+    state: Path, monkeypatch: pytest.MonkeyPatch, is_linked: bool
+) -> None:
+    write(state)
+    spooled = state / "reports" / "spool" / name_of(1)
+    if not is_linked:
+        spooled.unlink()
+        spooled.mkdir()
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched, Reports(str(state)) as reports:
+        patched.setattr(os, "write", refuse)
+        with pytest.raises(OSError, match="No space left on device"):
+            reports.put(2, text_of(2))
+    assert spooled.exists()
+    assert latest_report(str(state))["sequence"] == 1
+
+
+def test_the_wait_for_the_lock_is_one_for_all_reports_of_a_start(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(state)
+    pauses: list[float] = []
+    clock = iter(range(1000))
+    monkeypatch.setattr("time.sleep", pauses.append)
+    monkeypatch.setattr("time.monotonic", lambda: next(clock) * 0.1)
+    descriptor = os.open(state / "reports", os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        reports = Reports(str(state))
+        for waits in (True, False, False):
+            pauses.clear()
+            with pytest.raises(BlockingIOError):
+                reports.__enter__()
+            assert bool(pauses) is waits
+    finally:
+        os.close(descriptor)
+
+
+def test_a_latest_report_that_is_too_large_tells_no_number(state: Path) -> None:
+    write(state)
+    reports = state / "reports"
+    (reports / "sequence").unlink()
+    (reports / "spool" / name_of(1)).unlink()
+    with (reports / "latest.json").open("ab") as file:
+        file.truncate((8 << 20) + 1)
+    assert write(state) == 1
+
+
 FULL_DISK = """
 import json, os
 from coral_lock.reporting.collection import Spool, latest_report
