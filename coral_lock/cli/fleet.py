@@ -211,13 +211,14 @@ def load(reports: tuple[str, ...], into: str, inventory: str | None, output_form
     order or more than before, adds what is new. What `summarize` sets aside isn't kept: with an
     inventory, no host can speak for the device of another. It needs the extra `fleet`.
 
-    The exit code is 1 if a report had to be set aside; the others are kept all the same.
+    The exit code is 1 if a report had to be set aside, or if there are so many days that the oldest
+    are left out; the others are kept all the same.
 
     \b
     Examples:
       coral-runtime fleet load reports --into history --inventory hosts.txt
     """
-    from coral_lock.fleet.history import load_reports
+    from coral_lock.fleet.history import MAX_DAYS, load_reports
 
     listed = None if inventory is None else read_inventory(inventory)
     loaded = load_reports(reports, into, time.time(), listed)
@@ -228,7 +229,13 @@ def load(reports: tuple[str, ...], into: str, inventory: str | None, output_form
         days = counted(len(loaded.days), "day")
         deliver(f"{loaded.read:,} reports read: {', '.join(parts)}, in {days}\n", None)
     _warn_of(loaded.ledger)
-    return DOES_NOT_HOLD if loaded.ledger.counts.total() else HOLDS
+    if loaded.days_left_out:
+        say_warning(
+            f"the oldest {counted(loaded.days_left_out, 'day')} aren't loaded, as a load takes "
+            f"{MAX_DAYS}: load the files of those by themselves"
+        )
+    is_whole = not (loaded.ledger.counts.total() or loaded.days_left_out)
+    return HOLDS if is_whole else DOES_NOT_HOLD
 
 
 def _warn_of(ledger: Ledger) -> None:

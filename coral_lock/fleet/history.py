@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 _FILE = "part.parquet"
 _STAGING = ".load-"
 _MEMORY_LIMIT = "256MB"
+MAX_DAYS = 400
+"""How many days a load writes to: each takes time, and a device can say any."""
+
 _PATTERN_CHARACTERS = frozenset("*?[]{}")
 _ORDER = "device, started, sequence, boot, report"
 _DAY = """
@@ -68,6 +71,8 @@ class Loaded:
         new: how many of them weren't there, or are later than what was.
         replaced: how many that were there are gone, since a later version of them came.
         days: the days whose files were written, sorted.
+        days_left_out: how many days weren't written to, as there are more than `MAX_DAYS`; they
+            are the oldest.
         ledger: what was read, and what of it was set aside.
     """
 
@@ -75,6 +80,7 @@ class Loaded:
     new: int
     replaced: int
     days: tuple[str, ...]
+    days_left_out: int
     ledger: Ledger
 
     def to_dict(self) -> dict[str, Value]:
@@ -85,6 +91,7 @@ class Loaded:
             "new": self.new,
             "replaced": self.replaced,
             "days": list(self.days),
+            "days_left_out": self.days_left_out,
             "set_aside": sum(self.ledger.counts.values()),
             "named": [each.to_dict() for each in self.ledger.named],
         }
@@ -236,7 +243,7 @@ class _Merge:
         ask(f"CREATE TABLE latest AS {_LATEST.format(rows='SELECT * FROM staged_reports')}")
         days = ask(f"SELECT DISTINCT {_DAY} AS day FROM latest ORDER BY day")
         new, replaced, written = 0, 0, []
-        for (day,) in days:
+        for (day,) in days[-MAX_DAYS:]:
             added, removed = self._merge_day(day)
             new, replaced = new + added, replaced + removed
             if added or removed:
@@ -246,6 +253,7 @@ class _Merge:
             new=new,
             replaced=replaced,
             days=tuple(written),
+            days_left_out=max(len(days) - MAX_DAYS, 0),
             ledger=ledger,
         )
 

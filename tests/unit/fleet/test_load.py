@@ -217,6 +217,19 @@ def test_days_that_cannot_be_are_few(tmp_path: Path) -> None:
     assert (named.kind, named.reason) == ("future", "its day is 2026-12-05, which hasn't come yet")
 
 
+def test_a_load_writes_to_so_many_days(tmp_path: Path) -> None:
+    work = WorkingDirectory(directory=tmp_path)
+    reports = [device_report(ago=timedelta(days=n), changes={"sequence": 9 - n}) for n in range(5)]
+    work.write("reports.ndjson", ndjson(*reports))
+    with patch.object(history, "MAX_DAYS", 2):
+        outcome = work.coral("fleet", "load", "reports.ndjson", "--into", "history").require(1)
+    assert outcome.stdout == "5 reports read: 2 new, 0 replaced, in 2 days\n"
+    assert outcome.stderr == (
+        "warning: the oldest 3 days aren't loaded, as a load takes 2: load the files of those by "
+        "themselves\n"
+    )
+
+
 def test_two_loads_at_once(tmp_path: Path) -> None:
     _load(tmp_path, device_report())
     (tmp_path / "history" / ".load-killed").mkdir()
