@@ -15,7 +15,8 @@ import marshal
 import os
 import sys
 
-from coral_lock.errors import InputError
+from coral_lock import canonical_json
+from coral_lock.errors import INTEGRITY, InputError
 from coral_lock.record import Record
 from coral_lock.safe_files import is_private, read_regular_file
 
@@ -75,8 +76,11 @@ class OpenSession:
         self._descriptor = descriptor
 
     def markers(self) -> tuple[Marker, ...]:
-        """Return what children have reported so far, in that order, see `leave_marker`."""
-        from coral_lock.finding import Finding
+        """Return what children have reported so far, in that order, see `leave_marker`.
+
+        What else is there may have replaced a refusal: it counts as one, and is said.
+        """
+        from coral_lock.messages import say_findings
 
         try:
             with open(os.path.join(self.directory, _MARKERS), "rb") as file:
@@ -86,10 +90,12 @@ class OpenSession:
         markers = []
         for line in lines:
             try:
-                exit_code, findings = marshal.loads(bytes.fromhex(line.decode("ascii")))
-                markers.append((exit_code, tuple(Finding(**fields) for fields in findings)))
-            except (ValueError, TypeError, EOFError):
-                continue
+                markers.append(_read_marker(line))
+            except ValueError:
+                unreadable = _unreadable_marker(self.directory)
+                if (INTEGRITY, (unreadable,)) not in markers:
+                    say_findings((unreadable,))
+                    markers.append((INTEGRITY, (unreadable,)))
         return tuple(markers)
 
     def close(self) -> None:
@@ -165,7 +171,8 @@ def leave_marker(
     """
     if directory is None:
         return
-    line = marshal.dumps((exit_code, [finding.to_dict() for finding in findings])).hex() + "\n"
+    content = canonical_json.write([exit_code, [finding.to_dict() for finding in findings]])
+    line = content.encode("utf-8", "surrogatepass").hex() + "\n"
     try:
         path = os.path.join(directory, _MARKERS)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
@@ -176,6 +183,53 @@ def leave_marker(
             os.close(descriptor)
     except OSError:
         return
+
+
+def _read_marker(line: bytes) -> Marker:
+    """Return what `leave_marker` wrote.
+
+    Any process of this user can write there, so it isn't trusted.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    from coral_lock.finding import ERROR, WARNING, Finding
+
+    text = bytes.fromhex(line.decode("ascii")).decode("utf-8", "surrogatepass")
+    document = canonical_json.parse(text)
+    if not isinstance(document, list) or len(document) != 2:
+        raise ValueError
+    code, objects = document
+    if not (code is None or (type(code) is int and 0 <= code <= INTEGRITY)):
+        raise ValueError
+    if not isinstance(objects, list):
+        raise ValueError
+    findings = []
+    for fields in objects:
+        if not isinstance(fields, dict) or tuple(fields) != Finding._fields:
+            raise ValueError
+        texts = {name: value for name, value in fields.items() if isinstance(value, str)}
+        if not {"code", "subject", "summary"} <= texts.keys():
+            raise ValueError
+        if fields["severity"] not in (ERROR, WARNING):
+            raise ValueError
+        if any(fields[name] is not None for name in fields.keys() - texts.keys()):
+            raise ValueError
+        findings.append(Finding(**texts))
+    return code, tuple(findings)
+
+
+def _unreadable_marker(directory: str) -> Finding:
+    from coral_lock.finding import ERROR, Finding
+
+    return Finding(
+        code="uncovered-child",
+        severity=ERROR,
+        subject="children",
+        summary="what a process of the program reported can't be read, so it may have refused",
+        where=os.path.join(directory, _MARKERS),
+        hint="find out which process wrote there",
+    )
 
 
 def _remove_if_ended(directory: str) -> None:

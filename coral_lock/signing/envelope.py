@@ -19,6 +19,7 @@ from coral_lock.errors import InputError, ProblemsError, quoted
 from coral_lock.messages import counted
 from coral_lock.safe_files import read_named_file
 from coral_lock.signing.accepted import KeySet
+from coral_lock.signing.weak_keys import is_weak
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
@@ -157,6 +158,14 @@ def read_statement(payload: bytes, source: str) -> Statement:
             raise InputError(
                 f"the statement asks for {counted(threshold, 'signature')} of "
                 f"{counted(len(keys), 'key')}",
+                where=f"payload of {source}",
+                hint=_SIGN_AGAIN,
+            )
+        weak = sorted(filter(is_weak, keys))
+        if weak:
+            raise InputError(
+                "the statement brings a key for which anybody can sign: a point of small order",
+                found=weak[0],
                 where=f"payload of {source}",
                 hint=_SIGN_AGAIN,
             )

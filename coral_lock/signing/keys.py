@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from coral_lock.errors import InputError, UsageError, WriteError, quoted
 from coral_lock.safe_files import read_named_file, sync_directory
 from coral_lock.signing.envelope import Envelope, Signature, signed_bytes
+from coral_lock.signing.weak_keys import is_weak
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -275,8 +276,12 @@ def read_public_key(content: bytes, path: str) -> str:
         try:
             key = load_pem_public_key(content)
             if isinstance(key, Ed25519PublicKey):
-                return key.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
-            problem = "the key isn't an Ed25519 key"
+                public = key.public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
+                if not is_weak(public):
+                    return public
+                problem = "anybody can sign for this key: it is a point of small order"
+            else:
+                problem = "the key isn't an Ed25519 key"
         except (ValueError, UnsupportedAlgorithm):
             pass
     raise InputError(problem, expected=expected, where=path, hint=hint)

@@ -381,6 +381,27 @@ def test_a_forged_session_is_refused(machine: Device) -> None:
     assert outcome.stdout == "3\n"
 
 
+def test_a_report_of_a_child_that_can_t_be_read_counts_as_a_refusal(machine: Device) -> None:
+    """Any process of the user can write there, and could have replaced a refusal."""
+    code = (
+        "import os\n"
+        "session = os.environ['CORAL_LOCK_RUN'].partition(':')[2]\n"
+        "markers = os.path.join(os.path.dirname(session), 'markers')\n"
+        "print(markers)\n"
+        "open(markers, 'a').write('5b226578616d706c65225d0a\\n')\n"
+    )
+    outcome = machine.coral("run", "--locked", "--", "python", "-c", code).require(77)
+    assert outcome.stderr.endswith(
+        "error[uncovered-child]: what a process of the program reported can't be read, so it may "
+        "have refused\n"
+        f"  where: {outcome.stdout.strip()}\n"
+        "  hint: find out which process wrote there\n"
+        "the program ended with 0, but not all that it started was under the lock\n"
+    )
+    report = machine.coral("report", "show").require(0).json()
+    assert (report["outcome"], report["exit_code"]) == ("failed", 77)
+
+
 def test_without_a_host_a_child_activates_at_the_first_import(device: MakeDevice) -> None:
     machine = device("env-sensitive")
     machine.write("runtime.yaml", "services: {webrtc: here}\n")

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -290,6 +291,11 @@ STATEMENTS: dict[str, tuple[Callable[[Document], object], str]] = {
         lambda s: s["predicate"].update(trust={"keys": ["0" * 64] * 2, "threshold": 1}),
         "error: `predicate.trust.keys` contains a duplicate entry\n",
     ),
+    "a key for which anybody can sign": (
+        lambda s: s["predicate"].update(trust={"keys": ["01" + "0" * 62], "threshold": 1}),
+        "error: the statement brings a key for which anybody can sign: a point of small order\n"
+        f"  found: 01{'0' * 62}\n",
+    ),
     "a threshold that can't be met": (
         lambda s: s["predicate"].update(trust={"keys": ["0" * 64], "threshold": 2}),
         "error: the statement asks for 2 signatures of 1 key\n",
@@ -330,6 +336,11 @@ def _other_key(path: Path) -> None:
     path.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
 
 
+def _weak_key(path: Path) -> None:
+    key = Ed25519PublicKey.from_public_bytes(b"\1" + bytes(31))
+    path.write_bytes(key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+
 EXPECTED = "  expected: one Ed25519 public key, SubjectPublicKeyInfo in PEM\n"
 PUT = "  hint: put the `.pub` file of `coral-runtime keygen` there, or remove it\n"
 FILES = "  expected: `*.pem` and `*.pub` with public keys, and `keyring.yaml`\n"
@@ -357,6 +368,11 @@ KEYRINGS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a key of another kind": (
         lambda d: _other_key(d / "ec.pub"),
         f"error: the key isn't an Ed25519 key\n{EXPECTED}  where: keyring/ec.pub\n{PUT}",
+    ),
+    "a key for which anybody can sign": (
+        lambda d: _weak_key(d / "weak.pem"),
+        "error: anybody can sign for this key: it is a point of small order\n"
+        f"{EXPECTED}  where: keyring/weak.pem\n{PUT}",
     ),
     "no key at all": (
         lambda d: (d / "text.pem").write_text("hello\n"),
