@@ -63,6 +63,14 @@ def told(trust: Path) -> tuple[str, str | None, str | None, str | None]:
     return error.message, error.found, where, hint
 
 
+def test_the_lock_before_counts_while_it_is_kept(trust: Path) -> None:
+    kept = AcceptedLock(sha256=OTHER, serial=4, signers=(KEY,))
+    channel = RECORD["default"].replace(previous=kept)
+    (trust / "accepted.json").write_text(accepted_text({"default": channel}))
+    found = [accepted_lock(each, str(trust)) for each in (SHA256, OTHER, "c" * 64)]
+    assert [each and each.serial for each in found] == [5, 4, None]
+
+
 def _link(file: Path) -> None:
     file.rename(file.with_name("elsewhere"))
     file.symlink_to("elsewhere")
