@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
 import click
@@ -19,6 +19,8 @@ from coral_lock.reporting.collection import Spool, aged, latest_report, one_line
 from coral_lock.reporting.identity import boot_id, given_device_id, own_device_id, uptime
 from coral_lock.reporting.spool import Reports
 from coral_lock.safe_files import default_state_directory
+
+_MOST_NAMED = 10
 
 state_option = declared_options(STATE_OPTION.replace(help="The state directory of the starts."))
 
@@ -72,10 +74,8 @@ def drain(keep: bool, state_dir: str | None) -> None:
         _write_out(one_line(aged(document, boot, now)) for document in spool.reports())
         if spool.is_missing:
             say(f"there are no reports: no `{spool.directory}`")
-        for name in spool.strange:
-            say_warning(f"`{os.path.join(spool.directory, name)}` isn't called as a report is")
-        for name, reason in spool.damaged.items():
-            say_warning(f"`{os.path.join(spool.directory, name)}` is no report: {reason}")
+        _warn(spool, dict.fromkeys(spool.strange, "isn't called as a report is"))
+        _warn(spool, {name: f"is no report: {why}" for name, why in spool.damaged.items()})
         if keep:
             return
         try:
@@ -87,6 +87,14 @@ def drain(keep: bool, state_dir: str | None) -> None:
                 where=spool.directory,
                 hint="pass `--keep` if they are to stay, or run this as the user of the starts",
             ) from None
+
+
+def _warn(spool: Spool, problems: Mapping[str, str]) -> None:
+    """Warn of files in the spool, of the first ten by name."""
+    for name, problem in list(problems.items())[:_MOST_NAMED]:
+        say_warning(f"`{os.path.join(spool.directory, name)}` {problem}")
+    if len(problems) > _MOST_NAMED:
+        say_warning(f"and {len(problems) - _MOST_NAMED:,} more in `{spool.directory}`")
 
 
 def _write_out(lines: Iterable[str]) -> None:

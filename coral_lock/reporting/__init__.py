@@ -201,6 +201,14 @@ def _accepted(accepted: Acceptance | None) -> Value:
     }
 
 
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except OSError:
+        # The working directory was removed, so there is nothing at the path, either.
+        return path
+
+
 class ReportWriter:
     """The report of one start or of one `verify`, which is written again under its number.
 
@@ -231,9 +239,9 @@ class ReportWriter:
     ) -> None:
         self._command, self._lock_path, self._integrity = command, lock_path, integrity
         # A program may change the working directory before the last report is written.
-        self._state_directory = os.path.abspath(state_directory or default_state_directory())
+        self._state_directory = _absolute(state_directory or default_state_directory())
         self._reports = Reports(self._state_directory)
-        self._textfile = None if textfile is None else os.path.abspath(textfile)
+        self._textfile = None if textfile is None else _absolute(textfile)
         self._device = identity.given_device_id(device_id, {})
         self._process = os.getpid()
         self._started, self._boot = identity.utc_now(), identity.boot_id()
@@ -373,13 +381,17 @@ class ReportWriter:
         if self._secrets is None:
             self._secrets = ()
             if self._services:
-                from coral_lock.masking import secrets_in
+                from coral_lock.masking import secrets_in, spellings
 
-                secrets = set(secrets_in(self._services))
+                secrets = {
+                    each for secret in secrets_in(self._services) for each in spellings(secret)
+                }
                 self._secrets = tuple(sorted(secrets, key=lambda each: (-len(each), each)))
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        if is_of_plugin and ("=" in text or "://" in text):
+        if self._secrets:
+            from coral_lock.masking import without_secrets
+
+            text = without_secrets(text, self._secrets)
+        if is_of_plugin and ("=" in text or ":" in text):
             from coral_lock.masking import masked
 
             return str(masked(text))

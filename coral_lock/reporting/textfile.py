@@ -37,7 +37,9 @@ def write_textfile(path: str, report: DeviceReport) -> None:
         WriteError: it can't be written, or what is there isn't a textfile of ours.
     """
     try:
-        descriptor, _ = open_regular_file(path)
+        if os.path.islink(path):
+            raise _unwritable(path, "it is a link")
+        descriptor, _ = open_regular_file(path, follows_links=False)
         try:
             start = os.read(descriptor, len(_FIRST))
         finally:
@@ -52,6 +54,8 @@ def write_textfile(path: str, report: DeviceReport) -> None:
         write_durably(path, metrics_of(report), mode=_MODE)
     except WriteError as error:
         raise WriteError(error.message, hint=_ELSEWHERE) from None
+    except OSError as error:
+        raise _unwritable(path, error.strerror or str(error)) from None
 
 
 def _unwritable(path: str, reason: str) -> WriteError:

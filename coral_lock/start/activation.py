@@ -7,6 +7,7 @@ import sys
 from _thread import get_ident
 from time import perf_counter
 
+from coral_lock.errors import shortened
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.plugin.facts import FactsError, facts_of_spec
 from coral_lock.plugin.spec import (
@@ -307,10 +308,10 @@ def _describe(error: BaseException) -> str:
     name = str(type.__dict__["__name__"].__get__(type(error)))
     try:
         if isinstance(error, SystemExit):
-            return f"it called `sys.exit({error.code!r:.80})`"
+            return f"it called `sys.exit({shortened(repr(error.code), 80)})`"
         if isinstance(error, _ProcessEnded):
             return str(error)
-        message = " ".join(str(error).split())[:500]
+        message = shortened(" ".join(str(error).split()), 500)
     except BaseException:
         message = "its message can't be shown"
     return f"{name}: {message}" if message else name

@@ -32,7 +32,9 @@ def activate(config):
         open("hanging", "w").close()
         time.sleep(60)
     if os.path.exists("fail"):
-        raise RuntimeError(f"no answer from {config.services['camera']}, password=hunter2")
+        where = config.services['camera']
+        key = config.services.get("private_key", "")
+        raise RuntimeError(f"no answer from {where}, password=hunter2 {key}")
     return True
 
 def register():
@@ -219,13 +221,16 @@ def test_secrets_of_services_stay_on_the_device(machine: Device) -> None:
     machine.write("fail", "")
     machine.write(
         "runtime.yaml",
-        "services: {camera: 'rtsp://ada:s3cr3t@cam/1', token: activation}\n",
+        "services: {camera: 'rtsp://ada:s3cr3t@cam/1', token: activation, private_key: "
+        f'"BEGIN\\n{"MIIE  " * 100}\\nEND"}}\n',
     )
     outcome = coral(machine, "init", "--locked").require(1)
     assert "s3cr3t" in outcome.stdout
     text = (machine.state / "coral-lock" / "reports" / "latest.json").read_text()
     assert "hunter2" not in text
     assert "s3cr3t" not in text
+    assert "MIIE" in outcome.stdout
+    assert "MIIE" not in text
     report = only(machine)
     assert report["plugins"][0]["reason"].startswith(
         "RuntimeError: no answer from rtsp://***@cam/1, password=***"
@@ -413,6 +418,13 @@ def test_a_strange_spool_is_named(machine: Device) -> None:
         f"warning: `{spool}/a\\x1b[31mb` isn't called as a report is\n"
         f"warning: `{spool}/00000000000000000009.json` is no report: expected one JSON value\n"
     )
+    for number in range(15):
+        (spool / f"x{number:02d}").touch()
+    outcome = coral(machine, "report", "drain").require(0)
+    assert len(outcome.stderr.splitlines()) == 11
+    assert outcome.stderr.endswith(f"warning: and 6 more in `{spool}`\n")
+    for path in spool.glob("x*"):
+        path.unlink()
     assert sorted(path.name for path in spool.iterdir()) == [
         "00000000000000000009.json.damaged",
         "a\x1b[31mb",
@@ -463,9 +475,11 @@ def test_the_metrics_of_a_start(machine: Device) -> None:
 def test_a_textfile_that_cannot_be_written_is_a_warning(machine: Device) -> None:
     mine = machine.write("notes.txt", "mine")
     (machine.directory / "pipe").mkdir()
+    (machine.directory / "link").symlink_to("absent.prom")
     for place, reason in (
         ("notes.txt", "it is a file of something else"),
         ("pipe", "not a regular file"),
+        ("link", "it is a link"),
         ("absent/coral.prom", "No such file or directory; nothing was written"),
     ):
         path = machine.directory / place
@@ -479,7 +493,23 @@ def test_a_textfile_that_cannot_be_written_is_a_warning(machine: Device) -> None
         )
         assert f"No device report as was asked for: {warning}" in outcome.json()["log_messages"]
     assert mine.read_text() == "mine"
-    assert len(drained(machine)) == 3
+    assert len(drained(machine)) == 4
+
+
+def test_a_working_directory_that_was_removed_costs_no_start(machine: Device) -> None:
+    script = 'mkdir gone; cd gone; rmdir ../gone; exec "$0" init --locked --no-config "$@"'
+    words = ("--lock", machine.lock_path, "--textfile", "coral.prom")
+    finished = subprocess.run(
+        ["sh", "-ec", script, machine.environment.bin / "coral-runtime", *words],
+        cwd=machine.directory,
+        env=machine.variables(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stderr.startswith("warning: `coral.prom` can't be written: ")
+    assert summary(only(machine)) == ("init", "started", 0)
 
 
 def test_metrics_need_no_state_directory(machine: Device) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coral_lock.masking import is_secret_key, masked
+from coral_lock.masking import is_secret_key, masked, spellings, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -45,6 +45,15 @@ def test_a_key_that_names_none(key: str) -> None:
         ("host=db password=hunter2 user=me", "host=db password=*** user=me"),
         ("stun:stun.example.org:3478", "stun:stun.example.org:3478"),
         ("mail me@example.org", "mail me@example.org"),
+        ("{'password': 'a b', 'port': 1}", "{'password': ***, 'port': 1}"),
+        ('{"token":"a\\"b"}', '{"token":***}'),
+        ("RuntimeError: password: hunter2 is wrong", "RuntimeError: password: *** is wrong"),
+        ("Authorization: Bearer abc.def sent", "Authorization: *** sent"),
+        ("token: 'half of…", "token: ***"),
+        ("a=password=x", "a=password=***"),
+        ("KeyError: 'camera'", "KeyError: 'camera'"),
+        ("redis://auth:6379", "redis://auth:6379"),
+        ("in /srv/token.py:12", "in /srv/token.py:12"),
     ],
 )
 def test_text(value: str, expected: str) -> None:
@@ -71,7 +80,28 @@ def test_values_under_secret_keys_whatever_they_are() -> None:
     assert services["url"] == "http://u:p@h"
 
 
-@given(st.text(alphabet="abc:/@?#[]=% ", max_size=40))
+PEM = "-----BEGIN KEY-----\nMIIE  vQ\n-----END KEY-----\n"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        PEM,
+        " ".join(PEM.split()),
+        repr(PEM),
+        f"{PEM!r:.30}…",
+        f"{' '.join(PEM.split())[:25]}… (p:1)",
+    ],
+)
+def test_a_secret_is_found_in_every_spelling_and_where_it_is_cut(message: str) -> None:
+    secrets = sorted(spellings(PEM), key=len, reverse=True)
+    text = without_secrets(f"no answer for {message}", secrets)
+    assert "***" in text
+    assert "BEGIN" not in text
+    assert "MIIE" not in text
+
+
+@given(st.text(alphabet="abc:/@?#[]=% \"'", max_size=40))
 def test_masking_twice_changes_nothing_more(text: str) -> None:
-    once = masked(f"http://{text}")
+    once = masked(f"http://{text} password{text}")
     assert masked(once) == once
