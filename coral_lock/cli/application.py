@@ -111,6 +111,7 @@ lock_option = declared_options(LOCK_OPTION)
         "keygen",
         "sign",
         "accept",
+        "trust",
         "verify",
         "report",
         "fleet",
