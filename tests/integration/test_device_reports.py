@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support.device import TIMEOUT_SECONDS, Device, Outcome, make_device
-from tests.support.environments import install_with_uv
-from tests.support.handmade_wheels import make_wheel
+from tests.support.device import TIMEOUT_SECONDS, Device, Outcome
+from tests.support.reports import device_of_plugin, leave_only
 from tests.unit.test_schemas import validator
 
 DEVICE_ID = "gate-7.example.org"
@@ -44,12 +43,7 @@ def register():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Device:
-    directory = tmp_path_factory.mktemp("device-reports")
-    machine = make_device(directory / "device", wheelhouse)
-    wheel = make_wheel(directory, "p", {"p.py": PLUGIN}, entry_point="p:register")
-    install_with_uv(machine.environment, wheel, wheelhouse=directory)
-    machine.locked()
-    return machine
+    return device_of_plugin(tmp_path_factory.mktemp("device-reports"), wheelhouse, PLUGIN)
 
 
 @pytest.fixture
@@ -57,9 +51,7 @@ def machine(made: Device) -> Iterator[Device]:
     """A device with a plugin that fails as it is told, and without reports."""
     lock = made.lock_path.read_bytes()
     yield made
-    for path in made.directory.iterdir():
-        path.rmdir() if path.is_dir() else path.unlink()
-    made.lock_path.write_bytes(lock)
+    leave_only(made, lock)
     shutil.rmtree(made.state, ignore_errors=True)
 
 

@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.device import Device, make_device
-from tests.support.environments import install_with_uv
-from tests.support.handmade_wheels import make_wheel
-from tests.support.reports import earlier_report
+from tests.support.device import Device
+from tests.support.reports import device_of_plugin, earlier_report, leave_only
 
 PLUGIN = """
 import ctypes, os
@@ -33,12 +31,7 @@ def register():
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Device:
-    directory = tmp_path_factory.mktemp("reports")
-    machine = make_device(directory / "device", wheelhouse)
-    wheel = make_wheel(directory, "p", {"p.py": PLUGIN}, entry_point="p:register")
-    install_with_uv(machine.environment, wheel, wheelhouse=directory)
-    machine.locked()
-    return machine
+    return device_of_plugin(tmp_path_factory.mktemp("reports"), wheelhouse, PLUGIN)
 
 
 @pytest.fixture
@@ -46,9 +39,7 @@ def machine(made: Device) -> Iterator[Device]:
     """A device with a plugin that shows whether it was imported."""
     lock = made.lock_path.read_bytes()
     yield made
-    for path in made.directory.iterdir():
-        path.rmdir() if path.is_dir() else path.unlink()
-    made.lock_path.write_bytes(lock)
+    leave_only(made, lock)
 
 
 def _init(machine: Device, report: str, code: int, *words: str) -> str:
