@@ -10,17 +10,17 @@ from coral_lock.canonical_json import Value
 from coral_lock.cli.formats import emit, format_option
 from coral_lock.errors import HOLDS
 from coral_lock.rendering.outcome import Outcome
-from coral_lock.signing.acceptance import trusted_keys
 from coral_lock.signing.accepted import (
     DEFAULT_TRUST_DIRECTORY,
     AcceptedLock,
     Channel,
     KeySet,
+    NoRecordError,
+    read_accepted,
 )
 from coral_lock.signing.envelope import DEFAULT_CHANNEL, load_envelope, read_statement
-from coral_lock.signing.keyring import DEFAULT_KEYRING, Keyring, load_keyring
+from coral_lock.signing.keyring import DEFAULT_KEYRING, Keyring, load_keyring, trusted_keys
 from coral_lock.signing.keys import key_id, shown_ids, shown_keys
-from coral_lock.signing.recording import recorded
 
 
 @click.command()
@@ -57,7 +57,11 @@ def trust(keyring: str, trust_dir: str | None, signature: str | None, output_for
     if signature is not None:
         outcome = _of_signature(signature)
     else:
-        outcome = _of_device(load_keyring(keyring, is_trusted=True), recorded(trust_dir))
+        try:
+            channels = read_accepted(trust_dir)
+        except NoRecordError:
+            channels = {}
+        outcome = _of_device(load_keyring(keyring, is_trusted=True), channels)
     emit(outcome, output_format)
     return HOLDS
 

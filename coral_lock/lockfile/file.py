@@ -19,7 +19,7 @@ def read_lock_bytes(path: str) -> bytes:
     Raises:
         LockError: it is missing, unreadable, no regular file, or over 16 MiB.
     """
-    hint = "write one with `coral-runtime lock`, or pass the path of an existing one"
+    hint = "deploy the reviewed lock, or pass its path; `coral-runtime lock` writes a new one"
     return read_named_file(path, MAX_LOCK_BYTES, what="lock", hint=hint, error_type=LockError)
 
 
@@ -50,7 +50,7 @@ def decode_lock(content: bytes, path: str) -> str:
             "the lock starts with a byte order mark",
             expected="UTF-8 without one",
             where=f"{path}:1:1",
-            hint="write the lock again with `coral-runtime lock`",
+            hint="deploy the reviewed lock again, or write it anew with `coral-runtime lock`",
         )
     try:
         return content.decode("utf-8")
@@ -60,7 +60,7 @@ def decode_lock(content: bytes, path: str) -> str:
             "the lock isn't UTF-8",
             found=f"byte 0x{content[error.start]:02x}",
             where=f"{path}:{line}",
-            hint="write the lock again with `coral-runtime lock`",
+            hint="deploy the reviewed lock again, or write it anew with `coral-runtime lock`",
         ) from None
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from coral_lock.canonical_json import NotCanonicalError, Value
 
-_REWRITE = "write the lock again with `coral-runtime lock`"
+_REWRITE = "deploy the reviewed lock again, or write it anew with `coral-runtime lock`"
 _CONFLICT_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _LONGEST_START = 200
 
@@ -154,7 +154,8 @@ def _diagnosis(text: str, name: str, error: NotCanonicalError) -> LockError:
             "the lines of the lock end in CRLF: something converted it",
             expected="LF",
             where=f"{name}:1",
-            hint=f"put `coral.lock -text` into .gitattributes, then {_REWRITE}",
+            hint="put `coral.lock -text` into .gitattributes, then write the lock again with "
+            "`coral-runtime lock`",
         )
     if isinstance(error, canonical_json.DuplicateKeyError):
         return LockError(str(error), where=f"{name}:{error.line}", hint=_REWRITE)
@@ -167,7 +168,7 @@ def _diagnosis(text: str, name: str, error: NotCanonicalError) -> LockError:
         return LockError(
             f"the lock isn't JSON: {_reason(text, json_error)}",
             where=f"{name}:{json_error.lineno}:{json_error.colno}",
-            hint=f"restore it from version control, or {_REWRITE}",
+            hint=_REWRITE,
         )
     except RecursionError:
         return LockError("the lock can't be read: it is nested too deep", where=name, hint=_REWRITE)

@@ -27,7 +27,7 @@ from coral_lock.signing.envelope import (
     load_envelope,
     read_statement,
 )
-from coral_lock.signing.keyring import Keyring, load_keyring
+from coral_lock.signing.keyring import Keyring, load_keyring, trusted_keys
 from coral_lock.signing.keys import key_id, shown_keys, valid_signers
 from coral_lock.signing.recording import only_run, recorded, write_record
 from coral_lock.signing.refusals import (
@@ -129,17 +129,6 @@ def accept_lock(request: Request) -> Accepted:
             *_startable(name, others, request.forgets),
         ),
     )
-
-
-def trusted_keys(keyring: Keyring, before: Channel | None) -> KeySet:
-    """Return the keys that count: those that a lock brought, while the keyring is as it was then.
-
-    A keyring that has been changed since then counts again: so an administrator gets back to it.
-    """
-    rotation = before.rotation if before else None
-    if rotation is not None and rotation.replaces == keyring.key_set:
-        return rotation.keys
-    return keyring.key_set
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,7 @@ from coral_lock.document.reader import decode, read_yaml
 from coral_lock.document.schema import check
 from coral_lock.errors import CoralLockError, InputError, ProblemsError, quoted
 from coral_lock.safe_files import read_named_file
-from coral_lock.signing.accepted import MAX_KEYS, KeySet
+from coral_lock.signing.accepted import MAX_KEYS, Channel, KeySet
 from coral_lock.signing.keys import read_public_key
 
 DEFAULT_KEYRING = "/etc/coral-lock/keyring"
@@ -96,6 +96,17 @@ def load_keyring(directory: str, *, is_trusted: bool = False) -> Keyring:
         channel=settings.get("channel"),
         floors=settings.get("floors", {}),
     )
+
+
+def trusted_keys(keyring: Keyring, before: Channel | None) -> KeySet:
+    """Return the keys that count: those that a lock brought, while the keyring is as it was then.
+
+    A keyring that has been changed since then counts again: so an administrator gets back to it.
+    """
+    rotation = before.rotation if before else None
+    if rotation is not None and rotation.replaces == keyring.key_set:
+        return rotation.keys
+    return keyring.key_set
 
 
 def _names(directory: str) -> list[str]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from coral_lock.verification.origins import ModuleOrigin
 
 _MAX_NAMED = 20
-_RELOCK = "if this is wanted, run `coral-runtime lock` and have the change reviewed"
+_RELOCK = "if this is wanted, deploy a reviewed lock with it, made by `coral-runtime lock`"
 _REINSTALL = "install `{subject}=={version}` again, from a wheel you trust"
 _REMOVE = "remove it, or uninstall what it belongs to"
 _FOREIGN_HOST = "`{module}` would be imported from a file that isn't the locked {role} host's"

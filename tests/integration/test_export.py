@@ -404,7 +404,8 @@ REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
         ("--format=pylock", "--lock=absent.lock"),
         "error: there is no lock\n"
         "  where: absent.lock\n"
-        "  hint: write one with `coral-runtime lock`, or pass the path of an existing one\n",
+        "  hint: deploy the reviewed lock, or pass its path; `coral-runtime lock` writes a new "
+        "one\n",
     ),
     "no bill of such a target": (
         ("--format=cyclonedx", "--target=gat"),

@@ -56,7 +56,8 @@ def test_a_missing_lock_is_bad_input_for_check(machine: Device) -> None:
     assert outcome.stderr == (
         "error: there is no lock\n"
         "  where: coral.lock\n"
-        "  hint: write one with `coral-runtime lock`, or pass the path of an existing one\n"
+        "  hint: deploy the reviewed lock, or pass its path; `coral-runtime lock` writes a new "
+        "one\n"
     )
     assert not machine.lock_path.exists()
 

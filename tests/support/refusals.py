@@ -9,8 +9,7 @@ from coral_lock.lockfile.text import write_lock
 from tests.support.locks import sample_lock
 
 TEXT = write_lock(sample_lock())
-REWRITE = "write the lock again with `coral-runtime lock`"
-RESTORE = f"restore it from version control, or {REWRITE}"
+REWRITE = "deploy the reviewed lock again, or write it anew with `coral-runtime lock`"
 
 Refusal = dict[str, str | None]
 

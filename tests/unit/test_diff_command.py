@@ -149,7 +149,7 @@ def test_a_missing_lock(old: str, tmp_path: Path) -> None:
     assert (refused.value.message, refused.value.where, refused.value.hint) == (
         "there is no lock",
         path,
-        "write one with `coral-runtime lock`, or pass the path of an existing one",
+        "deploy the reviewed lock, or pass its path; `coral-runtime lock` writes a new one",
     )
 
 

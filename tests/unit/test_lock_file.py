@@ -12,7 +12,7 @@ import pytest
 from coral_lock.errors import LockError
 from coral_lock.lockfile.file import MAX_LOCK_BYTES, load_lock, read_lock_stream
 from tests.support.locks import sample_lock
-from tests.support.refusals import RESTORE, TEXT, Refusal, refusal, told
+from tests.support.refusals import REWRITE, TEXT, Refusal, refusal, told
 
 FILES = [
     ("empty", b"", refusal("the lock is empty", "LOCK")),
@@ -42,7 +42,7 @@ FILES = [
         refusal(
             "the lock isn't JSON: expecting value",
             "LOCK:1:1",
-            hint=RESTORE,
+            hint=REWRITE,
         ),
     ),
 ]
@@ -68,7 +68,7 @@ def test_a_missing_file(tmp_path: Path) -> None:
     assert told(caught.value) == refusal(
         "there is no lock",
         path,
-        hint="write one with `coral-runtime lock`, or pass the path of an existing one",
+        hint="deploy the reviewed lock, or pass its path; `coral-runtime lock` writes a new one",
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from coral_lock.errors import BAD_INPUT, LockError
 from coral_lock.lockfile.text import read_lock
 from tests.support.locks import sample_lock
-from tests.support.refusals import RESTORE, REWRITE, TEXT, Refusal, changed, refusal, told
+from tests.support.refusals import REWRITE, TEXT, Refusal, changed, refusal, told
 
 DOCUMENT = json.loads(TEXT)
 
@@ -19,12 +19,12 @@ CASES = [
     (
         "truncated",
         TEXT[:700],
-        refusal("the lock isn't JSON: it is cut off", "coral.lock:28:22", hint=RESTORE),
+        refusal("the lock isn't JSON: it is cut off", "coral.lock:28:22", hint=REWRITE),
     ),
     (
         "truncated after a line",
         TEXT[: TEXT.index('    "patches:camera')],
-        refusal("the lock isn't JSON: it is cut off", "coral.lock:25:1", hint=RESTORE),
+        refusal("the lock isn't JSON: it is cut off", "coral.lock:25:1", hint=REWRITE),
     ),
     (
         "conflict markers",
@@ -175,7 +175,8 @@ CASES = [
         refusal(
             "the lines of the lock end in CRLF: something converted it",
             "coral.lock:1",
-            hint=f"put `coral.lock -text` into .gitattributes, then {REWRITE}",
+            hint="put `coral.lock -text` into .gitattributes, then write the lock again with "
+            "`coral-runtime lock`",
             expected="LF",
         ),
     ),
@@ -195,7 +196,7 @@ CASES = [
     (
         "something behind the end",
         TEXT + "{}\n",
-        refusal("the lock isn't JSON: extra data", "coral.lock:69:1", hint=RESTORE),
+        refusal("the lock isn't JSON: extra data", "coral.lock:69:1", hint=REWRITE),
     ),
     (
         "compact JSON",
@@ -245,17 +246,17 @@ CASES = [
     (
         "line feed in a string",
         changed('"requires core 9.0"', '"a\nb"'),
-        refusal("the lock isn't JSON: invalid control character", "coral.lock:40:19", hint=RESTORE),
+        refusal("the lock isn't JSON: invalid control character", "coral.lock:40:19", hint=REWRITE),
     ),
     (
         "bad escape",
         changed('"requires core 9.0"', '"a\\qb"'),
-        refusal("the lock isn't JSON: invalid \\escape", "coral.lock:40:19", hint=RESTORE),
+        refusal("the lock isn't JSON: invalid \\escape", "coral.lock:40:19", hint=REWRITE),
     ),
     (
         "not JSON",
         "lock_version: 1.0\n",
-        refusal("the lock isn't JSON: expecting value", "coral.lock:1:1", hint=RESTORE),
+        refusal("the lock isn't JSON: expecting value", "coral.lock:1:1", hint=REWRITE),
     ),
 ]
 

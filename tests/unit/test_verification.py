@@ -24,7 +24,7 @@ from coral_lock.verification.verdict import path_environment, verdict_on
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 TAG = "py3-none-any"
 REINSTALL = "install `acme==1.0` again, from a wheel you trust"
-RELOCK = "if this is wanted, run `coral-runtime lock` and have the change reviewed"
+RELOCK = "if this is wanted, deploy a reviewed lock with it, made by `coral-runtime lock`"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coral_lock.errors import CoralLockError, RollbackError
-from coral_lock.signing.acceptance import Request, Verified, judge, trusted_keys
+from coral_lock.signing.acceptance import Request, Verified, judge
 from coral_lock.signing.accepted import Channel, KeySet, accepted_text, parse_accepted
 from coral_lock.signing.envelope import Statement
-from coral_lock.signing.keyring import Keyring
+from coral_lock.signing.keyring import Keyring, trusted_keys
 from coral_lock.signing.keys import key_id
 
 KEYS = tuple(digit * 64 for digit in "abc")
