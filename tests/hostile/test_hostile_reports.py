@@ -69,7 +69,7 @@ def test_a_bad_line_stops_no_other(work: WorkingDirectory) -> None:
         ("not-json", f"{place}:2", "it isn't UTF-8"),
         ("not-json", f"{place}:3", "it is nested too deeply"),
         ("not-json", f"{place}:7", "the key `device` appears twice"),
-        ("truncated", f"{place}:9", "unterminated string starting at in column 300"),
+        ("truncated", f"{place}:9", "unterminated string in column 300"),
         ("too-large", f"{place}:4", "it has more than 8 MiB"),
     ]
 
@@ -125,9 +125,13 @@ def test_a_device_that_speaks_for_another(work: WorkingDirectory) -> None:
         ("edge-0002", "refused", ""),
         ("edge-0003", "missing", "1 of its reports set aside"),
     ]
+    innocent = (
+        "it says that it is of `edge-0002`: if the device has that id, start it with "
+        "`--device-id {}`, or give the host `coral_device_id`"
+    )
     assert _named(summary) == [
-        ("forged", "reports/edge-0001.ndjson:2", "it says that it is of `edge-0002`"),
-        ("forged", "reports/edge-0003.ndjson:1", "it says that it is of `edge-0002`"),
+        ("forged", "reports/edge-0001.ndjson:2", innocent.format("edge-0001")),
+        ("forged", "reports/edge-0003.ndjson:1", innocent.format("edge-0003")),
     ]
 
 

@@ -162,6 +162,8 @@ def test_a_program_that_goes_on_and_is_killed(machine: Device) -> None:
         cwd=machine.directory,
         env=machine.variables(),
         stderr=subprocess.DEVNULL,
+        # A shell starts what runs in the background with interrupts ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     _wait_for(machine.directory / "running", process)
     running = drained(machine)
