@@ -50,7 +50,7 @@ def decode_lock(content: bytes, path: str) -> str:
             "the lock starts with a byte order mark",
             expected="UTF-8 without one",
             where=f"{path}:1:1",
-            hint="deploy the reviewed lock again, or write it anew with `coral-runtime lock`",
+            hint="deploy the reviewed lock again, or write a new one with `coral-runtime lock`",
         )
     try:
         return content.decode("utf-8")
@@ -60,7 +60,7 @@ def decode_lock(content: bytes, path: str) -> str:
             "the lock isn't UTF-8",
             found=f"byte 0x{content[error.start]:02x}",
             where=f"{path}:{line}",
-            hint="deploy the reviewed lock again, or write it anew with `coral-runtime lock`",
+            hint="deploy the reviewed lock again, or write a new one with `coral-runtime lock`",
         ) from None
 
 

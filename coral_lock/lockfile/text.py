@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from coral_lock.canonical_json import NotCanonicalError, Value
 
-_REWRITE = "deploy the reviewed lock again, or write it anew with `coral-runtime lock`"
+_REWRITE = "deploy the reviewed lock again, or write a new one with `coral-runtime lock`"
 _CONFLICT_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _LONGEST_START = 200
 

@@ -141,7 +141,7 @@ def boot_id() -> str | None:
     try:
         descriptor = os.open(_BOOT_ID, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            # The kernel makes the whole text anew for each read.
+            # The kernel makes the whole text again for each read.
             return os.read(descriptor, _LONGEST_BOOT_ID).decode("ascii").strip() or None
         finally:
             os.close(descriptor)

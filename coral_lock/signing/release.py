@@ -129,7 +129,7 @@ def _statement(
             found=old.channel,
             where=path,
             hint=f"pass `--channel {old.channel}` if that is meant, or write this one to a file of "
-            "its own with `--signature FILE`; to begin anew, remove the file, and pass a serial "
+            "its own with `--signature FILE`; to start over, remove the file, and pass a serial "
             f"higher than that of any lock of `{wanted}` before",
         )
     if old is not None and old.sha256 == sha256 and serial in (None, old.serial):

@@ -9,7 +9,7 @@ from coral_lock.lockfile.text import write_lock
 from tests.support.locks import sample_lock
 
 TEXT = write_lock(sample_lock())
-REWRITE = "deploy the reviewed lock again, or write it anew with `coral-runtime lock`"
+REWRITE = "deploy the reviewed lock again, or write a new one with `coral-runtime lock`"
 
 Refusal = dict[str, str | None]
 

@@ -123,7 +123,7 @@ def test_the_same_lock_with_other_words_needs_one_too(signed: Signing) -> None:
         "  found: default\n"
         "  where: coral.lock.sig\n"
         "  hint: pass `--channel default` if that is meant, or write this one to a file of its own "
-        "with `--signature FILE`; to begin anew, remove the file, and pass a serial higher than "
+        "with `--signature FILE`; to start over, remove the file, and pass a serial higher than "
         "that of any lock of `beta` before\n"
     )
 
@@ -186,7 +186,7 @@ def test_what_nobody_verified_isn_t_signed_again(
         "  found: beta\n"
         "  where: coral.lock.sig\n"
         "  hint: pass `--channel beta` if that is meant, or write this one to a file of its own "
-        "with `--signature FILE`; to begin anew, remove the file, and pass a serial higher than "
+        "with `--signature FILE`; to start over, remove the file, and pass a serial higher than "
         "that of any lock of `default` before\n"
     )
 
