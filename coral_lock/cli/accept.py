@@ -5,14 +5,15 @@ from __future__ import annotations
 import click
 
 from coral_lock.canonical_json import Value
-from coral_lock.cli.application import lock_option
+from coral_lock.cli.application import declared_options, lock_option
 from coral_lock.cli.formats import emit, format_option
+from coral_lock.cli.grammar import TRUST_OPTION
 from coral_lock.cli.sign import known_channel
 from coral_lock.errors import HOLDS, UsageError, quoted
 from coral_lock.messages import say
 from coral_lock.rendering.outcome import Outcome
 from coral_lock.signing.acceptance import Request, accept_lock
-from coral_lock.signing.accepted import DEFAULT_TRUST_DIRECTORY, is_reason
+from coral_lock.signing.accepted import is_reason
 from coral_lock.signing.keyring import DEFAULT_KEYRING
 from coral_lock.signing.keys import shown_ids
 
@@ -33,11 +34,7 @@ from coral_lock.signing.keys import shown_ids
     callback=lambda context, option, value: known_channel(value),
     help="The channel of this device. [default: that of the keyring's configuration, else default]",
 )
-@click.option(
-    "--trust-dir",
-    metavar="DIR",
-    help=f"The directory with what was accepted. [default: {DEFAULT_TRUST_DIRECTORY}]",
-)
+@declared_options(TRUST_OPTION)
 @click.option(
     "--allow-rollback",
     metavar="REASON",

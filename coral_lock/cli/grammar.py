@@ -69,16 +69,18 @@ VERSION_OPTIONS = (
 
 LOCK_OPTION = Option(names=("--lock",), metavar="FILE", default="coral.lock", help="The lock.")
 
+TRUST_OPTION = Option(
+    names=("--trust-dir",),
+    metavar="DIR",
+    help="The directory with what was accepted. [default: /var/lib/coral-lock]",
+)
+
 ACCEPTED_OPTIONS = (
     Option(
         names=("--accepted",),
         help="Insist on the lock that `accept` accepted on this device.",
     ),
-    Option(
-        names=("--trust-dir",),
-        metavar="DIR",
-        help="The directory with what was accepted. [default: /var/lib/coral-lock]",
-    ),
+    TRUST_OPTION,
 )
 """Whether a lock has to be accepted, and where that is written down."""
 

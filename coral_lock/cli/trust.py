@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 import click
 
 from coral_lock.canonical_json import Value
+from coral_lock.cli.application import declared_options
 from coral_lock.cli.formats import emit, format_option
+from coral_lock.cli.grammar import TRUST_OPTION
 from coral_lock.errors import HOLDS
 from coral_lock.rendering.outcome import Outcome
 from coral_lock.signing.accepted import (
-    DEFAULT_TRUST_DIRECTORY,
     AcceptedLock,
     Channel,
     KeySet,
@@ -31,11 +32,7 @@ from coral_lock.signing.keys import key_id, shown_ids, shown_keys
     show_default=True,
     help="The public keys that this device trusts.",
 )
-@click.option(
-    "--trust-dir",
-    metavar="DIR",
-    help=f"The directory with what was accepted. [default: {DEFAULT_TRUST_DIRECTORY}]",
-)
+@declared_options(TRUST_OPTION)
 @click.option(
     "--signature",
     metavar="FILE",
