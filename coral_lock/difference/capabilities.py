@@ -110,12 +110,14 @@ class Use:
     Attributes:
         capability: one of `CAPABILITIES`.
         name: what is used, e.g. `subprocess.run`.
+        path: the file.
         line: the line, from 1.
         text: that line without the space around it; of a long one the part that is meant.
     """
 
     capability: str
     name: str
+    path: str
     line: int
     text: str
 
@@ -131,18 +133,16 @@ def uses_in(source: bytes, path: str) -> tuple[Use, ...]:
     Raises:
         NotEvaluableError: it can't be parsed, as `static.source.parse` says.
     """
-    top = path.partition("/")[0].removesuffix(".py")
-    return tuple(sorted(_Search(source, parse(source, path), top).found, key=_order))
-
-
-def _order(use: Use) -> tuple[int, str]:
-    return use.line, use.name
+    search = _Search(source, parse(source, path), path)
+    return tuple(sorted(search.found, key=lambda use: (use.line, use.name)))
 
 
 class _Search:
     """The uses in one file, each once a line."""
 
-    def __init__(self, source: bytes, tree: ast.Module, top: str) -> None:
+    def __init__(self, source: bytes, tree: ast.Module, path: str) -> None:
+        self._path = path
+        top = path.partition("/")[0].removesuffix(".py")
         self._own = top if top in _NOT_STANDARD else ""
         self._lines = _NEWLINE.split(source)
         self._origins: dict[str, str] = {}
@@ -260,7 +260,8 @@ class _Search:
             if len(content) > _MAX_TEXT:
                 content = content[column : column + _MAX_TEXT]
             text = content.decode("utf-8", "replace").strip()
-            self.found.add(Use(capability=capability, name=name, line=line, text=text))
+            use = Use(capability=capability, name=name, path=self._path, line=line, text=text)
+            self.found.add(use)
 
 
 def _walk(tree: ast.Module) -> Iterator[ast.AST]:

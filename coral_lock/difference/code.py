@@ -10,7 +10,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from coral_lock.canonical_json import Value
 from coral_lock.difference.assessment import review_order
@@ -81,42 +81,14 @@ class FileChange:
             or `+` as in the unified format, and may be cut, which its end says.
         more_lines: how many follow.
         problem: why there is no text diff where there could be one, or why what the file
-            newly uses isn't known; a phrase.
+            newly uses isn't known, as a phrase; else None.
     """
 
     path: str
     kind: str
     lines: tuple[str, ...] = ()
     more_lines: int = 0
-    problem: str = ""
-
-    def to_dict(self) -> dict[str, Value]:
-        """Return the change as a JSON object."""
-        return {
-            "path": self.path,
-            "kind": self.kind,
-            "lines": list(self.lines),
-            "more_lines": self.more_lines,
-            "problem": self.problem or None,
-        }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewUse:
-    """What a file newly uses, and where."""
-
-    path: str
-    use: Use
-
-    def to_dict(self) -> dict[str, Value]:
-        """Return the use as a JSON object."""
-        return {
-            "capability": self.use.capability,
-            "name": self.use.name,
-            "path": self.path,
-            "line": self.use.line,
-            "text": self.use.text,
-        }
+    problem: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +113,7 @@ class DistributionCode:
     new_version: str
     files: tuple[FileChange, ...] = ()
     more_files: int = 0
-    uses: tuple[NewUse, ...] = ()
+    uses: tuple[Use, ...] = ()
     more_uses: int = 0
     commands: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
@@ -151,18 +123,8 @@ class DistributionCode:
         return sum(each.kind == kind for each in self.files)
 
     def to_dict(self) -> dict[str, Value]:
-        """Return it as a JSON object."""
-        return {
-            "distribution": self.distribution,
-            "old_version": self.old_version,
-            "new_version": self.new_version,
-            "files": [each.to_dict() for each in self.files],
-            "more_files": self.more_files,
-            "uses": [each.to_dict() for each in self.uses],
-            "more_uses": self.more_uses,
-            "commands": list(self.commands),
-            "unseen": list(self.unseen),
-        }
+        """Return it as a JSON object, whose members are the attributes."""
+        return asdict(self)
 
 
 class CodeComparison:
@@ -195,7 +157,7 @@ class CodeComparison:
         self._lines = min(_MAX_LINES_OF_DISTRIBUTION, self._lines_of_all)
         files: dict[tuple[_Place | None, _Place | None], FileChange] = {}
         used: Counter[tuple[str, str, str]] = Counter()
-        found: list[NewUse] = []
+        found: list[Use] = []
         commands: set[str] = set()
         for old, new in sides:
             commands |= {*new.commands} - {*(old.commands if old else ())}
@@ -211,7 +173,7 @@ class CodeComparison:
                 files[before, after] = self._with_text(change, contents)
         uses = []
         for each in found:
-            key = each.use.capability, each.use.name, each.use.text
+            key = each.capability, each.name, each.text
             # What went from one file to another is none of the new ones.
             if used[key] > 0:
                 used[key] -= 1
@@ -238,26 +200,26 @@ class CodeComparison:
         path: str,
         contents: Sequence[bytes | str | None],
         used: Counter[tuple[str, str, str]],
-        found: list[NewUse],
-    ) -> str:
+        found: list[Use],
+    ) -> str | None:
         """Add what both sides of a file use; return why it isn't known of the new one."""
         if path.endswith((".pyc", ".pyo")):
             return "is bytecode without a source"
         if path.startswith(_SCRIPTS):
             return "is a script, which isn't looked into"
         if not path.endswith((".py", ".pyw")):
-            return ""
+            return None
         before, after = contents
         if isinstance(before, bytes):
             _, uses = self._uses(before, path)
             used.update((use.capability, use.name, use.text) for use in uses)
         if isinstance(after, bytes):
             problem, uses = self._uses(after, path)
-            found += [NewUse(path=path, use=use) for use in uses]
+            found += uses
             return problem
-        return after or ""
+        return after
 
-    def _uses(self, source: bytes, path: str) -> tuple[str, tuple[Use, ...]]:
+    def _uses(self, source: bytes, path: str) -> tuple[str | None, tuple[Use, ...]]:
         if len(source) <= MAX_SOURCE:
             # Up to Python 3.11 the time for a formatted string grows with the square of its fields.
             cost = len(source) + source.count(b"{") * len(source) // 2000
@@ -265,7 +227,7 @@ class CodeComparison:
                 return "isn't looked into, as there is too much code before it", ()
             self._sources -= cost
         try:
-            return "", uses_in(source, path)
+            return None, uses_in(source, path)
         except NotEvaluableError as error:
             return f"isn't looked into: {error.reason}", ()
 
@@ -338,17 +300,17 @@ def _path_order(path: str) -> tuple[bool, str]:
     return not _TESTS.isdisjoint(path.split("/")[:-1]), path
 
 
-def _by_weight(uses: Sequence[NewUse]) -> list[NewUse]:
+def _by_weight(uses: Sequence[Use]) -> list[Use]:
     """Return uses in an order in which a few of them say most."""
     ranks = {capability: rank for rank, capability in enumerate(CAPABILITIES)}
-    placed = sorted(uses, key=lambda each: (*_path_order(each.path), each.use.line, each.use.name))
-    seen: Counter[tuple[str, str]] = Counter()
-    keyed: list[tuple[bool, int, int, NewUse]] = []
+    placed = sorted(uses, key=lambda each: (*_path_order(each.path), each.line, each.name))
+    seen: set[tuple[str, str]] = set()
+    keyed: list[tuple[bool, int, Use]] = []
     for each in placed:
-        name = each.use.capability, each.use.name
-        seen[name] += 1
-        keyed.append((seen[name] > 1, ranks[name[0]], len(keyed), each))
-    return [each for *_, each in sorted(keyed, key=lambda key: key[:3])]
+        name = each.capability, each.name
+        keyed.append((name in seen, ranks[each.capability], each))
+        seen.add(name)
+    return [each for *_, each in sorted(keyed, key=lambda key: key[:2])]
 
 
 def _content(side: CodeSide | None, place: _Place | None) -> bytes | str | None:
@@ -377,7 +339,7 @@ def _lines_of(content: bytes, path: str) -> list[str]:
 def _risky(
     code: DistributionCode,
     files: Sequence[FileChange],
-    uses: Sequence[NewUse],
+    uses: Sequence[Use],
     was_native: bool,
 ) -> Iterator[Change]:
     """Yield what deserves a look as changes."""
@@ -400,8 +362,8 @@ def _risky(
             "startup-file", f"runs {_named(startup)} at every start", "startup-file", startup
         )
     if uses:
-        names = list(dict.fromkeys(each.use.name for each in uses))
-        places = [f"{each.path}:{each.use.line} {each.use.name}" for each in uses]
+        names = list(dict.fromkeys(each.name for each in uses))
+        places = [f"{each.path}:{each.line} {each.name}" for each in uses]
         yield change("code-suspicious", f"newly uses {_named(names)}", "suspicious-code", places)
     opaque = [f"{each.path} {each.problem}" for each in kept if each.problem]
     if opaque:

@@ -14,7 +14,8 @@ from coral_lock.errors import printable, shortened
 from coral_lock.messages import counted
 
 if TYPE_CHECKING:
-    from coral_lock.difference.code import DistributionCode, FileChange, NewUse
+    from coral_lock.difference.capabilities import Use
+    from coral_lock.difference.code import DistributionCode, FileChange
 
 _MARKS = {"added": "+", "removed": "-", "changed": "~"}
 _LONGEST_SHOWN = 100
@@ -55,12 +56,12 @@ def note_lines(code: DistributionCode) -> Iterator[str]:
     why that matters, and new commands."""
     for reason in code.unseen:
         yield f"not compared, {reason}"
-    places: dict[tuple[str, str], list[NewUse]] = {}
+    places: dict[tuple[str, str], list[Use]] = {}
     for each in code.uses:
-        places.setdefault((each.use.meaning, each.use.name), []).append(each)
+        places.setdefault((each.meaning, each.name), []).append(each)
     for (meaning, name), some in places.items():
-        first, *others = (f"{shortened(each.path)}:{each.use.line}" for each in some)
-        yield f"{meaning}, {name}: {first}: {shortened(some[0].use.text, _LONGEST_SHOWN)}"
+        first, *others = (f"{shortened(each.path)}:{each.line}" for each in some)
+        yield f"{meaning}, {name}: {first}: {shortened(some[0].text, _LONGEST_SHOWN)}"
         if others:
             rest = f" and {len(others) - _MAX_PLACES} more" if len(others) > _MAX_PLACES else ""
             yield f"  also in {', '.join(others[:_MAX_PLACES])}{rest}"

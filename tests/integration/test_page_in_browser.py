@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from coral_lock.difference.capabilities import Use
-from coral_lock.difference.code import DistributionCode, FileChange, NewUse
+from coral_lock.difference.code import DistributionCode, FileChange
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.lockfile.entries import LockedDistribution, LockedPlugin
 from coral_lock.lockfile.text import write_lock
@@ -98,14 +98,14 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def address_with_code(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the address of a page with a difference in files, and with findings."""
-    use = Use(capability="programs", name="os.system", line=1, text=HOSTILE)
+    use = Use(capability="programs", name="os.system", path="acme/x.py", line=1, text=HOSTILE)
     lines = "@@ -1 +1 @@", f"-{'x' * 200}", f"+{'名' * 200}"
     code = DistributionCode(
         distribution="acme",
         old_version="1.0",
         new_version="1.1",
         files=(FileChange(path="a" * 300, kind="changed", lines=lines),),
-        uses=(NewUse(path="acme/x.py", use=use),),
+        uses=(use,),
         unseen=("its wheel is too large",),
     )
     findings = tuple(

@@ -80,7 +80,9 @@ def test_a_distribution_uses_itself() -> None:
 def test_where_a_use_is() -> None:
     long = b"import os\r\n\r\n" + b"x = 1; " * 1000 + b"os.system('x')\n"
     (use,) = uses_in(long, "x.py")
-    assert use == Use(capability="programs", name="os.system", line=3, text="os.system('x')")
+    assert use == Use(
+        capability="programs", name="os.system", path="x.py", line=3, text="os.system('x')"
+    )
 
 
 @pytest.mark.parametrize(

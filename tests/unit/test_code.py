@@ -169,9 +169,9 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [
         (each.path, each.problem, len(each.lines), each.more_lines) for each in found.files
     ] == [
-        ("a.py", "", 2, 0),
+        ("a.py", None, 2, 0),
         ("b.py", "isn't looked into, as there is too much code before it", 2, 0),
-        ("c.txt", "", 0, 0),
+        ("c.txt", None, 0, 0),
         ("d.py", "isn't looked into, as there is too much code before it", 60, 12),
         ("e.py", "isn't looked into, as there is too much code before it", 1, 70),
     ]
@@ -204,7 +204,7 @@ def test_the_most_telling_uses_come_first() -> None:
     pickles = "import pickle\n" + "pickle.loads(a)\n" * 500
     new = {"a/m.py": pickles, "a/tests/b.py": "import os; os.system('t')", "a/z.py": "import pty"}
     found, changes = compared({}, new)
-    assert [(use.use.name, use.path) for use in found.uses[:4]] == [
+    assert [(use.name, use.path) for use in found.uses[:4]] == [
         ("pty", "a/z.py"),
         ("os.system", "a/tests/b.py"),
         ("pickle", "a/m.py"),

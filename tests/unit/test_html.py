@@ -13,7 +13,7 @@ import pytest
 from coral_lock.canonical_json import Value
 from coral_lock.difference.capabilities import Use
 from coral_lock.difference.changes import difference
-from coral_lock.difference.code import DistributionCode, FileChange, NewUse
+from coral_lock.difference.code import DistributionCode, FileChange
 from coral_lock.errors import InputError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.lockfile.entries import LockedDistribution, LockedPlugin
@@ -219,13 +219,13 @@ def test_findings_and_file_names_are_untrusted_text() -> None:
 
 def test_code_is_untrusted_text() -> None:
     def page_of(text: str) -> Page:
-        use = Use(capability="programs", name=text, line=1, text=text)
+        use = Use(capability="programs", name=text, path=text, line=1, text=text)
         code = DistributionCode(
             distribution=text,
             old_version=text,
             new_version="2",
             files=(FileChange(path=text, kind="changed", lines=("@@ -1 +1 @@", f"-{text}", "+1")),),
-            uses=(NewUse(path=text, use=use),),
+            uses=(use,),
             commands=(text,),
             unseen=(text,),
         )

@@ -21,7 +21,7 @@ from markdown_it.token import Token
 from coral_lock.canonical_json import quote
 from coral_lock.difference.capabilities import CAPABILITIES, Use
 from coral_lock.difference.changes import difference
-from coral_lock.difference.code import DistributionCode, FileChange, NewUse
+from coral_lock.difference.code import DistributionCode, FileChange
 from coral_lock.difference.model import LEVELS, RISKS, Change
 from coral_lock.finding import CODES, ERROR, WARNING, Finding
 from coral_lock.lockfile.entries import ExcludedPlugin, LockedDistribution, LockedPlugin
@@ -587,7 +587,7 @@ def test_markdown_has_nothing_but_the_text_of_code() -> None:
                 FileChange(path=text, kind="changed", lines=(f"+{text}", f"-{text}")),
                 FileChange(path=text, kind="added", problem=text),
             ),
-            uses=(NewUse(path=text, use=Use(capability=use, name=text, line=1, text=text)),),
+            uses=(Use(capability=use, name=text, path=text, line=1, text=text),),
             commands=(text,),
             unseen=(text,),
         )
