@@ -13,7 +13,6 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from coral_lock.canonical_json import Value
 from coral_lock.difference.model import LEVELS, Risk
@@ -22,11 +21,8 @@ from coral_lock.errors import InputError, fitted, printable, shortened
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.messages import counted
 from coral_lock.rendering.code import diff_lines, file_line, heading, note_lines
-from coral_lock.rendering.graph import LEGEND, compared, listed, svg
+from coral_lock.rendering.graph import LEGEND, Graph, compared, listed, svg
 from coral_lock.rendering.outcome import Outcome, change_positions, counts_of, quoted_parts
-
-if TYPE_CHECKING:
-    from coral_lock.difference.code import DistributionCode
 
 _DIRECTORY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "page")
 _MAX_VALUE = 400
@@ -77,38 +73,6 @@ class _Item:
         return _HEADINGS[self.level]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Option:
-    value: str
-    label: str
-    count: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Drawing:
-    title: str
-    svg: str
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _File:
-    """A file whose bytes changed, and the lines of its text diff by the classes of the page."""
-
-    summary: str
-    lines: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Code:
-    """What changed in the files of a distribution."""
-
-    heading: str
-    notes: tuple[str, ...]
-    files: tuple[_File, ...]
-    more_files: int
-
-
 def render_html(outcome: Outcome) -> str:
     """Return changes and findings as one HTML page.
 
@@ -129,7 +93,7 @@ def render_html(outcome: Outcome) -> str:
     )
     style, script = page_part("style.css"), page_part("filters.js")
     items = [*map(_of_finding, outcome.findings or ()), *_of_changes(outcome)]
-    drawings, left_out = _drawings(outcome)
+    graphs, left_out = _graphs(outcome)
     return environment.from_string(page_part("page.html.jinja")).render(
         title=_title(outcome),
         headline=_headline(outcome),
@@ -140,10 +104,18 @@ def render_html(outcome: Outcome) -> str:
         items=items,
         levels=_options((item.level for item in items), _HEADINGS),
         kinds=_options((item.kind for item in items), _KINDS),
-        code=list(map(_of_code, outcome.code or ())),
-        drawings=drawings,
+        code=outcome.code or (),
+        heading=heading,
+        note_lines=note_lines,
+        file_line=file_line,
+        diff_lines=diff_lines,
+        classes=_CLASSES,
+        graphs=graphs,
+        listed=listed,
+        svg=svg,
         left_out=left_out,
         legend=LEGEND,
+        printable=printable,
         parts=lambda text: quoted_parts(fitted(printable(text))),
     )
 
@@ -235,41 +207,19 @@ def _of_changes(outcome: Outcome) -> Iterator[_Item]:
         )
 
 
-def _of_code(code: DistributionCode) -> _Code:
-    return _Code(
-        heading=heading(code),
-        notes=tuple(map(printable, note_lines(code))),
-        files=tuple(
-            _File(
-                summary=file_line(change),
-                lines=tuple((_CLASSES.get(line[:1], ""), line) for line in diff_lines(change)),
-            )
-            for change in code.files
-        ),
-        more_files=code.more_files,
-    )
-
-
-def _options(values: Iterable[str], labels: Mapping[str, str]) -> list[_Option]:
-    """Return what can be chosen of what there is, in the order of the labels."""
+def _options(values: Iterable[str], labels: Mapping[str, str]) -> list[tuple[str, str, int]]:
+    """Return what can be chosen of what there is, in the order of the labels: the value, its
+    label, and how often it is there."""
     counts = Counter(values)
-    return [
-        _Option(value=value, label=label, count=counts[value])
-        for value, label in labels.items()
-        if counts[value]
-    ]
+    return [(value, label, counts[value]) for value, label in labels.items() if counts[value]]
 
 
-def _drawings(outcome: Outcome) -> tuple[list[_Drawing], int]:
+def _graphs(outcome: Outcome) -> tuple[dict[str, Graph], int]:
     """Return the changed part of what requires what, before and after, and what isn't in it."""
     if not outcome.locks:
-        return [], 0
+        return {}, 0
     (old, _), (new, _) = outcome.locks
     before, after, left_out = compared(old, new, outcome.changes or (), _MAX_NODES)
     if not before.nodes and not after.nodes:
-        return [], 0
-    graphs = {"Before": before, "After": after}
-    return [
-        _Drawing(title=title, svg=svg(graph, style=""), lines=tuple(listed(graph).splitlines()))
-        for title, graph in graphs.items()
-    ], left_out
+        return {}, 0
+    return {"Before": before, "After": after}, left_out
