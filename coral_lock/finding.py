@@ -143,6 +143,9 @@ CODES: Mapping[str, Code] = {
 """Every finding; a test holds the sections of `docs/findings.md` to it."""
 
 
+_DETAILS = ("expected", "found", "where", "hint")
+
+
 class Finding(Record):
     """One deviation.
 
@@ -160,6 +163,11 @@ class Finding(Record):
     where: str | None = None
     hint: str | None = None
 
+    def details(self) -> dict[str, str]:
+        """Return what is known besides the summary, by what it is."""
+        values = {name: getattr(self, name) for name in _DETAILS}
+        return {name: value for name, value in values.items() if value}
+
     def _check(self) -> None:
         if self.code not in CODES:
             raise ValueError(f"unknown finding code `{self.code}`")
@@ -175,7 +183,7 @@ def finding_of_error(
     error: CoralLockError, code: str = "not-started", subject: str = "start"
 ) -> Finding:
     """Return what an error says as a finding, by default as that of a start without one."""
-    details = {field: getattr(error, field) for field in ("expected", "found", "where", "hint")}
+    details = {name: getattr(error, name) for name in _DETAILS}
     return Finding(code=code, subject=subject, summary=error.message, **details)
 
 

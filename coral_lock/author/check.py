@@ -162,10 +162,8 @@ def text_lines(report: CheckReport) -> Iterator[str]:
     """Yield the findings with their details, then what was measured."""
     for each in report.findings:
         yield f"{each.severity}[{each.code}]: {each.summary}"
-        for name in ("expected", "found", "where", "hint"):
-            value = getattr(each, name)
-            if value:
-                yield f"  {name}: {value}"
+        for name, value in each.details().items():
+            yield f"  {name}: {value}"
     if report.measurements is not None:
         yield f"measured with {report.measurements.configuration}:"
         for measured in (*report.measurements.imports, *report.measurements.activations):

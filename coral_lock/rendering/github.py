@@ -54,11 +54,10 @@ def render_summary(outcome: Outcome, written: int) -> str:
 def _findings(findings: Iterable[Finding]) -> Iterator[tuple[str, str]]:
     for finding in findings:
         position = position_of(finding.where)
-        lines = [finding.summary]
-        for name in ("expected", "found", "where", "hint"):
-            value = getattr(finding, name)
-            if value and not (name == "where" and position):
-                lines.append(f"{name}: {value}")
+        details = finding.details()
+        if position:
+            del details["where"]
+        lines = [finding.summary, *(f"{name}: {value}" for name, value in details.items())]
         yield finding.severity, _command(finding.severity, lines, position, finding.code)
 
 

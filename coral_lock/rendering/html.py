@@ -172,8 +172,7 @@ def _facts(outcome: Outcome) -> dict[str, str]:
 
 
 def _of_finding(finding: Finding) -> _Item:
-    values = {name: getattr(finding, name) for name in ("expected", "found", "where", "hint")}
-    details = {name: shortened(printable(value)) for name, value in values.items() if value}
+    details = {name: shortened(printable(value)) for name, value in finding.details().items()}
     return _Item(
         level=finding.severity,
         kind="finding",

@@ -143,9 +143,7 @@ def _finding_sections(findings: Sequence[Finding]) -> Iterator[Section]:
                 as_code(finding.code),
                 sentence(finding.summary)
                 + "".join(
-                    f"<br>{name}: {as_code(value)}"
-                    for name in ("expected", "found", "where", "hint")
-                    if (value := getattr(finding, name))
+                    f"<br>{name}: {as_code(value)}" for name, value in finding.details().items()
                 ),
             )
             for finding in findings
