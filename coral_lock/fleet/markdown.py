@@ -56,7 +56,7 @@ def _sections(summary: Summary) -> Iterator[Section]:
     ):
         if groups:
             head = table_head("What", "Of", "Devices", "Examples")
-            yield Section(title, head, map(_group_row, groups))
+            yield Section(title, head, list(map(_group_row, groups)))
     for state in STATES:
         red = [each for each in summary.devices if each.state == state]
         if red and state != HOLDS_STATE:

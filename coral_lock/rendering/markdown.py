@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from coral_lock.canonical_json import Value
@@ -76,27 +77,19 @@ def render_sections(
     return "\n".join(lines) + "\n"
 
 
+@dataclass(slots=True)
 class Section:
     """Rows under a heading, with what is above them.
 
     `is_folded` hides all but the heading, `gives_way` leaves room to all other sections first.
     """
 
-    def __init__(
-        self,
-        title: str,
-        head: Sequence[str],
-        rows: Iterable[str],
-        *,
-        is_folded: bool = False,
-        gives_way: bool = False,
-    ) -> None:
-        self.title = title
-        self.head = head
-        self.rows = list(rows)
-        self.shown: list[str] = []
-        self.is_folded = is_folded
-        self.gives_way = gives_way
+    title: str
+    head: Sequence[str]
+    rows: Sequence[str]
+    is_folded: bool = False
+    gives_way: bool = False
+    shown: list[str] = field(default_factory=list)
 
     def frame(self) -> Iterator[str]:
         """Yield all lines that there can be but the rows."""
@@ -160,24 +153,24 @@ def _change_sections(outcome: Outcome) -> Iterator[Section]:
             yield Section(
                 f"{level.capitalize()} risk",
                 table_head("Risk", "Change", "Of"),
-                (
+                [
                     table_row(
                         "<br>".join(as_code(risk.code) for risk in change.risks), *_cells(change)
                     )
                     for change in of_level
-                ),
+                ],
                 gives_way=level == LEVELS[-1],
             )
     others = [change for change in changes if change.level is None]
     if others:
         title = counted(len(others), "change") + " without a risk"
-        rows = (table_row(*_cells(change)) for change in others)
+        rows = [table_row(*_cells(change)) for change in others]
         head = table_head("Change", "Of")
         yield Section(title, head, rows, is_folded=True, gives_way=True)
     yield from _graph_section(outcome)
     risks = {risk.code: risk for change in changes for risk in change.risks}
     if risks:
-        rows = (table_row(as_code(risk.code), sentence(risk.sentence)) for risk in risks.values())
+        rows = [table_row(as_code(risk.code), sentence(risk.sentence)) for risk in risks.values()]
         yield Section("What the risks mean", table_head("Risk", "Meaning"), rows, is_folded=True)
 
 
