@@ -5,19 +5,12 @@ https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from coral_lock.canonical_json import Value, write
+from coral_lock.difference.model import Change
 from coral_lock.difference.text import sentence_of
 from coral_lock.errors import fitted, printable
-from coral_lock.finding import ERROR
-from coral_lock.rendering.outcome import (
-    Fingerprints,
-    Outcome,
-    Position,
-    change_positions,
-    position_of,
-)
+from coral_lock.finding import ERROR, Finding
+from coral_lock.rendering.outcome import Outcome, Position, results
 
 _SEVERITIES = {"high": "critical", "medium": "major", "low": "minor"}
 _ANYWHERE = "coral.lock"
@@ -29,34 +22,24 @@ def render_gitlab(outcome: Outcome) -> str:
 
     Fingerprints hold no line, so an issue stays the same one when lines move.
     """
-    return write(list(_issues(outcome)))
+    return write([_issue(*each) for each in results(outcome)])
 
 
-def _issues(outcome: Outcome) -> Iterator[Value]:
-    fingerprints = Fingerprints()
-
-    def issue(
-        code: str, text: str, severity: str, position: Position | None, *identity: Value
-    ) -> Value:
-        if position is None or not position.is_inside:
-            position = Position(file=_ANYWHERE)
-        return {
-            "description": fitted(printable(text)),
-            "check_name": code,
-            "fingerprint": fingerprints.of(code, *identity),
-            "severity": severity,
-            "location": {
-                "path": position.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
-                "lines": {"begin": position.line or 1},
-            },
-        }
-
-    for finding in outcome.findings or ():
-        severity = "critical" if finding.severity == ERROR else "minor"
-        text = finding.summary + (f"; hint: {finding.hint}" if finding.hint else "")
-        position = position_of(finding.where)
-        yield issue(finding.code, text, severity, position, finding.subject, finding.summary)
-    for change, position in change_positions(outcome):
-        severity = _SEVERITIES.get(change.level or "", "info")
-        values = change.path, change.before, change.after
-        yield issue(change.code, sentence_of(change), severity, position, *values)
+def _issue(found: Finding | Change, position: Position | None, fingerprint: str) -> Value:
+    if isinstance(found, Finding):
+        severity = "critical" if found.severity == ERROR else "minor"
+        text = found.summary + (f"; hint: {found.hint}" if found.hint else "")
+    else:
+        severity, text = _SEVERITIES.get(found.level or "", "info"), sentence_of(found)
+    if position is None or not position.is_inside:
+        position = Position(file=_ANYWHERE)
+    return {
+        "description": fitted(printable(text)),
+        "check_name": found.code,
+        "fingerprint": fingerprint,
+        "severity": severity,
+        "location": {
+            "path": position.path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"),
+            "lines": {"begin": position.line or 1},
+        },
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
@@ -134,15 +135,22 @@ def quoted_parts(text: str) -> Iterator[tuple[str, bool]]:
         yield part, index % 2 == 1 and index < len(parts) - 1
 
 
-class Fingerprints:
-    """Numbers by which results are known again; they don't follow from lines, and none is twice."""
+def results(outcome: Outcome) -> Iterator[tuple[Finding | Change, Position | None, str]]:
+    """Yield findings, then changes, each with where it is and with its fingerprint.
 
-    def __init__(self) -> None:
-        self._seen: dict[str, int] = {}
-
-    def of(self, *identity: Value) -> str:
-        """Return that of a result, as 64 hexadecimal digits; of equal ones the first has the same
-        each time."""
-        known = write(list(identity))
-        number = self._seen[known] = self._seen.get(known, 0) + 1
-        return hashlib.sha256(f"{known}{number}".encode()).hexdigest()
+    A fingerprint is a number, as 64 hexadecimal digits, by which a result is known again. It
+    doesn't follow from lines, and none is twice: of equal results the first has the same each time.
+    """
+    found: list[tuple[Finding | Change, Position | None, list[Value]]] = [
+        (each, position_of(each.where), [each.code, each.subject, each.summary])
+        for each in outcome.findings or ()
+    ]
+    found += [
+        (each, position, [each.code, each.path, each.before, each.after])
+        for each, position in change_positions(outcome)
+    ]
+    seen: Counter[str] = Counter()
+    for result, position, identity in found:
+        known = write(identity)
+        seen[known] += 1
+        yield result, position, hashlib.sha256(f"{known}{seen[known]}".encode()).hexdigest()

@@ -5,21 +5,14 @@ https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/sarif-v2.1.0-os.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from urllib.parse import quote
 
 from coral_lock.canonical_json import Value, write
-from coral_lock.difference.model import RISKS
+from coral_lock.difference.model import RISKS, Change
 from coral_lock.difference.text import sentence_of
 from coral_lock.errors import fitted, printable
 from coral_lock.finding import CODES, ERROR, Finding
-from coral_lock.rendering.outcome import (
-    Fingerprints,
-    Outcome,
-    Position,
-    change_positions,
-    position_of,
-)
+from coral_lock.rendering.outcome import Outcome, Position, results
 
 _LEVELS = {"high": "error", "medium": "warning", "low": "note"}
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -30,14 +23,10 @@ def render_sarif(outcome: Outcome) -> str:
 
     The rule of a change is its heaviest risk, or the kind of the change where it has none.
     """
-    fingerprints = Fingerprints()
-    results = [
-        *_finding_results(outcome, fingerprints),
-        *_change_results(outcome, fingerprints),
-    ]
-    rules = {str(result["ruleId"]): _rule(str(result["ruleId"])) for result in results}
-    driver: Value = {"name": "coral-runtime", "rules": [rules[code] for code in sorted(rules)]}
-    runs: Value = [{"tool": {"driver": driver}, "results": list(results)}]
+    found = [_result(*each) for each in results(outcome)]
+    codes = sorted({str(each["ruleId"]) for each in found})
+    driver: Value = {"name": "coral-runtime", "rules": list(map(_rule, codes))}
+    runs: Value = [{"tool": {"driver": driver}, "results": list(found)}]
     return write({"$schema": _SCHEMA, "version": "2.1.0", "runs": runs})
 
 
@@ -57,34 +46,17 @@ def _rule(code: str) -> dict[str, Value]:
     }
 
 
-def _finding_results(outcome: Outcome, fingerprints: Fingerprints) -> Iterator[dict[str, Value]]:
-    for finding in outcome.findings or ():
-        level = "error" if finding.severity == ERROR else "warning"
-        fingerprint = fingerprints.of(finding.code, finding.subject, finding.summary)
-        position = position_of(finding.where)
-        yield _result(finding.code, level, _message(finding), position, fingerprint)
-
-
-def _message(finding: Finding) -> str:
-    details = (
-        f"{name}: {value}"
-        for name in ("expected", "found", "where", "hint")
-        if (value := getattr(finding, name))
-    )
-    return "; ".join([finding.summary, *details])
-
-
-def _change_results(outcome: Outcome, fingerprints: Fingerprints) -> Iterator[dict[str, Value]]:
-    for change, position in change_positions(outcome):
-        code = change.risks[0].code if change.risks else change.code
-        level = _LEVELS.get(change.level or "", "note")
-        fingerprint = fingerprints.of(change.code, change.path, change.before, change.after)
-        yield _result(code, level, sentence_of(change), position, fingerprint)
-
-
 def _result(
-    code: str, level: str, message: str, position: Position | None, fingerprint: str
+    found: Finding | Change, position: Position | None, fingerprint: str
 ) -> dict[str, Value]:
+    code = found.code
+    if isinstance(found, Finding):
+        level = "error" if found.severity == ERROR else "warning"
+        details = (f"{name}: {value}" for name, value in found.details().items())
+        message = "; ".join([found.summary, *details])
+    else:
+        code = found.risks[0].code if found.risks else code
+        level, message = _LEVELS.get(found.level or "", "note"), sentence_of(found)
     result: dict[str, Value] = {
         "ruleId": code,
         "level": level,
