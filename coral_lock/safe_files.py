@@ -53,18 +53,27 @@ def identity_of(status: os.stat_result) -> FileIdentity:
     )
 
 
+class OpenFile(tuple[int, int]):
+    """A descriptor, which a `with` statement closes at its end, and the file's size in bytes."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> OpenFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self[0])
+
+
 def open_regular_file(
     path: str, *, follows_links: bool = True, directory: int | None = None
-) -> tuple[int, int]:
+) -> OpenFile:
     """Open the regular file at `path` for reading.
 
     Args:
         path: the file.
         follows_links: whether it may be a symbolic link.
         directory: a descriptor of the directory that `path` is relative to.
-
-    Returns:
-        A descriptor, and the file's size in bytes.
 
     Raises:
         NotRegularFileError: it is something else. A pipe doesn't block the caller.
@@ -74,7 +83,7 @@ def open_regular_file(
     descriptor = os.open(path, flags, dir_fd=directory)
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode):
-        return descriptor, status.st_size
+        return OpenFile((descriptor, status.st_size))
     os.close(descriptor)
     raise NotRegularFileError(errno.EINVAL, "not a regular file")
 
@@ -90,11 +99,8 @@ def read_regular_file(path: str, limit: int) -> bytes:
         NotRegularFileError: it is a directory, pipe, device or socket.
         OSError: it has more than `limit` bytes, or can't be opened or read.
     """
-    descriptor, size = open_regular_file(path)
-    try:
+    with open_regular_file(path) as (descriptor, size):
         return read_open_file(descriptor, size, limit)
-    finally:
-        os.close(descriptor)
 
 
 def read_open_file(descriptor: int, size: int, limit: int) -> bytes:
@@ -254,11 +260,7 @@ def place_durably(source: str, target: str) -> None:
         WriteError: there is another file of that name.
         OSError: it can't be put there.
     """
-    descriptor, _ = open_regular_file(source)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync_file(source)
     try:
         _link(source, target)
     except FileExistsError:
@@ -282,13 +284,14 @@ def replace_durably(source: str, target: str) -> None:
     Raises:
         OSError: it can't be put there; what was there is unchanged.
     """
-    descriptor, _ = open_regular_file(source)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync_file(source)
     os.replace(source, target)
     sync_directory(os.path.dirname(os.path.abspath(target)))
+
+
+def _sync_file(path: str) -> None:
+    with open_regular_file(path) as (descriptor, _):
+        os.fsync(descriptor)
 
 
 def _link(source: str, target: str) -> None:

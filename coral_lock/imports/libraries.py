@@ -228,16 +228,13 @@ class ReadAhead:
 
     def _hash(self, location: str) -> None:
         started = time.time_ns()
-        descriptor, _ = open_regular_file(location)
-        try:
+        with open_regular_file(location) as (descriptor, _):
             identity = identity_of(os.fstat(descriptor))
             digest = hashlib.sha256()
             while chunk := os.read(descriptor, _CHUNK_BYTES):
                 digest.update(chunk)
                 if self._is_stopped:
                     return
-        finally:
-            os.close(descriptor)
         if identity[-1] < started - _CLOCK_NANOSECONDS:
             self._hashes[location] = digest.hexdigest(), identity
 

@@ -121,13 +121,10 @@ class BytecodeCache:
             return None
         place = f"{self._directory}/{digest}{self._suffix}"
         try:
-            descriptor, size = open_regular_file(place)
-            try:
+            with open_regular_file(place) as (descriptor, size):
                 content = os.read(descriptor, size)
                 if time.time() - os.fstat(descriptor).st_mtime > _MAX_AGE / 3:
                     os.utime(place)
-            finally:
-                os.close(descriptor)
             header = _header(digest, size - _HEADER_BYTES)
             if size <= _HEADER_BYTES or content[:_HEADER_BYTES] != header:
                 return None

@@ -143,11 +143,8 @@ def hash_file(path: str) -> str:
     Raises:
         OSError: it can't be read, or isn't a regular file.
     """
-    descriptor, _ = open_regular_file(path)
-    try:
+    with open_regular_file(path) as (descriptor, _):
         return _hash_open(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def hash_files(paths: Mapping[str, int | None]) -> dict[str, str]:
@@ -165,16 +162,13 @@ def hash_files(paths: Mapping[str, int | None]) -> dict[str, str]:
     large: list[tuple[int, str]] = []
     for path, stated_size in paths.items():
         try:
-            descriptor, size = open_regular_file(path)
-            try:
+            with open_regular_file(path) as (descriptor, size):
                 if stated_size is not None and size > stated_size:
                     hashes[path] = OVERSIZED
                 elif size >= _LARGE_FILE_BYTES:
                     large.append((size, path))
                 else:
                     hashes[path] = _hash_open(descriptor)
-            finally:
-                os.close(descriptor)
         except OSError:
             continue
     # The largest first, so that no thread waits for one at the end.

@@ -159,20 +159,13 @@ def _hash(place: str, stated_size: int | None, is_script: bool) -> tuple[str, st
     Raises:
         OSError: it can't be read, or isn't a regular file.
     """
-    descriptor, size = open_regular_file(place)
-    try:
+    with open_regular_file(place) as (descriptor, size):
         if stated_size is not None and size > stated_size:
             return OVERSIZED, OVERSIZED
         raw = hashlib.sha256() if is_script else None
-        normal = hash_content(_chunks(descriptor), raw, is_script=is_script)
+        chunks = iter(lambda: os.read(descriptor, _CHUNK_BYTES), b"")
+        normal = hash_content(chunks, raw, is_script=is_script)
         return raw.hexdigest() if raw else normal, normal
-    finally:
-        os.close(descriptor)
-
-
-def _chunks(descriptor: int) -> Iterator[bytes]:
-    while chunk := os.read(descriptor, _CHUNK_BYTES):
-        yield chunk
 
 
 def hash_content(

@@ -121,12 +121,10 @@ class Spool:
             yield document
 
     def _read_report(self, name: str) -> tuple[Document, _Identity]:
-        descriptor, size = open_regular_file(name, follows_links=False, directory=self._spool)
-        try:
+        opened = open_regular_file(name, follows_links=False, directory=self._spool)
+        with opened as (descriptor, size):
             identity = _identity(os.fstat(descriptor))
             content = read_open_file(descriptor, size, MAX_REPORT_BYTES)
-        finally:
-            os.close(descriptor)
         # A start that makes room writes into the file of the oldest, once it has another name.
         os.stat(name, dir_fd=self._spool, follow_symlinks=False)
         document = parse_report(content)

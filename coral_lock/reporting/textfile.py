@@ -39,11 +39,8 @@ def write_textfile(path: str, report: DeviceReport) -> None:
     try:
         if os.path.islink(path):
             raise _unwritable(path, "it is a link")
-        descriptor, _ = open_regular_file(path, follows_links=False)
-        try:
+        with open_regular_file(path, follows_links=False) as (descriptor, _):
             start = os.read(descriptor, len(_FIRST))
-        finally:
-            os.close(descriptor)
     except FileNotFoundError:
         start = b""
     except OSError as error:

@@ -299,11 +299,8 @@ def _kind_of(path: str) -> str:
 
 def _head(path: str) -> bytes:
     try:
-        descriptor, _ = open_regular_file(path)
-        try:
+        with open_regular_file(path) as (descriptor, _):
             return os.read(descriptor, _HEAD_BYTES)
-        finally:
-            os.close(descriptor)
     except OSError as error:
         raise ProgramError(f"`{path}` can't be read: {error.strerror}", where=path) from None
 
