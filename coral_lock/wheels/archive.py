@@ -14,17 +14,17 @@ from itertools import pairwise
 
 from packaging.version import InvalidVersion, Version
 
-from coral_lock.errors import quoted
+from coral_lock.errors import BrokenDistributionError, quoted
 from coral_lock.installed.digest import foreign_bytecode
 from coral_lock.installed.dist_info import MAX_METADATA_BYTES
 from coral_lock.names import normalized_name
 from coral_lock.safe_files import FileIdentity
 from coral_lock.wheels.listing import HouseWheel, parse_wheel_name
 from coral_lock.wheels.zip_file import (
-    MalformedMemberError,
     Member,
     WheelSource,
     malformed,
+    malformed_member,
     read_members,
 )
 
@@ -105,13 +105,13 @@ class WheelArchive:
         try:
             return None if content is None else content.decode("utf-8")
         except UnicodeDecodeError:
-            raise MalformedMemberError(self.path, path, "isn't UTF-8") from None
+            raise malformed_member(self.path, path, "isn't UTF-8") from None
 
     def stream(self, member: Member) -> Iterator[bytes]:
         """Yield the content of a file in pieces of at most `CHUNK_BYTES`.
 
         Raises:
-            MalformedMemberError: it isn't what the wheel states of it: at once where there is
+            BrokenDistributionError: it isn't what the wheel states of it: at once where there is
                 too much, at the end otherwise.
         """
         checksum = size = 0
@@ -154,8 +154,8 @@ class WheelArchive:
         if not inflater.eof:
             raise self._refusal(member, "has truncated compressed data")
 
-    def _refusal(self, member: Member, what: str) -> MalformedMemberError:
-        return MalformedMemberError(self.path, member.name, what)
+    def _refusal(self, member: Member, what: str) -> BrokenDistributionError:
+        return malformed_member(self.path, member.name, what)
 
 
 DIST_INFO, DATA = ".dist-info", ".data"
@@ -177,14 +177,14 @@ def lay_out(members: Sequence[Member], wheel: HouseWheel) -> tuple[str, tuple[Me
     """Return the name of the dist-info directory, and the files with their paths.
 
     Raises:
-        MalformedMemberError: a member has an unsafe or unportable name, is installed where
-            another one is, or is in a `__pycache__` without its source.
-        BrokenDistributionError: there isn't just one dist-info directory.
+        BrokenDistributionError: a member has an unsafe or unportable name, is installed where
+            another one is, or is in a `__pycache__` without its source; or there isn't just one
+            dist-info directory.
     """
     names = [member.name for member in members]
     for name in names:
         if what := unsound_name(name):
-            raise MalformedMemberError(wheel.path, name, what)
+            raise malformed_member(wheel.path, name, what)
     dist_info = find_dist_info(names, wheel)
     data = dist_info.removesuffix(DIST_INFO) + DATA
     files: list[Member] = []
@@ -195,7 +195,7 @@ def lay_out(members: Sequence[Member], wheel: HouseWheel) -> tuple[str, tuple[Me
         site_path: str | None = name
         if top.endswith(DATA) and rest:
             if what := _fault_of_data(top, rest, data):
-                raise MalformedMemberError(wheel.path, name, what)
+                raise malformed_member(wheel.path, name, what)
             scheme, _, path = rest.partition("/")
             site_path = path or None if scheme in SITE_SCHEMES else None
         if not name.endswith("/"):
@@ -203,7 +203,7 @@ def lay_out(members: Sequence[Member], wheel: HouseWheel) -> tuple[str, tuple[Me
         places.append(site_path or name)
     _refuse_collisions(names, places, wheel)
     for place in sorted(foreign_bytecode({place for place in places if not place.endswith("/")})):
-        raise MalformedMemberError(
+        raise malformed_member(
             wheel.path,
             names[places.index(place)],
             "is in `__pycache__` and isn't the bytecode of a source in the wheel",
@@ -237,7 +237,7 @@ def find_dist_info(names: Iterable[str], wheel: HouseWheel) -> str:
         )
     name, _, version = found[0].removesuffix(DIST_INFO).rpartition("-")
     if normalized_name(name) != wheel.name or not is_version(version, wheel.version):
-        raise MalformedMemberError(
+        raise malformed_member(
             wheel.path,
             found[0],
             f"doesn't match the file name, which states {wheel.name} {wheel.version}",
@@ -294,7 +294,7 @@ def _refuse_collisions(names: Sequence[str], places: Sequence[str], wheel: House
             what = f"is installed to the same path as {quoted(other)}"
         else:
             what = f"differs from {quoted(other)} only in case"
-        raise MalformedMemberError(wheel.path, name, what)
+        raise malformed_member(wheel.path, name, what)
 
 
 def _folded(places: Sequence[str]) -> list[str]:

@@ -32,7 +32,7 @@ from coral_lock.inventory import Distribution
 from coral_lock.names import normalized_name
 from coral_lock.wheels.archive import WheelArchive, is_version
 from coral_lock.wheels.listing import HouseWheel
-from coral_lock.wheels.zip_file import HINT, MalformedMemberError, Member, malformed
+from coral_lock.wheels.zip_file import HINT, Member, malformed, malformed_member
 
 _KNOWN_FORMAT = "1"
 """The known major version of the wheel format; installers refuse any other."""
@@ -75,11 +75,11 @@ def distribution_of(wheel: HouseWheel, dist_info: str, texts: Mapping[str, str])
     try:
         metadata = parse_metadata(texts["METADATA"])
     except ValueError as error:
-        raise MalformedMemberError(wheel.path, place, str(error)) from None
+        raise malformed_member(wheel.path, place, str(error)) from None
     if normalized_name(metadata.name) != wheel.name or not is_version(
         metadata.version, wheel.version
     ):
-        raise MalformedMemberError(
+        raise malformed_member(
             wheel.path,
             place,
             f"is that of `{metadata.name}` {metadata.version}, and the file name says "
@@ -107,11 +107,11 @@ def read_wheel_tag(archive: WheelArchive) -> str:
     place, text = f"{archive.dist_info}/WHEEL", _required(archive, "WHEEL", MAX_WHEEL_BYTES)
     version = next((value for field, value in header_fields(text) if field == "wheel-version"), "")
     if version.partition(".")[0] != _KNOWN_FORMAT:
-        raise MalformedMemberError(archive.path, place, "states no known version of the format")
+        raise malformed_member(archive.path, place, "states no known version of the format")
     try:
         return parse_wheel_tag(text)
     except ValueError as error:
-        raise MalformedMemberError(archive.path, place, str(error)) from None
+        raise malformed_member(archive.path, place, str(error)) from None
 
 
 def _required(archive: WheelArchive, name: str, limit: int) -> str:
@@ -167,7 +167,7 @@ def read_contents(archive: WheelArchive) -> WheelContents:
             path in outside or is_generated(path, commands, archive.wheel.name)
         ):
             other = "another member" if path in outside else "the script of an entry point"
-            raise MalformedMemberError(
+            raise malformed_member(
                 archive.path, member.name, f"is installed to the same path as {other}"
             )
         is_script = path is not None and path.startswith(SCRIPTS)

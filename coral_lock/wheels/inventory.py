@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
 from coral_lock.inventory import BrokenDistribution, Distribution, Reporter, StatedFiles
@@ -13,6 +15,7 @@ from coral_lock.wheels.wheelhouse import Wheelhouse
 MAX_SOURCE_BYTES = 1 << 20
 
 
+@dataclass(frozen=True, slots=True)
 class WheelhouseInventory:
     """One wheel of each distribution; an `inventory.Inventory`.
 
@@ -22,29 +25,23 @@ class WheelhouseInventory:
         wheels: the wheels by the normalized names of their distributions.
     """
 
-    def __init__(
-        self,
-        wheelhouse: Wheelhouse,
-        environment: TargetEnvironment,
-        wheels: Mapping[str, HouseWheel],
-    ) -> None:
-        self._wheelhouse = wheelhouse
-        self._environment = environment
-        self._wheels = wheels
+    wheelhouse: Wheelhouse
+    environment: TargetEnvironment
+    wheels: Mapping[str, HouseWheel]
 
     def plugin_distributions(self) -> tuple[Distribution | BrokenDistribution, ...]:
         """Return the distributions that declare plugins or are broken, sorted by name."""
         found = []
-        for name in sorted(self._wheels):
-            distribution = self._wheelhouse.distribution(self._wheels[name])
+        for name in sorted(self.wheels):
+            distribution = self.wheelhouse.distribution(self.wheels[name])
             if isinstance(distribution, BrokenDistribution) or distribution.entry_points:
                 found.append(distribution)
         return tuple(found)
 
     def find(self, name: str) -> Distribution | BrokenDistribution | None:
         """Return the distribution of that normalized name, or None."""
-        wheel = self._wheels.get(name)
-        return None if wheel is None else self._wheelhouse.distribution(wheel)
+        wheel = self.wheels.get(name)
+        return None if wheel is None else self.wheelhouse.distribution(wheel)
 
     def read_source(self, name: str, path: str) -> bytes | None:
         """Return one of a distribution's own files by its path under the site root.
@@ -52,11 +49,11 @@ class WheelhouseInventory:
         Raises:
             UnreadableSourceError: it has more than 1 MiB, or isn't what the wheel states.
         """
-        wheel = self._wheels.get(name)
+        wheel = self.wheels.get(name)
         if wheel is None:
             return None
         try:
-            return self._wheelhouse.read_source(wheel, path, MAX_SOURCE_BYTES)
+            return self.wheelhouse.read_source(wheel, path, MAX_SOURCE_BYTES)
         except BrokenDistributionError as error:
             raise UnreadableSourceError(error.message, where=error.where) from None
 
@@ -68,8 +65,8 @@ class WheelhouseInventory:
         Raises:
             KeyError: there is no such distribution.
         """
-        wheels = [self._wheels[name] for name in names]
-        for contents, name in zip(self._wheelhouse.contents_of(wheels, reporter), names):
+        wheels = [self.wheels[name] for name in names]
+        for contents, name in zip(self.wheelhouse.contents_of(wheels, reporter), names):
             if isinstance(contents, BrokenDistributionError):
                 yield name, contents
             else:
@@ -77,7 +74,7 @@ class WheelhouseInventory:
 
     def stated(self, name: str) -> StatedFiles:
         """Return the hashes of a wheel's files, which its RECORD states truly."""
-        found = self._wheelhouse.contents(self._wheels[name])
+        found = self.wheelhouse.contents(self.wheels[name])
         if isinstance(found, BrokenDistributionError):
             return StatedFiles()
         return StatedFiles(files=found.files, outside=found.outside, commands=found.commands)
@@ -88,14 +85,14 @@ class WheelhouseInventory:
         Raises:
             BrokenDistributionError: the wheel can't be used.
         """
-        found = self._wheelhouse.contents(self._wheels[name])
+        found = self.wheelhouse.contents(self.wheels[name])
         if isinstance(found, BrokenDistributionError):
             raise found
         return found.outside
 
     def marker_environment(self) -> Mapping[str, str]:
         """Return the marker environment of the target."""
-        return self._environment.markers
+        return self.environment.markers
 
 
 class WheelhouseView:
@@ -113,8 +110,8 @@ class WheelhouseView:
     def __init__(self, wheelhouse: Wheelhouse, environment: TargetEnvironment) -> None:
         self._wheelhouse = wheelhouse
         self._environment = environment
-        self._tag_ranks = {tag: rank for rank, tag in enumerate(environment.tags)}
-        self._known_ranks: dict[str, int | None] = {}
+        ranks = {tag: rank for rank, tag in enumerate(environment.tags)}
+        self._rank = cache(lambda tags: best_rank(tags, ranks))
         self._releases: dict[str, tuple[str, ...]] = {}
 
     def names(self) -> tuple[str, ...]:
@@ -142,7 +139,7 @@ class WheelhouseView:
                 wheel.file_name
                 for wheels in self._wheelhouse.versions(name).values()
                 for wheel in wheels
-                if self._rank(wheel) is None
+                if self._rank(wheel.tags) is None
             )
         )
 
@@ -166,23 +163,18 @@ class WheelhouseView:
 
         A version without a wheel that fits the target is left out.
         """
-        wheels = {name: self.wheel(name, version) for name, version in sorted(versions.items())}
-        return WheelhouseInventory(
-            self._wheelhouse,
-            self._environment,
-            {name: wheel for name, wheel in wheels.items() if wheel is not None},
-        )
+        wheels = {
+            name: wheel
+            for name, version in sorted(versions.items())
+            if (wheel := self.wheel(name, version)) is not None
+        }
+        return WheelhouseInventory(self._wheelhouse, self._environment, wheels)
 
     def marker_environment(self) -> Mapping[str, str]:
         """Return the environment (PEP 508) that requirements are evaluated for."""
         return self._environment.markers
 
     def _best_of(self, wheels: Iterable[HouseWheel]) -> HouseWheel | None:
-        ranked = [(wheel, rank) for wheel in wheels if (rank := self._rank(wheel)) is not None]
+        ranked = [(wheel, rank) for wheel in wheels if (rank := self._rank(wheel.tags)) is not None]
         best = max(ranked, key=lambda each: (-each[1], each[0].build), default=None)
         return best[0] if best else None
-
-    def _rank(self, wheel: HouseWheel) -> int | None:
-        if wheel.tags not in self._known_ranks:
-            self._known_ranks[wheel.tags] = best_rank(wheel.tags, self._tag_ranks)
-        return self._known_ranks[wheel.tags]

@@ -26,19 +26,14 @@ from coral_lock.safe_files import identity_of, open_regular_file
 HINT = "rebuild the wheel with a sound build backend, or get it from a source you trust"
 
 
-class MalformedMemberError(BrokenDistributionError):
-    """A wheel is refused for one of its members, `member`; `what` is the predicate about it."""
-
-    def __init__(self, path: str, member: str, what: str) -> None:
-        message = f"the member {quoted(member)} {what}"
-        super().__init__(message, code="wheel-malformed", where=path, hint=HINT)
-        self.member = member
-        self.what = what
-
-
 def malformed(path: str, message: str, hint: str = HINT) -> BrokenDistributionError:
     """Return the refusal of a wheel that violates its format as a whole."""
     return BrokenDistributionError(message, code="wheel-malformed", where=path, hint=hint)
+
+
+def malformed_member(path: str, member: str, what: str) -> BrokenDistributionError:
+    """Return the refusal of a wheel for one of its members; `what` is the predicate about it."""
+    return malformed(path, f"the member {quoted(member)} {what}")
 
 
 def unreadable(path: str, error: Exception) -> BrokenDistributionError:
@@ -115,7 +110,6 @@ def read_members(source: WheelSource) -> list[Member]:
     Raises:
         BrokenDistributionError: the wheel isn't a ZIP file that all readers understand alike,
             or exceeds the bounds.
-        MalformedMemberError: the same, because of one of the members.
     """
     directory_start, infos = _read_directory(source)
     infos.sort(key=lambda info: info.header_offset)
@@ -126,9 +120,9 @@ def read_members(source: WheelSource) -> list[Member]:
         if info.header_offset != position:
             overlaps = info.header_offset < position
             what = "overlaps the previous member" if overlaps else "is preceded by unlisted data"
-            raise MalformedMemberError(source.path, info.orig_filename, what)
+            raise malformed_member(source.path, info.orig_filename, what)
         if fault := _fault(info):
-            raise MalformedMemberError(source.path, info.orig_filename, fault)
+            raise malformed_member(source.path, info.orig_filename, fault)
         start = _data_start(source, info)
         position = start + info.compress_size
         if info.flag_bits & _HAS_DESCRIPTOR:
@@ -229,7 +223,7 @@ def _read_directory(source: WheelSource) -> tuple[int, list[zipfile.ZipInfo]]:
             position += _ENTRY.size + sum(lengths)
             stated = (packed_size, size, start).count(_UNKNOWN)
             if len(_large_sizes(source, info, info.extra)) != stated:
-                raise MalformedMemberError(source.path, info.orig_filename, _BROKEN_EXTRA_FIELD)
+                raise malformed_member(source.path, info.orig_filename, _BROKEN_EXTRA_FIELD)
     except (*_ZIP_ERRORS, OSError) as error:
         raise malformed(source.path, f"the wheel isn't a sound ZIP file: {error}") from None
     if position != len(directory) or len(infos) != count:
@@ -247,7 +241,7 @@ def _large_sizes(source: WheelSource, info: zipfile.ZipInfo, extra: bytes) -> tu
     """Return the values of the ZIP64 block in an extra field of a member; none without one.
 
     Raises:
-        MalformedMemberError: the extra field is broken, or states another name.
+        BrokenDistributionError: the extra field is broken, or states another name.
     """
     found: tuple[int, ...] | None = None
     while extra:
@@ -255,9 +249,9 @@ def _large_sizes(source: WheelSource, info: zipfile.ZipInfo, extra: bytes) -> tu
         block, extra = extra[4 : 4 + length], extra[4 + length :]
         is_large = kind == 1
         if kind == 0x7075:
-            raise MalformedMemberError(source.path, info.orig_filename, "has a second name")
+            raise malformed_member(source.path, info.orig_filename, "has a second name")
         if len(block) < length or (is_large and (found is not None or length % 8)):
-            raise MalformedMemberError(source.path, info.orig_filename, _BROKEN_EXTRA_FIELD)
+            raise malformed_member(source.path, info.orig_filename, _BROKEN_EXTRA_FIELD)
         if is_large:
             found = struct.unpack(f"<{length // 8}Q", block)
     return found or ()
@@ -294,7 +288,7 @@ def _data_start(source: WheelSource, info: zipfile.ZipInfo) -> int:
     header_size = _LOCAL.size + len(name)
     header = source.read(info.header_offset, header_size)
     if header[:4] != b"PK\3\4" or len(header) < header_size:
-        raise MalformedMemberError(source.path, info.orig_filename, "has no local header")
+        raise malformed_member(source.path, info.orig_filename, "has no local header")
     stated: list[int]
     _, *stated, name_length, extra_length = _LOCAL.unpack_from(header)
     extra_start = info.header_offset + header_size
@@ -304,7 +298,7 @@ def _data_start(source: WheelSource, info: zipfile.ZipInfo) -> int:
         extra = source.read(extra_start, extra_length) if extra_length else b""
         what = _disagreement(info, stated, _large_sizes(source, info, extra))
     if what:
-        raise MalformedMemberError(source.path, info.orig_filename, what)
+        raise malformed_member(source.path, info.orig_filename, what)
     return start
 
 
@@ -337,6 +331,6 @@ def _check_descriptor(source: WheelSource, info: zipfile.ZipInfo, position: int,
     descriptors = [struct.pack(form, *values) for form in forms]
     found = source.read(position, end - position) if 0 < end - position <= 24 else b""
     if found.removeprefix(b"PK\7\x08") not in descriptors and found not in descriptors:
-        raise MalformedMemberError(
+        raise malformed_member(
             source.path, info.orig_filename, "isn't followed by a true data descriptor"
         )
