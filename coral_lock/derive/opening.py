@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from coral_lock.derive.place import Place
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import InputError, UsageError
-from coral_lock.finding import Finding, sorted_findings
+from coral_lock.finding import Finding, finding_of_error, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.site_scan import checked_directories, python_of
 from coral_lock.inventory import FoundDistribution, Inventory
@@ -133,20 +133,16 @@ def open_place(
         return _open_wheelhouse(place.wheels, wanted, descriptor, kept, use_cache)
     if place.site_packages:
         return _open_directories(place.site_packages, wanted, needs_target)
-    if place.python is not None:
+    if place.python is None:
+        inventory, machine = EnvironmentInventory(), this_machine()
+        probe = interpreter_probe(sys.path)
+    else:
         from coral_lock.probe.interpreter import ask_interpreter
 
-        interpreter = ask_interpreter(place.python)
-        return _open_environment(
-            EnvironmentInventory(interpreter.path, interpreter.markers),
-            interpreter.machine,
-            wanted,
-            Evidence(
-                interpreter_probe(interpreter.path, interpreter.executable) if allow_exec else None
-            ),
-        )
-    evidence = Evidence(interpreter_probe(sys.path) if allow_exec else None)
-    return _open_environment(EnvironmentInventory(), this_machine(), wanted, evidence)
+        found = ask_interpreter(place.python)
+        inventory, machine = EnvironmentInventory(found.path, found.markers), found.machine
+        probe = interpreter_probe(found.path, found.executable)
+    return _open_environment(inventory, machine, wanted, Evidence(probe if allow_exec else None))
 
 
 def _open_environment(
@@ -154,11 +150,10 @@ def _open_environment(
 ) -> Opened:
     """Return an environment as the inventory of the target that its machine is."""
     targets = wanted.inspected
-    if not targets:
-        return Opened(targets=(), inventories={WITHOUT_TARGET: inventory}, evidence=evidence)
     target = matching_target(targets, machine)
-    if target is not None:
-        return Opened(targets=wanted.every, inventories={target.name: inventory}, evidence=evidence)
+    if target is not None or not targets:
+        name = target.name if target else WITHOUT_TARGET
+        return Opened(targets=wanted.every, inventories={name: inventory}, evidence=evidence)
     finding = Finding(
         code="target-uncovered",
         subject="targets",
@@ -247,13 +242,7 @@ def _open_wheelhouse(
     choice = choose(views, descriptor, kept=kept, read_unfitting=read, evidence=evidence)
     # Files that can't even be attributed to a distribution.
     unreadable = {
-        Finding(
-            code=error.code,
-            subject=os.path.basename(error.where or "wheels"),
-            summary=error.message,
-            where=error.where,
-            hint=error.hint,
-        )
+        finding_of_error(error, error.code, os.path.basename(error.where or "wheels"))
         for error in wheelhouse.broken
     }
     problem = cache.problem if cache else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from coral_lock.canonical_json import lines_of
@@ -11,7 +9,7 @@ from coral_lock.derive.locking import Derivation
 from coral_lock.difference.model import Change
 from coral_lock.errors import UsageError
 from coral_lock.finding import Finding
-from coral_lock.installed.digest import is_digested
+from coral_lock.installed.digest import is_digested, stated_hash
 from coral_lock.lockfile.model import Lock, offering_distributions
 from coral_lock.lockfile.text import write_lock
 from coral_lock.locking.selection import is_unoffered
@@ -116,7 +114,7 @@ def _changed_files(name: str, old_digest: str, derivation: Derivation, use_cache
     after: Mapping[str, str] = {}
     for _, inventory in sorted(derivation.opened.inventories.items()):
         after = after or {
-            path: _hexadecimal(value)
+            path: stated_hash(value) or value
             for path, value in inventory.stated(name).files.items()
             if is_digested(path)
         }
@@ -126,14 +124,3 @@ def _changed_files(name: str, old_digest: str, derivation: Derivation, use_cache
     named = ", ".join(f"`{path}`" for path in changed[:_MAX_NAMED])
     rest = f" and {len(changed) - _MAX_NAMED} more" if len(changed) > _MAX_NAMED else ""
     return f"; {counted(len(changed), 'file')} of {len(after)} changed: {named}{rest}"
-
-
-def _hexadecimal(stated: str) -> str:
-    """Return a SHA-256 in hexadecimal; RECORD has it in base64 without padding."""
-    algorithm, _, value = stated.partition("=")
-    if algorithm != "sha256":
-        return stated
-    try:
-        return base64.urlsafe_b64decode(value + "=" * (-len(value) % 4)).hex()
-    except binascii.Error:
-        return stated
