@@ -15,7 +15,7 @@ from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, Problem
 from coral_lock.finding import Finding, finding_of_error
 from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.manifest import ManifestPlugin, manifest_paths, read_manifest
-from coral_lock.names import GROUPS, plugin_id, split_plugin_id
+from coral_lock.names import GROUPS, split_plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.facts import MANIFEST_NAME
 
@@ -300,7 +300,7 @@ def check_samples(subject: Subject, own: Collection[str]) -> Iterator[Finding]:
         for problem in sample.problems:
             yield finding_of_error(problem, "sample-invalid", subject.name)
         for request in sample.descriptor.requests if sample.descriptor else ():
-            identifier = plugin_id(request.group, request.name)
+            identifier = request.id
             is_host_s = request.group == "patches" and request.name in BUILT_IN_PATCHES
             if identifier not in own and not is_host_s:
                 yield from _near_miss(identifier, own, request.where, subject.name)

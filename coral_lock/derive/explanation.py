@@ -14,7 +14,7 @@ from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import part_of
 from coral_lock.locking.decision import Decision
 from coral_lock.locking.resolution import Survey
-from coral_lock.names import base_id, split_plugin_id
+from coral_lock.names import base_id
 
 
 def shortest_chain(lock: Lock, name: str) -> tuple[str, ...]:
@@ -190,7 +190,7 @@ class Explainer:
             if base_id(excluded.id) == identifier
         ]
         yield from _by_target(left_out, len(parts))
-        request = self.descriptor.request(*split_plugin_id(identifier))
+        request = self.descriptor.request(identifier)
         if request is None:
             yield "requested", f"no; `plugins.discover` is `{self.descriptor.discover}`"
         elif request.enabled:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from coral_lock.names import plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES, DEFAULT_PLATFORM, RuntimeConfig
 from coral_lock.plugin.facts import merged
 from coral_lock.record import Record
@@ -62,6 +63,10 @@ class PluginRequest(Record):
     explicit_defaults: tuple[str, ...] = ()
     where: str
 
+    @property
+    def id(self) -> str:
+        return plugin_id(self.group, self.name)
+
     def _check(self) -> None:
         if list(self.after) != sorted(set(self.after)):
             raise ValueError("`after` must be sorted and unique")
@@ -101,8 +106,8 @@ class Descriptor(Record):
     warnings: tuple[str, ...] = ()
 
     def _check(self) -> None:
-        in_order = sorted(self.requests, key=lambda request: (request.group, request.name))
-        if len({(request.group, request.name) for request in in_order}) < len(in_order):
+        in_order = sorted(self.requests, key=lambda request: request.id)
+        if len({request.id for request in in_order}) < len(in_order):
             raise ValueError("two requests for one plugin")
         object.__setattr__(self, "requests", tuple(in_order))
         targets = sorted(self.targets, key=lambda target: target.name)
@@ -111,12 +116,9 @@ class Descriptor(Record):
         object.__setattr__(self, "targets", tuple(targets))
         object.__setattr__(self, "program_requires", tuple(sorted(self.program_requires)))
 
-    def request(self, group: str, name: str) -> PluginRequest | None:
-        """Return the request for that plugin, None if the descriptor doesn't name it."""
-        for request in self.requests:
-            if request.group == group and request.name == name:
-                return request
-        return None
+    def request(self, identifier: str) -> PluginRequest | None:
+        """Return the request for the plugin of that id, None if the descriptor doesn't name it."""
+        return next((each for each in self.requests if each.id == identifier), None)
 
     def unloaded(self, group: str) -> tuple[str, str] | None:
         """Return by which switch the host doesn't load the plugins of a group, or None.

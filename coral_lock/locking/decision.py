@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 from coral_lock.descriptor.model import Descriptor, PluginRequest
 from coral_lock.document.formats import is_same_version
 from coral_lock.document.node import dotted
-from coral_lock.finding import CODES, ERROR, WARNING, Finding
+from coral_lock.finding import CODES, ERROR, WARNING, Finding, finding_of_error
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Inventory
 from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS
@@ -80,11 +80,6 @@ class Decision:
         return self.finding if self.finding and CODES[self.finding.code].breaks_plugin else None
 
 
-def request_for(plugin: DiscoveredPlugin, descriptor: Descriptor) -> PluginRequest | None:
-    """Return what the descriptor says of a plugin, None if it doesn't name it."""
-    return descriptor.request(plugin.entry_point.group, plugin.id.partition(":")[2])
-
-
 def severity_of(request: PluginRequest | None) -> str:
     """Return how severe it is that a plugin can't be had: an error only where it is required."""
     is_required = request is not None and request.enabled and not request.optional
@@ -99,10 +94,10 @@ def place_of_after(request: PluginRequest, descriptor: Descriptor) -> str:
 
 def judge(plugin: DiscoveredPlugin, descriptor: Descriptor, host: Host) -> Decision:
     """Decide on one plugin as if no other offered its id."""
-    request = request_for(plugin, descriptor)
+    request = descriptor.request(plugin.id)
     unmet = unmet_requirement(plugin, descriptor.platform, host)
     finding = plugin.problem or (unmet and _unmet_finding(plugin, request, unmet))
-    reason = unwanted_reason(plugin, request, descriptor)
+    reason = unwanted_reason(plugin, descriptor)
     is_wanted = reason is None
     if finding is not None and is_wanted:
         reason = unmet.reason if unmet else CODES[finding.code].reason
@@ -119,10 +114,9 @@ def judge(plugin: DiscoveredPlugin, descriptor: Descriptor, host: Host) -> Decis
     )
 
 
-def unwanted_reason(
-    plugin: DiscoveredPlugin, request: PluginRequest | None, descriptor: Descriptor
-) -> str | None:
+def unwanted_reason(plugin: DiscoveredPlugin, descriptor: Descriptor) -> str | None:
     """Return why the descriptor doesn't want a plugin, or None."""
+    request = descriptor.request(plugin.id)
     if request is not None and not request.enabled:
         return "switched off by the descriptor"
     unloaded = descriptor.unloaded(plugin.entry_point.group)
@@ -299,11 +293,5 @@ def _find(
 
 def broken_finding(broken: BrokenDistribution) -> Finding:
     """Return the finding for a distribution that can't be used as it is."""
-    return Finding(
-        code=broken.error.code,
-        severity=ERROR,
-        subject=broken.name,
-        summary=broken.error.message,
-        where=broken.error.where or broken.location,
-        hint=broken.error.hint,
-    )
+    finding = finding_of_error(broken.error, broken.error.code, broken.name)
+    return finding.replace(severity=ERROR, where=finding.where or broken.location)

@@ -18,7 +18,7 @@ from coral_lock.locking.decision import Decision, broken_finding, find_host, pla
 from coral_lock.locking.discovery import Evidence, discover
 from coral_lock.locking.placement import locked_distributions, misplaced
 from coral_lock.locking.selection import is_unoffered, select
-from coral_lock.names import GROUPS, split_plugin_id
+from coral_lock.names import GROUPS
 
 _MAX_NAMED = 4
 
@@ -257,7 +257,7 @@ def invalid_lock_finding(
     if isinstance(error, CycleError):
         subject = error.cycle[0]
         steps = zip(error.cycle, (*error.cycle[1:], subject))
-        requests = [(descriptor.request(*split_plugin_id(step)), other) for step, other in steps]
+        requests = [(descriptor.request(step), other) for step, other in steps]
         asking = [each for each, other in requests if each is not None and other in each.after]
         if asking:
             where = place_of_after(asking[0], descriptor)

@@ -20,7 +20,6 @@ from coral_lock.locking.decision import (
     place_of_after,
     severity_of,
 )
-from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import Relation, contradictions
 
 _Selected: TypeAlias = Mapping[str, Decision]
@@ -102,8 +101,7 @@ def _request_findings(
     request: PluginRequest, judged: Mapping[str, Sequence[Decision]], descriptor: Descriptor
 ) -> Iterator[Finding]:
     """Yield what the descriptor says of a plugin and can't be had."""
-    identifier = plugin_id(request.group, request.name)
-    severity = severity_of(request)
+    identifier, severity = request.id, severity_of(request)
     names = [decision.plugin.distribution.name for decision in judged.get(identifier, ())]
     unoffered = [(other, place_of_after(request, descriptor)) for other in request.after]
     for other, where in ((identifier, request.where), *unoffered):

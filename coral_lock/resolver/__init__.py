@@ -106,7 +106,7 @@ def _omissions(inputs: Inputs, chosen: Plan) -> Iterator[Finding]:
         offered = {unit for unit in inputs.plugins.optional if unit[0] == identifier}
         targets = " and ".join(f"`{target}`" for _, target in sorted(units))
         place = f" for {targets}" if units != offered else ""
-        request = inputs.descriptor.request(*split_plugin_id(identifier))
+        request = inputs.descriptor.request(identifier)
         for finding in explain(inputs, plan(inputs, chosen.omitted - units), most=1)[:1]:
             yield finding.replace(
                 severity=WARNING,
@@ -196,13 +196,13 @@ def _incompatible(
     for name, ids in unfitting.items():
         wheels = [text for _, _, text in _unfitting_wheels(inputs.releases, name)]
         for identifier in ids:
-            group, plugin = split_plugin_id(identifier)
-            request = descriptor.request(group, plugin)
+            request = descriptor.request(identifier)
             is_wanted = (
                 request.enabled and request.distribution in (None, name)
                 if request
                 else descriptor.discover != "listed"
             )
+            group, _ = split_plugin_id(identifier)
             if identifier in elsewhere or not is_wanted or descriptor.unloaded(group):
                 continue
             is_requested = request is not None and not request.optional
@@ -238,7 +238,7 @@ def _partial_findings(
             if plugin.id == identifier
         }
         lacking = [target for target in releases.targets if target not in offering]
-        request = inputs.descriptor.request(*split_plugin_id(identifier))
+        request = inputs.descriptor.request(identifier)
         for name in sorted(set(offering.values())):
             reason = releases.misfit(name, versions[name], lacking)
             if reason is not None:

@@ -9,7 +9,6 @@ from itertools import chain, islice
 
 from coral_lock.finding import Finding
 from coral_lock.locking.closure import PROGRAM
-from coral_lock.names import split_plugin_id
 from coral_lock.resolver.plugins import Inputs, PluginRequirements
 from coral_lock.resolver.propagation import Chain, Problem, Propagation, propagate
 from coral_lock.resolver.releases import (
@@ -292,7 +291,7 @@ class _Cause:
         if any(root.source.is_program for root in self._outcome.problem.roots):
             return self._descriptor.origins.get("program.requires")
         for identifier in chain.from_iterable(self._wanted):
-            request = self._descriptor.request(*split_plugin_id(identifier))
+            request = self._descriptor.request(identifier)
             if request is not None and request.enabled:
                 return request.where
         return None

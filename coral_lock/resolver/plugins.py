@@ -17,11 +17,9 @@ from coral_lock.locking.decision import (
     DiscoveredPlugin,
     judge,
     parsed_version,
-    request_for,
     unwanted_reason,
 )
 from coral_lock.locking.discovery import Evidence, discover
-from coral_lock.names import plugin_id
 from coral_lock.resolver.releases import (
     DeclaredRequirements,
     Releases,
@@ -158,7 +156,7 @@ class PluginIndex:
         self.judged = cache(self._judge)
         is_loaded = descriptor.built_in_patches.get("plugins", True)
         self.requested = tuple(
-            plugin_id(request.group, request.name)
+            request.id
             for request in descriptor.requests
             if is_loaded and request.enabled and not request.optional
         )
@@ -191,11 +189,10 @@ class PluginIndex:
 
     def is_wanted(self, plugin: DiscoveredPlugin) -> bool:
         """Whether the descriptor doesn't exclude a plugin."""
-        request = request_for(plugin, self._descriptor)
-        return unwanted_reason(plugin, request, self._descriptor) is None
+        return unwanted_reason(plugin, self._descriptor) is None
 
     def _is_optional(self, plugin: DiscoveredPlugin) -> bool:
-        request = request_for(plugin, self._descriptor)
+        request = self._descriptor.request(plugin.id)
         return request is not None and request.optional and self.is_wanted(plugin)
 
     def _judge(self, name: str, version: str, target: str, host: Host) -> tuple[Decision, ...]:

@@ -12,7 +12,7 @@ from coral_lock.installed.import_lookup import import_chain
 from coral_lock.lockfile.file import decode_lock, read_lock_bytes
 from coral_lock.lockfile.text import read_lock
 from coral_lock.messages import later_version_warning, size_of
-from coral_lock.names import GROUPS, plugin_id, requirement_name
+from coral_lock.names import GROUPS, requirement_name
 from coral_lock.plugin.config import RuntimeConfig
 from coral_lock.plugin.facts import MANIFEST_NAME, MAX_MANIFEST_BYTES, combined
 from coral_lock.record import Record
@@ -280,7 +280,7 @@ def _plugin_differences(lock: Lock, descriptor: Descriptor) -> Iterator[_Differe
 
     plugins = {plugin.id: plugin for plugin in lock.plugins}
     for request in descriptor.requests:
-        identifier, where = plugin_id(request.group, request.name), request.where
+        identifier, where = request.id, request.where
         plugin = plugins.pop(identifier, None)
         if plugin is None:
             if request.enabled and not request.optional:

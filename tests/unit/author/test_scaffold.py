@@ -139,7 +139,7 @@ def test_the_facts_of_a_new_patch() -> None:
 def test_the_sample_descriptor_asks_for_the_plugin(group: str, tmp_path: Path) -> None:
     path = tmp_path / "runtime.yaml"
     path.write_text(_files(group)["runtime.yaml"], encoding="utf-8")
-    request = load_descriptor(str(path)).request(group, "acme_glow")
+    request = load_descriptor(str(path)).request(f"{group}:acme_glow")
     assert request is not None
     assert request.enabled
     assert load_descriptor(str(path)).warnings == ()

@@ -39,7 +39,7 @@ def test_after_is_sorted() -> None:
 
 
 def test_a_plugin_that_is_not_named_has_no_request() -> None:
-    assert load_descriptor(None).request("patches", "x") is None
+    assert load_descriptor(None).request("patches:x") is None
 
 
 HEAVY = (

@@ -243,7 +243,7 @@ def test_settings_win_over_the_environment_and_the_environment_over_the_file(
 def test_a_later_switch_changes_enabled_alone(tmp_path: Path) -> None:
     text = "patches:\n  x: {optional: true, after: [patches:y], distribution: d}\n"
     descriptor = _load(tmp_path, text, "patches.x=false")
-    assert descriptor.request("patches", "x") == PluginRequest(
+    assert descriptor.request("patches:x") == PluginRequest(
         group="patches",
         name="x",
         enabled=False,
@@ -259,7 +259,7 @@ def test_a_later_switch_changes_enabled_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("setting", ["patches.x.optional=true", "patches.x={optional: true}"])
 def test_a_later_field_leaves_enabled_as_it_was(tmp_path: Path, setting: str) -> None:
     descriptor = _load(tmp_path, "patches: {x: false}\n", setting)
-    assert descriptor.request("patches", "x") == PluginRequest(
+    assert descriptor.request("patches:x") == PluginRequest(
         group="patches",
         name="x",
         enabled=False,
@@ -355,7 +355,7 @@ def test_the_value_of_a_setting(value: str, expected: object) -> None:
 def test_a_key_with_a_dot_in_it() -> None:
     setting = 'patches={"odd.name": true}'
     descriptor = load_descriptor(None, settings=[setting])
-    assert descriptor.request("patches", "odd.name") == PluginRequest(
+    assert descriptor.request("patches:odd.name") == PluginRequest(
         group="patches", name="odd.name", enabled=True, where=f"--set {setting}"
     )
     assert descriptor.origins['patches."odd.name"'] == f"--set {setting}"
