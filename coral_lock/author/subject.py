@@ -17,7 +17,7 @@ from coral_lock.author.project import (
     read_project,
     unknown_group,
 )
-from coral_lock.derive.place import Place
+from coral_lock.derive.place import Place, environment_at
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.document.reader import place_of
@@ -30,13 +30,10 @@ from coral_lock.errors import (
 )
 from coral_lock.finding import Finding
 from coral_lock.installed.dist_info import unknown_groups
-from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.outside import SCRIPTS
-from coral_lock.installed.site_scan import checked_directories
 from coral_lock.inventory import BrokenDistribution, Distribution, Inventory, Reporter
 from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name
-from coral_lock.probe.interpreter import ask_interpreter
-from coral_lock.targets.environment import this_environment, this_markers
+from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.inventory import WheelhouseInventory, WheelhouseView
 from coral_lock.wheels.listing import parse_wheel_name
@@ -174,7 +171,7 @@ def open_target(
         elif place.wheels:
             subject = _wheel(_newest_wheel(target, place.wheels), stack, run=run)
         else:
-            subject = _distribution(INSTALLED, target, name, _environment(place))
+            subject = _distribution(INSTALLED, target, name, environment_at(place))
         yield replace(subject, samples=samples)
 
 
@@ -185,16 +182,6 @@ def _unknown_target(target: str) -> InputError:
         found=f"`{target}`",
         hint="install it, or pass the path of a project or a wheel",
     )
-
-
-def _environment(place: Place) -> EnvironmentInventory:
-    if place.python is not None:
-        interpreter = ask_interpreter(place.python)
-        return EnvironmentInventory(interpreter.path, interpreter.markers)
-    if place.site_packages:
-        path = checked_directories(place.site_packages)
-        return EnvironmentInventory(path, this_markers(), is_image=True)
-    return EnvironmentInventory()
 
 
 def _newest_wheel(target: str, directories: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from coral_lock.derive.place import Place
+from coral_lock.derive.place import Place, environment_at
 from coral_lock.difference.code import CodeComparison, CodeSide, DistributionCode, code_changes
 from coral_lock.difference.model import Change, literal
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
@@ -15,13 +15,10 @@ from coral_lock.finding import Finding, sorted_findings
 from coral_lock.installed.digest import stated_hash
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.outside import data_digest
-from coral_lock.installed.site_scan import checked_directories
 from coral_lock.inventory import Distribution, Reporter
 from coral_lock.lockfile.entries import LockedDistribution
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import with_tags
-from coral_lock.probe.interpreter import ask_interpreter
-from coral_lock.targets.environment import this_markers
 from coral_lock.wheels.inventory import MAX_SOURCE_BYTES
 from coral_lock.wheels.locked import find_locked_wheels
 from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse
@@ -167,13 +164,7 @@ def _look_up(
 ) -> _Found:
     if place.wheels:
         return _in_wheels(place.wheels, wanted, reporter)
-    if place.python is not None:
-        interpreter = ask_interpreter(place.python)
-        inventory = EnvironmentInventory(interpreter.path, interpreter.markers)
-    else:
-        path = checked_directories(place.site_packages)
-        inventory = EnvironmentInventory(path, this_markers(), is_image=True)
-    return _in_environment(inventory, lock, wanted, reporter)
+    return _in_environment(environment_at(place), lock, wanted, reporter)
 
 
 def _in_wheels(

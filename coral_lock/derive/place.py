@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from coral_lock.errors import InputError, UsageError
 from coral_lock.installed.import_lookup import DirectoryFinder
@@ -14,6 +15,9 @@ from coral_lock.lockfile.parts import named_target
 from coral_lock.targets.machine import machine_of, parse_target
 from coral_lock.targets.model import Target
 from coral_lock.verification.machine import Environment
+
+if TYPE_CHECKING:
+    from coral_lock.installed.environment import EnvironmentInventory
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,6 +54,26 @@ class Place:
                 expected="one of them",
                 hint="omit all but one",
             )
+
+
+def environment_at(place: Place) -> EnvironmentInventory:
+    """Return what is installed at a place that isn't a wheelhouse.
+
+    Raises:
+        InputError: the interpreter or a directory can't be used.
+    """
+    # `verify` takes a place, and looks at the machine in another way.
+    from coral_lock.installed.environment import EnvironmentInventory
+    from coral_lock.probe.interpreter import ask_interpreter
+    from coral_lock.targets.environment import this_markers
+
+    if place.python is not None:
+        interpreter = ask_interpreter(place.python)
+        return EnvironmentInventory(interpreter.path, interpreter.markers)
+    if place.site_packages:
+        path = checked_directories(place.site_packages)
+        return EnvironmentInventory(path, this_markers(), is_image=True)
+    return EnvironmentInventory()
 
 
 def subject_of(place: Place, lock: Lock) -> tuple[Environment | None, str | None]:
