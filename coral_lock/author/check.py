@@ -21,7 +21,7 @@ from coral_lock.author.run import (
     with_live_facts,
 )
 from coral_lock.author.specs import check_specs, learn
-from coral_lock.author.subject import INSTALLED, Subject, finding
+from coral_lock.author.subject import INSTALLED, Subject
 from coral_lock.canonical_json import Value
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS
 from coral_lock.finding import (
@@ -133,12 +133,12 @@ def check_files(subject: Subject) -> Iterator[Finding]:
         if not is_reserved and not _is_own(path):
             foreign.setdefault(top, []).append(path)
     for paths in foreign.values():
-        yield finding(
-            "foreign-file",
-            subject.name,
-            "the distribution installs files outside its own packages: " + _listed(paths),
-            paths[0],
-            "move them into the distribution's own package, or exclude them from the wheel",
+        yield Finding(
+            code="foreign-file",
+            subject=subject.name,
+            summary="the distribution installs files outside its own packages: " + _listed(paths),
+            where=paths[0],
+            hint="move them into the distribution's own package, or exclude them from the wheel",
         )
 
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from coral_lock.author.manifest_text import DERIVED_KEYS, VERSION_KEYS, plugin_document
 from coral_lock.author.project import DeclaredEntryPoint
 from coral_lock.author.specs import LearntEntryPoint, is_version
-from coral_lock.author.subject import Subject, finding, open_target
+from coral_lock.author.subject import Subject, open_target
 from coral_lock.document.node import nearest
 from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError
 from coral_lock.finding import Finding, finding_of_error
@@ -106,22 +106,23 @@ def check_manifests(
         if declared.module not in manifests:
             without.setdefault(declared.module.partition(".")[0], declared)
     for package, declared in without.items():
-        yield finding(
-            "manifest-missing",
-            subject.name,
-            f"the package `{package}` ships no `{MANIFEST_NAME}`",
-            declared.where,
-            f"{COMPILE_HINT}, {_INCLUDE_HINT}" if subject.files else COMPILE_HINT,
+        yield Finding(
+            code="manifest-missing",
+            subject=subject.name,
+            summary=f"the package `{package}` ships no `{MANIFEST_NAME}`",
+            where=declared.where,
+            hint=f"{COMPILE_HINT}, {_INCLUDE_HINT}" if subject.files else COMPILE_HINT,
         )
     used = {file.path: file for file in manifests.values()}
     for path in subject.files:
         if path.endswith(f"/{MANIFEST_NAME}") and path not in used:
-            yield finding(
-                "manifest-misplaced",
-                subject.name,
-                "the manifest isn't in a package that an entry point names, so it is ignored",
-                subject.shown(path),
-                "move it into the top-level package that an entry point names",
+            yield Finding(
+                code="manifest-misplaced",
+                subject=subject.name,
+                summary="the manifest isn't in a package that an entry point names, so it is "
+                "ignored",
+                where=subject.shown(path),
+                hint="move it into the top-level package that an entry point names",
             )
     for file in used.values():
         for error in file.mistakes:
@@ -191,12 +192,12 @@ def _disagreements(
         where = of.place or shown
         # What can't be read from the source can't be compiled either.
         is_by_hand = (of.group, of.entry_point) in by_hand
-        return finding(
-            "manifest-stale",
-            of.id,
-            summary,
-            where,
-            f"correct {where} by hand" if is_by_hand else COMPILE_HINT,
+        return Finding(
+            code="manifest-stale",
+            subject=of.id,
+            summary=summary,
+            where=where,
+            hint=f"correct {where} by hand" if is_by_hand else COMPILE_HINT,
             expected=expected,
             found=found,
         )
@@ -204,12 +205,12 @@ def _disagreements(
     for entry in entries:
         if entry.is_unreadable and not (entry.facts or entry.declared_in(file.plugins)):
             value = entry.declared.entry_point.value
-            yield finding(
-                "manifest-stale",
-                entry.declared.id,
-                f"the manifest doesn't declare the plugins of the entry point `{value}`",
-                shown,
-                f"correct {shown} by hand",
+            yield Finding(
+                code="manifest-stale",
+                subject=entry.declared.id,
+                summary=f"the manifest doesn't declare the plugins of the entry point `{value}`",
+                where=shown,
+                hint=f"correct {shown} by hand",
             )
     for plugin in comparison.missing:
         yield stale(plugin, f"the manifest doesn't declare `{plugin.id}`")
@@ -271,19 +272,25 @@ def _order(identifier: str) -> int:
 
 def _contradiction(plugin: ManifestPlugin, summary: str) -> Finding:
     hint = "remove one of the ids from `after`, `requires` or `conflicts`"
-    return finding("manifest-contradiction", plugin.id, summary, plugin.place, hint)
+    return Finding(
+        code="manifest-contradiction",
+        subject=plugin.id,
+        summary=summary,
+        where=plugin.place,
+        hint=hint,
+    )
 
 
 def _near_miss(identifier: str, own: Iterable[str], where: str, subject: str) -> Iterator[Finding]:
     """Yield a finding if an id that isn't the distribution's own is nearly one of them."""
     similar = nearest(identifier, own, likeness=_ALIKE)
     if similar is not None:
-        yield finding(
-            "near-miss",
-            subject,
-            f"`{identifier}` is nearly the name of a plugin of this distribution",
-            where,
-            f"did you mean `{similar}`?",
+        yield Finding(
+            code="near-miss",
+            subject=subject,
+            summary=f"`{identifier}` is nearly the name of a plugin of this distribution",
+            where=where,
+            hint=f"did you mean `{similar}`?",
             expected=f"`{similar}`",
             found=f"`{identifier}`",
         )

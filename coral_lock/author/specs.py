@@ -11,7 +11,7 @@ from packaging.version import InvalidVersion, Version
 
 from coral_lock.author.manifest_text import VERSION_KEYS
 from coral_lock.author.project import DeclaredEntryPoint
-from coral_lock.author.subject import Subject, finding
+from coral_lock.author.subject import Subject
 from coral_lock.budget import OverBudgetError
 from coral_lock.descriptor.model import OWN_SWITCHES
 from coral_lock.document.node import nearest
@@ -174,9 +174,8 @@ class LearntEntryPoint:
 
     def finding(self, code: str, summary: str, hint: str, **details: Any) -> Finding:
         """Return a finding about it at its place; `details` may say of what else, and where."""
-        subject = details.pop("subject", self.declared.id)
-        where = details.pop("where", self.where)
-        return finding(code, subject, summary, where, hint, **details)
+        about = {"subject": self.declared.id, "where": self.where, **details}
+        return Finding(code=code, summary=summary, hint=hint, **about)
 
 
 def learn(subject: Subject) -> tuple[LearntEntryPoint, ...]:
@@ -294,32 +293,32 @@ def _facts_findings(
     for field in VERSION_KEYS:
         version = getattr(facts, field)
         if version is not None and not is_version(version):
-            yield finding(
-                "invalid-requirement",
-                identifier,
-                f"the {field} of `{identifier}` isn't a PEP 440 version",
-                place_of(version),
-                f"write {field} like `0.0.4`",
+            yield Finding(
+                code="invalid-requirement",
+                subject=identifier,
+                summary=f"the {field} of `{identifier}` isn't a PEP 440 version",
+                where=place_of(version),
+                hint=f"write {field} like `0.0.4`",
                 expected="a version like `0.0.4`",
                 found=f"`{version}`",
             )
     if facts.name in OWN_SWITCHES.get(entry.declared.entry_point.group, ()):
-        yield finding(
-            "reserved-name",
-            identifier,
-            f"`{facts.name}` is a reserved name in a descriptor, so the plugin couldn't be "
+        yield Finding(
+            code="reserved-name",
+            subject=identifier,
+            summary=f"`{facts.name}` is a reserved name in a descriptor, so the plugin couldn't be "
             "switched on or off",
-            place_of(facts.name),
-            "give the plugin another name",
+            where=place_of(facts.name),
+            hint="give the plugin another name",
         )
     problem = _description_problem(facts) if entry.kinds == {PLUGIN} else None
     if problem:
-        yield finding(
-            "poor-description",
-            identifier,
-            f"the description of `{identifier}` {problem}",
-            place_of(facts.description or facts.name),
-            "describe in one line what the plugin does, for `plugins list` and for reviewers",
+        yield Finding(
+            code="poor-description",
+            subject=identifier,
+            summary=f"the description of `{identifier}` {problem}",
+            where=place_of(facts.description or facts.name),
+            hint="describe in one line what the plugin does, for `plugins list` and for reviewers",
             found=f"`{facts.description}`" if facts.description else None,
         )
 

@@ -28,7 +28,6 @@ from coral_lock.errors import (
     ProblemsError,
     UsageError,
 )
-from coral_lock.finding import Finding
 from coral_lock.installed.dist_info import unknown_groups
 from coral_lock.installed.outside import SCRIPTS
 from coral_lock.inventory import BrokenDistribution, Distribution, Inventory, Reporter
@@ -50,30 +49,6 @@ _SAMPLE_SUFFIXES = (".yaml", ".yml", ".json")
 
 class NoPluginError(InputError):
     """The wheel or the installed distribution declares no plugin."""
-
-
-def finding(
-    code: str,
-    subject: str,
-    summary: str,
-    where: str | None,
-    hint: str | None,
-    *,
-    expected: str | None = None,
-    found: str | None = None,
-    severity: str = "",
-) -> Finding:
-    """Return a finding with its usual details; its severity is that of its code by default."""
-    return Finding(
-        code=code,
-        severity=severity,
-        subject=subject,
-        summary=summary,
-        expected=expected,
-        found=found,
-        where=where,
-        hint=hint,
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
