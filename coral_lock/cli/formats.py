@@ -108,11 +108,12 @@ FORMATS: Mapping[str, Callable[[Outcome], str]] = {
 
 
 def format_option(*names: str) -> Callable[[Command], Command]:
-    """Return the option that chooses among formats; without names among all of them."""
+    """Return the option that chooses among formats, by default the first; or among all of them."""
+    choices = names or tuple(FORMATS)
     return click.option(
         "--output-format",
-        type=click.Choice(names or tuple(FORMATS)),
-        default=TEXT,
+        type=click.Choice(choices),
+        default=choices[0],
         show_default=True,
         help="The output format.",
     )

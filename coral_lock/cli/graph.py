@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from coral_lock.cli.application import lock_option
-from coral_lock.cli.formats import deliver, output_file_option
+from coral_lock.cli.formats import deliver, format_option, output_file_option
 from coral_lock.errors import HOLDS
 from coral_lock.lockfile.file import load_lock
 from coral_lock.messages import warned
@@ -14,13 +14,7 @@ from coral_lock.rendering.graph import GRAPHS, graph_of
 
 @click.command()
 @lock_option
-@click.option(
-    "--output-format",
-    type=click.Choice(tuple(GRAPHS)),
-    default="mermaid",
-    show_default=True,
-    help="The output format.",
-)
+@format_option(*GRAPHS)
 @output_file_option
 def graph(lock: str, output_format: str, output_file: str | None) -> int:
     """Draw the plugins of a lock, their distributions, and what these require.

@@ -14,6 +14,7 @@ from coral_lock.author.manifest_check import declared_plugins
 from coral_lock.author.manifest_text import manifest_document, yaml_text
 from coral_lock.author.subject import NoPluginError
 from coral_lock.cli.application import CommandGroup
+from coral_lock.cli.formats import format_option
 from coral_lock.document.schema import schema_text
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, printable
 from coral_lock.manifest import read_manifest
@@ -109,13 +110,7 @@ def validate(file: str) -> int:
 
 @manifest.command()
 @click.argument("source", metavar="DISTRIBUTION|WHEEL")
-@click.option(
-    "--output-format",
-    type=click.Choice(("yaml", "json")),
-    default="yaml",
-    show_default=True,
-    help="The output format.",
-)
+@format_option("yaml", "json")
 def show(source: str, output_format: str) -> int:
     """Print the plugins that an installed distribution or a wheel declares in its manifest.
 
