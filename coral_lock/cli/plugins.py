@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import click
 
@@ -20,6 +20,7 @@ from coral_lock.errors import DOES_NOT_HOLD, HOLDS, printable
 from coral_lock.finding import has_errors
 from coral_lock.lockfile.entries import Host, sorted_data, to_mapping
 from coral_lock.locking.decision import Decision
+from coral_lock.locking.resolution import Survey
 from coral_lock.messages import counted, say
 from coral_lock.names import GROUPS
 from coral_lock.plugin.facts import PluginTerms, leaves, terms_to_mapping
@@ -61,59 +62,43 @@ def list_plugins(group: str | None, inputs: Inputs, output_format: str) -> int:
       coral-runtime plugins list --output-format json
     """
     surveys, findings = inputs.survey(inputs.open({}))
-    listings = [
-        Listing(
-            target=name,
-            host=survey.host,
+    listed = {
+        target: replace(
+            survey,
             decisions=tuple(
                 decision
                 for decision in survey.decisions
                 if group in (None, decision.plugin.entry_point.group)
             ),
         )
-        for name, survey in surveys.items()
-    ]
+        for target, survey in surveys.items()
+    }
     outcome = Outcome(
-        document=listing_document(listings, inputs.descriptor.platform),
-        text=as_lines(line for listing in listings for line in listing_lines(listing)),
+        document=listing_document(listed, inputs.descriptor.platform),
+        text=as_lines(line for each in listed.items() for line in listing_lines(*each)),
         findings=findings,
     )
     emit(outcome, output_format)
     if output_format == TEXT:
-        for line in (line for listing in listings for line in _left_out_lines(listing)):
+        for line in (line for each in listed.items() for line in _left_out_lines(*each)):
             say(line)
-    if not any(listing.decisions for listing in listings):
+    if not any(survey.decisions for survey in listed.values()):
         what = "no wheel offers a plugin" if inputs.place.wheels else "no plugin is installed"
         say(what + (f" in the group `{group}`" if group else ""))
     return DOES_NOT_HOLD if has_errors(findings) else HOLDS
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
-    """What is listed for one target.
-
-    Args:
-        target: its name, empty where there are no targets.
-        host: what its plugins run on.
-        decisions: what is decided on each of the plugins that are listed.
-    """
-
-    target: str
-    host: Host
-    decisions: tuple[Decision, ...]
-
-
-def listing_lines(listing: Listing) -> Iterator[str]:
-    """Yield the lines of a listing, without line ends."""
-    if listing.target:
-        yield f"target {listing.target}"
-    for decision in listing.decisions:
+def listing_lines(target: str, survey: Survey) -> Iterator[str]:
+    """Yield the lines of a target, without line ends; its name is empty where there are none."""
+    if target:
+        yield f"target {target}"
+    for decision in survey.decisions:
         plugin, facts = decision.plugin, decision.plugin.facts
         provider = f"{plugin.distribution.name} {plugin.distribution.version}"
         yield f"{plugin.id}  {provider}  {_mark(decision)}"
         if facts and facts.description:
             yield f"    {facts.description}"
-        for label, text in _details(decision, listing.host):
+        for label, text in _details(decision, survey.host):
             yield f"    {label:<14}{text}"
 
 
@@ -155,29 +140,26 @@ def _mark(decision: Decision) -> str:
     return "broken" if decision.problem else "selected" if decision.is_selected else "off"
 
 
-def _left_out_lines(listing: Listing) -> Iterator[str]:
+def _left_out_lines(target: str, survey: Survey) -> Iterator[str]:
     """Yield how many of the plugins are selected, and why the others aren't; nothing if all are."""
-    left_out = [decision for decision in listing.decisions if not decision.is_selected]
+    left_out = [decision for decision in survey.decisions if not decision.is_selected]
     if left_out:
-        of_target = f" for the target `{listing.target}`" if listing.target else ""
-        number = len(listing.decisions) - len(left_out)
-        yield f"{number} of {counted(len(listing.decisions), 'plugin')} selected{of_target}"
+        of_target = f" for the target `{target}`" if target else ""
+        number = len(survey.decisions) - len(left_out)
+        yield f"{number} of {counted(len(survey.decisions), 'plugin')} selected{of_target}"
     for decision in left_out:
         plugin, mark = decision.plugin, _mark(decision)
         yield f"  {plugin.id} of {plugin.distribution.name} is {mark}: {decision.reason}"
 
 
-def listing_document(listings: list[Listing], platform: str) -> dict[str, Value]:
-    """Return the JSON document of listings: one for each target, where there are targets."""
+def listing_document(surveys: Mapping[str, Survey], platform: str) -> dict[str, Value]:
+    """Return the JSON document of surveys by target: a part for each, where there are targets."""
     documents: dict[str, dict[str, Value]] = {
-        listing.target: {
-            "host": {
-                "core": to_mapping(listing.host.core) if listing.host.core else None,
-                "inference": to_mapping(listing.host.inference) if listing.host.inference else None,
-            },
-            "plugins": [_plugin_document(decision) for decision in listing.decisions],
+        target: {
+            "host": to_mapping(survey.host.replace(python=None)),
+            "plugins": [_plugin_document(decision) for decision in survey.decisions],
         }
-        for listing in listings
+        for target, survey in surveys.items()
     }
     return {"platform": platform, **(documents.get("") or {"targets": documents})}
 
