@@ -141,8 +141,15 @@ def lock(
     elif check and locked is not None:
         result = _check(derivation, locked, output)
     else:
-        relocking = _relocking(derivation, locked, output, allowed, use_cache=not no_cache)
-        result = _write(derivation, relocking, current, output, is_dry_run=dry_run)
+        result = _write(
+            derivation,
+            current,
+            locked,
+            output,
+            allowed,
+            use_cache=not no_cache,
+            is_dry_run=dry_run,
+        )
     text = (
         ""
         if quiet and not check
@@ -322,47 +329,28 @@ def _fixing_command() -> str:
     return shlex.join(["coral-runtime", *words])
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Relocking:
-    """What replaces an existing lock, and what is alarming about it."""
-
-    changes: tuple[Change, ...] = ()
-    findings: tuple[Finding, ...] = ()
-
-
-def _relocking(
+def _write(
     derivation: Derivation,
+    current: str | None,
     locked: Lock | None,
     output: str,
     allowed: Collection[str],
     *,
     use_cache: bool,
-) -> Relocking:
-    if locked is None or derivation.lock is None:
-        return Relocking()
-    changes = difference(locked, derivation.lock)
-    findings = relocking_findings(
-        locked,
-        derivation,
-        changes,
-        allowed=allowed,
-        path=output,
-        use_cache=use_cache,
-    )
-    return Relocking(changes=changes, findings=tuple(findings))
-
-
-def _write(
-    derivation: Derivation,
-    relocking: Relocking,
-    current: str | None,
-    output: str,
-    *,
     is_dry_run: bool,
 ) -> Result:
+    """Write what was derived, unless it is there already, or replaces a lock in an alarming way."""
     assert derivation.lock is not None
     text, size = write_lock(derivation.lock), size_of(derivation.lock)
-    if has_errors(relocking.findings):
+    changes: tuple[Change, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    if locked is not None:
+        changes = difference(locked, derivation.lock)
+        alarming = relocking_findings(
+            locked, derivation, changes, allowed=allowed, path=output, use_cache=use_cache
+        )
+        findings = tuple(alarming)
+    if has_errors(findings):
         name, code = "failed", INTEGRITY
         line = f"failed to lock; `{output}` is unchanged"
     elif current == text:
@@ -376,6 +364,6 @@ def _write(
         name=name,
         exit_code=code,
         lines=(line,),
-        changes=relocking.changes,
-        findings=relocking.findings,
+        changes=changes,
+        findings=findings,
     )
