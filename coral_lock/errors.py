@@ -13,6 +13,8 @@ import errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from coral_lock.finding import Finding
 
 HOLDS = 0
@@ -144,6 +146,19 @@ class ProblemsError(CoralLockError):
         super().__init__(message, hint=hint)
         self.problems = problems
         self.exit_code = exit_code
+
+
+def raise_together(problems: Sequence[CoralLockError], what: str) -> None:
+    """Raise the mistakes of a document, if there are any: one by itself, several together.
+
+    Raises:
+        CoralLockError: there is one.
+        ProblemsError: there are several; the message says so of `what`.
+    """
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise ProblemsError(f"{what} has {len(problems)} mistakes", tuple(problems))
 
 
 class WriteError(InputError):

@@ -8,7 +8,7 @@ from typing import Any
 from coral_lock.document.node import Mistakes, Node
 from coral_lock.document.reader import decode, read_yaml
 from coral_lock.document.schema import check
-from coral_lock.errors import InputError, ProblemsError, shortened
+from coral_lock.errors import InputError, raise_together, shortened
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import (
     MANIFEST_NAME,
@@ -93,11 +93,7 @@ def read_manifest(content: bytes, source: str) -> Manifest:
     root = read_yaml(decode(content, source), source, mistakes)
     document = check(root, "manifest", mistakes)
     _check_ids(root, mistakes)
-    problems = mistakes.in_order()
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise ProblemsError(f"the manifest has {len(problems)} mistakes", tuple(problems))
+    raise_together(mistakes.in_order(), "the manifest")
     return Manifest(plugins=tuple(map(_plugin, document["plugins"], root.value["plugins"].value)))
 
 

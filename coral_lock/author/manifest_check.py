@@ -11,7 +11,13 @@ from coral_lock.author.project import DeclaredEntryPoint
 from coral_lock.author.specs import LearntEntryPoint, is_version
 from coral_lock.author.subject import Subject, open_target
 from coral_lock.document.node import nearest
-from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError
+from coral_lock.errors import (
+    DOES_NOT_HOLD,
+    CoralLockError,
+    InputError,
+    ProblemsError,
+    raise_together,
+)
 from coral_lock.finding import Finding, finding_of_error
 from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.manifest import ManifestPlugin, manifest_paths, read_manifest
@@ -84,10 +90,7 @@ def declared_plugins(source: str) -> tuple[ManifestPlugin, ...]:
         manifests = read_manifests(subject)
     files = {file.path: file for file in manifests.values()}
     mistakes = [mistake for file in files.values() for mistake in file.mistakes]
-    if len(mistakes) == 1:
-        raise mistakes[0]
-    if mistakes:
-        raise ProblemsError(f"the manifest has {len(mistakes)} mistakes", tuple(mistakes))
+    raise_together(mistakes, "the manifest")
     if not plugins_of(manifests):
         missing = CoralLockError(
             f"`{subject.target}` ships no manifest", hint=f"in its project, {COMPILE_HINT}"

@@ -12,7 +12,7 @@ from tomlkit.exceptions import ParseError, TOMLKitError
 
 from coral_lock.document.node import Place
 from coral_lock.document.reader import decode, place_of
-from coral_lock.errors import InputError, ProblemsError, UnreadableSourceError, shortened
+from coral_lock.errors import InputError, UnreadableSourceError, raise_together, shortened
 from coral_lock.inventory import EntryPoint
 from coral_lock.names import (
     ENTRY_POINT_GROUPS,
@@ -307,10 +307,7 @@ def _entry_points(pyproject: Pyproject, tables: Sequence[Path]) -> tuple[Declare
                     continue
                 entry = DeclaredEntryPoint(entry_point=entry_point, where=where)
                 found.setdefault((group, name), entry)
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise ProblemsError(f"`pyproject.toml` has {len(problems)} mistakes", tuple(problems))
+    raise_together(problems, "`pyproject.toml`")
     return tuple(found.values())
 
 

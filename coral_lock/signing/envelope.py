@@ -15,7 +15,7 @@ from coral_lock import canonical_json
 from coral_lock.document.node import Mistakes
 from coral_lock.document.reader import decode, read_json
 from coral_lock.document.schema import check
-from coral_lock.errors import InputError, ProblemsError, quoted
+from coral_lock.errors import InputError, quoted, raise_together
 from coral_lock.messages import counted
 from coral_lock.safe_files import read_named_file
 from coral_lock.signing.accepted import KeySet
@@ -182,11 +182,7 @@ def _checked(content: bytes, source: str, schema: str, what: str) -> dict[str, A
     """Return the JSON document of some bytes, which conforms to a schema."""
     mistakes = Mistakes()
     document = check(read_json(decode(content, source), source, mistakes), schema, mistakes)
-    problems = mistakes.in_order()
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise ProblemsError(f"{what} has {len(problems)} mistakes", tuple(problems))
+    raise_together(mistakes.in_order(), what)
     return document
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from coral_lock.document.node import Mistakes
 from coral_lock.document.reader import decode, read_yaml
 from coral_lock.document.schema import check
-from coral_lock.errors import CoralLockError, InputError, ProblemsError, quoted
+from coral_lock.errors import CoralLockError, InputError, ProblemsError, quoted, raise_together
 from coral_lock.safe_files import read_named_file
 from coral_lock.signing.accepted import MAX_KEYS, Channel, KeySet
 from coral_lock.signing.keys import read_public_key
@@ -86,10 +86,7 @@ def load_keyring(directory: str, *, is_trusted: bool = False) -> Keyring:
     threshold = settings.get("threshold", 1)
     if not problems:
         problems += _counted_problems(directory, len(keys), threshold)
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        raise ProblemsError(f"the keyring has {len(problems)} mistakes", tuple(problems))
+    raise_together(problems, "the keyring")
     return Keyring(
         key_set=KeySet(keys=tuple(sorted(keys)), threshold=threshold),
         has_threshold="threshold" in settings,
