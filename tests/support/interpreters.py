@@ -38,13 +38,17 @@ def usable_interpreters() -> dict[str, Path]:
 
 
 def _of_uv() -> Iterator[Path]:
+    # pyenv's programs, each a shell script that takes long to say which interpreter it is, stand
+    # for those that are listed without uv.
+    searched = os.environ.get("PATH", "").split(os.pathsep)
+    path = os.pathsep.join(each for each in searched if Path(each).name != "shims")
     listed = subprocess.run(
         (
             uv.find_uv_bin(),
             "--no-config",
             *("python", "list", "--only-installed", "--offline", "--output-format", "json"),
         ),
-        env=clean_environment(),
+        env=clean_environment({"PATH": path}),
         capture_output=True,
         encoding="utf-8",
         timeout=_TIMEOUT,
