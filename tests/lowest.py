@@ -25,7 +25,7 @@ from tests.support.interpreters import usable_interpreters
 from tests.support.wheelhouse import REPOSITORY
 
 DIRECTORY = REPOSITORY / ".cache" / "lowest"
-TOOLS = ("build", "hypothesis", "jsonschema", "pip", "pytest", "uv")
+TOOLS = ("build", "hypothesis", "jsonschema", "pip", "pytest", "rfc3986-validator", "uv")
 """What the tests themselves need, in the newest versions that go along with the rest."""
 
 INSTALLING = frozenset({"device", "wheelhouse"})
