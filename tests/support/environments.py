@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +20,8 @@ import uv
 _LEAKS = ("CORAL_", "CI_", "GITHUB_", "PYTHON", "PIP_", "UV_", "VIRTUAL_ENV")
 _CERTIFICATES = frozenset({"PIP_CERT"})
 _TIMEOUT = 300
+_STARTED = ("coral-lock", "pytest")
+"""What the tests start again and again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,14 +69,15 @@ def install_with_uv(
 
     Files are copied, also from the cache, which is this process's own, so that an edit in one
     environment never shows in another. Where coral-lock is installed, it comes with its bytecode
-    and that of what it requires, as it has it on any machine after the first start.
+    and that of what it requires and is tested by, as on any machine after the first start.
     """
     _install_with_uv(environment, *wheels_or_names, wheelhouse=wheelhouse, no_deps=no_deps)
     if "coral-lock" in wheels_or_names and not no_deps:
-        for path in _bytecode_of_coral_lock(wheelhouse):
-            target = environment.site_packages / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(_compiled(wheelhouse) / path, target)
+        compiled, site_packages = _compiled(wheelhouse), environment.site_packages
+        for source, bytecode in _bytecode(wheelhouse):
+            if (site_packages / source).is_file():
+                (site_packages / bytecode.parent).mkdir(exist_ok=True)
+                shutil.copyfile(compiled / bytecode, site_packages / bytecode)
 
 
 @cache
@@ -85,18 +90,37 @@ def _scratch(name: str) -> Path:
 
 @cache
 def _compiled(wheelhouse: Path) -> Path:
-    """Return a site directory with coral-lock whose bytecode is valid wherever it is copied."""
-    environment = create_environment(_scratch("compiled") / "environment")
-    _install_with_uv(environment, "coral-lock", wheelhouse=wheelhouse)
-    compileall = ("-m", "compileall", "-q", "--invalidation-mode=checked-hash")
-    _run_checked((str(environment.python), *compileall, str(environment.site_packages)))
-    return environment.site_packages
+    """Return a site directory with all that this wheelhouse's wheels have of `_STARTED`.
+
+    Its bytecode is valid wherever it is copied. It is kept beside the wheelhouse, for all
+    processes, until another wheel is in there.
+    """
+    wheels = sorted((wheel.name, wheel.stat().st_mtime_ns) for wheel in wheelhouse.glob("*.whl"))
+    key = hashlib.sha256(repr((sys.version, wheels)).encode()).hexdigest()[:16]
+    kept = Environment(root=wheelhouse.parent / "compiled" / key)
+    if not kept.root.is_dir():
+        for old in kept.root.parent.glob("????????????????"):
+            shutil.rmtree(old, ignore_errors=True)
+        kept.root.parent.mkdir(exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(dir=kept.root.parent))
+        environment = create_environment(scratch / "environment")
+        _install_with_uv(environment, *_STARTED, wheelhouse=wheelhouse)
+        compileall = ("-m", "compileall", "-q", "--invalidation-mode=checked-hash")
+        _run_checked((str(environment.python), *compileall, str(environment.site_packages)))
+        with suppress(OSError):
+            environment.root.rename(kept.root)
+        shutil.rmtree(scratch)
+    return kept.site_packages
 
 
 @cache
-def _bytecode_of_coral_lock(wheelhouse: Path) -> tuple[Path, ...]:
+def _bytecode(wheelhouse: Path) -> tuple[tuple[Path, Path], ...]:
+    """Return the paths of sources and of their bytecode, relative to a site directory."""
     site_packages = _compiled(wheelhouse)
-    return tuple(sorted(path.relative_to(site_packages) for path in site_packages.rglob("*.pyc")))
+    return tuple(
+        (path.parents[1] / f"{path.name.partition('.')[0]}.py", path)
+        for path in (found.relative_to(site_packages) for found in site_packages.rglob("*.pyc"))
+    )
 
 
 def _install_with_uv(
