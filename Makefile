@@ -17,7 +17,7 @@ help:
 	@echo "make demo-fleet  start 10,000 simulated devices, and make the page of their fleet"
 	@echo "make test    run the tests"
 	@echo "make quick   run the tests that need no environment"
-	@echo "make long    run the tests that take minutes"
+	@echo "make long    run the tests that take long, which make test leaves out"
 	@echo "make laws    try the laws with many more examples than the tests do"
 	@echo "make mutants change the code in small ways, and count how many a test notices"
 	@echo "make lowest  run the tests that reach a dependency with the oldest versions of it"
@@ -54,7 +54,7 @@ quick: $(READY)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --hypothesis-profile=quick $(PYTEST_OPTIONS) tests/unit
 
 long: wheelhouse
-	$(BIN)/python -m pytest -m long $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -m long --numprocesses=auto --dist=loadfile $(PYTEST_OPTIONS)
 
 laws: $(READY)
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --hypothesis-profile=thorough $(PYTEST_OPTIONS) \
@@ -67,7 +67,7 @@ mutants: $(READY)
 lowest: $(READY)
 	$(BIN)/python -m tests.lowest $(PYTEST_OPTIONS)
 
-check: lint types imports test lowest
+check: lint types imports test long lowest
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.environments import clean_environment
 from tests.support.wheelhouse import REPOSITORY
 
@@ -22,6 +24,7 @@ STATES = {
 SET_ASIDE = {"forged": 1, "version": 1, "not-json": 1, "truncated": 1, "not-a-file": 2}
 
 
+@pytest.mark.long
 def test_each_fault_of_the_simulated_fleet_is_found(wheelhouse: Path, tmp_path: Path) -> None:
     page = tmp_path / "fleet.html"
     script = REPOSITORY / "fixtures" / "demo-fleet.sh"

@@ -14,7 +14,7 @@ import pytest
 from tests.support.controller import HAS_ANSIBLE, MODULE, ROLE, WHY_NOT, Controller, Run
 from tests.support.deployment import Host, Releases
 
-pytestmark = pytest.mark.skipif(not HAS_ANSIBLE, reason=WHY_NOT)
+pytestmark = [pytest.mark.long, pytest.mark.skipif(not HAS_ANSIBLE, reason=WHY_NOT)]
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,6 @@ def _clone(base: Host, root: Path, current: str) -> Host:
     return Host(root=root)
 
 
-@pytest.mark.long
 def test_a_device_that_loses_power_at_any_moment_starts_from_one_of_the_two(
     controller: Controller, releases: Releases, tmp_path: Path
 ) -> None:
