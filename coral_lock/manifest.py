@@ -9,6 +9,7 @@ from coral_lock.document.node import Mistakes, Node
 from coral_lock.document.reader import decode, read_yaml
 from coral_lock.document.schema import check
 from coral_lock.errors import InputError, raise_together, shortened
+from coral_lock.inventory import EntryPoint
 from coral_lock.names import plugin_id
 from coral_lock.plugin.facts import (
     MANIFEST_NAME,
@@ -40,20 +41,9 @@ class ManifestPlugin:
     def id(self) -> str:
         return plugin_id(self.group, self.facts.name)
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Manifest:
-    """What one `coral_plugin.yaml` declares, in its own order."""
-
-    plugins: tuple[ManifestPlugin, ...]
-
-    def of_entry_point(self, group: str, entry_point: str) -> tuple[ManifestPlugin, ...]:
-        """Return the plugins that an entry point of that group yields."""
-        return tuple(
-            plugin
-            for plugin in self.plugins
-            if plugin.group == group and plugin.entry_point == entry_point
-        )
+    def is_of(self, entry_point: EntryPoint) -> bool:
+        """Whether it is one that an entry point yields."""
+        return (self.group, self.entry_point) == (entry_point.group, entry_point.value)
 
 
 def manifest_paths(module: str) -> tuple[str, ...]:
@@ -72,8 +62,8 @@ def manifest_paths(module: str) -> tuple[str, ...]:
     return tuple("/".join((*parts[:depth], MANIFEST_NAME)) for depth in range(1, len(parts) + 1))
 
 
-def read_manifest(content: bytes, source: str) -> Manifest:
-    """Return the manifest that the bytes of a file hold.
+def read_manifest(content: bytes, source: str) -> tuple[ManifestPlugin, ...]:
+    """Return the plugins that the bytes of a manifest declare, in its own order.
 
     Args:
         content: the whole file.
@@ -94,7 +84,7 @@ def read_manifest(content: bytes, source: str) -> Manifest:
     document = check(root, "manifest", mistakes)
     _check_ids(root, mistakes)
     raise_together(mistakes.in_order(), "the manifest")
-    return Manifest(plugins=tuple(map(_plugin, document["plugins"], root.value["plugins"].value)))
+    return tuple(map(_plugin, document["plugins"], root.value["plugins"].value))
 
 
 def _check_ids(root: Node, mistakes: Mistakes) -> None:

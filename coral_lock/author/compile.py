@@ -153,7 +153,7 @@ def _compiled(
     path = os.path.join(directory, MANIFEST_NAME)
     shown = display_path(path)
     content = project.read(path) if os.path.lexists(path) else None
-    written = () if content is None else read_manifest(content, shown).plugins
+    written = () if content is None else read_manifest(content, shown)
     old = None if content is None else content.decode("utf-8")
     comparison = compare(written, entries)
     declared = (*filter(None, comparison.successors), *comparison.missing)
@@ -246,7 +246,7 @@ def _verify(text: str, shown: str, declared: Sequence[ManifestPlugin]) -> None:
         InputError: it doesn't.
     """
     try:
-        plugins = read_manifest(text.encode("utf-8"), shown).plugins
+        plugins = read_manifest(text.encode("utf-8"), shown)
     except (InputError, ProblemsError):
         plugins = ()
     if [replace(each, place="") for each in plugins] != [replace(e, place="") for e in declared]:

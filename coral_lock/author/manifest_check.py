@@ -63,7 +63,7 @@ def _read(subject: Subject, path: str) -> ManifestFile | None:
         content = subject.read_source(path)
         if content is None:
             return None
-        plugins = read_manifest(content, subject.shown(path)).plugins
+        plugins = read_manifest(content, subject.shown(path))
     except (InputError, ProblemsError) as error:
         return ManifestFile(path=path, mistakes=getattr(error, "problems", (error,)))
     return ManifestFile(path=path, plugins=plugins)

@@ -169,8 +169,7 @@ class LearntEntryPoint:
 
     def declared_in(self, plugins: Iterable[ManifestPlugin]) -> tuple[ManifestPlugin, ...]:
         """Return the plugins of a manifest that are declared to come from it."""
-        key = (self.declared.entry_point.group, self.declared.entry_point.value)
-        return tuple(each for each in plugins if (each.group, each.entry_point) == key)
+        return tuple(each for each in plugins if each.is_of(self.declared.entry_point))
 
     def finding(self, code: str, summary: str, hint: str, **details: Any) -> Finding:
         """Return a finding about it at its place; `details` may say of what else, and where."""

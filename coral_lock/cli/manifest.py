@@ -104,7 +104,7 @@ def validate(file: str) -> int:
     hint = "run `coral-runtime manifest compile`"
     content = read_named_file(file, MAX_MANIFEST_BYTES, what="manifest", hint=hint)
     declared = read_manifest(content, file)
-    say(f"{file} is valid: {counted(len(declared.plugins), 'plugin')}")
+    say(f"{file} is valid: {counted(len(declared), 'plugin')}")
     return HOLDS
 
 

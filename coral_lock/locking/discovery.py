@@ -11,7 +11,7 @@ from coral_lock.errors import InputError, ProblemsError, UnreadableSourceError
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Inventory, Reporter
 from coral_lock.locking.decision import DiscoveredPlugin
-from coral_lock.manifest import Manifest, ManifestPlugin, manifest_paths, read_manifest
+from coral_lock.manifest import ManifestPlugin, manifest_paths, read_manifest
 from coral_lock.names import ENTRY_POINT_GROUPS, is_plugin_name, nearest_group, plugin_id
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from coral_lock.plugin.facts import (
@@ -135,7 +135,7 @@ class _Learner:
         self._reporter = reporter
         self._read_source = lambda path: inventory.read_source(distribution.name, path)
         self._sources = Sources(self._read_source, budget)
-        self._manifests: dict[str, Manifest | ManifestError | None] = {}
+        self._manifests: dict[str, tuple[ManifestPlugin, ...] | ManifestError | None] = {}
 
     def learn(self) -> Discovery:
         """Return the plugins of all entry points, and what is wrong with what is declared."""
@@ -170,7 +170,6 @@ class _Learner:
         Raises:
             ManifestError: the manifest can't be used.
         """
-        key = (entry_point.group, entry_point.value)
         for path in manifest_paths(entry_point.value.partition(":")[0]):
             if path not in self._manifests:
                 self._manifests[path] = self._load(path)
@@ -178,16 +177,18 @@ class _Learner:
             if isinstance(manifest, ManifestError):
                 raise manifest
             if manifest is not None:
-                declared = manifest.of_entry_point(*key)
-                every = [(point.group, point.value) for point in self._distribution.entry_points]
                 return tuple(
                     plugin
-                    for plugin in declared
-                    if every.count(key) == 1 or plugin.facts.name == entry_point.name
+                    for plugin in manifest
+                    if plugin.is_of(entry_point)
+                    and (
+                        sum(map(plugin.is_of, self._distribution.entry_points)) == 1
+                        or plugin.facts.name == entry_point.name
+                    )
                 )
         return ()
 
-    def _load(self, path: str) -> Manifest | ManifestError | None:
+    def _load(self, path: str) -> tuple[ManifestPlugin, ...] | ManifestError | None:
         try:
             content = self._budget.reading(self._read_source)(path)
             return None if content is None else read_manifest(content, path)
@@ -200,10 +201,9 @@ class _Learner:
     def _undeclared(self) -> Iterator[Finding]:
         """Yield a warning for each plugin whose entry point the distribution doesn't declare."""
         name = self._distribution.name
-        declared = {(point.group, point.value) for point in self._distribution.entry_points}
         for _, manifest in sorted(self._manifests.items()):
-            for plugin in manifest.plugins if isinstance(manifest, Manifest) else ():
-                if (plugin.group, plugin.entry_point) not in declared:
+            for plugin in manifest if isinstance(manifest, tuple) else ():
+                if not any(map(plugin.is_of, self._distribution.entry_points)):
                     yield Finding(
                         code="manifest-invalid",
                         severity=WARNING,

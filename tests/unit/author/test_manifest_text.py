@@ -52,7 +52,7 @@ NEW_TEXT = "- group: patches\n  name: new\n  entry_point: acme.plugins:new\n"
 
 
 def plugins_in(text: str) -> list[ManifestPlugin]:
-    plugins = read_manifest(text.encode(), "m.yaml").plugins
+    plugins = read_manifest(text.encode(), "m.yaml")
     return [replace(plugin, place="") for plugin in plugins]
 
 

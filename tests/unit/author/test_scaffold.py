@@ -111,7 +111,7 @@ def test_the_files_of_a_project(group: str) -> None:
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_manifest_says_what_the_source_says(group: str) -> None:
     files = _files(group)
-    (declared,) = read_manifest(files["src/acme_glow/coral_plugin.yaml"].encode(), "m").plugins
+    (declared,) = read_manifest(files["src/acme_glow/coral_plugin.yaml"].encode(), "m")
     assert declared.entry_point == "acme_glow.plugin:register_acme_glow"
 
     def read_source(path: str) -> bytes | None:
@@ -126,7 +126,7 @@ def test_the_manifest_says_what_the_source_says(group: str) -> None:
 
 
 def test_the_facts_of_a_new_patch() -> None:
-    (declared,) = read_manifest(_files()["src/acme_glow/coral_plugin.yaml"].encode(), "m").plugins
+    (declared,) = read_manifest(_files()["src/acme_glow/coral_plugin.yaml"].encode(), "m")
     assert declared.facts == PluginFacts(
         name="acme_glow",
         description="The patch acme_glow for Coral Runtime",

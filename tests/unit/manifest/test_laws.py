@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ from coral_lock.document.node import Mistakes
 from coral_lock.document.reader import read_yaml
 from coral_lock.document.schema import schema_text, validator_of
 from coral_lock.errors import CoralLockError, InputError, ProblemsError
-from coral_lock.manifest import Manifest, read_manifest
+from coral_lock.manifest import ManifestPlugin, read_manifest
 from coral_lock.plugin.config import BUILT_IN_PATCHES
 from tests.support.refusals import is_answered
 
@@ -137,7 +138,7 @@ def _has_twins(document: Any) -> bool:
         return False
 
 
-def _read(document: Any) -> Manifest:
+def _read(document: Any) -> tuple[ManifestPlugin, ...]:
     # Every JSON document is a YAML document.
     return read_manifest(json.dumps(document).encode(), "coral_plugin.yaml")
 
@@ -150,8 +151,8 @@ def _is_accepted(document: Any) -> bool:
     return True
 
 
-def _without_places(manifest: Manifest) -> Manifest:
-    return Manifest(plugins=tuple(replace(plugin, place="") for plugin in manifest.plugins))
+def _without_places(plugins: Iterable[ManifestPlugin]) -> tuple[ManifestPlugin, ...]:
+    return tuple(replace(plugin, place="") for plugin in plugins)
 
 
 def test_the_schema_is_one() -> None:
@@ -173,7 +174,7 @@ def test_the_reader_accepts_what_the_schema_accepts(document: Any) -> None:
 @given(DOCUMENTS)
 def test_what_is_shown_gives_the_manifest_again(document: Any) -> None:
     manifest = _without_places(_read(document))
-    shown = manifest_document(manifest.plugins)
+    shown = manifest_document(manifest)
     VALIDATOR.validate(shown)
     assert _without_places(_read(shown)) == manifest
     as_yaml = yaml_text(shown)
@@ -211,7 +212,7 @@ def test_no_bytes_raise_anything_but_our_errors(content: bytes) -> None:
 def test_no_damaged_manifest_raises_anything_but_our_errors(
     document: Any, data: st.DataObject
 ) -> None:
-    text = yaml_text(manifest_document(_read(document).plugins))
+    text = yaml_text(manifest_document(_read(document)))
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, min(len(text), start + 3)))
     damaged = text[:start] + data.draw(_YAML_LIKE) + text[end:]

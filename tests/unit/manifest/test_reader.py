@@ -48,7 +48,7 @@ def mistakes_of(text: str) -> list[str]:
 
 
 def test_every_field_is_read() -> None:
-    [plugin] = read_manifest(WHOLE.encode(), "m.yaml").plugins
+    [plugin] = read_manifest(WHOLE.encode(), "m.yaml")
     assert plugin == ManifestPlugin(
         group="patches",
         entry_point="acme.coral_plugins:register",
