@@ -126,8 +126,8 @@ def _terms(terms: PluginTerms) -> Iterator[tuple[str, str]]:
         for relation in relations:
             yield label, f"{relation.id}: {relation.reason}"
     if terms.default_config_overrides:
-        paths = (".".join(path) for path, _ in leaves(terms.default_config_overrides, ()))
-        yield "configures", ", ".join(paths)
+        paths = sorted(path for path, _ in leaves(terms.default_config_overrides))
+        yield "configures", ", ".join(map(".".join, paths))
     for variable in terms.env:
         must = ", must be set" if variable.required else ""
         note = f": {variable.description}" if variable.description else ""

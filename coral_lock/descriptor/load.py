@@ -12,7 +12,6 @@ from coral_lock.descriptor.model import (
     OWN_SWITCHES,
     Descriptor,
     PluginRequest,
-    leaves,
     to_mapping,
 )
 from coral_lock.document.node import (
@@ -31,6 +30,7 @@ from coral_lock.document.schema import check
 from coral_lock.errors import InputError, ProblemsError, shortened
 from coral_lock.names import GROUPS, normalized_name
 from coral_lock.plugin.config import BUILT_IN_PATCHES
+from coral_lock.plugin.facts import leaves
 from coral_lock.safe_files import read_named_file
 from coral_lock.targets.model import Target
 
@@ -330,7 +330,7 @@ def _descriptor(root: Node, warnings: tuple[str, ...]) -> Descriptor:
         ),
         warnings=warnings,
     )
-    origins = {dotted(path): _origin(root, path) for path in leaves(to_mapping(descriptor))}
+    origins = {dotted(path): _origin(root, path) for path, _ in leaves(to_mapping(descriptor))}
     return descriptor.replace(origins=origins)
 
 

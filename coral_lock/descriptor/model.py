@@ -9,7 +9,7 @@ from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from coral_lock.targets.model import Target
@@ -209,12 +209,3 @@ def _switch(request: PluginRequest) -> Any:
         if value or field in request.explicit_defaults
     }
     return {"enabled": request.enabled, **given} if given else request.enabled
-
-
-def leaves(mapping: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield the path of every value that isn't a mapping with members; a list is one value."""
-    for key, value in mapping.items():
-        if isinstance(value, dict) and value:
-            yield from leaves(value, (*path, key))
-        else:
-            yield (*path, key)

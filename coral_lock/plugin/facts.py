@@ -171,17 +171,16 @@ def contradictions(
     """
     wanted: dict[Path, tuple[str, Any]] = {}
     for identifier in sorted(overrides):
-        for path, value in leaves(overrides[identifier], ()):
+        for path, value in sorted(leaves(overrides[identifier])):
             first, other = wanted.setdefault(path, (identifier, value))
             if (type(other), other) != (type(value), value):
                 yield first, identifier, path
 
 
-def leaves(value: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Any]]:
+def leaves(mapping: Mapping[str, Any], path: Path = ()) -> Iterator[tuple[Path, Any]]:
     """Yield every value that isn't a mapping, with its path; an empty mapping is a value."""
-    for key in sorted(value):
-        item = value[key]
-        if isinstance(item, dict) and item:
-            yield from leaves(item, (*path, key))
+    for key, value in mapping.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*path, key))
         else:
-            yield (*path, key), item
+            yield (*path, key), value

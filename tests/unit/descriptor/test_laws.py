@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coral_lock.descriptor.load import BACKEND_MODULES, FLAT_KEYS, load_descriptor
-from coral_lock.descriptor.model import Descriptor, leaves, to_mapping
+from coral_lock.descriptor.model import Descriptor, to_mapping
 from coral_lock.document.node import dotted
 from coral_lock.document.schema import schema_text, validator_of
 from coral_lock.errors import BAD_INPUT, CoralLockError, InputError, ProblemsError
 from coral_lock.plugin.config import BUILT_IN_PATCHES
+from coral_lock.plugin.facts import leaves
 from tests.support.refusals import is_answered
 
 SCHEMA = json.loads(schema_text("descriptor"))
@@ -268,7 +269,7 @@ def test_the_printed_document_gives_the_descriptor_again(tmp_path: Path, documen
     VALIDATOR.validate(printed)
     path.write_text(json.dumps(printed))
     assert _without_places(load_descriptor(str(path))) == _without_places(descriptor)
-    assert list(descriptor.origins) == [dotted(leaf) for leaf in leaves(printed)]
+    assert list(descriptor.origins) == [dotted(leaf) for leaf, _ in leaves(printed)]
 
 
 def _is_answered(path: str | None, **sources: Any) -> bool:
