@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeVar
 
 import tomlkit
 from tomlkit.exceptions import ParseError, TOMLKitError
@@ -24,7 +24,7 @@ from coral_lock.names import (
 )
 from coral_lock.safe_files import NotRegularFileError, read_named_file, read_regular_file
 
-Path: TypeAlias = tuple[str, ...]
+Kind = TypeVar("Kind", str, dict[str, Any])
 
 PYPROJECT = "pyproject.toml"
 MAX_PYPROJECT_BYTES = 512 * 1024
@@ -36,8 +36,8 @@ _PREFER_SRC = (SETUPTOOLS, "uv_build")
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 
 _GROUPS = {full: short for short, full in ENTRY_POINT_GROUPS.items()}
-_PEP_621 = ("project", "entry-points")
-_POETRY_PLUGINS = ("tool", "poetry", "plugins")
+_PEP_621 = "project.entry-points"
+_POETRY_PLUGINS = "tool.poetry.plugins"
 
 
 def display_path(path: str) -> str:
@@ -69,22 +69,17 @@ class Pyproject:
         self._text = decode(content, self._shown)
         self._values = _parse_toml(self._text, self._shown)
 
-    def get(self, *path: str) -> Any:
-        """Return the plain value at a path of keys, or None where there is none."""
+    def get(self, path: str, kind: type[Kind]) -> Kind:
+        """Return the plain value of a kind at a path of keys, by default an empty one.
+
+        Args:
+            path: the keys, joined by dots.
+            kind: `str`, or `dict` for a table.
+        """
         value: Any = self._values
-        for key in path:
+        for key in path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
-        return value
-
-    def table(self, *path: str) -> Mapping[str, Any]:
-        """Return the table at a path of keys; an empty one where there is none."""
-        value = self.get(*path)
-        return value if isinstance(value, dict) else {}
-
-    def string(self, *path: str) -> str | None:
-        """Return the string at a path of keys, or None where there is none."""
-        value = self.get(*path)
-        return value if isinstance(value, str) else None
+        return value if isinstance(value, kind) else kind()
 
     def place_of(self, *words: str) -> Place:
         """Return the place of the last of some words, each looked for after the one before.
@@ -248,17 +243,17 @@ def read_project(directory: str) -> Project:
         ProblemsError: several entry points are wrong, by their position.
     """
     pyproject = Pyproject(directory)
-    stated = pyproject.string("build-system", "build-backend") or _LEGACY_BACKEND
+    stated = pyproject.get("build-system.build-backend", str) or _LEGACY_BACKEND
     backend = stated.partition(":")[0].partition(".")[0]
     if backend == "poetry":
         backend = POETRY
-    name = pyproject.string("project", "name")
-    version = pyproject.string("project", "version")
-    tables: list[Path] = [_PEP_621]
+    name = pyproject.get("project.name", str)
+    version = pyproject.get("project.version", str)
+    tables = [_PEP_621]
     if backend == POETRY:
         tables.append(_POETRY_PLUGINS)
-        name = name or pyproject.string("tool", "poetry", "name")
-        version = version or pyproject.string("tool", "poetry", "version")
+        name = name or pyproject.get("tool.poetry.name", str)
+        version = version or pyproject.get("tool.poetry.version", str)
     if not name:
         raise InputError(
             "the project has no name",
@@ -277,20 +272,20 @@ def read_project(directory: str) -> Project:
     return Project(
         root=os.path.dirname(pyproject.path),
         name=normalized_name(name),
-        version=version,
+        version=version or None,
         backend=backend,
-        has_package_data=bool(pyproject.table("tool", "setuptools", "package-data")),
+        has_package_data=bool(pyproject.get("tool.setuptools.package-data", dict)),
         entry_points=entry_points,
         source_roots=tuple(_source_roots(pyproject, backend)),
     )
 
 
-def _entry_points(pyproject: Pyproject, tables: Sequence[Path]) -> tuple[DeclaredEntryPoint, ...]:
+def _entry_points(pyproject: Pyproject, tables: Sequence[str]) -> tuple[DeclaredEntryPoint, ...]:
     problems: list[InputError] = []
     found: dict[tuple[str, str], DeclaredEntryPoint] = {}
     for table in tables:
-        for group, members in pyproject.table(*table).items():
-            words = (".".join(table), group)
+        for group, members in pyproject.get(table, dict).items():
+            words = (table, group)
             if not group.startswith(ENTRY_POINT_PREFIX):
                 continue
             if not isinstance(members, dict):
@@ -347,7 +342,9 @@ def _source_roots(pyproject: Pyproject, backend: str) -> Iterator[str]:
     root = os.path.dirname(pyproject.path)
     usual = ["src", ""] if backend in _PREFER_SRC else ["", "src"]
     # `[tool.hatch]` is that of hatchling, `[tool.poetry]` of poetry_core, and so on.
-    tables = [table for name, table in pyproject.table("tool").items() if backend.startswith(name)]
+    tables = [
+        table for name, table in pyproject.get("tool", dict).items() if backend.startswith(name)
+    ]
     stated = [path for text in _strings(tables) for path in (text, os.path.dirname(text))]
     for path in dict.fromkeys((*usual, *stated)):
         directory = os.path.join(root, path)
