@@ -75,10 +75,9 @@ class Imported:
 
     def to_dict(self) -> dict[str, Value]:
         """Return its part of the JSON document."""
-        entry_point = self.declared.entry_point
         fields = ("error", "import_ms", "import_memory_kib", "output")
         return {
-            "entry_point": {name: getattr(entry_point, name) for name in entry_point._fields},
+            "entry_point": self.declared.entry_point.to_dict(),
             **{name: getattr(self, name) for name in fields},
             "changes": list(self.changes),
         }

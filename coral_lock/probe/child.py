@@ -122,11 +122,8 @@ class Trial:
         try:
             specs = live_specs(target, self.request["name"])
             learned = [
-                {
-                    "facts": {field: getattr(facts, field) for field in facts._fields},
-                    "backend": is_backend(spec),
-                }
-                for spec, facts in zip(specs, map(facts_of_spec, specs))
+                {"facts": facts_of_spec(spec).to_dict(), "backend": is_backend(spec)}
+                for spec in specs
             ]
         except (FactsError, SpecError) as error:
             self.answer({"error": _one_line(error), "malformed": True})
@@ -215,7 +212,7 @@ def describe_interpreter(libraries: str) -> object:
         "extension_suffixes": EXTENSION_SUFFIXES,
         "markers": default_environment(),
         "python": machine.python,
-        "platform": {name: getattr(machine.platform, name) for name in machine.platform._fields},
+        "platform": machine.platform.to_dict(),
     }
 
 

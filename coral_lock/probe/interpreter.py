@@ -23,8 +23,6 @@ _SUPPORTED = "Python 3.10 or newer"
 _CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
 _PLACES = (("bin", "python"), ("bin", "python3"), ("Scripts", "python.exe"))
 _HINT = "name the file of a Python interpreter, or the directory of a virtual environment"
-_MAX_TEXT = 4096
-_MAX_ITEMS = 1000
 _MAX_BYTES = 1 << 20
 _MAX_ENTRIES = 1000
 
