@@ -40,13 +40,11 @@ class Node:
     """A plugin, a distribution, or the host.
 
     Attributes:
-        name: the id of the plugin or the normalized name of the distribution.
         label: the text in it.
         is_plugin: whether it is a plugin.
         mark: `added`, `removed` or `changed` where two locks are compared, else empty.
     """
 
-    name: str
     label: str
     is_plugin: bool = False
     mark: str = ""
@@ -57,7 +55,8 @@ class Graph:
     """What requires what.
 
     Attributes:
-        nodes: the nodes by their name: the host, the plugins, the distributions, each sorted.
+        nodes: the host, the plugins by their ids, and the distributions by their normalized
+            names, each sorted.
         edges: from what requires to what it requires, sorted, each with its mark.
     """
 
@@ -69,19 +68,17 @@ def graph_of(lock: Lock | None) -> Graph:
     """Return what a lock holds as a graph; an empty one where there is no lock."""
     if lock is None:
         return Graph(nodes={}, edges={})
-    nodes = [Node(name=each.id, label=each.id, is_plugin=True) for each in lock.plugins]
+    nodes = {each.id: Node(label=each.id, is_plugin=True) for each in lock.plugins}
     edges = {(each.id, each.distribution) for each in lock.plugins}
     edges |= {(_HOST, each.distribution) for each in lock.host.packages()}
     for each in lock.distributions:
-        nodes.append(Node(name=each.name, label=f"{each.name} {each.version}"))
+        nodes[each.name] = Node(label=f"{each.name} {each.version}")
         for required in (each.requires, *each.target_requires.values()):
             edges |= {(each.name, name) for name in required}
-    names = {node.name for node in nodes}
-    if any(end in names for start, end in edges if start == _HOST):
-        nodes.insert(0, Node(name=_HOST, label="host"))
-        names.add(_HOST)
-    kept = sorted(edge for edge in edges if names.issuperset(edge))
-    return Graph(nodes={node.name: node for node in nodes}, edges=dict.fromkeys(kept, ""))
+    if any(end in nodes for start, end in edges if start == _HOST):
+        nodes = {_HOST: Node(label="host"), **nodes}
+    kept = sorted(edge for edge in edges if nodes.keys() >= {*edge})
+    return Graph(nodes=nodes, edges=dict.fromkeys(kept, ""))
 
 
 def compared(

@@ -74,8 +74,8 @@ def in_a_circle() -> Graph:
 
 
 def hostile() -> Graph:
-    nodes = (Node(name="p", label=HOSTILE, is_plugin=True, mark=ADDED), Node(name="d", label="d"))
-    return Graph(nodes={node.name: node for node in nodes}, edges={("p", "d"): ADDED})
+    nodes = {"p": Node(label=HOSTILE, is_plugin=True, mark=ADDED), "d": Node(label="d")}
+    return Graph(nodes=nodes, edges={("p", "d"): ADDED})
 
 
 def test_a_lock_as_mermaid() -> None:
@@ -135,8 +135,8 @@ def test_names_are_data(name: str) -> None:
     # A node more would be a line more.
     harmless = Graph(
         nodes={
-            "p": Node(name="p", label="p", is_plugin=True, mark=ADDED),
-            "d": Node(name="d", label="d"),
+            "p": Node(label="p", is_plugin=True, mark=ADDED),
+            "d": Node(label="d"),
         },
         edges={("p", "d"): ADDED},
     )
@@ -155,16 +155,14 @@ def test_escapes() -> None:
 
 
 def test_long_names_are_cut() -> None:
-    graph = Graph(nodes={"d": Node(name="d", label="x" * 5000, mark=CHANGED)}, edges={})
+    graph = Graph(nodes={"d": Node(label="x" * 5000, mark=CHANGED)}, edges={})
     assert listed(graph) == f"~ {'x' * 80}…\n"
     assert all(len(draw(graph)) < 1000 for draw in GRAPHS.values())
 
 
 def test_wide_characters_fit_their_boxes() -> None:
     def width(label: str) -> float:
-        picture = ElementTree.fromstring(
-            svg(Graph(nodes={"d": Node(name="d", label=label)}, edges={}))
-        )
+        picture = ElementTree.fromstring(svg(Graph(nodes={"d": Node(label=label)}, edges={})))
         return float(next(picture.iter(f"{SVG}rect")).get("width", ""))
 
     assert width("插件") == width("abcd")
