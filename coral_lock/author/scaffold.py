@@ -99,12 +99,9 @@ def project_files(name: str, group: str) -> Mapping[str, str]:
         min_inference_version=_INFERENCE_VERSION,
     )
     values = {
+        **facts.to_dict(),
         "distribution": name,
         "group": group,
-        "plugin": plugin,
-        "description": facts.description,
-        "core_version": _CORE_VERSION,
-        "inference_version": _INFERENCE_VERSION,
         "platform": "rknn" if is_backend else DEFAULT_PLATFORM,
     }
     files = {
