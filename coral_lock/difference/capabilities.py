@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from coral_lock.static.source import children, parse
+from coral_lock.static.source import children, parse, start_of
 
 CAPABILITIES = {
     "hidden": "isn't shown as it runs",
@@ -159,7 +159,7 @@ class _Search:
             self._look_at(node)
         for number, line in enumerate(self._lines, 1):
             if not line.isascii() and _BIDIRECTIONAL.search(line.decode("utf-8", "replace")):
-                self._add("hidden", "bidirectional text", number, 0)
+                self._add("hidden", "bidirectional text", number)
 
     def _bind(self, node: ast.Import | ast.ImportFrom) -> None:
         """Take in what an import binds, and whether it deserves a look itself."""
@@ -189,7 +189,7 @@ class _Search:
         if isinstance(node.func, ast.Attribute):
             changed = self._origin(node.func.value)
             if node.func.attr in _CHANGING and changed in _CHANGEABLE:
-                self._add("imports", f"{changed}.{node.func.attr}", node.lineno, node.col_offset)
+                self._add("imports", f"{changed}.{node.func.attr}", node)
         elif isinstance(node.func, ast.Name) and node.args:
             module = self._origin(node.args[0])
             if node.func.id == "getattr" and module in _LOOKED_INTO and len(node.args) > 1:
@@ -197,11 +197,9 @@ class _Search:
                 if isinstance(name, ast.Constant) and isinstance(name.value, str):
                     self._judge(f"{module}.{name.value}", node)
                 else:
-                    self._add("dynamic-code", f"getattr({module}, …)", node.lineno, node.col_offset)
+                    self._add("dynamic-code", f"getattr({module}, …)", node)
             elif node.func.id in ("setattr", "vars") and module in _LOOKED_INTO:
-                self._add(
-                    "dynamic-code", f"{node.func.id}({module}, …)", node.lineno, node.col_offset
-                )
+                self._add("dynamic-code", f"{node.func.id}({module}, …)", node)
 
     def _look_at_target(self, target: ast.expr) -> None:
         """Look at what a statement assigns to or deletes."""
@@ -215,7 +213,7 @@ class _Search:
             elif isinstance(node, ast.Attribute):
                 origin = self._origin(node)
                 if origin in _CHANGEABLE or origin.startswith("builtins.") or origin in _NAMES:
-                    self._add("imports", f"{origin} =", node.lineno, node.col_offset)
+                    self._add("imports", f"{origin} =", node)
 
     def _origin(self, node: ast.AST) -> str:
         """Return the dotted name of what a name or an attribute is, empty where it isn't known."""
@@ -252,9 +250,11 @@ class _Search:
             if name in ("eval", "exec") and self._decoder:
                 name = f"{name} beside {self._decoder}"
                 capability = "hidden"
-            self._add(capability, name, node.lineno, node.col_offset)
+            self._add(capability, name, node)
 
-    def _add(self, capability: str, name: str, line: int, column: int) -> None:
+    def _add(self, capability: str, name: str, place: int | ast.stmt | ast.expr) -> None:
+        """Add a use, which a node has, or a line as a whole."""
+        line, column = (place, 0) if isinstance(place, int) else start_of(place)
         if len(self.found) < _MAX_USES:
             content = self._lines[line - 1] if line <= len(self._lines) else b""
             if len(content) > _MAX_TEXT:
