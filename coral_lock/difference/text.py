@@ -56,28 +56,22 @@ def _change_lines(change: Change, is_brief: bool) -> Iterator[str]:
     line = f"  {_mark(change)} {change.summary}"
     if is_brief and change.risks:
         line += f" ({', '.join(risk.code for risk in change.risks)})"
-    # That the digest of another version is another one goes without its values.
     has_values = change.code.endswith(_VALUE_SUFFIXES)
-    if is_brief and (not has_values or (change.code == "digest-changed" and not change.risks)):
-        yield line
-    elif isinstance(change.after, dict) and not change.code.endswith(_VALUE_SUFFIXES):
-        yield line
-        yield from _entry_lines(change.after)
-    elif change.code.endswith(_VALUE_SUFFIXES):
+    # That the digest of another version is another one goes without its values.
+    if has_values and not (is_brief and change.code == "digest-changed" and not change.risks):
         before, after = (_side(change, value) for value in (change.before, change.after))
         if before == after and isinstance(change.before, str) and isinstance(change.after, str):
             before, after = change.before, change.after  # Digests that look alike when shortened.
         if len(line) + len(before) + len(after) + 5 <= _WIDTH:
             yield f"{line}: {before} → {after}"
         else:
-            yield line
-            yield f"      - {before}"
-            yield f"      + {after}"
-    elif change.code == "digest-added":
-        yield line
+            yield from (line, f"      - {before}", f"      + {after}")
+        return
+    yield line
+    if not is_brief and isinstance(change.after, dict):
+        yield from _entry_lines(change.after)
+    elif not is_brief and change.code == "digest-added":
         yield f"      + {one_line(change.after)}"
-    else:
-        yield line
 
 
 def sentence_of(change: Change) -> str:
