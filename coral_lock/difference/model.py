@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 from coral_lock.canonical_json import Value, join_path, quote
@@ -18,10 +19,6 @@ class Risk(NamedTuple):
     code: str
     level: str
     sentence: str
-
-    def to_dict(self) -> dict[str, Value]:
-        """Return the risk as a JSON object."""
-        return self._asdict()
 
 
 RISKS = {
@@ -107,7 +104,7 @@ class Change:
             "path": self.path,
             "before": self.before,
             "after": self.after,
-            "risks": [risk.to_dict() for risk in self.risks],
+            "risks": [risk._asdict() for risk in self.risks],
             "via": list(self.via),
             "via_count": self.via_count,
         }
@@ -115,10 +112,7 @@ class Change:
 
 def dotted(place: Iterable[str]) -> str:
     """Return keys as a dotted path."""
-    path = ""
-    for step in place:
-        path = join_path(path, step)
-    return path
+    return reduce(join_path, place, "")
 
 
 MAX_VIA = 20

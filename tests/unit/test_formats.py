@@ -96,7 +96,7 @@ CHANGE_DOCUMENT: dict[str, Any] = {
 DOCUMENT = {
     "holds": False,
     "findings": [FINDING_DOCUMENT],
-    "changes": [CHANGE_DOCUMENT, CHANGE_DOCUMENT | {"risks": [RISKS["downgraded"].to_dict()]}],
+    "changes": [CHANGE_DOCUMENT, CHANGE_DOCUMENT | {"risks": [RISKS["downgraded"]._asdict()]}],
 }
 
 
