@@ -54,12 +54,14 @@ class Snapshot:
         self._states[path] = _state(os.lstat(place))
 
 
-def _states(root: Path) -> Iterator[tuple[str, State]]:
+def _states(directory: Path | str, below: str = "") -> Iterator[tuple[str, State]]:
     """Yield the path and state of everything below a directory, parents first."""
-    for directory, names, files in os.walk(root):
-        for name in (*names, *files):
-            path = os.path.join(directory, name)
-            yield os.path.relpath(path, root), _state(os.lstat(path))
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            path = below + entry.name
+            yield path, _state(entry.stat(follow_symlinks=False))
+            if entry.is_dir(follow_symlinks=False):
+                yield from _states(entry.path, f"{path}/")
 
 
 def _state(status: os.stat_result) -> State:
