@@ -19,7 +19,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.attacked import EVIL, EXTENSION, LIBRARIES, Attacked, attacked, make_attackable
+from tests.support.attacked import (
+    EVIL,
+    EXTENSION,
+    LIBRARIES,
+    SLOW,
+    Attacked,
+    attacked,
+    make_attackable,
+)
 from tests.support.device import Device
 from tests.support.snapshots import Snapshot
 
@@ -37,7 +45,8 @@ CHANGED: Levels = ("evil", "refused", "refused")
 class Attack:
     """What is done to the machine, and what becomes of it at each level.
 
-    `do` may return environment variables; `probes` are those of the program, all by default.
+    `do` may return environment variables; `probes` are those of the program, by default all but
+    the slow ones.
     """
 
     do: Callable[[Attacked], Mapping[str, str] | None]
@@ -264,7 +273,9 @@ ATTACKS: dict[str, Attack] = {
     "a package in a requirement": Attack(do=stray("dep/_speedups/__init__.py"), expected=PROVED),
     "a namespace in a requirement": Attack(do=stray("dep/_speedups/inner.py"), expected=PROVED),
     "a link to a package in a requirement": Attack(do=linked_stray, expected=PROVED),
-    "a source in a directory of data": Attack(do=stray("dep/data/__init__.py"), expected=NEVER),
+    "a source in a directory of data": Attack(
+        do=stray("dep/data/__init__.py"), expected=NEVER, probes=("resource", "data")
+    ),
     # Before what is locked, in the same directory.
     "a package before a plugin's module": Attack(
         do=stray("victim/helper/__init__.py"), expected=PROVED
@@ -327,7 +338,7 @@ ATTACKS: dict[str, Attack] = {
         expected=PROVED,
     ),
     "a module of another system on PYTHONPATH": Attack(
-        do=on_path("_winapi.py", "msvcrt.py"), expected=PROVED
+        do=on_path("_winapi.py", "msvcrt.py"), expected=PROVED, probes=("early",)
     ),
     "an archive on PYTHONPATH": Attack(do=zip_on_path, expected=PROVED),
     "a link to the site directory on PYTHONPATH": Attack(do=linked_site, expected=PROVED),
@@ -339,7 +350,7 @@ ATTACKS: dict[str, Attack] = {
     "a namespace's name beside the program": Attack(do=beside_program("nsp.py"), expected=PROVED),
     "a reloader's name beside the program": Attack(do=beside_program("cvlike.py"), expected=PROVED),
     "a module of another system beside the program": Attack(
-        do=beside_program("_winapi.py"), expected=PROVED
+        do=beside_program("_winapi.py"), expected=PROVED, probes=("early",)
     ),
     "a path put first by the program": Attack(
         do=first_lines("sys.path.insert(0, elsewhere)"), expected=PROVED
@@ -358,7 +369,12 @@ ATTACKS: dict[str, Attack] = {
     "a requirement's `__init__`": Attack(do=change("dep/__init__.py"), expected=CHANGED),
     "a namespace's module": Attack(do=change("nsp/inner/two.py"), expected=CHANGED),
     "bytecode without a source": Attack(do=edited_bytecode, expected=CHANGED),
-    "a file of data": Attack(do=change("dep/data/info.txt", "forged info"), expected=CHANGED),
+    "a file of data": Attack(
+        do=change("dep/data/info.txt", "forged info"), expected=CHANGED, probes=("data",)
+    ),
+    "a file of data that is a resource": Attack(
+        do=change("dep/data/info.txt", "forged info"), expected=CHANGED, probes=("resource",)
+    ),
     "a module that is gone": Attack(
         do=remove("dep/core.py"), expected=("evil", "refused", "refused")
     ),
@@ -458,6 +474,7 @@ def machine(attackable: Device, snapshot: Snapshot, tmp_path: Path) -> Iterator[
 def test_a_machine_that_nobody_attacked(level: str, machine: Attacked) -> None:
     assert machine.run(level) == "harmless"
     assert machine.run(level) == "harmless"
+    assert machine.run(level, *SLOW) == "harmless"
 
 
 @pytest.mark.parametrize(("name", "level"), CASES)
