@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WHEELHOUSE := .cache/wheelhouse
 PYTEST_OPTIONS ?=
+# In the order of their folders: the longest are among the few tests of a file, so that they would
+# come last, and workers wait for one another, if files were taken by their number of tests.
+PARALLEL := --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 # Tests start many processes, each of which would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
@@ -48,16 +51,16 @@ demo-fleet: wheelhouse
 	@sh fixtures/demo-fleet.sh $(abspath $(VENV)) $(abspath $(WHEELHOUSE)) $(abspath .cache/fleet.html)
 
 test: wheelhouse
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST_OPTIONS)
 
 quick: $(READY)
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --hypothesis-profile=quick $(PYTEST_OPTIONS) tests/unit
+	$(BIN)/python -m pytest $(PARALLEL) --hypothesis-profile=quick $(PYTEST_OPTIONS) tests/unit
 
 long: wheelhouse
-	$(BIN)/python -m pytest -m long --numprocesses=auto --dist=loadfile $(PYTEST_OPTIONS)
+	$(BIN)/python -m pytest -m long $(PARALLEL) $(PYTEST_OPTIONS)
 
 laws: $(READY)
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --hypothesis-profile=thorough $(PYTEST_OPTIONS) \
+	$(BIN)/python -m pytest $(PARALLEL) --hypothesis-profile=thorough $(PYTEST_OPTIONS) \
 		$$(grep -rl --include='*.py' '^@given' tests)
 
 mutants: $(READY)
