@@ -198,13 +198,7 @@ class ChangedFileError(CoralLockError, ImportError):
     exit_code = INTEGRITY
 
     def __init__(self, finding: Finding) -> None:
-        super().__init__(
-            finding.summary,
-            expected=finding.expected,
-            found=finding.found,
-            where=finding.where,
-            hint=finding.hint,
-        )
+        super().__init__(finding.summary, **finding.details())
         self.finding = finding
 
 
@@ -252,6 +246,12 @@ def shortened(text: str, limit: int = LONGEST_VALUE) -> str:
 def quoted(text: str) -> str:
     """Return a value in backticks, printable and cut."""
     return f"`{printable(shortened(text))}`"
+
+
+def abridged(texts: Sequence[str], most: int, separator: str = ", ") -> str:
+    """Return the first of several texts, and how many more there are: `a, b and 3 more`."""
+    more = len(texts) - most
+    return separator.join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def fitted(message: str) -> str:

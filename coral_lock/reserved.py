@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from coral_lock.errors import quoted
+from coral_lock.errors import abridged, quoted
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.names import CORE_DISTRIBUTION, HOST_MODULE, INFERENCE_DISTRIBUTIONS, OWN_MODULES
 
@@ -106,10 +106,11 @@ def reserved_findings(
             replaced.setdefault(what, []).append(path)
 
     def finding(code: str, summary: str, paths: Sequence[str], hint: str) -> Finding:
+        named = abridged([quoted(path) for path in paths], _MAX_NAMED)
         return Finding(
             code=code,
             subject=distribution,
-            summary=f"`{distribution}` {summary.format(_named(paths))}",
+            summary=f"`{distribution}` {summary.format(named)}",
             where=paths[0],
             hint=hint,
         )
@@ -169,8 +170,3 @@ def shadows(path: str) -> bool:
     top, slash, _ = rest.partition("/")
     module = top if slash else _module(top) if top.endswith(_IMPORTABLE) else None
     return scheme == "scripts" and (module in OWN_MODULES or module in sys.stdlib_module_names)
-
-
-def _named(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _MAX_NAMED} more" if len(paths) > _MAX_NAMED else ""
-    return ", ".join(map(quoted, paths[:_MAX_NAMED])) + more

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from coral_lock.canonical_json import lines_of
 from coral_lock.derive.locking import Derivation
 from coral_lock.difference.model import Change
-from coral_lock.errors import UsageError
+from coral_lock.errors import UsageError, abridged
 from coral_lock.finding import Finding
 from coral_lock.installed.digest import is_digested, stated_hash
 from coral_lock.lockfile.model import Lock, offering_distributions
@@ -120,7 +120,6 @@ def _changed_files(name: str, old_digest: str, derivation: Derivation, use_cache
         }
     if before is None or not after:
         return f" (it has {counted(len(after), 'file')} now)" if after else ""
-    changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
-    named = ", ".join(f"`{path}`" for path in changed[:_MAX_NAMED])
-    rest = f" and {len(changed) - _MAX_NAMED} more" if len(changed) > _MAX_NAMED else ""
-    return f"; {counted(len(changed), 'file')} of {len(after)} changed: {named}{rest}"
+    paths = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+    named = abridged([f"`{path}`" for path in paths], _MAX_NAMED)
+    return f"; {counted(len(paths), 'file')} of {len(after)} changed: {named}"

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
-from coral_lock.errors import BrokenDistributionError
+from coral_lock.errors import BrokenDistributionError, abridged
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.installed.outside import HEADERS, SCRIPTS, data_digest
 from coral_lock.inventory import BrokenDistribution, Distribution, Inventory, Reporter
@@ -136,15 +136,14 @@ def _pairs(files: FilesByName) -> list[tuple[tuple[str, str], list[Overlap]]]:
 def _finding(found: list[Overlap], reason: str, is_error: bool) -> Finding:
     first, second = found[0].first, found[0].second
     # Where the second distribution spells a place otherwise, both spellings are named.
-    paths = (dict.fromkeys((each.path, each.second_path)) for each in found[:_MAX_NAMED])
-    named = ", ".join(" and ".join(f"`{path}`" for path in each) for each in paths)
-    more = len(found) - _MAX_NAMED
+    paths = (dict.fromkeys((each.path, each.second_path)) for each in found)
+    named = [" and ".join(f"`{path}`" for path in each) for each in paths]
     return Finding(
         code="file-overlap",
         severity=ERROR if is_error else WARNING,
         subject=first,
-        summary=f"`{first}` and `{second}` put different files in one place: {named}"
-        + (f" and {more} more" if more > 0 else ""),
+        summary=f"`{first}` and `{second}` put different files in one place: "
+        + abridged(named, _MAX_NAMED),
         expected="each file in one distribution",
         found=f"{len(found)} in both",
         where=found[0].path,

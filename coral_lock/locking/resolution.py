@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from coral_lock.descriptor.model import Descriptor
-from coral_lock.errors import InvalidLockError
+from coral_lock.errors import InvalidLockError, abridged
 from coral_lock.finding import ERROR, WARNING, Finding, has_errors, sorted_findings
 from coral_lock.inventory import Inventory, Reporter
 from coral_lock.lockfile.entries import ExcludedPlugin, Host, LockedPlugin
@@ -121,8 +121,7 @@ def _need_finding(
         if unmet.distribution in needed.reached_from(plugin.distribution)
     ]
     if ids:
-        more = f" and {len(ids) - _MAX_NAMED} more" if len(ids) > _MAX_NAMED else ""
-        others = f"switch {' and '.join(ids[:_MAX_NAMED])}{more} off in the descriptor"
+        others = f"switch {abridged(ids, _MAX_NAMED, ' and ')} off in the descriptor"
     else:
         others = "change `program.requires` in the descriptor"
     where = None if unmet.distribution else descriptor.origins.get("program.requires")

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from coral_lock.descriptor.model import Descriptor
+from coral_lock.errors import abridged
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
 from coral_lock.inventory import Distribution, FoundDistribution, ReleaseSource
 from coral_lock.locking.decision import broken_finding, parsed_version
 from coral_lock.locking.discovery import Evidence
 from coral_lock.names import plugin_id, split_plugin_id
-from coral_lock.resolver.explanation import explain, listed, misfit_of
+from coral_lock.resolver.explanation import explain, misfit_of
 from coral_lock.resolver.plugins import Inputs
 from coral_lock.resolver.releases import NO_WHEEL, Releases, needed_nodes, target_names
 from coral_lock.resolver.solver import Plan, best_versions, plan, plan_with_most_optional
@@ -213,7 +214,7 @@ def _incompatible(
                 summary=f"no wheel of `{name}`, which offers `{identifier}`, fits "
                 + ("any target" if any(targets) else "this interpreter")
                 + ("" if is_requested else ", so it is left out"),
-                found=listed(wheels, _MAX_WHEELS_SHOWN, "; "),
+                found=abridged(wheels, _MAX_WHEELS_SHOWN, "; "),
                 where=request.where if request else None,
                 hint=f"add a wheel of `{name}` that fits {target_names(targets)}".rstrip()
                 + f", or switch `{identifier}` off",
@@ -260,6 +261,7 @@ _NO_SOLUTION = "there is no solution"
 _MAX_SHOWN = 5
 
 
+@dataclass(frozen=True, slots=True)
 class _Verdicts:
     """What became of each version of a distribution.
 
@@ -270,53 +272,50 @@ class _Verdicts:
         needed: which of these are needed.
     """
 
-    def __init__(
-        self, inputs: Inputs, plan: Plan, versions: Mapping[str, str], needed: frozenset[str]
-    ) -> None:
-        self._releases = inputs.releases
-        self._plan = plan
-        self._propagation = plan.outcome.propagation
-        self._versions = versions
-        self._needed = needed
+    inputs: Inputs
+    plan: Plan
+    versions: Mapping[str, str]
+    needed: frozenset[str]
 
     def of(self, name: str) -> dict[str, str]:
         """Return all versions of a distribution, the newest first, and what became of each."""
+        releases = self.inputs.releases
         verdicts = {
-            version: next(self._verdicts(name, version))
-            for version in self._releases.versions(name)
+            version: next(self._verdicts(name, version)) for version in releases.versions(name)
         }
         known = {parsed_version(version) for version in verdicts}
-        for source in self._releases.sources.values():
+        for source in releases.sources.values():
             for version in filter(None, map(_wheel_version, source.unfitting(name))):
                 if parsed_version(version) not in known:
                     verdicts[version] = NO_WHEEL
-        newest_first = sorted(verdicts, key=self._releases.order, reverse=True)
+        newest_first = sorted(verdicts, key=releases.order, reverse=True)
         return {version: verdicts[version] for version in newest_first}
 
     def _verdicts(self, name: str, version: str) -> Iterator[str]:
         """Yield what can be said of a version, what counts most first."""
-        releases, is_solved = self._releases, self._plan.is_solved
-        taken = self._versions[name] if name in self._needed else None
+        releases, plan = self.inputs.releases, self.plan
+        propagation, is_solved = plan.outcome.propagation, plan.is_solved
+        taken = self.versions[name] if name in self.needed else None
         omitted = [
             (name, "", target)
-            for identifier, target in sorted(self._plan.omitted)
-            if identifier in self._plan.plugins.fitting(name, version, target)
+            for identifier, target in sorted(plan.omitted)
+            if identifier in plan.plugins.fitting(name, version, target)
         ]
         broken = releases.broken(name, version)
         if broken is not None:
             yield f"can't be used: {broken.error.message}"
-        misfit = misfit_of(releases, self._propagation, name, version)
-        is_needed = name in self._propagation.nodes
+        misfit = misfit_of(releases, propagation, name, version)
+        is_needed = name in propagation.nodes
         if misfit is not None and (is_needed or not releases.targets_of(name, version)):
             yield misfit
-        unsuited = self._plan.plugins.misfit(name, version)
+        unsuited = plan.plugins.misfit(name, version)
         if unsuited is not None:
             yield unsuited
         if version == taken:
             if not is_solved:
                 yield f"would be taken, but {_NO_SOLUTION}"
             yield "kept: it is in the lock" if releases.is_kept(name, version) else "taken"
-        incoming = self._propagation.incoming.get(name, ())
+        incoming = propagation.incoming.get(name, ())
         for requirement, source in incoming:
             if version not in requirement.allowed and source.name is not None:
                 yield f"`{source.name}` {source.version} requires `{requirement.text}`"
@@ -324,8 +323,8 @@ class _Verdicts:
         if is_early and taken and not releases.is_prerelease(taken):
             yield "pre-release"
         for node in needed_nodes(incoming) or omitted:
-            for requirement in self._plan.outcome.problem.requirements(node, version):
-                found = self._versions.get(requirement.name)
+            for requirement in plan.outcome.problem.requirements(node, version):
+                found = self.versions.get(requirement.name)
                 if not (found in requirement.allowed or (found is None and requirement.allowed)):
                     newest = ", ".join(releases.newest_first(requirement.name)[:_MAX_SHOWN])
                     yield f"requires `{requirement.text}`, found {found or newest or 'nothing'}"

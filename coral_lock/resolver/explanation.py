@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 
+from coral_lock.errors import abridged
 from coral_lock.finding import Finding
 from coral_lock.locking.closure import PROGRAM
 from coral_lock.resolver.plugins import Inputs, PluginRequirements
@@ -182,7 +183,7 @@ class _Cause:
             files = sorted({each for source in sources for each in source.unfitting(name)})
             summary = f"{conflict.wording}, and `{name}` has {NO_WHEEL if files else 'no wheel'}"
             summary += f" for {target_names(lacking)}" if any(lacking) else ""
-            found.insert(0, listed(files, _MAX_FILES) or "nothing")
+            found.insert(0, abridged(files, _MAX_FILES) or "nothing")
         else:
             is_proven = self._outcome.is_proven
             why = "meets all requirements" if is_proven else "was found before the search gave up"
@@ -219,7 +220,7 @@ class _Cause:
             code="no-solution",
             subject=conflict.subject,
             summary=f"no compatible version of `{name}` offers {plugins}",
-            found=listed(texts, _MAX_VERSIONS, "; "),
+            found=abridged(texts, _MAX_VERSIONS, "; "),
             where=self._where(),
             hint=f"add a compatible version of `{name}`, or {self._switch_off()}",
         )
@@ -234,7 +235,7 @@ class _Cause:
             for version in self._releases.newest_first(name):
                 reason = None if (name, version) in said else self._reason(name, version)
                 versions.append(f"{version} ({reason})" if reason else version)
-            yield f"{name} {listed(versions, _MAX_VERSIONS)}"
+            yield f"{name} {abridged(versions, _MAX_VERSIONS)}"
 
     def _reason(self, name: str, version: str) -> str | None:
         """Return why a version can't be in any solution by itself."""
@@ -295,12 +296,6 @@ class _Cause:
             if request is not None and request.enabled:
                 return request.where
         return None
-
-
-def listed(texts: Sequence[str], most: int, separator: str = ", ") -> str:
-    """Return some texts, and how many more there are."""
-    more = len(texts) - most
-    return separator.join(texts[:most]) + (f" and {more} more" if more > 0 else "")
 
 
 def misfit_of(releases: Releases, propagation: Propagation, name: str, version: str) -> str | None:
