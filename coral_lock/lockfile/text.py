@@ -113,6 +113,10 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 10 and text in ("0", text.lstrip("0"))
 
 
+def _damaged(message: str, where: str) -> LockError:
+    return LockError(message, where=where, hint=_REWRITE)
+
+
 def _not_canonical(text: str, canonical: str, name: str) -> LockError:
     found_lines, expected_lines = text.split("\n"), canonical.split("\n")
     for number, (found, expected) in enumerate(zip(found_lines, expected_lines), 1):
@@ -124,11 +128,8 @@ def _not_canonical(text: str, canonical: str, name: str) -> LockError:
                 where=f"{name}:{number}",
                 hint=_REWRITE,
             )
-    return LockError(
-        "the lock isn't in canonical form: its end differs",
-        where=f"{name}:{min(len(found_lines), len(expected_lines))}",
-        hint=_REWRITE,
-    )
+    last = min(len(found_lines), len(expected_lines))
+    return _damaged("the lock isn't in canonical form: its end differs", f"{name}:{last}")
 
 
 def _diagnosis(text: str, name: str, error: NotCanonicalError) -> LockError:
@@ -140,7 +141,7 @@ def _diagnosis(text: str, name: str, error: NotCanonicalError) -> LockError:
         error: what the canonical reader said.
     """
     if not text.strip():
-        return LockError("the lock is empty", where=name, hint=_REWRITE)
+        return _damaged("the lock is empty", name)
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(_CONFLICT_MARKERS):
             return ConflictMarkersError(
@@ -158,20 +159,17 @@ def _diagnosis(text: str, name: str, error: NotCanonicalError) -> LockError:
             "`coral-runtime lock`",
         )
     if isinstance(error, canonical_json.DuplicateKeyError):
-        return LockError(str(error), where=f"{name}:{error.line}", hint=_REWRITE)
+        return _damaged(str(error), f"{name}:{error.line}")
     # A lock that can be read doesn't pay for it.
     import json
 
     try:
         document = json.loads(text, parse_int=len)
     except json.JSONDecodeError as json_error:
-        return LockError(
-            f"the lock isn't JSON: {_reason(text, json_error)}",
-            where=f"{name}:{json_error.lineno}:{json_error.colno}",
-            hint=_REWRITE,
-        )
+        place = f"{name}:{json_error.lineno}:{json_error.colno}"
+        return _damaged(f"the lock isn't JSON: {_reason(text, json_error)}", place)
     except RecursionError:
-        return LockError("the lock can't be read: it is nested too deep", where=name, hint=_REWRITE)
+        return _damaged("the lock can't be read: it is nested too deep", name)
     version = document.get("lock_version") if isinstance(document, dict) else None
     if isinstance(version, str):
         try:
@@ -179,11 +177,7 @@ def _diagnosis(text: str, name: str, error: NotCanonicalError) -> LockError:
         except LockError as version_error:
             version_error.where = f"{name}: lock_version"
             return version_error
-    return LockError(
-        f"the lock isn't in canonical form: {error}",
-        where=f"{name}:{error.line}",
-        hint=_REWRITE,
-    )
+    return _damaged(f"the lock isn't in canonical form: {error}", f"{name}:{error.line}")
 
 
 def _reason(text: str, error: JSONDecodeError) -> str:

@@ -163,23 +163,24 @@ def prepare_locked(
             *(descriptor.warnings if descriptor else ()),
         ),
     )
+    start = LockedStart(
+        plan=plan,
+        accepted_only=accepted_only,
+        trust_directory=trust_directory,
+        closed=closed,
+        state_directory=state_directory,
+    )
     machine = verdict.machine
     if has_errors(findings):
         what = "The machine doesn't match the lock"
         if verdict.part is None:
             what = "The lock isn't for this machine"
-        refusal = plan.refused(f"{what}: nothing was activated")
-        return LockedStart(plan=plan, refusal=refusal)
+        return start.replace(refusal=plan.refused(f"{what}: nothing was activated"))
     if integrity == METADATA or machine is None:
-        return LockedStart(
-            plan=plan,
-            accepted_only=accepted_only,
-            trust_directory=trust_directory,
-            state_directory=state_directory,
-        )
+        return start
     from coral_lock.imports.verified import prepare_cache
 
-    cache = None
+    start = start.replace(table=machine.table, unlisted=machine.unlisted)
     try:
         cache = prepare_cache(state_directory or default_state_directory())
     except OSError as problem:
@@ -190,17 +191,8 @@ def prepare_locked(
                 hint="name a directory that this user can write to",
             ) from problem
         note = f"No bytecode cache, so modules are compiled at every start: {problem.strerror}"
-        plan = plan.replace(messages=(*plan.messages, note))
-    return LockedStart(
-        plan=plan,
-        accepted_only=accepted_only,
-        trust_directory=trust_directory,
-        table=machine.table,
-        unlisted=machine.unlisted,
-        closed=closed,
-        state_directory=state_directory,
-        bytecode_directory=cache,
-    )
+        return start.replace(plan=plan.replace(messages=(*plan.messages, note)))
+    return start.replace(bytecode_directory=cache)
 
 
 def _config(lock: Lock, descriptor: Descriptor | None) -> RuntimeConfig:
