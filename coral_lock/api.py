@@ -84,13 +84,8 @@ def lock(
     from coral_lock.descriptor.load import load_descriptor
     from coral_lock.inventory import Reporter as SilentReporter
 
-    descriptor = load_descriptor(
-        _path(config),
-        settings=settings,
-        environment=environment,
-        core_version=core_version,
-        inference_version=inference_version,
-    )
+    requested = _descriptor(config, settings, environment, core_version, inference_version)
+    descriptor = requested or load_descriptor(None)
     place = Place(
         python=_path(python),
         wheels=_paths(wheels),

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from coral_lock.canonical_json import Value
     from coral_lock.finding import Finding
 
     Marker = tuple["int | None", tuple[Finding, ...]]
@@ -193,30 +194,29 @@ def _read_marker(line: bytes) -> Marker:
     Raises:
         ValueError: it is something else.
     """
-    from coral_lock.finding import ERROR, WARNING, Finding
+    from coral_lock.finding import Finding
 
     text = bytes.fromhex(line.decode("ascii")).decode("utf-8", "surrogatepass")
     document = canonical_json.parse(text)
     if not isinstance(document, list) or len(document) != 2:
         raise ValueError
     code, objects = document
-    if not (code is None or (type(code) is int and 0 <= code <= INTEGRITY)):
+    is_code = code is None or (type(code) is int and 0 <= code <= INTEGRITY)
+    if not is_code or not isinstance(objects, list) or not all(map(_has_form_of_finding, objects)):
         raise ValueError
-    if not isinstance(objects, list):
-        raise ValueError
-    findings = []
-    for fields in objects:
-        if not isinstance(fields, dict) or tuple(fields) != Finding._fields:
-            raise ValueError
-        texts = {name: value for name, value in fields.items() if isinstance(value, str)}
-        if not {"code", "subject", "summary"} <= texts.keys():
-            raise ValueError
-        if fields["severity"] not in (ERROR, WARNING):
-            raise ValueError
-        if any(fields[name] is not None for name in fields.keys() - texts.keys()):
-            raise ValueError
-        findings.append(Finding(**texts))
-    return code, tuple(findings)
+    return code, tuple(Finding(**fields) for fields in objects)
+
+
+def _has_form_of_finding(fields: Value) -> bool:
+    from coral_lock.finding import ERROR, WARNING, Finding
+
+    return (
+        isinstance(fields, dict)
+        and tuple(fields) == Finding._fields
+        and fields["severity"] in (ERROR, WARNING)
+        and all(isinstance(fields[name], str) for name in ("code", "subject", "summary"))
+        and all(value is None or isinstance(value, str) for value in fields.values())
+    )
 
 
 def _unreadable_marker(directory: str) -> Finding:

@@ -19,9 +19,7 @@ from coral_lock.canonical_json import join_path
 from coral_lock.child_process import ChildEnd, run_child
 from coral_lock.document.formats import is_version
 from coral_lock.errors import InputError, UsageError, WriteError, quoted, shortened
-from coral_lock.export.installation import (
-    distributions_for,
-)
+from coral_lock.export.installation import distributions_for
 from coral_lock.finding import Finding, sorted_findings
 from coral_lock.inventory import Reporter
 from coral_lock.lockfile.entries import LockedDistribution

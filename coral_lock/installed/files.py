@@ -195,11 +195,6 @@ class FilesDigest(Record):
     hashes: Mapping[str, str]
 
     @property
-    def is_complete(self) -> bool:
-        """Whether every listed file could be read."""
-        return not (self.missing or self.unreadable)
-
-    @property
     def are_absent(self) -> bool:
         """Whether files are listed and none of them exists."""
         return bool(self.missing) and not (self.hashes or self.unreadable)

@@ -131,14 +131,15 @@ def matching_target(targets: Iterable[Target], machine: Machine) -> Target | Non
         if target.python in (machine.python, machine.language_version)
         and runs(machine.platform, parse_platform(target.platform))
     ]
-    fitting.sort(
+    return max(
+        fitting,
         key=lambda target: (
             parse_platform(target.platform).version,
             target.python.count("."),
             target.name,
-        )
+        ),
+        default=None,
     )
-    return fitting[-1] if fitting else None
 
 
 _LINUX_NAMES = {

@@ -259,7 +259,7 @@ class _Comparison:
         yield from self._absent_findings(files)
         if self.state.proved:
             yield from self._changed_findings(files, " or ".join(sorted(set(digests.values()))))
-        elif not files.is_complete:
+        elif files.missing or files.unreadable:
             return
         elif expected is None or not self.is_same_version:
             if self.is_same_version:

@@ -328,17 +328,14 @@ class MachineState:
         Of several inference hosts it is the one that the lock names.
         """
         locked = {package.distribution for package in self._lock.host.packages()}
-        packages: list[HostPackage | None] = []
-        for names in ((CORE_DISTRIBUTION,), INFERENCE_DISTRIBUTIONS):
-            found = [self.hosts[name] for name in names if name in self.hosts]
-            found.sort(key=lambda state: state.name not in locked)
-            versions = [(state.name, state.version) for state in found if state.version]
-            packages.append(
-                HostPackage(distribution=versions[0][0], version=versions[0][1])
-                if versions
-                else None
-            )
-        return packages[0], packages[1]
+
+        def installed(names: Sequence[str]) -> HostPackage | None:
+            for name in sorted(names, key=lambda name: name not in locked):
+                if name in self.hosts and (version := self.hosts[name].version):
+                    return HostPackage(distribution=name, version=version)
+            return None
+
+        return installed((CORE_DISTRIBUTION,)), installed(INFERENCE_DISTRIBUTIONS)
 
     def _look_at(self, name: str, provides_plugins: bool) -> InstalledState:
         state = InstalledState(name, self._scan.locations(name))
