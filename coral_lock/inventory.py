@@ -148,8 +148,11 @@ class ReleaseSource(Protocol):
     def releases(self, name: str) -> tuple[str, ...]:
         """Return the versions that have a wheel which fits the target, the newest first."""
 
-    def unfitting(self, name: str) -> tuple[str, ...]:
-        """Return the file names of the wheels that don't fit the target, sorted."""
+    def unfitting(self, name: str) -> Mapping[str, str]:
+        """Return the versions of the wheels that don't fit the target, by their file names."""
+
+    def distribution_of(self, name: str, file_name: str) -> FoundDistribution:
+        """Return what one of those wheels says of itself."""
 
     def distribution(self, name: str, version: str) -> FoundDistribution:
         """Return what the wheel of a version says of itself; it is read once."""

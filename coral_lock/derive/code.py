@@ -19,7 +19,6 @@ from coral_lock.inventory import Distribution, Reporter
 from coral_lock.lockfile.entries import LockedDistribution
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import with_tags
-from coral_lock.wheels.inventory import MAX_SOURCE_BYTES
 from coral_lock.wheels.locked import find_locked_wheels
 from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse
 
@@ -190,9 +189,7 @@ def _in_wheels(
                     files=contents.files,
                     outside=contents.outside,
                     commands=contents.commands,
-                    read=_reading(
-                        partial(wheelhouse.read_source, wheel, limit=MAX_SOURCE_BYTES), wheel.path
-                    ),
+                    read=_reading(partial(wheelhouse.read_source, wheel), wheel.path),
                 )
     return found
 

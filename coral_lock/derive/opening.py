@@ -14,7 +14,7 @@ from coral_lock.errors import InputError, UsageError
 from coral_lock.finding import Finding, finding_of_error, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.site_scan import checked_directories, python_of
-from coral_lock.inventory import FoundDistribution, Inventory
+from coral_lock.inventory import Inventory
 from coral_lock.locking.discovery import Evidence
 from coral_lock.probe.run import interpreter_probe
 from coral_lock.targets.environment import environment_of, this_environment, this_markers
@@ -228,18 +228,10 @@ def _open_wheelhouse(
     if_empty = FETCH if kept else FILL
     wheelhouse = Wheelhouse(directories, cache=cache, if_empty=if_empty)
     environments = {target.name: environment_of(target) for target in wanted.every}
-    views = {
-        name: WheelhouseView(wheelhouse, environment)
-        for name, environment in (environments or {WITHOUT_TARGET: this_environment()}).items()
-    }
-
-    def read(name: str, file_name: str) -> FoundDistribution | None:
-        wheels = (wheel for several in wheelhouse.versions(name).values() for wheel in several)
-        found = next((wheel for wheel in wheels if wheel.file_name == file_name), None)
-        return None if found is None else wheelhouse.distribution(found)
-
+    environments = environments or {WITHOUT_TARGET: this_environment()}
+    views = {name: WheelhouseView(wheelhouse, each) for name, each in environments.items()}
     evidence = Evidence(no_probe=_WHEELS_NEVER_RUN)
-    choice = choose(views, descriptor, kept=kept, read_unfitting=read, evidence=evidence)
+    choice = choose(views, descriptor, kept=kept, evidence=evidence)
     # Files that can't even be attributed to a distribution.
     unreadable = {
         finding_of_error(error, error.code, os.path.basename(error.where or "wheels"))

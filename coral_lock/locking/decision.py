@@ -97,7 +97,7 @@ def judge(plugin: DiscoveredPlugin, descriptor: Descriptor, host: Host) -> Decis
     request = descriptor.request(plugin.id)
     unmet = unmet_requirement(plugin, descriptor.platform, host)
     finding = plugin.problem or (unmet and _unmet_finding(plugin, request, unmet))
-    reason = unwanted_reason(plugin, descriptor)
+    reason = unwanted_reason(plugin.id, plugin.distribution.name, descriptor)
     is_wanted = reason is None
     if finding is not None and is_wanted:
         reason = unmet.reason if unmet else CODES[finding.code].reason
@@ -114,16 +114,16 @@ def judge(plugin: DiscoveredPlugin, descriptor: Descriptor, host: Host) -> Decis
     )
 
 
-def unwanted_reason(plugin: DiscoveredPlugin, descriptor: Descriptor) -> str | None:
-    """Return why the descriptor doesn't want a plugin, or None."""
-    request = descriptor.request(plugin.id)
+def unwanted_reason(identifier: str, distribution: str, descriptor: Descriptor) -> str | None:
+    """Return why the descriptor doesn't want a plugin of a distribution, or None."""
+    request = descriptor.request(identifier)
     if request is not None and not request.enabled:
         return "switched off by the descriptor"
-    unloaded = descriptor.unloaded(plugin.entry_point.group)
+    unloaded = descriptor.unloaded(identifier.partition(":")[0])
     if unloaded is not None:
         return unloaded[1]
     if request is not None:
-        if request.distribution not in (None, plugin.distribution.name):
+        if request.distribution not in (None, distribution):
             return f"the descriptor takes it from `{request.distribution}`"
         return None
     if descriptor.discover == "listed":

@@ -5,25 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import abridged
 from coral_lock.finding import ERROR, WARNING, Finding, sorted_findings
-from coral_lock.inventory import Distribution, FoundDistribution, ReleaseSource
-from coral_lock.locking.decision import broken_finding, parsed_version
+from coral_lock.inventory import Distribution, ReleaseSource
+from coral_lock.locking.decision import broken_finding, parsed_version, unwanted_reason
 from coral_lock.locking.discovery import Evidence
-from coral_lock.names import plugin_id, split_plugin_id
+from coral_lock.names import plugin_id
 from coral_lock.resolver.explanation import explain, misfit_of
 from coral_lock.resolver.plugins import Inputs
 from coral_lock.resolver.releases import NO_WHEEL, Releases, needed_nodes, target_names
 from coral_lock.resolver.solver import Plan, best_versions, plan, plan_with_most_optional
-
-ReadWheel = Callable[[str, str], FoundDistribution | None]
-"""Returns the metadata of a wheel that fits no target.
-
-It is called with the distribution and the file name, one of `ReleaseSource.unfitting`.
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,7 +45,6 @@ def choose(
     descriptor: Descriptor,
     *,
     kept: Mapping[str, str],
-    read_unfitting: ReadWheel = lambda name, file_name: None,
     evidence: Evidence | None = None,
 ) -> Choice:
     """Choose one version of each distribution, the same for all targets.
@@ -66,14 +57,13 @@ def choose(
         sources: the releases to choose from, by the name of the target.
         descriptor: what this runtime should run.
         kept: versions to prefer while they fit, by the distribution's name.
-        read_unfitting: reads a wheel that fits no target, to find the plugins it offers.
         evidence: what is known of distributions from earlier in this run; more is added.
     """
     inputs = Inputs(sources, descriptor, kept, evidence or Evidence())
     releases = inputs.releases
     planned = plan_with_most_optional(inputs)
     versions, needed = best_versions(inputs, planned)
-    unfitting = _unfitting_plugins(releases, read_unfitting)
+    unfitting = _unfitting_plugins(releases)
     offered = frozenset(identifier for identifier, _ in inputs.plugins.units)
     offered = offered.union(*planned.plugins.requested.values())
     return Choice(
@@ -138,26 +128,21 @@ def _ignored_wheels(
                 yield broken_finding(broken)
 
 
-def _wheel_version(file_name: str) -> str | None:
-    """Return the version of a wheel by its file name, None if that isn't a wheel's."""
-    try:
-        return str(parse_wheel_filename(file_name)[1])
-    except InvalidWheelFilename:
-        return None
-
-
 _MAX_WHEELS_SHOWN = 6
 
 
-def _unfitting_plugins(releases: Releases, read: ReadWheel) -> dict[str, list[str]]:
+def _unfitting_plugins(releases: Releases) -> dict[str, list[str]]:
     """Return the plugins of each distribution that fits no target, as its newest wheel has them."""
     found = {}
+    some = next(iter(releases.sources.values()))
     for name in releases.names:
         if any(releases.targets_of(name, version) for version in releases.versions(name)):
             continue
         for version, file_name, _ in _unfitting_wheels(releases, name)[:1]:
             wheels = [releases.distribution(name, version, target) for target in releases.targets]
-            newest = read(name, file_name) if file_name else next(filter(None, wheels), None)
+            newest = next(filter(None, wheels), None)
+            if file_name:
+                newest = some.distribution_of(name, file_name)
             if isinstance(newest, Distribution):
                 ids = {plugin_id(each.group, each.name) for each in newest.entry_points}
                 found[name] = sorted(ids)
@@ -170,11 +155,11 @@ def _unfitting_wheels(releases: Releases, name: str) -> list[tuple[str, str, str
     Returns:
         The version of each, its file name if its tags fit no target, and why it doesn't fit.
     """
-    files = [set(source.unfitting(name)) for source in releases.sources.values()]
+    some, *others = (source.unfitting(name) for source in releases.sources.values())
     wheels = [
         (version, file_name, f"{file_name} (its tags fit no target)")
-        for file_name in set.intersection(*files)
-        if (version := _wheel_version(file_name)) is not None
+        for file_name, version in some.items()
+        if all(file_name in each for each in others)
     ]
     for version in releases.versions(name):
         misfit = releases.misfit(name, version, releases.targets)
@@ -197,15 +182,9 @@ def _incompatible(
     for name, ids in unfitting.items():
         wheels = [text for _, _, text in _unfitting_wheels(inputs.releases, name)]
         for identifier in ids:
-            request = descriptor.request(identifier)
-            is_wanted = (
-                request.enabled and request.distribution in (None, name)
-                if request
-                else descriptor.discover != "listed"
-            )
-            group, _ = split_plugin_id(identifier)
-            if identifier in elsewhere or not is_wanted or descriptor.unloaded(group):
+            if identifier in elsewhere or unwanted_reason(identifier, name, descriptor):
                 continue
+            request = descriptor.request(identifier)
             is_requested = request is not None and not request.optional
             yield Finding(
                 code="wrong-platform",
@@ -285,7 +264,7 @@ class _Verdicts:
         }
         known = {parsed_version(version) for version in verdicts}
         for source in releases.sources.values():
-            for version in filter(None, map(_wheel_version, source.unfitting(name))):
+            for version in source.unfitting(name).values():
                 if parsed_version(version) not in known:
                     verdicts[version] = NO_WHEEL
         newest_first = sorted(verdicts, key=releases.order, reverse=True)

@@ -189,7 +189,7 @@ class PluginIndex:
 
     def is_wanted(self, plugin: DiscoveredPlugin) -> bool:
         """Whether the descriptor doesn't exclude a plugin."""
-        return unwanted_reason(plugin, self._descriptor) is None
+        return unwanted_reason(plugin.id, plugin.distribution.name, self._descriptor) is None
 
     def _is_optional(self, plugin: DiscoveredPlugin) -> bool:
         request = self._descriptor.request(plugin.id)

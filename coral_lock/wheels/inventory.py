@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
 from coral_lock.inventory import BrokenDistribution, Distribution, Reporter, StatedFiles
 from coral_lock.targets.environment import TargetEnvironment
 from coral_lock.wheels.listing import HouseWheel, best_rank
 from coral_lock.wheels.wheelhouse import Wheelhouse
-
-MAX_SOURCE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class WheelhouseInventory:
         if wheel is None:
             return None
         try:
-            return self.wheelhouse.read_source(wheel, path, MAX_SOURCE_BYTES)
+            return self.wheelhouse.read_source(wheel, path)
         except BrokenDistributionError as error:
             raise UnreadableSourceError(error.message, where=error.where) from None
 
@@ -132,16 +131,19 @@ class WheelhouseView:
             )
         return self._releases[name]
 
-    def unfitting(self, name: str) -> tuple[str, ...]:
-        """Return the file names of the wheels that don't fit the target, sorted."""
-        return tuple(
-            sorted(
-                wheel.file_name
-                for wheels in self._wheelhouse.versions(name).values()
-                for wheel in wheels
-                if self._rank(wheel.tags) is None
-            )
-        )
+    def unfitting(self, name: str) -> dict[str, str]:
+        """Return the versions of the wheels that don't fit the target, by their file names."""
+        return {
+            wheel.file_name: str(wheel.version)
+            for wheel in chain.from_iterable(self._wheelhouse.versions(name).values())
+            if self._rank(wheel.tags) is None
+        }
+
+    def distribution_of(self, name: str, file_name: str) -> Distribution | BrokenDistribution:
+        """Return what one of those wheels says of itself."""
+        wheels = chain.from_iterable(self._wheelhouse.versions(name).values())
+        found = next(wheel for wheel in wheels if wheel.file_name == file_name)
+        return self._wheelhouse.distribution(found)
 
     def distribution(self, name: str, version: str) -> Distribution | BrokenDistribution:
         """Return what the wheel of a version says of itself; it is read once.

@@ -28,6 +28,7 @@ _CACHE_LEVELS = ("coral-lock", "wheels", "v7")
 """The last one is the version of the format, and of what makes a wheel sound."""
 
 MAX_CACHED_BYTES = 32 << 20
+MAX_SOURCE_BYTES = 1 << 20
 
 _MAX_KEPT_MEMBERS = 200_000
 """Of how many files the place in their wheels is kept, so that wheels aren't laid out twice."""
@@ -176,15 +177,14 @@ class Wheelhouse:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def read_source(self, wheel: HouseWheel, path: str, limit: int) -> bytes | None:
+    def read_source(self, wheel: HouseWheel, path: str) -> bytes | None:
         """Return one of a wheel's files by its path under the site root, or None.
 
         Raises:
-            BrokenDistributionError: the wheel isn't sound, or the file has more than `limit`
-                bytes.
+            BrokenDistributionError: the wheel isn't sound, or the file has more than 1 MiB.
         """
         with self._opened(wheel.path) as archive:
-            return archive.read(path, limit)
+            return archive.read(path, MAX_SOURCE_BYTES)
 
     def _read_distribution(self, wheel: HouseWheel) -> Distribution:
         if wheel.problem is not None:

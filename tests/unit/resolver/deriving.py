@@ -12,12 +12,7 @@ from coral_lock.inventory import Reporter
 from coral_lock.resolver import Choice, choose
 from coral_lock.targets.model import Target
 
-from .universe import PYTHON, Plugin, Wheel, found, sources, wheel
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from coral_lock.inventory import FoundDistribution
-    from coral_lock.resolver import ReadWheel
+from .universe import PYTHON, Plugin, Wheel, sources, wheel
 
 TARGETS = ("new", "old")
 PYTHONS = {"new": "3.11.0", "old": "3.10.0"}
@@ -56,17 +51,7 @@ def chosen(
         sources(*wheels, targets=targets, pythons=PYTHONS),
         wanted,
         kept=kept or {},
-        read_unfitting=reading(wheels),
     )
-
-
-def reading(wheels: Sequence[Wheel]) -> ReadWheel:
-    by_name = {(each.name, each.file_name): each for each in wheels}
-
-    def read(name: str, file_name: str) -> FoundDistribution | None:
-        return found(by_name[name, file_name])
-
-    return read
 
 
 def derived(

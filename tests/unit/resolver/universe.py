@@ -156,11 +156,13 @@ class MemorySource:
     def releases(self, name: str) -> tuple[str, ...]:
         return tuple(sorted(self._fitting.get(name, {}), key=Version, reverse=True))
 
-    def unfitting(self, name: str) -> tuple[str, ...]:
+    def unfitting(self, name: str) -> dict[str, str]:
         fitting = self._fitting.get(name, {}).values()
-        return tuple(
-            sorted(each.file_name for each in self._wheels.get(name, ()) if each not in fitting)
-        )
+        wheels = [each for each in self._wheels.get(name, ()) if each not in fitting]
+        return {each.file_name: str(Version(each.version)) for each in wheels}
+
+    def distribution_of(self, name: str, file_name: str) -> FoundDistribution:
+        return next(found(each) for each in self._wheels[name] if each.file_name == file_name)
 
     def distribution(self, name: str, version: str) -> FoundDistribution:
         return found(self._fitting[name][version])

@@ -247,8 +247,8 @@ def test_wheels_that_do_not_fit_the_target(tmp_path: Path) -> None:
     view = view_of(tmp_path, JETSON)
     assert view.names() == ("a",)
     assert view.releases("a") == ("1.0",)
-    assert view.unfitting("a") == names[1:]
-    assert view.unfitting("b") == ()
+    assert view.unfitting("a") == {names[1]: "1.0", names[2]: "1.0", names[3]: "2.0"}
+    assert view.unfitting("b") == {}
     with pytest.raises(KeyError):
         view.distribution("a", "2.0")
     assert view.chosen({"a": "2.0"}).find("a") is None
@@ -307,7 +307,7 @@ def test_the_order_of_a_directory_never_matters(
 def test_real_wheels_for_this_machine_and_another(wheelhouse: Path) -> None:
     view = view_of(wheelhouse)
     assert view.releases("markupsafe") == ("3.0.4",)
-    assert view.unfitting("markupsafe") == ()
+    assert view.unfitting("markupsafe") == {}
     found = view.distribution("click", "8.5.1")
     assert isinstance(found, Distribution)
     assert (found.name, found.version, found.requires_python) == ("click", "8.5.1", ">=3.10")
