@@ -121,12 +121,12 @@ def derive(
     parts: dict[str, Lock] = {}
     if not has_errors(opened.findings):
         for name, surveyed in surveys.items():
-            resolution = resolve(surveyed, allow_editable=allow_editable, reporter=reporter)
+            part, own = resolve(surveyed, allow_editable=allow_editable, reporter=reporter)
             targets = [target for target in opened.targets if target.name == name]
-            unfitting = tuple(_unfitting(resolution.lock, targets))
-            found[name] = (*resolution.findings, *unfitting)
-            if resolution.lock is not None and not unfitting:
-                parts[name] = resolution.lock
+            unfitting = tuple(_unfitting(part, targets))
+            found[name] = (*own, *unfitting)
+            if part is not None and not unfitting:
+                parts[name] = part
     lock, findings = None, gathered_findings(opened, found)
     if not has_errors(findings):
         lock = parts.get(WITHOUT_TARGET)

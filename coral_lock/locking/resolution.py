@@ -46,14 +46,6 @@ class Survey:
     findings: tuple[Finding, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Resolution:
-    """The outcome of resolving: a lock, unless a finding is an error."""
-
-    lock: Lock | None
-    findings: tuple[Finding, ...]
-
-
 def survey(
     inventory: Inventory,
     descriptor: Descriptor,
@@ -130,10 +122,10 @@ def _need_finding(
 
 def resolve(
     surveyed: Survey, *, allow_editable: bool = False, reporter: Reporter | None = None
-) -> Resolution:
-    """Derive the lock from what was found and decided.
+) -> tuple[Lock | None, tuple[Finding, ...]]:
+    """Return the lock that follows from what was found and decided, or why there is none.
 
-    All problems are reported at once.
+    All problems are reported at once; without an error among them there is a lock.
 
     Args:
         surveyed: what there is and what is decided about it.
@@ -170,7 +162,7 @@ def resolve(
             )
         except InvalidLockError as error:
             findings.append(invalid_lock_finding(error, descriptor, surveyed.plugins))
-    return Resolution(lock=lock, findings=sorted_findings(findings))
+    return lock, sorted_findings(findings)
 
 
 def _closure_of_host(surveyed: Survey, findings: list[Finding]) -> Closure:

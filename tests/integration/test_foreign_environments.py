@@ -36,8 +36,8 @@ from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.text import write_lock
 from coral_lock.locking.resolution import resolve, survey
 descriptor = load_descriptor(None, settings=["host.inference=0.58.0"])
-resolution = resolve(survey(EnvironmentInventory(), descriptor))
-sys.stdout.write(write_lock(resolution.lock))
+lock, _ = resolve(survey(EnvironmentInventory(), descriptor))
+sys.stdout.write(write_lock(lock))
 """
 
 VERIFY_INSIDE = """

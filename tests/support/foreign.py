@@ -37,9 +37,9 @@ def lock_from_outside(interpreter: Interpreter) -> Lock:
         EnvironmentInventory(interpreter.path, interpreter.markers),
         load_descriptor(None, settings=["host.inference=0.58.0"]),
     )
-    resolution = resolve(surveyed)
-    assert resolution.lock is not None, resolution.findings
-    return resolution.lock
+    lock, findings = resolve(surveyed)
+    assert lock is not None, findings
+    return lock
 
 
 def codes(findings: tuple[Finding, ...]) -> list[str]:

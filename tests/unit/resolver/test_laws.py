@@ -12,8 +12,9 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
 from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor
-from coral_lock.finding import has_errors
-from coral_lock.locking.resolution import Resolution, resolve, survey
+from coral_lock.finding import Finding, has_errors
+from coral_lock.lockfile.model import Lock
+from coral_lock.locking.resolution import resolve, survey
 from coral_lock.resolver import Choice, choose
 
 from .universe import MARKERS, PYTHON, Wheel, descriptor, sources, wheel
@@ -79,7 +80,7 @@ def chosen(
     wanted: Descriptor,
     kept: Mapping[str, str] | None = None,
     targets: tuple[str, ...] = ("",),
-) -> tuple[Choice, list[Resolution]]:
+) -> tuple[Choice, list[tuple[Lock | None, tuple[Finding, ...]]]]:
     there = sources(*wheels, targets=targets, pythons=OLD)
     choice = choose(there, wanted, kept=kept or {})
     resolutions = [
@@ -142,8 +143,8 @@ def test_a_choice_is_found_where_there_is_one(wheels: list[Wheel]) -> None:
     wanted = asked_of(wheels)
     names = [f"acme-{request.name}" for request in wanted.requests]
     exists = any(is_solution(versions, names, ("",)) for versions in every_choice(wheels))
-    choice, (resolution,) = chosen(wheels, wanted)
-    assert (resolution.lock is not None) is exists
+    choice, ((lock, _),) = chosen(wheels, wanted)
+    assert (lock is not None) is exists
     assert not (has_errors(choice.findings) and exists)
 
 
@@ -153,7 +154,7 @@ def test_one_choice_serves_all_targets(wheels: list[Wheel]) -> None:
     names = [f"acme-{request.name}" for request in wanted.requests]
     exists = any(is_solution(versions, names, TARGETS) for versions in every_choice(wheels))
     choice, resolutions = chosen(wheels, wanted, targets=TARGETS)
-    assert all(resolution.lock is not None for resolution in resolutions) is exists
+    assert all(lock is not None for lock, _ in resolutions) is exists
     assert not (has_errors(choice.findings) and exists)
 
 
@@ -174,8 +175,8 @@ def test_the_order_of_the_wheels_never_matters(
 @given(universes())
 def test_a_choice_is_kept_as_it_is(wheels: list[Wheel]) -> None:
     wanted = asked_of(wheels)
-    first, (resolution,) = chosen(wheels, wanted)
-    if resolution.lock is None:
+    first, ((lock, _),) = chosen(wheels, wanted)
+    if lock is None:
         return
     second, _ = chosen(wheels, wanted, kept=first.versions)
     assert second.versions == first.versions
@@ -186,12 +187,12 @@ def test_a_choice_is_kept_as_it_is(wheels: list[Wheel]) -> None:
 def test_what_is_chosen_is_as_new_as_the_rest_allows(wheels: list[Wheel]) -> None:
     wanted = asked_of(wheels)
     names = [f"acme-{request.name}" for request in wanted.requests]
-    choice, (resolution,) = chosen(wheels, wanted)
-    if resolution.lock is None:
+    choice, ((lock, _),) = chosen(wheels, wanted)
+    if lock is None:
         return
     there = {(each.name, each.version): each for each in wheels}
     taken = {name: there[name, version] for name, version in choice.versions.items()}
-    for locked in resolution.lock.distributions:
+    for locked in lock.distributions:
         for version in VERSIONS:
             newer = there.get((locked.name, version))
             if newer is not None and version > locked.version:
@@ -204,25 +205,25 @@ def test_where_there_is_no_choice_the_result_is_that_of_an_environment(
 ) -> None:
     only = list({each.name: each for each in wheels}.values())
     wanted = asked_of(only)
-    choice, (resolution,) = chosen(only, wanted)
+    choice, ((lock, findings),) = chosen(only, wanted)
     (source,) = sources(*only).values()
     everything = {each.name: each.version for each in only}
-    assert has_errors(choice.findings) is (resolution.lock is None)
-    assert resolution == resolve(survey(source.chosen(everything), wanted))
+    assert has_errors(choice.findings) is (lock is None)
+    assert (lock, findings) == resolve(survey(source.chosen(everything), wanted))
 
 
 @given(universes(has_targets=True))
 def test_a_target_has_what_it_has_alone_where_the_versions_agree(wheels: list[Wheel]) -> None:
     wanted = descriptor()
     joint, parts = chosen(wheels, wanted, targets=TARGETS)
-    for target, part in zip(TARGETS, parts):
-        alone, (single,) = chosen(wheels, wanted, targets=(target,))
-        if part.lock is None or single.lock is None:
+    for target, (part, _) in zip(TARGETS, parts):
+        alone, ((single, _),) = chosen(wheels, wanted, targets=(target,))
+        if part is None or single is None:
             continue
         here = joint.by_target[target]
         if here == alone.by_target[target]:
-            assert part.lock.plugins == single.lock.plugins
-            assert part.lock.distributions == single.lock.distributions
+            assert part.plugins == single.plugins
+            assert part.distributions == single.distributions
 
 
 @given(universes(has_targets=True), st.sampled_from([(), ("acme-a",), ("acme-b",)]))
@@ -240,7 +241,7 @@ def test_no_optional_plugin_is_left_out_that_could_be_there(
     needed = [(name, target) for name in sorted(names & set(firm)) for target in TARGETS]
     exists = any(serves(versions, needed) for versions in choices)
     choice, parts = chosen(wheels, wanted, targets=TARGETS)
-    assert all(part.lock is not None for part in parts) is exists
+    assert all(part is not None for part, _ in parts) is exists
     if not exists:
         return
     for name in optional:
@@ -250,15 +251,15 @@ def test_no_optional_plugin_is_left_out_that_could_be_there(
                 needed = attempt
     locked = {
         (plugin.distribution, target)
-        for target, part in zip(TARGETS, parts)
-        for plugin in (part.lock.plugins if part.lock else ())
+        for target, (part, _) in zip(TARGETS, parts)
+        for plugin in (part.plugins if part else ())
     }
     assert locked == set(needed)
     assert not has_errors(choice.findings)
     left_out = {(name, target) for name in optional for target in TARGETS} - locked
     excluded = {
         (each.distribution, target)
-        for target, part in zip(TARGETS, parts)
-        for each in (part.lock.excluded if part.lock else ())
+        for target, (part, _) in zip(TARGETS, parts)
+        for each in (part.excluded if part else ())
     }
     assert excluded <= left_out

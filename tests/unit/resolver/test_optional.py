@@ -218,9 +218,9 @@ def test_many_are_given_up_in_their_order() -> None:
 def test_an_environment_that_lacks_what_it_requires(installed: list[Wheel]) -> None:
     (source,) = sources(*installed).values()
     inventory = source.chosen({each.name: each.version for each in installed})
-    resolution = resolve(survey(inventory, descriptor("patches:c", optional=["patches:a"])))
+    lock, findings = resolve(survey(inventory, descriptor("patches:c", optional=["patches:a"])))
     found = "1.0" if len(installed) > 2 else "nothing"
-    assert list(resolution.findings) == [
+    assert list(findings) == [
         Finding(
             code="requirement-unmet",
             severity="warning",
@@ -233,9 +233,9 @@ def test_an_environment_that_lacks_what_it_requires(installed: list[Wheel]) -> N
             hint="add a version that meets it, or switch `patches:a` off",
         )
     ]
-    assert resolution.lock is not None
-    assert [each.name for each in resolution.lock.distributions] == ["acme-c"]
-    assert {each.id: each.reason for each in resolution.lock.excluded} == {
+    assert lock is not None
+    assert [each.name for each in lock.distributions] == ["acme-c"]
+    assert {each.id: each.reason for each in lock.excluded} == {
         "patches:a": "requires `markupsafe>=2`, which isn't met"
     }
 
@@ -244,12 +244,12 @@ def test_what_it_needs_can_be_broken() -> None:
     wheels = [acme("a 1.0", "lib"), wheel("lib 1.0", broken=True), acme("c 1.0")]
     wanted = descriptor("patches:c", optional=["patches:a"])
     (source,) = sources(*wheels).values()
-    resolution = resolve(survey(source.chosen(chosen(wanted, *wheels).versions), wanted))
-    assert told(resolution.findings) == [
+    _, findings = resolve(survey(source.chosen(chosen(wanted, *wheels).versions), wanted))
+    assert told(findings) == [
         ("error", "wheel-malformed", "lib"),
         ("warning", "wheel-malformed", "patches:a"),
     ]
-    assert resolution.findings[1].summary == (
+    assert findings[1].summary == (
         "`patches:a` of `acme-a` 1.0 needs `lib`, which can't be used, so it is left out"
     )
 

@@ -57,9 +57,8 @@ def test_an_installed_host_is_passed_over(
 def test_it_can_be_locked_and_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     host, path = FakeHost(str(tmp_path), monkeypatch), [str(tmp_path)]
     host(core="0.0.4", inference="0.58.0")
-    resolution = resolve(survey(EnvironmentInventory(path), load_descriptor(None)))
-    assert resolution.findings == ()
-    lock = resolution.lock
+    lock, findings = resolve(survey(EnvironmentInventory(path), load_descriptor(None)))
+    assert findings == ()
     assert lock is not None
     assert [distribution.name for distribution in lock.distributions] == [
         "coral-inference",
