@@ -38,9 +38,7 @@ class Merge:
     problem: InvalidLockError | None = None
 
 
-def merge(
-    base: Lock | None, ours: Lock, theirs: Lock, *, labels: tuple[str, str] = ("ours", "theirs")
-) -> Merge:
+def merge(base: Lock | None, ours: Lock, theirs: Lock) -> Merge:
     """Merge two locks that come from one.
 
     An entry is a plugin, a distribution, a target, a host, or a field of the whole lock. Where
@@ -50,14 +48,13 @@ def merge(
         base: the lock that both come from, None if both sides added it.
         ours: one side.
         theirs: the other side.
-        labels: what conflict markers call the sides.
     """
     documents = [to_mapping(lock) if lock else {} for lock in (base, ours, theirs)]
     conflicts: dict[str, tuple[str, Value, Value]] = {}
     merged = _merged("", documents, conflicts)
     text = write(merged)
     if conflicts:
-        return Merge(text=_marked(text, conflicts, labels), conflicts=tuple(sorted(conflicts)))
+        return Merge(text=_marked(text, conflicts), conflicts=tuple(sorted(conflicts)))
     try:
         return Merge(text=write(to_mapping(from_mapping(merged))))
     except InvalidLockError as error:
@@ -98,9 +95,7 @@ def _is_same(one: Value, other: Value) -> bool:
     return one is other or (_ABSENT not in (one, other) and write(one) == write(other))
 
 
-def _marked(
-    text: str, conflicts: Mapping[str, tuple[str, Value, Value]], labels: tuple[str, str]
-) -> str:
+def _marked(text: str, conflicts: Mapping[str, tuple[str, Value, Value]]) -> str:
     """Return the text with the two sides of each conflict between markers."""
     values = list(conflicts.values())
     lines = []
@@ -113,9 +108,7 @@ def _marked(
         indent = line[: len(line) - len(line.lstrip(" "))]
         comma = "," if line.rstrip().endswith(",") else ""
         ours, theirs = (_member(name, side, indent[2:], comma) for side in sides)
-        lines += [
-            f"<<<<<<< {labels[0]}\n", *ours, "=======\n", *theirs, f">>>>>>> {labels[1]}\n",
-        ]  # fmt: skip
+        lines += ["<<<<<<< ours\n", *ours, "=======\n", *theirs, ">>>>>>> theirs\n"]
     return "".join(lines)
 
 

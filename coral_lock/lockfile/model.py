@@ -68,7 +68,7 @@ class Lock(Entry):
             keys = [_key(entry) for entry in ordered]
             if len(set(keys)) < len(keys):
                 twice = next(key for key in keys if keys.count(key) > 1)
-                raise _invalid("this entry appears twice", section, twice)
+                raise invalid("this entry appears twice", section, twice)
             object.__setattr__(self, section, ordered)
         _check_host(self)
         _check_fields(self)
@@ -92,10 +92,7 @@ class Lock(Entry):
         Raises:
             KeyError: the lock doesn't hold it.
         """
-        for distribution in self.distributions:
-            if distribution.name == name:
-                return distribution
-        raise KeyError(name)
+        return {each.name: each for each in self.distributions}[name]
 
     def plugin_distributions(self) -> tuple[str, ...]:
         """Return the names of the distributions that provide the locked plugins, sorted."""
@@ -138,27 +135,27 @@ def _key(entry: Record) -> str:
 def _check_host(lock: Lock) -> None:
     host, python = lock.host, lock.host.python
     if host.core and host.core.distribution != CORE_DISTRIBUTION:
-        raise _invalid(
+        raise invalid(
             f"the core host is `{CORE_DISTRIBUTION}`, not `{host.core.distribution}`",
             *("host", "core", "distribution"),
         )
     if host.inference and host.inference.distribution not in INFERENCE_DISTRIBUTIONS:
-        raise _invalid(
+        raise invalid(
             f"the inference host is one of {', '.join(INFERENCE_DISTRIBUTIONS)}, "
             f"not `{host.inference.distribution}`",
             *("host", "inference", "distribution"),
         )
     if len(lock.targets) > MAX_TARGETS:
-        raise _invalid(f"a lock has at most {MAX_TARGETS} targets", "targets")
+        raise invalid(f"a lock has at most {MAX_TARGETS} targets", "targets")
     if lock.targets and python is not None:
         message = "a lock with targets has no version of Python in `host`"
-        raise _invalid(message, "host", "python")
+        raise invalid(message, "host", "python")
     if not lock.targets and python is None:
-        raise _invalid("a lock without targets has `host.python`", "host")
+        raise invalid("a lock without targets has `host.python`", "host")
     parts = [] if python is None else python.split(".")
     if not all(part.isdigit() and part.isascii() for part in parts):
         message = f"a Python version is written like `3.11`, not `{python}`"
-        raise _invalid(message, "host", "python")
+        raise invalid(message, "host", "python")
 
 
 def _check_fields(lock: Lock) -> None:
@@ -195,9 +192,9 @@ def _check_target_names(
     """Check that the targets of an entry are some of the lock's."""
     for index, target in enumerate(chosen):
         if target not in names:
-            raise _invalid(f"`{target}` isn't a target of this lock", *place, index)
+            raise invalid(f"`{target}` isn't a target of this lock", *place, index)
     if len(chosen) == len(names):
-        raise _invalid("an entry for all targets has no `targets`", *place)
+        raise invalid("an entry for all targets has no `targets`", *place)
 
 
 def _check_plugins(lock: Lock) -> None:
@@ -207,20 +204,18 @@ def _check_plugins(lock: Lock) -> None:
         _require_plugin_id(plugin.id, *place)
         if not is_object_reference(plugin.entry_point):
             message = f"an entry point is written `module:attribute`, not `{plugin.entry_point}`"
-            raise _invalid(message, *place, "entry_point")
+            raise invalid(message, *place, "entry_point")
         for identifier in plugin.after:
             if identifier not in known_plugins:
-                raise _invalid(f"`{identifier}` isn't a plugin of this lock", *place, "after")
+                raise invalid(f"`{identifier}` isn't a plugin of this lock", *place, "after")
         for section, value in plugin.default_config_overrides.items():
             at = (*place, "default_config_overrides", section)
             if section not in OVERRIDE_SECTIONS or not isinstance(value, dict):
-                raise _invalid(
-                    f"overrides are objects called {' or '.join(OVERRIDE_SECTIONS)}", *at
-                )
+                raise invalid(f"overrides are objects called {' or '.join(OVERRIDE_SECTIONS)}", *at)
             for name, flag in value.items() if section == "patches" else ():
                 if name not in BUILT_IN_PATCHES or not isinstance(flag, bool):
                     message = "a patch of the host itself is switched by true or false"
-                    raise _invalid(message, *at, name)
+                    raise invalid(message, *at, name)
 
 
 def _check_excluded(lock: Lock) -> None:
@@ -238,29 +233,29 @@ def _check_excluded(lock: Lock) -> None:
         _require_normalized(excluded.distribution, *place, "distribution")
         if "@" in excluded.id and distribution != excluded.distribution:
             message = f"the text after `@` must be the distribution `{excluded.distribution}`"
-            raise _invalid(message, *place)
+            raise invalid(message, *place)
         plugin = activated.get(base)
         if (
             plugin is not None
             and (excluded.id == base or plugin.distribution == excluded.distribution)
             and not set(plugin.targets or names or "*").isdisjoint(excluded.targets or names or "*")
         ):
-            raise _invalid(f"`{base}` is activated too", *place)
+            raise invalid(f"`{base}` is activated too", *place)
         is_shared = len(offers[base]) > 1
         expected = f"{base}@{excluded.distribution}" if is_shared else base
         if names and excluded.id != expected:
             why = "several distributions offer it"
             why = why if is_shared else f"no other distribution offers `{base}`"
-            raise _invalid(f"{why}, so its id must be `{expected}`", *place)
+            raise invalid(f"{why}, so its id must be `{expected}`", *place)
         own = excluded.targets or names
         for target, reason in excluded.target_reasons.items():
             path = (*place, "target_reasons", target)
             if target not in own:
-                raise _invalid(f"the entry isn't for the target `{target}`", *path)
+                raise invalid(f"the entry isn't for the target `{target}`", *path)
             if target == own[0]:
-                raise _invalid("the reason for the first target belongs in `reason`", *path)
+                raise invalid("the reason for the first target belongs in `reason`", *path)
             if reason == excluded.reason:
-                raise _invalid("must differ from `reason`", *path)
+                raise invalid("must differ from `reason`", *path)
 
 
 def _check_distributions(lock: Lock) -> None:
@@ -269,19 +264,19 @@ def _check_distributions(lock: Lock) -> None:
         place = ("distributions", distribution.name)
         _require_normalized(distribution.name, *place)
         if not distribution.version:
-            raise _invalid("must not be empty", *place, "version")
+            raise invalid("must not be empty", *place, "version")
         for tag, digest in distribution.digests.items():
             if tag_count(tag) > MAX_TAGS:
                 message = f"a wheel tag stands for at most {MAX_TAGS} tags"
-                raise _invalid(message, *place, "digests", tag)
+                raise invalid(message, *place, "digests", tag)
             _require_digest("t1:", digest, *place, "digests", tag)
         for tag, digest in (distribution.data_digests or {}).items():
             if tag not in distribution.digests:
-                raise _invalid("`digests` has no such wheel tag", *place, "data_digests", tag)
+                raise invalid("`digests` has no such wheel tag", *place, "data_digests", tag)
             _require_digest("d1:", digest, *place, "data_digests", tag)
         for code in distribution.accepted:
             if code not in ACCEPTABLE:
-                raise _invalid(f"`{code}` can't be accepted", *place, "accepted")
+                raise invalid(f"`{code}` can't be accepted", *place, "accepted")
         if distribution.target_requires:
             _check_target_requires(distribution, distribution.targets or names)
 
@@ -290,16 +285,16 @@ def _check_target_requires(distribution: LockedDistribution, targets: Sequence[s
     place = ("distributions", distribution.name, "target_requires")
     for target, required in distribution.target_requires.items():
         if target not in targets:
-            raise _invalid(f"the entry isn't for the target `{target}`", *place, target)
+            raise invalid(f"the entry isn't for the target `{target}`", *place, target)
         if not required:
-            raise _invalid("must not be empty", *place, target)
+            raise invalid("must not be empty", *place, target)
         for index, name in enumerate(required):
             if name in distribution.requires:
-                raise _invalid(f"`{name}` is in `requires` already", *place, target, index)
+                raise invalid(f"`{name}` is in `requires` already", *place, target, index)
     edges = [set(distribution.target_requires.get(target, ())) for target in targets]
     if shared := set.intersection(*edges):
         message = f"every target requires `{min(shared)}`, so it belongs in `requires`"
-        raise _invalid(message, *place)
+        raise invalid(message, *place)
 
 
 def _check_references(lock: Lock) -> None:
@@ -309,10 +304,10 @@ def _check_references(lock: Lock) -> None:
 
     def require_locked(name: str, targets: Sequence[str], *place: str) -> None:
         if name not in locked_for:
-            raise _invalid(f"`{name}` isn't one of the lock's distributions", *place)
+            raise invalid(f"`{name}` isn't one of the lock's distributions", *place)
         for target in targets:
             if target not in locked_for[name]:
-                raise _invalid(f"`{name}` isn't locked for the target `{target}`", *place)
+                raise invalid(f"`{name}` isn't locked for the target `{target}`", *place)
 
     for distribution in lock.distributions:
         place = ("distributions", distribution.name)
@@ -331,7 +326,7 @@ def _check_references(lock: Lock) -> None:
         for index, identifier in enumerate(plugin.after):
             if every and offered[identifier].isdisjoint(own):
                 message = f"`{identifier}` is only a plugin of other targets"
-                raise _invalid(message, *place, "after", index)
+                raise invalid(message, *place, "after", index)
 
 
 def _check_tags(lock: Lock) -> None:
@@ -350,20 +345,21 @@ def _check_tags(lock: Lock) -> None:
         ]
         checks += sum(map(tag_count, distribution.digests)) * len(needing)
         if checks > _MAX_TAG_CHECKS:
-            raise _invalid("the lock has too many wheel tags for its targets", *place)
+            raise invalid("the lock has too many wheel tags for its targets", *place)
         useless = set(distribution.digests)
         for target in needing:
             fitting = {tag for tag in distribution.digests if fits(tag, target)}
             useless -= fitting
             if not fitting:
-                raise _invalid(f"none of these wheel tags fits the target `{target.name}`", *place)
+                raise invalid(f"none of these wheel tags fits the target `{target.name}`", *place)
         if useless:
-            raise _invalid(
+            raise invalid(
                 "this wheel tag fits no target that needs the distribution", *place, min(useless)
             )
 
 
-def _invalid(message: str, *place: str | int) -> InvalidLockError:
+def invalid(message: str, *place: str | int) -> InvalidLockError:
+    """Return the error about a place in a lock, whose steps are keys and indices."""
     path = ""
     for step in place:
         path = join_path(path, step)
@@ -372,24 +368,24 @@ def _invalid(message: str, *place: str | int) -> InvalidLockError:
 
 def _require_normalized(name: str, *place: str) -> None:
     if not is_normalized_name(name):
-        raise _invalid(f"a distribution's name must be normalized, unlike `{name}`", *place)
+        raise invalid(f"a distribution's name must be normalized, unlike `{name}`", *place)
 
 
 def _require_sorted(values: Sequence[str], *place: str) -> None:
     if len(values) > 1 and list(values) != sorted(set(values)):
-        raise _invalid("must be sorted and unique", *place)
+        raise invalid("must be sorted and unique", *place)
 
 
 def _require_digest(prefix: str, value: str, *place: str) -> None:
     if not is_digest(value, prefix):
-        raise _invalid(f"a digest is `{prefix}` and 44 characters of base64, not `{value}`", *place)
+        raise invalid(f"a digest is `{prefix}` and 44 characters of base64, not `{value}`", *place)
 
 
 def _require_plugin_id(identifier: str, *place: str) -> None:
     try:
         split_plugin_id(identifier)
     except ValueError:
-        raise _invalid(
+        raise invalid(
             "a plugin id is written `<group>:<name>`, its group one of backends, patches, "
             f"workflows, not `{identifier}`",
             *place,
@@ -399,4 +395,4 @@ def _require_plugin_id(identifier: str, *place: str) -> None:
 def _require_unicode(text: str, *place: str) -> None:
     """Refuse half of a surrogate pair: two of them would come back from JSON as one character."""
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-        raise _invalid("the text holds half of a surrogate pair", *place)
+        raise invalid("the text holds half of a surrogate pair", *place)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from coral_lock import canonical_json
 from coral_lock.errors import ConflictMarkersError, InvalidLockError, LockError, LockVersionError
 from coral_lock.lockfile.entries import Misfit, read_fields, to_mapping
-from coral_lock.lockfile.model import LOCK_VERSION, Lock
+from coral_lock.lockfile.model import LOCK_VERSION, Lock, invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,10 +75,7 @@ def from_mapping(document: Value) -> Lock:
     try:
         fields = read_fields(Lock, document, is_strict)
     except Misfit as misfit:
-        path = ""
-        for step in reversed(misfit.steps):
-            path = canonical_json.join_path(path, step)
-        raise InvalidLockError(misfit.message, path=path) from None
+        raise invalid(misfit.message, *reversed(misfit.steps)) from None
     return Lock(**fields)
 
 
