@@ -18,6 +18,9 @@ CORE_DISTRIBUTION = "coral-inference"
 INFERENCE_DISTRIBUTIONS = ("inference", "inference-core", "inference-cpu", "inference-gpu")
 """The distributions under which the inference host is published."""
 
+SITE_DIRECTORIES = ("site-packages", "dist-packages")
+"""What the directories are called into which distributions are installed."""
+
 OWN_MODULES = {
     **{
         name.replace("-", "_"): name

@@ -220,11 +220,10 @@ def _has_form_of_finding(fields: Value) -> bool:
 
 
 def _unreadable_marker(directory: str) -> Finding:
-    from coral_lock.finding import ERROR, Finding
+    from coral_lock.finding import Finding
 
     return Finding(
         code="uncovered-child",
-        severity=ERROR,
         subject="children",
         summary="what a process of the program reported can't be read, so it may have refused",
         where=os.path.join(directory, _MARKERS),

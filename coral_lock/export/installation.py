@@ -141,9 +141,7 @@ def _for_target(distribution: LockedDistribution, target: Target) -> LockedDistr
     ranked = sorted(
         (rank, tag) for tag in distribution.digests if (rank := best_rank(tag, ranks)) is not None
     )
-    if not ranked:
-        return distribution
-    return with_tags(distribution, {ranked[0][1]})
+    return with_tags(distribution, {tag for _, tag in ranked[:1]})
 
 
 def _markers(lock: Lock) -> tuple[dict[str, str], tuple[Finding, ...]]:

@@ -66,12 +66,12 @@ def read_text(location: Location, name: str, limit: int = MAX_METADATA_BYTES) ->
         return None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it isn't UTF-8"
-        raise BrokenDistributionError(
-            f"`{name}` can't be read: {reason}",
-            code="plugin-broken",
-            where=path,
-            hint="reinstall the distribution",
-        ) from None
+        raise _broken(f"`{name}` can't be read: {reason}", path) from None
+
+
+def _broken(message: str, where: str) -> BrokenDistributionError:
+    hint = "reinstall the distribution"
+    return BrokenDistributionError(message, code="plugin-broken", where=where, hint=hint)
 
 
 def read_metadata(location: Location) -> Metadata:
@@ -87,12 +87,7 @@ def read_metadata(location: Location) -> Metadata:
     try:
         return parse_metadata(text or "")
     except ValueError as error:
-        raise BrokenDistributionError(
-            f"METADATA {error}",
-            code="plugin-broken",
-            where=location.path,
-            hint="reinstall the distribution",
-        ) from None
+        raise _broken(f"METADATA {error}", location.path) from None
 
 
 def parse_metadata(text: str) -> Metadata:

@@ -127,21 +127,16 @@ class EnvironmentInventory:
                 distribution = self._look_up(name)
                 if isinstance(distribution, BrokenDistribution):
                     raise distribution.error
-                yield name, {} if distribution.editable else self._digests(name, twins, listed)
+                digests = {}
+                if not distribution.editable:
+                    files = self._list_files(name)
+                    self._refuse_strays(name, files, listed)
+                    (outcome,) = digest_files([files], twins)
+                    _refuse_differing(name, outcome, files.locate)
+                    digests = {read_wheel_tag(self._location(name)): outcome.digest}
+                yield name, digests
             except BrokenDistributionError as error:
                 yield name, error
-
-    def _digests(
-        self,
-        name: str,
-        twins: Mapping[str, frozenset[str]],
-        listed: Mapping[str, InstalledFiles],
-    ) -> Mapping[str, str]:
-        files = self._list_files(name)
-        self._refuse_strays(name, files, listed)
-        (outcome,) = digest_files([files], twins)
-        _refuse_differing(name, outcome, files.locate)
-        return {read_wheel_tag(self._location(name)): outcome.digest}
 
     def stated(self, name: str) -> StatedFiles:
         """Return what RECORD states of the files but generated scripts."""

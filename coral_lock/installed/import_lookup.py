@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
     from importlib.machinery import FileFinder, ModuleSpec
 
-
-if TYPE_CHECKING:
     Known = dict[str, "FoundModule | None"]
     Find = Callable[[str, "Sequence[str] | None"], "FoundModule | None"]
 

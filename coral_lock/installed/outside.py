@@ -12,7 +12,7 @@ import os
 
 from coral_lock.installed.digest import OVERSIZED, is_in_cache, is_stated, tree_digest
 from coral_lock.installed.files import compare_files, size_in
-from coral_lock.names import normalized_name
+from coral_lock.names import SITE_DIRECTORIES, normalized_name
 from coral_lock.safe_files import open_regular_file
 
 TYPE_CHECKING = False
@@ -26,7 +26,6 @@ DATA_DIGEST_PREFIX = "d1:"
 SCRIPTS, HEADERS, DATA = "scripts/", "headers/", "data/"
 
 _SCRIPT_DIRECTORIES = ("bin", "Scripts")
-_SITE_DIRECTORIES = ("site-packages", "dist-packages")
 _CHUNK_BYTES = 1 << 16
 _HEAD_BYTES = 1 << 12
 """How much of a script is looked at for the line that names its interpreter."""
@@ -61,11 +60,6 @@ def outside_path(path: str, name: str) -> str:
         if len(parts) > 1 and normalized_name(parts[0]) == name:
             return HEADERS + "/".join(parts[1:])
     return DATA + path
-
-
-def wheel_path(scheme: str, path: str, name: str) -> str:
-    """Return the same for a file of a wheel's `.data` directory, by its scheme there."""
-    return outside_path(path, name) if scheme == "data" else f"{scheme}/{path}"
 
 
 def is_generated(path: str, commands: Iterable[str], name: str) -> bool:
@@ -147,7 +141,7 @@ def _places(root: str, rows: Rows, name: str) -> Iterator[tuple[str, str, str]]:
 def _prefix_of(root: str) -> str | None:
     """Return the prefix of the environment that a site directory belongs to, None if unknown."""
     parent, own_name = os.path.split(os.path.abspath(root))
-    if own_name not in _SITE_DIRECTORIES:
+    if own_name not in SITE_DIRECTORIES:
         return None
     above, library = os.path.split(parent)
     return os.path.dirname(above) if library.lower().startswith("python") else above

@@ -7,7 +7,7 @@ import stat
 
 from coral_lock.errors import InputError
 from coral_lock.installed.dist_info import Location, project_directory
-from coral_lock.names import normalized_name
+from coral_lock.names import SITE_DIRECTORIES, normalized_name
 from coral_lock.reserved import is_startup_file
 
 TYPE_CHECKING = False
@@ -175,9 +175,6 @@ def unique_directories(path: Sequence[str]) -> tuple[str, ...]:
     return tuple(directories)
 
 
-_SITE_NAMES = ("site-packages", "dist-packages")
-
-
 def checked_directories(directories: Iterable[str]) -> tuple[str, ...]:
     """Return the site directories that a user names as absolute paths, in order, each once.
 
@@ -195,7 +192,7 @@ def checked_directories(directories: Iterable[str]) -> tuple[str, ...]:
                 where=place,
                 hint="name a directory into which distributions are installed",
             ) from None
-        is_usual = os.path.basename(place) in _SITE_NAMES
+        is_usual = os.path.basename(place) in SITE_DIRECTORIES
         if not is_usual and not any(name.endswith(_SUFFIXES) for name in names):
             raise InputError(
                 f"nothing is installed in `{directory}`",

@@ -95,11 +95,10 @@ class Closure:
     def reached_from(self, name: str) -> frozenset[str]:
         """Return the distributions that one of the closure needs, and itself."""
         waiting, reached = [name], {name}
-        while waiting:
-            for other in self.edges.get(waiting.pop(), ()):
-                if other not in reached:
-                    reached.add(other)
-                    waiting.append(other)
+        for each in waiting:
+            further = set(self.edges.get(each, ())) - reached
+            reached |= further
+            waiting += further
         return frozenset(reached)
 
 

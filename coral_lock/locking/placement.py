@@ -252,7 +252,6 @@ def _outside_hashes(
         findings.append(
             Finding(
                 code="unpinned-file",
-                severity=WARNING,
                 subject=name,
                 summary=f"the scripts, headers and data of `{name}` aren't there, so they aren't "
                 "pinned",

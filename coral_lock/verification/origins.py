@@ -8,6 +8,7 @@ import sys
 from coral_lock.imports.table import RootFiles, location_of
 from coral_lock.installed.files import MAX_RECORD_BYTES
 from coral_lock.installed.import_lookup import import_chain
+from coral_lock.names import SITE_DIRECTORIES
 from coral_lock.record import Record
 from coral_lock.reserved import shadows
 from coral_lock.safe_files import read_regular_file
@@ -29,7 +30,6 @@ _IMPORTABLE = (".py", ".so", ".pyd")
 _OWN = ("coral_lock.pth", "coral_lock.start")
 """What the wheel of coral-lock itself ships, which puts children under the lock."""
 
-_SITE_DIRECTORIES = ("site-packages", "dist-packages")
 _MODULES = ("sitecustomize", "usercustomize")
 
 
@@ -214,7 +214,7 @@ def startup_files(scan: Scan, environment: Environment) -> tuple[StartupFile, ..
         and root != library
         and (
             environment.is_image
-            or os.path.basename(root) in _SITE_DIRECTORIES
+            or os.path.basename(root) in SITE_DIRECTORIES
             or name.startswith(_MODULES)
         )
     )

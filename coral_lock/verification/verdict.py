@@ -6,7 +6,7 @@ import os
 import sys
 
 from coral_lock.canonical_json import join_path
-from coral_lock.finding import ERROR, Finding
+from coral_lock.finding import Finding
 from coral_lock.installed.import_lookup import DirectoryFinder
 from coral_lock.record import Record
 from coral_lock.verification.findings import findings_of
@@ -128,7 +128,6 @@ def covered_part(lock: Lock, machine: Machine | None = None, target: str | None 
         return Verdict(part=part_of(lock, found.name), target=found.name)
     finding = Finding(
         code="target-uncovered",
-        severity=ERROR,
         subject="targets",
         summary="no target of the lock matches this environment"
         if target is None

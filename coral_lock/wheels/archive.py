@@ -12,12 +12,11 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from packaging.version import InvalidVersion, Version
-
+from coral_lock.document.formats import is_same_version
 from coral_lock.errors import BrokenDistributionError, quoted
 from coral_lock.installed.digest import foreign_bytecode
 from coral_lock.installed.dist_info import MAX_METADATA_BYTES
-from coral_lock.names import normalized_name
+from coral_lock.names import SITE_DIRECTORIES, normalized_name
 from coral_lock.safe_files import FileIdentity
 from coral_lock.wheels.listing import HouseWheel, parse_wheel_name
 from coral_lock.wheels.zip_file import (
@@ -165,7 +164,6 @@ OTHER_SCHEMES = ("data", "headers", "scripts")
 _PART = r"(?!\.\.?(?:/|\Z))(?![A-Za-z]:)[^/\\]+"
 _SOUND_NAME = re.compile(rf"{_PART}(?:/{_PART})*/?")
 _DRIVE = re.compile(r"[A-Za-z]:")
-_SITE_DIRECTORIES = frozenset({"site-packages", "dist-packages"})
 _LIBRARIES = frozenset({"lib", "lib64"})
 _MAX_PATH, _MAX_PART, _MAX_PARTS = 4096, 255, 100
 _SHORT_PATH = 60
@@ -236,21 +234,13 @@ def find_dist_info(names: Iterable[str], wheel: HouseWheel) -> str:
             wheel.path, f"a wheel has one dist-info directory, this one has {len(found)}: {shown}"
         )
     name, _, version = found[0].removesuffix(DIST_INFO).rpartition("-")
-    if normalized_name(name) != wheel.name or not is_version(version, wheel.version):
+    if normalized_name(name) != wheel.name or not is_same_version(version, str(wheel.version)):
         raise malformed_member(
             wheel.path,
             found[0],
             f"doesn't match the file name, which states {wheel.name} {wheel.version}",
         )
     return found[0]
-
-
-def is_version(text: str, version: Version) -> bool:
-    """Whether a text states a version, in any spelling (PEP 440)."""
-    try:
-        return Version(text) == version
-    except InvalidVersion:
-        return False
 
 
 def _fault_of_data(top: str, rest: str, data: str) -> str | None:
@@ -264,7 +254,7 @@ def _fault_of_data(top: str, rest: str, data: str) -> str | None:
     if scheme in SITE_SCHEMES and parts[0].endswith((DIST_INFO, ".egg-info")):
         return "puts metadata outside of the dist-info directory"
     if scheme == "data" and (
-        not _SITE_DIRECTORIES.isdisjoint(parts)
+        not set(parts).isdisjoint(SITE_DIRECTORIES)
         or (parts[0] in _LIBRARIES and parts[1:] and parts[1].startswith("python"))
     ):
         return "is a data file that is installed among the modules"

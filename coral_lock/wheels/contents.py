@@ -9,6 +9,7 @@ from binascii import b2a_base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from coral_lock.document.formats import is_same_version
 from coral_lock.errors import BrokenDistributionError, quoted
 from coral_lock.installed.digest import is_digested, is_in_cache, tree_digest
 from coral_lock.installed.dist_info import (
@@ -22,15 +23,10 @@ from coral_lock.installed.dist_info import (
     parse_metadata,
     parse_wheel_tag,
 )
-from coral_lock.installed.outside import (
-    SCRIPTS,
-    hash_content,
-    is_generated,
-    wheel_path,
-)
+from coral_lock.installed.outside import SCRIPTS, hash_content, is_generated, outside_path
 from coral_lock.inventory import Distribution
 from coral_lock.names import normalized_name
-from coral_lock.wheels.archive import WheelArchive, is_version
+from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.listing import HouseWheel
 from coral_lock.wheels.zip_file import HINT, Member, malformed, malformed_member
 
@@ -76,9 +72,8 @@ def distribution_of(wheel: HouseWheel, dist_info: str, texts: Mapping[str, str])
         metadata = parse_metadata(texts["METADATA"])
     except ValueError as error:
         raise malformed_member(wheel.path, place, str(error)) from None
-    if normalized_name(metadata.name) != wheel.name or not is_version(
-        metadata.version, wheel.version
-    ):
+    is_same = is_same_version(metadata.version, str(wheel.version))
+    if normalized_name(metadata.name) != wheel.name or not is_same:
         raise malformed_member(
             wheel.path,
             place,
@@ -247,7 +242,9 @@ def _parse_record(archive: WheelArchive, text: str) -> dict[str, tuple[str, str]
 def _outside_path(archive: WheelArchive, member: Member) -> str | None:
     """Return the path of a file in the `.data` directory; bytecode has none, like elsewhere."""
     _, scheme, path = member.name.split("/", 2)
-    return None if is_in_cache(path) else wheel_path(scheme, path, archive.wheel.name)
+    if is_in_cache(path):
+        return None
+    return outside_path(path, archive.wheel.name) if scheme == "data" else f"{scheme}/{path}"
 
 
 def _hash(
