@@ -59,7 +59,7 @@ def quote(text: str) -> str:
     """Return `text` as a JSON string, readable where it is visible and escaped where not."""
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
         return f'"{text}"'
-    return '"' + "".join(map(_escape, text)) + '"'
+    return f'"{text.translate({ord(each): _escape(each) for each in set(text)})}"'
 
 
 def _escape(character: str) -> str:
