@@ -13,17 +13,20 @@ class Page(HTMLParser):
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
         self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: dict[str, list[str]] = {}
+        self._parts: dict[str, list[list[str]]] = {}
         self._open: list[str] = []
         self.feed(text)
         self.close()
         assert self._open == []
+        self.texts = {
+            tag: ["".join(parts) for parts in texts] for tag, texts in self._parts.items()
+        }
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
         if tag not in VOID:
             self._open.append(tag)
-            self.texts.setdefault(tag, []).append("")
+            self._parts.setdefault(tag, []).append([])
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
@@ -33,7 +36,7 @@ class Page(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         for tag in dict.fromkeys(self._open):
-            self.texts[tag][-1] += data
+            self._parts[tag][-1].append(data)
 
     def values(self, attribute: str) -> list[str | None]:
         return [attributes[attribute] for _, attributes in self.elements if attribute in attributes]
