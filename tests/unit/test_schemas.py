@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Any
 
 import pytest
@@ -38,6 +39,7 @@ from tests.support.locks import digest_of, lock_of_targets, sample_lock
 from tests.support.wheelhouse import REPOSITORY
 
 
+@cache
 def validator(name: str) -> Draft202012Validator:
     schema = json.loads(schema_text(name))
     Draft202012Validator.check_schema(schema)
