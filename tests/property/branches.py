@@ -95,19 +95,23 @@ def base_lock(numbers: list[int], random: Random, targets: tuple[Target, ...] = 
 
 def with_unit(lock: Lock, plugin: LockedPlugin, distribution: LockedDistribution) -> Lock:
     """Return the lock with a unit added, or put in place of the one that was there."""
-    without = without_unit(lock, plugin.id)
-    return without.replace(
-        plugins=(*without.plugins, plugin),
-        distributions=(*without.distributions, distribution),
-    )
+    plugins, distributions = _without(lock, plugin.id)
+    return lock.replace(plugins=(*plugins, plugin), distributions=(*distributions, distribution))
 
 
 def without_unit(lock: Lock, identifier: str) -> Lock:
     """Return the lock without a plugin and its distribution."""
+    plugins, distributions = _without(lock, identifier)
+    return lock.replace(plugins=plugins, distributions=distributions)
+
+
+def _without(
+    lock: Lock, identifier: str
+) -> tuple[tuple[LockedPlugin, ...], tuple[LockedDistribution, ...]]:
     names = {plugin.distribution for plugin in lock.plugins if plugin.id == identifier}
-    return lock.replace(
-        plugins=tuple(plugin for plugin in lock.plugins if plugin.id != identifier),
-        distributions=tuple(item for item in lock.distributions if item.name not in names),
+    return (
+        tuple(plugin for plugin in lock.plugins if plugin.id != identifier),
+        tuple(item for item in lock.distributions if item.name not in names),
     )
 
 

@@ -119,19 +119,19 @@ def test_many_edits_a_branch_among_few_plugins_are_seldom_merged_wrongly() -> No
     entry lands in its neighbour. Deriving the lock again is what finds that.
     """
     wrong = 0
-    for seed in range(300):
+    for seed in range(150):
         random = Random(seed)
         numbers = [*NUMBERS, *(number + 5 for number in NUMBERS)]
         base = base_lock(NUMBERS, random)
         merge, both = merge_of(base, random_edits(random, numbers), random_edits(random, numbers))
         wrong += merge not in (None, both)
-    assert wrong < 3
+    assert wrong < 2
 
 
 def test_few_of_the_edits_that_two_branches_make_conflict() -> None:
     """Twenty plugins, one edit a branch, six in nine of them upgrades: under three per cent."""
     conflicts = 0
-    for seed in range(500):
+    for seed in range(250):
         random = Random(seed)
         numbers = list(range(10, 210, 10))
         base = base_lock(numbers, random)
@@ -144,4 +144,4 @@ def test_few_of_the_edits_that_two_branches_make_conflict() -> None:
         merge, both = merge_of(base, [ours], [theirs])
         conflicts += merge is None
         assert merge in (None, both)
-    assert conflicts <= 15
+    assert conflicts <= 7
