@@ -83,7 +83,7 @@ def test_a_record_of_namespace_rows_takes_linear_time(tmp_path: Path) -> None:
         rows = "".join(f"ns/n{number}/m.py,,\n" for number in range(count))
         _verify(_machine(tmp_path / str(count), rows))
 
-    assert_linear(verify, 2000, 5_000_000)
+    assert_linear(verify, 1000, 2_500_000)
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_strays_of_many_distributions_take_linear_time(tmp_path: Path) -> None:
         distributions = [LockedDistribution(name="acme", version="1.0", digests={TAG: _DIGEST})]
         for number in range(count):
             name = f"d{number:03d}"
-            rows = "".join(f"{name}/a{row}.py,,\n" for row in range(100))
+            rows = "".join(f"{name}/a{row}.py,,\n" for row in range(30))
             _install(work.directory / "site", name, rows)
             (work.directory / "site" / name).mkdir()
             (work.directory / "site" / name / "stray.py").touch()
@@ -195,18 +195,18 @@ def test_a_lock_of_many_plugins_takes_linear_time(tmp_path: Path, after: bool) -
         work.write("coral.lock", write_lock(_lock(count, after)))
         _verify(work)
 
-    assert_linear(verify, 1000, 5_000_000)
+    assert_linear(verify, 500, 2_500_000)
 
 
 def test_the_order_of_many_plugins() -> None:
-    after = {f"patches:p{number:05d}": [f"patches:p{number + 1:05d}"] for number in range(40_000)}
-    after["patches:p40000"] = []
-    with counted_calls(5_000_000):
+    after = {f"patches:p{number:05d}": [f"patches:p{number + 1:05d}"] for number in range(10_000)}
+    after["patches:p10000"] = []
+    with counted_calls(1_250_000):
         assert activation_order(after) == tuple(sorted(after, reverse=True))
-    after["patches:p40000"] = ["patches:p00000"]
-    with counted_calls(5_000_000), pytest.raises(CycleError) as refused:
+    after["patches:p10000"] = ["patches:p00000"]
+    with counted_calls(1_250_000), pytest.raises(CycleError) as refused:
         activation_order(after)
-    assert len(refused.value.cycle) == 40_001
+    assert len(refused.value.cycle) == 10_001
     assert refused.value.message.startswith("plugins wait for each other: `patches:p00000` → ")
     assert refused.value.message.endswith(" → … → `patches:p00000`")
     assert len(refused.value.message) < 1000
