@@ -102,7 +102,7 @@ PREFIX = "importing `acme.plugins:register`"
         ("import time; time.sleep(1.1)",
          ("warning", "costly-import",
           f"{PREFIX} is expensive, and a device pays for it at every start")),
-        ("bytearray(b'x' * (250 << 20))",
+        ("b'x' * (250 << 20)",
          ("warning", "costly-import",
           f"{PREFIX} is expensive, and a device pays for it at every start")),
     ],
