@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from coral_lock.difference.changes import difference, without_entries
 from coral_lock.difference.model import Change
 from coral_lock.errors import LockError, printable
-from coral_lock.lockfile.file import MAX_LOCK_BYTES, decode_lock, read_lock_bytes
+from coral_lock.lockfile.file import MAX_LOCK_BYTES, parse_lock, read_lock_bytes
 from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.text import read_lock
 from coral_lock.repository import Commit, Repository
 
 _AT_A_TIME = 50
@@ -96,7 +95,7 @@ def lock_of(content: bytes | None, name: str) -> Lock | None:
         return None
     if len(content) > MAX_LOCK_BYTES:
         raise LockError(f"the lock is larger than {MAX_LOCK_BYTES} bytes", where=name)
-    return read_lock(decode_lock(content, name), name)
+    return parse_lock(content, name)
 
 
 def locks_of_range(

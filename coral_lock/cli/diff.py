@@ -18,9 +18,8 @@ from coral_lock.difference.text import render_text
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, UsageError
 from coral_lock.finding import exit_code as exit_code_of
 from coral_lock.history import changes_between, lock_of_revision, locks_of_range
-from coral_lock.lockfile.file import decode_lock, read_lock_bytes, read_lock_stream
+from coral_lock.lockfile.file import parse_lock, read_lock_bytes, read_lock_stream
 from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.text import read_lock
 from coral_lock.messages import counted, say, warned
 from coral_lock.rendering.code import render_code
 from coral_lock.rendering.outcome import Outcome, Side
@@ -214,7 +213,7 @@ def _load(path: str) -> Lock:
         return warned(lock_of_revision(path), path)
     is_stream = path == "-" or (os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode))
     content = read_lock_stream(path) if is_stream else read_lock_bytes(path)
-    return warned(read_lock(decode_lock(content, path), path), path)
+    return warned(parse_lock(content, path), path)
 
 
 def _is_refused(change: Change, fail_on: tuple[str, ...]) -> bool:

@@ -22,8 +22,7 @@ from coral_lock.fleet.plan import locks_of, make_plan
 from coral_lock.fleet.states import FleetWords
 from coral_lock.fleet.summary import Summary, summarize
 from coral_lock.fleet.text import headline, plan_headline, render_plan, render_text
-from coral_lock.lockfile.file import decode_lock, read_lock_bytes
-from coral_lock.lockfile.text import read_lock
+from coral_lock.lockfile.file import parse_lock, read_lock_bytes
 from coral_lock.messages import counted, say, say_warning, warned
 from coral_lock.repository import Repository
 
@@ -168,7 +167,7 @@ def plan(
       coral-runtime fleet plan reports --lock new.lock --old-locks released --inventory hosts.txt
     """
     content = read_lock_bytes(lock)
-    new = warned(read_lock(decode_lock(content, lock), lock), lock)
+    new = warned(parse_lock(content, lock), lock)
     listed = None if inventory is None else read_inventory(inventory)
     words = FleetWords(reports, listed, now)
     devices = summarize(words, now=now, stale_after=math.inf).devices

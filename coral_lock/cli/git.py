@@ -14,7 +14,7 @@ from coral_lock.canonical_json import write
 from coral_lock.cli.application import CommandGroup, lock_option
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, InputError, LockError, UsageError, printable
 from coral_lock.lockfile.entries import to_mapping
-from coral_lock.lockfile.file import decode_lock, read_lock_bytes
+from coral_lock.lockfile.file import parse_lock, read_lock_bytes
 from coral_lock.lockfile.merging import Merge, merge
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import read_lock
@@ -119,7 +119,7 @@ def merge_stages(lock: str) -> int:
             found=f"{' and '.join(stages)} alone" if stages else "no conflict",
             hint="see `git status`; where one side removed the lock, keep or remove it",
         )
-    sides = {name: _lock_of(stages[name], f"{lock} ({name})") for name in sorted(stages)}
+    sides = {name: parse_lock(stages[name], f"{lock} ({name})") for name in sorted(stages)}
     merged = merge(sides.get("base"), sides["ours"], sides["theirs"])
     write_durably(lock, merged.text)
     code = _account(merged, lock)
@@ -143,16 +143,13 @@ def merge_driver(base: str, ours: str, theirs: str, path: str) -> int:
     Examples:
       coral-runtime git merge-driver %O %A %B %P
     """
-    contents = [read_lock_bytes(each) for each in (base, ours, theirs)]
-    names = [f"{path} ({name})" for name in ("base", "ours", "theirs")]
-    # Where both sides added the file, the base is empty.
-    sides = [
-        _lock_of(content, name) if content or index else None
-        for index, (content, name) in enumerate(zip(contents, names))
-    ]
-    assert sides[1] is not None
-    assert sides[2] is not None
-    merged = merge(sides[0], sides[1], sides[2])
+    content = read_lock_bytes(base)
+    merged = merge(
+        # Where both sides added the file, the base is empty.
+        parse_lock(content, f"{path} (base)") if content else None,
+        parse_lock(read_lock_bytes(ours), f"{path} (ours)"),
+        parse_lock(read_lock_bytes(theirs), f"{path} (theirs)"),
+    )
     with open(ours, "w", encoding="utf-8", newline="") as file:
         file.write(merged.text)
     return _account(merged, path)
@@ -171,7 +168,7 @@ def textconv(file: str) -> int:
     """
     content = read_lock_bytes(file)
     try:
-        lock = _lock_of(content, file)
+        lock = parse_lock(content, file)
     except LockError:
         # One with conflict markers, or of another version, is shown as it is.
         click.echo(content, nl=False)
@@ -233,10 +230,6 @@ def _account(merged: Merge, path: str) -> int:
         )
         return DOES_NOT_HOLD
     return HOLDS
-
-
-def _lock_of(content: bytes, name: str) -> Lock:
-    return read_lock(decode_lock(content, name), name)
 
 
 def _program() -> list[str]:

@@ -31,9 +31,9 @@ from coral_lock.errors import (
     UsageError,
 )
 from coral_lock.finding import Finding, exit_code, has_errors, sorted_findings
-from coral_lock.lockfile.file import decode_lock, load_lock
+from coral_lock.lockfile.file import load_lock, parse_lock
 from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.text import begins_as_lock, from_mapping, read_lock, write_lock
+from coral_lock.lockfile.text import begins_as_lock, from_mapping, write_lock
 from coral_lock.messages import counted, say, say_warning, size_of, warned
 from coral_lock.rendering.outcome import Outcome
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
@@ -210,7 +210,7 @@ def _read_current(output: str, check: bool) -> tuple[str | None, Lock | LockErro
         return None, None
     content = current.encode("utf-8", "surrogateescape")
     try:
-        return current, read_lock(decode_lock(content, output), output)
+        return current, parse_lock(content, output)
     except (ConflictMarkersError, LockVersionError):
         raise
     except LockError as error:

@@ -14,9 +14,8 @@ from coral_lock.cli.options import place_options
 from coral_lock.derive.place import Place, subject_of
 from coral_lock.errors import HOLDS, CoralLockError, UsageError
 from coral_lock.finding import exit_code, finding_of_error, sorted_findings
-from coral_lock.lockfile.file import decode_lock, read_lock_bytes
+from coral_lock.lockfile.file import parse_lock, read_lock_bytes
 from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.text import read_lock
 from coral_lock.messages import say, say_warning, size_of, warned
 from coral_lock.rendering.outcome import Outcome
 from coral_lock.reporting import ReportWriter
@@ -75,7 +74,7 @@ def verify(
     try:
         content = read_lock_bytes(lock)
         digest = sha256(content).hexdigest()
-        loaded = warned(read_lock(decode_lock(content, lock), lock), lock)
+        loaded = warned(parse_lock(content, lock), lock)
         verdict = _compare(place, loaded, integrity)
         acceptance = None
         if accepted:

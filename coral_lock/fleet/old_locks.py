@@ -9,9 +9,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from coral_lock.errors import CoralLockError, InputError
-from coral_lock.lockfile.file import MAX_LOCK_BYTES, decode_lock
+from coral_lock.lockfile.file import MAX_LOCK_BYTES, parse_lock
 from coral_lock.lockfile.model import Lock
-from coral_lock.lockfile.text import read_lock
 from coral_lock.repository import Repository
 from coral_lock.safe_files import read_regular_file
 
@@ -68,7 +67,7 @@ def _found(contents: Iterator[tuple[str, bytes]], wanted: Collection[str]) -> Ol
         if digest not in wanted or digest in found.locks or digest in found.others:
             continue
         try:
-            found.locks[digest] = read_lock(decode_lock(content, name), name)
+            found.locks[digest] = parse_lock(content, name)
         except CoralLockError:
             found.others[digest] = name
         if len(found.locks) + len(found.others) == len(wanted):

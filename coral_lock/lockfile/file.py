@@ -64,10 +64,19 @@ def decode_lock(content: bytes, path: str) -> str:
         ) from None
 
 
+def parse_lock(content: bytes, path: str) -> Lock:
+    """Return the lock that the bytes of a file hold.
+
+    Raises:
+        LockError: they aren't a lock in canonical form.
+    """
+    return read_lock(decode_lock(content, path), path)
+
+
 def load_lock(path: str) -> Lock:
     """Return the lock at `path`.
 
     Raises:
         LockError: it can't be read, or isn't a lock in canonical form.
     """
-    return read_lock(decode_lock(read_lock_bytes(path), path), path)
+    return parse_lock(read_lock_bytes(path), path)

@@ -11,8 +11,7 @@ from coral_lock.errors import (
     ProblemsError,
     UsageError,
 )
-from coral_lock.lockfile.file import decode_lock, read_lock_bytes
-from coral_lock.lockfile.text import read_lock
+from coral_lock.lockfile.file import parse_lock, read_lock_bytes
 from coral_lock.signing.accepted import (
     AcceptedLock,
     Channel,
@@ -110,7 +109,7 @@ def accept_lock(request: Request) -> Accepted:
         verified = _verified_again(envelope, keyring, before, sha256) or _verified(
             envelope, trusted_keys(keyring, before), keyring.key_set, request
         )
-        read_lock(decode_lock(content, request.lock), request.lock)
+        parse_lock(content, request.lock)
         after = judge(
             verified, before, keyring=keyring, channel=name, sha256=sha256, request=request
         )

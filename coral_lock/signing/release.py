@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coral_lock.errors import InputError, UsageError
-from coral_lock.lockfile.file import decode_lock, read_lock_bytes
-from coral_lock.lockfile.text import read_lock
+from coral_lock.lockfile.file import parse_lock, read_lock_bytes
 from coral_lock.safe_files import write_durably
 from coral_lock.signing.accepted import MAX_SERIAL, KeySet
 from coral_lock.signing.envelope import (
@@ -92,7 +91,7 @@ def sign_lock(
             there is no higher serial.
     """
     content = read_lock_bytes(lock)
-    read_lock(decode_lock(content, lock), lock)
+    parse_lock(content, lock)
     sha256 = hashlib.sha256(content).hexdigest()
     before = load_envelope(signature) if os.path.lexists(signature) else None
     old = read_statement(before.payload, signature) if before else None

@@ -9,8 +9,7 @@ from coral_lock.errors import InputError, LockError, UsageError
 from coral_lock.finding import Finding, has_errors, sorted_findings
 from coral_lock.imports.finder import install_imports
 from coral_lock.installed.import_lookup import import_chain
-from coral_lock.lockfile.file import decode_lock, read_lock_bytes
-from coral_lock.lockfile.text import read_lock
+from coral_lock.lockfile.file import parse_lock, read_lock_bytes
 from coral_lock.messages import later_version_warning, size_of
 from coral_lock.names import GROUPS, requirement_name
 from coral_lock.plugin.config import RuntimeConfig
@@ -127,7 +126,7 @@ def prepare_locked(
             where=lock_path,
             hint="start the program again",
         )
-    lock = read_lock(decode_lock(content, lock_path), lock_path)
+    lock = parse_lock(content, lock_path)
     acceptance: Acceptance | None = None
     unaccepted: tuple[Finding, ...] = ()
     if accepted_only:
