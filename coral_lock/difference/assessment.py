@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from coral_lock.difference.model import (
     LEVELS,
@@ -83,14 +83,9 @@ def _with_risks(
 
 
 def _is_major(change: Change) -> bool:
-    versions = []
-    for value in (change.before, change.after):
-        try:
-            version = Version(str(value))
-        except InvalidVersion:
-            return False
-        versions.append((version.epoch, version.major))
-    return versions[0] < versions[1]
+    """Whether an upgrade is one to a new major version; only PEP 440 versions are upgraded."""
+    before, after = Version(str(change.before)), Version(str(change.after))
+    return (before.epoch, before.major) < (after.epoch, after.major)
 
 
 def _is_native(tag: str) -> bool:
