@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 
 import click
 
@@ -39,13 +40,13 @@ def plugins() -> None:
     """
 
 
-@plugins.command("list")
-@click.option(
-    "--group",
-    metavar=f"[{'|'.join(GROUPS)}]",
-    callback=known_group,
-    help="Only the plugins of this group.",
+_group_option = partial(
+    click.option, "--group", metavar=f"[{'|'.join(GROUPS)}]", callback=known_group
 )
+
+
+@plugins.command("list")
+@_group_option(help="Only the plugins of this group.")
 @input_options
 @output_format_option
 def list_plugins(group: str | None, inputs: Inputs, output_format: str) -> int:
@@ -238,14 +239,7 @@ def check_plugins(
 
 @plugins.command("new")
 @click.argument("name", metavar="NAME")
-@click.option(
-    "--group",
-    metavar=f"[{'|'.join(GROUPS)}]",
-    callback=known_group,
-    default="patches",
-    show_default=True,
-    help="The group of the plugin.",
-)
+@_group_option(default="patches", show_default=True, help="The group of the plugin.")
 @click.option(
     "--directory",
     metavar="DIR",
