@@ -5,13 +5,12 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
+from coral_lock.difference.model import Change
 from coral_lock.difference.text import one_line
 from coral_lock.errors import fitted, printable
 from coral_lock.finding import Finding
 from coral_lock.rendering.markdown import render_markdown
-from coral_lock.rendering.outcome import Outcome, Position, change_positions, position_of
+from coral_lock.rendering.outcome import Outcome, Position, results
 
 _MAX_OF_A_KIND = 10
 """GitHub shows no more annotations of a kind for a step, and drops the others in silence."""
@@ -29,7 +28,8 @@ def render_github(outcome: Outcome) -> str:
     """
     shown: dict[str, int] = {}
     lines = []
-    for kind, line in (*_findings(outcome.findings or ()), *_changes(outcome)):
+    for found, position, _ in results(outcome):
+        kind, line = _command(found, position)
         shown[kind] = shown.get(kind, 0) + 1
         if shown[kind] <= _MAX_OF_A_KIND:
             lines.append(line)
@@ -51,34 +51,26 @@ def render_summary(outcome: Outcome, written: int) -> str:
     return text if len(text.encode()) <= room else ""
 
 
-def _findings(findings: Iterable[Finding]) -> Iterator[tuple[str, str]]:
-    for finding in findings:
-        position = position_of(finding.where)
-        details = finding.details()
+def _command(found: Finding | Change, position: Position | None) -> tuple[str, str]:
+    """Return the kind of the command for a finding or a change, and the command."""
+    lines = [found.summary]
+    if isinstance(found, Finding):
+        kind, details = found.severity, found.details()
         if position:
             del details["where"]
-        lines = [finding.summary, *(f"{name}: {value}" for name, value in details.items())]
-        yield finding.severity, _command(finding.severity, lines, position, finding.code)
-
-
-def _changes(outcome: Outcome) -> Iterator[tuple[str, str]]:
-    for change, position in change_positions(outcome):
-        lines = [change.summary]
-        for name, value in (("before", change.before), ("after", change.after)):
+        lines += [f"{name}: {value}" for name, value in details.items()]
+    else:
+        kind = _KINDS.get(found.level or "", "notice")
+        for name, value in (("before", found.before), ("after", found.after)):
             if value is not None:
                 lines.append(f"{name}: {one_line(value)}")
-        lines += [f"risk: {risk.sentence} ({risk.code})" for risk in change.risks]
-        kind = _KINDS.get(change.level or "", "notice")
-        yield kind, _command(kind, lines, position, change.code)
-
-
-def _command(kind: str, lines: Iterable[str], position: Position | None, title: str) -> str:
-    properties = {"title": title}
+        lines += [f"risk: {risk.sentence} ({risk.code})" for risk in found.risks]
+    properties = {"title": found.code}
     if position is not None:
         places = {"file": position.file, "line": position.line, "col": position.column}
         properties = {**{key: str(value) for key, value in places.items() if value}, **properties}
     listed = ",".join(f"{key}={_property(value)}" for key, value in properties.items())
-    return f"::{kind} {listed}::{_data(fitted(chr(10).join(lines)))}"
+    return kind, f"::{kind} {listed}::{_data(fitted(chr(10).join(lines)))}"
 
 
 def _data(text: str) -> str:
