@@ -13,13 +13,7 @@ from coral_lock.author.manifest_check import (
     plugins_of,
     read_manifests,
 )
-from coral_lock.author.run import (
-    TIME_LIMIT,
-    Measurements,
-    check_run,
-    measure,
-    with_live_facts,
-)
+from coral_lock.author.run import Measurements, check_run, measure, with_live_facts
 from coral_lock.author.specs import check_specs, learn
 from coral_lock.author.subject import INSTALLED, Subject
 from coral_lock.canonical_json import Value
@@ -80,7 +74,6 @@ def check_subject(
     subject: Subject,
     *,
     run: bool = False,
-    time_limit: float = TIME_LIMIT,
     reporter: Reporter | None = None,
 ) -> CheckReport:
     """Return the outcome of every check.
@@ -88,7 +81,6 @@ def check_subject(
     Args:
         subject: what is checked.
         run: whether the plugins are also run, in fresh interpreters.
-        time_limit: the seconds that each of those may take.
         reporter: is informed of each of those.
     """
     learnt = learn(subject)
@@ -100,7 +92,7 @@ def check_subject(
         terms = {identifier: plugin.terms for identifier, plugin in declared.items()}
         here = (os.path.abspath(entry) for entry in sys.path if entry)
         path = tuple(dict.fromkeys((*subject.import_path, *here)))
-        measurements = measure(subject, path, terms, time_limit=time_limit, reporter=reporter)
+        measurements = measure(subject, path, terms, reporter)
         findings += check_run(learnt, measurements, terms)
         learnt = with_live_facts(learnt, measurements)
     own = {plugin.id for entry in learnt for plugin in entry.plugins} | declared.keys()

@@ -6,7 +6,6 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 from coral_lock.author.project import DeclaredEntryPoint
@@ -22,6 +21,7 @@ from coral_lock.plugin.facts import NO_TERMS, FactsError, PluginFacts, PluginTer
 from coral_lock.probe.run import answer_of, run_entry_point, specs_of
 
 TIME_LIMIT = 10.0
+"""The seconds that an interpreter may take."""
 
 MAX_IMPORT_MS = 1000
 """How long an import may take: a device pays for it at every start."""
@@ -150,7 +150,6 @@ def run_trial(
     *,
     plugin: str | None = None,
     config: Mapping[str, Any] | None = None,
-    time_limit: float = TIME_LIMIT,
 ) -> ChildEnd:
     """Import an entry point in a fresh interpreter, and activate one of its plugins if asked.
 
@@ -159,13 +158,12 @@ def run_trial(
         path: the `sys.path` to import it with.
         plugin: the name of the plugin to activate, or None.
         config: the arguments of the `RuntimeConfig` that it is handed.
-        time_limit: the seconds that all of it may take.
     """
     with tempfile.TemporaryDirectory(prefix="coral-check-") as directory:
         return run_entry_point(
             entry_point,
             path,
-            time_limit=time_limit,
+            time_limit=TIME_LIMIT,
             program=_PROGRAM,
             directory=directory,
             request={"plugin": plugin, "config": config},
@@ -176,8 +174,6 @@ def measure(
     subject: Subject,
     path: Sequence[str],
     terms: Mapping[str, PluginTerms],
-    *,
-    time_limit: float = TIME_LIMIT,
     reporter: Reporter | None = None,
 ) -> Measurements:
     """Run the plugins of a subject, each in fresh interpreters.
@@ -188,7 +184,6 @@ def measure(
         subject: what is checked.
         path: the `sys.path` to run them with.
         terms: the terms that the manifests declare of each plugin, by its id.
-        time_limit: the seconds that each interpreter may take.
         reporter: is informed of each interpreter.
     """
     reporter = reporter or Reporter()
@@ -199,8 +194,7 @@ def measure(
     for declared in subject.entry_points:
         entry_point = declared.entry_point
         reporter.probing(entry_point.value)
-        trial = partial(run_trial, entry_point, path, time_limit=time_limit)
-        imported = _imported(declared, trial())
+        imported = _imported(declared, run_trial(entry_point, path))
         imports.append(imported)
         for facts in imported.facts:
             identifier = plugin_id(entry_point.group, facts.name)
@@ -208,7 +202,8 @@ def measure(
             config = descriptor.runtime_config(own.default_config_overrides)
             handed = {name: getattr(config, name) for name in _CONFIGURED}
             for platform in () if _unset(own) else own.platforms or DEFAULT_PLATFORMS:
-                end = trial(plugin=facts.name, config={**handed, "platform": platform})
+                configured = {**handed, "platform": platform}
+                end = run_trial(entry_point, path, plugin=facts.name, config=configured)
                 activations.append(_activated(identifier, declared, platform, end))
     reporter.finished()
     return Measurements(

@@ -14,7 +14,6 @@ import pytest
 
 from coral_lock.__main__ import main
 from coral_lock.author import run as run_module
-from coral_lock.author.check import check_subject
 from coral_lock.author.subject import open_target
 from tests.conftest import MakeDevice
 from tests.support.device import Device
@@ -123,10 +122,7 @@ RUNS = {
 def test_a_run_of_a_project(
     name: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        "coral_lock.author.check.check_subject",
-        lambda subject, **options: check_subject(subject, time_limit=2, **options),
-    )
+    monkeypatch.setattr("coral_lock.author.run.TIME_LIMIT", 2)
     (project,) = fixture_projects(name)
     code, document = _check(project, "--run", capfd=capfd)
     assert (code, _codes(document)) == RUNS[name]

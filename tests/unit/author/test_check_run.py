@@ -43,7 +43,9 @@ def _subject(directory: Path, source: str, group: str = "patches", manifest: str
 
 
 def _run(checked: Subject, time_limit: float = 20) -> CheckReport:
-    return check_subject(checked, run=True, time_limit=time_limit)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "TIME_LIMIT", time_limit)
+        return check_subject(checked, run=True)
 
 
 def _told(report: CheckReport) -> list[tuple[str, str, str]]:
