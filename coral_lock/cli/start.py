@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from coral_lock.finding import Finding
     from coral_lock.start.locked import LockedStart
     from coral_lock.start.program import Program
-    from coral_lock.start.report import ActivationReport, VerifiedLock
-    from coral_lock.verification.machine import InstalledHost
+    from coral_lock.start.report import ActivationReport
 
 _SIGNALLED = 128
 """What a shell adds to the number of the signal that ended a program."""
@@ -77,7 +76,7 @@ def _start(arguments: Arguments, reports: _Reports) -> ActivationReport:
             )
     from coral_lock.start.live import start_live
 
-    reports.begin()
+    reports.file.begin()
     return start_live(_descriptor(arguments))
 
 
@@ -202,16 +201,20 @@ class _Reports:
         arguments: the command line.
         command: `init` or `run`.
 
+    Attributes:
+        file: the activation report.
+        device: the device's report, None where the start isn't locked.
+
     Raises:
         UsageError: the report's file isn't one, or an id can't name a device.
     """
 
     def __init__(self, arguments: Arguments, command: str) -> None:
-        self._file = _report_file(arguments)
-        self._device: ReportWriter | None = None
+        self.file = _report_file(arguments)
+        self.device: ReportWriter | None = None
         if arguments.flag("locked"):
             try:
-                self._device = ReportWriter(
+                self.device = ReportWriter(
                     command,
                     str(arguments.last("lock")),
                     str(arguments.last("integrity")),
@@ -220,26 +223,8 @@ class _Reports:
                     textfile=arguments.last("textfile"),
                 )
             except UsageError as error:
-                self._file.refuse(error, refusal_of(error))
+                self.file.refuse(error, refusal_of(error))
                 raise
-
-    def begin(self) -> None:
-        """Say in the activation report that the start has begun, before anything is imported.
-
-        Raises:
-            CoralLockError: its file can't be written.
-        """
-        self._file.begin()
-
-    def begin_device(self, lock: VerifiedLock, host: InstalledHost) -> None:
-        """Say so in the device's report, which tells the lock and the host from the first."""
-        if self._device is not None:
-            self._device.begin(lock, host)
-
-    def keep_secret(self, start: LockedStart) -> None:
-        """Keep what plugins are handed out of the device's report."""
-        if self._device is not None:
-            self._device.keep_secret(start.plan.config.services)
 
     def conclude(
         self,
@@ -261,24 +246,24 @@ class _Reports:
         """
         findings = sorted_findings(dict.fromkeys((*report.findings, *findings)))
         report = report.replace(findings=findings)
-        if self._device is not None:
-            self._device.tell(report, ended_with is not None, ended_with)
-            problems = [each for each in self._device.problems if each not in report.log_messages]
+        if self.device is not None:
+            self.device.tell(report, ended_with is not None, ended_with)
+            problems = [each for each in self.device.problems if each not in report.log_messages]
             report = report.replace(log_messages=(*report.log_messages, *problems))
-        self._file.write(report)
+        self.file.write(report)
         if not is_silent:
             _show(report, shown)
         return report
 
     def end(self, report: ActivationReport, ended_with: int) -> None:
         """Say how a program has ended whose start was reported."""
-        if self._device is not None:
-            self._device.tell(report, True, ended_with)
+        if self.device is not None:
+            self.device.tell(report, True, ended_with)
 
     def refuse(self, error: CoralLockError, exit_code: int) -> None:
         """Write the reports of a start that an error ended."""
         report = refusal_of(error)
-        self._file.refuse(error, report)
+        self.file.refuse(error, report)
         self.end(report, exit_code)
 
 
@@ -300,7 +285,9 @@ def _report_file(arguments: Arguments) -> ReportFile:
 def _prepare(arguments: Arguments, reports: _Reports) -> LockedStart:
     """Begin the report, and verify the machine as the command line says."""
     trusted = trust_directory(arguments.flag("accepted"), arguments.last("trust-dir"))
-    reports.begin()
+    device = reports.device
+    assert device is not None
+    reports.file.begin()
     start = prepare_locked(
         str(arguments.last("lock")),
         descriptor=_descriptor(arguments),
@@ -309,9 +296,9 @@ def _prepare(arguments: Arguments, reports: _Reports) -> LockedStart:
         closed=arguments.flag("closed"),
         accepted_only=arguments.flag("accepted"),
         trust_directory=trusted,
-        about_to_hash=reports.begin_device,
+        about_to_hash=device.begin,
     )
-    reports.keep_secret(start)
+    device.keep_secret(start.plan.config.services)
     return start
 
 
