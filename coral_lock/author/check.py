@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from coral_lock.author.manifest_check import (
@@ -17,7 +17,7 @@ from coral_lock.author.run import Measurements, check_run, measure, with_live_fa
 from coral_lock.author.specs import check_specs, learn
 from coral_lock.author.subject import INSTALLED, Subject
 from coral_lock.canonical_json import Value
-from coral_lock.errors import DOES_NOT_HOLD, HOLDS
+from coral_lock.errors import DOES_NOT_HOLD, HOLDS, abridged
 from coral_lock.finding import (
     ERROR,
     WARNING,
@@ -125,18 +125,14 @@ def check_files(subject: Subject) -> Iterator[Finding]:
         if not is_reserved and not _is_own(path):
             foreign.setdefault(top, []).append(path)
     for paths in foreign.values():
+        named = abridged([f"`{path}`" for path in paths], _MAX_NAMED)
         yield Finding(
             code="foreign-file",
             subject=subject.name,
-            summary="the distribution installs files outside its own packages: " + _listed(paths),
+            summary=f"the distribution installs files outside its own packages: {named}",
             where=paths[0],
             hint="move them into the distribution's own package, or exclude them from the wheel",
         )
-
-
-def _listed(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _MAX_NAMED} more" if len(paths) > _MAX_NAMED else ""
-    return ", ".join(f"`{path}`" for path in paths[:_MAX_NAMED]) + more
 
 
 def _is_own(path: str) -> bool:

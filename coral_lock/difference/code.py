@@ -17,7 +17,7 @@ from coral_lock.difference.assessment import review_order
 from coral_lock.difference.capabilities import CAPABILITIES, Use, uses_in
 from coral_lock.difference.model import RISKS, Change, literal
 from coral_lock.difference.unified import hunks_of, steps_of
-from coral_lock.errors import CoralLockError, shortened
+from coral_lock.errors import CoralLockError, abridged, shortened
 from coral_lock.static.source import MAX_SOURCE, NotEvaluableError
 
 MAX_FILES = 200
@@ -389,6 +389,4 @@ def _risky(
 
 
 def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(literal(shortened(name, _LONGEST_NAME)) for name in names[:_MAX_NAMED])
-    rest = len(names) - _MAX_NAMED
-    return f"{shown} and {rest} more" if rest > 0 else shown
+    return abridged([literal(shortened(name, _LONGEST_NAME)) for name in names], _MAX_NAMED)

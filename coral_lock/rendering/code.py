@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from coral_lock.difference.text import one_line
-from coral_lock.errors import printable, shortened
+from coral_lock.errors import abridged, printable, shortened
 from coral_lock.messages import counted
 
 if TYPE_CHECKING:
@@ -63,8 +63,7 @@ def note_lines(code: DistributionCode) -> Iterator[str]:
         first, *others = (f"{shortened(each.path)}:{each.line}" for each in some)
         yield f"{meaning}, {name}: {first}: {shortened(some[0].text, _LONGEST_SHOWN)}"
         if others:
-            rest = f" and {len(others) - _MAX_PLACES} more" if len(others) > _MAX_PLACES else ""
-            yield f"  also in {', '.join(others[:_MAX_PLACES])}{rest}"
+            yield f"  also in {abridged(others, _MAX_PLACES)}"
     if code.more_uses:
         yield f"{counted(code.more_uses, 'more place')} like these"
     if code.commands:
