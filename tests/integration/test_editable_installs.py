@@ -12,6 +12,7 @@ import pytest
 
 from tests.conftest import MakeDevice
 from tests.support.device import Device, make_device
+from tests.support.in_process import WorkingDirectory
 from tests.support.wheels import FIXTURES
 
 PLUGIN = "patches:camera_stabilizer"
@@ -89,12 +90,6 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Devi
     return make_device(directory, wheelhouse, *HOSTS, "editables")
 
 
-@pytest.fixture(scope="module")
-def observer(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Device:
-    """An environment that has nothing but coral-lock."""
-    return make_device(tmp_path_factory.mktemp("editable") / "observer", wheelhouse)
-
-
 @pytest.fixture
 def machine(workshop: Device) -> Iterator[Device]:
     """The workshop, in which a test may install `my-package`."""
@@ -118,25 +113,34 @@ def _install(machine: Device, project: Path, installer: str = "uv") -> None:
     machine.install("--editable", str(project), installer=installer)
 
 
+@pytest.mark.parametrize("name", KINDS)
+def test_one_copy_is_seen_locked_and_started(machine: Device, tmp_path: Path, name: str) -> None:
+    _install(machine, _project(tmp_path / "project", KINDS[name]))
+    elsewhere = WorkingDirectory(directory=tmp_path)
+    words = ("plugins", "list", "--output-format", "json", "--python", machine.environment.root)
+    seen = elsewhere.coral(*words).require(0).json()
+    assert [(each["id"], each["selected"]) for each in seen["plugins"]] == [(PLUGIN, True)]
+    # From inside the source is found in any case: it has to tell what it is.
+    assert list(json.loads(machine.locked("--allow-editable", "--no-exec"))["plugins"]) == [PLUGIN]
+    report = machine.coral(*UNVERIFIED).require(0).json()
+    assert report["state"]["plugins_loaded"] == {PLUGIN: True}
+    # Most editable installs are a `.pth`, which runs at every start.
+    found = [(each["code"], each["severity"]) for each in report["findings"]]
+    assert [each for each in found if each[0] != "unlocked-startup"] == [("unpinned", "warning")]
+
+
 @pytest.mark.parametrize(
     ("name", "installer"),
-    [
-        *((name, "uv") for name in KINDS),
-        *((name, "pip") for name in ("setuptools, src", "hatchling, exact", "poetry-core, flat")),
-    ],
+    [("setuptools, src", "pip"), ("setuptools, flat", "uv"), ("hatchling, exact", "pip")],
 )
-def test_one_copy_is_seen_listed_and_started(
-    observer: Device, machine: Device, tmp_path: Path, name: str, installer: str
-) -> None:
+def test_every_command_knows_it(machine: Device, tmp_path: Path, name: str, installer: str) -> None:
+    """A path, a finder of setuptools and one of hatchling, by pip and by uv."""
     _install(machine, _project(tmp_path / "project", KINDS[name]), installer)
     listed = machine.coral("plugins", "list", "--output-format", "json").require(0).json()
     assert [(each["id"], each["selected"], each["evidence"]) for each in listed["plugins"]] == [
         (PLUGIN, True, "static")
     ]
     assert listed["findings"] == []
-    words = ("plugins", "list", "--output-format", "json", "--python", machine.environment.root)
-    seen = observer.coral(*words).require(0).json()["plugins"]
-    assert [(each["id"], each["selected"]) for each in seen] == [(PLUGIN, True)]
     assert machine.coral("init").require(0).json()["state"]["plugins_loaded"] == {PLUGIN: True}
 
     refused = machine.coral("lock").require(1)
@@ -149,9 +153,6 @@ def test_one_copy_is_seen_listed_and_started(
     )
     report = machine.coral(*UNVERIFIED).require(0).json()
     assert report["state"]["plugins_loaded"] == {PLUGIN: True}
-    # Most editable installs are a `.pth`, which runs at every start.
-    found = [(each["code"], each["severity"]) for each in report["findings"]]
-    assert [each for each in found if each[0] != "unlocked-startup"] == [("unpinned", "warning")]
     machine.coral("verify", "--integrity", "metadata").require(0)
 
 
@@ -163,8 +164,7 @@ def test_the_project_on_the_path_is_no_second_copy(
     _install(machine, project)
     assert list(project.rglob("*.egg-info"))
     variables = {"PYTHONPATH": f"{project}:{project / KINDS[name].layout}"}
-    machine.coral("plugins", "list", env=variables).require(0)
-    machine.locked("--allow-editable")
+    machine.coral("lock", "--allow-editable", env=variables).require(0)
     machine.coral(*UNVERIFIED, env=variables).require(0)
 
 
@@ -218,7 +218,7 @@ def test_a_manifest_in_the_sources(machine: Device, tmp_path: Path) -> None:
     for name in ("setuptools, src, no __init__", "setuptools, flat, no __init__"):
         kind = KINDS[name]
         project = _project(tmp_path / name, kind)
-        machine.coral("manifest", "compile", cwd=project).require(0)
+        WorkingDirectory(directory=project).coral("manifest", "compile").require(0)
         assert (project / kind.layout / "my_package" / "coral_plugin.yaml").is_file()
         _install(machine, project)
         listed = machine.coral("plugins", "list", "--output-format", "json").require(0).json()

@@ -20,7 +20,7 @@ import uv
 _LEAKS = ("CORAL_", "CI_", "GITHUB_", "PYTHON", "PIP_", "UV_", "VIRTUAL_ENV")
 _CERTIFICATES = frozenset({"PIP_CERT"})
 _TIMEOUT = 300
-_STARTED = ("coral-lock", "pytest")
+_STARTED = ("coral-lock", "pip", "pytest")
 """What the tests start again and again."""
 
 
@@ -96,7 +96,7 @@ def _compiled(wheelhouse: Path) -> Path:
     processes, until another wheel is in there.
     """
     wheels = sorted((wheel.name, wheel.stat().st_mtime_ns) for wheel in wheelhouse.glob("*.whl"))
-    key = hashlib.sha256(repr((sys.version, wheels)).encode()).hexdigest()[:16]
+    key = hashlib.sha256(repr((sys.version, _STARTED, wheels)).encode()).hexdigest()[:16]
     kept = Environment(root=wheelhouse.parent / "compiled" / key)
     if not kept.root.is_dir():
         for old in kept.root.parent.glob("????????????????"):
