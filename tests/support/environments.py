@@ -20,7 +20,7 @@ import uv
 _LEAKS = ("CORAL_", "CI_", "GITHUB_", "PYTHON", "PIP_", "UV_", "VIRTUAL_ENV")
 _CERTIFICATES = frozenset({"PIP_CERT"})
 _TIMEOUT = 300
-_STARTED = ("coral-lock", "pip", "pytest")
+_STARTED = ("coral-lock[sbom,sign]", "pip", "pytest")
 """What the tests start again and again."""
 
 
