@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from coral_lock.installed.environment import EnvironmentInventory
+from coral_lock.inventory import Reporter
 from tests.conftest import MakeDevice
-from tests.support.device import Device
+from tests.support.device import INSTALLERS, Device
+from tests.support.environments import create_environment
 from tests.support.wheelhouse import REPOSITORY
 
 HOSTS = ("coral-inference==0.0.4", "inference==0.58.0")
@@ -29,12 +33,18 @@ DESCRIPTOR = REPOSITORY / "fixtures" / "descriptors" / "runtime.yaml"
 CLICK_DIGEST = "t1:81efhXpW63h+giO28oddyDIuj0TQcNKWXbd3c87w9SE="
 
 
+def _lock(machine: Device) -> str:
+    """Return the lock of a device that has all plugins."""
+    machine.locked_once("-c", str(DESCRIPTOR))
+    return machine.lock_path.read_text(encoding="utf-8")
+
+
 def test_pip_and_uv_installs_give_the_same_lock(device: MakeDevice) -> None:
     by_uv = device(*PLUGINS, *HOSTS, name="uv")
     by_pip = device(
         *reversed(HOSTS), *reversed(PLUGINS), installer="pip", name="a/longer place/é中"
     )
-    lock = by_uv.locked("-c", DESCRIPTOR)
+    lock = _lock(by_uv)
     other = by_pip.coral(
         "lock",
         "-c",
@@ -50,55 +60,58 @@ def test_pip_and_uv_installs_give_the_same_lock(device: MakeDevice) -> None:
 
 def test_locking_again_changes_nothing_and_check_agrees(device: MakeDevice) -> None:
     machine = device(*PLUGINS, *HOSTS)
-    first = machine.locked("-c", DESCRIPTOR)
+    first = _lock(machine)
     before = machine.lock_path.stat()
     again = machine.coral("lock", "-c", DESCRIPTOR).require(0)
     assert "coral.lock is unchanged" in again.stderr
     after = machine.lock_path.stat()
     assert (before.st_mtime_ns, before.st_ino) == (after.st_mtime_ns, after.st_ino)
     assert machine.lock_path.read_text() == first
-    for seed in ("0", "1", "2"):
+    for seed in ("0", "1"):
         checked = machine.coral("lock", "-c", DESCRIPTOR, "--check", env={"PYTHONHASHSEED": seed})
         assert "coral.lock is fresh" in checked.require(0).stderr
 
 
 def test_bytecode_and_installer_files_do_not_matter(device: MakeDevice) -> None:
     machine = device(*PLUGINS, *HOSTS)
-    first = machine.locked("-c", DESCRIPTOR)
-    machine.run("python", "-m", "compileall", "-q", machine.site_packages).require(0)
+    first = _lock(machine)
+    packages = {path.parent for path in machine.site_packages.glob("*/*.py")}
+    new = {package for package in packages if not (package / "__pycache__").exists()}
+    machine.run("python", "-m", "compileall", "-q", *sorted(new)).require(0)
+    assert (machine.site_packages / "my_package" / "__pycache__").is_dir()
     for dist_info in machine.site_packages.glob("*.dist-info"):
         (dist_info / "INSTALLER").write_text("other\n")
         (dist_info / "REQUESTED").write_text("")
         (dist_info / "direct_url.json").write_text('{"url": "file:///x", "archive_info": {}}')
-    assert machine.locked("-c", DESCRIPTOR) == first
+    assert machine.locked("-c", str(DESCRIPTOR)) == first
 
 
 def test_an_environment_can_be_moved(device: MakeDevice, tmp_path: Path) -> None:
     machine = device(*PLUGINS, *HOSTS)
-    lock = machine.locked("-c", DESCRIPTOR)
+    lock = _lock(machine)
     moved = Device(
         environment=type(machine.environment)(root=tmp_path / "moved"),
         directory=machine.directory,
         wheelhouse=machine.wheelhouse,
         state=machine.state,
     )
-    shutil.copytree(machine.environment.root, moved.environment.root, symlinks=True)
     words = ("-m", "coral_lock", "lock", "-c", str(DESCRIPTOR), "--no-env", "-o", "other.lock")
-    moved.run("python", *words).require(0)
+    machine.environment.root.rename(moved.environment.root)
+    try:
+        moved.run("python", *words).require(0)
+    finally:
+        moved.environment.root.rename(machine.environment.root)
     assert (moved.directory / "other.lock").read_text() == lock
 
 
-def test_the_digest_is_the_known_one(device: MakeDevice) -> None:
-    lines = (
-        "import sys; sys.path.insert(0, '.')\n"
-        "from coral_lock.installed.environment import EnvironmentInventory\n"
-        "from coral_lock.inventory import Reporter\n"
-        "print(dict(next(EnvironmentInventory().digests(['click'], Reporter()))[1]))\n"
-    )
-    for installer in ("uv", "pip"):
-        machine = device(installer=installer)
-        outcome = machine.run("python", "-c", lines).require(0)
-        assert outcome.stdout == f"{{'py3-none-any': '{CLICK_DIGEST}'}}\n"
+@pytest.mark.parametrize("installer", INSTALLERS)
+def test_the_digest_is_the_known_one(tmp_path: Path, wheelhouse: Path, installer: str) -> None:
+    environment = create_environment(tmp_path / "environment")
+    INSTALLERS[installer](environment, "click", wheelhouse=wheelhouse)
+    inventory = EnvironmentInventory([str(environment.site_packages)])
+    assert dict(inventory.digests(["click"], Reporter())) == {
+        "click": {"py3-none-any": CLICK_DIGEST}
+    }
 
 
 def test_the_closure_is_pinned_and_follows_markers(device: MakeDevice) -> None:

@@ -34,7 +34,7 @@ def _runtime(directory: Path) -> Path:
 def test_the_later_one_is_there_and_ours_can_always_be_run(
     device: MakeDevice, tmp_path: Path, installer: str
 ) -> None:
-    machine = device(installer=installer)
+    machine = device()
     runtime = _runtime(tmp_path / "runtime")
     assert _versions(machine) == (OURS, OURS)
 
