@@ -18,6 +18,7 @@ from tests.support.device import Device, make_device
 from tests.support.downloads import WheelTarget, find_wheel
 from tests.support.environments import Environment, create_environment, install_with_uv, run
 from tests.support.handmade_wheels import make_wheel
+from tests.support.snapshots import Snapshot
 from tests.support.wheelhouse import ELSEWHERE, THIS, fetch_target_wheels, other_interpreter
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the targets run Linux")
@@ -104,7 +105,7 @@ class Pipeline:
 
 
 Pipelines = Callable[[str], Pipeline]
-MakeTarget = Callable[[Pipeline], Device]
+Targets = Callable[[Pipeline], Device]
 
 
 @pytest.fixture(scope="module")
@@ -183,16 +184,21 @@ def _release(pipeline: Pipeline) -> None:
         machine.coral("export", "--format", form, "--wheels", "wheelhouse", "-o", name).require(0)
 
 
-@pytest.fixture
-def make_target(tmp_path: Path, wheelhouse: Path) -> MakeTarget:
-    """Make a device that runs the release: it has coral-lock, and the lock's files alone."""
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Targets:
+    """Return a device that runs the release: it has coral-lock, and the lock's files alone.
+
+    There is one for each interpreter; what the test before installed there is removed.
+    """
+    made: dict[Path, tuple[Device, Snapshot]] = {}
 
     def make(pipeline: Pipeline) -> Device:
-        directory = tmp_path / "work"
+        place = tmp_path_factory.mktemp("target")
+        directory = place / "work"
         directory.mkdir()
         for name in ("coral.lock", "runtime.yaml"):
             shutil.copy2(pipeline.directory / name, directory)
-        environment = create_environment(tmp_path / "environment", str(pipeline.interpreter))
+        environment = create_environment(place / "environment", str(pipeline.interpreter))
         native: tuple[Path, ...] = ()
         if pipeline.target != THIS:
             native = tuple(
@@ -203,10 +209,18 @@ def make_target(tmp_path: Path, wheelhouse: Path) -> MakeTarget:
             environment=environment,
             directory=directory,
             wheelhouse=wheelhouse,
-            state=tmp_path / "state",
+            state=place / "state",
         )
 
-    return make
+    def lend(pipeline: Pipeline) -> Device:
+        if pipeline.interpreter not in made:
+            device = make(pipeline)
+            made[pipeline.interpreter] = device, Snapshot(device.environment.root)
+        device, snapshot = made[pipeline.interpreter]
+        assert snapshot.restore()
+        return device
+
+    return lend
 
 
 def test_the_lock_holds_both_targets(pipelines: Pipelines) -> None:
@@ -232,10 +246,10 @@ def test_the_lock_holds_both_targets(pipelines: Pipelines) -> None:
 @pytest.mark.parametrize("how", INSTALLATIONS)
 @pytest.mark.parametrize("which", ["this", "other"])
 def test_what_is_exported_is_installed_and_started(
-    pipelines: Pipelines, make_target: MakeTarget, which: str, how: str
+    pipelines: Pipelines, targets: Targets, which: str, how: str
 ) -> None:
     pipeline = pipelines(which)
-    device = make_target(pipeline)
+    device = targets(pipeline)
     installed = pipeline.install(device.environment, how)
     assert installed.returncode == 0, f"{installed.stdout}{installed.stderr}"
     assert not list(device.site_packages.glob("field_thermal*"))
