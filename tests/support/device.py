@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -106,55 +105,84 @@ class Device:
         self.coral("lock", *words).require(0)
         return self.lock_path.read_text(encoding="utf-8")
 
-    def locked_once(self, *words: str) -> None:
+    def locked_once(self, *words: str | Path, of: object = None) -> str:
         """Lock a new device, or give it the lock of one that had the same files.
 
-        This is for tests of what comes after locking.
+        This is for tests of what comes after locking. `of` is what they installed before.
         """
         files = sorted((path.name, path.read_bytes()) for path in self.directory.iterdir())
-        made_from = (words, *files)
+        made_from = (words, of, *files)
         if made_from not in self.locks:
             self.locks[made_from] = self.locked(*words)
         self.lock_path.write_text(self.locks[made_from], encoding="utf-8")
+        return self.locks[made_from]
+
+
+@dataclass(kw_only=True, slots=True)
+class _Lendable:
+    """An environment, what it is without a test's distributions, and what it is with them."""
+
+    environment: Environment
+    installer: str
+    bare: Snapshot
+    whole: Snapshot
+    distributions: tuple[str, ...] | None = None
 
 
 class Environments:
     """Environments with coral-lock that tests borrow one after the other.
 
     To make one takes longer than most tests. It is lent again only if all its files are those
-    that were installed; what a test added is removed.
+    that were installed; what a test added is removed. Once there are enough, the one that was
+    given back the longest ago is made bare again for whoever needs other distributions.
     """
+
+    ENOUGH = 3
 
     def __init__(self, root: Path, wheelhouse: Path) -> None:
         self._root = root
         self._wheelhouse = wheelhouse
         self._made = 0
-        self._free: dict[tuple[str, ...], list[Environment]] = {}
+        self._free: list[_Lendable] = []
+        self._lent: dict[Path, _Lendable] = {}
         self._locks: dict[tuple[str, ...], dict[object, str]] = {}
-        self._lent: dict[Path, tuple[tuple[str, ...], Snapshot]] = {}
 
     def device(self, directory: Path, *distributions: str, installer: str = "uv") -> Device:
         """Return a device in a new directory, whose environment is to be given back."""
-        key = (installer, *distributions)
-        environment = self._free[key].pop() if self._free.get(key) else self._make(key)
-        device = _device(directory, environment, self._wheelhouse)
-        return replace(device, locks=self._locks.setdefault(key, {}))
+        of_installer = [each for each in self._free if each.installer == installer]
+        alike = [each for each in of_installer if each.distributions == distributions]
+        if alike or len(of_installer) >= self.ENOUGH:
+            lent = (alike or of_installer)[0]
+            self._free.remove(lent)
+        else:
+            lent = self._make(installer)
+        if lent.distributions != distributions:
+            self._fill(lent, distributions)
+        self._lent[lent.environment.root] = lent
+        device = _device(directory, lent.environment, self._wheelhouse)
+        return replace(device, locks=self._locks.setdefault((installer, *distributions), {}))
 
-    def _make(self, key: tuple[str, ...]) -> Environment:
-        installer, *distributions = key
+    def _make(self, installer: str) -> _Lendable:
         self._made += 1
         environment = create_environment(self._root / f"environment-{self._made}")
-        _install(environment, self._wheelhouse, *distributions, installer=installer)
-        self._lent[environment.root] = (key, Snapshot(environment.root))
-        return environment
+        if installer == "uv":
+            _install(environment, self._wheelhouse, installer=installer)
+        bare = Snapshot(environment.root, self._root / f"copy-{self._made}")
+        return _Lendable(environment=environment, installer=installer, bare=bare, whole=bare)
+
+    def _fill(self, lent: _Lendable, distributions: tuple[str, ...]) -> None:
+        lent.bare.restore()
+        # Each run of pip costs much, so it installs everything at once.
+        names = distributions if lent.installer == "uv" else ("coral-lock", *distributions)
+        if names:
+            INSTALLERS[lent.installer](lent.environment, *names, wheelhouse=self._wheelhouse)
+        lent.distributions, lent.whole = distributions, Snapshot(lent.environment.root)
 
     def give_back(self, environment: Environment) -> None:
-        key, snapshot = self._lent[environment.root]
-        if snapshot.restore():
-            self._free.setdefault(key, []).append(environment)
-        else:
-            del self._lent[environment.root]
-            shutil.rmtree(environment.root, ignore_errors=True)
+        lent = self._lent.pop(environment.root)
+        if not lent.whole.restore():
+            lent.distributions = None
+        self._free.append(lent)
 
 
 def make_device(
