@@ -24,7 +24,7 @@ def _outcomes(outcome: Outcome) -> dict[str, tuple[str, str | None]]:
 
 def test_the_documented_plugin_works_without_any_host(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0")
-    machine.locked("--core-version=0.0.4", "--inference-version=0.58.0")
+    machine.locked_once("--core-version=0.0.4", "--inference-version=0.58.0")
     report = machine.coral("init", "--locked").require(0).json()
     assert report["state"]["plugins_loaded"] == {"patches:camera_stabilizer": True}
     assert [(f["code"], f["severity"], f["expected"]) for f in report["findings"]] == [
@@ -42,7 +42,7 @@ def test_the_documented_plugin_works_with_the_real_spec_class(
     device: MakeDevice, core: str
 ) -> None:
     machine = device("my-package==1.0.0", f"coral-inference=={core}", "inference==0.58.0")
-    machine.locked()
+    machine.locked_once()
     report = machine.coral("init", "--locked").require(0).json()
     assert report["state"] == {
         "platform": "onnx",
@@ -62,7 +62,7 @@ def test_the_documented_plugin_works_with_the_real_spec_class(
 
 def test_ours_is_served_where_an_old_core_has_no_plugin_module(device: MakeDevice) -> None:
     machine = device("acme-vision", "coral-inference==0.0.3", "inference==0.58.0")
-    excluded = json.loads(machine.locked())["excluded"]
+    excluded = json.loads(machine.locked_once())["excluded"]
     assert {entry["reason"] for entry in excluded.values()} == {
         "requires coral-inference >= 0.0.4, found 0.0.3"
     }
@@ -79,45 +79,47 @@ FAILURES = {
     "fails-exit-import": "it called `sys.exit(3)` (",
     "fails-exit-activate": "it called `sys.exit(3)` (",
 }
+FAILING = {name: f"patches:{name.replace('-', '_')}" for name in FAILURES}
 
 
-@pytest.mark.parametrize("name", FAILURES)
-def test_a_plugin_that_fails_fails_the_start_and_the_others_go_on(
-    device: MakeDevice, name: str
-) -> None:
-    machine = device("my-package==1.0.0", "after-plugin", name, *HOSTS)
+def test_plugins_that_fail_fail_the_start_and_the_others_go_on(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", "after-plugin", *FAILURES, *HOSTS)
     machine.locked_once()
-    identifier = f"patches:{name.replace('-', '_')}"
     outcome = machine.coral("init", "--locked").require(1)
-    status, reason = _outcomes(outcome)[identifier]
-    assert status == "failed"
-    assert str(reason).startswith(FAILURES[name])
+    for name, identifier in FAILING.items():
+        status, reason = _outcomes(outcome)[identifier]
+        assert status == "failed"
+        assert str(reason).startswith(FAILURES[name])
+        assert f"error[activation-failed]: `{identifier}` of `{name}` failed: {reason}" in (
+            outcome.stderr
+        )
     assert outcome.json()["state"]["plugins_loaded"] == {
         "patches:camera_stabilizer": True,
-        identifier: False,
+        **dict.fromkeys(FAILING.values(), False),
         "patches:tone_mapping": True,
     }
-    assert f"error[activation-failed]: `{identifier}` of `{name}` failed: {reason}" in (
-        outcome.stderr
-    )
 
 
-@pytest.mark.parametrize("name", FAILURES)
-def test_an_optional_plugin_that_fails_is_a_warning(device: MakeDevice, name: str) -> None:
-    machine = device(name, *HOSTS)
-    plugin = name.replace("-", "_")
-    machine.locked("--set", f"patches.{plugin}.optional=true")
+def test_optional_plugins_that_fail_are_warnings(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0", "after-plugin", *FAILURES, *HOSTS)
+    optional = (f"{plugin.replace(':', '.')}.optional=true" for plugin in FAILING.values())
+    machine.locked_once(*(word for setting in optional for word in ("--set", setting)))
     outcome = machine.coral("init", "--locked").require(0)
     assert outcome.json()["outcome"] == "started"
-    assert outcome.json()["state"]["plugins_loaded"] == {f"patches:{plugin}": False}
-    assert f"warning[activation-failed]: `patches:{plugin}` of `{name}` failed: " in (
-        outcome.stderr
-    )
+    assert outcome.json()["state"]["plugins_loaded"] == {
+        "patches:camera_stabilizer": True,
+        **dict.fromkeys(FAILING.values(), False),
+        "patches:tone_mapping": True,
+    }
+    for name, identifier in FAILING.items():
+        assert f"warning[activation-failed]: `{identifier}` of `{name}` failed: " in (
+            outcome.stderr
+        )
 
 
 def test_stdout_belongs_to_the_report_whatever_plugins_print(device: MakeDevice) -> None:
     machine = device("prints-stdout", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     outcome = machine.coral("init", "--locked").require(0)
     assert outcome.json()["state"]["plugins_loaded"] == {"patches:prints_stdout": True}
     assert len(outcome.stderr.splitlines()) > 2
@@ -125,7 +127,7 @@ def test_stdout_belongs_to_the_report_whatever_plugins_print(device: MakeDevice)
 
 def test_backends_are_activated_only_where_they_support_the_platform(device: MakeDevice) -> None:
     machine = device("rknn-backend", "generic-backend", "platform-workflow", *HOSTS)
-    machine.locked("--set", "platform=rknn")
+    machine.locked_once("--set", "platform=rknn")
     report = machine.coral("init", "--locked").require(0).json()
     assert report["state"]["backends_enabled"] == ["rknn", "rknn_npu"]
     assert report["state"]["platform"] == "rknn"
@@ -146,7 +148,7 @@ def test_order_is_group_then_after_then_id(device: MakeDevice) -> None:
         'patches:\n  camera_stabilizer: {after: ["patches:tone_mapping"]}\n'
         '  fog_removal: {after: ["patches:night_vision"]}\n',
     )
-    machine.locked("-c", "runtime.yaml")
+    machine.locked_once("-c", "runtime.yaml")
     report = machine.coral("init", "--locked").require(0).json()
     assert [plugin["id"] for plugin in report["plugins"]] == [
         "backends:generic_cpu",
@@ -162,7 +164,7 @@ def test_order_is_group_then_after_then_id(device: MakeDevice) -> None:
 
 def test_a_spec_that_differs_from_the_lock_is_refused(device: MakeDevice) -> None:
     machine = device("dynamic-spec", *HOSTS)
-    text = machine.locked()
+    text = machine.locked_once()
     machine.lock_path.write_text(text.replace("under a name made at run time", "by and by"))
     outcome = machine.coral("init", "--locked").require(1)
     assert _outcomes(outcome) == {
@@ -180,7 +182,7 @@ def test_services_reach_plugins_and_never_the_lock(device: MakeDevice) -> None:
     machine.write(
         "runtime.yaml", "services: {webrtc: {stun_servers: ['stun:stun.example.org:3478']}}\n"
     )
-    assert "stun" not in machine.locked("-c", "runtime.yaml")
+    assert "stun" not in machine.locked_once("-c", "runtime.yaml")
     machine.write(
         "show.py", "from env_sensitive import coral_plugins as c\nprint(c.SETTINGS['webrtc'])\n"
     )
@@ -229,7 +231,8 @@ def test_what_contradicts_the_lock_is_an_error(
     assert [(f["code"], f["summary"]) for f in outcome.json()["findings"]] == [
         ("contradicts-lock", summary)
     ]
-    machine.coral("init", "--locked", "--no-env", env=env).require(0)
+    if env:
+        machine.coral("init", "--locked", "--no-env", env=env).require(0)
 
 
 def test_asking_again_for_what_is_locked_does_not_contradict_it(device: MakeDevice) -> None:
@@ -238,10 +241,10 @@ def test_asking_again_for_what_is_locked_does_not_contradict_it(device: MakeDevi
         "runtime.yaml",
         'patches: {camera_stabilizer: {optional: true, after: ["patches:tone_mapping"]}}\n',
     )
-    machine.locked("-c", "runtime.yaml")
+    machine.locked_once("-c", "runtime.yaml")
     machine.coral("init", "--locked", "-c", "runtime.yaml").require(0)
-    machine.coral("init", "--locked", "--set", "patches.camera_stabilizer=true").require(0)
-    machine.coral("init", "--locked", "--set", "host.core=0.0.5.dev1").require(0)
+    words = ("--set", "patches.camera_stabilizer=true", "--set", "host.core=0.0.5.dev1")
+    machine.coral("init", "--locked", *words).require(0)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +263,7 @@ def test_taking_back_what_is_locked_contradicts_it(
         "descriptor.yaml",
         'patches: {camera_stabilizer: {optional: true, after: ["patches:tone_mapping"]}}\n',
     )
-    machine.locked("-c", descriptor)
+    machine.locked_once("-c", descriptor)
     words = ("--set", f"patches.camera_stabilizer.{setting}")
     for config in ((), ("-c", str(descriptor))):
         refused = machine.coral("init", "--locked", *config, *words).require(1)
@@ -278,34 +281,44 @@ def test_taking_back_what_is_locked_contradicts_it(
 
 def test_saying_what_holds_anyway_does_not_contradict_the_lock(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     for setting in ("optional=false", "after=[]"):
         words = ("--set", f"patches.camera_stabilizer.{setting}")
         machine.coral("lock", "--check", *words).require(0)
         machine.coral("init", "--locked", *words).require(0)
 
 
-@pytest.mark.parametrize("role", ["core", "inference"])
-def test_the_versions_of_hosts_are_compared_with_the_lock(device: MakeDevice, role: str) -> None:
+def test_the_versions_of_hosts_are_compared_with_the_lock(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *OLD_CORE)
-    machine.locked()
-    version = {"core": "0.0.4", "inference": "0.58.0"}[role]
-    for spelling in (version, f"v{version}", f"{version}.0", f"0!{version}"):
-        machine.coral("init", "--locked", f"--{role}-version", spelling).require(0)
-        machine.coral("init", "--locked", "--set", f"host.{role}={spelling}").require(0)
-    for words, where in (
-        ((f"--{role}-version", "0.0.3"), f"--{role}-version 0.0.3"),
-        (("--set", f"host.{role}=0.0.3"), f"--set host.{role}=0.0.3"),
-        ((f"--{role}-version", f"{version}rc1"), f"--{role}-version {version}rc1"),
-    ):
-        (finding,) = machine.coral("init", "--locked", *words).require(1).json()["findings"]
-        assert (finding["code"], finding["subject"]) == ("contradicts-lock", f"host.{role}")
-        assert (finding["expected"], finding["where"]) == (version, where)
+    machine.locked_once()
+    for spelling in ("{}", "v{}", "{}.0", "0!{}"):
+        core, inference = spelling.format("0.0.4"), spelling.format("0.58.0")
+        flags = (f"--core-version={core}", f"--inference-version={inference}")
+        machine.coral("init", "--locked", *flags).require(0)
+        settings = ("--set", f"host.core={core}", "--set", f"host.inference={inference}")
+        machine.coral("init", "--locked", *settings).require(0)
+    for core, inference in (("0.0.3", "0.0.3"), ("0.0.4rc1", "0.58.0rc1")):
+        words = ("--core-version", core, "--set", f"host.inference={inference}")
+        assert _contradicted_hosts(machine, *words) == [
+            ("host.core", "0.0.4", f"--core-version {core}"),
+            ("host.inference", "0.58.0", f"--set host.inference={inference}"),
+        ]
+        words = ("--set", f"host.core={core}", "--inference-version", inference)
+        assert _contradicted_hosts(machine, *words) == [
+            ("host.core", "0.0.4", f"--set host.core={core}"),
+            ("host.inference", "0.58.0", f"--inference-version {inference}"),
+        ]
+
+
+def _contradicted_hosts(machine: Device, *words: str) -> list[tuple[str, str, str]]:
+    findings = machine.coral("init", "--locked", *words).require(1).json()["findings"]
+    assert {finding["code"] for finding in findings} == {"contradicts-lock"}
+    return [(each["subject"], each["expected"], each["where"]) for each in findings]
 
 
 def test_a_flag_goes_before_the_descriptor_s_host(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *OLD_CORE)
-    machine.locked()
+    machine.locked_once()
     words = ("init", "--locked", "--set", "host.core=0.0.3")
     machine.coral(*words).require(1)
     machine.coral(*words, "--core-version", "0.0.4").require(0)
@@ -332,14 +345,14 @@ def test_a_start_is_told_the_versions_of_hosts(device: MakeDevice) -> None:
 
 def test_a_misspelt_variable_is_pointed_out(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     outcome = machine.coral("init", "--locked", env={"CORAL_ENABLE_CAMRA": "0"}).require(0)
     assert "warning: unknown variable `CORAL_ENABLE_CAMRA`" in outcome.stderr
 
 
 def test_switches_of_the_host_do_not_contradict_the_lock(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     outcome = machine.coral("init", "--locked", "--set", "patches.camera=false").require(0)
     assert outcome.json()["state"]["patches_enabled"]["camera"] is False
 
@@ -353,7 +366,7 @@ def test_a_live_start_resolves_and_activates(device: MakeDevice) -> None:
 
 def test_the_report_is_written_where_asked(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     outcome = machine.coral("init", "--locked", "--report", "report.json").require(0)
     assert (machine.directory / "report.json").read_text() == outcome.stdout
 
@@ -414,7 +427,7 @@ class TestRun:
 
 def test_a_locked_start_imports_little(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *OLD_CORE)
-    machine.locked()
+    machine.locked_once()
     before = set(
         machine.run("python", "-c", "import sys; print(*sys.modules)").require(0).stdout.split()
     )
@@ -430,7 +443,7 @@ def test_bytecode_is_found_by_its_source_whatever_the_lock(device: MakeDevice) -
     machine = device("my-package==1.0.0", *HOSTS)
     caches = []
     for number in range(2):
-        machine.locked("--set", f"platform=p{number}")
+        machine.locked_once("--set", f"platform=p{number}")
         machine.coral("init", "--locked").require(0)
         caches.append(
             sorted(path.name for path in (machine.state / "coral-lock" / "bytecode").iterdir())
@@ -442,7 +455,7 @@ def test_bytecode_is_found_by_its_source_whatever_the_lock(device: MakeDevice) -
 
 def test_the_user_s_settings_of_bytecode_stay(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     show = machine.write(
         "show.py",
         "import sys, my_package\nprint(sys.pycache_prefix, sys.dont_write_bytecode)\n",
@@ -456,7 +469,7 @@ def test_the_user_s_settings_of_bytecode_stay(device: MakeDevice) -> None:
 
 def test_a_cache_that_others_can_write_to_is_refused(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     machine.coral("init", "--locked").require(0)
     (machine.state / "coral-lock" / "bytecode").chmod(0o777)
     outcome = machine.coral("init", "--locked").require(2)
@@ -468,7 +481,7 @@ def test_a_cache_that_others_can_write_to_is_refused(device: MakeDevice) -> None
 
 def test_a_state_directory_that_cannot_be_used(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     place = str(machine.write("a-file", ""))
     outcome = machine.coral("init", "--locked", "--state-dir", place).require(2)
     assert "error: the state directory can't hold a bytecode cache" in outcome.stderr
@@ -485,7 +498,7 @@ def test_an_option_of_a_locked_start_needs_locked(device: MakeDevice, option: li
 
 def test_an_earlier_report_does_not_outlive_a_failed_start(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     machine.coral("init", "--locked", "--report", "report.json").require(0)
     machine.lock_path.write_text("")
     machine.coral("init", "--locked", "--report", "report.json").require(2)
@@ -499,7 +512,7 @@ def test_an_earlier_report_does_not_outlive_a_failed_start(device: MakeDevice) -
 @pytest.mark.parametrize("start", ["init", "init --locked"])
 def test_a_report_that_nobody_could_read_is_an_error(device: MakeDevice, start: str) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     script = machine.write("start.sh", f'"$1" {start} >&-\n')
     finished = subprocess.run(
         ("sh", script, machine.environment.bin / "coral-runtime"),
@@ -518,7 +531,7 @@ def test_a_report_that_nobody_could_read_is_an_error(device: MakeDevice, start: 
 
 def test_a_closed_stdout_does_not_keep_a_device_from_starting(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     machine.write("show.py", "import sys\nprint('ran', file=sys.stderr)\n")
     for words in ("init --locked --report r.json", "run --locked --eager -- show.py"):
         script = machine.write("start.sh", f'"$1" {words} >&-\n')
@@ -536,7 +549,7 @@ def test_a_closed_stdout_does_not_keep_a_device_from_starting(device: MakeDevice
 
 def test_a_full_disk_behind_stdout_is_no_internal_error(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     for words in ("plugins list", "verify --output-format json", "init --locked"):
         script = machine.write("start.sh", f'"$1" {words} > /dev/full\n')
         finished = subprocess.run(
@@ -554,7 +567,7 @@ def test_a_full_disk_behind_stdout_is_no_internal_error(device: MakeDevice) -> N
 
 def test_the_report_says_which_lock_and_which_versions(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", *HOSTS)
-    text = machine.locked()
+    text = machine.locked_once()
     report = machine.coral("init", "--locked").require(0).json()
     assert report["lock"] == {
         "path": "coral.lock",
@@ -602,7 +615,7 @@ def test_an_optional_plugin_starts_without_what_it_would_come_after(device: Make
         "runtime.yaml",
         "patches: {camera_stabilizer: {optional: true, after: ['patches:gone']}}\n",
     )
-    machine.locked("-c", "runtime.yaml")
+    machine.locked_once("-c", "runtime.yaml")
     report = machine.coral("init", "--locked", "-c", "runtime.yaml").require(0).json()
     assert report["state"]["plugins_loaded"] == {"patches:camera_stabilizer": True}
     machine.write("runtime.yaml", "patches: {camera_stabilizer: {after: ['patches:gone']}}\n")
