@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import textwrap
 import time
 from pathlib import Path
 
@@ -27,18 +28,28 @@ def activate(config):
 
 
 def register():
-    return PluginSpec(name="p", activate=activate, description="It ends processes")
+    return PluginSpec(name="{name}", activate=activate, description="It ends processes")
 """
+DOES = "import os; exec(os.environ['WHAT_IT_DOES'], globals())"
+"""What most plugins here do, so that one lock is good for them all."""
 
 HOSTS = {"without a host": (), "with a host": ("coral-inference==0.0.5.dev1", "inference==0.58.0")}
 
 
-def _locked(machine: Device, tmp_path: Path, body: str = "pass", module: str = "") -> Device:
-    indented = "\n".join(f"    {line}" for line in body.splitlines())
-    text = PLUGIN.format(module=module, body=indented)
-    wheel = make_wheel(tmp_path, "p", {"p.py": text}, entry_point="p:register")
+def _locked(machine: Device, tmp_path: Path, module: str = "", **bodies: str) -> Device:
+    """Lock a device with plugins that do this when they are activated."""
+    texts = {
+        name: PLUGIN.format(name=name, module=module, body=textwrap.indent(body, "    "))
+        for name, body in (bodies or {"p": DOES}).items()
+    }
+    wheel = make_wheel(
+        tmp_path,
+        "p",
+        {f"{name}.py": text for name, text in texts.items()},
+        entry_point="".join(f"{name} = {name}:register\n" for name in texts),
+    )
     install_with_uv(machine.environment, wheel, wheelhouse=machine.wheelhouse)
-    machine.locked()
+    machine.locked_once(of=tuple(texts.items()))
     return machine
 
 
@@ -71,32 +82,33 @@ class Code:
 """
 
 RAISES = {
-    "str": ("raise Strange", "Strange: its message can't be shown"),
-    "metaclass": ("raise Stranger", "Stranger"),
-    "code": ("raise SystemExit(Code())", "SystemExit: its message can't be shown"),
-    "result": ("return Code()", "it called `sys.exit(0)`"),
-    "exit": ("raise SystemExit(0)", "it called `sys.exit(0)`"),
-    "os._exit": ("import os; os._exit(0)", "it called `os._exit(0)`"),
-    "posix._exit": ("import posix; posix._exit(0)", "it called `os._exit(0)`"),
+    "from_str": ("raise Strange", "Strange: its message can't be shown"),
+    "from_metaclass": ("raise Stranger", "Stranger"),
+    "from_code": ("raise SystemExit(Code())", "SystemExit: its message can't be shown"),
+    "from_result": ("return Code()", "it called `sys.exit(0)`"),
+    "from_exit": ("raise SystemExit(0)", "it called `sys.exit(0)`"),
+    "from_os_exit": ("import os; os._exit(0)", "it called `os._exit(0)`"),
+    "from_posix_exit": ("import posix; posix._exit(0)", "it called `os._exit(0)`"),
 }
 
 
-@pytest.mark.parametrize("name", RAISES)
-def test_what_a_plugin_raises_fails_it_and_the_start(
-    machine: Device, tmp_path: Path, name: str
-) -> None:
-    body, reason = RAISES[name]
-    _locked(machine, tmp_path, body, STRANGE)
+def test_what_plugins_raise_fails_them_and_the_start(machine: Device, tmp_path: Path) -> None:
+    bodies = {name: body for name, (body, _) in RAISES.items()}
+    _locked(machine, tmp_path, STRANGE, **bodies)
     outcome = machine.coral("init", "--locked").require(1)
-    (plugin,) = outcome.json()["plugins"]
-    assert plugin["status"] == "failed"
-    assert plugin["reason"].startswith(reason)
+    plugins = {plugin["id"]: plugin for plugin in outcome.json()["plugins"]}
+    assert set(plugins) == {f"patches:{name}" for name in RAISES}
+    for name, (_, reason) in RAISES.items():
+        plugin = plugins[f"patches:{name}"]
+        assert plugin["status"] == "failed"
+        assert plugin["reason"].startswith(reason)
+        assert f"error[activation-failed]: `patches:{name}` of `p` failed: " in outcome.stderr
     eager = machine.coral("run", "--locked", "--eager", "--", "-c", "print('ran')").require(78)
     assert eager.stdout == ""
 
 
 def test_os_exit_while_a_plugin_is_imported(machine: Device, tmp_path: Path) -> None:
-    _locked(machine, tmp_path, module="import os\nos._exit(0)")
+    _locked(machine, tmp_path, "import os\nos._exit(0)", p="pass")
     outcome = machine.coral("init", "--locked").require(1)
     assert outcome.json()["plugins"][0]["reason"].startswith("it called `os._exit(0)` (")
 
@@ -110,7 +122,7 @@ def test_os_exit_ends_what_it_may_end(machine: Device, tmp_path: Path) -> None:
         "process = m.get_context('fork').Process(target=int)\n"
         "process.start(); process.join(); assert process.exitcode == 0, process.exitcode\n"
     )
-    _locked(machine, tmp_path, body, "from os import _exit\n")
+    _locked(machine, tmp_path, "from os import _exit\n", p=body)
     assert machine.coral("init", "--locked").require(0).json()["outcome"] == "started"
     for end in ("p._exit(9)", "import os; os._exit(9)"):
         code = f"import coral_inference.runtime.plugins, p; {end}"
@@ -137,9 +149,10 @@ ENDS = {
 def test_an_end_before_the_end_is_an_error(device: MakeDevice, tmp_path: Path, name: str) -> None:
     machine = device()
     body, found = ENDS[name]
-    _locked(machine, tmp_path, body)
+    _locked(machine, tmp_path)
     report = machine.write("report.json", earlier_report())
-    outcome = machine.coral("init", "--locked", "--report", "report.json").require(1)
+    words = ("init", "--locked", "--report", "report.json")
+    outcome = machine.coral(*words, env={"WHAT_IT_DOES": body}).require(1)
     assert outcome.stdout == ""
     assert outcome.stderr.endswith(
         "error: the process was ended before the start had finished\n"
@@ -169,8 +182,9 @@ STREAMS = {
 
 @pytest.mark.parametrize("name", STREAMS)
 def test_the_report_is_whole_and_alone(machine: Device, tmp_path: Path, name: str) -> None:
-    _locked(machine, tmp_path, STREAMS[name])
-    outcome = machine.coral("init", "--locked").require(0)
+    _locked(machine, tmp_path)
+    env = {"WHAT_IT_DOES": STREAMS[name]}
+    outcome = machine.coral("init", "--locked", env=env).require(0)
     assert outcome.json()["state"]["plugins_loaded"] == {"patches:p": True}
     assert outcome.stdout.count("report_version") == 1
     assert "started on onnx: 1 of 1 plugin active\n" in outcome.stderr
@@ -178,9 +192,10 @@ def test_the_report_is_whole_and_alone(machine: Device, tmp_path: Path, name: st
 
 @pytest.mark.parametrize("name", ["no streams", "none", "low descriptors", "standard output"])
 def test_a_program_has_streams_of_its_own(machine: Device, tmp_path: Path, name: str) -> None:
-    _locked(machine, tmp_path, STREAMS[name])
+    _locked(machine, tmp_path)
     words = ("run", "--locked", "--eager", "--", "-c", "print('ran')")
-    assert machine.coral(*words).require(0).stdout == "ran\n"
+    env = {"WHAT_IT_DOES": STREAMS[name]}
+    assert machine.coral(*words, env=env).require(0).stdout == "ran\n"
 
 
 def _heed_signals() -> None:
@@ -192,11 +207,11 @@ def _heed_signals() -> None:
 def _stuck(machine: Device, tmp_path: Path) -> subprocess.Popen[bytes]:
     """Start `init` with a plugin that doesn't return, and wait until it runs."""
     body = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(300)"
-    _locked(machine, tmp_path, body)
+    _locked(machine, tmp_path)
     started = subprocess.Popen(
         (machine.environment.bin / "coral-runtime", "init", "--locked"),
         cwd=machine.directory,
-        env=machine.variables(),
+        env=machine.variables({"WHAT_IT_DOES": body}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         preexec_fn=_heed_signals,
@@ -248,7 +263,7 @@ def test_a_terminal_s_interrupt_is_told_once(device: MakeDevice, tmp_path: Path)
     machine = device()
     master, slave = os.openpty()
     body = "import time\nopen('pid', 'w').write('x')\ntime.sleep(300)"
-    _locked(machine, tmp_path, body)
+    _locked(machine, tmp_path)
     started = subprocess.Popen(
         [
             *("setsid", "--ctty", "--wait"),
@@ -256,7 +271,7 @@ def test_a_terminal_s_interrupt_is_told_once(device: MakeDevice, tmp_path: Path)
             *("init", "--locked"),
         ],
         cwd=machine.directory,
-        env=machine.variables(),
+        env=machine.variables({"WHAT_IT_DOES": body}),
         stdin=slave,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -278,7 +293,7 @@ def test_whoever_ignores_children_gets_the_report(device: MakeDevice, tmp_path: 
     finished = subprocess.run(
         (machine.environment.bin / "coral-runtime", "init", "--locked"),
         cwd=machine.directory,
-        env=machine.variables(),
+        env=machine.variables({"WHAT_IT_DOES": "pass"}),
         capture_output=True,
         preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN),
         timeout=60,
