@@ -22,7 +22,7 @@ def machine(device: MakeDevice, tmp_path: Path) -> Device:
     """A machine with a plugin, locked."""
     made = device()
     install(made, make_plugin_with(tmp_path, {}))
-    made.locked()
+    made.locked_once(of="the plugin")
     return made
 
 
@@ -35,7 +35,7 @@ def hooked(device: MakeDevice, tmp_path: Path) -> Device:
         make_library_with(tmp_path, HELPER),
     )
     install(made, *wheels)
-    assert "warning[pth-file]: `helper` ships `helper.pth`" in made.coral("lock").require(0).stderr
+    made.locked_once(of="the plugin and the library")
     return made
 
 
@@ -62,9 +62,8 @@ def test_a_file_that_nobody_locked_is_reported(machine: Device) -> None:
         place.write_text(text)
     names = ["evil.pth", "evil.start", "sitecustomize.py", "usercustomize"]
     for level in LEVELS:
-        for name in names:
-            verified = machine.coral("verify", "--integrity", level).require(0)
-            assert told(name) in verified.stderr
+        verified = machine.coral("verify", "--integrity", level).require(0)
+        assert all(told(name) in verified.stderr for name in names)
     report = machine.coral("init", "--locked").require(0).json()
     found = [each for each in report["findings"] if each["code"] == "unlocked-startup"]
     assert [(each["subject"], each["where"]) for each in found] == [
@@ -132,6 +131,8 @@ def test_a_row_in_a_locked_record_locks_nothing(hooked: Device) -> None:
 
 
 def test_what_is_accepted_is_hashed_all_the_same(hooked: Device) -> None:
+    said = "warning[pth-file]: `helper` ships `helper.pth`"
+    assert said in hooked.coral("lock").require(0).stderr
     accept = "--set=distributions.helper.accept=[pth-file]"
     assert "[pth-file]" not in hooked.coral("lock", accept).require(0).stderr
     assert "pth-file" not in hooked.coral("verify").require(0).stderr

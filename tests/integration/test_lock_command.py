@@ -26,7 +26,7 @@ def machine(device: MakeDevice) -> Device:
 
 
 def test_a_stale_lock_is_not_written_and_says_why_and_what_helps(machine: Device) -> None:
-    before = machine.locked()
+    before = machine.locked_once()
     machine.install("my-package==1.1.0", "acme-object")
     outcome = machine.coral("lock", "--check").require(1)
     assert machine.lock_path.read_text() == before
@@ -40,7 +40,7 @@ def test_a_stale_lock_is_not_written_and_says_why_and_what_helps(machine: Device
 
 def test_the_account_of_a_stale_lock_is_bounded(device: MakeDevice) -> None:
     machine = device(*HOSTS)
-    machine.locked()
+    machine.locked_once()
     machine.install(
         "acme-vision", "acme-denoise", "acme-object", "acme-factories", "acme-workflows",
         "after-plugin", "deep-plugin", "env-sensitive", "generic-backend", "rknn-backend",
@@ -97,7 +97,7 @@ def test_a_corrupt_lock_fails_every_command_and_lock_replaces_it(
 def test_a_lock_of_another_major_version_is_not_overwritten(
     machine: Device, words: tuple[str, ...]
 ) -> None:
-    text = machine.locked().replace('"lock_version": "1.0"', '"lock_version": "2.0"')
+    text = machine.locked_once().replace('"lock_version": "1.0"', '"lock_version": "2.0"')
     machine.lock_path.write_text(text)
     assert machine.coral("lock", *words).require(2).stderr == (
         "error: the lock has the format version `2.0`, which this release can't read\n"
@@ -135,7 +135,7 @@ def test_a_link_to_the_lock_stays_a_link(machine: Device) -> None:
 
 
 def test_permissions_are_kept(machine: Device) -> None:
-    machine.locked()
+    machine.locked_once()
     machine.lock_path.chmod(0o640)
     machine.install("acme-object")
     machine.locked()
@@ -157,7 +157,7 @@ def _limit_file_size() -> None:
 
 def test_no_room_for_the_lock_leaves_the_old_one(machine: Device) -> None:
     """A limit on the size of files stands in for a full disk: the write fails half-way."""
-    before = machine.locked()
+    before = machine.locked_once()
     machine.install("acme-object")
     finished = subprocess.run(
         (machine.environment.bin / "coral-runtime", "lock"),
@@ -184,7 +184,7 @@ def _obey_permissions() -> None:
 
 
 def test_a_read_only_directory_leaves_the_old_lock(machine: Device) -> None:
-    before = machine.locked()
+    before = machine.locked_once()
     machine.install("acme-object")
     machine.directory.chmod(0o555)
     try:
@@ -205,7 +205,7 @@ def test_a_read_only_directory_leaves_the_old_lock(machine: Device) -> None:
 
 
 def test_two_runs_at_once_leave_one_whole_lock(machine: Device) -> None:
-    expected = machine.locked()
+    expected = machine.locked_once()
     machine.lock_path.unlink()
     running = [
         subprocess.Popen(
@@ -225,7 +225,7 @@ def test_two_runs_at_once_leave_one_whole_lock(machine: Device) -> None:
 def test_an_interrupt_at_any_moment_leaves_the_old_lock_or_the_new(
     machine: Device, delay: float
 ) -> None:
-    before = machine.locked()
+    before = machine.locked_once()
     machine.install("acme-object")
     process = subprocess.Popen(
         (machine.environment.bin / "coral-runtime", "lock"),
@@ -378,7 +378,7 @@ def test_a_tampered_installation_is_not_locked(machine: Device) -> None:
 
 
 def test_a_check_tells_changed_bytes_by_its_exit_code(machine: Device) -> None:
-    machine.locked()
+    machine.locked_once()
     source = machine.site_packages / "my_package" / "coral_plugins.py"
     original = source.read_text()
     source.write_text(original + "\n")

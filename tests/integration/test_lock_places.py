@@ -12,6 +12,7 @@ import pytest
 
 from coral_lock.targets.machine import this_machine
 from coral_lock.targets.model import tag_of
+from tests.conftest import MakeDevice
 from tests.support.device import Device, make_device
 from tests.support.environments import Environment, create_environment, install_with_uv
 from tests.support.in_process import WorkingDirectory
@@ -34,7 +35,7 @@ pytestmark = pytest.mark.skipif(HERE is None, reason="this platform's tag can't 
 
 
 @pytest.fixture(scope="module")
-def device(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Device:
+def inhabited(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Device:
     """An environment with plugins and coral-lock."""
     return make_device(tmp_path_factory.mktemp("device") / "machine", wheelhouse, *INSTALLED)
 
@@ -48,9 +49,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> E
 
 
 @pytest.fixture
-def inside(device: Device, tmp_path: Path) -> Device:
+def inside(inhabited: Device, tmp_path: Path) -> Device:
     """The device, in a working directory of its own."""
-    return replace(device, directory=tmp_path)
+    return replace(inhabited, directory=tmp_path)
 
 
 @pytest.fixture
@@ -191,14 +192,14 @@ def test_an_image_for_no_single_target(work: WorkingDirectory, image: str, name:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, wheelhouse: Path) -> Device:
+def machine(device: MakeDevice, wheelhouse: Path) -> Device:
     """A device of its own, with a lock for itself and for another machine, made from wheels."""
-    made = make_device(tmp_path / "machine", wheelhouse, "my-package==1.0.0")
+    made = device("my-package==1.0.0")
     house = made.directory / "house"
     house.mkdir()
     shutil.copy2(wheelhouse / "my_package-1.0.0-py3-none-any.whl", house)
     made.write("runtime.yaml", DESCRIPTOR.replace("host: {", 'host: {core: "0.0.4", '))
-    made.locked("-c", "runtime.yaml", "--wheels=house")
+    WorkingDirectory(directory=made.directory).locked("-c", "runtime.yaml", "--wheels=house")
     return made
 
 

@@ -98,14 +98,11 @@ FORMS = {
 
 class TestWhatAProgramSees:
     @pytest.mark.parametrize("name", FORMS)
-    @pytest.mark.parametrize("python", ["python", "python3", "{environment}/bin/python", None])
-    def test_it_is_what_plain_python_shows(
-        self, machine: Device, name: str, python: str | None
-    ) -> None:
+    def test_it_is_what_plain_python_shows(self, machine: Device, name: str) -> None:
         words = FORMS[name]
-        interpreter = [python.format(environment=machine.environment.root)] if python else []
         plain = _plain(machine, *words).require(0)
-        assert _run(machine, *interpreter, *words).require(0).stdout == plain.stdout
+        for interpreter in (["python"], ["python3"], [str(machine.environment.python)], []):
+            assert _run(machine, *interpreter, *words).require(0).stdout == plain.stdout
 
     @pytest.mark.skipif(sys.version_info < (3, 11), reason="since 3.11")
     @pytest.mark.parametrize("words", [["-P", "facts.py"], ["-P", "-m", "json.tool", "-h"]])
@@ -187,21 +184,19 @@ class TestWhatAProgramSees:
     def test_a_script_whose_interpreter_has_a_long_path(
         self, tmp_path: Path, wheelhouse: Path
     ) -> None:
-        for installer in ("pip", "uv"):
-            machine = make_device(
-                tmp_path / LONG / f"with space {installer}",
-                wheelhouse,
-                "my-package==1.0.0",
-                installer=installer,
-            )
-            machine.locked("--core-version=0.0.4", "--inference-version=0.58.0")
+        machine = make_device(tmp_path / LONG / "with space", wheelhouse, "my-package==1.0.0")
+        machine.locked("--core-version=0.0.4", "--inference-version=0.58.0")
+        for installer in ("uv", "pip"):
+            (machine.environment.bin / "coral-runtime").unlink()
+            again = {"uv": "--reinstall", "pip": "--force-reinstall"}[installer]
+            machine.install(again, "coral-lock", installer=installer, no_deps=True)
             assert (machine.environment.bin / "coral-runtime").read_bytes()[:9] == b"#!/bin/sh"
             inner = _run(machine, "coral-runtime", "--version").require(0)
             assert inner.stdout.startswith("coral-runtime ")
 
     def test_a_module_of_the_host_is_warned_about(self, device: MakeDevice) -> None:
         machine = device("my-package==1.0.0", "coral-inference==0.0.5.dev1", "inference==0.58.0")
-        machine.locked()
+        machine.locked_once()
         words = ("--report", "r.json", "--", "python", "-m", "coral_inference.runtime.config")
         outcome = machine.coral("run", "--locked", *words).require(0)
         assert (
@@ -464,7 +459,7 @@ class TestWhatIsRefused:
 
     def test_drift_and_changed_bytes(self, device: MakeDevice) -> None:
         machine = device("my-package==1.0.0")
-        machine.locked("--core-version=0.0.4", "--inference-version=0.58.0")
+        machine.locked_once("--core-version=0.0.4", "--inference-version=0.58.0")
         machine.install("acme-object")
         assert _run(machine, "-c", "print('ran')").require(78).stdout == ""
         machine.coral("init", "--locked").require(1)
@@ -475,7 +470,7 @@ class TestWhatIsRefused:
 
     def test_a_plugin_that_fails(self, device: MakeDevice) -> None:
         machine = device("fails-raise", "coral-inference==0.0.5.dev1", "inference==0.58.0")
-        machine.locked()
+        machine.locked_once()
         program = "import coral_inference; print('ran')"
         assert _run(machine, "-c", program).require(78).stdout == ""
 

@@ -218,7 +218,6 @@ def test_every_deviation_is_found_and_nothing_runs(
 ) -> None:
     machine = device(*PLUGINS)
     machine.locked_once("--core-version=0.0.4", "--inference-version=0.58.0")
-    machine.coral("verify").require(0)
     deviate(machine)
 
     verified = machine.coral("verify", "--output-format", "json").require(code).json()
@@ -234,7 +233,8 @@ def test_every_deviation_is_found_and_nothing_runs(
 
 def test_every_deviation_is_reported_not_only_the_first(device: MakeDevice) -> None:
     machine = device(*PLUGINS, "coral-inference==0.0.4", "inference==0.58.0")
-    machine.locked()
+    machine.locked_once()
+    machine.coral("verify").require(0)
     _edit_source(machine)
     (machine.site_packages / "acme_vision" / "extra.py").write_text("")
     machine.install("acme-object", "coral-inference==0.0.3")
@@ -331,7 +331,7 @@ def test_an_editable_install_is_locked_only_when_allowed(hosted: Device, tmp_pat
 
 def test_integrity_levels_differ_in_whose_bytes_are_hashed(device: MakeDevice) -> None:
     machine = device("native-plugin", "coral-inference==0.0.4", "inference==0.58.0")
-    machine.locked()
+    machine.locked_once()
     (machine.site_packages / "markupsafe" / "_native.py").write_text("raise SystemExit\n")
     assert machine.coral("verify", "--integrity", "metadata").require(0)
     assert machine.coral("verify", "--integrity", "imports").require(0)
