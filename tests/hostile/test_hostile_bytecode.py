@@ -67,7 +67,7 @@ def test_a_wheel_with_the_bytecode_of_its_sources_is_not(work: WorkingDirectory,
 
 def test_a_record_that_lists_foreign_bytecode_is_refused(machine: Device, tmp_path: Path) -> None:
     install(machine, make_plugin_with(tmp_path, {}))
-    machine.locked()
+    machine.locked_once(of="the plugin")
     (machine.site_packages / "acme/__pycache__").mkdir(exist_ok=True)
     (machine.site_packages / "acme/__pycache__/impl.pyc").write_text(EVIL)
     with open(machine.site_packages / "acme-1.0.dist-info" / "RECORD", "a") as record:
@@ -88,7 +88,7 @@ def test_a_record_that_lists_foreign_bytecode_is_refused(machine: Device, tmp_pa
 @pytest.mark.parametrize("name", ["impl.pyc", "impl.py", "impl.pyc.cpython-311"])
 def test_what_nobody_lists_is_a_stray(machine: Device, tmp_path: Path, name: str) -> None:
     install(machine, make_plugin_with(tmp_path, {}))
-    machine.locked()
+    machine.locked_once(of="the plugin")
     (machine.site_packages / "acme/__pycache__").mkdir(exist_ok=True)
     (machine.site_packages / "acme/__pycache__" / name).write_text(EVIL)
     assert (

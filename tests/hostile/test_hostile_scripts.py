@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -186,21 +187,40 @@ CHANGES = [
 ]
 
 
+def _of_different_files(changes: list[tuple[str, str]]) -> list[dict[str, str]]:
+    """Put changes together that can be made at once."""
+    at_once: list[dict[str, str]] = []
+    for path, text in changes:
+        if all(path in each for each in at_once):
+            at_once.append({})
+        next(each for each in at_once if path not in each)[path] = text
+    return at_once
+
+
 @pytest.mark.parametrize("installer", ["pip", "uv"])
 def test_such_a_file_is_changed(machine: Device, tmp_path: Path, installer: str) -> None:
     install(machine, make_plugin_with(tmp_path, FILES), installer=installer)
     machine.locked()
     machine.coral("verify").require(0)
-    for path, text in CHANGES:
-        (changed,) = machine.environment.root.glob(path)
-        before = changed.read_bytes()
-        changed.write_text(text.replace("{bin}", str(machine.environment.bin)))
+    for changes in _of_different_files(CHANGES):
+        before = {}
+        for path, text in changes.items():
+            (changed,) = machine.environment.root.glob(path)
+            before[changed] = changed.read_bytes()
+            changed.write_text(text.replace("{bin}", str(machine.environment.bin)))
         for words in (("verify",), ("init", "--locked")):
-            refused = machine.coral(*words).require(3)
-            assert "error[digest-mismatch]: `" in refused.stderr
-            assert "` of `acme` isn't the file that was locked\n" in refused.stderr
-        changed.write_bytes(before)
-    changed.write_text("int evil;\n")
+            named = re.findall(
+                "^error\\[digest-mismatch\\]: `(.*)` of `acme` isn't the file that was locked$",
+                machine.coral(*words).require(3).stderr,
+                re.MULTILINE,
+            )
+            assert sorted(Path(name).name for name in named) == sorted(
+                changed.name for changed in before
+            )
+        for changed, content in before.items():
+            changed.write_bytes(content)
+    (header,) = machine.environment.root.glob("include/site/*/acme/acme.h")
+    header.write_text("int evil;\n")
     assert "error[unusable-record]: `headers/acme.h` of `acme` isn't the file that its RECORD" in (
         machine.coral("lock").require(1).stderr
     )
@@ -209,7 +229,7 @@ def test_such_a_file_is_changed(machine: Device, tmp_path: Path, installer: str)
 def test_which_interpreter_a_script_names_cannot_be_told(machine: Device, tmp_path: Path) -> None:
     """An installer writes that line, for whatever environment it installs into."""
     install(machine, make_plugin_with(tmp_path, FILES))
-    machine.locked()
+    machine.locked_once(of="all files")
     for text in (
         "#!{bin}/python\nprint('tool')\n",
         "#!{bin}/python3.11\nprint('tool')\n",
@@ -233,7 +253,7 @@ def _state_truly(machine: Device, name: str) -> None:
 
 def test_what_an_installer_generates_is_not_covered(machine: Device, tmp_path: Path) -> None:
     install(machine, make_plugin_with(tmp_path, FILES))
-    machine.locked()
+    machine.locked_once(of="all files")
     (machine.environment.bin / "acme-console").write_text("#!/bin/sh\n")
     machine.coral("verify").require(0)
 
@@ -262,7 +282,7 @@ def test_another_wheel_of_the_same_version_has_one_more(
 
 def test_a_record_forgets_them(machine: Device, tmp_path: Path) -> None:
     install(machine, make_plugin_with(tmp_path, FILES))
-    machine.locked()
+    machine.locked_once(of="all files")
     record = machine.site_packages / "acme-1.0.dist-info" / "RECORD"
     rows = [row for row in record.read_text().splitlines(keepends=True) if row[:2] != ".."]
     record.write_text("".join(rows))
@@ -274,7 +294,7 @@ def test_a_record_forgets_them(machine: Device, tmp_path: Path) -> None:
 
 def test_one_is_missing(machine: Device, tmp_path: Path) -> None:
     install(machine, make_plugin_with(tmp_path, FILES))
-    machine.locked()
+    machine.locked_once(of="all files")
     (machine.environment.bin / "acme-tool").unlink()
     assert "error[file-missing]: `scripts/acme-tool` of `acme` is missing\n" in (
         machine.coral("verify").require(3).stderr
