@@ -17,6 +17,7 @@ from coral_lock.author import run as run_module
 from coral_lock.author.subject import open_target
 from tests.conftest import MakeDevice
 from tests.support.device import Device
+from tests.support.in_process import WorkingDirectory
 from tests.support.wheels import build_wheels, fixture_projects
 
 FIXTURES = tuple(project for project in fixture_projects() if project.parent.name == "plugins")
@@ -224,12 +225,13 @@ def test_the_text_the_annotations_and_the_exit_codes(machine: Device) -> None:
         (["not-installed"], "`not-installed` not found"),
         (["gone/"], "there is no `pyproject.toml`"),
         (["gone.whl"], "wheel not found"),
-        (["my-package", "-c", "gone.yaml"], "there is no descriptor"),
+        ([str(FIXTURES[0]), "-c", "gone.yaml"], "there is no descriptor"),
         (["click"], "`click` declares no plugin"),
     ],
 )
-def test_a_bad_target_is_bad_input(machine: Device, words: list[str], message: str) -> None:
-    outcome = machine.coral("plugins", "check", *words).require(2)
+def test_a_bad_target_is_bad_input(tmp_path: Path, words: list[str], message: str) -> None:
+    work = WorkingDirectory(directory=tmp_path)
+    outcome = work.coral("plugins", "check", *words).require(2)
     assert outcome.stdout == ""
     assert outcome.stderr.splitlines()[0] == f"error: {message}"
 
