@@ -30,6 +30,7 @@ class Snapshot:
 
         What was added is removed. What was changed or removed needs the copy.
         """
+        self._root.mkdir(exist_ok=True)
         found = dict(_states(self._root))
         for path in sorted(found.keys() - self._states.keys()):
             _remove(self._root / path)
