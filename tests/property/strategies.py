@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -47,11 +48,13 @@ distribution_names = st.one_of(
     st.sampled_from(["my-package", "acme", "acme-vision", "numpy", "a", "0"]),
     st.lists(st.text("abz019", min_size=1, max_size=3), min_size=1, max_size=3).map("-".join),
 )
+few_distribution_names = st.lists(distribution_names, unique=True, max_size=5)
 plugin_names = st.one_of(
     st.sampled_from(["a", "b", "camera", "é", "名前", "with space", 'quo"te', "a:b", "a.b", "\\"]),
     st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8),
 ).filter(is_plugin_name)
 plugin_ids = st.tuples(st.sampled_from(GROUPS), plugin_names).map(":".join)
+few_plugin_ids = st.lists(plugin_ids, unique=True, max_size=5)
 identifiers = st.sampled_from(["a", "plugins", "_private", "Klass", "größe", "名前"])
 dotted_names = st.lists(identifiers, min_size=1, max_size=3).map(".".join)
 entry_points = st.tuples(dotted_names, dotted_names).map(":".join)
@@ -106,13 +109,18 @@ Scope = tuple[str, ...]
 NO_TARGETS: Scope = ("",)
 
 
-def subsets(names: Sequence[str]) -> st.SearchStrategy[tuple[str, ...]]:
-    """Sorted selections of a few of `names`."""
+@cache
+def subsets(names: tuple[str, ...]) -> st.SearchStrategy[tuple[str, ...]]:
+    """Sorted selections of a few of `names`.
+
+    To make a strategy and to see whether it is valid takes longer than to draw from it.
+    """
     if not names:
         return st.just(())
     return st.sets(st.sampled_from(names), max_size=3).map(lambda chosen: tuple(sorted(chosen)))
 
 
+@cache
 def scopes(whole: Scope) -> st.SearchStrategy[Scope]:
     """Selections of targets, all of them more often than not."""
     return st.one_of(st.just(whole), subsets(whole).map(lambda chosen: chosen or whole))
@@ -123,7 +131,6 @@ def written(scope: Scope, every: Scope) -> tuple[str, ...]:
     return () if scope == every else scope
 
 
-@st.composite
 def fitting_digests(draw: st.DrawFn, needing: Sequence[Target]) -> dict[str, str]:
     """None at all, or those of wheels of which each target has one that fits."""
     own_tags = {
@@ -132,24 +139,27 @@ def fitting_digests(draw: st.DrawFn, needing: Sequence[Target]) -> dict[str, str
         for interpreter in (f"cp{target.language_version.replace('.', '')}",)
     }
     common = sorted({tag for own in own_tags.values() for tag in own})
-    chosen = draw(st.sets(st.sampled_from([TAG_OF_ALL, *common]), max_size=3))
+    chosen = set(draw(subsets((TAG_OF_ALL, *common))))
     for target in needing if chosen else ():
         if not any(fits(tag, target) for tag in chosen):
             chosen.add(draw(st.sampled_from(own_tags[target])))
     return {tag: draw(digests) for tag in sorted(chosen)}
 
 
-def data_digests_of(tags: Sequence[str]) -> st.SearchStrategy[dict[str, str] | None]:
+digests_of_any_tags = st.dictionaries(tags, digests, max_size=3)
+data_digests = digests.map(lambda digest: f"d1:{digest.removeprefix('t1:')}")
+
+
+@cache
+def data_digests_of(tags: tuple[str, ...]) -> st.SearchStrategy[dict[str, str] | None]:
     """Those of some of the wheels, none at all, or none that can be told."""
     if not tags:
         return st.none()
-    values = digests.map(lambda digest: f"d1:{digest.removeprefix('t1:')}")
-    pinned = st.dictionaries(st.sampled_from(tags), values, min_size=1)
+    pinned = st.dictionaries(st.sampled_from(tags), data_digests, min_size=1)
     return st.one_of(st.none(), st.just({}), pinned)
 
 
-@st.composite
-def distributions(
+def distribution(
     draw: st.DrawFn,
     name: str,
     scope_of: Mapping[str, Scope],
@@ -159,23 +169,24 @@ def distributions(
     """A distribution called `name` that requires some of those that are there."""
     scope = scope_of[name]
     edges = {
-        target: set(draw(subsets([other for other in scope_of if target in scope_of[other]])))
+        target: set(draw(subsets(tuple(each for each in scope_of if target in scope_of[each]))))
         for target in scope
     }
-    for other in draw(subsets([each for each in scope_of if set(scope) <= set(scope_of[each])])):
+    everywhere = tuple(each for each in scope_of if set(scope) <= set(scope_of[each]))
+    for other in draw(subsets(everywhere)):
         for names in edges.values():
             names.add(other)
     shared = set.intersection(*edges.values())
-    own_digests = draw(
-        fitting_digests([target for target in chosen if target.name in scope])
+    own_digests = (
+        fitting_digests(draw, [target for target in chosen if target.name in scope])
         if chosen
-        else st.dictionaries(tags, digests, max_size=3)
+        else draw(digests_of_any_tags)
     )
     return LockedDistribution(
         name=name,
         version=draw(versions),
         digests=own_digests,
-        data_digests=draw(data_digests_of(sorted(own_digests))),
+        data_digests=draw(data_digests_of(tuple(sorted(own_digests)))),
         accepted=tuple(draw(subsets(ACCEPTABLE))),
         program=draw(st.booleans()),
         requires=tuple(sorted(shared)),
@@ -212,9 +223,8 @@ overrides = st.fixed_dictionaries(
 )
 
 
-@st.composite
-def plugins(
-    draw: st.DrawFn, identifier: str, distribution: str, scope: Scope, earlier: Sequence[str]
+def plugin_of(
+    draw: st.DrawFn, identifier: str, distribution: str, scope: Scope, earlier: tuple[str, ...]
 ) -> LockedPlugin:
     """A plugin called `identifier`, perhaps after some of `earlier`; its targets are unwritten."""
     return LockedPlugin(
@@ -227,7 +237,7 @@ def plugins(
         optional=draw(st.booleans()),
         after=draw(subsets(earlier)),
         default_config_overrides=draw(overrides),
-        env=draw(subsets(["ACME_TOKEN", "A", "_"])),
+        env=draw(subsets(("ACME_TOKEN", "A", "_"))),
         targets=scope,
     )
 
@@ -236,8 +246,7 @@ Offer = tuple[str, str]
 """The id `<group>:<name>` of a plugin and the distribution that offers it."""
 
 
-@st.composite
-def exclusions(
+def exclusion(
     draw: st.DrawFn, offer: Offer, scope: Scope, every: Scope, is_shared: bool
 ) -> ExcludedPlugin:
     """A plugin that is left out.
@@ -267,28 +276,27 @@ def locks(
     """Valid locks; their few common names make that two of them have much in common."""
     chosen = draw(targets() if chosen_targets is None else chosen_targets)
     every = tuple(sorted(target.name for target in chosen)) or NO_TARGETS
-    names = draw(st.lists(distribution_names, unique=True, max_size=5))
+    names = draw(few_distribution_names)
     scope_of = {name: draw(scopes(every)) for name in names}
     activated: dict[Offer, Scope] = {}
-    for identifier in draw(st.lists(plugin_ids, unique=True, max_size=5)) if names else []:
+    for identifier in draw(few_plugin_ids) if names else []:
         name = draw(st.sampled_from(names))
         activated[identifier, name] = draw(scopes(scope_of[name]))
-    left_out = draw(_left_out(activated, every))
+    left_out = _left_out(draw, activated, every)
     offers = [identifier for identifier, _ in {**activated, **left_out}]
     return Lock(
         platform=draw(texts),
         host=draw(hosts(has_python=not chosen)),
-        plugins=draw(_activated(activated, left_out, every)),
+        plugins=_activated(draw, activated, left_out, every),
         excluded=tuple(
-            draw(exclusions(offer, scope, every, offers.count(offer[0]) > 1))
+            exclusion(draw, offer, scope, every, offers.count(offer[0]) > 1)
             for offer, scope in left_out.items()
         ),
-        distributions=tuple(draw(distributions(name, scope_of, every, chosen)) for name in names),
+        distributions=tuple(distribution(draw, name, scope_of, every, chosen) for name in names),
         targets=chosen,
     )
 
 
-@st.composite
 def _left_out(
     draw: st.DrawFn, activated: Mapping[Offer, Scope], every: Scope
 ) -> dict[Offer, Scope]:
@@ -304,7 +312,6 @@ def _left_out(
     return left_out
 
 
-@st.composite
 def _activated(
     draw: st.DrawFn,
     activated: Mapping[Offer, Scope],
@@ -318,9 +325,9 @@ def _activated(
     for index, offer in enumerate(order):
         before = [other for other in left_out if other[0] not in ids] + order[:index]
         scope = activated[offer]
-        earlier = sorted(
-            {other[0] for other in before if set(scope) & set({**left_out, **activated}[other])}
-        )
-        plugin = draw(plugins(*offer, scope, earlier))
+        earlier = {
+            other[0] for other in before if set(scope) & set({**left_out, **activated}[other])
+        }
+        plugin = plugin_of(draw, *offer, scope, tuple(sorted(earlier)))
         found.append(plugin.replace(targets=written(scope, every)))
     return tuple(found)
