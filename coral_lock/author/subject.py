@@ -34,9 +34,8 @@ from coral_lock.inventory import BrokenDistribution, Distribution, Inventory, Re
 from coral_lock.names import ENTRY_POINT_GROUPS, is_normalized_name, normalized_name
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.archive import WheelArchive
-from coral_lock.wheels.inventory import WheelhouseInventory, WheelhouseView
 from coral_lock.wheels.listing import parse_wheel_name
-from coral_lock.wheels.wheelhouse import Wheelhouse
+from coral_lock.wheels.wheelhouse import Wheelhouse, WheelhouseInventory, WheelhouseView
 
 PROJECT = "project"
 WHEEL = "wheel"

@@ -220,9 +220,8 @@ def _open_wheelhouse(
     """
     # What is installed is locked without a resolver.
     from coral_lock.resolver import choose
-    from coral_lock.wheels.inventory import WheelhouseView
     from coral_lock.wheels.listing import FETCH, FILL
-    from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse
+    from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse, WheelhouseView
 
     cache = WheelCache() if use_cache else None
     if_empty = FETCH if kept else FILL

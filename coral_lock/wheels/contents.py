@@ -171,12 +171,11 @@ def read_contents(archive: WheelArchive) -> WheelContents:
             outside[path] = digest
         elif member.site_path is not None and is_digested(member.site_path):
             files[member.site_path] = digest
-    files = {path: files[path] for path in sorted(files)}
     return WheelContents(
         tag=tag,
         digest=tree_digest(files.items()),
-        files=files,
-        outside={path: outside[path] for path in sorted(outside)},
+        files=dict(sorted(files.items())),
+        outside=dict(sorted(outside.items())),
         commands=tuple(sorted(commands)),
         dist_info=archive.dist_info,
         texts=texts,

@@ -14,8 +14,7 @@ from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.inventory import Inventory, Reporter
 from coral_lock.locking.placement import overlapping
 from coral_lock.targets.environment import this_environment
-from coral_lock.wheels.inventory import WheelhouseInventory, WheelhouseView
-from coral_lock.wheels.wheelhouse import Wheelhouse
+from coral_lock.wheels.wheelhouse import Wheelhouse, WheelhouseInventory, WheelhouseView
 from tests.support.handmade_wheels import make_wheel
 
 HINT = "install only one of the two, or report it upstream: "

@@ -19,8 +19,7 @@ from coral_lock.inventory import Distribution, Reporter
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.contents import WheelContents, read_contents
-from coral_lock.wheels.inventory import WheelhouseView
-from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse, default_cache_base
+from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse, WheelhouseView, default_cache_base
 from tests.support.handmade_wheels import make_wheel
 
 KEY = "a" * 64

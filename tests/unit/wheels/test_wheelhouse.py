@@ -15,8 +15,7 @@ from coral_lock.errors import InputError
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint
 from coral_lock.targets.environment import TargetEnvironment, environment_of
 from coral_lock.targets.model import Target
-from coral_lock.wheels.inventory import WheelhouseView
-from coral_lock.wheels.wheelhouse import Wheelhouse
+from coral_lock.wheels.wheelhouse import Wheelhouse, WheelhouseView
 from tests.support.handmade_wheels import make_wheel
 
 X86 = environment_of(Target(name="x86", python="3.11", platform="manylinux_2_28_x86_64"))

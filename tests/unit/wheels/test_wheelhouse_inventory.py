@@ -18,8 +18,13 @@ from coral_lock.locking.placement import Overlap, overlaps
 from coral_lock.targets.environment import this_environment
 from coral_lock.wheels.archive import WheelArchive
 from coral_lock.wheels.contents import WheelContents, read_contents
-from coral_lock.wheels.inventory import WheelhouseInventory, WheelhouseView
-from coral_lock.wheels.wheelhouse import MAX_SOURCE_BYTES, WheelFile, Wheelhouse
+from coral_lock.wheels.wheelhouse import (
+    MAX_SOURCE_BYTES,
+    WheelFile,
+    Wheelhouse,
+    WheelhouseInventory,
+    WheelhouseView,
+)
 from tests.support.environments import create_environment, install_with_uv
 from tests.support.handmade_wheels import make_wheel
 
