@@ -18,6 +18,9 @@ CORE_DISTRIBUTION = "coral-inference"
 INFERENCE_DISTRIBUTIONS = ("inference", "inference-core", "inference-cpu", "inference-gpu")
 """The distributions under which the inference host is published."""
 
+HOST_DISTRIBUTIONS = {"core": (CORE_DISTRIBUTION,), "inference": INFERENCE_DISTRIBUTIONS}
+"""The distributions under which each host is published, the usual one first."""
+
 SITE_DIRECTORIES = ("site-packages", "dist-packages")
 """What the directories are called into which distributions are installed."""
 

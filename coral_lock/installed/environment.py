@@ -206,9 +206,8 @@ class EnvironmentInventory:
         locked = {path for other in listed.values() for path in other.recorded}
         strays = [path for path in find_strays(files) if path not in locked]
         if strays and self._claims is None:
-            names = self._scan.names()
-            self._claims = frozenset().union(
-                *(claimed_paths(self._scan.locations(other)) for other in names)
+            self._claims = claimed_paths(
+                at for other in self._scan.names() for at in self._scan.locations(other)
             )
         if unexpected := unclaimed(strays, files, self._claims or ()):
             message = f"unexpected file in a directory of `{name}`: `{unexpected[0]}`"

@@ -370,8 +370,8 @@ def _is_bytecode(name: str) -> bool:
     return bool(suffix) and "." in stem
 
 
-def claimed_paths(locations: Sequence[Location]) -> frozenset[str]:
-    """Return the paths that the RECORDs of a distribution list; none for one that is broken."""
+def claimed_paths(locations: Iterable[Location]) -> frozenset[str]:
+    """Return the paths that the RECORDs of distributions list; none for one that is broken."""
     paths: set[str] = set()
     for location in locations:
         try:

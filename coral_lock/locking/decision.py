@@ -14,7 +14,7 @@ from coral_lock.document.node import dotted
 from coral_lock.finding import CODES, ERROR, WARNING, Finding, finding_of_error
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Inventory
 from coral_lock.lockfile.entries import Host, HostPackage
-from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS
+from coral_lock.names import HOST_DISTRIBUTIONS
 from coral_lock.plugin.facts import NO_TERMS, PluginFacts, PluginTerms
 
 
@@ -183,10 +183,6 @@ def unmet_requirement(
         f"applies to {', '.join(platforms)} only, and the platform is {platform}",
         "switch it off, or lock for a platform that it applies to",
     )
-
-
-HOST_DISTRIBUTIONS = {"core": (CORE_DISTRIBUTION,), "inference": INFERENCE_DISTRIBUTIONS}
-"""The distributions under which each host is published, the usual one first."""
 
 
 def _unmet(role: str, required: str, package: HostPackage | None) -> UnmetRequirement | None:

@@ -6,11 +6,13 @@ import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
+from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import BrokenDistributionError, abridged
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.installed.outside import HEADERS, SCRIPTS, data_digest
 from coral_lock.inventory import BrokenDistribution, Distribution, Inventory, Reporter
 from coral_lock.lockfile.entries import LockedDistribution
+from coral_lock.locking.closure import Closure
 from coral_lock.locking.decision import broken_finding
 from coral_lock.reserved import Placed, reserved_findings
 
@@ -109,7 +111,10 @@ def overlapping(
         }
     findings = []
     unpinned: set[str] = set()
-    for pair, found in _pairs(files):
+    pairs: dict[tuple[str, str], list[Overlap]] = {}
+    for overlap in overlaps(files):
+        pairs.setdefault((overlap.first, overlap.second), []).append(overlap)
+    for pair, found in sorted(pairs.items()):
         unsettled = [each for each in found if are_outside or not _is_settled(each)]
         counts = not are_outside or any(each.path.startswith(SCRIPTS) for each in found)
         is_error = bool(unsettled) and counts and not set(needed).isdisjoint(pair)
@@ -123,14 +128,6 @@ def overlapping(
 
 def _is_settled(overlap: Overlap) -> bool:
     return overlap.path == overlap.second_path and ".dist-info/" not in overlap.path
-
-
-def _pairs(files: FilesByName) -> list[tuple[tuple[str, str], list[Overlap]]]:
-    """Return the overlaps of each two distributions, sorted."""
-    pairs: dict[tuple[str, str], list[Overlap]] = {}
-    for overlap in overlaps(files):
-        pairs.setdefault((overlap.first, overlap.second), []).append(overlap)
-    return sorted(pairs.items())
 
 
 def _finding(found: list[Overlap], reason: str, is_error: bool) -> Finding:
@@ -153,7 +150,8 @@ def _finding(found: list[Overlap], reason: str, is_error: bool) -> Finding:
 
 def locked_distributions(
     edges: Mapping[str, tuple[str, ...]],
-    needed: Collection[str],
+    needed: Closure,
+    descriptor: Descriptor,
     inventory: Inventory,
     *,
     allow_editable: bool,
@@ -164,7 +162,8 @@ def locked_distributions(
 
     Args:
         edges: what each distribution requires.
-        needed: the distributions that plugins need.
+        needed: what plugins and the program need.
+        descriptor: says what is accepted from which distribution.
         inventory: where the files are.
         allow_editable: whether an editable install may be locked, without a digest.
         findings: is added to.
@@ -186,9 +185,10 @@ def locked_distributions(
         {name: getattr(each, kind) for name, each in stated.items()}
         for kind in ("files", "outside")
     )
-    overlaps_found, unpinned = overlapping(files, needed)
+    of_plugins = needed.edges.keys()
+    overlaps_found, unpinned = overlapping(files, of_plugins)
     findings.extend(overlaps_found)
-    overlaps_found, unpinned_outside = overlapping(outside_files, needed, are_outside=True)
+    overlaps_found, unpinned_outside = overlapping(outside_files, of_plugins, are_outside=True)
     findings.extend(overlaps_found)
     locked = []
     for distribution in wanted:
@@ -209,6 +209,8 @@ def locked_distributions(
                 version=distribution.version,
                 digests=digests,
                 data_digests=outside if digests else None,
+                accepted=descriptor.accepted.get(name, ()),
+                program=name in needed.program,
                 requires=edges[name],
             )
         )

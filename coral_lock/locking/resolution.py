@@ -74,7 +74,8 @@ def survey(
     if discovery.broken:
         # What is broken may be what would offer it.
         selection_findings = tuple(each for each in selection_findings if not is_unoffered(each))
-    plugins = _locked_plugins(decisions)
+    known = {decision.plugin.id for decision in decisions}
+    plugins = tuple(_locked_plugin(each, known) for each in decisions if each.is_selected)
     roots = {plugin.distribution for plugin in plugins} if follows_requirements else ()
     program = descriptor.program_requires if follows_requirements else ()
     needed = closure_of(roots, inventory, host, program)
@@ -136,17 +137,12 @@ def resolve(
     findings = list(surveyed.findings)
     distributions = locked_distributions(
         {**_closure_of_host(surveyed, findings).edges, **needed.edges},
-        needed.edges.keys(),
+        needed,
+        descriptor,
         inventory,
         allow_editable=allow_editable,
         findings=findings,
         reporter=reporter or Reporter(),
-    )
-    distributions = tuple(
-        each.replace(
-            accepted=descriptor.accepted.get(each.name, ()), program=each.name in needed.program
-        )
-        for each in distributions
     )
     providers = {plugin.distribution for plugin in surveyed.plugins}
     findings.extend(misplaced(distributions, providers, inventory))
@@ -177,12 +173,6 @@ def _closure_of_host(surveyed: Survey, findings: list[Finding]) -> Closure:
     broken = map(broken_finding, closure.broken)
     findings.extend(finding for finding in broken if finding not in findings)
     return closure
-
-
-def _locked_plugins(decisions: Sequence[Decision]) -> tuple[LockedPlugin, ...]:
-    """Return the records of the plugins that are selected."""
-    known = {decision.plugin.id for decision in decisions}
-    return tuple(_locked_plugin(each, known) for each in decisions if each.is_selected)
 
 
 def _locked_plugin(decision: Decision, known: Collection[str]) -> LockedPlugin:

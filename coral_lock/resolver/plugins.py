@@ -12,7 +12,6 @@ from coral_lock.document.formats import is_same_version
 from coral_lock.inventory import Distribution, ReleaseSource
 from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.locking.decision import (
-    HOST_DISTRIBUTIONS,
     Decision,
     DiscoveredPlugin,
     judge,
@@ -20,6 +19,7 @@ from coral_lock.locking.decision import (
     unwanted_reason,
 )
 from coral_lock.locking.discovery import Evidence, discover
+from coral_lock.names import HOST_DISTRIBUTIONS
 from coral_lock.resolver.releases import (
     DeclaredRequirements,
     Releases,

@@ -142,11 +142,11 @@ def prepare_locked(
             verified.replace(target=target), machine.installed_host()
         ),
     )
-    part, findings = verdict.part or lock, sorted_findings((*unaccepted, *verdict.findings))
+    part, found = verdict.part or lock, [*unaccepted, *verdict.findings]
     if verdict.part is not None:
-        contradictions = _contradictions(part, descriptor) if descriptor else ()
-        missing = missing_variables(part.plugins)
-        findings = sorted_findings((*contradictions, *missing, *findings))
+        found += _contradictions(part, descriptor) if descriptor else ()
+        found += missing_variables(part.plugins)
+    findings = sorted_findings(found)
     target = f", target {verdict.target}" if verdict.target else ""
     warning = later_version_warning(lock, lock_path)
     plan = StartPlan(

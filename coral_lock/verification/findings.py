@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coral_lock.canonical_json import join_path
 from coral_lock.finding import ERROR, WARNING, Finding, finding_of_error, sorted_findings
-from coral_lock.names import CORE_DISTRIBUTION, requirement_name
+from coral_lock.names import HOST_DISTRIBUTIONS, requirement_name
 from coral_lock.reserved import reserved_findings
 
 TYPE_CHECKING = False
@@ -157,11 +157,7 @@ def _host_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
     """Compare the hosts and their modules; a host that was never installed may be absent."""
     locked = {distribution.name for distribution in lock.distributions}
     for role, package in (("core", lock.host.core), ("inference", lock.host.inference)):
-        states = [
-            machine.hosts[name]
-            for name in sorted(machine.hosts)
-            if (name == CORE_DISTRIBUTION) is (role == "core")
-        ]
+        states = [machine.hosts[name] for name in HOST_DISTRIBUTIONS[role] if name in machine.hosts]
         where = join_path("host", role)
         installed = [(state.name, state.version) for state in states]
         found = ", ".join(map(_show_host, states)) or "none"

@@ -33,7 +33,7 @@ from coral_lock.installed.files import (
 from coral_lock.installed.import_lookup import find_in_process, import_chain
 from coral_lock.installed.site_scan import scan_path
 from coral_lock.lockfile.entries import HostPackage
-from coral_lock.names import CORE_DISTRIBUTION, INFERENCE_DISTRIBUTIONS, requirement_name
+from coral_lock.names import HOST_DISTRIBUTIONS, requirement_name
 from coral_lock.record import Record
 from coral_lock.reserved import Placed
 from coral_lock.verification.origins import (
@@ -273,7 +273,8 @@ class MachineState:
         }
         self.hosts = {
             name: self.distributions.get(name) or self._look_at(name, provides_plugins=False)
-            for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS)
+            for names in HOST_DISTRIBUTIONS.values()
+            for name in names
             if name in scan
         }
         about_to_hash(self)
@@ -335,7 +336,7 @@ class MachineState:
                     return HostPackage(distribution=name, version=version)
             return None
 
-        return installed((CORE_DISTRIBUTION,)), installed(INFERENCE_DISTRIBUTIONS)
+        return installed(HOST_DISTRIBUTIONS["core"]), installed(HOST_DISTRIBUTIONS["inference"])
 
     def _look_at(self, name: str, provides_plugins: bool) -> InstalledState:
         state = InstalledState(name, self._scan.locations(name))
@@ -441,8 +442,7 @@ class MachineState:
         if not found:
             return
         unproved = set(self._scan.names()) - {proved.name for proved in self.table.lists}
-        claimed = [claimed_paths(self._scan.locations(name)) for name in unproved]
-        claims = frozenset().union(*claimed)
+        claims = claimed_paths(at for name in unproved for at in self._scan.locations(name))
         for state, files, strays in found:
             state.strays = unclaimed(strays, files, claims)
             state.claimed = tuple(sorted({*strays} - {*state.strays}))
@@ -458,9 +458,8 @@ class MachineState:
             for plugin in self._lock.plugins
             if plugin.distribution in unpinned
         }
-        for name in unpinned:
-            names |= top_level_names(claimed_paths(self._scan.locations(name)))
-        return frozenset(names)
+        claims = claimed_paths(at for name in unpinned for at in self._scan.locations(name))
+        return frozenset(names | top_level_names(claims))
 
     def _host_origins(self, by_list: Collection[str]) -> dict[str, ModuleOrigin]:
         """Look where the hosts' own modules would be imported from, but for those by a list.
