@@ -14,7 +14,11 @@ from coral_lock.export.formats import pylock_text, requirements_text
 from coral_lock.export.installation import Installation, Pin
 from coral_lock.wheels.wheelhouse import WheelFile
 
-NAMES = st.from_regex(r"[a-z]{1,8}(-[a-z0-9]{1,5})?", fullmatch=True)
+NAMES = st.builds(
+    "{}{}".format,
+    st.text("abcxyz", min_size=1, max_size=8),
+    st.just("") | st.text("abz019", min_size=1, max_size=5).map("-{}".format),
+)
 MARKERS = st.sampled_from(
     [
         None,
@@ -22,9 +26,11 @@ MARKERS = st.sampled_from(
         "(python_version == '3.10') or (python_full_version == '3.11.4')",
     ]
 )
-PARTS = st.from_regex(r"[^/\x00-\x1f\x7f\ud800-\udfff]{1,12}", fullmatch=True).filter(
-    lambda part: part not in (".", "..")
-)
+PARTS = st.text(
+    st.characters(min_codepoint=0x20, exclude_categories=["Cs"], exclude_characters="/\x7f"),
+    min_size=1,
+    max_size=12,
+).filter(lambda part: part not in (".", ".."))
 VERSIONS = st.sampled_from(["1.0", "2.0.1", "1!3", "1.0rc1", "1.0.post2", "2.1+cu118"])
 
 
@@ -37,7 +43,7 @@ def wheels(draw: st.DrawFn, name: str, version: str) -> WheelFile:
         path="/".join(["", *directory, file_name]),
         file_name=file_name,
         size=draw(st.integers(1, 1 << 40)),
-        sha256=draw(st.text("0123456789abcdef", min_size=64, max_size=64)),
+        sha256=draw(st.binary(min_size=32, max_size=32)).hex(),
     )
 
 

@@ -33,11 +33,13 @@ _IDS = st.builds("{}:{}".format, _GROUPS, _NAMES)
 _PARTS = st.lists(st.sampled_from(["a", "b_1", "_c", "é"]), min_size=1, max_size=3).map(".".join)
 _LINES = st.text("ab :#-'\"é{}[]&*!|>%@,?", max_size=12)
 _REASONS = _LINES.map(lambda text: f"r{text}")
-_VERSIONS = st.from_regex(
-    r"v?([0-9]{1,2}!)?[0-9]{1,3}(\.[0-9]{1,3}){0,3}((a|beta|RC)[0-9])?(\.post[0-9])?(-dev[0-9])?"
-    r"(\+[a-z0-9]{1,3})?",
-    fullmatch=True,
-)
+_VERSIONS = st.tuples(
+    st.sampled_from(["", "v", "0!", "v12!"]),
+    st.lists(st.sampled_from(["0", "1", "07", "123"]), min_size=1, max_size=4).map(".".join),
+    st.sampled_from(["", "a0", "beta1", "RC9"]),
+    st.sampled_from(["", ".post0", "-dev3", ".post4-dev0"]),
+    st.sampled_from(["", "+a", "+0", "+a0z"]),
+).map("".join)
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 _FREE = st.recursive(
     st.none()
@@ -72,7 +74,7 @@ PLUGINS = st.fixed_dictionaries(
             },
         ),
         "env": st.dictionaries(
-            st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}", fullmatch=True),
+            st.builds("{}{}".format, st.sampled_from("Az_"), st.text("AZaz09_", max_size=5)),
             st.fixed_dictionaries({}, optional={"required": st.booleans(), "description": _LINES}),
             max_size=2,
         ),
