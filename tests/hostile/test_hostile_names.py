@@ -370,12 +370,11 @@ def test_an_image_has_it(work: WorkingDirectory, name: str, make: Make, owner: s
 
 
 @pytest.mark.parametrize("name", sorted({*ALL} & SAFE))
-def test_a_start_is_refused(machine: Device, tmp_path: Path, name: str) -> None:
+def test_a_start_is_refused(machine: Device, work: WorkingDirectory, name: str) -> None:
     files, code, summary = ALL[name]
-    house = tmp_path / "house"
-    house.mkdir()
+    house = work.directory / "house"
     plugin_with(house, {})
-    machine.locked("--wheels", house)
+    machine.write("coral.lock", work.locked("--wheels", "house"))
     install(machine, *plugin_with(house, files))
     for words in (("lock",), ("verify",), ("init", "--locked"), ("plugins", "check", "acme")):
         refused = machine.run("python", "-I", "-m", "coral_lock", *words)
