@@ -148,14 +148,12 @@ def _check_host(lock: Lock) -> None:
     if len(lock.targets) > MAX_TARGETS:
         raise invalid(f"a lock has at most {MAX_TARGETS} targets", "targets")
     if lock.targets and python is not None:
-        message = "a lock with targets has no version of Python in `host`"
-        raise invalid(message, "host", "python")
+        raise invalid("a lock with targets has no version of Python in `host`", "host", "python")
     if not lock.targets and python is None:
         raise invalid("a lock without targets has `host.python`", "host")
     parts = [] if python is None else python.split(".")
     if not all(part.isdigit() and part.isascii() for part in parts):
-        message = f"a Python version is written like `3.11`, not `{python}`"
-        raise invalid(message, "host", "python")
+        raise invalid(f"a Python version is written like `3.11`, not `{python}`", "host", "python")
 
 
 def _check_fields(lock: Lock) -> None:

@@ -181,10 +181,8 @@ def locked_distributions(
     outcomes = dict(inventory.digests(names, reporter))
     reporter.finished()
     stated = {name: inventory.stated(name) for name in names}
-    files, outside_files = (
-        {name: getattr(each, kind) for name, each in stated.items()}
-        for kind in ("files", "outside")
-    )
+    files = {name: each.files for name, each in stated.items()}
+    outside_files = {name: each.outside for name, each in stated.items()}
     of_plugins = needed.edges.keys()
     overlaps_found, unpinned = overlapping(files, of_plugins)
     findings.extend(overlaps_found)

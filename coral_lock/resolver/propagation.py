@@ -206,7 +206,7 @@ def narrowed(problem: Problem, names: Collection[str]) -> Mapping[str, frozenset
         names: the distributions.
     """
     narrowing = _Narrowing(problem, names)
-    roots = [root.requirement for root in problem.roots if root.requirement.name in names]
+    roots = [root.requirement for root in problem.with_roots(names).roots]
     if not all(narrowing.hold(root.name, root.allowed, root.nodes()) for root in roots):
         return None
     return narrowing.possible if narrowing.run() else None

@@ -172,12 +172,7 @@ def search(problem: Problem, names: Collection[str]) -> dict[str, str] | None:
     Raises:
         SearchGivenUp: the search would take too long.
     """
-    roots = [
-        wanted
-        for root in problem.roots
-        if root.requirement.name in names
-        for wanted in _wanted(root.requirement)
-    ]
+    roots = [each for root in problem.with_roots(names).roots for each in _wanted(root.requirement)]
     possible = narrowed(problem, names)
     if possible is None:
         return None
