@@ -33,31 +33,6 @@ def register():
 DOES = "import os; exec(os.environ['WHAT_IT_DOES'], globals())"
 """What most plugins here do, so that one lock is good for them all."""
 
-HOSTS = {"without a host": (), "with a host": ("coral-inference==0.0.5.dev1", "inference==0.58.0")}
-
-
-def _locked(machine: Device, tmp_path: Path, module: str = "", **bodies: str) -> Device:
-    """Lock a device with plugins that do this when they are activated."""
-    texts = {
-        name: PLUGIN.format(name=name, module=module, body=textwrap.indent(body, "    "))
-        for name, body in (bodies or {"p": DOES}).items()
-    }
-    wheel = make_wheel(
-        tmp_path,
-        "p",
-        {f"{name}.py": text for name, text in texts.items()},
-        entry_point="".join(f"{name} = {name}:register\n" for name in texts),
-    )
-    install_with_uv(machine.environment, wheel, wheelhouse=machine.wheelhouse)
-    machine.locked_once(of=tuple(texts.items()))
-    return machine
-
-
-@pytest.fixture(params=HOSTS)
-def machine(request: pytest.FixtureRequest, device: MakeDevice) -> Device:
-    return device(*HOSTS[request.param])
-
-
 STRANGE = """\
 class Strange(Exception):
     def __str__(self):
@@ -81,6 +56,31 @@ class Code:
         raise SystemExit(0)
 """
 
+HOSTS = {"without a host": (), "with a host": ("coral-inference==0.0.5.dev1", "inference==0.58.0")}
+
+
+def _locked(machine: Device, tmp_path: Path, module: str = "", **bodies: str) -> Device:
+    """Lock a device with plugins that do this when they are activated."""
+    texts = {
+        name: PLUGIN.format(name=name, module=module, body=textwrap.indent(body, "    "))
+        for name, body in (bodies or {"p": DOES}).items()
+    }
+    wheel = make_wheel(
+        tmp_path,
+        "p",
+        {"strange.py": STRANGE, **{f"{name}.py": text for name, text in texts.items()}},
+        entry_point="".join(f"{name} = {name}:register\n" for name in texts),
+    )
+    install_with_uv(machine.environment, wheel, wheelhouse=machine.wheelhouse)
+    machine.locked_once(of=tuple(texts.items()))
+    return machine
+
+
+@pytest.fixture(params=HOSTS)
+def machine(request: pytest.FixtureRequest, device: MakeDevice) -> Device:
+    return device(*HOSTS[request.param])
+
+
 RAISES = {
     "from_str": ("raise Strange", "Strange: its message can't be shown"),
     "from_metaclass": ("raise Stranger", "Stranger"),
@@ -94,7 +94,7 @@ RAISES = {
 
 def test_what_plugins_raise_fails_them_and_the_start(machine: Device, tmp_path: Path) -> None:
     bodies = {name: body for name, (body, _) in RAISES.items()}
-    _locked(machine, tmp_path, STRANGE, **bodies)
+    _locked(machine, tmp_path, "from strange import Code, Strange, Stranger", **bodies)
     outcome = machine.coral("init", "--locked").require(1)
     plugins = {plugin["id"]: plugin for plugin in outcome.json()["plugins"]}
     assert set(plugins) == {f"patches:{name}" for name in RAISES}
