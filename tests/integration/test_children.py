@@ -405,7 +405,8 @@ def test_a_report_of_a_child_that_can_t_be_read_counts_as_a_refusal(machine: Dev
 def test_without_a_host_a_child_activates_at_the_first_import(device: MakeDevice) -> None:
     machine = device("env-sensitive")
     machine.write("runtime.yaml", "services: {webrtc: here}\n")
-    machine.locked("-c", "runtime.yaml", "--inference-version=0.58.0", "--core-version=0.0.4")
+    words = ("-c", "runtime.yaml", "--inference-version=0.58.0", "--core-version=0.0.4")
+    machine.locked_once(*words)
     body = "import multiprocessing as m\nprint(m.get_context('spawn').Pool(1).map(answer, [0]))"
     for first in (
         "from env_sensitive import coral_plugins",
@@ -538,7 +539,6 @@ def _ask(machine: Device, port: int) -> tuple[int, object]:
 @pytest.mark.parametrize("server", SERVERS)
 def test_the_workers_of_a_server_are_under_the_lock(machine: Device, server: str) -> None:
     machine.install(server.partition(" ")[0].rstrip(","))
-    machine.locked("-c", "runtime.yaml")
     machine.write("app.py", APP)
     port = _free_port()
     with _serving(machine, SERVERS[server], port) as process:
@@ -557,7 +557,6 @@ def test_the_workers_of_a_server_are_under_the_lock(machine: Device, server: str
 @pytest.mark.parametrize("server", ["uvicorn", "gunicorn"])
 def test_workers_that_refuse_end_run_with_its_refusal(machine: Device, server: str) -> None:
     machine.install(server)
-    machine.locked("-c", "runtime.yaml")
     path = machine.site_packages / "my_package" / "coral_plugins.py"
     machine.write(
         "app.py", f"with open({str(path)!r}, 'a') as file:\n    file.write('# changed\\n')\n" + APP

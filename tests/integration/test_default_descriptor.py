@@ -10,7 +10,7 @@ import click
 import pytest
 
 from coral_lock.cli.application import application
-from tests.support.device import Device, make_device
+from tests.support.device import Device, Environments
 from tests.support.in_process import WorkingDirectory
 
 PLUGIN = "patches:camera_stabilizer"
@@ -29,11 +29,12 @@ COMMANDS = {
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Device:
+def machine(
+    tmp_path_factory: pytest.TempPathFactory, environments: Environments
+) -> Iterator[Device]:
     """A device with a lock for the platform rknn, and a descriptor that asks for that."""
-    made = make_device(
+    made = environments.device(
         tmp_path_factory.mktemp("default") / "device",
-        wheelhouse,
         "my-package==1.0.0",
         "coral-inference==0.0.4",
         "inference==0.58.0",
@@ -41,7 +42,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Devic
     made.write("runtime.yaml", "platform: rknn\n")
     made.write("program.py", "print('{}')\n")
     made.locked("-c", "runtime.yaml")
-    return made
+    yield made
+    environments.give_back(made.environment)
 
 
 @pytest.fixture

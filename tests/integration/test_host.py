@@ -334,7 +334,7 @@ def test_every_door_to_the_entry_points_shows_what_is_locked(device: MakeDevice)
         "runtime.yaml",
         "patches: {frame_counter: false, camera_stabilizer: {after: ['patches:tone_mapping']}}\n",
     )
-    machine.locked("-c", "runtime.yaml")
+    machine.locked_once("-c", "runtime.yaml")
     order = ["tone_mapping", "camera_stabilizer"]
     for module, questions in QUESTIONS.items():
         asked = "".join(f"print([each.name for each in {ask}])\n" for ask in questions)
@@ -349,7 +349,7 @@ def test_every_door_to_the_entry_points_shows_what_is_locked(device: MakeDevice)
 
 def test_other_groups_and_what_entry_points_are_stay_as_they_were(device: MakeDevice) -> None:
     machine = device("my-package==1.0.0", "acme-object", *HOSTS)
-    machine.locked("--set", "patches.frame_counter=false")
+    machine.locked_once("--set", "patches.frame_counter=false")
     machine.write(
         "show.py",
         "import warnings\nwarnings.simplefilter('error')\n"
@@ -493,7 +493,7 @@ def test_a_plugin_that_fails_in_the_host_ends_run_with_the_reason(
     device: MakeDevice, plugin: str
 ) -> None:
     machine = device(plugin, "my-package==1.0.0", *HOSTS)
-    machine.locked()
+    machine.locked_once()
     machine.write("ask.py", "import coral_inference\nprint('still here')\n")
     outcome = machine.coral("run", "--locked", "--", "ask.py")
     assert (outcome.code, outcome.stdout) == (78, "")

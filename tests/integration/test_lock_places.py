@@ -13,7 +13,7 @@ import pytest
 from coral_lock.targets.machine import this_machine
 from coral_lock.targets.model import tag_of
 from tests.conftest import MakeDevice
-from tests.support.device import Device, make_device
+from tests.support.device import Device
 from tests.support.environments import Environment, create_environment, install_with_uv
 from tests.support.in_process import WorkingDirectory
 from tests.support.plugin_wheels import make_plugin
@@ -35,12 +35,6 @@ pytestmark = pytest.mark.skipif(HERE is None, reason="this platform's tag can't 
 
 
 @pytest.fixture(scope="module")
-def inhabited(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Device:
-    """An environment with plugins and coral-lock."""
-    return make_device(tmp_path_factory.mktemp("device") / "machine", wheelhouse, *INSTALLED)
-
-
-@pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Environment:
     """An environment with the same plugins, and nothing else."""
     made = create_environment(tmp_path_factory.mktemp("environment") / "venv")
@@ -49,9 +43,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> E
 
 
 @pytest.fixture
-def inside(inhabited: Device, tmp_path: Path) -> Device:
-    """The device, in a working directory of its own."""
-    return replace(inhabited, directory=tmp_path)
+def inside(device: MakeDevice, tmp_path: Path) -> Device:
+    """A device with plugins and coral-lock, in the working directory."""
+    return replace(device(*INSTALLED), directory=tmp_path)
 
 
 @pytest.fixture

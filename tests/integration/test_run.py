@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import MakeDevice
-from tests.support.device import Device, Outcome, make_device
+from tests.support.device import Device, Environments, Outcome, make_device
 from tests.support.reports import earlier_report
 
 FACTS = """\
@@ -44,10 +45,12 @@ LONG = "a-directory-whose-name-alone-is-too-long-for-the-first-line-of-a-script/
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Device:
+def machine(
+    tmp_path_factory: pytest.TempPathFactory, environments: Environments
+) -> Iterator[Device]:
     """A locked device with programs of all kinds, shared by the tests, which change nothing."""
-    made = make_device(tmp_path_factory.mktemp("run") / "device", wheelhouse, "my-package==1.0.0")
-    made.locked("--core-version=0.0.4", "--inference-version=0.58.0")
+    made = environments.device(tmp_path_factory.mktemp("run") / "device", "my-package==1.0.0")
+    made.locked_once("--core-version=0.0.4", "--inference-version=0.58.0")
     for directory in ("folder", "package", "bare"):
         (made.directory / directory).mkdir()
     for place in ("facts.py", "folder/__main__.py", "package/__main__.py", "package/module.py"):
@@ -68,7 +71,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Devic
     script = made.environment.bin / "serve"
     script.write_text(f"#!{made.environment.python}\n{FACTS}", encoding="utf-8")
     script.chmod(0o755)
-    return made
+    yield made
+    environments.give_back(made.environment)
 
 
 def _run(machine: Device, *words: str, **environment: str) -> Outcome:
