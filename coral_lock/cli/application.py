@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from coral_lock.cli.grammar import LOCK_OPTION, START_OPTIONS, Option, no_such
+from coral_lock.cli.grammar import LOCK_OPTION, Option, no_such
 from coral_lock.errors import BAD_INPUT, UsageError
 
 Command: TypeAlias = Callable[..., Any]
@@ -115,6 +115,8 @@ lock_option = declared_options(LOCK_OPTION)
         "verify",
         "report",
         "fleet",
+        "init",
+        "run",
     ),
 )
 @click.version_option(package_name="coral-lock", message="coral-runtime of coral-lock %(version)s")
@@ -134,40 +136,6 @@ def application() -> None:
       coral-runtime lock -c runtime.yaml
       coral-runtime lock -c runtime.yaml --check
       coral-runtime init --locked
-    """
-
-
-@application.command()
-@declared_options(*START_OPTIONS["init"])
-def init(**_: Any) -> None:
-    """Activate plugins and print the activation report as JSON.
-
-    With --locked, the machine is verified against the lock before anything is imported, and
-    only what the lock names is activated. Without it, what is installed is resolved now.
-    Standard output belongs to the report; what plugins print goes to standard error.
-
-    \b
-    Examples:
-      coral-runtime init --locked
-      coral-runtime init --locked -c runtime.yaml --report report.json
-      coral-runtime init -c runtime.yaml --set patches.night_vision=false
-    """
-
-
-@application.command()
-@declared_options(*START_OPTIONS["run"])
-@click.argument("program", nargs=-1, metavar="-- PROGRAM [ARGS]...")
-def run(**_: Any) -> None:
-    """Start as `init --locked` does, then run a Python program in the same process.
-
-    The exit code is the program's own. If the start fails, the program isn't run, or is ended,
-    with 78 (refused), 77 (bytes differ from the lock), 126 (the program can't be run), 127
-    (program not found) or 75 (a temporary failure).
-
-    \b
-    Examples:
-      coral-runtime run --locked -- python app.py --port 9001
-      coral-runtime run --locked -c runtime.yaml -- uvicorn app:app
     """
 
 
