@@ -17,7 +17,7 @@ from coral_lock.targets.model import is_platform_tag, is_python_version, is_targ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 _HEXADECIMAL = frozenset("0123456789abcdef")
 _LONGEST_REQUIREMENT = 500
@@ -53,26 +53,34 @@ def _parts(text: str) -> tuple[object, ...] | None:
     """Return the parts of a version in their normal form, None where it isn't one."""
     if not text.isascii() or len(text) > _LONGEST_VERSION:
         return None
-    # A document that names no version doesn't pay for `re`.
+    numbers = text.split(".")
+    if all(map(str.isdigit, numbers)):
+        return 0, _release(numbers), None, None, None, ()
+    # Most versions are plain releases, for which nobody pays for `re`.
     import re
 
     match = re.fullmatch(_PATTERN, text.lower())
     if match is None:
         return None
-    release = [int(part) for part in match["release"].split(".")]
-    while release and not release[-1]:
-        release.pop()
     post = match["post_number"] or (match["post_name_number"] or "0" if match["post"] else None)
     local = re.split("[-_.]", match["local"]) if match["local"] else []
     return (
         int(match["epoch"] or 0),
-        tuple(release),
+        _release(match["release"].split(".")),
         match["pre"]
         and (_PRE_RELEASES.get(match["pre"], match["pre"]), int(match["pre_number"] or 0)),
         None if post is None else int(post),
         int(match["dev_number"] or 0) if match["dev"] else None,
         tuple(int(part) if part.isdigit() else part for part in local),
     )
+
+
+def _release(numbers: Iterable[str]) -> tuple[int, ...]:
+    """Return a release without the zeros at its end, which make no difference."""
+    release = [int(number) for number in numbers]
+    while release and not release[-1]:
+        release.pop()
+    return tuple(release)
 
 
 def _is_requirement(text: str) -> bool:

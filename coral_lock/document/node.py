@@ -169,6 +169,8 @@ _NUMBER = (
 )
 _BASES = {"integer": 10, "octal": 8, "hexadecimal": 16}
 _LONGEST_INTEGER = 70
+_DIGITS_OF_ANY_INTEGER = 18
+"""With as many digits every integer fits into 64 bits."""
 
 
 class RefusedNumberError(ValueError):
@@ -185,7 +187,9 @@ def resolve_plain(text: str) -> str | int | float | bool | None:
         return _CONSTANTS[text]
     if text[0] not in _NUMBER_STARTS:
         return text
-    # Most values are no numbers, and `re` is a good part of what a start may cost.
+    if text.isascii() and text.isdigit() and len(text) <= _DIGITS_OF_ANY_INTEGER:
+        return int(text)
+    # Most values are no other numbers, and `re` is a good part of what a start may cost.
     import re
 
     match = re.fullmatch(_NUMBER, text)

@@ -10,7 +10,6 @@ equal keys win. The C scanner isn't used: 200,000 open brackets crash it.
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -98,7 +97,7 @@ def _refuse_match(refused: re.Pattern[str], text: str, source: str) -> None:
         )
 
 
-_TOKEN = re.compile(r'[ \t\n\r]*("[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^ \t\n\r"{}\[\]:,]+)')
+_TOKEN = r'[ \t\n\r]*("[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\]:,]|[^ \t\n\r"{}\[\]:,]+)'
 
 
 def read_json(text: str, source: str, mistakes: Mistakes) -> Node:
@@ -117,6 +116,9 @@ def read_json(text: str, source: str, mistakes: Mistakes) -> Node:
     """
     if not text.strip(" \t\n\r"):
         return Node(value={}, place=Place(source=source, line=1, column=1))
+    # Most documents are YAML.
+    import json
+
     try:
         json.loads(text, parse_int=str, parse_float=str)
     except json.JSONDecodeError as error:
@@ -134,8 +136,10 @@ def read_json(text: str, source: str, mistakes: Mistakes) -> Node:
 
 def _json_events(text: str, source: str) -> Iterator[yaml.Event]:
     """Yield the events of a YAML parser for a text that is JSON as far as it isn't too deep."""
+    import json
+
     line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    for match in _TOKEN.finditer(text):
+    for match in re.finditer(_TOKEN, text):
         token, start = match[1], match.start(1)
         line = bisect_right(line_starts, start) - 1
         mark = yaml.Mark(source, start, line, start - line_starts[line], None, 0)
@@ -199,19 +203,23 @@ def read_yaml(
 
 def _yaml_events(text: str, source: str) -> Iterator[yaml.Event]:
     """Yield the parser's events, turning its errors into an `InputError`."""
-    place = Place(source=source, line=1, column=1)
+    event: yaml.Event | None = None
+
+    def last_place() -> Place:
+        return _place(event, source) if event else Place(source=source, line=1, column=1)
+
     try:
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            place = _place(event, source)
             yield event
     except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, place) from None
+        raise _syntax_error(error, last_place()) from None
     except yaml.reader.ReaderError as error:
         place = place_of(text, error.position, source)
         raise InputError(f"not YAML: {error.reason}", where=str(place)) from None
     except (ValueError, OverflowError):
         # PyYAML converts escapes and directives without looking at their range.
-        raise InputError("not YAML: a number is out of range", where=str(place)) from None
+        where = str(last_place())
+        raise InputError("not YAML: a number is out of range", where=where) from None
 
 
 def _syntax_error(error: yaml.MarkedYAMLError, place: Place) -> InputError:
@@ -284,6 +292,8 @@ class _Reader:
 
     def _text(self, text: str, path: Path, place: Place) -> str | Invalid:
         """Return the value of a quoted scalar, its surrogate pairs joined."""
+        if text.isascii():
+            return text
         try:
             return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         except UnicodeDecodeError:
@@ -321,16 +331,16 @@ class _Reader:
     def _mapping(self, path: Path) -> dict[str, Node]:
         members: dict[str, Node] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            key = self._key(event, path)
+            key_node = self.value(event, (*path, "?"))
+            key = self._key(key_node, path)
             inner = (*path, "?" if key is None else key)
-            node = self.value(next(self._events), inner, self._place(event))
+            node = self.value(next(self._events), inner, key_node.place)
             if key is not None:
                 put(members, path, key, node, self._mistakes)
         return members
 
-    def _key(self, event: yaml.Event, path: Path) -> str | None:
-        """Return the key that starts with `event`, None if it was refused."""
-        node = self.value(event, (*path, "?"))
+    def _key(self, node: Node, path: Path) -> str | None:
+        """Return the key that a node is, None if it was refused."""
         if node.text == _MERGE_KEY:
             problem, expected, found = "merges another mapping", "plain data", _MERGE_KEY
             hint = "write the values themselves"
