@@ -129,7 +129,8 @@ def verify(
             that name, or it isn't clear for which one a directory is.
         UsageError: the arguments are mutually exclusive.
     """
-    from coral_lock.derive.place import Place, subject_of
+    from coral_lock.derive.place import Place
+    from coral_lock.derive.subject import subject_of
     from coral_lock.verification.verdict import path_environment, verdict_on
 
     loaded = _lock(lock)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +23,7 @@ from coral_lock.errors import UsageError
 from coral_lock.finding import Finding
 from coral_lock.messages import say_warning
 from coral_lock.names import GROUPS, nearest_group, nearest_id
+from coral_lock.record import Record
 
 # `verify` has the options of a place, and none of what it takes to derive a lock.
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def place_options(command: Command) -> Command:
     return declared_options(*_PLACE_OPTIONS)(with_place)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inputs:
+class Inputs(Record):
     """What a lock is derived from.
 
     Args:
@@ -160,7 +159,7 @@ def input_options(command: Command) -> Command:
             say_warning(warning)
         inputs = Inputs(
             descriptor=descriptor,
-            place=replace(place, targets=target),
+            place=place.replace(targets=target),
             allow_exec=not no_exec,
         )
         return command(inputs=inputs, **values)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from hashlib import sha256
 
 import click
@@ -11,7 +10,8 @@ from coral_lock.cli.application import declared_options, lock_option
 from coral_lock.cli.formats import emit, output_format_option
 from coral_lock.cli.grammar import ACCEPTED_OPTIONS, REPORTING_OPTIONS, trust_directory
 from coral_lock.cli.options import place_options
-from coral_lock.derive.place import Place, subject_of
+from coral_lock.derive.place import Place
+from coral_lock.derive.subject import subject_of
 from coral_lock.errors import HOLDS, CoralLockError, UsageError
 from coral_lock.finding import exit_code, finding_of_error, sorted_findings
 from coral_lock.lockfile.file import parse_lock, read_lock_bytes
@@ -68,7 +68,7 @@ def verify(
       coral-runtime verify --output-format json
     """
     directory = trust_directory(accepted, trust_dir)
-    place = replace(place, targets=() if target is None else (target,))
+    place = place.replace(targets=() if target is None else (target,))
     options = {"state_directory": state_dir, "device_id": device_id, "textfile": textfile}
     writer = _writer(place, lock, integrity, options)
     try:

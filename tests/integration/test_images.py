@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import coral_lock
-from coral_lock.derive.place import image_environment
+from coral_lock.derive.subject import image_environment
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.errors import (
     BrokenDistributionError,

@@ -28,8 +28,6 @@ API = {"coral_lock", "coral_lock.api"}
 """What a program imports that embeds this package; no command runs it."""
 
 EXEMPT: dict[tuple[str, str], frozenset[str] | None] = {
-    # Said where the option is given, wrongly.
-    ("coral_lock.derive.place", "--target"): frozenset({"diff", "manifest show", "plugins check"}),
     # Said of what `manifest show` doesn't do with what it opens.
     ("coral_lock.author.subject:open_target", "--run"): frozenset({"manifest show"}),
     ("coral_lock.descriptor.load", "-c"): frozenset({"manifest show"}),

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from coral_lock.derive.place import Place, subject_of
+from coral_lock.derive.place import Place
+from coral_lock.derive.subject import subject_of
 from coral_lock.errors import CoralLockError, UsageError
 from coral_lock.targets.machine import this_machine
 from tests.support.locks import JETSON, lock_of_targets, sample_lock
