@@ -132,6 +132,9 @@ class Inventory(Protocol):
             BrokenDistributionError: one is absent or isn't what RECORD states.
         """
 
+    def python_version(self) -> str:
+        """Return the Python that they are for, `3.11`."""
+
     def marker_environment(self) -> Mapping[str, str]:
         """Return the environment (PEP 508) that requirements are evaluated for."""
 

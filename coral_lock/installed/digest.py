@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import binascii
-import hashlib
 import os
 
 from coral_lock.safe_files import open_regular_file
@@ -110,7 +109,9 @@ def tree_digest(files: Iterable[tuple[str, str]], prefix: str = DIGEST_PREFIX) -
         content = b"".join(
             digest.encode("ascii") + b"  " + path + b"\n" for path, digest in encoded
         )
-    tree = hashlib.sha256(content)
+    from hashlib import sha256
+
+    tree = sha256(content)
     return prefix + binascii.b2a_base64(tree.digest(), newline=False).decode("ascii")
 
 
@@ -188,7 +189,10 @@ def hash_files(paths: Mapping[str, int | None]) -> dict[str, str]:
 
 
 def _hash_open(descriptor: int) -> str:
-    digest = hashlib.sha256(os.read(descriptor, _CHUNK_BYTES))
+    # What only lists files does without the library behind it, which takes long to load.
+    from hashlib import sha256
+
+    digest = sha256(os.read(descriptor, _CHUNK_BYTES))
     while chunk := os.read(descriptor, _CHUNK_BYTES):
         digest.update(chunk)
     return digest.hexdigest()

@@ -38,7 +38,6 @@ from coral_lock.installed.site_scan import scan_path
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Reporter, StatedFiles
 from coral_lock.names import normalized_name
 from coral_lock.safe_files import read_regular_file
-from coral_lock.targets.environment import this_markers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,6 +73,7 @@ class EnvironmentInventory:
         self._find: Find = find_in_process if markers is None else DirectoryFinder(path).find
         self._found: dict[str, FoundDistribution] = {}
         self._files: dict[str, InstalledFiles] = {}
+        self._stated: dict[str, StatedFiles] = {}
         self._claims: frozenset[str] | None = None
 
     def plugin_distributions(self) -> tuple[FoundDistribution, ...]:
@@ -140,6 +140,11 @@ class EnvironmentInventory:
 
     def stated(self, name: str) -> StatedFiles:
         """Return what RECORD states of the files but generated scripts."""
+        if name not in self._stated:
+            self._stated[name] = self._find_stated(name)
+        return self._stated[name]
+
+    def _find_stated(self, name: str) -> StatedFiles:
         files = self._usable_files(name)
         if files is None:
             return StatedFiles()
@@ -170,8 +175,17 @@ class EnvironmentInventory:
         _refuse_differing(name, found, lambda _: location.path)
         return found.hashes
 
+    def python_version(self) -> str:
+        """Return the version of the interpreter."""
+        if self._markers is not None:
+            return self._markers["python_version"]
+        return ".".join(map(str, sys.version_info[:2]))
+
     def marker_environment(self) -> Mapping[str, str]:
         """Return the marker environment of the interpreter."""
+        # It is asked for by requirements with markers alone, and takes long to import.
+        from coral_lock.targets.environment import this_markers
+
         return self._markers or this_markers()
 
     def _location(self, name: str) -> Location:
@@ -203,8 +217,10 @@ class EnvironmentInventory:
     def _refuse_strays(
         self, name: str, files: InstalledFiles, listed: Mapping[str, InstalledFiles]
     ) -> None:
-        locked = {path for other in listed.values() for path in other.recorded}
-        strays = [path for path in find_strays(files) if path not in locked]
+        strays: Sequence[str] = find_strays(files)
+        if strays:
+            locked = {path for other in listed.values() for path in other.recorded}
+            strays = [path for path in strays if path not in locked]
         if strays and self._claims is None:
             self._claims = claimed_paths(
                 at for other in self._scan.names() for at in self._scan.locations(other)

@@ -7,7 +7,6 @@ a file under a path that is the same in the wheel and wherever it is installed: 
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 from coral_lock.installed.digest import OVERSIZED, is_in_cache, is_stated, tree_digest
@@ -17,6 +16,7 @@ from coral_lock.safe_files import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import hashlib
     from collections.abc import Iterable, Iterator, Mapping
 
     from coral_lock.installed.dist_info import Location
@@ -121,6 +121,8 @@ def _places(root: str, rows: Rows, name: str) -> Iterator[tuple[str, str, str]]:
 
     What is installed with `--target` isn't where RECORD says, but in that directory.
     """
+    if not rows:
+        return
     prefix = _prefix_of(root)
     up = "" if prefix is None else os.path.relpath(prefix, root).replace(os.sep, "/") + "/"
     for listed, row in rows.items():
@@ -153,10 +155,12 @@ def _hash(place: str, stated_size: int | None, is_script: bool) -> tuple[str, st
     Raises:
         OSError: it can't be read, or isn't a regular file.
     """
+    from hashlib import sha256
+
     with open_regular_file(place) as (descriptor, size):
         if stated_size is not None and size > stated_size:
             return OVERSIZED, OVERSIZED
-        raw = hashlib.sha256() if is_script else None
+        raw = sha256() if is_script else None
         chunks = iter(lambda: os.read(descriptor, _CHUNK_BYTES), b"")
         normal = hash_content(chunks, raw, is_script=is_script)
         return raw.hexdigest() if raw else normal, normal
@@ -175,7 +179,9 @@ def hash_content(
         raw: a hash object that takes in the bytes as they are.
         is_script: whether it is a script.
     """
-    digest = hashlib.sha256()
+    from hashlib import sha256
+
+    digest = sha256()
     head = b""
     is_head = is_script
     for chunk in chunks:

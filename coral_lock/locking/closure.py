@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from coral_lock.errors import InputError
 from coral_lock.finding import Finding
 from coral_lock.inventory import BrokenDistribution, Inventory
 from coral_lock.lockfile.entries import Host
 from coral_lock.names import normalized_name
+from coral_lock.record import Record
+
+# Its parser and its markers take longer to import than all requirements of an environment to be
+# followed, and most are plain.
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 NOTHING = "nothing"
 NOT_PEP_508 = "a requirement that isn't PEP 508"
@@ -25,8 +30,14 @@ _LONGEST_REQUIREMENT = 4000
 _MAX_EVALUATED = 1 << 26
 """How many characters of markers are evaluated for a distribution; some seconds."""
 
-_EXTRA = re.compile(r'\bextra == "([^"]*)"')
+_EXTRA = r'\bextra == "([^"]*)"'
 
+_CLAUSE = r"(?:(?:[=!<>]=|[<>]) *[0-9]+(?:\.[0-9]+)*|~= *[0-9]+(?:\.[0-9]+)+)"
+_PLAIN = re.compile(
+    r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
+    rf"(?: *(?P<specifier>{_CLAUSE}(?: *, *{_CLAUSE})*))?"
+)
+"""A requirement on releases of a distribution, with neither extras nor a marker."""
 
 PROGRAM = ""
 """In place of a distribution's name: the program itself."""
@@ -75,8 +86,29 @@ class Unmet(NamedTuple):
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Closure:
+class PlainRequirement(Record):
+    """A requirement that says no more than which releases of a distribution meet it.
+
+    It is what `packaging.requirements.Requirement` is of the same text.
+    """
+
+    text: str
+    name: str
+    specifier: SpecifierSet
+    extras: frozenset[str] = frozenset()
+    marker: None = None
+    url: None = None
+
+    def __str__(self) -> str:
+        from packaging.requirements import Requirement
+
+        return str(Requirement(self.text))
+
+
+AnyRequirement: TypeAlias = "Requirement | PlainRequirement"
+
+
+class Closure(Record):
     """What some distributions need.
 
     Args:
@@ -124,7 +156,7 @@ def closure_of(
     waiting = [(root, "") for root in sorted(roots)]
     if program_requires:
         waiting.append((PROGRAM, ""))
-    environment = inventory.marker_environment() if waiting else {}
+    environment = cache(inventory.marker_environment)
     seen = set(waiting)
     edges: dict[str, set[str]] = {}
     unmet: set[Unmet] = set()
@@ -168,21 +200,24 @@ class RequirementsOf:
     Args:
         name: the distribution's, for messages.
         requires: its `Requires-Dist`.
-        environment: the marker environment, without `extra`.
+        environment: yields the marker environment, without `extra`, if a marker asks for it.
 
     Attributes:
         malformed: the requirements that aren't PEP 508.
     """
 
     def __init__(
-        self, name: str, requires: tuple[str, ...], environment: Mapping[str, str]
+        self,
+        name: str,
+        requires: tuple[str, ...],
+        environment: Callable[[], Mapping[str, str]],
     ) -> None:
         self._name = name
         self._environment = environment
         self._left = _MAX_EVALUATED
-        self._of_all: list[Requirement] = []
-        self._of_extra: dict[str, list[Requirement]] = {}
-        self._undecided: list[Requirement] = []
+        self._of_all: list[AnyRequirement] = []
+        self._of_extra: dict[str, list[AnyRequirement]] = {}
+        self._undecided: list[AnyRequirement] = []
         malformed = []
         for text in requires:
             requirement = _parsed(text) if len(text) <= _LONGEST_REQUIREMENT else None
@@ -190,7 +225,7 @@ class RequirementsOf:
                 malformed.append(text)
         self.malformed = tuple(malformed)
 
-    def of(self, extra: str) -> tuple[Requirement, ...]:
+    def of(self, extra: str) -> tuple[AnyRequirement, ...]:
         """Return what is required without an extra, or what an extra adds to that.
 
         Args:
@@ -204,21 +239,21 @@ class RequirementsOf:
         candidates = (*self._of_extra.get(normalized_name(extra), ()), *self._undecided)
         return tuple(requirement for requirement in candidates if self._holds(requirement, extra))
 
-    def _take_in(self, requirement: Requirement) -> bool:
+    def _take_in(self, requirement: AnyRequirement) -> bool:
         """File a requirement under the extras that it is for; return whether it means anything."""
         holds = self._holds(requirement, "")
         if holds:
             self._of_all.append(requirement)
         marker = str(requirement.marker or "")
         if holds is not None and "extra" in marker:
-            if "extra" in _EXTRA.sub("", marker):
+            if "extra" in re.sub(_EXTRA, "", marker):
                 self._undecided.append(requirement)
             else:
-                for extra in set(map(normalized_name, _EXTRA.findall(marker))):
+                for extra in set(map(normalized_name, re.findall(_EXTRA, marker))):
                     self._of_extra.setdefault(extra, []).append(requirement)
         return holds is not None
 
-    def _holds(self, requirement: Requirement, extra: str) -> bool | None:
+    def _holds(self, requirement: AnyRequirement, extra: str) -> bool | None:
         """Whether a requirement holds; None where its marker means nothing."""
         if requirement.marker is None:
             return True
@@ -229,15 +264,21 @@ class RequirementsOf:
                 hint=f"do without `{self._name}`, or report it to its authors",
             )
         try:
-            return requirement.marker.evaluate({**self._environment, "extra": extra})
+            return requirement.marker.evaluate({**self._environment(), "extra": extra})
         except (KeyError, RecursionError, ValueError):
             # Older versions of `packaging` raise a KeyError for a marker without a variable.
             return None
 
 
 @lru_cache(maxsize=1 << 14)
-def _parsed(text: str) -> Requirement | None:
+def _parsed(text: str) -> AnyRequirement | None:
     """Return a requirement, or None where it isn't PEP 508."""
+    plain = _PLAIN.fullmatch(text)
+    if plain is not None:
+        specifier = SpecifierSet(plain["specifier"] or "")
+        return PlainRequirement(text=text, name=plain["name"], specifier=specifier)
+    from packaging.requirements import Requirement
+
     try:
         return Requirement(text)
     except (RecursionError, ValueError):
@@ -245,7 +286,7 @@ def _parsed(text: str) -> Requirement | None:
 
 
 def _find(
-    name: str, requirement: Requirement, inventory: Inventory, provided: Mapping[str, str]
+    name: str, requirement: AnyRequirement, inventory: Inventory, provided: Mapping[str, str]
 ) -> str | None:
     """Return None if the requirement is met, else what was found instead."""
     distribution = inventory.find(name)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from packaging import requirements as pep508
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from coral_lock.document.formats import is_same_version
 from coral_lock.inventory import BrokenDistribution, FoundDistribution, ReleaseSource
-from coral_lock.locking.closure import NOT_PEP_508, PROGRAM, RequirementsOf
+from coral_lock.locking.closure import NOT_PEP_508, PROGRAM, AnyRequirement, RequirementsOf
 from coral_lock.locking.decision import parsed_version
 from coral_lock.names import normalized_name
 
@@ -280,11 +279,11 @@ class DeclaredRequirements:
     def _find_declared(self, name: str, version: str, target: str) -> RequirementsOf | None:
         environment = self._releases.environments[target]
         if name == PROGRAM:
-            return RequirementsOf(PROGRAM, self._program, environment)
+            return RequirementsOf(PROGRAM, self._program, lambda: environment)
         distribution = self._releases.distribution(name, version, target)
         if distribution is None or isinstance(distribution, BrokenDistribution):
             return None
-        return RequirementsOf(name, distribution.requires, environment)
+        return RequirementsOf(name, distribution.requires, lambda: environment)
 
     def _evaluated(
         self, name: str, version: str, extra: str, target: str
@@ -305,7 +304,7 @@ class DeclaredRequirements:
         required = (self._requirement(each, target) for each in declared.of(extra))
         return (*malformed, *filter(None, required))
 
-    def _requirement(self, declared: pep508.Requirement, target: str) -> Requirement | None:
+    def _requirement(self, declared: AnyRequirement, target: str) -> Requirement | None:
         """Return a requirement, None where what counts as present meets it."""
         name = normalized_name(declared.name)
         provided = None

@@ -354,6 +354,10 @@ class WheelhouseInventory:
             raise found
         return found.outside
 
+    def python_version(self) -> str:
+        """Return the Python of the target."""
+        return self.environment.markers["python_version"]
+
     def marker_environment(self) -> Mapping[str, str]:
         """Return the marker environment of the target."""
         return self.environment.markers

@@ -42,5 +42,8 @@ class Shelf:
     def outside_hashes(self, name: str) -> Mapping[str, str]:
         return {}
 
+    def python_version(self) -> str:
+        return "3.10"
+
     def marker_environment(self) -> Mapping[str, str]:
-        return {"python_version": "3.10"}
+        return {"python_version": self.python_version()}

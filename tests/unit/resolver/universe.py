@@ -222,6 +222,9 @@ class MemoryInventory:
     def outside_hashes(self, name: str) -> Mapping[str, str]:
         return {}
 
+    def python_version(self) -> str:
+        return self._markers["python_version"]
+
     def marker_environment(self) -> Mapping[str, str]:
         return self._markers
 
