@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from coral_lock.document.node import Mistakes, Node
@@ -20,12 +19,12 @@ from coral_lock.plugin.facts import (
     PluginTerms,
     Relation,
 )
+from coral_lock.record import Record
 
 MANIFEST_VERSION = 1
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ManifestPlugin:
+class ManifestPlugin(Record):
     """A plugin as a manifest declares it.
 
     `entry_point` is `module:attribute`; `place` is its position in the file.

@@ -1,8 +1,10 @@
-"""Frozen, keyword-only, slotted records for the path of a locked start.
+"""Frozen, keyword-only, slotted records for the paths that have to be fast.
 
 A record is what a frozen dataclass with slots is. It isn't one because a device
 pays for `import dataclasses` (with `re` and `inspect` behind it) at every start:
-as much as a whole locked start is meant to take.
+as much as a whole locked start is meant to take. And a dataclass compiles its methods
+whenever its module is imported, which takes ten times as long as making a record: of
+twenty of them `plugins list` would notice it.
 """
 
 from __future__ import annotations
@@ -52,16 +54,17 @@ class Record(metaclass=RecordType):
 
         def __init__(self, **values):
             set_field = object.__setattr__
-            defaults = self._defaults
-            for field in self._fields:
-                if field in values:
-                    set_field(self, field, values.pop(field))
-                elif field in defaults:
-                    set_field(self, field, defaults[field])
-                else:
-                    raise TypeError(f"{type(self).__name__} needs `{field}`")
-            if values:
-                raise TypeError(f"{type(self).__name__} has no field `{min(values)}`")
+            fields = self._fields
+            if self._defaults:
+                values = {**self._defaults, **values}
+            try:
+                for field in fields:
+                    set_field(self, field, values[field])
+            except KeyError:
+                raise TypeError(f"{type(self).__name__} needs `{field}`") from None
+            if len(values) > len(fields):
+                unknown = min(values.keys() - set(fields))
+                raise TypeError(f"{type(self).__name__} has no field `{unknown}`")
             self._check()
 
     def _check(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from coral_lock.author.manifest_check import Comparison, compare
 from coral_lock.author.manifest_text import VERSION_KEYS, edited_manifest, new_manifest
@@ -249,7 +249,7 @@ def _verify(text: str, shown: str, declared: Sequence[ManifestPlugin]) -> None:
         plugins = read_manifest(text.encode("utf-8"), shown)
     except (InputError, ProblemsError):
         plugins = ()
-    if [replace(each, place="") for each in plugins] != [replace(e, place="") for e in declared]:
+    if [each.replace(place="") for each in plugins] != [e.replace(place="") for e in declared]:
         raise InputError(
             f"`{MANIFEST_NAME}` is written in a form that can't be updated",
             where=shown,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from coral_lock.author.manifest_text import DERIVED_KEYS, VERSION_KEYS, plugin_document
@@ -171,7 +171,7 @@ def compare(written: Sequence[ManifestPlugin], entries: Sequence[LearntEntryPoin
     used = {plugin.id for plugin in successors.values()}
     return Comparison(
         successors=tuple(
-            replace(successors[each.id], terms=each.terms, place=each.place)
+            successors[each.id].replace(terms=each.terms, place=each.place)
             if each.id in successors
             else None
             for each in written

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import shlex
 import sys
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
 
 import click
 
@@ -16,10 +13,7 @@ from coral_lock.cli.options import Inputs, input_options
 from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.locking import Derivation, derive, freshness_of, kept_versions
 from coral_lock.derive.opening import Opened
-from coral_lock.derive.relocking import allowed_names, name_fetch, relocking_findings
-from coral_lock.difference.changes import difference
 from coral_lock.difference.model import Change
-from coral_lock.difference.text import render_text
 from coral_lock.errors import (
     DOES_NOT_HOLD,
     HOLDS,
@@ -35,6 +29,7 @@ from coral_lock.lockfile.file import load_lock, parse_lock
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import begins_as_lock, from_mapping, write_lock
 from coral_lock.messages import counted, say, say_warning, size_of, warned
+from coral_lock.record import Record
 from coral_lock.rendering.outcome import Outcome
 from coral_lock.safe_files import refuse_to_overwrite, write_durably
 
@@ -135,7 +130,9 @@ def lock(
         )
     locked = existing if isinstance(existing, Lock) else None
     if is_chosen and locked is not None:
-        derivation = replace(derivation, findings=name_fetch(derivation.findings, locked))
+        from coral_lock.derive.relocking import name_fetch
+
+        derivation = derivation.replace(findings=name_fetch(derivation.findings, locked))
     if has_errors(derivation.findings):
         result = _failure(derivation, locked if check else None, output)
     elif check and locked is not None:
@@ -150,11 +147,7 @@ def lock(
             use_cache=not no_cache,
             is_dry_run=dry_run,
         )
-    text = (
-        ""
-        if quiet and not check
-        else render_text(result.changes, _MAX_SHOWN_CHANGES, is_brief=True)
-    )
+    text = "" if quiet and not check else _changes_text(result.changes)
     if not check and output_format == TEXT:
         click.echo(text, err=True, nl=False)
     emit(
@@ -173,8 +166,7 @@ def lock(
     return result.exit_code
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
+class Result(Record):
     """How locking or checking ended.
 
     Args:
@@ -191,6 +183,14 @@ class Result:
     lines: tuple[str, ...]
     changes: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
+
+
+def _changes_text(changes: Sequence[Change]) -> str:
+    if not changes:
+        return ""
+    from coral_lock.difference.text import render_text
+
+    return render_text(changes, _MAX_SHOWN_CHANGES, is_brief=True)
 
 
 def _read_current(output: str, check: bool) -> tuple[str | None, Lock | LockError | None]:
@@ -214,6 +214,8 @@ def _read_current(output: str, check: bool) -> tuple[str | None, Lock | LockErro
     except (ConflictMarkersError, LockVersionError):
         raise
     except LockError as error:
+        import json
+
         # One that is only written in another form can be compared all the same.
         with contextlib.suppress(ValueError, RecursionError, LockError):
             return current, from_mapping(json.loads(current))
@@ -228,7 +230,11 @@ def _allowed(names: tuple[str, ...], existing: Lock | LockError | None) -> froze
     """
     if isinstance(existing, LockError):
         say_warning(f"what changes isn't known, as the lock can't be read: {existing.message}")
-    return allowed_names(names, existing) if isinstance(existing, Lock) else frozenset()
+    if not names or not isinstance(existing, Lock):
+        return frozenset()
+    from coral_lock.derive.relocking import allowed_names
+
+    return allowed_names(names, existing)
 
 
 def _kept(existing: Lock | LockError | None, upgraded: tuple[str, ...]) -> dict[str, str]:
@@ -321,6 +327,8 @@ def _check(derivation: Derivation, locked: Lock, output: str) -> Result:
 
 
 def _fixing_command() -> str:
+    import shlex
+
     words = [
         f"{word.partition('=')[0]}=…" if "services." in word and "=" in word else word
         for word in sys.argv[1:]
@@ -345,6 +353,10 @@ def _write(
     changes: tuple[Change, ...] = ()
     findings: tuple[Finding, ...] = ()
     if locked is not None:
+        # A first lock needs neither, nor does `--check`, unless it finds a change.
+        from coral_lock.derive.relocking import relocking_findings
+        from coral_lock.difference.changes import difference
+
         changes = difference(locked, derivation.lock)
         alarming = relocking_findings(
             locked, derivation, changes, allowed=allowed, path=output, use_cache=use_cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 
 import click
@@ -15,12 +14,11 @@ from coral_lock.cli.formats import TEXT, as_lines, emit, output_format_option
 from coral_lock.cli.grammar import CONFIG_OPTIONS, DEFAULT_DESCRIPTOR, descriptor_path
 from coral_lock.cli.options import Inputs, input_options, known_group, place_options
 from coral_lock.cli.progress import shown_progress
-from coral_lock.derive.explanation import least, listed_hosts
 from coral_lock.derive.place import Place
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, printable
 from coral_lock.finding import has_errors
 from coral_lock.lockfile.entries import Host, sorted_data, to_mapping
-from coral_lock.locking.decision import Decision
+from coral_lock.locking.decision import Decision, least, listed_hosts
 from coral_lock.locking.resolution import Survey
 from coral_lock.messages import counted, say
 from coral_lock.names import GROUPS
@@ -64,8 +62,7 @@ def list_plugins(group: str | None, inputs: Inputs, output_format: str) -> int:
     """
     surveys, findings = inputs.survey(inputs.open({}))
     listed = {
-        target: replace(
-            survey,
+        target: survey.replace(
             decisions=tuple(
                 decision
                 for decision in survey.decisions

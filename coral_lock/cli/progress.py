@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -44,6 +43,9 @@ class TerminalReporter(Reporter):
 
     def _show(self, text: str) -> None:
         self._is_shown = True
+        # It imports all that unpacks archives.
+        import shutil
+
         # A line that wraps can't be cleared as one.
         columns = shutil.get_terminal_size().columns
         self._write(printable(text)[: min(_WIDTH, columns - 1)])

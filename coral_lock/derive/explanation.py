@@ -12,7 +12,7 @@ from coral_lock.finding import has_errors
 from coral_lock.lockfile.entries import Host
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import part_of
-from coral_lock.locking.decision import Decision
+from coral_lock.locking.decision import Decision, least, listed_hosts
 from coral_lock.locking.resolution import Survey
 from coral_lock.names import base_id
 
@@ -43,17 +43,6 @@ def shortest_chain(lock: Lock, name: str) -> tuple[str, ...]:
             if found[0] in ends:
                 return found
     return (name,)
-
-
-def least(version: str | None) -> str:
-    """Return a requirement on a host's version: `>= 0.0.4`, or `any`."""
-    return f">= {version}" if version else "any"
-
-
-def listed_hosts(host: Host) -> str:
-    """Return the hosts that are known, with their versions: `coral-inference 0.0.4`."""
-    known = ", ".join(f"{each.distribution} {each.version}" for each in host.packages())
-    return known or "no host is known"
 
 
 Line = tuple[str, str]

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
 
 from coral_lock.derive.opening import WITHOUT_TARGET, Opened
 from coral_lock.descriptor.model import Descriptor
-from coral_lock.difference.assessment import review_order
-from coral_lock.difference.changes import difference, without_entries
 from coral_lock.difference.model import Change
 from coral_lock.errors import UsageError
 from coral_lock.finding import ERROR, Finding, has_errors, sorted_findings
 from coral_lock.inventory import Reporter
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import narrowed_digests, part_of
-from coral_lock.locking.combination import combine
 from coral_lock.locking.resolution import Survey, resolve, survey
 from coral_lock.locking.selection import is_unoffered
 from coral_lock.names import base_id, normalized_name
+from coral_lock.record import Record
 from coral_lock.targets.model import Target, fits
 
 
@@ -50,6 +46,8 @@ def kept_versions(lock: Lock | None, upgraded: Sequence[str]) -> dict[str, str]:
 
 
 def _unknown(identifier: str, known: Collection[str]) -> UsageError:
+    from difflib import get_close_matches
+
     # Where an id and a distribution have one name, what is like the identifier counts.
     ordered = sorted(known, key=lambda each: ((":" in each) == (":" in identifier), each))
     names = {each.rpartition(":")[2]: each for each in ordered}
@@ -66,8 +64,7 @@ def _unknown(identifier: str, known: Collection[str]) -> UsageError:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Derivation:
+class Derivation(Record):
     """What was derived from a place.
 
     Args:
@@ -131,6 +128,9 @@ def derive(
     if not has_errors(findings):
         lock = parts.get(WITHOUT_TARGET)
         if lock is None and len(parts) == len(opened.targets):
+            # Few locks are for several targets.
+            from coral_lock.locking.combination import combine
+
             lock, conflicts = combine(parts, opened.targets, descriptor)
             findings = sorted_findings({*findings, *conflicts})
     return Derivation(
@@ -205,8 +205,7 @@ def _is_repeated(finding: Finding, opened: Opened) -> bool:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Freshness:
+class Freshness(Record):
     """What would change about a lock.
 
     Args:
@@ -232,6 +231,12 @@ def freshness_of(locked: Lock, derivation: Derivation) -> Freshness:
         derivation: what would be written now, without errors; its whole lock, or the parts
             of some of its targets.
     """
+    if locked == derivation.lock:
+        return Freshness(changes=())
+    # Most locks that are checked are fresh, and comparing takes long to import.
+    from coral_lock.difference.assessment import review_order
+    from coral_lock.difference.changes import difference, without_entries
+
     if derivation.lock is not None:
         return Freshness(changes=difference(locked, derivation.lock))
     targets = derivation.opened.targets

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from coral_lock.derive.place import Place
@@ -14,10 +13,10 @@ from coral_lock.errors import InputError, UsageError
 from coral_lock.finding import Finding, finding_of_error, sorted_findings
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.site_scan import checked_directories, python_of
-from coral_lock.inventory import Inventory
-from coral_lock.locking.discovery import Evidence
-from coral_lock.probe.run import interpreter_probe
-from coral_lock.targets.environment import environment_of, this_environment, this_markers
+from coral_lock.inventory import EntryPoint, Inventory
+from coral_lock.locking.discovery import Evidence, Probe
+from coral_lock.plugin.facts import PluginFacts
+from coral_lock.record import Record
 from coral_lock.targets.machine import Machine, matching_target, parse_target, this_machine
 from coral_lock.targets.model import Target
 
@@ -34,8 +33,7 @@ _WHEELS_NEVER_RUN = (
 )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class WantedTargets:
+class WantedTargets(Record):
     """The targets of a lock.
 
     Args:
@@ -81,26 +79,25 @@ def targets_of(place: Place, descriptor: Descriptor) -> WantedTargets:
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Opened:
+class Opened(Record):
     """The inventories of a place.
 
     Args:
         targets: the targets of a lock of the whole place, sorted by name.
         inventories: by target name, `WITHOUT_TARGET` where there are no targets; only of
             the targets that are inspected. An environment is that of one target alone.
+        evidence: what is known of distributions, and whether plugins may be run.
         findings: what is wrong with the place itself.
         choice: which versions were chosen, where there were several to choose from.
-        evidence: what is known of distributions, and whether plugins may be run.
         notes: what a user may want to know and that changes nothing.
         knows_machine: whether requirements can be evaluated for the machine that is meant.
     """
 
     targets: tuple[Target, ...]
     inventories: Mapping[str, Inventory]
+    evidence: Evidence
     findings: tuple[Finding, ...] = ()
     choice: Choice | None = None
-    evidence: Evidence = field(default_factory=Evidence)
     notes: tuple[str, ...] = ()
     knows_machine: bool = True
 
@@ -135,13 +132,13 @@ def open_place(
         return _open_directories(place.site_packages, wanted, needs_target)
     if place.python is None:
         inventory, machine = EnvironmentInventory(), this_machine()
-        probe = interpreter_probe(sys.path)
+        probe = _probe_with(sys.executable, sys.path)
     else:
         from coral_lock.probe.interpreter import ask_interpreter
 
         found = ask_interpreter(place.python)
         inventory, machine = EnvironmentInventory(found.path, found.markers), found.machine
-        probe = interpreter_probe(found.path, found.executable)
+        probe = _probe_with(found.executable, found.path)
     return _open_environment(inventory, machine, wanted, Evidence(probe if allow_exec else None))
 
 
@@ -162,12 +159,26 @@ def _open_environment(
         found=str(machine),
         hint="lock from a wheelhouse with `--wheels DIR`, or add this machine to `targets`",
     )
-    return Opened(targets=wanted.every, inventories={}, findings=(finding,))
+    return Opened(targets=wanted.every, inventories={}, evidence=evidence, findings=(finding,))
+
+
+def _probe_with(python: str, path: Sequence[str]) -> Probe:
+    """Return the probe of an interpreter with that `sys.path`, imported when it is used."""
+
+    def probe(entry_point: EntryPoint) -> tuple[PluginFacts, ...]:
+        from coral_lock.probe.run import interpreter_probe
+
+        return interpreter_probe(path, python)(entry_point)
+
+    return probe
 
 
 def _open_directories(
     directories: tuple[str, ...], wanted: WantedTargets, needs_target: bool
 ) -> Opened:
+    # For the environment of this process none of it is imported.
+    from coral_lock.targets.environment import environment_of, this_markers
+
     path = checked_directories(directories)
     targets = wanted.inspected
     if len(targets) != 1 and not needs_target:
@@ -220,6 +231,7 @@ def _open_wheelhouse(
     """
     # What is installed is locked without a resolver.
     from coral_lock.resolver import choose
+    from coral_lock.targets.environment import environment_of, this_environment
     from coral_lock.wheels.listing import FETCH, FILL
     from coral_lock.wheels.wheelhouse import WheelCache, Wheelhouse, WheelhouseView
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from packaging.version import Version
 
@@ -43,7 +42,7 @@ def assessed(changes: Iterable[Change], old: Lock, new: Lock) -> tuple[Change, .
     for change in found:
         name = change.distribution or ""
         via, count = reach_after.get(name) or reach_before.get(name) or ((), 0)
-        placed.append(replace(change, via=via, via_count=count) if via else change)
+        placed.append(change.replace(via=via, via_count=count) if via else change)
     return tuple(sorted(placed, key=review_order))
 
 
@@ -72,14 +71,14 @@ def _with_risks(
                 risks.append(RISKS["new-distribution"])
             if known := resembled.of(change.subject):
                 sentence = f"the name is one edit away from {literal(known)}"
-                risks.append(RISKS["look-alike"]._replace(sentence=sentence))
+                risks.append(RISKS["look-alike"].replace(sentence=sentence))
         elif change.code == "version-upgraded" and _is_major(change):
             risks.append(RISKS["major-version"])
         elif change.code == "digest-added":
             was, now = before[change.subject], after[change.subject]
             if _is_native(change.place[-1]) and _is_pure(was) and not _is_pure(now):
                 risks.append(RISKS["native-wheel"])
-        yield replace(change, risks=tuple(sorted(risks, key=by_weight))) if risks else change
+        yield change.replace(risks=tuple(sorted(risks, key=by_weight))) if risks else change
 
 
 def _is_major(change: Change) -> bool:

@@ -7,7 +7,6 @@ say about it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from packaging.version import InvalidVersion, Version
@@ -152,8 +151,7 @@ def _with_moves(changes: Sequence[Change], new: Lock) -> Iterator[Change]:
             yield change
         elif other := found.get((_OPPOSITES[change.code], *plugin)):
             if change.code == "plugin-added":
-                yield replace(
-                    change,
+                yield change.replace(
                     code="plugin-included",
                     summary=f"{about} is activated; it was left out",
                     before=other.before,
@@ -161,8 +159,7 @@ def _with_moves(changes: Sequence[Change], new: Lock) -> Iterator[Change]:
                     risks=(RISKS["new-plugin"],),
                 )
             elif change.code == "plugin-removed":
-                yield replace(
-                    change,
+                yield change.replace(
                     code="plugin-excluded",
                     summary=f"{about} is left out; it was activated",
                     place=other.place,
@@ -171,7 +168,7 @@ def _with_moves(changes: Sequence[Change], new: Lock) -> Iterator[Change]:
                 )
         elif change.place[0] == "excluded" and plugin in activated:
             no_longer = "" if change.after else "no longer "
-            yield replace(change, summary=f"{about} is {no_longer}left out for some targets")
+            yield change.replace(summary=f"{about} is {no_longer}left out for some targets")
         else:
             yield change
 

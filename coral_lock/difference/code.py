@@ -269,7 +269,7 @@ def code_changes(found: Iterable[Change], changes: Sequence[Change]) -> tuple[Ch
     placed = []
     for change in found:
         names, count = via.get(change.distribution, ((), 0))
-        placed.append(replace(change, via=names, via_count=count))
+        placed.append(change.replace(via=names, via_count=count))
     return tuple(sorted((*changes, *placed), key=review_order))
 
 

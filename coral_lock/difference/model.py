@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import reduce
-from typing import NamedTuple
 
 from coral_lock.canonical_json import Value, join_path, quote
+from coral_lock.record import Record
 
 LEVELS = ("high", "medium", "low")
 """How much a risk weighs, the heaviest first."""
 
 
-class Risk(NamedTuple):
+class Risk(Record):
     """Why a change deserves a second look; `sentence` has no full stop at its end."""
 
     code: str
@@ -22,7 +21,7 @@ class Risk(NamedTuple):
 
 
 RISKS = {
-    code: Risk(code, level, sentence)
+    code: Risk(code=code, level=level, sentence=sentence)
     for level, code, sentence in (
         ("high", "bytes-changed", "the version is the same, and the bytes are others"),
         ("high", "wheel-replaced", "the version is the same, and the wheel is another"),
@@ -49,8 +48,7 @@ RISKS = {
 _RANKS = {code: rank for rank, code in enumerate(RISKS)}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
+class Change(Record):
     """One difference between two locks.
 
     Attributes:
@@ -104,7 +102,7 @@ class Change:
             "path": self.path,
             "before": self.before,
             "after": self.after,
-            "risks": [risk._asdict() for risk in self.risks],
+            "risks": [risk.to_dict() for risk in self.risks],
             "via": list(self.via),
             "via_count": self.via_count,
         }

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from packaging.version import InvalidVersion, Version
 
@@ -16,10 +14,10 @@ from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, I
 from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.names import HOST_DISTRIBUTIONS
 from coral_lock.plugin.facts import NO_TERMS, PluginFacts, PluginTerms
+from coral_lock.record import Record
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DiscoveredPlugin:
+class DiscoveredPlugin(Record):
     """A plugin that an entry point offers.
 
     Args:
@@ -41,8 +39,7 @@ class DiscoveredPlugin:
     problem: Finding | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Decision:
+class Decision(Record):
     """What is decided for one plugin that was found.
 
     Args:
@@ -96,7 +93,7 @@ def judge(plugin: DiscoveredPlugin, descriptor: Descriptor, host: Host) -> Decis
     """Decide on one plugin as if no other offered its id."""
     request = descriptor.request(plugin.id)
     unmet = unmet_requirement(plugin, descriptor.platform, host)
-    finding = plugin.problem or (unmet and _unmet_finding(plugin, request, unmet))
+    finding = plugin.problem or (_unmet_finding(plugin, request, unmet) if unmet else None)
     reason = unwanted_reason(plugin.id, plugin.distribution.name, descriptor)
     is_wanted = reason is None
     if finding is not None and is_wanted:
@@ -131,7 +128,7 @@ def unwanted_reason(identifier: str, distribution: str, descriptor: Descriptor) 
     return None
 
 
-class UnmetRequirement(NamedTuple):
+class UnmetRequirement(Record):
     """Why a plugin can't be said to fit."""
 
     code: str
@@ -179,9 +176,9 @@ def unmet_requirement(
     if not platforms or platform in platforms:
         return None
     return UnmetRequirement(
-        "wrong-platform",
-        f"applies to {', '.join(platforms)} only, and the platform is {platform}",
-        "switch it off, or lock for a platform that it applies to",
+        code="wrong-platform",
+        reason=f"applies to {', '.join(platforms)} only, and the platform is {platform}",
+        hint="switch it off, or lock for a platform that it applies to",
     )
 
 
@@ -190,35 +187,35 @@ def _unmet(role: str, required: str, package: HostPackage | None) -> UnmetRequir
     if least is None:
         field = f"min_{role}_version"
         return UnmetRequirement(
-            "invalid-requirement",
-            f"has the {field} `{required}`, which isn't a PEP 440 version",
-            f"have the plugin's author write {field} like `0.0.4`",
+            code="invalid-requirement",
+            reason=f"has the {field} `{required}`, which isn't a PEP 440 version",
+            hint=f"have the plugin's author write {field} like `0.0.4`",
         )
     distribution = package.distribution if package else HOST_DISTRIBUTIONS[role][0]
     requires = f"requires {distribution} >= {required}"
     if package is None:
         return UnmetRequirement(
-            "host-unknown",
-            f"{requires}, and no {role} host is there",
-            f"pass its version with `--{role}-version V`, set `host: {{{role}: "
+            code="host-unknown",
+            reason=f"{requires}, and no {role} host is there",
+            hint=f"pass its version with `--{role}-version V`, set `host: {{{role}: "
             '"V"}` in the descriptor, or add it',
         )
     found = parsed_version(package.version)
     if found is None:
         return UnmetRequirement(
-            "host-unknown",
-            f"{requires}, and the {role} host's version `{package.version}` isn't a PEP 440 "
+            code="host-unknown",
+            reason=f"{requires}, and the {role} host's version `{package.version}` isn't a PEP 440 "
             "version",
-            f"install a release of {distribution}",
+            hint=f"install a release of {distribution}",
         )
     if found >= least:
         return None
     is_early = found.is_prerelease and found.release >= least.release
     return UnmetRequirement(
-        "incompatible",
-        f"{requires}, found {package.version}"
+        code="incompatible",
+        reason=f"{requires}, found {package.version}"
         + (", a pre-release that comes before it" if is_early else ""),
-        f"upgrade {distribution} to {required} or later, or take an older plugin",
+        hint=f"upgrade {distribution} to {required} or later, or take an older plugin",
     )
 
 
@@ -231,6 +228,17 @@ def parsed_version(text: str) -> Version | None:
         return None
 
 
+def least(version: str | None) -> str:
+    """Return a requirement on a host's version: `>= 0.0.4`, or `any`."""
+    return f">= {version}" if version else "any"
+
+
+def listed_hosts(host: Host) -> str:
+    """Return the hosts that are known, with their versions: `coral-inference 0.0.4`."""
+    known = ", ".join(f"{each.distribution} {each.version}" for each in host.packages())
+    return known or "no host is known"
+
+
 def find_host(inventory: Inventory, descriptor: Descriptor) -> tuple[Host, tuple[Finding, ...]]:
     """Return the host, and what is wrong with it.
 
@@ -240,9 +248,7 @@ def find_host(inventory: Inventory, descriptor: Descriptor) -> tuple[Host, tuple
     """
     findings: list[Finding] = []
     core, inference = (_find(role, inventory, descriptor, findings) for role in HOST_DISTRIBUTIONS)
-    host = Host(
-        core=core, inference=inference, python=inventory.marker_environment()["python_version"]
-    )
+    host = Host(core=core, inference=inference, python=inventory.python_version())
     return host, tuple(findings)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeAlias
 
 from coral_lock.budget import Budget, OverBudgetError
 from coral_lock.errors import InputError, ProblemsError, UnreadableSourceError
@@ -23,9 +23,12 @@ from coral_lock.plugin.facts import (
     PluginFacts,
     PluginTerms,
 )
-from coral_lock.probe.run import ProbeError
-from coral_lock.static.evaluation import evaluate
-from coral_lock.static.source import NotEvaluableError, Sources
+from coral_lock.record import Record
+
+# Distributions with a manifest need neither these nor the probe, which take longer to import than
+# manifests to be read.
+if TYPE_CHECKING:
+    from coral_lock.static.source import Sources
 
 Probe: TypeAlias = Callable[[EntryPoint], tuple[PluginFacts, ...]]
 NO_EXEC = "`--no-exec` forbids a probe"
@@ -64,8 +67,7 @@ class Evidence:
         return self._known[distribution]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Discovery:
+class Discovery(Record):
     """What was found, in one distribution or in all.
 
     Args:
@@ -134,7 +136,6 @@ class _Learner:
         self._budget = budget
         self._reporter = reporter
         self._read_source = lambda path: inventory.read_source(distribution.name, path)
-        self._sources = Sources(self._read_source, budget)
         self._manifests: dict[str, tuple[ManifestPlugin, ...] | ManifestError | None] = {}
 
     def learn(self) -> Discovery:
@@ -148,18 +149,29 @@ class _Learner:
             findings=(*self._undeclared(), *_of_unknown_groups(self._distribution)),
         )
 
+    @cached_property
+    def _sources(self) -> Sources:
+        from coral_lock.static.source import Sources
+
+        return Sources(self._read_source, self._budget)
+
     def _plugins_of(self, entry_point: EntryPoint) -> list[DiscoveredPlugin]:
         """Return the plugins of an entry point, or one that says why they can't be learned."""
         try:
             declared = self._declared(entry_point)
-            if declared:
-                return [
-                    self._discovered(entry_point, plugin.facts, MANIFEST, plugin.terms)
-                    for plugin in declared
-                ]
+        except ManifestError as error:
+            return [self._unknown(entry_point, error)]
+        if declared:
+            return [
+                self._discovered(entry_point, plugin.facts, MANIFEST, plugin.terms)
+                for plugin in declared
+            ]
+        from coral_lock.probe.run import ProbeError
+
+        try:
             specs, kind = self._evaluated_or_probed(entry_point)
             return [self._discovered(entry_point, facts, kind) for facts in specs]
-        except (FactsError, ManifestError, ProbeError) as error:
+        except (FactsError, ProbeError) as error:
             return [self._unknown(entry_point, error)]
 
     def _declared(self, entry_point: EntryPoint) -> tuple[ManifestPlugin, ...]:
@@ -216,6 +228,10 @@ class _Learner:
                     )
 
     def _evaluated_or_probed(self, entry_point: EntryPoint) -> tuple[Sequence[PluginFacts], str]:
+        from coral_lock.probe.run import ProbeError
+        from coral_lock.static.evaluation import evaluate
+        from coral_lock.static.source import NotEvaluableError
+
         try:
             return evaluate(entry_point, self._sources), STATIC
         except (NotEvaluableError, UnreadableSourceError) as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.errors import InvalidLockError, abridged
@@ -16,15 +15,14 @@ from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.locking.closure import Closure, Unmet, closure_of
 from coral_lock.locking.decision import Decision, broken_finding, find_host, place_of_after
 from coral_lock.locking.discovery import Evidence, discover
-from coral_lock.locking.placement import locked_distributions, misplaced
 from coral_lock.locking.selection import is_unoffered, select
 from coral_lock.names import GROUPS
+from coral_lock.record import Record
 
 _MAX_NAMED = 4
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Survey:
+class Survey(Record):
     """What there is and what is decided about it, before anything is hashed.
 
     Args:
@@ -133,6 +131,9 @@ def resolve(
         allow_editable: whether an editable install may be locked, without a digest.
         reporter: notified of progress.
     """
+    # A survey alone asks for no files.
+    from coral_lock.locking.placement import locked_distributions, misplaced
+
     inventory, descriptor, needed = surveyed.inventory, surveyed.descriptor, surveyed.needed
     findings = list(surveyed.findings)
     distributions = locked_distributions(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
-from difflib import get_close_matches
 from typing import TypeAlias
 
 from coral_lock.descriptor.model import DEFAULT_ORIGIN, Descriptor, PluginRequest
@@ -62,7 +60,7 @@ def select(
     while True:
         findings.extend(finding for _, finding in left_out.values())
         decisions = [
-            replace(each, reason=left_out[each.plugin.id][0])
+            each.replace(reason=left_out[each.plugin.id][0])
             if each.is_selected and each.plugin.id in left_out
             else each
             for each in decisions
@@ -152,6 +150,8 @@ def is_unoffered(finding: Finding) -> bool:
 
 def nearest_plugin(identifier: str, known: Collection[str]) -> str | None:
     """Return the known id that is most similar, one of the same group if there is any."""
+    from difflib import get_close_matches
+
     group, _, name = identifier.partition(":")
     names = {other.partition(":")[2]: other for other in sorted(known, reverse=True)}
     names.update({other.partition(":")[2]: other for other in known if other.startswith(group)})

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from coral_lock.canonical_json import Value, lines_of, quote, write
@@ -16,6 +14,7 @@ from coral_lock.finding import Finding, has_errors
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import write_lock
 from coral_lock.messages import counted, size_of
+from coral_lock.record import Record
 
 # Few commands look into files.
 if TYPE_CHECKING:
@@ -25,8 +24,7 @@ Side: TypeAlias = tuple[Lock | None, str]
 """A lock, or None where there is none, and what to call it."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class Outcome(Record):
     """What a command found.
 
     Attributes:
@@ -50,8 +48,7 @@ class Outcome:
     has_findings_in_text: bool = False
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Position:
+class Position(Record):
     """Where in a file something is; line and column count from 1."""
 
     file: str
@@ -141,6 +138,9 @@ def results(outcome: Outcome) -> Iterator[tuple[Finding | Change, Position | Non
     A fingerprint is a number, as 64 hexadecimal digits, by which a result is known again. It
     doesn't follow from lines, and none is twice: of equal results the first has the same each time.
     """
+    # Few formats number results.
+    import hashlib
+
     found: list[tuple[Finding | Change, Position | None, list[Value]]] = [
         (each, position_of(each.where), [each.code, each.subject, each.summary])
         for each in outcome.findings or ()

@@ -161,3 +161,38 @@ def test_no_plugin_at_all(device: MakeDevice) -> None:
     outcome = device().coral("plugins", "list").require(0)
     assert outcome.stdout == ""
     assert outcome.stderr == "no plugin is installed\n"
+
+
+_SPARED = {
+    *("dataclasses", "difflib", "hashlib", "json", "shutil", "subprocess", "tempfile"),
+    *("importlib.metadata", "jsonschema", "packaging.markers", "packaging.requirements"),
+    *("coral_lock.derive.relocking", "coral_lock.difference.changes", "coral_lock.child_process"),
+    *("coral_lock.locking.combination", "coral_lock.probe.run", "coral_lock.resolver"),
+    *("coral_lock.static.evaluation", "coral_lock.verification", "coral_lock.wheels"),
+}
+"""What manifests and a fresh lock spare: each would take a part of what a listing may take."""
+
+_SHOW_MODULES = """
+import sys
+import click, yaml, packaging.specifiers
+libraries = set(sys.modules)
+from coral_lock.__main__ import main
+assert main(sys.argv[1:]) == 0
+print(*(set(sys.modules) - libraries), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [(("plugins", "list"), set()), (("lock", "--check"), {"hashlib"})],
+    ids=["plugins list", "lock --check"],
+)
+def test_with_manifests_little_is_imported(
+    device: MakeDevice, words: tuple[str, ...], needed: set[str]
+) -> None:
+    machine = device("acme-object", *HOSTS)
+    machine.coral("lock").require(0)
+    outcome = machine.run("python", "-c", _SHOW_MODULES, *words).require(0)
+    imported = set(outcome.stderr.split())
+    assert "coral_lock.manifest" in imported
+    assert _SPARED & imported <= needed

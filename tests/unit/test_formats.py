@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,7 +66,7 @@ OUTCOME = Outcome(
     document={"holds": False},
     text="one line\n",
     findings=(finding(None),),
-    changes=(CHANGE, replace(CHANGE, risks=(RISKS["downgraded"],))),
+    changes=(CHANGE, CHANGE.replace(risks=(RISKS["downgraded"],))),
 )
 
 
@@ -96,7 +95,7 @@ CHANGE_DOCUMENT: dict[str, Any] = {
 DOCUMENT = {
     "holds": False,
     "findings": [FINDING_DOCUMENT],
-    "changes": [CHANGE_DOCUMENT, CHANGE_DOCUMENT | {"risks": [RISKS["downgraded"]._asdict()]}],
+    "changes": [CHANGE_DOCUMENT, CHANGE_DOCUMENT | {"risks": [RISKS["downgraded"].to_dict()]}],
 }
 
 
@@ -124,7 +123,7 @@ def test_every_format(
 
 @pytest.mark.parametrize("written", [0, MAX_SUMMARY - 10_000])
 def test_a_summary_has_what_there_is_room_for(written: int) -> None:
-    changes = tuple(replace(CHANGE, subject=f"{index}") for index in range(20_000))
+    changes = tuple(CHANGE.replace(subject=f"{index}") for index in range(20_000))
     text = render_summary(Outcome(document={}, changes=changes), written)
     room = MAX_SUMMARY - written
     assert room - 2_000 < len(text.encode()) <= room

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from html import unescape
 from itertools import groupby
 from typing import Any
@@ -681,7 +680,7 @@ def test_a_row_that_has_no_room_leaves_it_to_others() -> None:
         code="x", subject="x", summary=" ".join([f"`{huge}`"] * 60), place=("platform",),
         risks=(RISKS["bytes-changed"],),
     )  # fmt: skip
-    text = render_markdown(Outcome(document={}, changes=(long, replace(long, risks=()))))
+    text = render_markdown(Outcome(document={}, changes=(long, long.replace(risks=()))))
     assert "1 of them are left out here." in text
     assert "| <code>bytes-changed</code> | the version is the same" in text
     check_markdown(text)

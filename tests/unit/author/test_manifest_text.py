@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from textwrap import indent
 from typing import Any
 
@@ -53,7 +52,7 @@ NEW_TEXT = "- group: patches\n  name: new\n  entry_point: acme.plugins:new\n"
 
 def plugins_in(text: str) -> list[ManifestPlugin]:
     plugins = read_manifest(text.encode(), "m.yaml")
-    return [replace(plugin, place="") for plugin in plugins]
+    return [plugin.replace(place="") for plugin in plugins]
 
 
 def edited(
@@ -67,8 +66,7 @@ def edited(
     """Change the plugins of a manifest by their positions, and look at what it says then."""
     wanted: list[ManifestPlugin | None] = list(plugins_in(text))
     for index, plugin in enumerate(plugins_in(text)):
-        wanted[index] = replace(
-            plugin,
+        wanted[index] = plugin.replace(
             facts=plugin.facts.replace(**(facts or {}).get(index, {})),
             entry_point=(values or {}).get(index, plugin.entry_point),
         )
@@ -228,12 +226,12 @@ def test_an_edited_manifest_says_what_it_is_to_say(
 ) -> None:
     before, after = plugins_in(json.dumps(old)), plugins_in(json.dumps(new))
     text = STYLES[style](manifest_document(before))
-    added = [replace(NEW, facts=PluginFacts(name=f"added {number}"))
+    added = [NEW.replace(facts=PluginFacts(name=f"added {number}"))
              for number in range(data.draw(st.integers(0, 2)))]  # fmt: skip
     removed = data.draw(st.sets(st.integers(0, len(before)), max_size=3))
     wanted = [
         None if index in removed
-        else replace(after[index], terms=plugin.terms) if index < len(after)
+        else after[index].replace(terms=plugin.terms) if index < len(after)
         else plugin
         for index, plugin in enumerate(before)
     ]  # fmt: skip

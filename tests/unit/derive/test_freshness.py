@@ -8,6 +8,7 @@ from coral_lock.derive.locking import Derivation, Freshness, freshness_of
 from coral_lock.derive.opening import Opened
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import part_of
+from coral_lock.locking.discovery import Evidence
 from coral_lock.targets.model import Target
 from tests.support.locks import (
     ARM_TAG,
@@ -24,7 +25,7 @@ OWN_TAG = {JETSON: ARM_TAG, SERVER: X86_TAG}
 
 
 def whole(lock: Lock) -> Derivation:
-    opened = Opened(targets=lock.targets, inventories={})
+    opened = Opened(targets=lock.targets, inventories={}, evidence=Evidence())
     return Derivation(opened=opened, lock=lock, parts={"": lock}, findings=())
 
 
@@ -35,7 +36,7 @@ def on_machine(part: Lock, target: str, targets: tuple[Target, ...]) -> Derivati
 
 def looked_at(parts: dict[str, Lock], targets: tuple[Target, ...]) -> Derivation:
     """What comes of some of several targets."""
-    opened = Opened(targets=targets, inventories={})
+    opened = Opened(targets=targets, inventories={}, evidence=Evidence())
     return Derivation(opened=opened, lock=None, parts=parts, findings=())
 
 

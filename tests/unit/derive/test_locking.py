@@ -5,6 +5,7 @@ from __future__ import annotations
 from coral_lock.derive.locking import gathered_findings
 from coral_lock.derive.opening import Opened
 from coral_lock.finding import ERROR, WARNING, Finding
+from coral_lock.locking.discovery import Evidence
 
 
 def finding(subject: str, severity: str = WARNING) -> Finding:
@@ -17,7 +18,7 @@ def summaries(opened: Opened, found: dict[str, tuple[Finding, ...]]) -> list[str
     return [each.summary for each in gathered_findings(opened, found)]
 
 
-PLACE = Opened(targets=(), inventories={}, findings=(finding("place", ERROR),))
+PLACE = Opened(targets=(), inventories={}, evidence=Evidence(), findings=(finding("place", ERROR),))
 
 
 def test_what_all_targets_have_stands_once() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -154,7 +153,7 @@ def _is_accepted(document: Any) -> bool:
 
 
 def _without_places(plugins: Iterable[ManifestPlugin]) -> tuple[ManifestPlugin, ...]:
-    return tuple(replace(plugin, place="") for plugin in plugins)
+    return tuple(plugin.replace(place="") for plugin in plugins)
 
 
 def test_the_schema_is_one() -> None:

@@ -9,6 +9,7 @@ from coral_lock.derive.opening import Opened
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import Finding
 from coral_lock.inventory import Reporter
+from coral_lock.locking.discovery import Evidence
 from coral_lock.resolver import Choice, choose
 from coral_lock.targets.model import Target
 
@@ -61,6 +62,7 @@ def derived(
     choice = chosen(wanted, *wheels, targets=targets)
     there = sources(*wheels, targets=targets, pythons=PYTHONS)
     opened = Opened(
+        evidence=Evidence(),
         targets=tuple(
             Target(
                 name=name,
