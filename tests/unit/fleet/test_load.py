@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import itertools
 import os
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,27 @@ def test_when_a_report_was_collected_makes_no_difference(tmp_path: Path) -> None
     assert _load(tmp_path, device_report() | {"age_s": None}) == (0, 0, ())
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A history of two reports."""
+    directory = tmp_path_factory.mktemp("begun")
+    _load(directory, BEGUN, YESTERDAY)
+    return directory / "history"
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """The rows of that history after two more reports."""
+    directory = tmp_path_factory.mktemp("ended")
+    _load(directory, BEGUN, YESTERDAY, ENDED, device_report("edge-0003"))
+    return _rows(directory / "history")
+
+
 @pytest.mark.parametrize("stops_at", range(4))
-def test_a_load_that_is_interrupted_is_finished_by_the_next(tmp_path: Path, stops_at: int) -> None:
-    _load(tmp_path, BEGUN, YESTERDAY)
+def test_a_load_that_is_interrupted_is_finished_by_the_next(
+    tmp_path: Path, begun: Path, ended: dict[str, list[Any]], stops_at: int
+) -> None:
+    shutil.copytree(begun, tmp_path / "history")
     calls = itertools.count()
 
     def replace(source: str, target: str) -> None:
@@ -110,10 +129,7 @@ def test_a_load_that_is_interrupted_is_finished_by_the_next(tmp_path: Path, stop
     assert {row[4] for row in rows["reports"] if row[0] == "edge-0002"} <= with_findings
     assert len(known) == len(rows["reports"])
     _load(tmp_path, ENDED, device_report("edge-0003"))
-    other = tmp_path / "other"
-    other.mkdir()
-    _load(other, BEGUN, YESTERDAY, ENDED, device_report("edge-0003"))
-    assert _rows(kept) == _rows(other / "history")
+    assert _rows(kept) == ended
 
 
 def test_the_command_says_what_is_new(tmp_path: Path) -> None:
