@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Collection, Iterator, Mapping
+from functools import cache
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,10 +36,13 @@ def _label(name: str) -> str:
     return f"patches:{name.removeprefix('acme-')}"
 
 
-@st.composite
+required_names = st.lists(st.sampled_from((*LIBRARIES, *PLUGINS)), max_size=3)
+chosen_versions = st.lists(st.sampled_from(VERSIONS), unique=True, max_size=3)
+
+
 def requirements(draw: st.DrawFn, own: str) -> list[str]:
     found = []
-    for name in draw(st.lists(st.sampled_from((*LIBRARIES, *PLUGINS)), max_size=3)):
+    for name in draw(required_names):
         if name != own:
             found.append(
                 name
@@ -53,15 +57,14 @@ def requirements(draw: st.DrawFn, own: str) -> list[str]:
 def universes(draw: st.DrawFn, *, has_targets: bool = False) -> list[Wheel]:
     wheels = []
     for name in (*LIBRARIES, *PLUGINS):
-        versions = draw(st.lists(st.sampled_from(VERSIONS), unique=True, max_size=3))
-        for version in versions:
+        for version in draw(chosen_versions):
             fits = [*TARGETS]
             if has_targets and draw(st.integers(0, 4)) == 0:
                 fits = [draw(st.sampled_from(TARGETS))]
             wheels.append(
                 wheel(
                     f"{name} {version}",
-                    *draw(requirements(name)),
+                    *requirements(draw, name),
                     plugins=[_label(name)] if name in PLUGINS else [],
                     targets=fits if has_targets else None,
                     python=draw(st.sampled_from(PYTHONS)) if has_targets else None,
@@ -90,6 +93,14 @@ def chosen(
     return choice, resolutions
 
 
+requirement_of = cache(Requirement)
+
+
+@cache
+def is_among(version: str, specifiers: str) -> bool:
+    return SpecifierSet(specifiers).contains(version)
+
+
 def is_solution(
     versions: Mapping[str, Wheel | None], wanted: Collection[str], targets: tuple[str, ...]
 ) -> bool:
@@ -113,15 +124,15 @@ def serves(versions: Mapping[str, Wheel | None], wanted: Collection[tuple[str, s
             there = versions.get(name)
             if there is None or (there.targets is not None and target not in there.targets):
                 return False
-            if there.python is not None and not SpecifierSet(there.python).contains(full):
+            if there.python is not None and not is_among(full, there.python):
                 return False
-            if not Requirement(f"x{specifier}").specifier.contains(there.version):
+            if not is_among(there.version, specifier):
                 return False
             if (name, extra) in seen:
                 continue
             seen.add((name, extra))
             for text in there.requires:
-                requirement = Requirement(text)
+                requirement = requirement_of(text)
                 if requirement.marker is None or requirement.marker.evaluate(
                     {**markers, "extra": extra}
                 ):
