@@ -20,8 +20,11 @@ import uv
 _LEAKS = ("CORAL_", "CI_", "GITHUB_", "PYTHON", "PIP_", "UV_", "VIRTUAL_ENV")
 _CERTIFICATES = frozenset({"PIP_CERT"})
 _TIMEOUT = 300
-_STARTED = ("coral-lock[sbom,sign]", "pip", "pytest")
+_STARTED = ("coral-lock[sign]", "pytest")
 """What the tests start again and again."""
+
+_COMPILEALL = ("-m", "compileall", "-q", "--invalidation-mode=checked-hash")
+"""What makes bytecode that holds wherever it is copied."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,11 +76,11 @@ def install_with_uv(
     """
     _install_with_uv(environment, *wheels_or_names, wheelhouse=wheelhouse, no_deps=no_deps)
     if "coral-lock" in wheels_or_names and not no_deps:
-        compiled, site_packages = _compiled(wheelhouse), environment.site_packages
+        started, site_packages = compiled(wheelhouse), environment.site_packages
         for source, bytecode in _bytecode(wheelhouse):
             if (site_packages / source).is_file():
                 (site_packages / bytecode.parent).mkdir(exist_ok=True)
-                shutil.copyfile(compiled / bytecode, site_packages / bytecode)
+                shutil.copyfile(started / bytecode, site_packages / bytecode)
 
 
 @cache
@@ -89,24 +92,22 @@ def _scratch(name: str) -> Path:
 
 
 @cache
-def _compiled(wheelhouse: Path) -> Path:
+def compiled(wheelhouse: Path) -> Path:
     """Return a site directory with all that this wheelhouse's wheels have of `_STARTED`.
 
-    Its bytecode is valid wherever it is copied. It is kept beside the wheelhouse, for all
-    processes, until another wheel is in there.
+    It is kept beside the wheelhouse, for all processes, until another wheel is in there.
     """
     wheels = sorted((wheel.name, wheel.stat().st_mtime_ns) for wheel in wheelhouse.glob("*.whl"))
     key = hashlib.sha256(repr((sys.version, _STARTED, wheels)).encode()).hexdigest()[:16]
     kept = Environment(root=wheelhouse.parent / "compiled" / key)
     if not kept.root.is_dir():
-        for old in kept.root.parent.glob("????????????????"):
-            shutil.rmtree(old, ignore_errors=True)
+        for other in {*kept.root.parent.glob("????????????????")} - {kept.root}:
+            shutil.rmtree(other, ignore_errors=True)
         kept.root.parent.mkdir(exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=kept.root.parent))
         environment = create_environment(scratch / "environment")
         _install_with_uv(environment, *_STARTED, wheelhouse=wheelhouse)
-        compileall = ("-m", "compileall", "-q", "--invalidation-mode=checked-hash")
-        _run_checked((str(environment.python), *compileall, str(environment.site_packages)))
+        _run_checked((str(environment.python), *_COMPILEALL, str(environment.site_packages)))
         with suppress(OSError):
             environment.root.rename(kept.root)
         shutil.rmtree(scratch)
@@ -116,7 +117,7 @@ def _compiled(wheelhouse: Path) -> Path:
 @cache
 def _bytecode(wheelhouse: Path) -> tuple[tuple[Path, Path], ...]:
     """Return the paths of sources and of their bytecode, relative to a site directory."""
-    site_packages = _compiled(wheelhouse)
+    site_packages = compiled(wheelhouse)
     return tuple(
         (path.parents[1] / f"{path.name.partition('.')[0]}.py", path)
         for path in (found.relative_to(site_packages) for found in site_packages.rglob("*.pyc"))
