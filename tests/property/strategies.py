@@ -48,13 +48,13 @@ distribution_names = st.one_of(
     st.sampled_from(["my-package", "acme", "acme-vision", "numpy", "a", "0"]),
     st.lists(st.text("abz019", min_size=1, max_size=3), min_size=1, max_size=3).map("-".join),
 )
-few_distribution_names = st.lists(distribution_names, unique=True, max_size=5)
+few_distribution_names = st.lists(distribution_names, unique=True, max_size=4)
 plugin_names = st.one_of(
     st.sampled_from(["a", "b", "camera", "é", "名前", "with space", 'quo"te', "a:b", "a.b", "\\"]),
     st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=8),
 ).filter(is_plugin_name)
 plugin_ids = st.tuples(st.sampled_from(GROUPS), plugin_names).map(":".join)
-few_plugin_ids = st.lists(plugin_ids, unique=True, max_size=5)
+few_plugin_ids = st.lists(plugin_ids, unique=True, max_size=4)
 identifiers = st.sampled_from(["a", "plugins", "_private", "Klass", "größe", "名前"])
 dotted_names = st.lists(identifiers, min_size=1, max_size=3).map(".".join)
 entry_points = st.tuples(dotted_names, dotted_names).map(":".join)
