@@ -13,6 +13,7 @@ from tests.support.environments import install_with_uv
 from tests.support.handmade_wheels import make_wheel
 from tests.support.in_process import WorkingDirectory
 
+PROGRAM = "the program's wheels"
 DESCRIPTOR = "program: {requires: ['my-app>=1']}\n"
 
 
@@ -104,7 +105,7 @@ class TestDevice:
 
     def test_a_closed_start_runs_it(self, machine: Device) -> None:
         start, program = ("run", "--locked", "--closed"), ("--", "program.py")
-        machine.locked()
+        machine.locked_once(of=PROGRAM)
         outcome = machine.coral(*start, *program)
         assert outcome.code == 1
         assert "No module named 'my_extra'" in outcome.stderr
@@ -120,7 +121,7 @@ class TestDevice:
     def test_a_closed_start_says_that_a_module_is_hidden(
         self, machine: Device, words: tuple[str, ...]
     ) -> None:
-        machine.locked()
+        machine.locked_once(of=PROGRAM)
         machine.write("starts_extra.py", "from my_extra import main\n")
         outcome = machine.coral("run", "--locked", "--closed", "--", *words)
         assert outcome.code == 1
@@ -157,7 +158,7 @@ class TestDevice:
         ]
 
     def test_another_program_contradicts_the_lock(self, machine: Device) -> None:
-        machine.locked()
+        machine.locked_once(of=PROGRAM)
         machine.coral("init", "--locked").require(0)
         machine.coral("init", "--locked", "--no-config").require(0)
         outcome = machine.coral("init", "--locked", "--set", "program.requires=my-lib").require(1)
