@@ -14,6 +14,7 @@ from coral_lock.document.formats import FORMATS
 from coral_lock.document.node import FLAG_WORDS, INVALID, dotted, kind, nearest, shown
 from coral_lock.errors import InputError, shortened
 from coral_lock.names import nearest_id
+from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,9 +101,14 @@ def check(
     schema = load_schema(name)
     document = root.plain()
     if not conforms(document, schema, schema):
-        violations = _Violations(root, schema, mistakes, synonyms)
+        violations = _Violations(root=root, schema=schema, synonyms=synonyms)
+        reported: set[Path] = set()
         for error in validator_of(schema).iter_errors(document):
-            violations.add(error)
+            for path, place, message, expected, found, hint in violations.of(error):
+                # A key or a value has one mistake at the most.
+                if path not in reported:
+                    reported.add(path)
+                    mistakes.add(place, message, expected=expected, found=found, hint=hint)
     return document  # type: ignore[no-any-return]
 
 
@@ -192,28 +198,18 @@ def validator_of(schema: Schema) -> Any:
     return validator(schema, format_checker=checker)
 
 
-class _Violations:
-    def __init__(
-        self, root: Node, schema: Schema, mistakes: Mistakes, synonyms: Collection[str]
-    ) -> None:
-        self._root = root
-        self._schema = schema
-        self._mistakes = mistakes
-        self._synonyms = synonyms
-        self._reported: set[Path] = set()
+class _Violations(Record):
+    """Words what `jsonschema` finds wrong with a document."""
 
-    def add(self, error: ValidationError) -> None:
-        """Add the mistakes of an error, at most one for each key and value."""
-        for path, place, message, expected, found, hint in self._mistakes_of(error):
-            if path not in self._reported:
-                self._reported.add(path)
-                self._mistakes.add(place, message, expected=expected, found=found, hint=hint)
+    root: Node
+    schema: Schema
+    synonyms: Collection[str]
 
-    def _mistakes_of(self, error: ValidationError) -> Iterator[Mistake]:
+    def of(self, error: ValidationError) -> Iterator[Mistake]:
         """Yield the path of each mistake, its place, message, expected and found value and hint."""
         path: Path = tuple(error.absolute_path)
         schema: Schema = error.schema  # type: ignore[assignment]
-        node = self._root
+        node = self.root
         for step in path:
             node = node.value[step]
         name, expected, found = f"`{dotted(path)}`", None, shown(node)
@@ -226,7 +222,7 @@ class _Violations:
             yield (*path, key), place, message, self._expected(schema), None, hint
         elif error.validator == "additionalProperties":
             known = tuple(schema["properties"])
-            listed = ", ".join(key for key in known if key not in self._synonyms)
+            listed = ", ".join(key for key in known if key not in self.synonyms)
             for key in (key for key in node.value if key not in known):
                 near = nearest(key, known)
                 expected = None if near else f"one of {listed}"
@@ -296,7 +292,7 @@ class _Violations:
         return f"write it as a list: `[{shortened(names)}]`"
 
     def _resolved(self, schema: Schema) -> Schema:
-        return definition(schema["$ref"], self._schema) if "$ref" in schema else schema
+        return definition(schema["$ref"], self.schema) if "$ref" in schema else schema
 
 
 def _likely(text: str, schema: Schema) -> str | None:
