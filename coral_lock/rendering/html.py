@@ -64,14 +64,6 @@ class _Item:
     details: Mapping[str, str | Mapping[str, str]]
     risks: tuple[Risk, ...] = ()
 
-    @property
-    def rank(self) -> int:
-        return list(_HEADINGS).index(self.level)
-
-    @property
-    def heading(self) -> str:
-        return _HEADINGS[self.level]
-
 
 def render_html(outcome: Outcome) -> str:
     """Return changes and findings as one HTML page.
@@ -102,6 +94,7 @@ def render_html(outcome: Outcome) -> str:
         style=style,
         script=script,
         items=items,
+        headings=_HEADINGS,
         levels=_options((item.level for item in items), _HEADINGS),
         kinds=_options((item.kind for item in items), _KINDS),
         code=outcome.code or (),
