@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -100,7 +101,6 @@ class FakeHost:
     def __init__(self, directory: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self._directory = os.path.abspath(directory)
         self._monkeypatch = monkeypatch
-        self._is_on_path = False
 
     def __call__(
         self,
@@ -132,11 +132,10 @@ class FakeHost:
             shutil.rmtree(os.path.join(self._directory, entry))
         for name, version in versions.items():
             _write_dist_info(self._directory, name, version)
-        if not self._is_on_path:
+        if self._directory not in sys.path:
             self._monkeypatch.syspath_prepend(self._directory)
             for module in _LOOKERS:
                 self._monkeypatch.setattr(f"{module}.scan_path", self._scan_path)
-            self._is_on_path = True
         importlib.invalidate_caches()
 
     def _scan_path(self, path: Sequence[str]) -> Scan:
