@@ -43,7 +43,6 @@ def probe(
     python: str,
     path: Sequence[str],
     time_limit: float = TIME_LIMIT,
-    environment: Mapping[str, str] | None = None,
 ) -> tuple[PluginFacts, ...]:
     """Return the facts of the specs that an entry point yields when it is imported.
 
@@ -52,7 +51,6 @@ def probe(
         python: the interpreter to import it with.
         path: see `run_entry_point`.
         time_limit: the seconds that it may take.
-        environment: see `run_entry_point`.
 
     Raises:
         ProbeError: it can't be imported, yields anything but specs, answers
@@ -60,9 +58,7 @@ def probe(
             system has no process groups.
     """
     try:
-        end = run_entry_point(
-            entry_point, path, python=python, time_limit=time_limit, environment=environment
-        )
+        end = run_entry_point(entry_point, path, python=python, time_limit=time_limit)
     except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or str(error)
         raise ProbeError(f"`{python}` can't be started: {what}") from None
@@ -87,11 +83,12 @@ def run_entry_point(
     time_limit: float,
     python: str = sys.executable,
     program: str = "coral_lock.probe.child",
-    environment: Mapping[str, str] | None = None,
     directory: str = os.path.abspath(os.sep),
     request: Mapping[str, object] | None = None,
 ) -> ChildEnd:
     """Import an entry point in a fresh interpreter, and run a program on it.
+
+    It has the environment variables of this process, without `PYTHON*` and `CORAL_*`.
 
     Args:
         entry_point: the entry point.
@@ -100,8 +97,6 @@ def run_entry_point(
         time_limit: the seconds that it may take.
         python: the interpreter.
         program: the module whose `run` is called with the `child.Trial` there.
-        environment: the environment variables, without `PYTHON*` and `CORAL_*`, which are
-            never passed on; by default this process's own.
         directory: where it runs.
         request: what the program is to know, as plain data.
 
@@ -119,7 +114,7 @@ def run_entry_point(
         **(request or {}),
     }
     # A spec that is built from a set is to be the same each time.
-    variables = {**bare_environment(environment), **SILENT_HOST, "PYTHONHASHSEED": "0"}
+    variables = {**bare_environment(), **SILENT_HOST, "PYTHONHASHSEED": "0"}
     return run_child(
         (python, "-s", "-S", "-B", _CHILD, ANSWER, json.dumps(whole)),
         time_limit=time_limit,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -136,16 +135,12 @@ def probe_text(
 ) -> list[PluginFacts]:
     (directory / "hostile.py").write_text(PREFIX + text, encoding="utf-8")
     target = EntryPoint(group="patches", name="hostile", value="hostile:plugin")
-    variables = {**os.environ, **environment}
-    return list(
-        probe(
-            target,
-            python=sys.executable,
-            path=[str(directory)],
-            time_limit=time_limit,
-            environment=variables,
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        return list(
+            probe(target, python=sys.executable, path=[str(directory)], time_limit=time_limit)
         )
-    )
 
 
 def reason_of(directory: Path, text: str, *, time_limit: float = 10.0) -> str:
