@@ -22,7 +22,6 @@ from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, Problem
 from coral_lock.manifest import ManifestPlugin, manifest_paths, read_manifest
 from coral_lock.messages import counted
 from coral_lock.plugin.facts import MANIFEST_NAME, PluginFacts, PluginTerms
-from coral_lock.safe_files import write_durably
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,15 +61,6 @@ class Compilation:
     def stale(self) -> tuple[CompiledManifest, ...]:
         """The manifests that have to be written."""
         return tuple(each for each in self.manifests if each.old != each.new)
-
-    def write(self) -> None:
-        """Write the stale manifests, each whole or not at all.
-
-        Raises:
-            WriteError: one can't be written.
-        """
-        for manifest in self.stale:
-            write_durably(manifest.path, manifest.new)
 
 
 def compile_project(directory: str) -> Compilation:

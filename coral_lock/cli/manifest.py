@@ -20,7 +20,7 @@ from coral_lock.errors import DOES_NOT_HOLD, HOLDS, printable
 from coral_lock.manifest import read_manifest
 from coral_lock.messages import counted, say, say_warning
 from coral_lock.plugin.facts import MAX_MANIFEST_BYTES
-from coral_lock.safe_files import read_named_file
+from coral_lock.safe_files import read_named_file, write_durably
 
 
 @click.group(cls=CommandGroup)
@@ -64,10 +64,10 @@ def compile_manifest(project: str, check: bool) -> int:
         say_warning(warning)
     if check and compilation.stale:
         return _stale(compilation.stale, project)
-    compilation.write()
     for compiled in compilation.manifests:
         plugins = counted(compiled.plugins, "plugin")
         if compiled in compilation.stale:
+            write_durably(compiled.path, compiled.new)
             say(f"wrote {compiled.path}: {plugins}")
         else:
             say(f"{compiled.path} is up to date: {plugins}")
