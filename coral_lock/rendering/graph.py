@@ -6,14 +6,14 @@ Names are untrusted text; each format has its own escapes.
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from unicodedata import east_asian_width
 
 from coral_lock.canonical_json import quote
-from coral_lock.difference.model import Change
 from coral_lock.errors import printable, shortened
 from coral_lock.lockfile.model import Lock
+from coral_lock.rendering.outcome import Outcome
 
 MAX_COMMENT = 2000
 """The characters of a Mermaid graph in a comment: larger ones can't be read there."""
@@ -81,19 +81,18 @@ def graph_of(lock: Lock | None) -> Graph:
     return Graph(nodes=nodes, edges=dict.fromkeys(kept, ""))
 
 
-def compared(
-    old: Lock | None, new: Lock | None, changes: Sequence[Change], limit: int
-) -> tuple[Graph, Graph, int]:
-    """Return the changed part of two locks: the graph before, the one after, and how many
+def compared(outcome: Outcome, limit: int) -> tuple[Graph, Graph, int]:
+    """Return the changed part of an outcome's locks: the graph before, the one after, and how many
     changed nodes neither has.
 
     Both have every changed node, the shortest way to it from a plugin or the host, the
     distribution of a changed plugin, and what is required by another one than before; as far as
     they have no more than `limit` nodes, and the first changes first.
     """
+    old, new = (lock for lock, _ in outcome.locks) if outcome.locks else (None, None)
     changed = dict.fromkeys(
         change.place[1]
-        for change in changes
+        for change in outcome.changes or ()
         if len(change.place) > 1 and change.place[0] in ("plugins", "distributions")
     )
     graphs = graph_of(old), graph_of(new)

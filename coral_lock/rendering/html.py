@@ -208,10 +208,7 @@ def _options(values: Iterable[str], labels: Mapping[str, str]) -> list[tuple[str
 
 def _graphs(outcome: Outcome) -> tuple[dict[str, Graph], int]:
     """Return the changed part of what requires what, before and after, and what isn't in it."""
-    if not outcome.locks:
-        return {}, 0
-    (old, _), (new, _) = outcome.locks
-    before, after, left_out = compared(old, new, outcome.changes or (), _MAX_NODES)
+    before, after, left_out = compared(outcome, _MAX_NODES)
     if not before.nodes and not after.nodes:
         return {}, 0
     return {"Before": before, "After": after}, left_out

@@ -176,10 +176,7 @@ def _change_sections(outcome: Outcome) -> Iterator[Section]:
 
 def _graph_section(outcome: Outcome) -> Iterator[Section]:
     """Yield the changed part of what requires what, drawn if that can be read."""
-    if not outcome.locks:
-        return
-    (old, _), (new, _) = outcome.locks
-    before, after, left_out = compared(old, new, outcome.changes or (), _MAX_NODES)
+    before, after, left_out = compared(outcome, _MAX_NODES)
     graph = joined(before, after)
     if not graph.nodes:
         return

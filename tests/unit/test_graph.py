@@ -56,8 +56,12 @@ def changed_lock() -> Lock:
 
 
 def compared_sample(limit: int = 60) -> tuple[Graph, Graph, int]:
-    old, new = sample_lock(), changed_lock()
-    return compared(old, new, difference(old, new), limit)
+    return compared(outcome(sample_lock(), changed_lock()), limit)
+
+
+def outcome(old: Lock, new: Lock) -> Outcome:
+    changes = difference(old, new)
+    return Outcome(document={}, changes=changes, locks=((old, "old.lock"), (new, "coral.lock")))
 
 
 def in_a_circle() -> Graph:
@@ -240,7 +244,7 @@ def test_the_part_that_changed_with_the_way_to_it() -> None:
     )
     base, *others = lock.distributions
     new = lock.replace(distributions=(base.replace(version="2.0"), *others))
-    before, after, left_out = compared(lock, new, difference(lock, new), 60)
+    before, after, left_out = compared(outcome(lock, new), 60)
     assert left_out == 0
     assert list(before.nodes) == ["patches:a", "base", "middle", "top"]
     assert listed(after) == ("patches:a → top 1.0\nmiddle 1.0 → ~ base 2.0\ntop 1.0 → middle 1.0\n")
@@ -255,7 +259,8 @@ def test_what_is_too_much_is_counted() -> None:
 
 def test_one_lock_alone() -> None:
     lock = sample_lock()
-    before, after, _ = compared(None, lock, (), 60)
+    sides = (None, "old.lock"), (lock, "coral.lock")
+    before, after, _ = compared(Outcome(document={}, changes=(), locks=sides), 60)
     assert before == graph_of(None)
     assert {node.mark for node in after.nodes.values()} == {ADDED}
 
