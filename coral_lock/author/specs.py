@@ -34,9 +34,8 @@ _DYNAMIC = (b"globals(", b"vars(", b"exec(", b"setattr(", b"sys.modules")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Definition:
-    """The syntax node that defines something, and its file, relative to the site root."""
+    """The syntax node that defines something, and the source of its module."""
 
-    path: str
     source: bytes
     module: SourceModule
     node: ast.AST
@@ -114,7 +113,7 @@ class Definitions:
                 is_own = self.sources.module(base) or self.sources.module(base.partition(".")[0])
                 if is_own and not self.sources.module(f"{base}.{imported}"):
                     return self._find(self.sources.required_module(base), imported)
-            return Definition(path=module.path, source=source, module=module, node=binding.node)
+            return Definition(source=source, module=module, node=binding.node)
         is_dynamic = "__getattr__" in module.scope.bindings or any(map(source.count, _DYNAMIC))
         if is_dynamic or module.scope.star_imports:
             module.refuse(f"`{name}` may be bound at run time")
@@ -201,7 +200,7 @@ def _learn(
         where = subject.place(error.path, error.line) or declared.where
         return replace(learnt, unresolved=error, where=where)
     if definition is not None:
-        where = subject.place(definition.path, *definition.position())
+        where = subject.place(definition.module.path, *definition.position())
         learnt = replace(learnt, definition=definition, where=where)
     try:
         specs = evaluate_specs(declared.entry_point, definitions.sources)
@@ -287,7 +286,8 @@ def _facts_findings(
     def place_of(text: str) -> str:
         if entry.definition is None:
             return entry.where
-        return subject.place(entry.definition.path, *entry.definition.position(text))
+        place = entry.definition.position(text)
+        return subject.place(entry.definition.module.path, *place)
 
     for field in VERSION_KEYS:
         version = getattr(facts, field)

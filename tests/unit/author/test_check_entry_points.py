@@ -33,7 +33,7 @@ def _resolved(sources: dict[str, str], attribute: str = "target") -> tuple[str, 
     if found is None:
         return UNPROVEN, ""
     line, column = found.position()
-    return PROVEN, f"{found.path}:{line}:{column}"
+    return PROVEN, f"{found.module.path}:{line}:{column}"
 
 
 HERE = "acme/plugins.py"
