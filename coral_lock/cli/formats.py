@@ -86,14 +86,9 @@ def _render_json(outcome: Outcome) -> str:
 
 def _rendering(name: str) -> Callable[[Outcome], str]:
     """Return a function of `rendering` that is imported when it is called, as it costs time."""
-
-    def render(outcome: Outcome) -> str:
-        text: str = getattr(import_module(f"coral_lock.rendering.{name}"), f"render_{name}")(
-            outcome
-        )
-        return text
-
-    return render
+    return lambda outcome: getattr(import_module(f"coral_lock.rendering.{name}"), f"render_{name}")(
+        outcome
+    )
 
 
 FORMATS: Mapping[str, Callable[[Outcome], str]] = {
