@@ -185,7 +185,6 @@ def _in_wheels(
             contents = wheelhouse.contents(wheel)
             if not isinstance(contents, BrokenDistributionError):
                 found.sides.setdefault(distribution.name, {})[tag] = CodeSide(
-                    version=distribution.version,
                     files=contents.files,
                     outside=contents.outside,
                     commands=contents.commands,
@@ -235,7 +234,6 @@ def _in_environment(
             stated = inventory.stated(name)
             found.sides[name] = {
                 tag: CodeSide(
-                    version=each.version,
                     files={path: stated_hash(row) or "" for path, row in stated.files.items()},
                     outside=outside or {},
                     commands=stated.commands,

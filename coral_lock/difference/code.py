@@ -11,12 +11,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from difflib import SequenceMatcher
 
 from coral_lock.canonical_json import Value
 from coral_lock.difference.assessment import review_order
 from coral_lock.difference.capabilities import CAPABILITIES, Use, uses_in
 from coral_lock.difference.model import RISKS, Change, literal
-from coral_lock.difference.unified import hunks_of, steps_of
 from coral_lock.errors import CoralLockError, abridged, shortened
 from coral_lock.static.source import MAX_SOURCE, NotEvaluableError
 
@@ -40,6 +40,8 @@ _MAX_COMPARISONS = 500_000_000
 _MAX_NAMED = 3
 _MAX_VALUES = 20
 _LONGEST_NAME = 100
+_CONTEXT = 3
+_LONGEST_LINE = 200
 
 _NATIVE = re.compile(r"\.(?:so(?:\.[0-9.]+)?|pyd|dll|dylib)\Z")
 _STARTUP = re.compile(r"(?:[^/]+\.pth|(?:site|user)customize[./].*)\Z")
@@ -55,7 +57,6 @@ class CodeSide:
     """The files of a distribution on one side, which are those of the lock.
 
     Attributes:
-        version: its version.
         files: the SHA-256 of each file in hexadecimal, by its path under the site root.
         outside: that of scripts, headers and data, as `installed.outside` names them.
         commands: the console and GUI scripts that installers generate.
@@ -63,7 +64,6 @@ class CodeSide:
             why it can't be had, e.g. as it is too large.
     """
 
-    version: str
     files: Mapping[str, str]
     outside: Mapping[str, str] = field(default_factory=dict)
     commands: tuple[str, ...] = ()
@@ -390,3 +390,64 @@ def _risky(
 
 def _named(names: Sequence[str]) -> str:
     return abridged([literal(shortened(name, _LONGEST_NAME)) for name in names], _MAX_NAMED)
+
+
+# Lines before and after → the hunks of a unified diff, and what it takes to find them.
+
+
+def steps_of(before: Sequence[str], after: Sequence[str]) -> int:
+    """Return how many steps `SequenceMatcher` takes at the most."""
+    _, old, new = _trimmed(before, after)
+    counts = Counter(new)
+    popular = len(new) // 100 + 1 if len(new) >= 200 else len(new)
+    pairs = sum(count for line in old if (count := counts[line]) <= popular)
+    return len(old) + len(new) + pairs * min(len(old), len(new))
+
+
+def hunks_of(before: Sequence[str], after: Sequence[str]) -> Iterator[str]:
+    """Yield the hunks of a unified diff (GNU diffutils), without the lines that name files."""
+    first, old, new = _trimmed(before, after)
+    if old == new:
+        return
+    for group in SequenceMatcher(None, old, new).get_grouped_opcodes(_CONTEXT):
+        _, old_start, _, new_start, _ = group[0]
+        _, _, old_end, _, new_end = group[-1]
+        ranges = (
+            _range_of(first + old_start, first + old_end),
+            _range_of(first + new_start, first + new_end),
+        )
+        yield f"@@ -{ranges[0]} +{ranges[1]} @@"
+        for tag, start, end, other_start, other_end in group:
+            if tag == "equal":
+                yield from (" " + _cut(line) for line in old[start:end])
+            else:
+                yield from ("-" + _cut(line) for line in old[start:end])
+                yield from ("+" + _cut(line) for line in new[other_start:other_end])
+
+
+def _trimmed(
+    before: Sequence[str], after: Sequence[str]
+) -> tuple[int, Sequence[str], Sequence[str]]:
+    """Return the lines between what both begin and end with, with some context, and where
+    they begin."""
+    shorter = min(len(before), len(after))
+    start = 0
+    while start < shorter and before[start] == after[start]:
+        start += 1
+    end = 0
+    while end < shorter - start and before[-1 - end] == after[-1 - end]:
+        end += 1
+    first, rest = max(0, start - _CONTEXT), max(0, end - _CONTEXT)
+    return first, before[first : len(before) - rest], after[first : len(after) - rest]
+
+
+def _range_of(start: int, end: int) -> str:
+    length = end - start
+    beginning = start + 1 if length else start
+    return f"{beginning}" if length == 1 else f"{beginning},{length}"
+
+
+def _cut(line: str) -> str:
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return f"{line[:_LONGEST_LINE]}… ({len(line):,} characters)"

@@ -11,18 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coral_lock.difference import code
-from coral_lock.difference.code import CodeComparison, CodeSide, DistributionCode, code_changes
+from coral_lock.difference.code import (
+    CodeComparison,
+    CodeSide,
+    DistributionCode,
+    code_changes,
+    hunks_of,
+)
 from coral_lock.difference.model import Change
-from coral_lock.difference.unified import hunks_of
 from coral_lock.errors import UnreadableSourceError
 from coral_lock.rendering.code import render_code
 from coral_lock.rendering.markdown import MAX_BYTES, render_markdown
 from coral_lock.rendering.outcome import Outcome
 
 
-def side(
-    files: Mapping[str, str | bytes], *, version: str = "1.0", commands: tuple[str, ...] = ()
-) -> CodeSide:
+def side(files: Mapping[str, str | bytes], *, commands: tuple[str, ...] = ()) -> CodeSide:
     contents = {
         path: text.encode() if isinstance(text, str) else text for path, text in files.items()
     }
@@ -34,7 +37,6 @@ def side(
         return contents[path]
 
     return CodeSide(
-        version=version,
         files={path: each for path, each in hashes.items() if not path.startswith("scripts/")},
         outside={path: each for path, each in hashes.items() if path.startswith("scripts/")},
         commands=commands,
@@ -47,7 +49,7 @@ def compared(
 ) -> tuple[DistributionCode, tuple[Change, ...]]:
     before = None if old is None else side(old)
     return CodeComparison().compare(
-        "lens", None if old is None else "1.0", "1.1", [(before, side(new, version="1.1"))]
+        "lens", None if old is None else "1.0", "1.1", [(before, side(new))]
     )
 
 
@@ -155,7 +157,7 @@ def test_several_wheels_are_told_as_one() -> None:
 
 def test_other_bytes_than_those_that_were_proved_are_not_compared() -> None:
     proved = side({"a.py": "1"})
-    changed = CodeSide(version="1", files=proved.files, read=lambda _: b"2")
+    changed = CodeSide(files=proved.files, read=lambda _: b"2")
     found, _ = CodeComparison().compare("lens", "1.0", "1.1", [(side({}), changed)])
     assert [change.problem for change in found.files] == ["isn't the file that was verified"]
 
