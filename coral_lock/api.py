@@ -93,7 +93,7 @@ def lock(
         targets=tuple(targets),
     )
     opened = open_place(
-        place, descriptor, allow_exec=allow_exec, kept=kept_versions(kept, ()), use_cache=True
+        place, descriptor, allow_exec=allow_exec, kept=kept_versions(kept, ()), needs_target=True
     )
     reporter = reporter or SilentReporter()
     return derive(opened, descriptor, allow_editable=allow_editable, reporter=reporter)

@@ -111,9 +111,7 @@ class Inputs(Record):
     place: Place
     allow_exec: bool
 
-    def open(
-        self, kept: Mapping[str, str], *, use_cache: bool = True, needs_target: bool = False
-    ) -> Opened:
+    def open(self, kept: Mapping[str, str], **options: bool) -> Opened:
         """Return the inventories of the place, and print what a user may want to know of it.
 
         The arguments are those of `open_place`.
@@ -125,8 +123,7 @@ class Inputs(Record):
             self.descriptor,
             allow_exec=self.allow_exec,
             kept=kept,
-            use_cache=use_cache,
-            needs_target=needs_target,
+            **options,
         )
         for note in opened.notes:
             say_warning(note)

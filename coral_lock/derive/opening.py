@@ -108,8 +108,8 @@ def open_place(
     *,
     allow_exec: bool,
     kept: Mapping[str, str],
-    use_cache: bool,
-    needs_target: bool = True,
+    use_cache: bool = True,
+    needs_target: bool = False,
 ) -> Opened:
     """Open a place.
 
