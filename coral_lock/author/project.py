@@ -36,8 +36,6 @@ _PREFER_SRC = (SETUPTOOLS, "uv_build")
 _LEGACY_BACKEND = "setuptools.build_meta:__legacy__"
 
 _GROUPS = {full: short for short, full in ENTRY_POINT_GROUPS.items()}
-_PEP_621 = "project.entry-points"
-_POETRY_PLUGINS = "tool.poetry.plugins"
 
 
 def display_path(path: str) -> str:
@@ -249,9 +247,9 @@ def read_project(directory: str) -> Project:
         backend = POETRY
     name = pyproject.get("project.name", str)
     version = pyproject.get("project.version", str)
-    tables = [_PEP_621]
+    tables = ["project.entry-points"]
     if backend == POETRY:
-        tables.append(_POETRY_PLUGINS)
+        tables.append("tool.poetry.plugins")
         name = name or pyproject.get("tool.poetry.name", str)
         version = version or pyproject.get("tool.poetry.version", str)
     if not name:

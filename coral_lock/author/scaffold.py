@@ -26,8 +26,6 @@ from coral_lock.plugin.facts import MANIFEST_NAME, PluginFacts
 
 _MAX_NAME = 100
 _TEMPLATES = Path(__file__).absolute().with_name("templates")
-# The author is to correct the versions and the platform.
-_CORE_VERSION, _INFERENCE_VERSION = "0.0.4", "0.9.0"
 _KINDS = {"backends": "backend", "patches": "patch", "workflows": "workflow block"}
 _HOSTS = (name.replace("-", "_") for name in (CORE_DISTRIBUTION, *INFERENCE_DISTRIBUTIONS))
 _TOOLS = ("pip", "pluggy", "pytest", "setuptools", "src", "tests")
@@ -95,8 +93,9 @@ def project_files(name: str, group: str) -> Mapping[str, str]:
     facts = PluginFacts(
         name=plugin,
         description=f"The {_KINDS[group]} {plugin} for Coral Runtime",
-        min_core_version=_CORE_VERSION,
-        min_inference_version=_INFERENCE_VERSION,
+        # The author is to correct the versions, and the platform below.
+        min_core_version="0.0.4",
+        min_inference_version="0.9.0",
     )
     values = {
         **facts.to_dict(),
