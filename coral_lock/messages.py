@@ -96,6 +96,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def counted_findings(findings: Iterable[Finding]) -> str:
+    """Return how many findings of each severity there are, in words: `1 error, 2 warnings`."""
+    severities = [finding.severity for finding in findings]
+    return ", ".join(counted(severities.count(each), each) for each in sorted({*severities}))
+
+
 def size_of(lock: Lock) -> str:
     """Return how much a lock holds: `3 plugins, 1 excluded, 5 distributions, 2 targets`."""
     excluded = f"{len(lock.excluded)} excluded, " if lock.excluded else ""

@@ -19,15 +19,13 @@ from coral_lock.author.subject import INSTALLED, Subject
 from coral_lock.canonical_json import Value
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, abridged
 from coral_lock.finding import (
-    ERROR,
-    WARNING,
     Finding,
     finding_of_error,
     has_errors,
     sorted_findings,
 )
 from coral_lock.inventory import Reporter
-from coral_lock.messages import counted
+from coral_lock.messages import counted, counted_findings
 from coral_lock.reserved import Placed, is_startup_file, owner_of, reserved_findings
 
 _MODULE_SUFFIXES = (".py", ".pyi", ".so", ".pyd")
@@ -162,11 +160,5 @@ def summary_line(report: CheckReport) -> str:
     """Return the outcome in one line: `my-package 1.0.0 (project): 1 plugin, no findings`."""
     subject = report.subject
     title = " ".join(filter(None, (subject.name, subject.version)))
-    counts = [
-        counted(number, word)
-        for word in (ERROR, WARNING)
-        if (number := sum(finding.severity == word for finding in report.findings))
-    ]
-    return f"{title} ({subject.kind}): {counted(len(report.plugins), 'plugin')}, " + (
-        ", ".join(counts) or "no findings"
-    )
+    plugins, counts = counted(len(report.plugins), "plugin"), counted_findings(report.findings)
+    return f"{title} ({subject.kind}): {plugins}, {counts or 'no findings'}"

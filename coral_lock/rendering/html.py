@@ -19,7 +19,7 @@ from coral_lock.difference.model import LEVELS, Risk
 from coral_lock.difference.text import one_line
 from coral_lock.errors import InputError, fitted, printable, shortened
 from coral_lock.finding import ERROR, WARNING, Finding
-from coral_lock.messages import counted
+from coral_lock.messages import counted_findings
 from coral_lock.rendering.code import diff_lines, file_line, heading, note_lines
 from coral_lock.rendering.graph import LEGEND, Graph, compared, listed, svg
 from coral_lock.rendering.outcome import Outcome, change_positions, counts_of, quoted_parts
@@ -146,12 +146,8 @@ def _title(outcome: Outcome) -> str:
 
 def _headline(outcome: Outcome) -> str:
     sentences = [] if outcome.changes is None else [counts_of(outcome)]
-    counts = Counter(finding.severity for finding in outcome.findings or ())
-    if counts:
-        found = (counted(counts[each], each) for each in (ERROR, WARNING) if counts[each])
-        sentences.insert(0, f"{', '.join(found)}.")
-    elif outcome.findings is not None:
-        sentences.insert(0, "No findings.")
+    if outcome.findings is not None:
+        sentences.insert(0, f"{counted_findings(outcome.findings) or 'No findings'}.")
     return " ".join(sentences)
 
 
