@@ -134,8 +134,8 @@ def _marked(graph: Graph, other: Graph, mark: str, changed: Container[str]) -> G
     )
 
 
-def _ways(graph: Graph) -> dict[str, str]:
-    """Return for each name the one before it on the shortest way to it; itself for the first.
+def _ways(graph: Graph) -> dict[str, str | None]:
+    """Return for each name the one before it on the shortest way to it; None for the first.
 
     Of ways of one length that from a changed plugin is taken.
     """
@@ -143,21 +143,19 @@ def _ways(graph: Graph) -> dict[str, str]:
     ends = {end for _, end in graph.edges}
     waiting = [name for name in graph.nodes if name not in ends]
     waiting.sort(key=lambda name: not graph.nodes[name].mark)
-    ways = {name: name for name in waiting}
+    ways: dict[str, str | None] = dict.fromkeys(waiting)
     for name in waiting:
         for end in required[name]:
             if end not in ways:
                 ways[end] = name
                 waiting.append(end)
     # Distributions in a circle that nothing else requires.
-    return {name: name for name in graph.nodes} | ways
+    return dict.fromkeys(graph.nodes) | ways
 
 
-def _path(ways: Mapping[str, str], name: str) -> Iterator[str]:
-    while name in ways:
+def _path(ways: Mapping[str, str | None], name: str | None) -> Iterator[str]:
+    while name is not None and name in ways:
         yield name
-        if ways[name] == name:
-            return
         name = ways[name]
 
 
