@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
 
 import click
 
@@ -178,23 +179,21 @@ def textconv(file: str) -> int:
     return HOLDS
 
 
-def _lines(lock: Lock) -> list[str]:
-    """Return a lock line by line, each complete without the lines around it."""
-    lines = []
+def _lines(lock: Lock) -> Iterator[str]:
+    """Yield a lock line by line, each complete without the lines around it."""
     for section, value in to_mapping(lock).items():
         if not isinstance(value, dict):
-            lines.append(f"{section}: {value}")
+            yield f"{section}: {value}"
             continue
         for name, entry in value.items():
             if not isinstance(entry, dict):
-                lines.append(f"{section}.{name}: {entry}")
+                yield f"{section}.{name}: {entry}"
                 continue
             for field, content in entry.items():
                 if isinstance(content, dict):
-                    lines += [f"{name}: {field}: {key}: {_flat(content[key])}" for key in content]
+                    yield from (f"{name}: {field}: {key}: {_flat(content[key])}" for key in content)
                 elif content not in ("", None, False, []):
-                    lines.append(f"{name}: {field}: {_flat(content)}")
-    return lines
+                    yield f"{name}: {field}: {_flat(content)}"
 
 
 def _flat(value: object) -> str:
