@@ -171,10 +171,7 @@ def to_mapping(descriptor: Descriptor) -> dict[str, Any]:
     """
     document: dict[str, Any] = {
         "platform": None,
-        "targets": [
-            {"name": target.name, "python": target.python, "platform": target.platform}
-            for target in descriptor.targets
-        ],
+        "targets": [target.to_dict() for target in descriptor.targets],
         "host": {},
         "patches": dict(descriptor.built_in_patches),
         "workflows": {},
@@ -198,14 +195,9 @@ def to_mapping(descriptor: Descriptor) -> dict[str, Any]:
 
 
 def _switch(request: PluginRequest) -> Any:
-    details = {
-        "optional": request.optional,
-        "after": list(request.after),
-        "distribution": request.distribution,
-    }
     given = {
-        field: value
-        for field, value in details.items()
-        if value or field in request.explicit_defaults
+        field: list(value) if isinstance(value, tuple) else value
+        for field in ("optional", "after", "distribution")
+        if (value := getattr(request, field)) or field in request.explicit_defaults
     }
     return {"enabled": request.enabled, **given} if given else request.enabled
