@@ -59,7 +59,8 @@ def _changes(old: Any, new: Any, place: tuple[str, ...]) -> Iterator[Change]:
     """Yield what changed between two records with the same place in their locks."""
     for field in FIELDS[type(new)]:
         before, after = getattr(old, field.name), getattr(new, field.name)
-        split, report = _RULES.get((type(new), field.name), (_whole, None))
+        usual = _entries if isinstance(new, Lock) and isinstance(after, tuple) else _whole
+        split, report = _RULES.get((type(new), field.name), (usual, None))
         # Entries are compared one by one.
         if split is not _entries and _is_same(before, after):
             continue
@@ -352,10 +353,6 @@ def _optional(_: object, new: LockedPlugin, *__: Any) -> _Report:
 _RULES: Mapping[
     tuple[type[Record], str], tuple[Callable[[Any, Any], _Parts], Callable[..., _Report] | None]
 ] = {
-    **{
-        (Lock, name): (_entries, None)
-        for name in ("targets", "plugins", "excluded", "distributions")
-    },
     (Host, "python"): (_whole, _python),
     (LockedPlugin, "min_core_version"): (_whole, _host_requirement),
     (LockedPlugin, "min_inference_version"): (_whole, _host_requirement),
