@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -45,7 +44,12 @@ _MODULES: Mapping[str, str] = {
 }
 """Modules of which each import and each use counts."""
 
-_NOT_STANDARD = _MODULES.keys() - sys.stdlib_module_names
+_NOT_STANDARD = frozenset(
+    {
+        *("aiohttp", "cffi", "cloudpickle", "dill", "httpx", "paramiko", "requests", "urllib3"),
+        *("websocket", "websockets"),
+    }
+)
 """Those of them that are distributions, which use themselves."""
 
 _HARMLESS = (
