@@ -1,26 +1,24 @@
 """Canonical JSON: one value a line, two spaces a level, a newline at the end.
 
-The writer defines the form; the reader takes only what has it, line by line, so that a
-line number is at hand for every value, and leaves other JSON to `lockfile.text`. It is
-not the `json` module, because that imports `re`: a quarter of a locked start.
+The writer defines the form. The reader is the scanner behind the `json` module, which itself
+imports `re`: a quarter of a locked start.
 """
 
 from __future__ import annotations
 
+import _json
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from typing import TypeAlias
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any, TypeAlias
 
     Value: TypeAlias = str | int | float | Mapping[str, "Value"] | Sequence["Value"] | None
 else:
     Value = object
 
 MAX_DEPTH = 40
-_CONSTANTS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None}
-_NUMBER_CHARACTERS = frozenset("0123456789+-.e")
-_LONGEST_NUMBER = 32
-_INFINITY = float("inf")
+_LONGEST_INTEGER = 32
 _CONSTANT_TEXT = {True: "true", False: "false", None: "null"}
 _SHORT_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _INVISIBLE_RANGES = (
@@ -44,11 +42,12 @@ A fixed table, since Unicode categories differ between versions of Python.
 
 
 class NotCanonicalError(ValueError):
-    """The text isn't canonical JSON; `line` counts from 1."""
+    """The text can't be read as JSON; `line` and `column` count from 1."""
 
-    def __init__(self, message: str, line: int) -> None:
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
         super().__init__(message)
         self.line = line
+        self.column = column
 
 
 class DuplicateKeyError(NotCanonicalError):
@@ -119,80 +118,87 @@ def _write_items(
 
 
 def parse(text: str) -> Value:
-    """Return the value of canonical text; objects keep the order of their keys.
+    """Return the value of a JSON text; objects keep the order of their keys.
 
     The check is the caller's that `write` gives the same text again: this reader overlooks
-    commas and the escapes that the writer would have chosen.
+    white space and escapes, and reads a number that has no canonical form as None.
 
     Raises:
-        NotCanonicalError: the text isn't one value a line, or is deeper than 40 levels.
+        NotCanonicalError: the text isn't JSON, or is nested deeper than 40 levels.
         DuplicateKeyError: an object holds a key twice.
     """
-    lines = iter(enumerate(text.split("\n"), 1))
-    number, line = next(lines)
-    value = _parse_value(line, number, lines, 0)
-    rest = list(lines)
-    if rest and (len(rest) > 1 or rest[0][1]):
-        raise NotCanonicalError("more follows the end of the document", rest[0][0])
-    return value
+    try:
+        value, end = _scan(text, len(text) - len(text.lstrip()))
+    except StopIteration as stop:
+        raise _fault("expecting value", text, stop.value) from None
+    except DuplicateKeyError:
+        # The scanner doesn't say where it is.
+        lines_of(text)
+        raise
+    except RecursionError:
+        raise NotCanonicalError(_TOO_DEEP) from None
+    except SystemError:
+        # Up to Python 3.11, it raises the errors of the module only where that is imported.
+        import json.decoder  # noqa: F401
+
+        return parse(text)
+    except ValueError as error:
+        message = getattr(error, "msg", "").removesuffix(" at").removesuffix(" starting")
+        position = getattr(error, "pos", 0)
+        raise _fault(message[:1].lower() + message[1:], text, position) from None
+    if text[end:].strip():
+        raise _fault("extra data", text, end + len(text[end:]) - len(text[end:].lstrip()))
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [item for each in level for item in _items_of(each)]
+    if level:
+        raise NotCanonicalError(_TOO_DEEP)
+    return value  # type: ignore[no-any-return]
 
 
-def _parse_value(text: str, number: int, lines: Iterator[tuple[int, str]], depth: int) -> Value:
-    text = text.removesuffix(",")
-    if text in ("{}", "[]"):
-        return {} if text == "{}" else []
-    if text in ("{", "["):
-        if depth == MAX_DEPTH:
-            raise NotCanonicalError(f"nested deeper than {MAX_DEPTH} levels", number)
-        return (_parse_object if text == "{" else _parse_array)(lines, number, depth + 1)
-    if len(text) > 1 and text[0] == text[-1] == '"':
-        return _parse_string(text, number)
-    if text in _CONSTANTS:
-        return _CONSTANTS[text]
-    # The writer's form of a number is its `repr`.
-    if len(text) <= _LONGEST_NUMBER and _NUMBER_CHARACTERS.issuperset(text):
-        try:
-            value = int(text) if text.lstrip("-").isdigit() else float(text)
-        except ValueError:
-            value = _INFINITY
-        if value - value == 0:
-            return value
-    raise NotCanonicalError("expected one JSON value", number)
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH} levels"
 
 
-def _parse_object(lines: Iterator[tuple[int, str]], number: int, depth: int) -> Value:
-    result: dict[str, Value] = {}
-    for line_number, content in _items(lines, number, depth, "}"):
-        separator = _end_of_key(content)
-        if separator < 0:
-            raise NotCanonicalError("expected a key and its value", line_number)
-        key = _parse_string(content[: separator + 1], line_number)
-        if key in result:
-            raise DuplicateKeyError(f"the key `{key}` appears twice", line_number)
-        result[key] = _parse_value(content[separator + 3 :], line_number, lines, depth)
-    return result
+def _items_of(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
-def _parse_array(lines: Iterator[tuple[int, str]], number: int, depth: int) -> Value:
-    items = _items(lines, number, depth, "]")
-    return [_parse_value(content, number, lines, depth) for number, content in items]
+def _fault(message: str, text: str, position: int) -> NotCanonicalError:
+    line = text.count("\n", 0, position) + 1
+    return NotCanonicalError(message, line, position - text.rfind("\n", 0, position))
 
 
-def _items(
-    lines: Iterator[tuple[int, str]], number: int, depth: int, end: str
-) -> Iterator[tuple[int, str]]:
-    """Yield the line on which each item of an object or array begins: its number and content."""
-    indent = "  " * depth
-    width = len(indent)
-    for number, line in lines:
-        # The end has the indent of the level above.
-        if line.startswith(indent):
-            yield number, line[width:]
-        elif line.strip(" ,") == end:
-            return
-        else:
-            raise NotCanonicalError("expected a value", number)
-    raise NotCanonicalError("the document ends too early", number)
+def _members(pairs: list[tuple[str, Value]]) -> Value:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _repeated(next(key for key in keys if keys.count(key) > 1))
+    return members
+
+
+def _finite(text: str) -> float | None:
+    value = float(text)
+    return value if value - value == 0 else None
+
+
+class _Context:
+    """What the scanner asks for, as it would a `json.JSONDecoder`."""
+
+    strict = True
+    object_hook = None
+    object_pairs_hook = _members
+    parse_constant = lambda _: None  # noqa: E731
+    parse_float = _finite
+    parse_int = lambda text: int(text) if len(text) <= _LONGEST_INTEGER else None  # noqa: E731
+
+
+_scan: Any = _json.make_scanner(_Context)  # type: ignore[arg-type]
+
+
+def _repeated(key: str, line: int = 1) -> DuplicateKeyError:
+    return DuplicateKeyError(f"the key `{key}` appears twice", line)
 
 
 def _end_of_key(line: str) -> int:
@@ -208,17 +214,6 @@ def _end_of_key(line: str) -> int:
     return -1
 
 
-def _parse_string(text: str, number: int) -> str:
-    if "\\" not in text:
-        return text[1:-1]
-    import json
-
-    try:
-        return str(json.loads(text))
-    except ValueError:
-        raise NotCanonicalError("this isn't a JSON string", number) from None
-
-
 def join_path(parent: str, step: str | int) -> str:
     """Return the dotted path of `step` in `parent`: `plugins["patches:x"].after[0]`."""
     if isinstance(step, int):
@@ -229,7 +224,11 @@ def join_path(parent: str, step: str | int) -> str:
 
 
 def lines_of(text: str) -> dict[str, int]:
-    """Return the line (from 1) on which each value starts, by its dotted path."""
+    """Return the line (from 1) on which each value of canonical text starts, by its dotted path.
+
+    Raises:
+        DuplicateKeyError: an object holds a key twice.
+    """
     lines: dict[str, int] = {}
     places = [""]
     counts = [0]
@@ -240,11 +239,13 @@ def lines_of(text: str) -> dict[str, int]:
             continue
         del places[level:], counts[level:]
         separator = _end_of_key(content)
-        step: str | int = (
-            _parse_string(content[: separator + 1], number) if separator > 0 else counts[-1]
-        )
+        step: str | int = counts[-1]
+        if separator > 0:
+            step, _ = _json.scanstring(content, 1)
         counts[-1] += 1
         places.append(join_path(places[-1], step))
         counts.append(0)
-        lines.setdefault(places[-1], number)
+        if places[-1] in lines:
+            raise _repeated(str(step), number)
+        lines[places[-1]] = number
     return lines

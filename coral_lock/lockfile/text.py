@@ -9,8 +9,6 @@ from coral_lock.lockfile.model import LOCK_VERSION, Lock, invalid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from json import JSONDecodeError
-
     from coral_lock.canonical_json import NotCanonicalError, Value
 
 _REWRITE = "deploy the reviewed lock again, or write a new one with `coral-runtime lock`"
@@ -40,20 +38,21 @@ def read_lock(text: str, name: str = "coral.lock") -> Lock:
         raise _diagnosis(text, name, error) from None
     try:
         lock = from_mapping(document)
+        is_later = _is_later_minor(lock.lock_version)
+        canonical = canonical_json.write(document) if is_later else write_lock(lock)
     except InvalidLockError as error:
-        line = canonical_json.lines_of(text).get(error.path)
-        place = name if line is None else f"{name}:{line}"
-        raise LockError(
-            error.message,
-            where=f"{place}: {error.path}" if error.path else place,
-            hint=error.hint or _REWRITE,
-        ) from None
+        canonical = canonical_json.write(document)
+        if canonical == text:
+            line = canonical_json.lines_of(text).get(error.path)
+            place = name if line is None else f"{name}:{line}"
+            raise LockError(
+                error.message,
+                where=f"{place}: {error.path}" if error.path else place,
+                hint=error.hint or _REWRITE,
+            ) from None
     except LockError as error:
         error.where = f"{name}: {error.where}"
         raise
-    canonical = (
-        canonical_json.write(document) if _is_later_minor(lock.lock_version) else write_lock(lock)
-    )
     if canonical != text:
         raise _not_canonical(text, canonical, name)
     return lock
@@ -115,6 +114,14 @@ def _damaged(message: str, where: str) -> LockError:
 
 
 def _not_canonical(text: str, canonical: str, name: str) -> LockError:
+    if text.partition("\n")[0].endswith("\r"):
+        return LockError(
+            "the lines of the lock end in CRLF: something converted it",
+            expected="LF",
+            where=f"{name}:1",
+            hint="put `coral.lock -text` into .gitattributes, then write the lock again with "
+            "`coral-runtime lock`",
+        )
     found_lines, expected_lines = text.split("\n"), canonical.split("\n")
     for number, (found, expected) in enumerate(zip(found_lines, expected_lines), 1):
         if found != expected:
@@ -147,43 +154,11 @@ def _diagnosis(text: str, name: str, error: NotCanonicalError) -> LockError:
                 where=f"{name}:{number}",
                 hint="run `coral-runtime git merge`, which merges it entry by entry",
             )
-    if text.partition("\n")[0].endswith("\r"):
-        return LockError(
-            "the lines of the lock end in CRLF: something converted it",
-            expected="LF",
-            where=f"{name}:1",
-            hint="put `coral.lock -text` into .gitattributes, then write the lock again with "
-            "`coral-runtime lock`",
-        )
-    if isinstance(error, canonical_json.DuplicateKeyError):
-        return _damaged(str(error), f"{name}:{error.line}")
-    # A lock that can be read doesn't pay for it.
-    import json
-
-    try:
-        document = json.loads(text, parse_int=len)
-    except json.JSONDecodeError as json_error:
-        place = f"{name}:{json_error.lineno}:{json_error.colno}"
-        return _damaged(f"the lock isn't JSON: {_reason(text, json_error)}", place)
-    except RecursionError:
-        return _damaged("the lock can't be read: it is nested too deep", name)
-    version = document.get("lock_version") if isinstance(document, dict) else None
-    if isinstance(version, str):
-        try:
-            _is_later_minor(version)
-        except LockError as version_error:
-            version_error.where = f"{name}: lock_version"
-            return version_error
-    return _damaged(f"the lock isn't in canonical form: {error}", f"{name}:{error.line}")
-
-
-def _reason(text: str, error: JSONDecodeError) -> str:
     content = text.strip()
-    ends_early = "\n" not in text[error.pos :].rstrip()
-    if content.startswith("{") and not content.endswith("}") and ends_early:
-        return "it is cut off"
-    message = error.msg.removesuffix(" at").removesuffix(" starting")
-    return message[0].lower() + message[1:]
+    ends_early = error.line > content.count("\n")
+    is_cut_off = content.startswith("{") and not content.endswith("}") and ends_early
+    reason = "it is cut off" if is_cut_off else str(error)
+    return _damaged(f"the lock is damaged: {reason}", f"{name}:{error.line}:{error.column}")
 
 
 def begins_as_lock(text: str) -> bool:

@@ -117,7 +117,7 @@ def test_children_are_under_the_same_rule(machine: Device) -> None:
     trust = machine.directory / "trust"
     assert (
         f"error[lock-not-accepted]: nothing says that `{machine.lock_path}` was accepted: the "
-        "record is damaged: line 1: expected one JSON value\n"
+        "record is damaged: line 1: expecting value\n"
         f"  where: {trust / 'accepted.json'}\n"
     ) in outcome.stderr
 

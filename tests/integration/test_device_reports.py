@@ -410,7 +410,7 @@ def test_a_strange_spool_is_named(machine: Device) -> None:
     assert len(outcome.stdout.splitlines()) == 1
     assert outcome.stderr == (
         f"warning: `{spool}/a\\x1b[31mb` isn't called as a report is\n"
-        f"warning: `{spool}/00000000000000000009.json` is no report: expected one JSON value\n"
+        f"warning: `{spool}/00000000000000000009.json` is no report: expecting value\n"
     )
     for number in range(15):
         (spool / f"x{number:02d}").touch()

@@ -391,7 +391,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "  found: the lock is empty\n  where: coral.lock\n"),
     "truncated": (
         b'{\n  "lock_version": "1.0",\n',
-        "  found: the lock isn't JSON: it is cut off\n  where: coral.lock:3:1\n",
+        "  found: the lock is damaged: it is cut off\n  where: coral.lock:3:1\n",
     ),
     "not UTF-8": (
         b'{\n  "lock_version": "1.0",\n  "platform": "\xff"\n}\n',

@@ -177,7 +177,7 @@ def test_what_cannot_be_compared_is_said(work: WorkingDirectory) -> None:
     work.lock_path.write_text('{\n  "lock_version": "1.0",\n')
     outcome = work.coral("lock", *HOUSE, "--upgrade").require(0)
     assert outcome.stderr == (
-        "warning: what changes isn't known, as the lock can't be read: the lock isn't JSON: it is "
+        "warning: what changes isn't known, as the lock can't be read: the lock is damaged: it is "
         "cut off\n"
         "wrote coral.lock: 1 plugin, 2 distributions\n"
     )

@@ -79,44 +79,46 @@ def test_quoting(text: str, quoted: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message", "line"),
+    ("text", "message", "line", "column"),
     [
-        ("", "expected one JSON value", 1),
-        ("nope\n", "expected one JSON value", 1),
-        ("--1\n", "expected one JSON value", 1),
-        ("1e999\n", "expected one JSON value", 1),
-        ("1" * 33, "expected one JSON value", 1),
-        ("²", "expected one JSON value", 1),
-        ('"\\x"', "this isn't a JSON string", 1),
-        ('"a\\", "b"', "this isn't a JSON string", 1),
-        ("1\n2\n", "more follows the end of the document", 2),
-        ("1\n\n", "more follows the end of the document", 2),
-        ('{\n  "a": 1\n', "expected a value", 3),
-        ('{\n  "a": 1', "the document ends too early", 2),
-        ('{\n "a": 1\n}\n', "expected a value", 2),
-        ('{\n  "a" 1\n}\n', "expected a key and its value", 2),
-        ('{\n  "a\\": 1\n}\n', "expected a key and its value", 2),
-        ("[\n1\n]\n", "expected a value", 2),
-        ("[\n  1", "the document ends too early", 2),
-        ("[\n  [1]\n]\n", "expected one JSON value", 2),
-        ("[\n" * 17, "expected a value", 2),
-        (
-            "".join("  " * level + "[\n" for level in range(41)),
-            "nested deeper than 40 levels",
-            41,
-        ),
+        ("", "expecting value", 1, 1),
+        ("nope\n", "expecting value", 1, 1),
+        ("²", "expecting value", 1, 1),
+        ('"\\x"', "invalid \\escape", 1, 2),
+        ('"a\\", "b"', "extra data", 1, 8),
+        ('"a', "unterminated string", 1, 1),
+        ("1\n\n 2\n", "extra data", 3, 2),
+        ('{\n  "a": 1\n', "expecting ',' delimiter", 3, 1),
+        ('{\n  "a" 1\n}\n', "expecting ':' delimiter", 2, 7),
+        ("[\n  1,", "expecting value", 2, 5),
+        ("[" * 100_000, "nested deeper than 40 levels", 1, 1),
+        ("[" * 42 + "]" * 42, "nested deeper than 40 levels", 1, 1),
+        ('{"a":' * 41 + "1" + "}" * 41, "nested deeper than 40 levels", 1, 1),
     ],
 )
-def test_what_is_not_canonical(text: str, message: str, line: int) -> None:
+def test_what_is_no_json(text: str, message: str, line: int, column: int) -> None:
     with pytest.raises(NotCanonicalError) as caught:
         parse(text)
-    assert (str(caught.value), caught.value.line) == (message, line)
+    found = caught.value
+    assert (str(found), found.line, found.column) == (message, line, column)
+
+
+def test_forty_levels_are_read() -> None:
+    text = "[" * 40 + "1" + "]" * 40
+    assert json.dumps(parse(text)) == text
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", "1" * 33, "1" * 5000])
+def test_a_number_without_canonical_form_is_read_as_none(number: str) -> None:
+    assert parse(f"[{number}, 1.5, -3]") == [None, 1.5, -3]
 
 
 def test_a_key_twice() -> None:
     with pytest.raises(DuplicateKeyError) as caught:
         parse('{\n  "a": 1,\n  "b": 2,\n  "a": 3\n}\n')
     assert (str(caught.value), caught.value.line) == ("the key `a` appears twice", 4)
+    with pytest.raises(DuplicateKeyError, match="the key `b` appears twice"):
+        parse('[{"a": 1, "b": {"a": 1}, "b": 2}]')
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ FILES = [
         "NUL bytes",
         b"\0" * 100,
         refusal(
-            "the lock isn't JSON: expecting value",
+            "the lock is damaged: expecting value",
             "LOCK:1:1",
             hint=REWRITE,
         ),

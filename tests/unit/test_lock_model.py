@@ -161,7 +161,7 @@ CASES = [
     ),
     (
         "lone surrogate",
-        changed('"requires core 9.0"', '"\ud800"'),
+        changed('"requires core 9.0"', '"\\ud800"'),
         refusal(
             "the text holds half of a surrogate pair",
             'coral.lock:40: excluded["patches:future"].reason',
