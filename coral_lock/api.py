@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from coral_lock.errors import CoralLockError, UsageError
+from coral_lock.errors import CoralLockError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -103,7 +103,6 @@ def verify(
     lock: str | PathLike[str] | Lock = "coral.lock",
     *,
     integrity: str = "full",
-    path: Sequence[str] | None = None,
     python: str | PathLike[str] | None = None,
     site_packages: Sequence[str | PathLike[str]] = (),
     target: str | None = None,
@@ -131,19 +130,15 @@ def verify(
     """
     from coral_lock.derive.place import Place
     from coral_lock.derive.subject import subject_of
-    from coral_lock.verification.verdict import path_environment, verdict_on
+    from coral_lock.verification.verdict import verdict_on
 
     loaded = _lock(lock)
-    if path is not None and (python is not None or site_packages):
-        raise UsageError("`path`, `python` and `site_packages` are mutually exclusive")
     place = Place(
         python=_path(python),
         site_packages=_paths(site_packages),
         targets=() if target is None else (target,),
     )
     subject, name = subject_of(place, loaded)
-    if path is not None:
-        subject = path_environment(path)
     return verdict_on(loaded, integrity, subject, name).findings
 
 

@@ -10,7 +10,7 @@ from coral_lock.errors import InputError, WriteError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 _FLAGS = (
@@ -35,7 +35,21 @@ def default_state_directory() -> str:
 
 def is_private(status: os.stat_result) -> bool:
     """Whether only this user and root can write to what has this status."""
+    if not hasattr(os, "geteuid"):
+        return True
     return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o022
+
+
+def make_private_directories(directories: Iterable[str]) -> None:
+    """Make directories where they don't exist, with mode 0700.
+
+    Raises:
+        OSError: one can't be made, or others can write to it; `filename` names it.
+    """
+    for directory in directories:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        if not is_private(os.stat(directory)):
+            raise PermissionError(errno.EPERM, "others can write to it", directory)
 
 
 class NotRegularFileError(OSError):
@@ -144,6 +158,35 @@ def read_named_file(
         raise error_type(f"the {what} can't be read: {error.strerror}", where=path) from None
     except ValueError:
         raise error_type(f"the {what}'s path can't be a path", where=repr(path)) from None
+
+
+def decoded(
+    content: bytes, path: str, *, what: str, hint: str, error_type: type[InputError] = InputError
+) -> str:
+    """Return the text of a file's bytes; the words are for what the user is told otherwise.
+
+    Raises:
+        InputError: of type `error_type`: it isn't UTF-8 without a byte order mark.
+    """
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        *lines, start = content[: error.start].decode("utf-8").split("\n")
+        raise error_type(
+            f"the {what} isn't UTF-8",
+            expected="UTF-8",
+            found=f"byte 0x{content[error.start]:02x}",
+            where=f"{path}:{len(lines) + 1}:{len(start) + 1}",
+            hint=hint,
+        ) from None
+    if text.startswith("\ufeff"):
+        raise error_type(
+            f"the {what} starts with a byte order mark",
+            expected="UTF-8 without one",
+            where=f"{path}:1:1",
+            hint=hint,
+        )
+    return text
 
 
 def _too_large(size: int, limit: int) -> OSError:

@@ -9,7 +9,6 @@ ended. The session exists as long as a process of the program holds the lock on 
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import marshal
 import os
@@ -18,7 +17,7 @@ import sys
 from coral_lock import canonical_json
 from coral_lock.errors import INTEGRITY, InputError
 from coral_lock.record import Record
-from coral_lock.safe_files import is_private, read_regular_file
+from coral_lock.safe_files import make_private_directories, read_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,10 +115,7 @@ def open_session(session: Session, parent: str) -> OpenSession:
         OSError: it can't be written, or others can write there too.
     """
     base = os.path.join(parent, "runs")
-    for directory in (parent, base):
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        if not is_private(os.stat(directory)):
-            raise PermissionError(errno.EPERM, "others can write to it", directory)
+    make_private_directories((parent, base))
     for name in os.listdir(base):
         _remove_if_ended(os.path.join(base, name))
     directory = os.path.join(base, f"{os.getpid()}-{os.urandom(8).hex()}")

@@ -95,6 +95,7 @@ def _is_requirement(text: str) -> bool:
 
 
 FORMATS: dict[str, Callable[[str], bool]] = {
+    "absolute-path": lambda text: text.startswith("/") and "\0" not in text,
     "channel": is_channel,
     "digest": lambda text: len(text) == 64 and _HEXADECIMAL.issuperset(text),
     "distribution": is_distribution_name,

@@ -30,12 +30,12 @@ from coral_lock.document.node import (
     shown,
 )
 from coral_lock.errors import InputError
+from coral_lock.safe_files import decoded
 
 Path: TypeAlias = tuple[str | int, ...]
 
 MAX_NODES = 20_000
 
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _CONFLICT_MARKERS = ("<<<<<<<", ">>>>>>>")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 # NEL, LS and PS end a line for PyYAML, but neither for YAML 1.2 nor for most editors.
@@ -49,24 +49,8 @@ def decode(content: bytes, source: str) -> str:
         InputError: it isn't UTF-8 without a byte order mark, holds a control character
             or merge conflict markers; with the position.
     """
-    if content.startswith(_BYTE_ORDER_MARK):
-        raise InputError(
-            "the file starts with a byte order mark",
-            expected="UTF-8 without one",
-            where=f"{source}:1:1",
-            hint="save the file as UTF-8 without a byte order mark",
-        )
-    try:
-        text = content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode("utf-8")
-        raise InputError(
-            "the file isn't UTF-8",
-            expected="UTF-8",
-            found=f"byte 0x{content[error.start]:02x}",
-            where=str(place_of(before, len(before), source)),
-            hint="save the file as UTF-8",
-        ) from None
+    hint = "save the file as UTF-8 without a byte order mark"
+    text = decoded(content, source, what="file", hint=hint)
     for number, line in enumerate(text.split("\n"), 1):
         if line.startswith(_CONFLICT_MARKERS) and line[7:8] in ("", " ", "\r"):
             raise InputError(

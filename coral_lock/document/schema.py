@@ -39,15 +39,6 @@ _DIRECTORIES = (
 _loaded: dict[str, Schema] = {}
 
 
-KEYWORDS = frozenset(
-    {
-        *("$ref", "type", "const", "enum", "format", "minLength", "maxLength"),
-        *("properties", "additionalProperties", "propertyNames", "required"),
-        *("items", "minItems", "maxItems", "uniqueItems", "minimum", "maximum"),
-    }
-)
-"""The keywords that are evaluated here; lists with `uniqueItems` hold strings alone."""
-
 _EXPECTED_TYPES = {
     "array": "a list",
     "boolean": "true or false",

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from coral_lock.errors import LockError
-from coral_lock.lockfile.text import read_lock
-from coral_lock.safe_files import read_named_file
+from coral_lock.lockfile.text import REWRITE, read_lock
+from coral_lock.safe_files import decoded, read_named_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,38 +39,14 @@ def read_lock_stream(path: str) -> bytes:
     return content
 
 
-def decode_lock(content: bytes, path: str) -> str:
-    """Return the text of a lock's bytes.
-
-    Raises:
-        LockError: they aren't UTF-8 without a byte order mark.
-    """
-    if content.startswith(b"\xef\xbb\xbf"):
-        raise LockError(
-            "the lock starts with a byte order mark",
-            expected="UTF-8 without one",
-            where=f"{path}:1:1",
-            hint="deploy the reviewed lock again, or write a new one with `coral-runtime lock`",
-        )
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise LockError(
-            "the lock isn't UTF-8",
-            found=f"byte 0x{content[error.start]:02x}",
-            where=f"{path}:{line}",
-            hint="deploy the reviewed lock again, or write a new one with `coral-runtime lock`",
-        ) from None
-
-
 def parse_lock(content: bytes, path: str) -> Lock:
     """Return the lock that the bytes of a file hold.
 
     Raises:
         LockError: they aren't a lock in canonical form.
     """
-    return read_lock(decode_lock(content, path), path)
+    text = decoded(content, path, what="lock", hint=REWRITE, error_type=LockError)
+    return read_lock(text, path)
 
 
 def load_lock(path: str) -> Lock:

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.canonical_json import NotCanonicalError, Value
 
-_REWRITE = "deploy the reviewed lock again, or write a new one with `coral-runtime lock`"
+REWRITE = "deploy the reviewed lock again, or write a new one with `coral-runtime lock`"
 _CONFLICT_MARKERS = ("<<<<<<<", "=======", ">>>>>>>", "|||||||")
 _LONGEST_START = 200
 
@@ -48,7 +48,7 @@ def read_lock(text: str, name: str = "coral.lock") -> Lock:
             raise LockError(
                 error.message,
                 where=f"{place}: {error.path}" if error.path else place,
-                hint=error.hint or _REWRITE,
+                hint=error.hint or REWRITE,
             ) from None
     except LockError as error:
         error.where = f"{name}: {error.where}"
@@ -100,7 +100,7 @@ def _is_later_minor(version: str) -> bool:
             where="lock_version",
             hint=f"upgrade coral-lock to a release that reads format version {version}"
             if int(major) > int(known_major)
-            else _REWRITE,
+            else REWRITE,
         )
     return int(minor) > int(known_minor)
 
@@ -110,7 +110,7 @@ def _is_number(text: str) -> bool:
 
 
 def _damaged(message: str, where: str) -> LockError:
-    return LockError(message, where=where, hint=_REWRITE)
+    return LockError(message, where=where, hint=REWRITE)
 
 
 def _not_canonical(text: str, canonical: str, name: str) -> LockError:
@@ -130,7 +130,7 @@ def _not_canonical(text: str, canonical: str, name: str) -> LockError:
                 expected=expected.strip(),
                 found=found.strip() if found.strip() != expected.strip() else repr(found),
                 where=f"{name}:{number}",
-                hint=_REWRITE,
+                hint=REWRITE,
             )
     last = min(len(found_lines), len(expected_lines))
     return _damaged("the lock isn't in canonical form: its end differs", f"{name}:{last}")

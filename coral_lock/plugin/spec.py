@@ -37,15 +37,6 @@ class PluginSpec:
         self.min_core_version = min_core_version
         self.min_inference_version = min_inference_version
 
-    def to_dict(self) -> dict[str, str | None]:
-        """Return the fields that are data."""
-        return {
-            "name": self.name,
-            "description": self.description,
-            "min_core_version": self.min_core_version,
-            "min_inference_version": self.min_inference_version,
-        }
-
     def __repr__(self) -> str:
         return f"PluginSpec(name={self.name!r})"
 

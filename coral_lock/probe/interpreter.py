@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import packaging
-from packaging.markers import default_environment
 
 from coral_lock.child_process import PRINTED, TOOK_LONGER, bare_environment, run_child
 from coral_lock.errors import InputError, printable, shortened
@@ -119,49 +118,13 @@ def ask_interpreter(path: str, time_limit: float = TIME_LIMIT) -> Interpreter:
     )
 
 
-def _list_of(items: Mapping[str, object], least: int = 0, most: int = 1000) -> dict[str, object]:
-    return {"type": "array", "items": items, "minItems": least, "maxItems": most}
-
-
-def _object_of(properties: Mapping[str, object]) -> dict[str, object]:
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": list(properties),
-        "additionalProperties": False,
-    }
-
-
-_TEXT = {"type": "string", "maxLength": 4096, "pattern": r"\A[^\0]*\Z"}
-_PATH = {**_TEXT, "pattern": r"\A/[^\0]*\Z"}
-_NUMBER = {"type": "integer", "minimum": 0, "maximum": 9999}
-_ANSWER = _object_of(
-    {
-        "executable": _PATH,
-        "standard_library": _list_of(_PATH),
-        "site_directories": _list_of(_PATH),
-        "built_in_modules": _list_of(_TEXT),
-        "extension_suffixes": _list_of(_TEXT),
-        "markers": _object_of(dict.fromkeys(default_environment(), _TEXT)),
-        "python": {**_TEXT, "pattern": r"\A[0-9]{1,4}(\.[0-9]{1,4}){2}\Z"},
-        "platform": _object_of(
-            {
-                **dict.fromkeys(("system", "machine", "libc"), _TEXT),
-                "version": _list_of(_NUMBER, 2, 2),
-            }
-        ),
-    }
-)
-"""The JSON Schema of what `child.describe_interpreter` returns."""
-
-
 def _problem_of(facts: object) -> str | None:
     """Return why an answer can't be right, or None."""
     if facts is None:
         return "it printed no description of itself"
-    from jsonschema import Draft202012Validator
+    from coral_lock.document.schema import load_schema, validator_of
 
-    error = next(Draft202012Validator(_ANSWER).iter_errors(facts), None)
+    error = next(validator_of(load_schema("interpreter")).iter_errors(facts), None)
     if error is None:
         return None
     return f"`{error.json_path}` in its description is invalid"

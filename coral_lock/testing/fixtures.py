@@ -11,9 +11,7 @@ import importlib
 import os
 import shutil
 import sys
-from base64 import urlsafe_b64encode
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from os import PathLike
 from typing import Any
 
@@ -158,23 +156,13 @@ def _distribution_of(entry: str) -> str:
 
 
 def _write_dist_info(root: str, name: str, version: str) -> None:
-    """Write the files that a wheel without code leaves (binary distribution format)."""
     directory = f"{name.replace('-', '_')}-{version}.dist-info"
     os.mkdir(os.path.join(root, directory))
     files = {
-        "INSTALLER": "coral-lock\n",
         "METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         "WHEEL": _WHEEL,
     }
-    rows = [
-        f"{directory}/{file},sha256={_record_hash(text)},{len(text.encode())}\n"
-        for file, text in files.items()
-    ]
-    files["RECORD"] = "".join(rows) + f"{directory}/RECORD,,\n"
+    files["RECORD"] = "".join(f"{directory}/{file},,\n" for file in (*files, "RECORD"))
     for file, text in files.items():
         with open(os.path.join(root, directory, file), "w", encoding="utf-8", newline="") as target:
             target.write(text)
-
-
-def _record_hash(text: str) -> str:
-    return urlsafe_b64encode(sha256(text.encode()).digest()).rstrip(b"=").decode()

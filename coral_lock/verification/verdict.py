@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
 from coral_lock.canonical_json import join_path
 from coral_lock.finding import Finding
-from coral_lock.installed.import_lookup import DirectoryFinder
 from coral_lock.record import Record
 from coral_lock.verification.findings import findings_of
 from coral_lock.verification.machine import Environment, MachineState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from coral_lock.lockfile.model import Lock
     from coral_lock.targets.machine import Machine
@@ -74,30 +70,6 @@ def verdict_on(
         about_to_hash=lambda machine: about_to_hash(verdict.target, machine),
     )
     return verdict.replace(findings=findings_of(verdict.part, machine), machine=machine)
-
-
-def path_environment(path: Sequence[str]) -> Environment:
-    """Return the environment of an interpreter like this one that has directories as its path.
-
-    Those of this interpreter's standard library that the path lacks come first.
-    """
-    # A start looks at its own environment, and doesn't pay for these imports.
-    from importlib.machinery import EXTENSION_SUFFIXES
-
-    from coral_lock.targets.machine import this_machine
-
-    places = tuple(map(os.path.abspath, path))
-    library = os.path.dirname(os.__file__)
-    own = (library, os.path.join(library, "lib-dynload"))
-    machine = this_machine()
-    finder = DirectoryFinder(
-        (*(place for place in own if place not in places), *places),
-        sys.builtin_module_names,
-        EXTENSION_SUFFIXES,
-    )
-    return Environment(
-        path=places, python=machine.language_version, find=finder.find, machine=machine
-    )
 
 
 def covered_part(lock: Lock, machine: Machine | None = None, target: str | None = None) -> Verdict:

@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import json
 import os
-import stat
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,12 @@ from packaging.version import InvalidVersion, Version
 from coral_lock.errors import BrokenDistributionError, InputError, UnreadableSourceError, quoted
 from coral_lock.installed.digest import MAX_THREADS, available_cores, hash_file
 from coral_lock.inventory import BrokenDistribution, Distribution, Reporter, StatedFiles
-from coral_lock.safe_files import FileIdentity, identity_of, read_regular_file
+from coral_lock.safe_files import (
+    FileIdentity,
+    identity_of,
+    make_private_directories,
+    read_regular_file,
+)
 from coral_lock.targets.environment import TargetEnvironment
 from coral_lock.wheels.archive import WheelArchive, find_dist_info
 from coral_lock.wheels.contents import WheelContents, distribution_of, read_contents, read_texts
@@ -470,8 +474,12 @@ class WheelCache:
 
     def __init__(self, base: str | None = None) -> None:
         base = base or default_cache_base()
-        self._path = os.path.join(base, *_CACHE_LEVELS)
-        self.problem = _make_directory(base)
+        *levels, self._path = itertools.accumulate((base, *_CACHE_LEVELS), os.path.join)
+        self.problem: str | None = None
+        try:
+            make_private_directories((*levels[1:], self._path))
+        except OSError as error:
+            self.problem = f"`{error.filename}` can't be used: {error.strerror}"
 
     def load(self, sha256: str) -> WheelContents | None:
         """Return what is known of the wheel with this SHA-256, or None."""
@@ -519,24 +527,3 @@ def default_cache_base() -> str:
     """Return `$XDG_CACHE_HOME`, by default `~/.cache`."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     return base if os.path.isabs(base) else os.path.join(os.path.expanduser("~"), ".cache")
-
-
-def _make_directory(base: str) -> str | None:
-    """Create the directories of the cache; return why they can't be created or trusted."""
-    directory = base
-    try:
-        os.makedirs(base, mode=0o700, exist_ok=True)
-        for level in _CACHE_LEVELS:
-            directory = os.path.join(directory, level)
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(directory, mode=0o700)
-            status = os.lstat(directory)
-            if not stat.S_ISDIR(status.st_mode):
-                return f"`{directory}` isn't a directory"
-            if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
-                return f"`{directory}` belongs to another user"
-            if os.name == "posix" and status.st_mode & 0o022:
-                return f"`{directory}` is writable by others"
-    except OSError as error:
-        return f"`{directory}` can't be created: {error.strerror}"
-    return None

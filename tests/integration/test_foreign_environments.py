@@ -11,21 +11,17 @@ from pathlib import Path
 import pytest
 
 import coral_lock
-from coral_lock.errors import UsageError
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.text import write_lock
 from coral_lock.probe.interpreter import ask_interpreter
 from tests.support.environments import (
     Environment,
     create_environment,
-    install_with_pip,
     install_with_uv,
 )
 from tests.support.foreign import (
-    DISTRIBUTIONS,
     OWN_LIBRARIES,
     PLUGIN_SOURCE,
-    codes,
     inside,
     lock_from_outside,
 )
@@ -194,22 +190,6 @@ def test_this_process_has_no_say(
     monkeypatch.setitem(sys.modules, "acme_object", pytest)
     assert coral_lock.verify(lock, python=environment.root) == before
     assert coral_lock.verify(lock, site_packages=[environment.site_packages]) == before
-
-
-def test_a_path_is_looked_at_as_this_interpreter_s(tmp_path: Path, wheelhouse: Path) -> None:
-    environment = create_environment(tmp_path / "environment")
-    install_with_pip(environment, *DISTRIBUTIONS, wheelhouse=wheelhouse)
-    lock = lock_from_outside(ask_interpreter(str(environment.python)))
-    path = [str(environment.site_packages)]
-    assert codes(coral_lock.verify(lock, path=path)) == ["host-unverified"]
-    shadow = tmp_path / "shadow"
-    shadow.mkdir()
-    (shadow / "my_package.py").write_text("")
-    shadowed = coral_lock.verify(lock, path=[str(shadow), *path])
-    assert set(codes(shadowed)) == {"foreign-target", "host-unverified", "module-shadowed"}
-    with pytest.raises(UsageError) as raised:
-        coral_lock.verify(lock, path=path, python=environment.root)
-    assert str(raised.value) == "`path`, `python` and `site_packages` are mutually exclusive"
 
 
 def test_an_editable_install_of_another_environment(tmp_path: Path, python: str) -> None:

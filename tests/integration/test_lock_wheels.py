@@ -395,7 +395,7 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     ),
     "not UTF-8": (
         b'{\n  "lock_version": "1.0",\n  "platform": "\xff"\n}\n',
-        "  found: the lock isn't UTF-8\n  where: coral.lock:3\n",
+        "  found: the lock isn't UTF-8\n  where: coral.lock:3:16\n",
     ),
     "a byte order mark": (
         b'\xef\xbb\xbf{\n  "lock_version": "1.0"\n}\n',
@@ -616,7 +616,8 @@ def test_a_cache_that_cannot_be_used(work: WorkingDirectory, house: Path) -> Non
     directory.chmod(0o777)
     outcome = work.coral("lock", "--wheels", "house", "-o", "other.lock").require(0)
     assert outcome.stderr == (
-        f"warning: every wheel is hashed again: `{directory}` is writable by others\n"
+        f"warning: every wheel is hashed again: `{directory}` can't be used: others "
+        "can write to it\n"
         "wrote other.lock: 2 plugins, 3 distributions\n"
     )
     assert (work.directory / "other.lock").read_text() == expected

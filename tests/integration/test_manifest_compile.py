@@ -417,7 +417,7 @@ HOSTILE: dict[str, tuple[str, bytes | Callable[[Path], None] | None, str]] = {
                "  where: pyproject.toml\n  hint: pass the directory of the plugin's project\n"),
     "binary": ("pyproject.toml", b"a = 1\n\xff\x00", "error: the file isn't UTF-8\n"
                "  expected: UTF-8\n  found: byte 0xff\n  where: pyproject.toml:2:1\n"
-               "  hint: save the file as UTF-8\n"),
+               "  hint: save the file as UTF-8 without a byte order mark\n"),
     "mark": ("pyproject.toml", b"\xef\xbb\xbfa = 1", "error: the file starts with a byte order "
              "mark\n  expected: UTF-8 without one\n  where: pyproject.toml:1:1\n  hint: save the "
              "file as UTF-8 without a byte order mark\n"),

@@ -17,7 +17,7 @@ from coral_lock.difference.text import render_text
 from coral_lock.document.schema import schema_text
 from coral_lock.errors import CoralLockError
 from coral_lock.lockfile.entries import to_mapping
-from coral_lock.lockfile.file import decode_lock
+from coral_lock.lockfile.file import parse_lock
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.text import from_mapping, read_lock, write_lock
 from tests.property.strategies import ODD_TEXT, locks
@@ -73,7 +73,7 @@ def damaged_texts(draw: st.DrawFn) -> str:
 def refusal(content: bytes) -> CoralLockError | None:
     """Return the error that reading gives; nothing else may be raised."""
     try:
-        read_lock(decode_lock(content, "coral.lock"))
+        parse_lock(content, "coral.lock")
     except CoralLockError as error:
         return error
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from coral_lock.imports.verified import prepare_cache
+from coral_lock.installed.import_lookup import DirectoryFinder
+from coral_lock.targets.machine import this_machine
+from coral_lock.verification.machine import Environment
 from tests.support.environments import clean_environment
 
 OWN_LIBRARY = Path(__file__).parents[2]
@@ -40,6 +44,15 @@ imports = install_imports(
 )
 exec(settings["program"])
 """
+
+
+def environment_of(path: Sequence[str]) -> Environment:
+    """Return an environment with this path, the interpreter of which is like this one."""
+    machine = this_machine()
+    finder = DirectoryFinder((os.path.dirname(os.__file__), *path), sys.builtin_module_names)
+    return Environment(
+        path=tuple(path), python=machine.language_version, find=finder.find, machine=machine
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

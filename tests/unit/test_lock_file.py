@@ -19,17 +19,17 @@ FILES = [
     (
         "not UTF-8",
         TEXT.replace("rknn", "rknn\xe9", 1).encode("latin-1"),
-        refusal("the lock isn't UTF-8", "LOCK:3", found="byte 0xe9"),
+        refusal("the lock isn't UTF-8", "LOCK:3:20", found="byte 0xe9", expected="UTF-8"),
     ),
     (
         "UTF-16",
         TEXT.encode("utf-16"),
-        refusal("the lock isn't UTF-8", "LOCK:1", found="byte 0xff"),
+        refusal("the lock isn't UTF-8", "LOCK:1:1", found="byte 0xff", expected="UTF-8"),
     ),
     (
         "an encoded surrogate",
         TEXT.replace("rknn", "\ud800", 1).encode("utf-8", "surrogatepass"),
-        refusal("the lock isn't UTF-8", "LOCK:3", found="byte 0xed"),
+        refusal("the lock isn't UTF-8", "LOCK:3:16", found="byte 0xed", expected="UTF-8"),
     ),
     (
         "a byte order mark",

@@ -19,7 +19,8 @@ from coral_lock.finding import ERROR, WARNING, Finding, exit_code
 from coral_lock.installed.digest import tree_digest
 from coral_lock.lockfile.entries import Host, HostPackage, LockedDistribution, LockedPlugin
 from coral_lock.lockfile.model import Lock
-from coral_lock.verification.verdict import path_environment, verdict_on
+from coral_lock.verification.verdict import verdict_on
+from tests.support.locked_site import environment_of
 
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 TAG = "py3-none-any"
@@ -75,7 +76,7 @@ class Site:
         )
 
     def findings(self, lock: Lock, integrity: str = "full") -> tuple[Finding, ...]:
-        return verdict_on(lock, integrity, path_environment([str(self.root)])).findings
+        return verdict_on(lock, integrity, environment_of([str(self.root)])).findings
 
 
 @pytest.fixture
@@ -508,7 +509,7 @@ def test_what_another_distribution_has_in_a_shared_namespace(site: Site, lock: L
 
 def test_a_start_takes_what_is_listed_only(site: Site, lock: Lock) -> None:
     site.write("acme/stray.py")
-    environment = path_environment([str(site.root)])
+    environment = environment_of([str(site.root)])
     verdict = verdict_on(lock, "imports", environment, is_start=True)
     assert verdict.findings == ()
     assert verdict.part == lock

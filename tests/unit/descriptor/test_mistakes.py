@@ -494,7 +494,7 @@ def test_a_mistake_is_told_in_full(tmp_path: Path, old: str, new: str, expected:
         (
             "services: {}\n# é: ".encode() + b"\xe9",
             "the file isn't UTF-8 | where: runtime.yaml:2:6 | expected: UTF-8 | "
-            "found: byte 0xe9 | hint: save the file as UTF-8",
+            "found: byte 0xe9 | hint: save the file as UTF-8 without a byte order mark",
         ),
     ],
 )

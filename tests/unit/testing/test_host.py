@@ -15,7 +15,7 @@ from coral_lock.names import INFERENCE_DISTRIBUTIONS
 from coral_lock.testing.fixtures import FakeHost
 from coral_lock.verification.findings import findings_of
 from coral_lock.verification.machine import MachineState
-from coral_lock.verification.verdict import path_environment
+from tests.support.locked_site import environment_of
 
 NAMES = ("coral-inference", *INFERENCE_DISTRIBUTIONS)
 
@@ -64,9 +64,9 @@ def test_it_can_be_locked_and_verified(tmp_path: Path, monkeypatch: pytest.Monke
         "coral-inference",
         "inference",
     ]
-    assert findings_of(lock, MachineState(lock, "full", path_environment(path))) == ()
+    assert findings_of(lock, MachineState(lock, "full", environment_of(path))) == ()
     host(core="0.0.3", inference="0.58.0")
-    (finding, *_) = findings_of(lock, MachineState(lock, "full", path_environment(path)))
+    (finding, *_) = findings_of(lock, MachineState(lock, "full", environment_of(path)))
     assert (finding.code, finding.expected, finding.found) == (
         "host-drift",
         "coral-inference 0.0.4",

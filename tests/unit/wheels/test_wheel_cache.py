@@ -146,7 +146,7 @@ def test_a_directory_that_others_can_write_to(tmp_path: Path) -> None:
     for directory in (directory_of(tmp_path), directory_of(tmp_path).parents[1]):
         directory.chmod(0o770)
         cache = WheelCache(str(tmp_path))
-        assert cache.problem == f"`{directory}` is writable by others"
+        assert cache.problem == f"`{directory}` can't be used: others can write to it"
         assert cache.load(KEY) is None
         cache.store("b" * 64, CONTENTS)
         directory.chmod(0o755)
@@ -156,23 +156,28 @@ def test_a_directory_that_others_can_write_to(tmp_path: Path) -> None:
 
 def test_a_directory_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     WheelCache(str(tmp_path))
-    owner = os.geteuid()
-    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
-    cache = WheelCache(str(tmp_path))
-    assert cache.problem == f"`{tmp_path / 'coral-lock'}` belongs to another user"
+    directory, owner = tmp_path / "coral-lock", os.geteuid()
+    if owner == 0:
+        os.chown(directory, 4321, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    problem = WheelCache(str(tmp_path)).problem
+    assert problem == f"`{directory}` can't be used: others can write to it"
 
 
-def test_a_link_in_place_of_the_directory(tmp_path: Path) -> None:
+def test_a_link_is_followed_to_a_directory_that_counts(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (tmp_path / "coral-lock").symlink_to("elsewhere")
+    assert WheelCache(str(tmp_path)).problem is None
+    (tmp_path / "elsewhere").chmod(0o777)
     problem = WheelCache(str(tmp_path)).problem
-    assert problem == f"`{tmp_path / 'coral-lock'}` isn't a directory"
+    assert problem == f"`{tmp_path / 'coral-lock'}` can't be used: others can write to it"
 
 
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     cache = WheelCache(str(tmp_path / "file"))
-    assert cache.problem == f"`{tmp_path / 'file'}` can't be created: File exists"
+    assert cache.problem == f"`{tmp_path / 'file/coral-lock'}` can't be used: Not a directory"
     assert cache.load(KEY) is None
     cache.store(KEY, CONTENTS)
 
