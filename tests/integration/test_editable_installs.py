@@ -110,7 +110,12 @@ def _project(directory: Path, kind: Kind, module: str = GUIDE_MODULE) -> Path:
 
 
 def _install(machine: Device, project: Path, installer: str = "uv") -> None:
-    machine.install("--editable", str(project), installer=installer)
+    machine.build("--editable", project, installer=installer)
+
+
+def _install_in_isolation(machine: Device, project: Path) -> None:
+    """Install as users do: setuptools, when asked what it needs, leaves an `.egg-info` behind."""
+    machine.install("--editable", str(project))
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -161,7 +166,7 @@ def test_the_project_on_the_path_is_no_second_copy(
     machine: Device, tmp_path: Path, name: str
 ) -> None:
     project = _project(tmp_path / "project", KINDS[name])
-    _install(machine, project)
+    _install_in_isolation(machine, project)
     assert list(project.rglob("*.egg-info"))
     variables = {"PYTHONPATH": f"{project}:{project / KINDS[name].layout}"}
     machine.coral("lock", "--allow-editable", env=variables).require(0)
@@ -170,7 +175,7 @@ def test_the_project_on_the_path_is_no_second_copy(
 
 def test_an_egg_info_elsewhere_is_a_second_copy(machine: Device, tmp_path: Path) -> None:
     project = _project(tmp_path / "project", KINDS["setuptools, flat"])
-    _install(machine, project)
+    _install_in_isolation(machine, project)
     machine.locked("--allow-editable")
     elsewhere = tmp_path / "project-of-others"
     shutil.copytree(project / "my_package.egg-info", elsewhere / "my_package.egg-info")
@@ -187,7 +192,7 @@ def test_an_egg_info_beside_the_dist_info_is_a_second_copy(
     """As in an environment within the project itself."""
     kind = KINDS["setuptools, flat"]
     project = _project(tmp_path / "project", kind)
-    _install(machine, project)
+    _install_in_isolation(machine, project)
     (dist_info,) = machine.site_packages.glob("my_package-*.dist-info")
     (dist_info / "direct_url.json").write_text(
         json.dumps({"url": workshop.environment.root.as_uri(), "dir_info": {"editable": True}})
@@ -201,7 +206,7 @@ def test_the_sources_of_what_is_installed_from_a_wheel_are_a_second_copy(
     machine: Device, tmp_path: Path
 ) -> None:
     project = _project(tmp_path / "project", KINDS["setuptools, src"])
-    machine.install(str(project))
+    machine.build(project)
     assert (project / "src" / "my_package.egg-info").is_dir()
     outcome = machine.coral("plugins", "list", env={"PYTHONPATH": str(project / "src")})
     assert "error[duplicate-distribution]" in outcome.require(1).stderr

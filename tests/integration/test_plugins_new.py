@@ -47,7 +47,7 @@ def test_from_nothing_to_a_locked_start(
     project.coral("manifest", "compile", "--check").require(0)
     assert project.coral("plugins", "check").require(0).stdout == ""
     tester = device("pytest")
-    tester.install("--editable", f"{project.directory}[dev]")
+    tester.build("--editable", f"{project.directory}[dev]")
     tester.coral("plugins", "check", "--run", cwd=project.directory).require(0)
     tests = tester.run("python", "-m", "pytest", "-q", cwd=project.directory).require(0)
     assert tests.stdout.rstrip().partition(" in ")[0].endswith("3 passed")

@@ -95,6 +95,11 @@ class Device:
         install = INSTALLERS[installer]
         install(self.environment, *names, wheelhouse=self.wheelhouse, no_deps=no_deps)
 
+    def build(self, *words: str | Path, installer: str = "uv") -> None:
+        """Install a project, or with `--editable` a link to it."""
+        install = INSTALLERS[installer]
+        install(self.environment, *map(str, words), wheelhouse=self.wheelhouse, builds=True)
+
     def write(self, name: str, text: str) -> Path:
         path = self.directory / name
         path.write_text(text, encoding="utf-8")

@@ -23,6 +23,9 @@ _TIMEOUT = 300
 _STARTED = ("coral-lock[sign]", "pytest")
 """What the tests start again and again."""
 
+_BACKENDS = ("setuptools<81", "hatchling", "editables", "poetry-core", "flit-core")
+"""What projects of the tests are built with."""
+
 _COMPILEALL = ("-m", "compileall", "-q", "--invalidation-mode=checked-hash")
 """What makes bytecode that holds wherever it is copied."""
 
@@ -67,14 +70,23 @@ def install_with_uv(
     *wheels_or_names: Path | str,
     wheelhouse: Path,
     no_deps: bool = False,
+    builds: bool = False,
 ) -> None:
     """Install from `wheelhouse` alone.
+
+    With `builds`, projects are built by what is kept of back ends, not by new copies of them.
 
     Files are copied, also from the cache, which is this process's own, so that an edit in one
     environment never shows in another. Where coral-lock is installed, it comes with its bytecode
     and that of what it requires and is tested by, as on any machine after the first start.
     """
-    _install_with_uv(environment, *wheels_or_names, wheelhouse=wheelhouse, no_deps=no_deps)
+    options, variables = _built_with(wheelhouse) if builds else ((), {})
+    _install_with_uv(
+        *(environment, *options, *wheels_or_names),
+        wheelhouse=wheelhouse,
+        no_deps=no_deps,
+        variables=variables,
+    )
     if "coral-lock" in wheels_or_names and not no_deps:
         started, site_packages = compiled(wheelhouse), environment.site_packages
         for source, bytecode in _bytecode(wheelhouse):
@@ -93,20 +105,36 @@ def _scratch(name: str) -> Path:
 
 @cache
 def compiled(wheelhouse: Path) -> Path:
-    """Return a site directory with all that this wheelhouse's wheels have of `_STARTED`.
+    """Return a site directory with all that this wheelhouse's wheels have of `_STARTED`."""
+    return _kept(wheelhouse, "compiled", _STARTED)
+
+
+@cache
+def backends(wheelhouse: Path) -> Path:
+    """Return a site directory with all that this wheelhouse's wheels have of `_BACKENDS`."""
+    return _kept(wheelhouse, "backends", _BACKENDS)
+
+
+def _built_with(wheelhouse: Path) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Return what makes an installer build with back ends that are there, compiled."""
+    return ("--no-build-isolation",), {"PYTHONPATH": str(backends(wheelhouse))}
+
+
+def _kept(wheelhouse: Path, directory: str, names: tuple[str, ...]) -> Path:
+    """Return a site directory with distributions and their bytecode.
 
     It is kept beside the wheelhouse, for all processes, until another wheel is in there.
     """
     wheels = sorted((wheel.name, wheel.stat().st_mtime_ns) for wheel in wheelhouse.glob("*.whl"))
-    key = hashlib.sha256(repr((sys.version, _STARTED, wheels)).encode()).hexdigest()[:16]
-    kept = Environment(root=wheelhouse.parent / "compiled" / key)
+    key = hashlib.sha256(repr((sys.version, names, wheels)).encode()).hexdigest()[:16]
+    kept = Environment(root=wheelhouse.parent / directory / key)
     if not kept.root.is_dir():
         for other in {*kept.root.parent.glob("????????????????")} - {kept.root}:
             shutil.rmtree(other, ignore_errors=True)
         kept.root.parent.mkdir(exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=kept.root.parent))
         environment = create_environment(scratch / "environment")
-        _install_with_uv(environment, *_STARTED, wheelhouse=wheelhouse)
+        _install_with_uv(environment, *names, wheelhouse=wheelhouse)
         _run_checked((str(environment.python), *_COMPILEALL, str(environment.site_packages)))
         with suppress(OSError):
             environment.root.rename(kept.root)
@@ -129,6 +157,7 @@ def _install_with_uv(
     *wheels_or_names: Path | str,
     wheelhouse: Path,
     no_deps: bool = False,
+    variables: Mapping[str, str] | None = None,
 ) -> None:
     _run_checked(
         _uv_command(
@@ -140,7 +169,8 @@ def _install_with_uv(
             f"--python={environment.python}",
             *_source_options(wheelhouse, no_deps),
             *map(str, wheels_or_names),
-        )
+        ),
+        variables,
     )
 
 
@@ -149,8 +179,10 @@ def install_with_pip(
     *wheels_or_names: Path | str,
     wheelhouse: Path,
     no_deps: bool = False,
+    builds: bool = False,
 ) -> None:
     """Install from `wheelhouse` alone, with the pip of the running interpreter."""
+    options, variables = _built_with(wheelhouse) if builds else ((), {})
     _run_checked(
         (
             sys.executable,
@@ -160,9 +192,11 @@ def install_with_pip(
             "--disable-pip-version-check",
             "--no-input",
             "install",
+            *options,
             *_source_options(wheelhouse, no_deps),
             *map(str, wheels_or_names),
-        )
+        ),
+        variables,
     )
 
 
@@ -194,10 +228,10 @@ def _source_options(wheelhouse: Path, no_deps: bool) -> tuple[str, ...]:
     return (*options, "--no-deps") if no_deps else options
 
 
-def _run_checked(command: tuple[str, ...]) -> None:
+def _run_checked(command: tuple[str, ...], variables: Mapping[str, str] | None = None) -> None:
     done = subprocess.run(
         command,
-        env=clean_environment({"PIP_CONFIG_FILE": os.devnull}),
+        env=clean_environment({"PIP_CONFIG_FILE": os.devnull, **(variables or {})}),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",

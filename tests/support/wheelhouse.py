@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from tests.support.downloads import WheelTarget, download, fetch_wheels
-from tests.support.environments import compiled
+from tests.support.environments import backends, compiled
 from tests.support.interpreters import usable_interpreters
 from tests.support.real_wheels import fetch_real_wheels
 from tests.support.wheels import FIXTURES, build_wheels, fixture_projects
@@ -154,6 +154,7 @@ def main() -> None:
     for target in sorted({JETSON, GATEWAY, ELSEWHERE, *(other[1:] if other else ())}, key=str):
         wheels.extend(fetch_target_wheels(output, target))
     compiled(output.resolve())
+    backends(output.resolve())
     for wheel in wheels:
         print(wheel)
 
