@@ -82,7 +82,9 @@ def install_with_uv(
     """
     options, variables = _built_with(wheelhouse) if builds else ((), {})
     _install_with_uv(
-        *(environment, *options, *wheels_or_names),
+        environment,
+        *options,
+        *wheels_or_names,
         wheelhouse=wheelhouse,
         no_deps=no_deps,
         variables=variables,
