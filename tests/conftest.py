@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,32 @@ settings.register_profile("quick", _PATIENT, max_examples=10)
 settings.register_profile("brief", _PATIENT, max_examples=25)
 settings.register_profile("thorough", _PATIENT, max_examples=1_000)
 settings.load_profile("brief")
+
+
+_SHARED_MEMORY = "/dev/shm"
+_ROOM = 4 << 30
+"""More bytes than the environments take that are there at one time."""
+
+
+def pytest_configure() -> None:
+    """Keep temporary files in memory where there is room, and nobody has said another place.
+
+    Tests make thousands of small files for each environment, which takes many file systems
+    longer than all that is then done with them. Workers inherit the place.
+    """
+    if "TMPDIR" not in os.environ and _has_room(_SHARED_MEMORY):
+        os.environ["TMPDIR"] = _SHARED_MEMORY
+        tempfile.tempdir = None
+
+
+def _has_room(directory: str) -> bool:
+    """Whether programs can be made and run in a directory, and many of them."""
+    try:
+        system = os.statvfs(directory)
+    except OSError:
+        return False
+    is_free = system.f_bavail * system.f_frsize >= _ROOM and not system.f_flag & os.ST_NOEXEC
+    return is_free and os.access(directory, os.W_OK | os.X_OK)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -117,6 +117,7 @@ class Forge:
         return {
             "PATH": f"{self.directory / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "PIP_CALL": str(self.directory / "pip"),
+            "TMPDIR": str(self.directory),
             "XDG_CACHE_HOME": str(self.directory / "cache"),
         }
 
