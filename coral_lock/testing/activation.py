@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import pickle
 import sys
@@ -11,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coral_lock import canonical_json
-from coral_lock.child_process import PRINTED, TOOK_LONGER, run_child
+from coral_lock.child_process import ANSWER, ANSWERED, PRINTED, TOOK_LONGER, run_child
 from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor, PluginRequest
-from coral_lock.finding import ERROR, Finding, has_errors
+from coral_lock.finding import ERROR, has_errors
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.import_lookup import module_origin
 from coral_lock.inventory import Distribution, EntryPoint, FoundDistribution
@@ -33,9 +32,7 @@ from coral_lock.start.report import (
     REFUSED,
     ActivationReport,
     PluginOutcome,
-    RuntimeState,
     StartPlan,
-    VerifiedLock,
 )
 
 _AUTHORS_HINTS = {
@@ -48,13 +45,16 @@ _AUTHORS_HINTS = {
 TIME_LIMIT = 60.0
 _MAX_OUTPUT = 1 << 26
 _PROGRAM = """\
-import pickle, sys
+import os, pickle, sys
+answer = int(sys.argv.pop())
+os.set_inheritable(answer, False)
 sys.path[:] = pickle.load(sys.stdin.buffer)
 from coral_lock import canonical_json
 from coral_lock.start.gate import activate
 from coral_lock.start.process import StdoutGuard
 guard = StdoutGuard()
 report = activate(pickle.load(sys.stdin.buffer))
+os.write(answer, pickle.dumps(report))
 guard.write_document(canonical_json.write(report.to_dict()))
 sys.exit(report.exit_code)
 """
@@ -249,7 +249,7 @@ def activate_freshly(plan: StartPlan, time_limit: float) -> Activation:
             f"a fresh interpreter can't be handed this configuration: {error}"
         ) from None
     end = run_child(
-        (sys.executable, "-I", "-c", _PROGRAM),
+        (sys.executable, "-I", "-c", _PROGRAM, ANSWER),
         time_limit=time_limit,
         environment=os.environ,
         directory=os.getcwd(),
@@ -260,26 +260,10 @@ def activate_freshly(plan: StartPlan, time_limit: float) -> Activation:
     )
     stdout, stderr = end.output.decode("utf-8", "replace"), end.errors.decode("utf-8", "replace")
     ending = end.ending or "exited with code 0"
-    report = None if ending.startswith((TOOK_LONGER, PRINTED)) else _read_report(stdout)
-    if report is None:
-        report = _without_report(plan, f"the interpreter {ending} before it could report")
+    report = _without_report(plan, f"the interpreter {ending} before it could report")
+    if end.answer and not ending.startswith((TOOK_LONGER, PRINTED, ANSWERED)):
+        report = pickle.loads(end.answer)
     return Activation(report=report, stdout=stdout, stderr=stderr)
-
-
-def _read_report(text: str) -> ActivationReport | None:
-    """Return the report that a document holds, or None if there is no document."""
-    try:
-        document = json.loads(text)
-    except ValueError:
-        return None
-    return ActivationReport(
-        outcome=document["outcome"],
-        lock=VerifiedLock(**document["lock"]) if document["lock"] else None,
-        state=RuntimeState(**document["state"]),
-        plugins=tuple(PluginOutcome(**outcome) for outcome in document["plugins"]),
-        findings=tuple(Finding(**finding) for finding in document["findings"]),
-        log_messages=tuple(document["log_messages"]),
-    )
 
 
 def _without_report(plan: StartPlan, reason: str) -> ActivationReport:
