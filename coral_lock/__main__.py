@@ -12,6 +12,7 @@ from coral_lock.errors import (
     INTERRUPTED,
     CoralLockError,
     InputError,
+    describe_exception,
     exit_code_of_run,
 )
 from coral_lock.import_guard import heed_interrupts, leave_start_directory, raise_import_guard
@@ -74,8 +75,6 @@ def _guarded(
         # `SystemExit` too: nobody but a plugin raises it, and it would end us with its code.
         if os.environ.get("CORAL_LOCK_DEBUG"):
             raise
-        from coral_lock.start.activation import describe_exception
-
         say_error(
             CoralLockError(
                 f"internal error: {describe_exception(error)}",

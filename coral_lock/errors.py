@@ -14,6 +14,7 @@ import errno
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
     from coral_lock.finding import Finding
 
@@ -265,3 +266,35 @@ def fitted(message: str) -> str:
     end = LONGEST_MESSAGE // 4
     note = f" … ({left_out:,} characters left out) … "
     return message[: LONGEST_MESSAGE - end] + note + message[-end:]
+
+
+class ProcessEnded(BaseException):
+    """A plugin called `os._exit`; the message says so."""
+
+
+def describe_exception(error: BaseException, besides: str = "<") -> str:
+    """Return what foreign code raised in one line, with the last place in it.
+
+    Args:
+        error: what was raised; all that it answers is foreign code again.
+        besides: with what the names of files begin that aren't foreign.
+    """
+    # Its class may have a metaclass that answers by itself.
+    text = str(type.__dict__["__name__"].__get__(type(error)))
+    try:
+        if isinstance(error, SystemExit):
+            text = f"it called `sys.exit({shortened(repr(error.code), 80)})`"
+        elif isinstance(error, ProcessEnded):
+            text = str(error)
+        elif message := shortened(" ".join(str(error).split()), 500):
+            text = f"{text}: {message}"
+    except BaseException:
+        text = f"{text}: its message can't be shown"
+    traceback: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
+    place = ""
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        if not file.startswith(("<", besides)):
+            place = f" ({file}:{traceback.tb_lineno})"
+        traceback = traceback.tb_next
+    return text + place

@@ -20,12 +20,11 @@ import sys
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import ModuleType, TracebackType
+    from types import ModuleType
     from typing import Any
 
 _OWN = os.path.dirname(os.path.abspath(__file__))
 _ROOT = os.path.dirname(os.path.dirname(_OWN))
-_MAX_MESSAGE = 300
 DESCRIBE = "describe"
 
 
@@ -83,6 +82,7 @@ class Trial:
         import site
 
         # A plugin may break importing, so what is needed later is imported before it.
+        from coral_lock import errors  # noqa: F401
         from coral_lock.plugin import config, facts, spec  # noqa: F401
         from coral_lock.plugin.spec import install_shim
 
@@ -96,10 +96,10 @@ class Trial:
 
     def import_module(self) -> ModuleType:
         """Import the entry point's module."""
-        import importlib
-
-        self.step = f"importing `{self.request['module']}`"
-        return importlib.import_module(self.request["module"])
+        name = self.request["module"]
+        self.step = f"importing `{name}`"
+        __import__(name)
+        return sys.modules[name]
 
     def look_up(self, module: ModuleType) -> object:
         """Return the entry point's object."""
@@ -126,38 +126,21 @@ class Trial:
                 for spec in specs
             ]
         except (FactsError, SpecError) as error:
-            self.answer({"error": _one_line(error), "malformed": True})
+            self.answer({"error": str(error), "malformed": True})
             return ()
         self.answer({"specs": learned})
         return specs
 
     def describe(self, error: BaseException) -> str:
-        """Return what went wrong, with the last line of the plugin that had a part in it."""
-        if isinstance(error, SystemExit):
-            what = f"called `sys.exit({_one_line(error.code)})`"
-        else:
-            message, kind = _one_line(error), type(error).__name__
-            what = f"raised {kind}: {message}" if message else f"raised {kind}"
-        place = self._place_of(error)
-        return f"{self.step} {what}" + (f" ({place})" if place else "")
+        """Return what went wrong, with the last place of foreign code that had a part in it."""
+        from coral_lock.errors import describe_exception
 
-    def _place_of(self, error: BaseException) -> str:
-        if isinstance(error, SyntaxError) and error.filename:
-            return f"{self._shortened(error.filename)}:{error.lineno or 0}"
-        place, package = "", self.request["module"].partition(".")[0]
-        trace: TracebackType | None = error.__traceback__
-        while trace is not None:
-            module = trace.tb_frame.f_globals.get("__name__")
-            if isinstance(module, str) and module.partition(".")[0] == package:
-                place = f"{self._shortened(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
-            trace = trace.tb_next
-        return place
-
-    def _shortened(self, file: str) -> str:
-        for entry in self.request["path"]:
-            if entry and file.startswith(entry + os.sep):
-                return file[len(entry) + 1 :].replace(os.sep, "/")
-        return file
+        text = describe_exception(error, os.path.dirname(_OWN))
+        verb = "" if isinstance(error, SystemExit) else "raised "
+        text = f"{self.step} {verb}{text.removeprefix('it ')}"
+        for entry in filter(None, self.request["path"]):
+            text = text.replace(entry + os.sep, "")
+        return text
 
 
 def flush() -> None:
@@ -173,15 +156,6 @@ def flush() -> None:
         ctypes.CDLL(None).fflush(None)
     except Exception:
         return
-
-
-def _one_line(value: object) -> str:
-    try:
-        text = " ".join(str(value).split())
-    except BaseException:
-        return ""
-    text = "".join(character if character.isprintable() else "?" for character in text)
-    return text if len(text) <= _MAX_MESSAGE else f"{text[: _MAX_MESSAGE - 1]}…"
 
 
 def describe_interpreter(libraries: str) -> object:

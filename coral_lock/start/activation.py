@@ -7,7 +7,7 @@ import sys
 from _thread import get_ident
 from time import perf_counter
 
-from coral_lock.errors import shortened
+from coral_lock.errors import ProcessEnded, describe_exception
 from coral_lock.finding import ERROR, WARNING, Finding
 from coral_lock.plugin.facts import FactsError, facts_of_spec
 from coral_lock.plugin.spec import (
@@ -30,7 +30,6 @@ from coral_lock.start.report import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from types import TracebackType
     from typing import Any, NoReturn
 
     from coral_lock.lockfile.entries import LockedPlugin
@@ -53,6 +52,7 @@ _FAILURES = {
 }
 """The code, the wording and the hint of the findings about a plugin, by its status."""
 
+_OWN_FILES = os.path.dirname(os.path.dirname(__file__))
 _SO_FAR = NOT_RUN, None
 """The outcome of a step after which the next one may be tried."""
 
@@ -65,10 +65,6 @@ class PluginUnavailable(Exception):
     """The host asked for a plugin that can't be imported or was refused."""
 
 
-class _ProcessEnded(BaseException):
-    """A plugin called `os._exit`."""
-
-
 def _without_exit(step: Callable[[], _Outcome]) -> _Outcome:
     """Take a step in which `os._exit` raises where it would end this process.
 
@@ -79,7 +75,7 @@ def _without_exit(step: Callable[[], _Outcome]) -> _Outcome:
 
     def exit_or_raise(status: int) -> NoReturn:
         if owner == (os.getpid(), get_ident()):
-            raise _ProcessEnded(f"it called `os._exit({status!r:.80})`")
+            raise ProcessEnded(f"it called `os._exit({status!r:.80})`")
         really_exit(status)
 
     try:
@@ -140,7 +136,7 @@ class Activator:
         except _Refusal as refusal:
             status, reason = REFUSED, str(refusal)
         except BaseException as error:
-            status, reason = FAILED, describe_exception(error)
+            status, reason = FAILED, describe_exception(error, _OWN_FILES)
         earlier = self._outcomes[plugin.id]
         self._outcomes[plugin.id] = earlier.replace(
             status=status,
@@ -287,31 +283,3 @@ def _refuse_drift(plugin: LockedPlugin, spec: object) -> None:
         locked, live = getattr(plugin, field), getattr(facts, field)
         if locked != live:
             raise _Refusal(f"its live spec says {field} {live!r}, the lock says {locked!r}")
-
-
-def describe_exception(error: BaseException) -> str:
-    """Return what a plugin raised in one line, with the last place in its own code."""
-    description = _describe(error)
-    traceback: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
-    place = ""
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
-        if not code.co_filename.startswith("<") and code.co_filename != __file__:
-            place = f" ({code.co_filename}:{traceback.tb_lineno})"
-        traceback = traceback.tb_next
-    return description + place
-
-
-def _describe(error: BaseException) -> str:
-    """Return what an exception says, which is code of the plugin again."""
-    # Its class may have a metaclass that answers by itself.
-    name = str(type.__dict__["__name__"].__get__(type(error)))
-    try:
-        if isinstance(error, SystemExit):
-            return f"it called `sys.exit({shortened(repr(error.code), 80)})`"
-        if isinstance(error, _ProcessEnded):
-            return str(error)
-        message = shortened(" ".join(str(error).split()), 500)
-    except BaseException:
-        message = "its message can't be shown"
-    return f"{name}: {message}" if message else name

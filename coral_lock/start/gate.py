@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import sys
 
+from coral_lock.errors import describe_exception
 from coral_lock.finding import Finding, has_errors
 from coral_lock.import_guard import lower_import_guard
 from coral_lock.imports.finder import installed_imports
 from coral_lock.installed.import_lookup import import_chain
 from coral_lock.names import HOST_MODULE, plugin_id
 from coral_lock.plugin.config import SILENT_HOST
-from coral_lock.start.activation import Activator, describe_exception, failures
+from coral_lock.start.activation import Activator, failures
 from coral_lock.start.entry_points import GateHooks, plugin_modules
 from coral_lock.start.report import (
     ACTIVATED,

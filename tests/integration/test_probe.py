@@ -171,14 +171,17 @@ FORGED = '{"specs": [{"facts": {"name": "x", "description": "", "min_core_versio
         ("raise KeyboardInterrupt", "importing `hostile` raised KeyboardInterrupt (hostile.py:2)"),
         (
             "def plugin():\n    raise ValueError('one\\ntwo\\x1b[31m')",
-            "asking `plugin` for its specs raised ValueError: one two?[31m (hostile.py:3)",
+            "asking `plugin` for its specs raised ValueError: one two\\x1b[31m (hostile.py:3)",
         ),
         (
             "class Odd(Exception):\n    def __str__(self): raise self\nraise Odd",
-            "importing `hostile` raised Odd (hostile.py:4)",
+            "importing `hostile` raised Odd: its message can't be shown (hostile.py:4)",
         ),
         ("plugin = (", "importing `hostile` raised SyntaxError: "),
-        ("import sys\nsys.exit('bad\\nluck')", "importing `hostile` called `sys.exit(bad luck)`"),
+        (
+            "import sys\nsys.exit('bad\\nluck')",
+            "importing `hostile` called `sys.exit('bad\\nluck')`",
+        ),
         (ANSWER.format("b'nonsense'"), NO_ANSWER),
         (ANSWER.format("b'[' * 100000"), NO_ANSWER),
         (ANSWER.format("b'[]'"), NO_ANSWER),
