@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from coral_lock.author.manifest_check import Comparison, compare
-from coral_lock.author.manifest_text import VERSION_KEYS, edited_manifest, new_manifest
+from coral_lock.author.manifest_text import edited_manifest, new_manifest
 from coral_lock.author.project import (
     PYPROJECT,
     SETUPTOOLS,
@@ -16,12 +16,13 @@ from coral_lock.author.project import (
     display_path,
     read_project,
 )
-from coral_lock.author.specs import LearntEntryPoint, is_version, learn
+from coral_lock.author.specs import LearntEntryPoint, check_specs, learn
 from coral_lock.author.subject import project_subject
 from coral_lock.errors import DOES_NOT_HOLD, CoralLockError, InputError, ProblemsError
+from coral_lock.finding import ERROR
 from coral_lock.manifest import ManifestPlugin, manifest_paths, read_manifest
 from coral_lock.messages import counted
-from coral_lock.plugin.facts import MANIFEST_NAME, PluginFacts, PluginTerms
+from coral_lock.plugin.facts import MANIFEST_NAME, PluginTerms
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,15 +72,21 @@ def compile_project(directory: str) -> Compilation:
         ProblemsError: the plugins of an entry point can't be declared (exit code 1).
     """
     project = read_project(directory)
+    subject = project_subject(project)
+    learnt = learn(subject)
+    problems: list[CoralLockError] = [
+        InputError(each.summary, **each.details())
+        for each in check_specs(subject, learnt)
+        if each.severity == ERROR
+    ]
     members: dict[tuple[str, str], list[LearntEntryPoint]] = {}
-    problems: list[CoralLockError] = []
     warnings: list[str] = []
-    for entry in learn(project_subject(project)):
+    for entry in learnt:
         package = _package_of_manifest(project, entry.declared.module)
-        if package is None:
-            problems.append(_no_package(project, entry.declared))
-        else:
+        if package is not None:
             members.setdefault(package, []).append(entry)
+        elif entry.unresolved is None:
+            problems.append(_no_package(entry.declared))
     manifests = tuple(
         _compiled(project, package, entries, problems, warnings)
         for package, entries in members.items()
@@ -118,16 +125,12 @@ def _package_of_manifest(project: Project, module: str) -> tuple[str, str] | Non
     return next(iter((*existing, *regular, *shared[-1:])), None)
 
 
-def _no_package(project: Project, declared: DeclaredEntryPoint) -> InputError:
-    module = declared.module
-    hint = "correct the entry point, or configure in `pyproject.toml` where its package is"
-    if project.file(f"{module}.py"):
-        hint = "turn the module into the `__init__.py` of a package"
+def _no_package(declared: DeclaredEntryPoint) -> InputError:
     return InputError(
-        f"the project has no package that could ship the manifest of `{module}`",
-        expected=f"`{module.partition('.')[0]}` to be a package",
+        f"the project has no package that could ship the manifest of `{declared.module}`",
+        expected=f"`{declared.module}` to be a package",
         where=declared.where,
-        hint=hint,
+        hint="turn the module into the `__init__.py` of a package",
     )
 
 
@@ -147,16 +150,15 @@ def _compiled(
     old = None if content is None else content.decode("utf-8")
     comparison = compare(written, entries)
     declared = (*filter(None, comparison.successors), *comparison.missing)
-    found = list(_problems(entries, written, shown))
+    problems.extend(_problems(entries, written, shown))
     new = old or ""
-    if not found:
+    if not problems:
         warnings.extend(_warnings(entries, written, comparison))
         if old is None:
             new = new_manifest(declared)
         elif declared != written:
             new = edited_manifest(old, comparison.successors, comparison.missing)
             _verify(new, shown, declared)
-    problems.extend(found)
     return CompiledManifest(package=site_path, path=shown, plugins=len(declared), old=old, new=new)
 
 
@@ -164,20 +166,10 @@ def _problems(
     entries: Iterable[LearntEntryPoint], written: Sequence[ManifestPlugin], shown: str
 ) -> Iterator[InputError]:
     """Yield why the plugins of entry points can't be declared in a manifest."""
-    first: dict[str, str] = {}
     for entry in entries:
         group, value = entry.declared.entry_point.group, entry.declared.entry_point.value
-        where = entry.declared.where
         plugins = entry.plugins or entry.declared_in(written)
-        if entry.unresolved is not None:
-            yield InputError(
-                f"`{value}` doesn't resolve: {entry.unresolved.reason}",
-                where=where,
-                hint=entry.unresolved.hint or "correct the entry point or its module",
-            )
-        elif entry.fault is not None:
-            yield InputError(f"the spec of `{value}` is invalid: {entry.fault}", where=where)
-        elif not plugins:
+        if entry.refusal is not None and not plugins:
             yield InputError(
                 f"`{value}` can't be evaluated: {entry.refusal}",
                 where=entry.refusal_where,
@@ -185,29 +177,12 @@ def _problems(
                 f"{{group: {group}, name: …, entry_point: {value}}}",
             )
         for plugin in plugins:
-            reason = _refusal(plugin.facts)
-            if reason:
-                message = f"`{plugin.id}` can't be declared: {reason}"
-                yield InputError(message, where=where)
-            if first.setdefault(plugin.id, value) != value:
+            if not plugin.facts.description.isprintable():
                 yield InputError(
-                    f"`{plugin.id}` comes from two entry points",
-                    expected="each plugin from one",
-                    found=f"`{first[plugin.id]}` and `{value}`",
-                    where=where,
-                    hint="give one of the plugins another name",
+                    f"`{plugin.id}` can't be declared: its `description` isn't one line of "
+                    "printable text",
+                    where=entry.where,
                 )
-
-
-def _refusal(facts: PluginFacts) -> str | None:
-    """Return why a manifest can't state the facts of a plugin, or None."""
-    for key in VERSION_KEYS:
-        version = getattr(facts, key)
-        if version is not None and not is_version(version):
-            return f"its `{key}` isn't a PEP 440 version: `{version}`"
-    if not facts.description.isprintable():
-        return "its `description` isn't one line of printable text"
-    return None
 
 
 def _warnings(

@@ -62,7 +62,6 @@ def explain(identifier: str, lock: str, inputs: Inputs) -> int:
 def _say_unknown(identifier: str, explainer: Explainer, lock: str | None) -> None:
     lacking = f", and {lock} contains nothing of that name" if lock else ""
     say(f"there is no plugin `{identifier}`{lacking}")
-    sought = identifier if ":" in identifier else f":{identifier}"
-    near = nearest_plugin(sought, explainer.ids())
+    near = nearest_plugin(identifier, explainer.ids())
     hint = f"did you mean `{near}`?" if near else "see `coral-runtime plugins list`"
     say(f"  hint: {hint}")

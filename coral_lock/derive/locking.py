@@ -13,7 +13,7 @@ from coral_lock.inventory import Reporter
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import narrowed_digests, part_of
 from coral_lock.locking.resolution import Survey, resolve, survey
-from coral_lock.locking.selection import is_unoffered
+from coral_lock.locking.selection import is_unoffered, nearest_plugin
 from coral_lock.names import base_id, normalized_name
 from coral_lock.record import Record
 from coral_lock.targets.model import Target, fits
@@ -46,19 +46,14 @@ def kept_versions(lock: Lock | None, upgraded: Sequence[str]) -> dict[str, str]:
 
 
 def _unknown(identifier: str, known: Collection[str]) -> UsageError:
-    from difflib import get_close_matches
-
-    # Where an id and a distribution have one name, what is like the identifier counts.
-    ordered = sorted(known, key=lambda each: ((":" in each) == (":" in identifier), each))
-    names = {each.rpartition(":")[2]: each for each in ordered}
-    found = get_close_matches(identifier.rpartition(":")[2], names, 1)
+    near = nearest_plugin(identifier, known)
     return UsageError(
         f"the lock has no plugin and no distribution `{identifier}` to upgrade",
         expected="the id of one of its plugins, or the name of a distribution"
         if known
         else "a lock with plugins",
-        hint=f"did you mean `{names[found[0]]}`?"
-        if found
+        hint=f"did you mean `{near}`?"
+        if near
         else "see `coral-runtime plugins list`; what isn't in the lock is taken in its newest "
         "version anyway",
     )

@@ -149,12 +149,16 @@ def is_unoffered(finding: Finding) -> bool:
 
 
 def nearest_plugin(identifier: str, known: Collection[str]) -> str | None:
-    """Return the known id that is most similar, one of the same group if there is any."""
+    """Return the known id, or name of a distribution, that is most similar.
+
+    Where several have one name, what is of the same group counts, then what is of the same kind.
+    """
     from difflib import get_close_matches
 
-    group, _, name = identifier.partition(":")
-    names = {other.partition(":")[2]: other for other in sorted(known, reverse=True)}
-    names.update({other.partition(":")[2]: other for other in known if other.startswith(group)})
+    group, separator, name = identifier.rpartition(":")
+    names = {each.rpartition(":")[2]: each for each in sorted(known, reverse=True)}
+    names |= {each.rpartition(":")[2]: each for each in known if (":" in each) == bool(separator)}
+    names |= {each.rpartition(":")[2]: each for each in known if each.startswith(f"{group}:")}
     near = get_close_matches(name, sorted(names), 1)
     return names[near[0]] if near else None
 

@@ -347,24 +347,25 @@ def test_what_cant_be_evaluated_is_left_to_the_author(
 PROBLEMS = {
     "version": (
         {"acme/plugins.py": SOURCE.replace("0.0.4", "four")},
-        "error: `patches:cam` can't be declared: its `min_core_version` isn't a PEP 440 "
-        "version: `four`\n  where: pyproject.toml:10:7\n",
+        "error: the min_core_version of `patches:cam` isn't a PEP 440 version\n"
+        "  expected: a version like `0.0.4`\n  found: `four`\n  where: acme/plugins.py:9:76\n"
+        "  hint: write min_core_version like `0.0.4`\n",
     ),
     "description": (
         {"acme/plugins.py": SOURCE.replace('"See"', r'"one\ntwo"')},
         "error: `patches:cam` can't be declared: its `description` isn't one line of "
-        "printable text\n  where: pyproject.toml:10:7\n",
+        "printable text\n  where: acme/plugins.py:4:1\n",
     ),
     "name": (
         {"acme/plugins.py": SOURCE.replace('"cam"', '"c@m"')},
-        "error: the spec of `acme.plugins:register` is invalid: `name` isn't a plugin name: "
-        "'c@m'\n  where: pyproject.toml:10:7\n",
+        "error: the spec of `acme.plugins:register` is malformed: `name` isn't a plugin name: "
+        "'c@m'\n  where: acme/plugins.py:4:1\n  hint: correct the field\n",
     ),
     "module": (
         {"pyproject.toml": HATCHLING + PROJECT.replace("acme.plugins:", "acne.plugins:")},
-        "error: the project has no package that could ship the manifest of `acne.plugins`\n"
-        "  expected: `acne` to be a package\n  where: pyproject.toml:10:7\n"
-        "  hint: correct the entry point, or configure in `pyproject.toml` where its package is\n",
+        "error: the entry point `acne.plugins:register` doesn't resolve: the distribution has no "
+        "module `acne.plugins`\n  where: pyproject.toml:10:7\n"
+        "  hint: correct the entry point or its module\n",
     ),
     "single file": (
         {
@@ -380,9 +381,10 @@ PROBLEMS = {
             "pyproject.toml": HATCHLING + PROJECT + 'two = "acme.more:register"\n',
             "acme/more.py": SOURCE,
         },
-        "error: `patches:cam` comes from two entry points\n  expected: each plugin from one\n"
+        "error: `patches:cam` is yielded twice\n  expected: each plugin once\n"
         "  found: `acme.plugins:register` and `acme.more:register`\n"
-        "  where: pyproject.toml:11:7\n  hint: give one of the plugins another name\n",
+        "  where: acme/more.py:4:1\n"
+        "  hint: give one of them another name, or declare one entry point only\n",
     ),
 }
 
@@ -515,7 +517,7 @@ def test_an_entry_point_that_is_broken_isnt_left_as_it_was(
     (root / "acme/plugins.py").write_text(source)
     assert main(["manifest", "compile", "--check"]) == 1
     message = capsys.readouterr().err
-    assert "error: `acme.plugins:register` doesn't resolve: " in message
+    assert "error: the entry point `acme.plugins:register` doesn't resolve: " in message
     assert reason in message
     assert (root / "acme/coral_plugin.yaml").read_text() == MANIFEST
 
