@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from tests.docs.pages import Block
 from tests.support.device import TIMEOUT_SECONDS, Device, make_device
-from tests.support.environments import install_with_uv
+from tests.support.environments import backends, install_with_uv
 from tests.support.wheelhouse import GATEWAY, JETSON, fetch_target_wheels
 from tests.support.wheels import build_wheels
 
@@ -160,7 +160,9 @@ def _run_shell(commands: Iterable[str], device: Device) -> list[str]:
     script = "".join(
         f"{command}\n_code=$?; printf '{_SEPARATOR}'; (exit $_code)\n" for command in commands
     )
-    search_path = (device.environment.bin, Path(uv.find_uv_bin()).parent, os.environ["PATH"])
+    tools = device.environment.root.with_name("tools")
+    _write_uv(tools, device.wheelhouse)
+    search_path = (device.environment.bin, tools, os.environ["PATH"])
     finished = subprocess.run(
         ("sh", "-c", script),
         cwd=device.directory,
@@ -182,6 +184,18 @@ def _run_shell(commands: Iterable[str], device: Device) -> list[str]:
         check=False,
     )
     return finished.stdout.decode().split(_SEPARATOR)[:-1]
+
+
+def _write_uv(directory: Path, wheelhouse: Path) -> None:
+    """Write a command `uv` that builds with back ends that are there, as other tests do."""
+    directory.mkdir(exist_ok=True)
+    program = directory / "uv"
+    program.write_text(
+        f"#!/bin/sh\nPYTHONPATH='{backends(wheelhouse)}' UV_NO_BUILD_ISOLATION=1"
+        f" exec '{uv.find_uv_bin()}' \"$@\"\n",
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
 
 
 def _as_documented(output: str, device: Device) -> str:
