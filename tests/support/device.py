@@ -170,17 +170,15 @@ class Environments:
     def _make(self, installer: str) -> _Lendable:
         self._made += 1
         environment = create_environment(self._root / f"environment-{self._made}")
-        if installer == "uv":
-            _install(environment, self._wheelhouse, installer=installer)
+        _install(environment, self._wheelhouse, installer="uv")
         bare = Snapshot(environment.root, self._root / f"copy-{self._made}")
         return _Lendable(environment=environment, installer=installer, bare=bare, whole=bare)
 
     def _fill(self, lent: _Lendable, distributions: tuple[str, ...]) -> None:
         lent.bare.restore()
-        # Each run of pip costs much, so it installs everything at once.
-        names = distributions if lent.installer == "uv" else ("coral-lock", *distributions)
-        if names:
-            INSTALLERS[lent.installer](lent.environment, *names, wheelhouse=self._wheelhouse)
+        if distributions:
+            install = INSTALLERS[lent.installer]
+            install(lent.environment, *distributions, wheelhouse=self._wheelhouse)
         lent.distributions, lent.whole = distributions, Snapshot(lent.environment.root)
 
     def give_back(self, environment: Environment) -> None:
