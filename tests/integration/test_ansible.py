@@ -225,7 +225,7 @@ def _unreachable(directory: Path) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("total", [20, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("total", [12, pytest.param(200, marks=pytest.mark.long)])
 def test_no_host_is_missing_from_the_result(
     controller: Controller, fleet: dict[str, Kind], tmp_path: Path, total: int
 ) -> None:
