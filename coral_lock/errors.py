@@ -286,6 +286,8 @@ def describe_exception(error: BaseException, besides: str = "<") -> str:
             text = f"it called `sys.exit({shortened(repr(error.code), 80)})`"
         elif isinstance(error, ProcessEnded):
             text = str(error)
+        elif isinstance(error, ChangedFileError):
+            text = error.finding.summary
         elif message := shortened(" ".join(str(error).split()), 500):
             text = f"{text}: {message}"
     except BaseException:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _PLUGIN_MODULE = f"{HOST_MODULE}.runtime.plugins"
 _CONTEXT_MODULE = f"{HOST_MODULE}.runtime"
 
+_OWN_FILES = os.path.dirname(os.path.dirname(__file__))
+
 _OWN_BACKENDS = frozenset({"onnx", "rknn"})
 """The backends that the host registers by itself."""
 
@@ -136,12 +138,15 @@ class Gate:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
+            # Outside of the lock, files that were refused under it would be run.
+            refused = (each.hint for imports in installed_imports() for each in imports.findings)
+            traceback_hint = f"run `python -c 'import {HOST_MODULE}'` to see the whole traceback"
             failed = Finding(
                 code="host-failed",
                 subject=HOST_MODULE,
-                summary=f"the host couldn't be imported: {describe_exception(error)}",
+                summary=f"the host couldn't be imported: {describe_exception(error, _OWN_FILES)}",
                 where=HOST_MODULE,
-                hint=f"run `python -c 'import {HOST_MODULE}'` to see the whole traceback",
+                hint=next(refused, traceback_hint),
             )
             self._done(self._finish((failed,)))
             raise

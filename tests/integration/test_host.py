@@ -488,6 +488,23 @@ def test_a_host_that_cannot_be_imported_fails_the_start(device: MakeDevice, tmp_
     assert "patches:frame_counter isn't active: nothing activated it\n" in refused.stderr
 
 
+def test_a_host_that_imports_a_changed_file_names_it_and_does_not_advise_to_run_it(
+    device: MakeDevice,
+) -> None:
+    machine = device("acme-object", *HOSTS)
+    machine.locked_once()
+    source = machine.site_packages / "coral_inference" / "runtime" / "patches.py"
+    source.write_text(source.read_text() + "print('not reviewed')\n")
+    outcome = machine.coral("init", "--locked").require(3)
+    changed, failed = outcome.json()["findings"]
+    assert (failed["code"], changed["code"]) == ("host-failed", "digest-mismatch")
+    summary, _, place = failed["summary"].rpartition(" (")
+    assert summary == f"the host couldn't be imported: {changed['summary']}"
+    assert place.startswith(str(machine.site_packages / "coral_inference"))
+    assert failed["hint"] == changed["hint"] == "reinstall `coral-inference` from a wheel you trust"
+    assert "not reviewed" not in outcome.stderr
+
+
 @pytest.mark.parametrize("plugin", ["fails-raise", "fails-exit-activate", "fails-import"])
 def test_a_plugin_that_fails_in_the_host_ends_run_with_the_reason(
     device: MakeDevice, plugin: str
