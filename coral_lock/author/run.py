@@ -221,16 +221,18 @@ def _unset(terms: PluginTerms) -> list[str]:
 def _imported(declared: DeclaredEntryPoint, end: ChildEnd) -> Imported:
     """Return what a process answered, which the plugin's code could have forged."""
     answer = answer_of(end)
-    changes, error = answer.get("changes"), answer.get("error")
+    start, stop = answer.get("printed", (0, 0))
+    printed = end.output[start : min(stop, start + _MAX_SHOWN)]
     imported = Imported(
         declared=declared,
-        import_ms=_number(answer, "import_ms"),
-        import_memory_kib=_number(answer, "import_memory_kib"),
-        output=_printed(end.output, answer.get("printed")),
-        changes=tuple(map(str, changes)) if isinstance(changes, list) else (),
+        import_ms=answer.get("import_ms"),
+        import_memory_kib=answer.get("import_memory_kib"),
+        output=printed.decode("utf-8", "replace"),
+        changes=tuple(answer.get("changes", ())),
     )
-    if isinstance(error, str):
-        return replace(imported, error=error, is_malformed=answer.get("malformed") is True)
+    if "error" in answer:
+        malformed = answer.get("malformed", False)
+        return replace(imported, error=answer["error"], is_malformed=malformed)
     if "specs" not in answer:
         ending = end.ending or "ended before it answered"
         return replace(imported, error=f"importing `{declared.module}` {ending}")
@@ -245,44 +247,30 @@ def _imported(declared: DeclaredEntryPoint, end: ChildEnd) -> Imported:
     )
 
 
-def _number(answer: Mapping[str, Any], key: str) -> float | None:
-    value = answer.get(key)
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return value if is_number else None
-
-
-def _printed(output: bytes, bounds: object) -> str:
-    """Return the beginning of the output of the import, which is between two offsets."""
-    match bounds:
-        case [int(start), int(end)]:
-            return output[start : min(end, start + _MAX_SHOWN)].decode("utf-8", "replace")
-    return ""
-
-
 def _activated(
     identifier: str, declared: DeclaredEntryPoint, platform: str, end: ChildEnd
 ) -> Activated:
     """Return what a process answered, which the plugin's code could have forged."""
     answer = answer_of(end)
-    supported, activated, error = map(answer.get, ("supports", "activate", "error"))
+    supported, activated = answer.get("supports"), answer.get("activate")
     result, reason = "failed", None
     if supported is False:
         result = "unsupported"
-    elif isinstance(activated, bool):
+    elif activated is not None:
         result = "true" if activated else "false"
-    elif isinstance(error, str):
-        reason = error
+    elif "error" in answer:
+        reason = answer["error"]
     else:
         reason = f"{answer.get('step')} {end.ending or 'ended the process'}"
     return Activated(
         plugin=identifier,
         declared=declared,
         platform=platform,
-        supported=supported if isinstance(supported, bool) else None,
+        supported=supported,
         result=result,
         reason=reason,
-        is_no_bool=answer.get("is_no_bool") is True,
-        duration_ms=_number(answer, "duration_ms"),
+        is_no_bool=answer.get("is_no_bool", False),
+        duration_ms=answer.get("duration_ms"),
     )
 
 

@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from coral_lock.child_process import ANSWER, MEMORY_LIMIT, ChildEnd, bare_environment, run_child
+from coral_lock.document.schema import load_schema, validator_of
 from coral_lock.errors import printable, shortened
 from coral_lock.inventory import EntryPoint
 from coral_lock.plugin.config import SILENT_HOST
 from coral_lock.plugin.facts import FactsError, PluginFacts, facts_from_fields
 
 TIME_LIMIT = 10.0
-_MAX_SPECS = 1000
 _MAX_REASON = 600
 _CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
 
@@ -63,11 +63,11 @@ def probe(
         what = getattr(error, "strerror", None) or str(error)
         raise ProbeError(f"`{python}` can't be started: {what}") from None
     answer = answer_of(end)
-    reason = answer.get("error")
     if end.ending or not answer:
         ending = end.ending or "exited with code 0 without an answer"
         raise ProbeError(f"the interpreter {ending} while `{entry_point.value}` was imported")
-    if isinstance(reason, str):
+    if "error" in answer:
+        reason = answer["error"]
         note = f": it may use {MEMORY_LIMIT >> 30} GiB" if " raised MemoryError" in reason else ""
         raise ProbeError(printable(shortened(reason, _MAX_REASON)) + note)
     try:
@@ -124,9 +124,10 @@ def run_entry_point(
 
 
 def answer_of(end: ChildEnd) -> dict[str, Any]:
-    """Return the parts of an answer as one mapping; what isn't an answer is left out.
+    """Return the parts of an answer as one mapping; what has a wrong form is left out.
 
-    The code that was imported may have forged any of it.
+    The code that was imported may have forged any of it. The form is that of
+    `probe-answer.schema.json`.
     """
     joined: dict[str, Any] = {}
     for line in end.answer.splitlines():
@@ -136,6 +137,8 @@ def answer_of(end: ChildEnd) -> dict[str, Any]:
             continue
         if isinstance(part, dict):
             joined.update(part)
+    for error in list(validator_of(load_schema("probe-answer")).iter_errors(joined)):
+        joined.pop(error.absolute_path[0], None)
     return joined
 
 
@@ -145,13 +148,6 @@ def specs_of(answer: Mapping[str, Any]) -> tuple[tuple[PluginFacts, bool], ...]:
     Raises:
         FactsError: the answer has none, or they can't be right.
     """
-    specs = answer.get("specs")
-    if not isinstance(specs, list) or not 0 < len(specs) <= _MAX_SPECS:
+    if "specs" not in answer:
         raise FactsError("the process didn't report its specs")
-    learned = []
-    for spec in specs:
-        fields = spec.get("facts") if isinstance(spec, dict) else None
-        if not isinstance(fields, dict) or fields.keys() != set(PluginFacts._fields):
-            raise FactsError("the process answered with something that isn't a spec")
-        learned.append((facts_from_fields(fields), spec.get("backend") is True))
-    return tuple(learned)
+    return tuple((facts_from_fields(each["facts"]), each["backend"]) for each in answer["specs"])

@@ -186,12 +186,10 @@ FORGED = '{"specs": [{"facts": {"name": "x", "description": "", "min_core_versio
         (ANSWER.format("b'[' * 100000"), NO_ANSWER),
         (ANSWER.format("b'[]'"), NO_ANSWER),
         (ANSWER.format("b'{}'"), NO_ANSWER),
-        (ANSWER.format("b'{\"specs\": []}'"), "the process didn't report its specs"),
+        (ANSWER.format("b'{\"specs\": []}'"), NO_ANSWER),
+        (ANSWER.format('b\'{"step": "x"}\''), "the process didn't report its specs"),
         (ANSWER.format('b\'{"error": "a\\\\u001b"}\''), "a\\x1b"),
-        (
-            ANSWER.format(f"{FORGED.encode()!r}"),
-            "the process answered with something that isn't a spec",
-        ),
+        (ANSWER.format(f"{FORGED.encode()!r}"), NO_ANSWER),
     ],
 )
 def test_hostile_plugins(tmp_path: Path, text: str, reason: str) -> None:
