@@ -17,12 +17,12 @@ from coral_lock.cli.progress import shown_progress
 from coral_lock.derive.place import Place
 from coral_lock.errors import DOES_NOT_HOLD, HOLDS, printable
 from coral_lock.finding import has_errors
-from coral_lock.lockfile.entries import Host, sorted_data, to_mapping
-from coral_lock.locking.decision import Decision, least, listed_hosts
+from coral_lock.lockfile.entries import sorted_data, to_mapping
+from coral_lock.locking.decision import Decision, details_of
 from coral_lock.locking.resolution import Survey
 from coral_lock.messages import counted, say
 from coral_lock.names import GROUPS
-from coral_lock.plugin.facts import PluginTerms, leaves, terms_to_mapping
+from coral_lock.plugin.facts import terms_to_mapping
 from coral_lock.rendering.outcome import Outcome
 
 
@@ -96,42 +96,8 @@ def listing_lines(target: str, survey: Survey) -> Iterator[str]:
         yield f"{plugin.id}  {provider}  {_mark(decision)}"
         if facts and facts.description:
             yield f"    {facts.description}"
-        for label, text in _details(decision, survey.host):
+        for label, text in details_of(decision, survey.host):
             yield f"    {label:<14}{text}"
-
-
-def _details(decision: Decision, host: Host) -> Iterator[tuple[str, str]]:
-    plugin, facts = decision.plugin, decision.plugin.facts
-    yield "entry point", f"{plugin.entry_point.name} = {plugin.entry_point.value}"
-    if facts:
-        core, inference = least(facts.min_core_version), least(facts.min_inference_version)
-        answer = {True: "yes", False: "no", None: "unknown"}[decision.is_compatible]
-        yield "requires", f"core {core}, inference {inference}"
-        yield "compatible", f"{answer} ({listed_hosts(host)})"
-    yield from _terms(plugin.terms)
-    if decision.reason:
-        yield "reason", decision.reason
-    yield "source", plugin.evidence or "unknown"
-
-
-def _terms(terms: PluginTerms) -> Iterator[tuple[str, str]]:
-    """Yield what a manifest declares beyond the spec; nothing of what it leaves out."""
-    if terms.platforms:
-        yield "platforms", ", ".join(terms.platforms)
-    if terms.after:
-        yield "after", ", ".join(terms.after)
-    for label, relations in (("needs", terms.requires), ("conflicts", terms.conflicts)):
-        for relation in relations:
-            yield label, f"{relation.id}: {relation.reason}"
-    if terms.default_config_overrides:
-        paths = sorted(path for path, _ in leaves(terms.default_config_overrides))
-        yield "configures", ", ".join(map(".".join, paths))
-    for variable in terms.env:
-        must = ", must be set" if variable.required else ""
-        note = f": {variable.description}" if variable.description else ""
-        yield "reads", f"{variable.name}{must}{note}"
-    if terms.homepage:
-        yield "homepage", terms.homepage
 
 
 def _mark(decision: Decision) -> str:

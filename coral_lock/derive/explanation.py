@@ -12,7 +12,7 @@ from coral_lock.finding import has_errors
 from coral_lock.lockfile.entries import Host
 from coral_lock.lockfile.model import Lock
 from coral_lock.lockfile.parts import part_of
-from coral_lock.locking.decision import Decision, least, listed_hosts
+from coral_lock.locking.decision import Decision, details_of
 from coral_lock.locking.resolution import Survey
 from coral_lock.names import base_id
 
@@ -255,15 +255,7 @@ def _by_target(found: Sequence[tuple[str, tuple[Line, ...]]], number: int) -> It
 
 
 def _lines_of(decision: Decision, host: Host) -> Iterator[Line]:
-    plugin = decision.plugin
-    mark = "selected" if decision.is_selected else f"left out: {decision.reason}"
-    yield "now", f"{plugin.distribution.name} {plugin.distribution.version}, {mark}"
-    if plugin.facts is not None:
-        core, inference = plugin.facts.min_core_version, plugin.facts.min_inference_version
-        yield (
-            "requires",
-            f"core {least(core)}, inference {least(inference)} ({listed_hosts(host)})",
-        )
-        yield "source", str(plugin.evidence)
-    for relation in plugin.terms.requires:
-        yield "needs", f"{relation.id}: {relation.reason}"
+    distribution = decision.plugin.distribution
+    mark = "selected" if decision.is_selected else "left out"
+    yield "now", f"{distribution.name} {distribution.version}, {mark}"
+    yield from details_of(decision, host)

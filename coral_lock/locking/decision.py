@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 from packaging.version import InvalidVersion, Version
@@ -13,7 +14,7 @@ from coral_lock.finding import CODES, ERROR, WARNING, Finding, finding_of_error
 from coral_lock.inventory import BrokenDistribution, Distribution, EntryPoint, Inventory
 from coral_lock.lockfile.entries import Host, HostPackage
 from coral_lock.names import HOST_DISTRIBUTIONS
-from coral_lock.plugin.facts import NO_TERMS, PluginFacts, PluginTerms
+from coral_lock.plugin.facts import NO_TERMS, PluginFacts, PluginTerms, leaves
 from coral_lock.record import Record
 
 
@@ -228,15 +229,50 @@ def parsed_version(text: str) -> Version | None:
         return None
 
 
-def least(version: str | None) -> str:
+def _least(version: str | None) -> str:
     """Return a requirement on a host's version: `>= 0.0.4`, or `any`."""
     return f">= {version}" if version else "any"
 
 
-def listed_hosts(host: Host) -> str:
+def _listed_hosts(host: Host) -> str:
     """Return the hosts that are known, with their versions: `coral-inference 0.0.4`."""
     known = ", ".join(f"{each.distribution} {each.version}" for each in host.packages())
     return known or "no host is known"
+
+
+def details_of(decision: Decision, host: Host) -> Iterator[tuple[str, str]]:
+    """Yield what there is to say of a plugin and of what was decided, with a label each."""
+    plugin, facts = decision.plugin, decision.plugin.facts
+    yield "entry point", f"{plugin.entry_point.name} = {plugin.entry_point.value}"
+    if facts:
+        core, inference = _least(facts.min_core_version), _least(facts.min_inference_version)
+        answer = {True: "yes", False: "no", None: "unknown"}[decision.is_compatible]
+        yield "requires", f"core {core}, inference {inference}"
+        yield "compatible", f"{answer} ({_listed_hosts(host)})"
+    yield from _terms(plugin.terms)
+    if decision.reason:
+        yield "reason", decision.reason
+    yield "source", plugin.evidence or "unknown"
+
+
+def _terms(terms: PluginTerms) -> Iterator[tuple[str, str]]:
+    """Yield what a manifest declares beyond the spec; nothing of what it leaves out."""
+    if terms.platforms:
+        yield "platforms", ", ".join(terms.platforms)
+    if terms.after:
+        yield "after", ", ".join(terms.after)
+    for label, relations in (("needs", terms.requires), ("conflicts", terms.conflicts)):
+        for relation in relations:
+            yield label, f"{relation.id}: {relation.reason}"
+    if terms.default_config_overrides:
+        paths = sorted(path for path, _ in leaves(terms.default_config_overrides))
+        yield "configures", ", ".join(map(".".join, paths))
+    for variable in terms.env:
+        must = ", must be set" if variable.required else ""
+        note = f": {variable.description}" if variable.description else ""
+        yield "reads", f"{variable.name}{must}{note}"
+    if terms.homepage:
+        yield "homepage", terms.homepage
 
 
 def find_host(inventory: Inventory, descriptor: Descriptor) -> tuple[Host, tuple[Finding, ...]]:
