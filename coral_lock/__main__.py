@@ -77,7 +77,7 @@ def _guarded(
             raise
         say_error(
             CoralLockError(
-                f"internal error: {describe_exception(error)}",
+                f"internal error: {describe_exception(error, besides='<')}",
                 hint="please report this; CORAL_LOCK_DEBUG=1 shows the traceback",
             )
         )

@@ -10,6 +10,7 @@ on one line, and cut.
 from __future__ import annotations
 
 import errno
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -268,11 +269,15 @@ def fitted(message: str) -> str:
     return message[: LONGEST_MESSAGE - end] + note + message[-end:]
 
 
+OWN_FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+"""With what the names of this package's files begin."""
+
+
 class ProcessEnded(BaseException):
     """A plugin called `os._exit`; the message says so."""
 
 
-def describe_exception(error: BaseException, besides: str = "<") -> str:
+def describe_exception(error: BaseException, besides: str = OWN_FILES) -> str:
     """Return what foreign code raised in one line, with the last place in it.
 
     Args:

@@ -135,7 +135,7 @@ class Trial:
         """Return what went wrong, with the last place of foreign code that had a part in it."""
         from coral_lock.errors import describe_exception
 
-        text = describe_exception(error, os.path.dirname(_OWN))
+        text = describe_exception(error)
         verb = "" if isinstance(error, SystemExit) else "raised "
         text = f"{self.step} {verb}{text.removeprefix('it ')}"
         for entry in filter(None, self.request["path"]):

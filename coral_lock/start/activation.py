@@ -52,7 +52,6 @@ _FAILURES = {
 }
 """The code, the wording and the hint of the findings about a plugin, by its status."""
 
-_OWN_FILES = os.path.dirname(os.path.dirname(__file__))
 _SO_FAR = NOT_RUN, None
 """The outcome of a step after which the next one may be tried."""
 
@@ -136,7 +135,7 @@ class Activator:
         except _Refusal as refusal:
             status, reason = REFUSED, str(refusal)
         except BaseException as error:
-            status, reason = FAILED, describe_exception(error, _OWN_FILES)
+            status, reason = FAILED, describe_exception(error)
         earlier = self._outcomes[plugin.id]
         self._outcomes[plugin.id] = earlier.replace(
             status=status,

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 _PLUGIN_MODULE = f"{HOST_MODULE}.runtime.plugins"
 _CONTEXT_MODULE = f"{HOST_MODULE}.runtime"
 
-_OWN_FILES = os.path.dirname(os.path.dirname(__file__))
 
 _OWN_BACKENDS = frozenset({"onnx", "rknn"})
 """The backends that the host registers by itself."""
@@ -144,7 +143,7 @@ class Gate:
             failed = Finding(
                 code="host-failed",
                 subject=HOST_MODULE,
-                summary=f"the host couldn't be imported: {describe_exception(error, _OWN_FILES)}",
+                summary=f"the host couldn't be imported: {describe_exception(error)}",
                 where=HOST_MODULE,
                 hint=next(refused, traceback_hint),
             )

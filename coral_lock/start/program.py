@@ -7,7 +7,7 @@ import io
 import os
 import sys
 
-from coral_lock.errors import ProgramError
+from coral_lock.errors import OWN_FILES, ProgramError
 from coral_lock.finding import Finding
 from coral_lock.start.command import (
     ARCHIVE,
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     ExitCodeAfter = Callable[[int], "int | None"]
 
-_OWN_FILES = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")
 _HOST_PACKAGES = ("coral_inference", "inference")
 
 
@@ -256,10 +255,10 @@ def _without_own_imports(traceback: TracebackType | None) -> TracebackType | Non
         entries.append(traceback)
         traceback = traceback.tb_next
     files = [entry.tb_frame.f_code.co_filename for entry in entries]
-    if not any(file.startswith(_OWN_FILES) for file in files):
+    if not any(file.startswith(OWN_FILES) for file in files):
         return entries[0] if entries else None
     rest = None
     for entry, file in reversed(list(zip(entries, files))):
-        if not file.startswith((_OWN_FILES, "<frozen importlib")):
+        if not file.startswith((OWN_FILES, "<frozen importlib")):
             rest = type(entry)(rest, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
     return rest
