@@ -119,10 +119,8 @@ def summarize_command(
     """
     listed = None if inventory is None else read_inventory(inventory)
     summary = summarize(FleetWords(reports, listed, now), now=now, stale_after=stale_after)
-    deliver(_render(summary, output_format), output_file)
-    if output_file is not None:
-        say(f"wrote {output_file}: {headline(summary)}")
-    elif output_format != "text":
+    deliver(_render(summary, output_format), output_file, headline(summary))
+    if output_file is None and output_format != "text":
         say(headline(summary))
     return HOLDS if summary.all_hold else DOES_NOT_HOLD
 
@@ -186,9 +184,7 @@ def plan(
         text = render_plan_markdown(made)
     else:
         text = write(made.to_dict()) if output_format == "json" else render_plan(made)
-    deliver(text, output_file)
-    if output_file is not None:
-        say(f"wrote {output_file}: {plan_headline(made)}")
+    deliver(text, output_file, plan_headline(made))
     _warn_of(words.ledger)
     for digest, name in (item for each in found for item in each.others.items()):
         if digest not in known:

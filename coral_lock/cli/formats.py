@@ -15,7 +15,7 @@ import click
 from coral_lock.canonical_json import write
 from coral_lock.cli.application import Command
 from coral_lock.errors import printable
-from coral_lock.messages import say_findings, say_warning
+from coral_lock.messages import say, say_findings, say_warning
 from coral_lock.rendering.outcome import Outcome
 from coral_lock.safe_files import write_durably
 
@@ -46,12 +46,13 @@ def emit(
         _append_summary(outcome, summary)
 
 
-def deliver(text: str, output_file: str | None) -> None:
-    """Write a text to the file that the user named, else to standard output."""
+def deliver(text: str, output_file: str | None, account: str = "") -> None:
+    """Write a text to the file that the user named, and say so, else to standard output."""
     if output_file is None:
         click.echo(text.encode("utf-8", "backslashreplace"), nl=False)
     else:
         write_durably(output_file, text)
+        say(f"wrote {output_file}" + (f": {account}" if account else ""))
 
 
 def _append_summary(outcome: Outcome, path: str) -> None:

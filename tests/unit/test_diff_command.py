@@ -95,7 +95,7 @@ def test_the_output_may_go_to_a_file(
 ) -> None:
     file = tmp_path / "change.txt"
     assert run_application(["diff", old, new, "--output-file", str(file)]) == 0
-    assert capsys.readouterr() == ("", "")
+    assert capsys.readouterr() == ("", f"wrote {file}\n")
     assert file.read_text(encoding="utf-8") == "lock\n  ~ the platform changed: rknn → 名前\n"
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from coral_lock.start.program import _OWN_FILES, _without_own_imports
+from coral_lock.errors import OWN_FILES
+from coral_lock.start.program import _without_own_imports
 
 IMPORTS = "<frozen importlib._bootstrap>"
 
@@ -30,7 +31,7 @@ def _shown(*files: str) -> list[str]:
 
 
 def test_a_traceback_is_without_our_hooks_of_imports_and_what_called_them() -> None:
-    own = f"{_OWN_FILES}imports/hooks.py"
+    own = f"{OWN_FILES}imports/hooks.py"
     assert _shown("app.py", IMPORTS, own, IMPORTS, "host.py") == ["app.py", "host.py", __file__]
 
 
