@@ -34,7 +34,7 @@ class Distribution(Record):
         editable: whether it is an editable install.
         requires_python: the specifier of its METADATA, None where it states none.
         unknown_groups: the entry point groups that it declares under the host's prefix and
-            that nobody knows, sorted; only of what is installed.
+            that nobody knows, sorted.
     """
 
     name: str
@@ -45,6 +45,11 @@ class Distribution(Record):
     editable: bool = False
     requires_python: str | None = None
     unknown_groups: tuple[str, ...] = ()
+
+    @property
+    def declares_plugins(self) -> bool:
+        """Whether it declares any, though it be in a group that no host loads."""
+        return bool(self.entry_points or self.unknown_groups)
 
 
 class BrokenDistribution(Record):

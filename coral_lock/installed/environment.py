@@ -80,9 +80,7 @@ class EnvironmentInventory:
         """Return the distributions that declare plugins, or seem to, sorted by name."""
         found = map(self._look_up, self._scan.names_that_may_declare_plugins())
         return tuple(
-            each
-            for each in found
-            if isinstance(each, BrokenDistribution) or each.entry_points or each.unknown_groups
+            each for each in found if isinstance(each, BrokenDistribution) or each.declares_plugins
         )
 
     def find(self, name: str) -> FoundDistribution | None:

@@ -310,7 +310,7 @@ def _of_unknown_groups(distribution: Distribution) -> Iterator[Finding]:
             found=group,
             where=distribution.location,
             hint=f"did you mean `{ENTRY_POINT_GROUPS[near]}`? Correct it in the project of "
-            f"`{distribution.name}` and reinstall, or uninstall it"
+            f"`{distribution.name}` and build it again, or do without it"
             if near
             else None,
         )

@@ -225,7 +225,7 @@ class PluginIndex:
     def _declares_any(self, name: str, versions: Iterable[str]) -> bool:
         targets = self._releases.targets
         found = (self._releases.distribution(name, each, at) for each in versions for at in targets)
-        return any(isinstance(each, Distribution) and each.entry_points for each in found)
+        return any(isinstance(each, Distribution) and each.declares_plugins for each in found)
 
     def _is_unreadable(self, name: str) -> bool:
         """Whether the best wheel of a distribution is broken and may declare plugins."""

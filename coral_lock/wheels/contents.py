@@ -22,6 +22,7 @@ from coral_lock.installed.dist_info import (
     parse_entry_points,
     parse_metadata,
     parse_wheel_tag,
+    unknown_groups,
 )
 from coral_lock.installed.outside import SCRIPTS, hash_content, is_generated, outside_path
 from coral_lock.inventory import Distribution
@@ -87,6 +88,7 @@ def distribution_of(wheel: HouseWheel, dist_info: str, texts: Mapping[str, str])
         entry_points=parse_entry_points(
             texts["entry_points.txt"], f"{wheel.path}/{dist_info}/entry_points.txt"
         ),
+        unknown_groups=unknown_groups(texts["entry_points.txt"]),
         location=wheel.path,
         requires_python=metadata.requires_python,
     )

@@ -302,7 +302,7 @@ class WheelhouseInventory:
         found = []
         for name in sorted(self.wheels):
             distribution = self.wheelhouse.distribution(self.wheels[name])
-            if isinstance(distribution, BrokenDistribution) or distribution.entry_points:
+            if isinstance(distribution, BrokenDistribution) or distribution.declares_plugins:
                 found.append(distribution)
         return tuple(found)
 

@@ -134,12 +134,29 @@ def test_what_an_installed_distribution_declares(device: MakeDevice, tmp_path: P
         "  found: coral_inference.patch\n"
         f"  where: {place}\n"
         "  hint: did you mean `coral_inference.patches`? Correct it in the project of `zoom` and "
-        "reinstall, or uninstall it\n"
+        "build it again, or do without it\n"
     )
     assert machine.coral("plugins", "list").require(1).stderr == said + "no plugin is installed\n"
     started = machine.coral("init").require(1)
     assert started.stderr == said + "start refused: see the errors above; no plugin was run\n"
     assert machine.coral("lock").require(1).stderr.startswith(said)
+
+
+def test_what_a_wheel_declares(work: WorkingDirectory) -> None:
+    house = work.directory / "house"
+    house.mkdir()
+    wheel = _wheel(house, "coral_inference.patch")
+    for words in (("lock",), ("plugins", "list")):
+        said = work.coral(*words, "--wheels", "house").require(1).stderr
+        assert said.startswith(
+            "error[unknown-group]: `zoom` declares entry points in the group "
+            "`coral_inference.patch`, which no host loads\n"
+            f"  expected: {KNOWN}\n  found: coral_inference.patch\n  where: house/{wheel.name}\n"
+            "  hint: did you mean `coral_inference.patches`?"
+        )
+    _wheel(house, "coral_inference.dashboards", "coral_inference.patches")
+    said = work.coral("lock", "--wheels", "house", "--core-version", "0.0.4").require(0).stderr
+    assert said.startswith("warning[unknown-group]: `zoom` declares entry points in the group ")
 
 
 def test_a_group_like_none_of_ours_is_warned_of(device: MakeDevice, tmp_path: Path) -> None:
