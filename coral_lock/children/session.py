@@ -14,7 +14,6 @@ import marshal
 import os
 import sys
 
-from coral_lock import canonical_json
 from coral_lock.errors import INTEGRITY, InputError
 from coral_lock.record import Record
 from coral_lock.safe_files import make_private_directories, read_regular_file
@@ -168,6 +167,9 @@ def leave_marker(
     """
     if directory is None:
         return
+    # Few children leave any, and every child pays for what is imported above.
+    from coral_lock import canonical_json
+
     content = canonical_json.write([exit_code, [finding.to_dict() for finding in findings]])
     line = content.encode("utf-8", "surrogatepass").hex() + "\n"
     try:
@@ -190,6 +192,7 @@ def _read_marker(line: bytes) -> Marker:
     Raises:
         ValueError: it is something else.
     """
+    from coral_lock import canonical_json
     from coral_lock.finding import Finding
 
     text = bytes.fromhex(line.decode("ascii")).decode("utf-8", "surrogatepass")
