@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -101,6 +103,18 @@ def test_what_is_no_json(text: str, message: str, line: int, column: int) -> Non
         parse(text)
     found = caught.value
     assert (str(found), found.line, found.column) == (message, line, column)
+
+
+def test_it_is_said_where_nobody_has_imported_the_json_module() -> None:
+    program = (
+        "import sys\n"
+        "from coral_lock.canonical_json import parse\n"
+        "assert parse('[1]') == [1] and 'json' not in sys.modules\n"
+        "try: parse('[1')\n"
+        "except ValueError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("expecting ',' delimiter\n", "")
 
 
 def test_forty_levels_are_read() -> None:
