@@ -10,7 +10,6 @@ on one line, and cut.
 from __future__ import annotations
 
 import errno
-import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -269,7 +268,7 @@ def fitted(message: str) -> str:
     return message[: LONGEST_MESSAGE - end] + note + message[-end:]
 
 
-OWN_FILES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+OWN_FILES = __file__.removesuffix("errors.py")
 """With what the names of this package's files begin."""
 
 
