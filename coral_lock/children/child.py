@@ -14,7 +14,7 @@ from _thread import RLock
 from coral_lock.children.session import VARIABLE, leave_marker, read_session
 from coral_lock.errors import INTEGRITY
 from coral_lock.imports.finder import install_imports
-from coral_lock.imports.table import ImportIndex, ImportTable
+from coral_lock.imports.table import ImportIndex, ImportTable, ProvedList
 from coral_lock.start.entry_points import GateHooks
 
 TYPE_CHECKING = False
@@ -56,7 +56,9 @@ class Child:
         session = self._session
         if session.index and session.index["roots"]:
             install_imports(
-                ImportIndex(**session.index),
+                ImportIndex(
+                    **{**session.index, "early": tuple(map(_proved_list, session.index["early"]))}
+                ),
                 lambda: self._verified().table or ImportTable(()),
                 on_mismatch=lambda finding: tell(self._directory, INTEGRITY, finding),
                 bytecode_directory=session.bytecode_directory,
@@ -94,6 +96,10 @@ class Child:
         """End this process if the start of its runtime didn't succeed."""
         if report.outcome != "started":
             refuse(self._directory, report.exit_code, report.findings)
+
+
+def _proved_list(fields: Mapping[str, Any]) -> ProvedList:
+    return ProvedList(**fields)
 
 
 def tell(directory: str | None, exit_code: int | None, *findings: Finding) -> None:

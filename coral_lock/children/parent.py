@@ -17,19 +17,22 @@ from coral_lock.start.entry_points import plugin_modules
 from coral_lock.start.gate import Gate, is_host_installed
 from coral_lock.start.locked import prepare_locked
 from coral_lock.start.report import STARTED
+from coral_lock.verification.origins import loaded_files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from coral_lock.children.session import OpenSession
+    from coral_lock.imports.table import ImportTable
     from coral_lock.reporting import ReportWriter
     from coral_lock.start.locked import LockedStart
     from coral_lock.start.report import ActivationReport
 
 
 _BEGINNING_SECONDS = 60
+_MAX_EARLY = 8
 """For how long a program counts as one that has just begun."""
 
 
@@ -189,7 +192,8 @@ def _session(start: LockedStart, is_strict: bool) -> Session:
     index = None
     for imports in installed_imports():
         # A child has imported us before its imports are locked.
-        index = {**imports.index.to_dict(), "names": imports.index.names - {"coral_lock"}}
+        names = imports.index.names - {"coral_lock"}
+        index = {**imports.index.to_dict(), "names": names, "early": _early_lists(start.table)}
     return Session(
         start={
             "lock_path": os.path.abspath(plan.lock.path),
@@ -207,6 +211,20 @@ def _session(start: LockedStart, is_strict: bool) -> Session:
         bytecode_directory=start.bytecode_directory,
         is_strict=is_strict,
     )
+
+
+def _early_lists(table: ImportTable | None) -> tuple[Mapping[str, Any], ...]:
+    """Return the fields of the lists of what this process imported before its imports were locked.
+
+    A program that starts from a lock late has imported more than what every process does.
+    """
+    early = []
+    for proved in table.lists if table else ():
+        loaded = loaded_files(proved.root).intersection(proved.hashes)
+        hashes = {path: proved.hashes[path] for path in sorted(loaded)}
+        if hashes and not any(path.startswith("coral_lock/") for path in hashes):
+            early.append(proved.replace(hashes=hashes).to_dict())
+    return tuple(early) if len(early) <= _MAX_EARLY else ()
 
 
 def start_program(

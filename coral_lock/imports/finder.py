@@ -24,6 +24,7 @@ from importlib.machinery import (
 )
 
 from coral_lock.imports.hooks import ImportHooks, closed_entries, hide_unlocked
+from coral_lock.imports.table import ImportTable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from coral_lock.finding import Finding
-    from coral_lock.imports.table import ImportIndex, ImportTable, RootFiles
+    from coral_lock.imports.table import ImportIndex, RootFiles
     from coral_lock.imports.verified import VerifiedFiles
 
 _DISTUTILS = "distutils"
@@ -171,14 +172,25 @@ class LockedImports:
             if tail == "__pycache__":
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
             root, directory = found
-            files = self.files().roots[root]
+            verified = self._files_for(root, directory, tail)
+            files = verified.roots[root]
             module = files.module(directory, tail)
             if module is not None:
-                return self.files().spec(name, files, directory, entry, module)
+                return verified.spec(name, files, directory, entry, module)
             is_namespace |= files.is_directory(_joined(directory, tail))
         if not is_namespace:
             return None
         return self.files().namespace_spec(name, self._portions(name, path), self._renewed)
+
+    def _files_for(self, root: str, directory: str, tail: str) -> VerifiedFiles:
+        """Return the files that have a module: those that a process imports early, or all."""
+        if self._files is None and self.index.early:
+            from coral_lock.imports.verified import VerifiedFiles
+
+            table = ImportTable(self.index.early)
+            if root in table.roots and table.roots[root].module(directory, tail) is not None:
+                return VerifiedFiles(self, table, self._bytecode_directory)
+        return self.files()
 
     def _portions(self, name: str, path: Iterable[str]) -> list[str]:
         """Return the directories of a namespace package (PEP 420) that is partly locked.

@@ -50,6 +50,8 @@ class ImportIndex(Record):
         distributions: the names of all locked distributions.
         closed_entries: the entries of the path in which only locked distributions are
             visible, if the others are to be hidden.
+        early: the lists of the files that every process imports at its very start, as `.pth`
+            files of locked distributions want them: nothing else is verified for these.
     """
 
     roots: tuple[str, ...]
@@ -57,6 +59,7 @@ class ImportIndex(Record):
     unlisted: frozenset[str] = frozenset()
     distributions: frozenset[str] = frozenset()
     closed_entries: frozenset[str] = frozenset()
+    early: tuple[ProvedList, ...] = ()
 
 
 class RootFiles:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.conftest import MakeDevice
 from tests.support.device import Device
+from tests.support.environments import install_with_uv
 from tests.support.handmade_wheels import make_wheel
 
 HOSTS = ("coral-inference==0.0.4", "inference==0.58.0")
@@ -192,6 +193,31 @@ def test_a_child_that_imports_neither_host_nor_plugin_verifies_nothing(machine: 
         ),
     )
     assert machine.coral(*_run(machine, "program.py")).require(0).stdout == "[]\n\n"
+
+
+def test_what_every_process_imports_at_its_start_is_verified_by_itself(
+    device: MakeDevice, tmp_path: Path
+) -> None:
+    machine = device("my-package==1.0.0", "acme-object", *HOSTS)
+    files = {"zz_early.pth": "import zz_early\n", "zz_early.py": "", "zz_late.py": ""}
+    wheel = make_wheel(tmp_path, "zz-early", files)
+    install_with_uv(machine.environment, wheel, wheelhouse=tmp_path)
+    machine.write("runtime.yaml", f"{DESCRIPTOR}program: {{requires: [zz-early]}}\n")
+    machine.coral("lock", "-c", "runtime.yaml").require(0)
+    ask = "import sys; print('zz_early' in sys.modules, 'coral_lock.start.locked' in sys.modules)"
+    start = "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', {!r}], stdout=-1))"
+    for code, said in ((ask, r"True False\n"), (f"import zz_late; {ask}", r"True True\n")):
+        machine.write("program.py", start.format(code))
+        outcome = machine.coral(*_run(machine, "program.py")).require(0)
+        assert outcome.stdout.endswith(f"returncode=0, stdout=b'{said}')\n")
+    place = machine.site_packages / "zz_early.py"
+    machine.write("program.py", f"open({str(place)!r}, 'w').write('1')\n" + start.format(ask))
+    outcome = machine.coral(*_run(machine, "program.py"))
+    assert outcome.code == 77
+    assert outcome.stdout.endswith(r"stdout=b'False False\n')" + "\n")
+    assert "error[digest-mismatch]: `zz_early.py` of `zz-early` isn't the file that was" in (
+        outcome.stderr
+    )
 
 
 def test_the_environment_is_the_user_s(machine: Device) -> None:
