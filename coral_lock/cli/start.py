@@ -148,7 +148,8 @@ class _Running:
         if not code:
             return None
         say(
-            f"the program ended with {program_exit}, but not all that it started was under the lock"
+            f"the program ended with {program_exit}, but a process that it started was refused or "
+            "ran without the lock: see above"
         )
         return exit_code_of_run(code)
 

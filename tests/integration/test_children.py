@@ -141,7 +141,7 @@ def test_a_child_verifies_before_it_imports_the_host(machine: Device) -> None:
     assert outcome.stdout == "3 ''\n"
     assert "error[digest-mismatch]: `my_package/coral_plugins.py` of `my-package`" in outcome.stderr
     assert outcome.code == 77
-    assert "the program ended with 0, but not all that it started was under the lock" in (
+    assert "the program ended with 0, but a process that it started was refused or ran" in (
         outcome.stderr
     )
     report = _report(machine)
@@ -422,7 +422,8 @@ def test_a_report_of_a_child_that_can_t_be_read_counts_as_a_refusal(machine: Dev
         "have refused\n"
         f"  where: {outcome.stdout.strip()}\n"
         "  hint: find out which process wrote there\n"
-        "the program ended with 0, but not all that it started was under the lock\n"
+        "the program ended with 0, but a process that it started was refused or ran without the "
+        "lock: see above\n"
     )
     report = machine.coral("report", "show").require(0).json()
     assert (report["outcome"], report["exit_code"]) == ("failed", 77)
