@@ -300,7 +300,8 @@ def describe_exception(error: BaseException, besides: str = OWN_FILES) -> str:
     place = ""
     while traceback is not None:
         file = traceback.tb_frame.f_code.co_filename
-        if not file.startswith(("<", besides)):
+        # Of a lazy import, the line that asked for it says more than `importlib`.
+        if not file.startswith(("<", besides)) and not file.endswith("/importlib/__init__.py"):
             place = f" ({file}:{traceback.tb_lineno})"
         traceback = traceback.tb_next
     return text + place

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import errno
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from coral_lock.errors import InputError, ProgramError, ProgramNotFoundError, exit_code_of_run
+from coral_lock.errors import (
+    InputError,
+    ProgramError,
+    ProgramNotFoundError,
+    describe_exception,
+    exit_code_of_run,
+)
 
 
 def _raised(*chain: BaseException) -> BaseException:
@@ -59,3 +67,39 @@ def test_other_errors_do_not_pass() -> None:
     assert exit_code_of_run(2, _raised(KeyError("x"), InputError("no"))) == 78
     assert exit_code_of_run(ProgramError("no").exit_code, ProgramError("no")) == 126
     assert exit_code_of_run(127, ProgramNotFoundError("no")) == 127
+
+
+FOREIGN = """\
+import importlib
+
+class Odd(Exception):
+    def __str__(self):
+        raise self
+
+def odd(): raise Odd
+def plain(): raise ValueError("one\\n two")
+def silent(): raise KeyError
+def leave(): raise SystemExit("bad luck")
+def lazy(): importlib.import_module("not_there_at_all")
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "text", "line"),
+    [
+        ("odd", "Odd: its message can't be shown", 7),
+        ("plain", "ValueError: one two", 8),
+        ("silent", "KeyError", 9),
+        ("leave", "it called `sys.exit('bad luck')`", 10),
+        ("lazy", "ModuleNotFoundError: No module named 'not_there_at_all'", 11),
+    ],
+)
+def test_what_foreign_code_raised_is_one_line_with_its_place(
+    tmp_path: Path, function: str, text: str, line: int
+) -> None:
+    file = tmp_path / "foreign.py"
+    names: dict[str, Any] = {}
+    exec(compile(FOREIGN, str(file), "exec"), names)
+    with pytest.raises(BaseException) as caught:  # noqa: PT011
+        names[function]()
+    assert describe_exception(caught.value, __file__) == f"{text} ({file}:{line})"
