@@ -35,9 +35,11 @@ def default_state_directory() -> str:
 
 def is_private(status: os.stat_result) -> bool:
     """Whether only this user and root can write to what has this status."""
-    if not hasattr(os, "geteuid"):
-        return True
-    return status.st_uid in (os.geteuid(), 0) and not status.st_mode & 0o022
+    return _is_ours(status) and (os.name != "posix" or not status.st_mode & 0o022)
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    return not hasattr(os, "geteuid") or status.st_uid in (os.geteuid(), 0)
 
 
 def make_private_directories(directories: Iterable[str]) -> None:
@@ -48,7 +50,8 @@ def make_private_directories(directories: Iterable[str]) -> None:
     """
     for directory in directories:
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        if not is_private(os.stat(directory)):
+        # Who owns a link can lead it elsewhere later.
+        if not (_is_ours(os.lstat(directory)) and is_private(os.stat(directory))):
             raise PermissionError(errno.EPERM, "others can write to it", directory)
 
 

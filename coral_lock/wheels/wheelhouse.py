@@ -477,6 +477,7 @@ class WheelCache:
         *levels, self._path = itertools.accumulate((base, *_CACHE_LEVELS), os.path.join)
         self.problem: str | None = None
         try:
+            os.makedirs(base, mode=0o700, exist_ok=True)
             make_private_directories((*levels[1:], self._path))
         except OSError as error:
             self.problem = f"`{error.filename}` can't be used: {error.strerror}"

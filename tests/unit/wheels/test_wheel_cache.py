@@ -174,10 +174,29 @@ def test_a_link_is_followed_to_a_directory_that_counts(tmp_path: Path) -> None:
     assert problem == f"`{tmp_path / 'coral-lock'}` can't be used: others can write to it"
 
 
+def test_a_link_of_another_user_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir(mode=0o700)
+    link = tmp_path / "coral-lock"
+    link.symlink_to("elsewhere")
+    status = os.lstat(link)
+    foreign = os.stat_result((*status[:4], os.geteuid() + 1, *status[5:]))
+    lstat = os.lstat
+    monkeypatch.setattr(os, "lstat", lambda path: foreign if path == str(link) else lstat(path))
+    problem = WheelCache(str(tmp_path)).problem
+    assert problem == f"`{link}` can't be used: others can write to it"
+
+
+def test_the_base_is_made_for_its_user_alone(tmp_path: Path) -> None:
+    WheelCache(str(tmp_path / "cache"))
+    assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_directory_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     cache = WheelCache(str(tmp_path / "file"))
-    assert cache.problem == f"`{tmp_path / 'file/coral-lock'}` can't be used: Not a directory"
+    assert cache.problem == f"`{tmp_path / 'file'}` can't be used: File exists"
     assert cache.load(KEY) is None
     cache.store(KEY, CONTENTS)
 
