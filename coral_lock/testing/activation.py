@@ -8,11 +8,12 @@ import pickle
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from coral_lock import canonical_json
 from coral_lock.child_process import ANSWER, ANSWERED, PRINTED, TOOK_LONGER, run_child
 from coral_lock.descriptor.model import DISCOVER_LISTED, Descriptor, PluginRequest
-from coral_lock.finding import ERROR, has_errors
+from coral_lock.finding import ERROR, Finding, has_errors
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.installed.import_lookup import module_origin
 from coral_lock.inventory import Distribution, EntryPoint, FoundDistribution
@@ -32,7 +33,9 @@ from coral_lock.start.report import (
     REFUSED,
     ActivationReport,
     PluginOutcome,
+    RuntimeState,
     StartPlan,
+    VerifiedLock,
 )
 
 _AUTHORS_HINTS = {
@@ -54,8 +57,9 @@ from coral_lock.start.gate import activate
 from coral_lock.start.process import StdoutGuard
 guard = StdoutGuard()
 report = activate(pickle.load(sys.stdin.buffer))
-os.write(answer, pickle.dumps(report))
-guard.write_document(canonical_json.write(report.to_dict()))
+document = canonical_json.write(report.to_dict())
+os.write(answer, document.encode("utf-8", "surrogatepass"))
+guard.write_document(document)
 sys.exit(report.exit_code)
 """
 """What a fresh interpreter runs: standard input holds its `sys.path`, and the plan of the start."""
@@ -260,10 +264,27 @@ def activate_freshly(plan: StartPlan, time_limit: float) -> Activation:
     )
     stdout, stderr = end.output.decode("utf-8", "replace"), end.errors.decode("utf-8", "replace")
     ending = end.ending or "exited with code 0"
-    report = _without_report(plan, f"the interpreter {ending} before it could report")
-    if end.answer and not ending.startswith((TOOK_LONGER, PRINTED, ANSWERED)):
-        report = pickle.loads(end.answer)
+    is_whole = not ending.startswith((TOOK_LONGER, PRINTED, ANSWERED))
+    report = _read_report(end.answer) if is_whole else None
+    if report is None:
+        report = _without_report(plan, f"the interpreter {ending} before it could report")
     return Activation(report=report, stdout=stdout, stderr=stderr)
+
+
+def _read_report(content: bytes) -> ActivationReport | None:
+    """Return the report in an answer, or None; plugins ran in the process that gave it."""
+    try:
+        document: Any = canonical_json.parse(content.decode("utf-8", "surrogatepass"))
+        return ActivationReport(
+            outcome=document["outcome"],
+            lock=VerifiedLock(**document["lock"]) if document["lock"] else None,
+            state=RuntimeState(**document["state"]),
+            plugins=tuple(PluginOutcome(**each) for each in document["plugins"]),
+            findings=tuple(Finding(**each) for each in document["findings"]),
+            log_messages=tuple(document["log_messages"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _without_report(plan: StartPlan, reason: str) -> ActivationReport:

@@ -126,6 +126,10 @@ def test_what_a_fresh_interpreter_prints(site: Path, coral_activation: Activatio
             "import time\ntime.sleep(60)",
             "the interpreter took longer than 0.5 s before it could report",
         ),
+        (
+            "import os, __main__\nos.write(__main__.answer, b'cposix\\n_exit\\n(K\\x03tR.')",
+            "the interpreter exited with code 1 before it could report",
+        ),
     ],
 )
 def test_a_fresh_interpreter_that_doesn_t_report(
