@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 
 
 _BEGINNING_SECONDS = 60
-_MAX_EARLY = 8
 """For how long a program counts as one that has just begun."""
+
+_MAX_EARLY = 8
+"""Of how many lists a child may import early; a machine with more is verified whole."""
 
 
 class Cover:

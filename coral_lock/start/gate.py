@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 _PLUGIN_MODULE = f"{HOST_MODULE}.runtime.plugins"
 _CONTEXT_MODULE = f"{HOST_MODULE}.runtime"
 
-
 _OWN_BACKENDS = frozenset({"onnx", "rknn"})
 """The backends that the host registers by itself."""
 
