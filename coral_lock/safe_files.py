@@ -13,12 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 
-_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_NONBLOCK", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_BINARY", 0)
-)
+OWN_READ = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+"""The flags by which our own reads, which compare what they read, are told from others."""
+
+_FLAGS = os.O_RDONLY | OWN_READ | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 FileIdentity = tuple[int, int, int, int, int]

@@ -14,6 +14,7 @@ from _thread import RLock
 from coral_lock.children.session import VARIABLE, leave_marker, read_session
 from coral_lock.errors import INTEGRITY
 from coral_lock.imports.finder import install_imports
+from coral_lock.imports.hooks import watch
 from coral_lock.imports.table import ImportIndex, ImportTable, ProvedList
 from coral_lock.start.entry_points import GateHooks
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 EXIT_CODE = 3
 """The exit code of a refusal: uvicorn and gunicorn don't respawn a worker for ever after it."""
 
-_STARTS = frozenset({"os.exec", "os.posix_spawn", "os.system", "os.unsetenv", "subprocess.Popen"})
+_STARTS = ("os.exec", "os.posix_spawn", "os.system", "os.unsetenv", "subprocess.Popen")
 _MAX_SHOWN = 80
 
 
@@ -161,7 +162,7 @@ def watch_processes(note: Callable[[Finding], None], is_strict: bool) -> None:
     known: set[str] = set()
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        uncovered = _uncovered(event, arguments) if event in _STARTS else None
+        uncovered = _uncovered(event, arguments)
         if uncovered is None:
             return
         from coral_lock.errors import UncoveredChildError
@@ -188,7 +189,7 @@ def watch_processes(note: Callable[[Finding], None], is_strict: bool) -> None:
         if is_strict:
             raise UncoveredChildError(summary, hint=hint)
 
-    sys.addaudithook(hook)
+    watch(hook, *_STARTS)
 
 
 def _uncovered(event: str, arguments: tuple[Any, ...]) -> tuple[str, str] | None:

@@ -2,13 +2,15 @@
 
 What the standard library's directories hold comes from there. A name that belongs to a locked
 distribution comes from its listed files, or isn't found. Everything else is found as usual,
-but never before these.
+but never before these. Whatever else opens a listed file gets what was locked (PEP 578).
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from _thread import get_ident
 from importlib.machinery import (
     BYTECODE_SUFFIXES,
     EXTENSION_SUFFIXES,
@@ -23,8 +25,10 @@ from importlib.machinery import (
     SourcelessFileLoader,
 )
 
-from coral_lock.imports.hooks import ImportHooks, closed_entries, hide_unlocked
+from coral_lock.errors import ChangedFileError
+from coral_lock.imports.hooks import ImportHooks, closed_entries, hide_unlocked, unwatch, watch
 from coral_lock.imports.table import ImportTable
+from coral_lock.safe_files import OWN_READ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +40,13 @@ if TYPE_CHECKING:
     from coral_lock.imports.table import ImportIndex, RootFiles
     from coral_lock.imports.verified import VerifiedFiles
 
+_CACHE = "__pycache__"
 _DISTUTILS = "distutils"
+_MAX_PLACES = 1 << 14
+_NO_READ = os.O_WRONLY | os.O_TRUNC | os.O_EXCL
+_NATIVE = ("ctypes.dlopen", "import")
+_OPENED = ("open", *_NATIVE, "os.exec", "os.posix_spawn", "sqlite3.connect", "subprocess.Popen")
+"""The audit events of files that are read, loaded or run (PEP 578)."""
 _FILE_LOADERS = (
     (ExtensionFileLoader, EXTENSION_SUFFIXES),
     (SourceFileLoader, SOURCE_SUFFIXES),
@@ -69,9 +79,7 @@ def install_imports(
     sys.path_hooks.insert(0, imports.directory_finder)
     sys.path_importer_cache.clear()
     imports.hooks.after("pkgutil", imports.show_modules_to)
-    imports.hooks.before["_ctypes"] = imports.watch_ctypes
-    if "_ctypes" in sys.modules:
-        imports.hooks.before.pop("_ctypes")()
+    watch(imports.opened, *_OPENED)
     if closed:
         hide_unlocked(imports)
     return imports
@@ -83,6 +91,7 @@ def remove_imports() -> None:
         sys.meta_path[:] = [each for each in sys.meta_path if each not in (finder, finder.hooks)]
         sys.path_hooks.remove(finder.directory_finder)
         sys.path_importer_cache.clear()
+        unwatch(finder.opened)
 
 
 def installed_imports() -> tuple[LockedImports, ...]:
@@ -118,6 +127,7 @@ class LockedImports:
         self._on_mismatch = on_mismatch
         self._bytecode_directory = bytecode_directory
         self._files: VerifiedFiles | None = None
+        self._suppliers: set[int] = set()
         self._places: dict[str, tuple[str, str] | None] = {}
         self._spellings = {root: root for root in index.roots}
         for root in index.roots:
@@ -134,14 +144,31 @@ class LockedImports:
                 covers.
         """
         if path is not None:
-            return self._find_listed(name, path)
-        spec = self._find_in_library(name)
-        if spec is not None or name not in self.index.names:
-            return spec
-        spec = self._find_listed(name, sys.path)
-        if spec is None:
+            spec = self._find_listed(name, path)
+            is_missing = spec is None and self._is_foreign(name, path)
+        else:
+            # What a locked distribution adds to the path goes before what isn't locked.
+            spec = self._find_in_library(name) or self._find_listed(name, sys.path)
+            is_missing = spec is None and name in self.index.names
+        if is_missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return spec
+
+    def _is_foreign(self, name: str, path: Sequence[str]) -> bool:
+        """Whether a name below a locked regular package would come from a place of others."""
+        parent = sys.modules.get(name.rpartition(".")[0])
+        if not getattr(getattr(parent, "__loader__", None), "is_locked_package", False):
+            return False
+        foreign = [entry for entry in path if not self._is_listed_place(entry)]
+        return bool(foreign) and PathFinder.find_spec(name, foreign) is not None
+
+    def _is_listed_place(self, entry: str) -> bool:
+        """Whether an entry of a package's path is a directory, or a file, that is listed."""
+        found = self.place_of(entry)
+        if found is None:
+            return False
+        files = self.files().roots[found[0]]
+        return files.is_directory(found[1]) or found[1] in files.hashes
 
     def _find_in_library(self, name: str) -> ModuleSpec | None:
         spec = None
@@ -169,7 +196,7 @@ class LockedImports:
             found = self.place_of(entry)
             if found is None or (not found[1] and tail not in self.index.names):
                 continue
-            if tail == "__pycache__":
+            if tail == _CACHE:
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
             root, directory = found
             verified = self._files_for(root, directory, tail)
@@ -234,6 +261,8 @@ class LockedImports:
         if found is None and not entry.startswith(f"{self.library[0]}/"):
             found = self._below_root(os.path.realpath(entry))
         if os.path.isabs(entry):
+            if len(self._places) >= _MAX_PLACES:
+                self._places.clear()
             self._places[entry] = found
         return found
 
@@ -244,7 +273,8 @@ class LockedImports:
             if path.startswith(f"{spelling}/"):
                 below = path[len(spelling) + 1 :]
                 top = below.partition("/")[0]
-                may_hold = not top.isidentifier() or top in self.index.names
+                index = self.index
+                may_hold = top in index.names or top in index.others or top == _CACHE
                 return (root, below) if may_hold else None
         return None
 
@@ -260,14 +290,19 @@ class LockedImports:
         if self._files is None:
             from coral_lock.imports.verified import VerifiedFiles
 
-            self._files = VerifiedFiles(self, self._supply(), self._bytecode_directory)
+            self._suppliers.add(get_ident())
+            try:
+                self._files = VerifiedFiles(self, self._supply(), self._bytecode_directory)
+            finally:
+                self._suppliers.discard(get_ident())
         return self._files
 
-    def report(self, finding: Finding) -> None:
-        """Remember a file that was refused, and report it, each file once."""
+    def refuse(self, finding: Finding) -> ChangedFileError:
+        """Remember a file that was refused and report it, each file once; return the error."""
         if not any(finding.where == known.where for known in self.findings):
             self.findings.append(finding)
             self._on_mismatch(finding)
+        return ChangedFileError(finding)
 
     def invalidate_caches(self) -> None:
         """Forget where directories are (called by `importlib.invalidate_caches`)."""
@@ -301,19 +336,57 @@ class LockedImports:
 
         list_modules.register(LockedDirectory, iter_modules)
 
-    def watch_ctypes(self) -> None:
-        """Compare a listed library when `ctypes` is about to load it (PEP 578)."""
+    def opened(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Compare a listed file that is about to be read, loaded or run.
 
-        def hook(event: str, arguments: tuple[Any, ...]) -> None:
-            if event == "ctypes.dlopen" and self in sys.meta_path:
-                name = arguments[0]
-                is_path = isinstance(name, (str, bytes, os.PathLike))
-                location = os.fsdecode(name) if is_path else ""
-                listed = self.listed_file(location) if "/" in location else None
-                if listed is not None and listed[1] in listed[0].hashes:
-                    self.files().libraries.check(*listed, location)
+        Args:
+            event: one of `_OPENED`.
+            arguments: those of the event.
 
-        sys.addaudithook(hook)
+        Raises:
+            ChangedFileError: it isn't what was locked, or can't be read.
+            FileNotFoundError: it is code in a locked package that isn't listed.
+        """
+        name = arguments[1 if event == "import" else 0]
+        if event == "open":
+            flags = arguments[2]
+            if flags & _NO_READ or flags & OWN_READ == OWN_READ:
+                return
+        elif name is None:
+            return
+        if type(name) is not str:
+            if not isinstance(name, (bytes, os.PathLike)):
+                return
+            name = os.fsdecode(name)
+        directory, is_path, _ = name.rpartition("/")
+        if "\0" in name or not (is_path or event == "open"):
+            return
+        if not name.startswith("/"):
+            directory = os.path.join(os.getcwd(), directory)
+        found = self.place_of(directory or "/")
+        if found is None and os.path.islink(name):
+            name = os.path.realpath(name)
+            found = self.place_of(os.path.dirname(name))
+        if found is not None:
+            self._compare(event, *found, name)
+
+    def _compare(self, event: str, root: str, directory: str, location: str) -> None:
+        name = location[location.rfind("/") + 1 :]
+        if self._files is None:
+            index = self.index
+            is_other = directory in ("", _CACHE) and not (
+                name.partition(".")[0] in index.names or name in index.others
+            )
+            # What proves the lists is read before there are any, and `.pth` files by Python.
+            if is_other or name.endswith(".pth") or get_ident() in self._suppliers:
+                return
+        verified = self.files()
+        files, path = verified.roots[root], _joined(directory, name)
+        if path in files.hashes:
+            libraries = verified.libraries
+            (libraries.check if event in _NATIVE else libraries.compare)(files, path, location)
+        elif files.is_hidden(path):
+            raise FileNotFoundError(errno.ENOENT, "the lock doesn't list this file", location)
 
     def listed_file(self, location: str) -> tuple[RootFiles, str] | None:
         """Return the site root of a file and its path there; None if it isn't in a locked place.
@@ -356,11 +429,16 @@ class LockedDirectory(FileFinder):
 
     def find_spec(self, name: str, target: ModuleType | None = None) -> ModuleSpec | None:
         """Return a module's spec, None if it isn't here."""
+        tail = name.rpartition(".")[2]
         if self._root is not None:
             spec = self._imports._find_listed(name, [self.path])
             if spec is not None:
                 return spec
-        tail = name.rpartition(".")[2]
+            if not self._directory and tail in self._imports.index.others:
+                # A folder of data is a portion of a namespace package, as it is for Python.
+                spec = ModuleSpec(name, None, is_package=True)
+                spec.submodule_search_locations = [os.path.join(self.path, tail)]
+                return spec if self._listed().is_directory(tail) else None
         # These are found as usual though the imports are closed.
         visible = () if self._directory else (*self._imports.index.unlisted, "coral_lock")
         if self.is_taken(tail) or (self.is_exclusive and tail not in visible):
@@ -384,7 +462,7 @@ class LockedDirectory(FileFinder):
         seen = {"__init__"}
         for child in files.children(self._directory):
             tail = child.partition(".")[0]
-            if tail in seen or not tail.isidentifier():
+            if tail in seen:
                 continue
             seen.add(tail)
             module = files.module(self._directory, tail)

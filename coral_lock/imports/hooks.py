@@ -1,4 +1,4 @@
-"""Hooks before, around and after the import of a module (PEP 451).
+"""Hooks before, around and after the import of a module (PEP 451), and on audit events (PEP 578).
 
 With them, `--closed` hides the metadata of distributions that aren't locked.
 """
@@ -21,6 +21,40 @@ if TYPE_CHECKING:
     from coral_lock.imports.finder import LockedImports
 
     Execute = Callable[[ModuleType, Callable[[], None]], None]
+    Watcher = Callable[[str, tuple[Any, ...]], None]
+
+_WATCHERS: dict[str, tuple[Watcher, ...]] = {}
+_audit_hooks: list[object] = []
+
+
+def watch(watcher: Watcher, *events: str) -> None:
+    """Call `watcher` with the name and the arguments of each audit event that has such a name.
+
+    What it raises, the operation raises. Every call of `id` is an event as well, so there is one
+    hook for all watchers, which does little else.
+    """
+    for event in events:
+        _WATCHERS[event] = (*_WATCHERS.get(event, ()), watcher)
+    if not _audit_hooks:
+        _audit_hooks.append(_audit)
+        sys.addaudithook(_audit)
+
+
+def unwatch(watcher: Watcher) -> None:
+    """Call `watcher` no more."""
+    for event, watchers in _WATCHERS.items():
+        _WATCHERS[event] = tuple(each for each in watchers if each != watcher)
+
+
+def _audit(
+    event: str,
+    arguments: tuple[Any, ...],
+    # A module's names are gone when the interpreter ends.
+    watchers: dict[str, tuple[Watcher, ...]] = _WATCHERS,
+) -> None:
+    if event in watchers:
+        for watcher in watchers[event]:
+            watcher(event, arguments)
 
 
 class ImportHooks:

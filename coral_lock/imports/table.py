@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from importlib.machinery import BYTECODE_SUFFIXES, EXTENSION_SUFFIXES, SOURCE_SUFFIXES
 
+from coral_lock.installed.digest import is_added_by_installers
 from coral_lock.record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from coral_lock.finding import Finding
 
 EXTENSION = 0
 SOURCE = 1
@@ -40,11 +43,12 @@ class ProvedList(Record):
 
 
 class ImportIndex(Record):
-    """What distinguishes locked modules from others without the lists: enough for most processes.
+    """What distinguishes locked files from others without the lists: enough for most processes.
 
     Args:
         roots: the site roots of the locked distributions.
-        names: the top-level names that belong to them, those of namespace packages too.
+        names: the top-level names of their modules, and of folders with modules.
+        others: the names of their other top-level folders, and of their top-level files.
         unlisted: the top-level names of locked distributions that have no proved list. They
             are imported as usual, even if what isn't locked is hidden.
         distributions: the names of all locked distributions.
@@ -56,6 +60,7 @@ class ImportIndex(Record):
 
     roots: tuple[str, ...]
     names: frozenset[str]
+    others: frozenset[str] = frozenset()
     unlisted: frozenset[str] = frozenset()
     distributions: frozenset[str] = frozenset()
     closed_entries: frozenset[str] = frozenset()
@@ -95,6 +100,32 @@ class RootFiles:
         allowed = self.hashes[path]
         return digest == allowed or (not isinstance(allowed, str) and digest in allowed)
 
+    def mismatch(
+        self, path: str, location: str, digest: str | None, reason: str | None = None
+    ) -> Finding:
+        """Return the finding of a listed file that isn't what was locked.
+
+        Args:
+            path: the file.
+            location: where it is.
+            digest: its SHA-256, None if it couldn't be read.
+            reason: why it couldn't.
+        """
+        from coral_lock.finding import Finding
+
+        owner = next(proved.name for proved in self.lists if path in proved.hashes)
+        allowed = self.hashes[path]
+        what = "isn't the file that was locked" if digest else "is missing or unreadable"
+        return Finding(
+            code="digest-mismatch" if digest else "file-missing",
+            subject=owner,
+            summary=f"`{path}` of `{owner}` {what}",
+            expected="sha256 " + (allowed if isinstance(allowed, str) else " or ".join(allowed)),
+            found=f"sha256 {digest}" if digest else reason or "nothing",
+            where=location,
+            hint=f"reinstall `{owner}` from a wheel you trust",
+        )
+
     def is_directory(self, path: str) -> bool:
         """Whether a listed file is somewhere below that path."""
         return path in self._by_directory()
@@ -123,6 +154,23 @@ class RootFiles:
             self._owned[directory] = owned
         return owned
 
+    def is_hidden(self, path: str) -> bool:
+        """Whether a file that isn't listed isn't there for a program.
+
+        That is code in a locked package, native code beside that of a locked distribution,
+        bytecode of a locked module, and metadata in a locked dist-info directory.
+        """
+        directory, _, name = path.rpartition("/")
+        parent, _, cache = directory.rpartition("/")
+        if directory == "__pycache__" or cache == "__pycache__":
+            source = f"{name.partition('.')[0]}.py"
+            return self.is_owned(parent) or f"{parent}/{source}".lstrip("/") in self.hashes
+        if directory.endswith(".dist-info"):
+            return self.is_directory(directory) and not is_added_by_installers(path)
+        if is_library(name) and directory and any(map(is_library, self.children(directory))):
+            return True
+        return name.endswith(_ENDINGS) and self.is_owned(directory)
+
 
 class ImportTable:
     """All that imports may load, by site root.
@@ -145,28 +193,37 @@ class ImportTable:
             unlisted: see `ImportIndex`.
             distributions: locked distributions that have no list.
         """
-        names: set[str] = set().union(*(top_level_names(proved.hashes) for proved in self.lists))
+        found: set[str] = set().union(*(top_level_names(proved.hashes) for proved in self.lists))
+        names = found.intersection(
+            path.partition("/" if "/" in path else ".")[0]
+            for proved in self.lists
+            for path in proved.hashes
+            if path.endswith(_ENDINGS)
+        )
         return ImportIndex(
             roots=tuple(self.roots),
             names=frozenset(names),
+            others=frozenset(
+                path.partition("/")[0] for proved in self.lists for path in proved.hashes
+            )
+            - names,
             unlisted=frozenset(unlisted) - names,
             distributions=frozenset(distributions).union(each.name for each in self.lists),
         )
 
 
 def top_level_names(paths: Iterable[str]) -> set[str]:
-    """Return the top-level modules and packages that the files of a distribution make up.
+    """Return the top-level modules and directories that the files of a distribution make up.
 
-    A directory without a module anywhere beneath it makes up none.
+    Any directory can be imported (PEP 420), and a module whose name is no identifier too.
     """
     names: set[str] = set()
     for path in paths:
-        if path.endswith(_ENDINGS):
-            top, is_deep, _ = path.partition("/")
-            if not is_deep:
-                top = next(top[: -len(ending)] for ending in _ENDINGS if top.endswith(ending))
-            if top not in names and top.isidentifier():
-                names.add(top)
+        top, is_deep, _ = path.partition("/")
+        if is_deep:
+            names.add(top)
+        elif top.endswith(_ENDINGS):
+            names.add(next(top[: -len(ending)] for ending in _ENDINGS if top.endswith(ending)))
     return names
 
 
@@ -186,6 +243,12 @@ def _merged(lists: Iterable[Mapping[str, str]]) -> dict[str, str | tuple[str, ..
             if hashes[path] not in others:
                 allowed[path] = (*others, hashes[path])
     return allowed
+
+
+def is_library(path: str) -> bool:
+    """Whether a file is native code: `*.so`, `*.so.*`, `*.dylib`, `*.dll` or `*.pyd`."""
+    name = path.rpartition("/")[2]
+    return name.endswith((".so", ".dylib", ".dll", ".pyd")) or ".so." in name
 
 
 def location_of(root: str, path: str) -> str:

@@ -24,8 +24,7 @@ from importlib.machinery import (
     SourcelessFileLoader,
 )
 
-from coral_lock.errors import ChangedFileError, InputError
-from coral_lock.finding import Finding
+from coral_lock.errors import InputError
 from coral_lock.imports.libraries import Libraries
 from coral_lock.imports.table import (
     BYTECODE,
@@ -45,7 +44,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from importlib.abc import FileLoader
-    from importlib.readers import FileReader
     from types import CodeType, ModuleType
     from typing import Any
 
@@ -54,7 +52,6 @@ if TYPE_CHECKING:
 else:
     FileLoader = object
 
-_MAX_DATA_BYTES = 1 << 31
 _MAX_SOURCE_BYTES = 1 << 26
 
 _HEADER = b"coral-lock 1\n"
@@ -206,7 +203,7 @@ class VerifiedFiles:
         for root in imports.index.roots:
             self.roots.setdefault(root, known.get(os.path.realpath(root)) or RootFiles(root, ()))
         self.bytecode = BytecodeCache(bytecode_directory)
-        self.libraries = Libraries(table, self.roots, self._refusal, bytecode_directory)
+        self.libraries = Libraries(table, self.roots, imports.refuse, bytecode_directory)
 
     def spec(
         self,
@@ -226,9 +223,11 @@ class VerifiedFiles:
             module: what was found.
         """
         path, kind, is_package = module
+        self.libraries.check_owners(files, path)
         place = entry if os.path.isabs(entry) else os.path.abspath(entry)
         location = location_of(place.rstrip("/"), path[len(directory) + bool(directory) :])
         loader = _LOADERS[kind](name, location, self, files, path)
+        loader.is_locked_package = is_package
         spec = ModuleSpec(name, loader, origin=location, is_package=is_package)
         spec.has_location = True
         if spec.submodule_search_locations is not None:
@@ -247,57 +246,32 @@ class VerifiedFiles:
         spec.submodule_search_locations = loader._path
         return spec
 
-    def read(
-        self, files: RootFiles, path: str, location: str, limit: int = _MAX_DATA_BYTES
-    ) -> tuple[bytes, str]:
-        """Return the bytes of a listed file and their SHA-256, once they are what was locked.
+    def read(self, files: RootFiles, path: str, location: str) -> tuple[bytes, str]:
+        """Return the source of a listed module and its SHA-256, once it is what was locked.
 
         Args:
             files: the files of its site root.
             path: the file among them.
             location: where it is.
-            limit: the number of bytes that it may have at the most.
 
         Raises:
             ChangedFileError: they aren't, or the file can't be read.
         """
         try:
-            content = read_regular_file(location, limit)
+            content = read_regular_file(location, _MAX_SOURCE_BYTES)
         except OSError as error:
-            raise self._refusal(files, path, location, None, error.strerror) from None
+            finding = files.mismatch(path, location, None, error.strerror)
+            raise self.imports.refuse(finding) from None
         digest = hashlib.sha256(content).hexdigest()
         if not files.accepts(path, digest):
-            raise self._refusal(files, path, location, digest)
+            raise self.imports.refuse(files.mismatch(path, location, digest))
         return content, digest
-
-    def _refusal(
-        self,
-        files: RootFiles,
-        path: str,
-        location: str,
-        digest: str | None,
-        reason: str | None = None,
-    ) -> ChangedFileError:
-        """Report a file and return the error that says so."""
-        owner = next(proved.name for proved in files.lists if path in proved.hashes)
-        allowed = files.hashes[path]
-        is_missing = digest is None
-        what = "is missing or unreadable" if is_missing else "isn't the file that was locked"
-        finding = Finding(
-            code="file-missing" if is_missing else "digest-mismatch",
-            subject=owner,
-            summary=f"`{path}` of `{owner}` {what}",
-            expected="sha256 " + (allowed if isinstance(allowed, str) else " or ".join(allowed)),
-            found=f"sha256 {digest}" if digest else reason or "nothing",
-            where=location,
-            hint=f"reinstall `{owner}` from a wheel you trust",
-        )
-        self.imports.report(finding)
-        return ChangedFileError(finding)
 
 
 class _Listed(FileLoader):
     """What the loaders of listed files have in common."""
+
+    is_locked_package = False
 
     def __init__(
         self, name: str, path: str, verified: VerifiedFiles, files: RootFiles, listed: str
@@ -307,27 +281,10 @@ class _Listed(FileLoader):
         self._files = files
         self._listed = listed
 
-    def get_data(self, path: str) -> bytes:
-        """Return the content of a file: what was locked, where its directory is a locked one.
-
-        Raises:
-            ChangedFileError: it isn't what was locked.
-            OSError: it isn't listed, or can't be read.
-        """
-        content = read_listed(self._verified.imports, os.fspath(path))
-        return super().get_data(path) if content is None else content
-
-    def get_resource_reader(self, name: str | None = None) -> FileReader:
-        from coral_lock.imports.resources import ListedReader
-
-        return ListedReader(self)
-
 
 class _SourceLoader(_Listed, SourceFileLoader):  # type: ignore[misc]
     def get_code(self, fullname: str) -> CodeType | None:
-        content, digest = self._verified.read(
-            self._files, self._listed, self.path, _MAX_SOURCE_BYTES
-        )
+        content, digest = self._verified.read(self._files, self._listed, self.path)
         code = self._verified.bytecode.load(digest, self.path)
         if code is None:
             code = self.source_to_code(content, self.path)
@@ -340,9 +297,7 @@ class _BytecodeLoader(_Listed, SourcelessFileLoader):
 
 
 class _ExtensionLoader(_Listed, ExtensionFileLoader):
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        self._verified.libraries.check(self._files, self._listed, self.path)
-        return super().create_module(spec)
+    pass
 
 
 _LOADERS: dict[int, Any] = {
@@ -357,26 +312,3 @@ class _NamespaceLoader(NamespaceLoader):
 
     def exec_module(self, module: ModuleType) -> None:
         module.__file__ = None
-
-    def get_resource_reader(self, module: Any) -> Any:
-        from coral_lock.imports.resources import namespace_reader
-
-        return namespace_reader(self._path)
-
-
-def read_listed(imports: LockedImports, location: str) -> bytes | None:
-    """Return the content of a listed file, None for one that the lock says nothing of.
-
-    Raises:
-        ChangedFileError: it isn't what was locked.
-        FileNotFoundError: it is in a locked package and isn't listed.
-    """
-    listed = imports.listed_file(location)
-    if listed is None:
-        return None
-    files, path = listed
-    if path in files.hashes:
-        return imports.files().read(files, path, location)[0]
-    if files.is_owned(path.rpartition("/")[0]):
-        raise FileNotFoundError(2, "no file that was locked", location)
-    return None

@@ -9,6 +9,7 @@ from coral_lock.errors import InputError
 from coral_lock.installed.dist_info import Location, project_directory
 from coral_lock.names import SITE_DIRECTORIES, normalized_name
 from coral_lock.reserved import is_startup_file
+from coral_lock.safe_files import OWN_READ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _SUFFIXES = (".dist-info", ".egg-info")
 _STARTUP_MARKS = (".pth\n", ".start\n", "\nsitecustomize", "\nusercustomize")
 _PLUGIN_GROUPS = b"coral_inference."
 _MAX_QUICK_LOOK = 1 << 16
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = os.O_RDONLY | OWN_READ | getattr(os, "O_BINARY", 0)
 
 
 class Scan:

@@ -406,21 +406,24 @@ def test_data_that_a_loader_reads_is_compared(name: str, site: LockedSite) -> No
         site.run(program)
 
 
-def test_stray_data_in_a_locked_package_is_not_there(site: LockedSite) -> None:
+def test_unlisted_code_in_a_locked_package_is_not_there_and_other_files_are(
+    site: LockedSite,
+) -> None:
     site.write("pack/data/stray.txt", "stray")
+    site.write("pack/data/stray.py", "stray = 1")
     printed = site.run(
         "import importlib.resources, pkgutil\n"
         "files = importlib.resources.files('pack') / 'data'\n"
-        "print([path.name for path in files.iterdir()], isinstance(files, os.PathLike))\n"
-        "for read in (lambda: (files / 'stray.txt').read_text(),\n"
-        "             lambda: pkgutil.get_data('pack', 'data/stray.txt')):\n"
+        "print(sorted(path.name for path in files.iterdir()), (files / 'stray.txt').read_text())\n"
+        "for read in (lambda: (files / 'stray.py').read_text(),\n"
+        "             lambda: pkgutil.get_data('pack', 'data/stray.py')):\n"
         "    try:\n        print(read())\n"
         "    except FileNotFoundError as error:\n        print(error.strerror)\n"
     )
     assert printed.splitlines() == [
-        "['table.txt'] True",
-        "no file that was locked",
-        "no file that was locked",
+        "['stray.py', 'stray.txt', 'table.txt'] stray",
+        "the lock doesn't list this file",
+        "the lock doesn't list this file",
     ]
 
 
@@ -525,7 +528,7 @@ def test_every_interpreter_imports_alike(site: LockedSite, version: str) -> None
             "child a b c None",
             "['child', 'deep']",
             "['table.txt']",
-            "['child.py', 'data', 'deep']",
+            "['child', 'child.py', 'data', 'deep', 'stray.py']",
             "locked data",
             "pack/data/table.txt",
             "No module named 'pack.stray'",
