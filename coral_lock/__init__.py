@@ -5,6 +5,10 @@ The functions do what the commands of the same names do; see `coral_lock.api`.
 
 from __future__ import annotations
 
+# Under a lock this is imported before pytest, which would warn that it can't rewrite our
+# assertions any more, but for this word; a docstring isn't there under `-OO`.
+__doc__ = f"{__doc__ or ''}\nPYTEST_DONT_REWRITE"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from coral_lock.api import StartError, diff, init, lock, verify

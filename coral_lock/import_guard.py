@@ -4,6 +4,7 @@ Many modules of the standard library try optional ones (`msvcrt`, `_winapi`, …
 platform lacks, and a file of that name in a plugin's wheel would run then. While the guard
 is up, top-level imports find the standard library and what this project depends on, and
 nothing else. What this project depends on comes from `PYTHONPATH` only if nothing else has it.
+`sitecustomize` and `usercustomize` wait until the machine has been verified.
 
 Before `main` runs, the interpreter has already put the directory of the command's script, or with
 `-m` the working directory, before everything else on `sys.path`, and the script imports from
@@ -29,6 +30,10 @@ PathFinder = next(
     finder for finder in sys.meta_path if getattr(finder, "__name__", "") == "PathFinder"
 )
 
+STARTUP_MODULES = ("sitecustomize", "usercustomize")
+_LIBRARY = os.path.dirname(os.__file__)
+_postponed: dict[str, list[str]] = {}
+
 
 class ImportGuard:
     """A finder (PEP 451) that comes before the path.
@@ -42,11 +47,10 @@ class ImportGuard:
 
     def __init__(self, *, refuses_others: bool) -> None:
         self.refuses_others = refuses_others
-        library = os.path.dirname(os.__file__)
         self._path = [
             entry
             for entry in sys.path
-            if entry == library or os.path.basename(entry) == "lib-dynload"
+            if entry == _LIBRARY or os.path.basename(entry) == "lib-dynload"
         ]
 
     def find_spec(
@@ -57,7 +61,9 @@ class ImportGuard:
         if name in OWN_MODULES:
             return PathFinder.find_spec(name, _without_variable(sys.path))
         spec: ModuleSpec | None = PathFinder.find_spec(name, self._path)
-        if spec is None and self.refuses_others:
+        if name in STARTUP_MODULES:
+            _postponed[name] = list(sys.path)
+        if spec is None and (self.refuses_others or name in STARTUP_MODULES):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return spec
 
@@ -115,6 +121,30 @@ def heed_interrupts() -> None:
 def lower_import_guard() -> None:
     """Let this process import anything again, after the machine has been verified."""
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, ImportGuard)]
+
+
+def import_startup_modules() -> None:
+    """Import what `site` would have at the start of Python, had the guard not been up.
+
+    Python hasn't put the program's directory on the path by then.
+    """
+    lower_import_guard()
+    for name, path in _postponed.items():
+        first = [entry for entry in sys.path[:1] if entry not in path]
+        del sys.path[: len(first)]
+        if startup_module(name):
+            # That of the standard library went before; `site` says what goes wrong, and goes on.
+            sys.modules.pop(name, None)
+            getattr(sys.modules["site"], f"exec{name}")()
+        sys.path[:0] = first
+    _postponed.clear()
+
+
+def startup_module(name: str) -> str | None:
+    """Return the file of `sitecustomize` or `usercustomize`, unless it is the interpreter's own."""
+    specs = (each.find_spec(name, None) for each in sys.meta_path if hasattr(each, "find_spec"))
+    origin = next((spec.origin for spec in specs if spec is not None), None)
+    return None if os.path.dirname(origin or "") in ("", _LIBRARY) else origin
 
 
 def leave_start_directory(first_argument: str) -> None:

@@ -13,6 +13,7 @@ from _thread import RLock
 
 from coral_lock.children.session import VARIABLE, leave_marker, read_session
 from coral_lock.errors import INTEGRITY
+from coral_lock.import_guard import startup_module
 from coral_lock.imports.finder import install_imports
 from coral_lock.imports.hooks import watch
 from coral_lock.imports.table import ImportIndex, ImportTable, ProvedList
@@ -71,8 +72,21 @@ class Child:
 
             install_shim()
             activate = self._activate
-        GateHooks(self._opened, session.plugin_modules, session.has_host, activate).install()
+        hooks = GateHooks(self._opened, session.plugin_modules, session.has_host, activate)
+        hooks.before["sitecustomize"] = lambda: self._report_unlocked("sitecustomize")
+        hooks.before["usercustomize"] = lambda: self._report_unlocked("usercustomize")
+        hooks.install()
         watch_processes(lambda finding: tell(self._directory, None, finding), session.is_strict)
+
+    def _report_unlocked(self, name: str) -> None:
+        """Say what runs at the start of this process that isn't locked, nor known to `run`."""
+        known = (None, *self._session.startup)
+        if startup_module(name) in known:
+            return
+        found = [each for each in self._verified().plan.findings if each.where not in known]
+        found = [each for each in found if each.code == "unlocked-startup"]
+        if found:
+            tell(self._directory, None, *found)
 
     def _verified(self) -> LockedStart:
         with self._lock:

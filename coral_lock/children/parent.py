@@ -212,6 +212,7 @@ def _session(start: LockedStart, is_strict: bool) -> Session:
         index=index,
         bytecode_directory=start.bytecode_directory,
         is_strict=is_strict,
+        startup=tuple(str(each.where) for each in plan.findings if each.code == "unlocked-startup"),
     )
 
 

@@ -49,6 +49,7 @@ class Session(Record):
         index: the fields of the `ImportIndex`, None if nothing is proved.
         bytecode_directory: the cache of the parent, or None.
         is_strict: whether a process that can't be covered isn't started.
+        startup: the unlocked files at the start of Python that the parent has reported.
     """
 
     start: Mapping[str, Any]
@@ -58,6 +59,7 @@ class Session(Record):
     index: Mapping[str, Any] | None
     bytecode_directory: str | None
     is_strict: bool
+    startup: tuple[str, ...]
 
 
 class OpenSession:

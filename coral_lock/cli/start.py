@@ -9,6 +9,7 @@ from coral_lock import canonical_json
 from coral_lock.cli.grammar import descriptor_path, trust_directory
 from coral_lock.errors import HOLDS, CoralLockError, InputError, UsageError, exit_code_of_run
 from coral_lock.finding import sorted_findings
+from coral_lock.import_guard import import_startup_modules
 from coral_lock.messages import counted, say, say_findings, say_warning
 from coral_lock.reporting import ReportWriter
 from coral_lock.safe_files import open_descriptor
@@ -66,6 +67,7 @@ def _start(arguments: Arguments, reports: _Reports) -> ActivationReport:
         if start.refusal is not None:
             return start.refusal
         start.lock_imports(lambda finding: None)
+        import_startup_modules()
         return Gate(start.plan).open(is_eager=True)
     needing = ("lock", "integrity", "state-dir", "device-id", "textfile", "closed", "accepted")
     for key in (*needing, "trust-dir"):

@@ -177,12 +177,11 @@ class LockedImports:
             others = (each for each in sys.meta_path if each not in (self, PathFinder))
             found = (each.find_spec(name, None) for each in others if hasattr(each, "find_spec"))
             spec = next(filter(None, found), None)
-        spec = (
-            spec
-            or BuiltinImporter.find_spec(name)
-            or FrozenImporter.find_spec(name)
-            or PathFinder.find_spec(name, self.library)
-        )
+        spec = spec or BuiltinImporter.find_spec(name) or FrozenImporter.find_spec(name)
+        # A distributor may put other things there, such as a `sitecustomize`, and what is on
+        # PYTHONPATH goes before those. `_sysconfigdata…` and its kind have no fixed names.
+        if spec is None and (name in sys.stdlib_module_names or name.startswith("_")):
+            spec = PathFinder.find_spec(name, self.library)
         if spec is not None and spec.loader is not None:
             return spec
         if name in sys.stdlib_module_names:

@@ -7,6 +7,7 @@ import sys
 from coral_lock.descriptor.load import load_descriptor
 from coral_lock.descriptor.model import Descriptor
 from coral_lock.finding import has_errors, sorted_findings
+from coral_lock.import_guard import import_startup_modules
 from coral_lock.installed.environment import EnvironmentInventory
 from coral_lock.lockfile.order import CycleError, activation_order
 from coral_lock.locking.discovery import Evidence
@@ -34,6 +35,7 @@ def start_live(descriptor: Descriptor | None = None) -> ActivationReport:
     )
     if has_errors(plan.findings):
         return plan.refused("The selection has errors: nothing was activated")
+    import_startup_modules()
     return Gate(plan).open(is_eager=True)
 
 

@@ -9,6 +9,7 @@ import sys
 
 from coral_lock.errors import OWN_FILES, ProgramError
 from coral_lock.finding import Finding
+from coral_lock.import_guard import import_startup_modules
 from coral_lock.start.command import (
     ARCHIVE,
     CODE,
@@ -67,6 +68,7 @@ class Program:
         The interpreter then ends with the exception as it would under plain Python: with the
         same exit code or signal, and a traceback that starts in the program.
         """
+        import_startup_modules()
         command = self.command
         main = _new_main_module(command)
         sys.modules["__main__"] = main

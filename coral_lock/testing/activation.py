@@ -316,7 +316,9 @@ class ActivationHarness:
 
     def restore(self) -> None:
         """Put back what was there at construction."""
-        os.environ.clear()
+        # One that stays is never missing: that of a lock would be said to be gone.
+        for name in os.environ.keys() - self._environment.keys():
+            del os.environ[name]
         os.environ.update(self._environment)
         sys.path[:] = self._path
         sys.meta_path[:] = self._meta_path

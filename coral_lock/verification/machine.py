@@ -413,13 +413,13 @@ class MachineState:
         is_owned = False
         for name, state in self.distributions.items():
             proved = state.proved
-            paths = file.paths_in(proved.hashes) if proved and proved.root == file.root else []
+            paths = file.paths_in(proved.root, proved.hashes) if proved else []
             if proved is None or not paths:
                 continue
             is_owned = True
             if self._environment.is_own:
-                paths.extend(loaded_files(file.root).intersection(proved.hashes))
-            places = {location_of(file.root, path): path for path in paths}
+                paths.extend(loaded_files(proved.root).intersection(proved.hashes))
+            places = {location_of(proved.root, path): path for path in paths}
             found = hash_files(dict.fromkeys(places))
             if any(found.get(place) != proved.hashes[path] for place, path in places.items()):
                 self._hash([name])
@@ -467,6 +467,16 @@ class MachineState:
         A host that was locked with its bytes and is absent now is left out: that is drift.
         """
         host, origins = self._lock.host, {}
+        # A directory of a locked package may be on the path. What is imported from there comes
+        # from the lists, which in a child process are what is being proved here.
+        search = [
+            entry
+            for entry in self._environment.path
+            if not any(
+                entry.startswith(f"{root}/") and files.is_directory(entry[len(root) + 1 :])
+                for root, files in self.table.roots.items()
+            )
+        ]
         for role, package, module in (
             ("core", host.core, "coral_inference"),
             ("inference", host.inference, "inference"),
@@ -475,7 +485,7 @@ class MachineState:
             locations = self._scan.locations(name) if package else ()
             if name in by_list or (name in self.distributions and not locations):
                 continue
-            if chain := import_chain(module, find=self._environment.find):
+            if chain := import_chain(module, search=search, find=self._environment.find):
                 place = chain[0].origin or "".join((chain[0].search or ("",))[:1])
                 is_own = len(locations) == 1 and _is_of(
                     locations[0], module, os.path.abspath(place)

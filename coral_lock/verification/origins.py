@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from coral_lock.import_guard import STARTUP_MODULES
 from coral_lock.imports.table import RootFiles, location_of
 from coral_lock.installed.files import MAX_RECORD_BYTES
 from coral_lock.installed.import_lookup import import_chain
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 _IMPORTABLE = (".py", ".so", ".pyd")
 _OWN = ("coral_lock.pth", "coral_lock.start")
 """What the wheel of coral-lock itself ships, which puts children under the lock."""
-
-_MODULES = ("sitecustomize", "usercustomize")
 
 
 class ModuleOrigin(Record):
@@ -188,12 +187,14 @@ class StartupFile(Record):
         """Its absolute path."""
         return os.path.join(self.root, self.name)
 
-    def paths_in(self, paths: Collection[str]) -> list[str]:
-        """Return which of the paths relative to its root it is."""
-        if self.name in paths:
-            return [self.name]
-        below = f"{self.name}/"
-        return [] if "." in self.name else [path for path in paths if path.startswith(below)]
+    def paths_in(self, root: str, paths: Collection[str]) -> list[str]:
+        """Return which of the paths in a site root it is; a package on PYTHONPATH is below one."""
+        if not self.place.startswith(f"{root}/"):
+            return []
+        own = self.place[len(root) + 1 :]
+        if own in paths:
+            return [own]
+        return [] if "." in self.name else [path for path in paths if path.startswith(f"{own}/")]
 
 
 def startup_files(scan: Scan, environment: Environment) -> tuple[StartupFile, ...]:
@@ -215,14 +216,14 @@ def startup_files(scan: Scan, environment: Environment) -> tuple[StartupFile, ..
         and (
             environment.is_image
             or os.path.basename(root) in SITE_DIRECTORIES
-            or name.startswith(_MODULES)
+            or name.startswith(STARTUP_MODULES)
         )
     )
 
 
 def may_own(location: Location, files: Sequence[StartupFile]) -> bool:
     """Whether a distribution's RECORD has a row for one of the files."""
-    names = [file.name for file in files if file.root == location.root]
+    names = [file.name for file in files if file.place.startswith(f"{location.root}/")]
     if not names:
         return False
     try:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import MakeDevice
-from tests.support.device import Device
+from tests.support.device import Device, Outcome
+from tests.support.handmade_wheels import make_wheel
 from tests.support.hostile_plugins import EVIL, install, make_library_with, make_plugin_with
 
 STARTUP = {"evil.pth": "\n", "evil.start": "", "sitecustomize.py": "", "usercustomize/mod.py": ""}
@@ -37,6 +38,80 @@ def hooked(device: MakeDevice, tmp_path: Path) -> Device:
     install(made, *wheels)
     made.locked_once(of="the plugin and the library")
     return made
+
+
+TRACER = {
+    "tracer/__init__.py": "TRACED = []\n",
+    "tracer/auto/sitecustomize.py": "import tracer\ntracer.TRACED.append(__file__)\n",
+    "tracer/empty/__init__.py": "",
+}
+SHOW = "import sys, tracer; print([each.rpartition('/')[2] for each in tracer.TRACED])\n"
+CHILD = (
+    "import os, subprocess, sys\n"
+    "os.environ['PYTHONPATH'] = sys.argv[1]\n"
+    "sys.exit(subprocess.run([sys.executable, sys.argv[2]]).returncode)\n"
+)
+
+
+@pytest.fixture
+def traced(device: MakeDevice, tmp_path: Path) -> Device:
+    """A machine with a tool that has its `sitecustomize` imported by PYTHONPATH, locked."""
+    made = device()
+    install(made, make_wheel(tmp_path, "tracer", TRACER))
+    made.write("runtime.yaml", "program: {requires: [tracer]}\n")
+    made.write("show.py", SHOW)
+    made.write("child.py", CHILD)
+    made.locked("-c", "runtime.yaml")
+    return made
+
+
+WAYS = ("the program", "a child")
+
+
+def run_traced(machine: Device, way: str, directory: Path, *options: str) -> Outcome:
+    """Run a program that shows what was traced, or one that starts it."""
+    run = ("run", "--locked", "-c", "runtime.yaml", "--report", "report.json", *options, "--")
+    if way == "a child":
+        return machine.coral(*run, "child.py", directory, "show.py")
+    return machine.coral(*run, "show.py", env={"PYTHONPATH": str(directory)})
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_locked_one_on_the_path_runs_as_under_plain_python(traced: Device, way: str) -> None:
+    directory = traced.site_packages / "tracer" / "auto"
+    plain = traced.run("python", "show.py", env={"PYTHONPATH": str(directory)}).require(0)
+    assert plain.stdout == "['sitecustomize.py']\n"
+    locked = run_traced(traced, way, directory).require(0)
+    assert (locked.stdout, "warning" in locked.stderr) == (plain.stdout, False)
+    (directory / "sitecustomize.py").write_text(EVIL)
+    refused = run_traced(traced, way, directory).require(77)
+    assert "error[digest-mismatch]: `tracer/auto/sitecustomize.py`" in refused.stderr
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_one_that_is_added_to_a_locked_package_is_not_there(traced: Device, way: str) -> None:
+    """Nor does one beside the program run, where Python doesn't look."""
+    directory = traced.site_packages / "tracer" / "empty"
+    (directory / "sitecustomize.py").write_text(EVIL)
+    traced.write("sitecustomize.py", EVIL)
+    done = run_traced(traced, way, directory).require(0)
+    assert (done.stdout, "EVIL" in done.stderr) == ("[]\n", False)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_unlocked_one_on_the_path_is_reported(traced: Device, tmp_path: Path, way: str) -> None:
+    directory = tmp_path / "path"
+    directory.mkdir()
+    place = directory / "sitecustomize.py"
+    place.write_text("import sys, tracer\ntracer.TRACED.append(tracer.__loader__.__module__)\n")
+    done = run_traced(traced, way, directory).require(0)
+    assert done.stderr.count(told("sitecustomize.py")) == 1
+    # What it imports is under the lock: it doesn't run before that.
+    assert "coral_lock" in done.stdout
+    report = json.loads((traced.directory / "report.json").read_text())
+    assert [(each["code"], each["where"]) for each in report["findings"]] == [
+        ("unlocked-startup", str(place))
+    ]
 
 
 def told(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,34 @@ def test_a_test_run_that_doesn_t_use_the_fixtures_isn_t_touched(device: MakeDevi
     listed = machine.run("python", "-m", "pytest", "--fixtures", "-q").require(0).stdout
     for name in ("coral_config", "coral_host", "coral_activation"):
         assert f"\n{name} -- " in f"\n{listed}"
+
+
+@pytest.mark.parametrize(("option", "warnings"), [("-B", "error"), ("-OO", "default")])
+def test_a_test_run_under_the_lock_is_as_without_it(
+    device: MakeDevice, option: str, warnings: str
+) -> None:
+    """Pytest itself warns under `-OO`, which leaves no docstrings either."""
+    machine = device("pytest", "my-package==1.0.0")
+    machine.write("pytest.ini", f"[pytest]\nfilterwarnings = {warnings}\n")
+    machine.write(
+        "test_fixtures.py",
+        "import sys\n"
+        "def test_fixtures(coral_config, coral_host, coral_activation):\n"
+        "    coral_host(core='0.0.4', inference='0.58.0')\n"
+        "    config = coral_config(platform='onnx')\n"
+        "    activation = coral_activation('patches:camera_stabilizer', config=config)\n"
+        "    activation.assert_activated('patches:camera_stabilizer')\n"
+        "def test_the_lock():\n"
+        "    locked = any('LockedImports' in type(each).__name__ for each in sys.meta_path)\n"
+        "    print('under the lock:', locked)\n",
+    )
+    machine.locked_once("--core-version=0.0.4", "--inference-version=0.58.0")
+    words = ("python", option, "-m", "pytest", "-rP", "-p", "no:cacheprovider")
+    plain = machine.run(*words).require(0).stdout
+    locked = machine.coral("run", "--locked", "--", *words).require(0).stdout
+    assert "under the lock: True" in locked
+    seconds = re.compile(r"in \d+\.\d+s")
+    assert seconds.sub("", locked.replace("lock: True", "lock: False")) == seconds.sub("", plain)
 
 
 _LEAKS = """\

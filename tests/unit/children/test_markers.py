@@ -24,6 +24,7 @@ SESSION = Session(
     index=None,
     bytecode_directory=None,
     is_strict=False,
+    startup=(),
 )
 FINDING = Finding(code="version-drift", subject="a", summary='é \udcff "', where="x")
 

@@ -147,6 +147,24 @@ def test_the_standard_library_comes_from_its_directories(site: LockedSite) -> No
     ]
 
 
+def test_what_else_is_in_the_library_s_directory_goes_before_nothing(site: LockedSite) -> None:
+    """`test` isn't a name of the standard library either, and there in most places."""
+    before = other(site, "before", {f"{name}.py": "" for name in ("sitecustomize", "test")})
+    site.lock("shipping", {"test.py": "", "hooks/sitecustomize.py": ""})
+    site.write("other/sitecustomize.py")
+    program = (
+        "for name in ('sitecustomize', 'test'):\n"
+        "    sys.modules.pop(name, None)\n"
+        "    print(os.path.relpath(__import__(name).__file__, os.path.dirname(site)))"
+    )
+    assert site.run(program, before=[before]).splitlines() == [
+        "before/sitecustomize.py",
+        "site/test.py",
+    ]
+    hooks = [site.root / "hooks", before]
+    assert "site/hooks/sitecustomize.py" in site.run(program, before=hooks)
+
+
 def test_unlocked_names_are_found_as_ever(site: LockedSite) -> None:
     site.write("free.py", "NAME = 'free'")
     site.write("free_package/__init__.py", "")
