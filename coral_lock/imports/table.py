@@ -155,18 +155,17 @@ class ImportTable:
 
 
 def top_level_names(paths: Iterable[str]) -> set[str]:
-    """Return the top-level modules and packages that the files of a distribution make up.
+    """Return the top-level modules and directories that the files of a distribution make up.
 
-    A directory without a module anywhere beneath it makes up none.
+    Any directory can be imported (PEP 420), and a module whose name is no identifier too.
     """
     names: set[str] = set()
     for path in paths:
-        if path.endswith(_ENDINGS):
-            top, is_deep, _ = path.partition("/")
-            if not is_deep:
-                top = next(top[: -len(ending)] for ending in _ENDINGS if top.endswith(ending))
-            if top not in names and top.isidentifier():
-                names.add(top)
+        top, is_deep, _ = path.partition("/")
+        if is_deep:
+            names.add(top)
+        elif top.endswith(_ENDINGS):
+            names.add(next(top[: -len(ending)] for ending in _ENDINGS if top.endswith(ending)))
     return names
 
 

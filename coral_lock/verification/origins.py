@@ -20,17 +20,18 @@ if TYPE_CHECKING:
     from coral_lock.imports.table import ImportTable
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.files import InstalledFiles
-    from coral_lock.installed.import_lookup import Find, Known
+    from coral_lock.installed.import_lookup import Find, FoundModule, Known
     from coral_lock.installed.site_scan import Scan
     from coral_lock.lockfile.model import Lock
     from coral_lock.verification.machine import Environment
 
 
-_IMPORTABLE = (".py", ".so", ".pyd")
+_IMPORTABLE = (".py", ".so", ".pyd", ".pyc")
 _OWN = ("coral_lock.pth", "coral_lock.start")
 """What the wheel of coral-lock itself ships, which puts children under the lock."""
 
 _MODULES = ("sitecustomize", "usercustomize")
+_STANDARD = sys.stdlib_module_names
 
 
 class ModuleOrigin(Record):
@@ -57,13 +58,20 @@ class ModuleOrigins:
     Args:
         listed: the files of the distributions that are looked at, by name.
         find: finds one module.
+        path: the directories that it looks in. One below a site root, as a `.pth` adds some, is
+            where a distribution's modules can be too.
     """
 
-    def __init__(self, listed: Mapping[str, InstalledFiles], find: Find) -> None:
+    def __init__(
+        self, listed: Mapping[str, InstalledFiles], find: Find, path: Sequence[str]
+    ) -> None:
         self._listed = listed
         self._find = find
+        self._path = tuple(path)
         self._known: Known = {}
-        self._sources = {name: _sources(files.recorded) for name, files in listed.items()}
+        self._known_before: dict[str, Known] = {}
+        self._by_entry = {name: _by_entry(files, path) for name, files in listed.items()}
+        self._sources = {name: _sources(entries) for name, entries in self._by_entry.items()}
         self._locked = {
             place for files in listed.values() for place in _places(files, files.recorded)
         }
@@ -81,13 +89,41 @@ class ModuleOrigins:
         """Return, by distribution, where its topmost packages and modules would come from.
 
         One that can't be imported at all is left out, as an extension module for another
-        interpreter is.
+        interpreter is. So is a directory without modules that is imported as one.
         """
         roots: dict[str, tuple[ModuleOrigin, ...]] = {}
-        for name, files in self._listed.items():
-            origins = [self._origin(module, name) for module in sorted(_roots(files.recorded))]
-            roots[name] = tuple(each for each in origins if each.origin or each.intruder)
+        for name, entries in self._by_entry.items():
+            origins = {}
+            for entry, paths in entries.items():
+                modules, directories = _roots(paths)
+                for module in modules:
+                    found = self._origin(module, name)
+                    # Of two locked files of one name, the one in the site root goes first.
+                    if not entry or _place(found.origin or "") not in self._locked:
+                        origins[module] = found
+                for directory in () if entry else directories - modules:
+                    origins[directory] = self._directory(directory, self._listed[name].root)
+            found_first = [each for _, each in sorted(origins.items())]
+            roots[name] = tuple(each for each in found_first if each.origin or each.intruder)
         return roots
+
+    def _directory(self, name: str, root: str) -> ModuleOrigin:
+        """Look what would be imported instead of a directory, out of what goes before it.
+
+        What is behind it on the path is somebody else's package, as `tests` is of many.
+        """
+        places = [_place(entry) for entry in self._path]
+        before = self._path[: places.index(_place(root)) + 1] if _place(root) in places else None
+        known = self._known_before.setdefault(root, {})
+        chain = import_chain(name, known, before, find=self._find)
+        return ModuleOrigin(
+            module=name, origin=None, own_file=None, is_own=False, intruder=self._foreign(chain)
+        )
+
+    def _foreign(self, chain: Sequence[FoundModule]) -> str | None:
+        """Return the first file of modules that nobody locked."""
+        origins = (each.origin for each in chain if each.origin is not None)
+        return next((each for each in origins if _place(each) not in self._locked), None)
 
     def _origin(self, module: str, distribution: str) -> ModuleOrigin:
         key = (distribution, module)
@@ -96,14 +132,12 @@ class ModuleOrigins:
             origin = chain[-1].origin if chain and chain[-1].name == module else None
             own_files = sorted(self._sources[distribution].get(module.replace(".", "/"), ()))
             own_places = _places(self._listed[distribution], own_files)
-            parents = [parent.origin for parent in chain[:-1] if parent.origin is not None]
-            foreign = (each for each in parents if _place(each) not in self._locked)
             self._origins[key] = ModuleOrigin(
                 module=module,
                 origin=origin,
                 own_file=own_files[0] if own_files else None,
                 is_own=origin is not None and _place(origin) in own_places,
-                intruder=next(foreign, None),
+                intruder=self._foreign(chain if origin is None else chain[:-1]),
             )
         return self._origins[key]
 
@@ -142,39 +176,59 @@ def listed_origins(lock: Lock, table: ImportTable) -> dict[str, ModuleOrigin]:
     return origins
 
 
-def _sources(paths: Iterable[str]) -> dict[str, list[str]]:
+def _by_entry(files: InstalledFiles, path: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Return the files below each entry of the path that is the site root or below it.
+
+    Both are relative, the entries to the root, with `/` at the end, and the files to the entry.
+    """
+    root = _place(files.root) + "/"
+    below = (f"{_place(entry)}/" for entry in path)
+    entries = dict.fromkeys(["", *(each[len(root) :] for each in below if each.startswith(root))])
+    return {
+        entry: tuple(path[len(entry) :] for path in files.recorded if path.startswith(entry))
+        for entry in entries
+    }
+
+
+def _sources(entries: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
     """Return the files that can hold each module, by its name with `/` for each dot."""
     sources: dict[str, list[str]] = {}
-    for path in paths:
-        if path.endswith(_IMPORTABLE):
-            directory, _, file = path.rpartition("/")
-            stem = file.partition(".")[0]
-            sources.setdefault(f"{directory}/{stem}" if directory else stem, []).append(path)
-            if stem == "__init__" and directory:
-                sources.setdefault(directory, []).append(path)
+    for entry, paths in entries.items():
+        for path in paths:
+            if path.endswith(_IMPORTABLE):
+                directory, _, file = path.rpartition("/")
+                stem = file.partition(".")[0]
+                names = [f"{directory}/{stem}" if directory else stem]
+                if stem == "__init__" and directory:
+                    names.append(directory)
+                for name in names:
+                    sources.setdefault(name, []).append(entry + path)
     return sources
 
 
-def _roots(paths: Iterable[str]) -> set[str]:
-    """Return the topmost modules of a distribution that are regular packages or files.
+def _roots(paths: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Return the topmost modules of a distribution, and its directories outside of packages.
 
-    In a namespace package that several distributions share, they are further down.
+    The modules are regular packages or files; in a namespace package that several distributions
+    share, they are further down. They can have any name without a dot.
     """
     known = set(paths)
-    roots: set[str] = set()
+    modules: set[str] = set()
+    directories: set[str] = set()
     for path in known:
-        if not path.endswith(_IMPORTABLE):
-            continue
-        directories = path.split("/")[:-1]
-        stem = path.rpartition("/")[2].partition(".")[0]
-        parts = [*directories, *([] if stem == "__init__" else [stem])]
-        for depth in range(1, len(directories) + 1):
-            if f"{'/'.join(directories[:depth])}/__init__.py" in known:
-                parts = directories[:depth]
+        *parents, file = path.split("/")
+        stem, roots = file.partition(".")[0], modules
+        parts = [*parents, *([] if stem == "__init__" else [stem])]
+        for depth in range(1, len(parents) + 1):
+            if f"{'/'.join(parents[:depth])}/__init__.py" in known:
+                parts = parents[:depth]
                 break
-        if parts and all(part.isidentifier() for part in parts):
+        else:
+            if not path.endswith(_IMPORTABLE):
+                parts, roots = parents, directories
+        if parts and all(part and "." not in part for part in parts):
             roots.add(".".join(parts))
-    return roots
+    return modules, {each for each in directories if each.partition(".")[0] not in _STANDARD}
 
 
 class StartupFile(Record):

@@ -18,6 +18,7 @@ from coral_lock.installed.files import (
     size_in,
     unclaimed,
 )
+from coral_lock.installed.site_scan import scan_path
 
 INFO = "acme-1.0.dist-info"
 OWN = f"{INFO}/METADATA,sha256=x,9\n{INFO}/RECORD,,\n"
@@ -92,7 +93,7 @@ def test_a_record_that_no_installer_writes(tmp_path: Path, record: str, message:
         "unusable-record",
         str(tmp_path / INFO / "RECORD"),
     )
-    assert claimed_paths([location]) == frozenset()
+    assert claimed_paths(["acme"], scan_path([str(tmp_path)])) == {}
 
 
 @pytest.mark.parametrize(
