@@ -214,7 +214,7 @@ class EnvironmentInventory:
         return self._files[name]
 
     def _refuse_strays(self, name: str, files: InstalledFiles, locked: Collection[str]) -> None:
-        strays = find_strays(files, locked)
+        strays, _ = find_strays(files, locked)
         if strays and self._claims is None:
             self._claims = claimed_paths(self._scan.names(), self._scan)
         claims = self._claims or {}

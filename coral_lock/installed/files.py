@@ -318,19 +318,25 @@ def digest_files(
     return tuple(map(compare, several))
 
 
-def find_strays(files: InstalledFiles, listed: Collection[str] = ()) -> tuple[str, ...]:
+def find_strays(
+    files: InstalledFiles, listed: Collection[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what is in a distribution's own places and is neither listed nor a cache of that.
 
     A directory is its own if it holds one of its files directly; what is deeper counts
     too. So does what is named like its modules in the `__pycache__` of the site root. What
-    installers add is ignored. The list ends after a thousand.
+    installers add is ignored. The lists end after a thousand.
 
     Args:
         files: those of the distribution.
         listed: the paths of others' files, which are no strays either.
+
+    Returns:
+        The strays, and bytecode without a source: updates leave some, and Python loads none.
     """
     known = files.recorded
     strays: set[str] = set()
+    leftovers: set[str] = set()
     top = ""
     # With a slash at the end, whatever is below a directory sorts directly behind it.
     for directory in sorted({path[: path.rfind("/") + 1] for path in known}):
@@ -345,10 +351,10 @@ def find_strays(files: InstalledFiles, listed: Collection[str] = ()) -> tuple[st
             if source in strays or (source and _is_compared(files.locate(path))):
                 continue
             if top or f"{path[12:].partition('.')[0]}.py" in known:
-                strays.add(path)
-                if len(strays) == _MAX_STRAYS:
-                    return tuple(sorted(strays))
-    return tuple(sorted(strays))
+                (leftovers if source == "" else strays).add(path)
+                if _MAX_STRAYS in (len(strays), len(leftovers)):
+                    return tuple(sorted(strays)), tuple(sorted(leftovers))
+    return tuple(sorted(strays)), tuple(sorted(leftovers))
 
 
 def _walk(root: str, top: str) -> Iterator[str]:
@@ -374,19 +380,21 @@ def _walk(root: str, top: str) -> Iterator[str]:
 
 
 def _source_beside(path: str, known: Iterable[Collection[str]]) -> str | None:
-    """Return the known source that a file is the bytecode of by its name, or is to become it.
+    """Return the source that a file is, or is to become, the bytecode of by its name.
 
-    Tools have tags of their own, as pytest does. A file without any, `name.pyc`, could be
-    imported itself (PEP 3147).
+    It is empty where none is known, and None for what isn't named as bytecode. Tools have tags
+    of their own, as pytest does. Without any, `name.pyc` could be imported itself (PEP 3147).
     """
-    directory, _, name = f"/{path}".rpartition("/__pycache__/")
+    directory, cache, name = f"/{path}".rpartition("/__pycache__/")
     stem, suffix, _ = name.partition(".pyc")
-    while suffix and "." in stem:
+    if not (cache and suffix and "." in stem):
+        return None
+    while "." in stem:
         stem = stem.rpartition(".")[0]
         source = f"{directory}/{stem}.py"[1:]
         if any(source in paths for paths in known):
             return source
-    return None
+    return ""
 
 
 def _is_compared(bytecode: str) -> bool:

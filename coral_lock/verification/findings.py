@@ -41,6 +41,8 @@ _SUMMARIES = {
     "unlocked-file": "unexpected file in a directory of `{subject}`: `{path}`",
     "unlocked-file claimed": "`{owner}`, which isn't verified, has files in a directory of "
     "`{subject}`: `{path}`",
+    "unlocked-file bytecode": "bytecode in a directory of `{subject}` isn't of a locked source: "
+    "`{path}`",
     "unlocked-file outside": "`{path}` of `{subject}` isn't in the wheel that was locked",
     "file-missing": "`{path}` of `{subject}` is missing",
     "file-missing unreadable": "`{path}` of `{subject}` can't be read",
@@ -87,6 +89,8 @@ _HINTS = {
     "unlocked-file": "remove the file, and identify its source",
     "unlocked-file claimed": "add `{owner}` to `program.requires` in the descriptor, and re-lock "
     "with `coral-runtime lock`; or uninstall it",
+    "unlocked-file bytecode": "remove what is in that `__pycache__`; Python makes again what it "
+    "needs",
     "unlocked-file outside": "remove the file and identify its source; if the lock is older than "
     "`data_digests`, run `coral-runtime lock`",
     "platform-drift": "install a wheel that the lock covers, or lock for this machine",
@@ -238,6 +242,8 @@ class _Comparison:
         unowned = [path for path in state.strays if path not in state.owners]
         for path in unowned[:_MAX_NAMED]:
             yield self._finding("unlocked-file", path=path)
+        for path in state.leftovers[:1]:
+            yield self._finding("unlocked-file bytecode", path=path).replace(severity=WARNING)
         for paths, severity in ((state.strays, ERROR), (state.claimed, WARNING)):
             first = {state.owners[path]: path for path in reversed(paths) if path in state.owners}
             for owner, path in sorted(first.items())[:_MAX_NAMED]:

@@ -121,7 +121,8 @@ class InstalledState:
         outside: the outcome of hashing its scripts, headers and data; None likewise.
         placed: where it puts files; None where no list says so.
         strays: unlisted files in its directories.
-        claimed: those of them that another distribution may have put there.
+        leftovers: bytecode there that isn't of a locked source.
+        claimed: those of the strays that another distribution may have put there.
         owners: by their paths, which distribution that nobody proved lists them.
     """
 
@@ -143,6 +144,7 @@ class InstalledState:
         self.outside: FilesDigest | None = None
         self.placed: Placed | None = None
         self.strays: tuple[str, ...] = ()
+        self.leftovers: tuple[str, ...] = ()
         self.claimed: tuple[str, ...] = ()
         self.owners: Mapping[str, str] = {}
 
@@ -438,7 +440,8 @@ class MachineState:
         for state in self.distributions.values():
             if state.files and state.digest and not state.broken:
                 root = self.table.roots.get(state.files.root)
-                strays = find_strays(state.files, root.hashes if root else ())
+                listed = root.hashes if root else ()
+                strays, state.leftovers = find_strays(state.files, listed)
                 if strays:
                     found.append((state, state.files, strays))
         if not found:

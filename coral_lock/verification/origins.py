@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from coral_lock.imports.table import ImportTable
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.files import InstalledFiles
-    from coral_lock.installed.import_lookup import Find, FoundModule, Known
+    from coral_lock.installed.import_lookup import Find, Known
     from coral_lock.installed.site_scan import Scan
     from coral_lock.lockfile.model import Lock
     from coral_lock.verification.machine import Environment
@@ -31,7 +31,6 @@ _OWN = ("coral_lock.pth", "coral_lock.start")
 """What the wheel of coral-lock itself ships, which puts children under the lock."""
 
 _MODULES = ("sitecustomize", "usercustomize")
-_STANDARD = sys.stdlib_module_names
 
 
 class ModuleOrigin(Record):
@@ -67,10 +66,9 @@ class ModuleOrigins:
     ) -> None:
         self._listed = listed
         self._find = find
-        self._path = tuple(path)
-        self._known: Known = {}
-        self._known_before: dict[str, Known] = {}
-        self._by_entry = {name: _by_entry(files, path) for name, files in listed.items()}
+        self._path = tuple(map(_place, path))
+        self._known: dict[tuple[str, ...] | None, Known] = {}
+        self._by_entry = {name: _by_entry(files, self._path) for name, files in listed.items()}
         self._sources = {name: _sources(entries) for name, entries in self._by_entry.items()}
         self._locked = {
             place for files in listed.values() for place in _places(files, files.recorded)
@@ -88,56 +86,49 @@ class ModuleOrigins:
     def of_roots(self) -> dict[str, tuple[ModuleOrigin, ...]]:
         """Return, by distribution, where its topmost packages and modules would come from.
 
-        One that can't be imported at all is left out, as an extension module for another
-        interpreter is. So is a directory without modules that is imported as one.
+        So does what would be imported as one of its directories that are no packages. What can't
+        be imported at all is left out, as an extension module for another interpreter is.
         """
         roots: dict[str, tuple[ModuleOrigin, ...]] = {}
-        for name, entries in self._by_entry.items():
-            origins = {}
-            for entry, paths in entries.items():
+        for name, files in self._listed.items():
+            origins: list[ModuleOrigin] = []
+            # What is behind it on the path is another package, as `tests` is of many.
+            before = self._path[: self._path.index(_place(files.root)) + 1]
+            for entry, paths in self._by_entry[name].items():
                 modules, directories = _roots(paths)
-                for module in modules:
-                    found = self._origin(module, name)
-                    # Of two locked files of one name, the one in the site root goes first.
-                    if not entry or _place(found.origin or "") not in self._locked:
-                        origins[module] = found
-                for directory in () if entry else directories - modules:
-                    origins[directory] = self._directory(directory, self._listed[name].root)
-            found_first = [each for _, each in sorted(origins.items())]
-            roots[name] = tuple(each for each in found_first if each.origin or each.intruder)
+                found = [self._origin(module, name) for module in modules]
+                if not entry:
+                    found += [self._origin(each, name, before) for each in directories - modules]
+                # A name can be that of another locked file, if it isn't one of the site root.
+                origins += [
+                    each
+                    for each in found
+                    if each.intruder
+                    or (each.origin and not (entry or not each.own_file))
+                    or (each.origin and _place(each.origin) not in self._locked)
+                ]
+            roots[name] = tuple(origins)
         return roots
 
-    def _directory(self, name: str, root: str) -> ModuleOrigin:
-        """Look what would be imported instead of a directory, out of what goes before it.
-
-        What is behind it on the path is somebody else's package, as `tests` is of many.
-        """
-        places = [_place(entry) for entry in self._path]
-        before = self._path[: places.index(_place(root)) + 1] if _place(root) in places else None
-        known = self._known_before.setdefault(root, {})
-        chain = import_chain(name, known, before, find=self._find)
-        return ModuleOrigin(
-            module=name, origin=None, own_file=None, is_own=False, intruder=self._foreign(chain)
-        )
-
-    def _foreign(self, chain: Sequence[FoundModule]) -> str | None:
-        """Return the first file of modules that nobody locked."""
-        origins = (each.origin for each in chain if each.origin is not None)
-        return next((each for each in origins if _place(each) not in self._locked), None)
-
-    def _origin(self, module: str, distribution: str) -> ModuleOrigin:
+    def _origin(
+        self, module: str, distribution: str, search: tuple[str, ...] | None = None
+    ) -> ModuleOrigin:
         key = (distribution, module)
         if key not in self._origins:
-            chain = import_chain(module, self._known, find=self._find)
+            known = self._known.setdefault(search, {})
+            chain = import_chain(module, known, search, find=self._find)
             origin = chain[-1].origin if chain and chain[-1].name == module else None
             own_files = sorted(self._sources[distribution].get(module.replace(".", "/"), ()))
+            others = chain if origin is None else chain[:-1]
+            parents = (each.origin for each in others if each.origin is not None)
+            foreign = (each for each in parents if _place(each) not in self._locked)
             own_places = _places(self._listed[distribution], own_files)
             self._origins[key] = ModuleOrigin(
                 module=module,
                 origin=origin,
                 own_file=own_files[0] if own_files else None,
                 is_own=origin is not None and _place(origin) in own_places,
-                intruder=self._foreign(chain if origin is None else chain[:-1]),
+                intruder=next(foreign, None),
             )
         return self._origins[key]
 
@@ -176,16 +167,15 @@ def listed_origins(lock: Lock, table: ImportTable) -> dict[str, ModuleOrigin]:
     return origins
 
 
-def _by_entry(files: InstalledFiles, path: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Return the files below each entry of the path that is the site root or below it.
+def _by_entry(files: InstalledFiles, path: Iterable[str]) -> dict[str, list[str]]:
+    """Return the files below the site root and below each entry of the path that is in it.
 
     Both are relative, the entries to the root, with `/` at the end, and the files to the entry.
     """
-    root = _place(files.root) + "/"
-    below = (f"{_place(entry)}/" for entry in path)
-    entries = dict.fromkeys(["", *(each[len(root) :] for each in below if each.startswith(root))])
+    root = f"{_place(files.root)}/"
+    entries = ["", *(f"{place[len(root) :]}/" for place in path if place.startswith(root))]
     return {
-        entry: tuple(path[len(entry) :] for path in files.recorded if path.startswith(entry))
+        entry: [path[len(entry) :] for path in files.recorded if path.startswith(entry)]
         for entry in entries
     }
 
@@ -198,11 +188,10 @@ def _sources(entries: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
             if path.endswith(_IMPORTABLE):
                 directory, _, file = path.rpartition("/")
                 stem = file.partition(".")[0]
-                names = [f"{directory}/{stem}" if directory else stem]
+                name = f"{directory}/{stem}" if directory else stem
+                sources.setdefault(name, []).append(entry + path)
                 if stem == "__init__" and directory:
-                    names.append(directory)
-                for name in names:
-                    sources.setdefault(name, []).append(entry + path)
+                    sources.setdefault(directory, []).append(entry + path)
     return sources
 
 
@@ -228,7 +217,8 @@ def _roots(paths: Iterable[str]) -> tuple[set[str], set[str]]:
                 parts, roots = parents, directories
         if parts and all(part and "." not in part for part in parts):
             roots.add(".".join(parts))
-    return modules, {each for each in directories if each.partition(".")[0] not in _STANDARD}
+    standard = sys.stdlib_module_names
+    return modules, {each for each in directories if each.partition(".")[0] not in standard}
 
 
 class StartupFile(Record):
