@@ -220,17 +220,14 @@ class EnvironmentInventory:
         claims = self._claims or {}
         # What no distribution has put there comes first.
         if unexpected := sorted(unclaimed(strays, files, claims), key=claims.__contains__):
-            owner = claims.get(unexpected[0])
-            message = f"unexpected file in a directory of `{name}`: `{unexpected[0]}`"
+            path = unexpected[0]
+            what = "unexpected file"
             hint = f"remove it, or reinstall `{name}` from a wheel you trust"
-            if owner not in (None, name):
-                message = f"`{owner}`, which isn't locked, has files in a directory of `{name}`"
-                message += f": `{unexpected[0]}`"
+            if (owner := claims.get(path, name)) != name:
+                what = f"`{owner}`, which isn't locked, has a file"
                 hint = f"add `{owner}` to `program.requires` in the descriptor, or uninstall it"
-            raise _broken(
-                *(name, unexpected, "unlocked-file", message, files.locate(unexpected[0])),
-                hint=hint,
-            )
+            message = f"{what} in a directory of `{name}`: `{path}`"
+            raise _broken(name, unexpected, "unlocked-file", message, files.locate(path), hint)
 
 
 def _refuse_differing(name: str, files: FilesDigest, locate: Callable[[str], str]) -> None:

@@ -39,7 +39,6 @@ _PLAIN_PATH = 255
 _ROUNDABOUT = ("./", "/..", "..,", "//", "\\", "\n/", "/,")
 """What is in a RECORD of which a path leaves the site root, or isn't in its shortest form."""
 
-_UNCHECKED = b"\1\0\0\0"
 _MAX_STRAYS = 1000
 _MAX_DEPTH = 64
 
@@ -401,7 +400,7 @@ def _is_compared(bytecode: str) -> bool:
     """Whether Python compares bytecode with its source before it runs it (PEP 552)."""
     try:
         with open_regular_file(bytecode) as (descriptor, _):
-            return os.read(descriptor, 8)[4:] != _UNCHECKED
+            return os.read(descriptor, 8)[4:] != b"\1\0\0\0"
     except OSError:
         # What can't be read isn't run.
         return os.path.isfile(bytecode)
@@ -413,12 +412,11 @@ def claimed_paths(names: Iterable[str], scan: Scan) -> dict[str, str]:
     One that is broken lists none.
     """
     paths: dict[str, str] = {}
-    for name in names:
-        for location in scan.locations(name):
-            try:
-                paths.update(dict.fromkeys(list_files(location).listed, name))
-            except BrokenDistributionError:
-                continue
+    for name, location in ((each, at) for each in names for at in scan.locations(each)):
+        try:
+            paths.update(dict.fromkeys(list_files(location).listed, name))
+        except BrokenDistributionError:
+            continue
     return paths
 
 
@@ -436,23 +434,19 @@ def unclaimed(
     """
     own = {path.rpartition("/")[0] for path in files.recorded}
     modules = {path.rpartition("/")[2].partition(".")[0] for path in files.recorded}
-    modules.add("__pycache__")
 
     def is_in_own_subdirectory(path: str) -> bool:
         directory = path.rpartition("/")[0]
-        while directory and directory not in own:
+        if directory in own:
+            return False
+        while directory:
             parent, _, name = directory.rpartition("/")
-            if parent in own:
-                return name not in modules and is_namespace(parent)
+            if f"{parent}/__init__.py" in files.recorded:
+                return False
+            # No namespace has a dot in its name, as `*.libs` and `*.dist-info` have.
+            if parent in own and (name in modules or name == "__pycache__" or "." in parent):
+                return False
             directory = parent
-        return False
-
-    def is_namespace(directory: str) -> bool:
-        above = directory.rpartition("/")[0]
-        return (
-            "." not in directory
-            and f"{directory}/__init__.py" not in files.recorded
-            and (not above or is_namespace(above))
-        )
+        return True
 
     return tuple(path for path in strays if path not in claims or not is_in_own_subdirectory(path))

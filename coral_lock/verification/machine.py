@@ -122,8 +122,8 @@ class InstalledState:
         placed: where it puts files; None where no list says so.
         strays: unlisted files in its directories.
         leftovers: bytecode there that isn't of a locked source.
-        claimed: those of the strays that another distribution may have put there.
-        owners: by their paths, which distribution that nobody proved lists them.
+        owners: what a distribution lists that nobody proved, the strays first, by path. It may
+            have put the others there.
     """
 
     def __init__(self, name: str, locations: Sequence[Location]) -> None:
@@ -145,8 +145,7 @@ class InstalledState:
         self.placed: Placed | None = None
         self.strays: tuple[str, ...] = ()
         self.leftovers: tuple[str, ...] = ()
-        self.claimed: tuple[str, ...] = ()
-        self.owners: Mapping[str, str] = {}
+        self.owners: dict[str, str] = {}
 
     def attempt(self, step: Callable[..., None], *arguments: object) -> bool:
         """Take a step with the one location; whether the distribution can be used so far."""
@@ -315,8 +314,7 @@ class MachineState:
                 for state in states
                 if state.files and state.is_checked and not is_by_list
             },
-            environment.find,
-            environment.path,
+            environment,
         )
         self.root_origins = origins.of_roots()
         self.entry_origins = origins.of_entry_points(lock)
@@ -450,8 +448,9 @@ class MachineState:
         claims = claimed_paths(unproved, self._scan)
         for state, files, strays in found:
             state.strays = unclaimed(strays, files, claims)
-            state.claimed = tuple(sorted({*strays} - {*state.strays}))
-            state.owners = {path: claims[path] for path in strays if path in claims}
+            state.owners = {
+                path: claims[path] for path in (*state.strays, *strays) if path in claims
+            }
 
     def _unlisted_names(self) -> frozenset[str]:
         """Return the top-level names of locked distributions that have no digest.

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from coral_lock.imports.table import ImportTable
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.files import InstalledFiles
-    from coral_lock.installed.import_lookup import Find, Known
+    from coral_lock.installed.import_lookup import Known
     from coral_lock.installed.site_scan import Scan
     from coral_lock.lockfile.model import Lock
     from coral_lock.verification.machine import Environment
 
+    Search = tuple[str, ...] | None
 
 _IMPORTABLE = (".py", ".so", ".pyd", ".pyc")
 _OWN = ("coral_lock.pth", "coral_lock.start")
@@ -56,20 +57,17 @@ class ModuleOrigins:
 
     Args:
         listed: the files of the distributions that are looked at, by name.
-        find: finds one module.
-        path: the directories that it looks in. One below a site root, as a `.pth` adds some, is
-            where a distribution's modules can be too.
+        environment: where they are looked up. In a directory of its path that is below a site
+            root, as a `.pth` adds some, a distribution's modules can be too.
     """
 
-    def __init__(
-        self, listed: Mapping[str, InstalledFiles], find: Find, path: Sequence[str]
-    ) -> None:
+    def __init__(self, listed: Mapping[str, InstalledFiles], environment: Environment) -> None:
         self._listed = listed
-        self._find = find
-        self._path = tuple(map(_place, path))
-        self._known: dict[tuple[str, ...] | None, Known] = {}
-        self._by_entry = {name: _by_entry(files, self._path) for name, files in listed.items()}
-        self._sources = {name: _sources(entries) for name, entries in self._by_entry.items()}
+        self._find = environment.find
+        self._path = tuple(map(_place, environment.path))
+        self._known: dict[Search, Known] = {}
+        self._names = {name: _names(files, self._path) for name, files in listed.items()}
+        self._sources = {name: _sources(names) for name, names in self._names.items()}
         self._locked = {
             place for files in listed.values() for place in _places(files, files.recorded)
         }
@@ -91,28 +89,25 @@ class ModuleOrigins:
         """
         roots: dict[str, tuple[ModuleOrigin, ...]] = {}
         for name, files in self._listed.items():
-            origins: list[ModuleOrigin] = []
             # What is behind it on the path is another package, as `tests` is of many.
             before = self._path[: self._path.index(_place(files.root)) + 1]
-            for entry, paths in self._by_entry[name].items():
-                modules, directories = _roots(paths)
-                found = [self._origin(module, name) for module in modules]
-                if not entry:
-                    found += [self._origin(each, name, before) for each in directories - modules]
-                # A name can be that of another locked file, if it isn't one of the site root.
-                origins += [
-                    each
-                    for each in found
-                    if each.intruder
-                    or (each.origin and not (entry or not each.own_file))
-                    or (each.origin and _place(each.origin) not in self._locked)
-                ]
-            roots[name] = tuple(origins)
+            modules, directories = _roots(self._names[name])
+            origins = [self._origin(module, name) for module in modules]
+            origins += [self._origin(each, name, before) for each in directories - modules]
+            roots[name] = tuple(each for each in origins if each.intruder or self._is_odd(each))
         return roots
 
-    def _origin(
-        self, module: str, distribution: str, search: tuple[str, ...] | None = None
-    ) -> ModuleOrigin:
+    def _is_odd(self, found: ModuleOrigin) -> bool:
+        """Whether a module comes from an unlocked file, or from another's in place of its own.
+
+        Below a site root, where the path leads later, another locked file of that name is fine.
+        """
+        is_in_root = (found.own_file or "").startswith(found.module.replace(".", "/"))
+        return found.origin is not None and (
+            _place(found.origin) not in self._locked or (is_in_root and not found.is_own)
+        )
+
+    def _origin(self, module: str, distribution: str, search: Search = None) -> ModuleOrigin:
         key = (distribution, module)
         if key not in self._origins:
             known = self._known.setdefault(search, {})
@@ -167,31 +162,28 @@ def listed_origins(lock: Lock, table: ImportTable) -> dict[str, ModuleOrigin]:
     return origins
 
 
-def _by_entry(files: InstalledFiles, path: Iterable[str]) -> dict[str, list[str]]:
-    """Return the files below the site root and below each entry of the path that is in it.
-
-    Both are relative, the entries to the root, with `/` at the end, and the files to the entry.
-    """
+def _names(files: InstalledFiles, path: Iterable[str]) -> dict[str, str]:
+    """Return the files by their paths from the entries of the path that are in the site root."""
     root = f"{_place(files.root)}/"
-    entries = ["", *(f"{place[len(root) :]}/" for place in path if place.startswith(root))]
+    below = [f"{place[len(root) :]}/" for place in path if place.startswith(root)]
     return {
-        entry: [path[len(entry) :] for path in files.recorded if path.startswith(entry)]
-        for entry in entries
+        path[len(entry) :]: path
+        for entry in (*below, "")
+        for path in files.recorded
+        if path.startswith(entry)
     }
 
 
-def _sources(entries: Mapping[str, Iterable[str]]) -> dict[str, list[str]]:
+def _sources(names: Mapping[str, str]) -> dict[str, list[str]]:
     """Return the files that can hold each module, by its name with `/` for each dot."""
     sources: dict[str, list[str]] = {}
-    for entry, paths in entries.items():
-        for path in paths:
-            if path.endswith(_IMPORTABLE):
-                directory, _, file = path.rpartition("/")
-                stem = file.partition(".")[0]
-                name = f"{directory}/{stem}" if directory else stem
-                sources.setdefault(name, []).append(entry + path)
-                if stem == "__init__" and directory:
-                    sources.setdefault(directory, []).append(entry + path)
+    for name, path in names.items():
+        if name.endswith(_IMPORTABLE):
+            directory, _, file = name.rpartition("/")
+            stem = file.partition(".")[0]
+            sources.setdefault(f"{directory}/{stem}" if directory else stem, []).append(path)
+            if stem == "__init__" and directory:
+                sources.setdefault(directory, []).append(path)
     return sources
 
 

@@ -501,7 +501,7 @@ def test_what_another_distribution_has_in_a_shared_namespace(site: Site, lock: L
         (
             "unlocked-file",
             WARNING,
-            "`other`, which isn't verified, has files in a directory of `shared`: `ns/other/x.py`",
+            "`other`, which isn't verified, has a file in a directory of `shared`: `ns/other/x.py`",
         )
     ]
 
