@@ -201,7 +201,10 @@ def test_what_may_be_there(machine: Device, tmp_path: Path) -> None:
     ],
 )
 def test_a_claim_excuses_nothing(machine: Device, tmp_path: Path, path: str) -> None:
-    install(machine, make_library_with(tmp_path, {path: ""}, name="claimant"))
+    install(machine, make_library_with(tmp_path, {}, name="claimant"))
+    plant(machine.site_packages, path)
+    with open(machine.site_packages / "claimant-1.0.dist-info" / "RECORD", "a") as record:
+        record.write(f"{path},,\n")
     assert (
         "error[unlocked-file]: `claimant`, which isn't verified, has a file in a directory of "
         f"`helper`: `{path}`\n"
