@@ -151,9 +151,14 @@ def test_strays_are_what_is_in_own_directories_and_not_listed(tmp_path: Path) ->
         ("ns/mod/x.py", False),
         ("ns/pack/other/x.py", False),
         ("ns/pack/x.py", False),
+        ("ns/pack/data/other/x.py", False),
+        ("ns/__pycache__/mod.cpython-311.pyc", False),
+        ("ns.libs/other/x.so", False),
     ],
 )
 def test_what_an_unverified_record_may_claim(tmp_path: Path, path: str, is_claimed: bool) -> None:
-    files = listing(tmp_path, "ns/mod.py", "ns/pack/__init__.py")
+    files = listing(
+        tmp_path, "ns/mod.py", "ns/pack/__init__.py", "ns/pack/data/x.txt", "ns.libs/x.so"
+    )
     assert unclaimed([path], files, {path}) == (() if is_claimed else (path,))
     assert unclaimed([path], files, ()) == (path,)
