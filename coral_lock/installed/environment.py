@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from coral_lock.errors import BrokenDistributionError, UnreadableSourceError
 from coral_lock.installed.dist_info import (
@@ -74,7 +74,7 @@ class EnvironmentInventory:
         self._found: dict[str, FoundDistribution] = {}
         self._files: dict[str, InstalledFiles] = {}
         self._stated: dict[str, StatedFiles] = {}
-        self._claims: frozenset[str] | None = None
+        self._claims: Mapping[str, str] | None = None
 
     def plugin_distributions(self) -> tuple[FoundDistribution, ...]:
         """Return the distributions that declare plugins, or seem to, sorted by name."""
@@ -119,6 +119,7 @@ class EnvironmentInventory:
         """
         listed = {name: files for name in names if (files := self._usable_files(name))}
         twins = overwritten(listed.values())
+        locked = {path for files in listed.values() for path in files.recorded}
         for index, name in enumerate(names):
             reporter.hashing(name, index, len(names))
             try:
@@ -128,7 +129,7 @@ class EnvironmentInventory:
                 digests = {}
                 if not distribution.editable:
                     files = self._list_files(name)
-                    self._refuse_strays(name, files, listed)
+                    self._refuse_strays(name, files, locked)
                     (outcome,) = digest_files([files], twins)
                     _refuse_differing(name, outcome, files.locate)
                     digests = {read_wheel_tag(self._location(name)): outcome.digest}
@@ -212,23 +213,21 @@ class EnvironmentInventory:
             self._files[name] = files
         return self._files[name]
 
-    def _refuse_strays(
-        self, name: str, files: InstalledFiles, listed: Mapping[str, InstalledFiles]
-    ) -> None:
-        strays: Sequence[str] = find_strays(files)
-        if strays:
-            locked = {path for other in listed.values() for path in other.recorded}
-            strays = [path for path in strays if path not in locked]
+    def _refuse_strays(self, name: str, files: InstalledFiles, locked: Collection[str]) -> None:
+        strays, _ = find_strays(files, locked)
         if strays and self._claims is None:
-            self._claims = claimed_paths(
-                at for other in self._scan.names() for at in self._scan.locations(other)
-            )
-        if unexpected := unclaimed(strays, files, self._claims or ()):
-            message = f"unexpected file in a directory of `{name}`: `{unexpected[0]}`"
-            raise _broken(
-                *(name, unexpected, "unlocked-file", message, files.locate(unexpected[0])),
-                hint=f"remove it, or reinstall `{name}` from a wheel you trust",
-            )
+            self._claims = claimed_paths(self._scan.names(), self._scan)
+        claims = self._claims or {}
+        # What no distribution has put there comes first.
+        if unexpected := sorted(unclaimed(strays, files, claims), key=claims.__contains__):
+            path = unexpected[0]
+            what = "unexpected file"
+            hint = f"remove it, or reinstall `{name}` from a wheel you trust"
+            if (owner := claims.get(path, name)) != name:
+                what = f"`{owner}`, which isn't locked, has a file"
+                hint = f"add `{owner}` to `program.requires` in the descriptor, or uninstall it"
+            message = f"{what} in a directory of `{name}`: `{path}`"
+            raise _broken(name, unexpected, "unlocked-file", message, files.locate(path), hint)
 
 
 def _refuse_differing(name: str, files: FilesDigest, locate: Callable[[str], str]) -> None:

@@ -17,12 +17,14 @@ from coral_lock.installed.digest import (
 )
 from coral_lock.installed.dist_info import read_text
 from coral_lock.record import Record
+from coral_lock.safe_files import open_regular_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from coral_lock.installed.dist_info import Location
+    from coral_lock.installed.site_scan import Scan
 
     Rows = dict[str, str]
     """By path, what a row of RECORD states of a file: `<algorithm>=<hash>,<size>`."""
@@ -315,30 +317,47 @@ def digest_files(
     return tuple(map(compare, several))
 
 
-def find_strays(files: InstalledFiles) -> tuple[str, ...]:
-    """Return the files in a distribution's own directories that its RECORD doesn't list.
+def find_strays(
+    files: InstalledFiles, listed: Collection[str] = ()
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what is in a distribution's own places and is neither listed nor a cache of that.
 
     A directory is its own if it holds one of its files directly; what is deeper counts
-    too. Bytecode and what installers add are ignored. The list ends after a thousand.
+    too. So does what is named like its modules in the `__pycache__` of the site root. What
+    installers add is ignored. The lists end after a thousand.
+
+    Args:
+        files: those of the distribution.
+        listed: the paths of others' files, which are no strays either.
+
+    Returns:
+        The strays, and bytecode without a source: updates leave some, and Python loads none.
     """
     known = files.recorded
-    strays: list[str] = []
+    strays: set[str] = set()
+    leftovers: set[str] = set()
     top = ""
     # With a slash at the end, whatever is below a directory sorts directly behind it.
-    for directory in sorted({path[: path.rfind("/") + 1] for path in known} - {""}):
+    for directory in sorted({path[: path.rfind("/") + 1] for path in known}):
         if top and directory.startswith(top):
             continue
         top = directory
-        for path in _walk(files.root, top[:-1]):
-            if path not in known and not is_added_by_installers(path):
-                strays.append(path)
-                if len(strays) == _MAX_STRAYS:
-                    return tuple(sorted(strays))
-    return tuple(sorted(strays))
+        for path in _walk(files.root, top[:-1] or "__pycache__"):
+            if path in known or path in listed or is_added_by_installers(path):
+                continue
+            # A source that nobody lists is named itself.
+            source = _source_beside(path, (known, listed, strays))
+            if source in strays or (source and _is_compared(files.locate(path))):
+                continue
+            if top or f"{path[12:].partition('.')[0]}.py" in known:
+                (leftovers if source == "" else strays).add(path)
+                if _MAX_STRAYS in (len(strays), len(leftovers)):
+                    return tuple(sorted(strays)), tuple(sorted(leftovers))
+    return tuple(sorted(strays)), tuple(sorted(leftovers))
 
 
 def _walk(root: str, top: str) -> Iterator[str]:
-    """Yield the files below a directory, but for bytecode in its caches.
+    """Yield the files below a directory, those in a directory before those of a deeper one.
 
     A linked directory, and one that is nested too deep, is yielded and not entered.
     """
@@ -349,36 +368,56 @@ def _walk(root: str, top: str) -> Iterator[str]:
             entries = list(os.scandir(os.path.join(root, directory)))
         except OSError:
             continue
-        is_cache = directory.endswith("/__pycache__")
+        is_cache = os.path.basename(directory) == "__pycache__"
         for entry in entries:
             path = f"{directory}/{entry.name}"
-            if not entry.is_dir(follow_symlinks=False):
-                if not (is_cache and _is_bytecode(entry.name)):
-                    yield path
-            elif path.count("/") >= _MAX_DEPTH or is_cache:
+            is_entered = path.count("/") < _MAX_DEPTH and not is_cache
+            if not (is_entered and entry.is_dir(follow_symlinks=False)):
                 yield path
             else:
                 waiting.append(path)
 
 
-def _is_bytecode(name: str) -> bool:
-    """Whether a file is named as Python names bytecode, or the file that is to become it.
+def _source_beside(path: str, known: Iterable[Collection[str]]) -> str | None:
+    """Return the source that a file is, or is to become, the bytecode of by its name.
 
-    One without the interpreter's tag, `name.pyc`, could be imported itself (PEP 3147).
+    It is empty where none is known, and None for what isn't named as bytecode. Tools have tags
+    of their own, as pytest does. Without any, `name.pyc` could be imported itself (PEP 3147).
     """
+    directory, cache, name = f"/{path}".rpartition("/__pycache__/")
     stem, suffix, _ = name.partition(".pyc")
-    return bool(suffix) and "." in stem
+    if not (cache and suffix and "." in stem):
+        return None
+    while "." in stem:
+        stem = stem.rpartition(".")[0]
+        source = f"{directory}/{stem}.py"[1:]
+        if any(source in paths for paths in known):
+            return source
+    return ""
 
 
-def claimed_paths(locations: Iterable[Location]) -> frozenset[str]:
-    """Return the paths that the RECORDs of distributions list; none for one that is broken."""
-    paths: set[str] = set()
-    for location in locations:
+def _is_compared(bytecode: str) -> bool:
+    """Whether Python compares bytecode with its source before it runs it (PEP 552)."""
+    try:
+        with open_regular_file(bytecode) as (descriptor, _):
+            return os.read(descriptor, 8)[4:] != b"\1\0\0\0"
+    except OSError:
+        # What can't be read isn't run.
+        return os.path.isfile(bytecode)
+
+
+def claimed_paths(names: Iterable[str], scan: Scan) -> dict[str, str]:
+    """Return the paths that the RECORDs of distributions list, and by which it is listed.
+
+    One that is broken lists none.
+    """
+    paths: dict[str, str] = {}
+    for name, location in ((each, at) for each in names for at in scan.locations(each)):
         try:
-            paths.update(list_files(location).listed)
+            paths.update(dict.fromkeys(list_files(location).listed, name))
         except BrokenDistributionError:
             continue
-    return frozenset(paths)
+    return paths
 
 
 def unclaimed(
@@ -398,11 +437,16 @@ def unclaimed(
 
     def is_in_own_subdirectory(path: str) -> bool:
         directory = path.rpartition("/")[0]
-        while directory and directory not in own:
+        if directory in own:
+            return False
+        while directory:
             parent, _, name = directory.rpartition("/")
-            if parent in own:
-                return f"{parent}/__init__.py" not in files.recorded and name not in modules
+            if f"{parent}/__init__.py" in files.recorded:
+                return False
+            # No namespace has a dot in its name, as `*.libs` and `*.dist-info` have.
+            if parent in own and (name in modules or name == "__pycache__" or "." in parent):
+                return False
             directory = parent
-        return False
+        return True
 
     return tuple(path for path in strays if path not in claims or not is_in_own_subdirectory(path))

@@ -39,8 +39,9 @@ _SUMMARIES = {
     "unpinned": "the lock holds no digest of `{subject}`, so its files weren't verified",
     "editable-install": "`{subject}` is an editable install, whose files aren't those of the lock",
     "unlocked-file": "unexpected file in a directory of `{subject}`: `{path}`",
-    "unlocked-file claimed": "a distribution that isn't locked has a file in a directory of "
+    "unlocked-file claimed": "`{owner}`, which isn't verified, has a file in a directory of "
     "`{subject}`: `{path}`",
+    "unlocked-file bytecode": "bytecode of no locked source is in `{subject}`: `{path}`",
     "unlocked-file outside": "`{path}` of `{subject}` isn't in the wheel that was locked",
     "file-missing": "`{path}` of `{subject}` is missing",
     "file-missing unreadable": "`{path}` of `{subject}` can't be read",
@@ -85,8 +86,9 @@ _HINTS = {
     "unpinned": "lock it from a wheel",
     "unpinned plugin": "lock it from a wheel; `--integrity metadata` starts without it",
     "unlocked-file": "remove the file, and identify its source",
-    "unlocked-file claimed": "lock that distribution too, or start with `coral-runtime init "
-    "--locked --closed`",
+    "unlocked-file claimed": "add `{owner}` to `program.requires` in the descriptor, and re-lock "
+    "with `coral-runtime lock`; or uninstall it",
+    "unlocked-file bytecode": "remove that `__pycache__`; Python makes it again",
     "unlocked-file outside": "remove the file and identify its source; if the lock is older than "
     "`data_digests`, run `coral-runtime lock`",
     "platform-drift": "install a wheel that the lock covers, or lock for this machine",
@@ -235,10 +237,16 @@ class _Comparison:
 
     def _file_findings(self) -> Iterator[Finding]:
         locked, state = self.locked, self.state
-        for path in state.strays[:_MAX_NAMED]:
+        unowned = [path for path in state.strays if path not in state.owners]
+        for path in unowned[:_MAX_NAMED]:
             yield self._finding("unlocked-file", path=path)
-        for path in state.claimed[:_MAX_NAMED]:
-            yield self._finding("unlocked-file claimed", path=path).replace(severity=WARNING)
+        for path in state.leftovers[:1]:
+            yield self._finding("unlocked-file bytecode", path=path).replace(severity=WARNING)
+        first = {owner: path for path, owner in reversed(state.owners.items())}
+        for owner, path in sorted(first.items())[:_MAX_NAMED]:
+            severity = ERROR if path in state.strays else WARNING
+            finding = self._finding("unlocked-file claimed", path=path, owner=owner)
+            yield finding.replace(severity=severity)
         if state.digest is not None:
             yield from self._digest_findings(state.digest)
         if state.outside and state.tag in locked.digests and self.is_same_version:

@@ -121,7 +121,9 @@ class InstalledState:
         outside: the outcome of hashing its scripts, headers and data; None likewise.
         placed: where it puts files; None where no list says so.
         strays: unlisted files in its directories.
-        claimed: those of them that the RECORD of a distribution lists that nobody proved.
+        leftovers: bytecode there that isn't of a locked source.
+        owners: what a distribution lists that nobody proved, the strays first, by path. It may
+            have put the others there.
     """
 
     def __init__(self, name: str, locations: Sequence[Location]) -> None:
@@ -142,7 +144,8 @@ class InstalledState:
         self.outside: FilesDigest | None = None
         self.placed: Placed | None = None
         self.strays: tuple[str, ...] = ()
-        self.claimed: tuple[str, ...] = ()
+        self.leftovers: tuple[str, ...] = ()
+        self.owners: dict[str, str] = {}
 
     def attempt(self, step: Callable[..., None], *arguments: object) -> bool:
         """Take a step with the one location; whether the distribution can be used so far."""
@@ -311,7 +314,7 @@ class MachineState:
                 for state in states
                 if state.files and state.is_checked and not is_by_list
             },
-            environment.find,
+            environment,
         )
         self.root_origins = origins.of_roots()
         self.entry_origins = origins.of_entry_points(lock)
@@ -435,17 +438,19 @@ class MachineState:
         for state in self.distributions.values():
             if state.files and state.digest and not state.broken:
                 root = self.table.roots.get(state.files.root)
-                listed = root.hashes if root else {}
-                strays = [path for path in find_strays(state.files) if path not in listed]
+                listed = root.hashes if root else ()
+                strays, state.leftovers = find_strays(state.files, listed)
                 if strays:
                     found.append((state, state.files, strays))
         if not found:
             return
         unproved = set(self._scan.names()) - {proved.name for proved in self.table.lists}
-        claims = claimed_paths(at for name in unproved for at in self._scan.locations(name))
+        claims = claimed_paths(unproved, self._scan)
         for state, files, strays in found:
             state.strays = unclaimed(strays, files, claims)
-            state.claimed = tuple(sorted({*strays} - {*state.strays}))
+            state.owners = {
+                path: claims[path] for path in (*state.strays, *strays) if path in claims
+            }
 
     def _unlisted_names(self) -> frozenset[str]:
         """Return the top-level names of locked distributions that have no digest.
@@ -458,7 +463,7 @@ class MachineState:
             for plugin in self._lock.plugins
             if plugin.distribution in unpinned
         }
-        claims = claimed_paths(at for name in unpinned for at in self._scan.locations(name))
+        claims = claimed_paths(unpinned, self._scan)
         return frozenset(names | top_level_names(claims))
 
     def _host_origins(self, by_list: Collection[str]) -> dict[str, ModuleOrigin]:

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from coral_lock.imports.table import ImportTable
     from coral_lock.installed.dist_info import Location
     from coral_lock.installed.files import InstalledFiles
-    from coral_lock.installed.import_lookup import Find, Known
+    from coral_lock.installed.import_lookup import Known
     from coral_lock.installed.site_scan import Scan
     from coral_lock.lockfile.model import Lock
     from coral_lock.verification.machine import Environment
 
+    Search = tuple[str, ...] | None
 
-_IMPORTABLE = (".py", ".so", ".pyd")
+_IMPORTABLE = (".py", ".so", ".pyd", ".pyc")
 _OWN = ("coral_lock.pth", "coral_lock.start")
 """What the wheel of coral-lock itself ships, which puts children under the lock."""
 
@@ -55,14 +56,17 @@ class ModuleOrigins:
 
     Args:
         listed: the files of the distributions that are looked at, by name.
-        find: finds one module.
+        environment: where they are looked up. In a directory of its path that is below a site
+            root, as a `.pth` adds some, a distribution's modules can be too.
     """
 
-    def __init__(self, listed: Mapping[str, InstalledFiles], find: Find) -> None:
+    def __init__(self, listed: Mapping[str, InstalledFiles], environment: Environment) -> None:
         self._listed = listed
-        self._find = find
-        self._known: Known = {}
-        self._sources = {name: _sources(files.recorded) for name, files in listed.items()}
+        self._find = environment.find
+        self._path = tuple(map(_place, environment.path))
+        self._known: dict[Search, Known] = {}
+        self._names = {name: _names(files, self._path) for name, files in listed.items()}
+        self._sources = {name: _sources(names) for name, names in self._names.items()}
         self._locked = {
             place for files in listed.values() for place in _places(files, files.recorded)
         }
@@ -79,24 +83,40 @@ class ModuleOrigins:
     def of_roots(self) -> dict[str, tuple[ModuleOrigin, ...]]:
         """Return, by distribution, where its topmost packages and modules would come from.
 
-        One that can't be imported at all is left out, as an extension module for another
-        interpreter is.
+        So does what would be imported as one of its directories that are no packages. What can't
+        be imported at all is left out, as an extension module for another interpreter is.
         """
         roots: dict[str, tuple[ModuleOrigin, ...]] = {}
         for name, files in self._listed.items():
-            origins = [self._origin(module, name) for module in sorted(_roots(files.recorded))]
-            roots[name] = tuple(each for each in origins if each.origin or each.intruder)
+            # What is behind it on the path is another package, as `tests` is of many.
+            before = self._path[: self._path.index(_place(files.root)) + 1]
+            modules, directories = _roots(self._names[name])
+            origins = [self._origin(module, name) for module in modules]
+            origins += [self._origin(each, name, before) for each in directories - modules]
+            roots[name] = tuple(each for each in origins if each.intruder or self._is_odd(each))
         return roots
 
-    def _origin(self, module: str, distribution: str) -> ModuleOrigin:
+    def _is_odd(self, found: ModuleOrigin) -> bool:
+        """Whether a module comes from an unlocked file, or from another's in place of its own.
+
+        Below a site root, where the path leads later, another locked file of that name is fine.
+        """
+        is_in_root = (found.own_file or "").startswith(found.module.replace(".", "/"))
+        return found.origin is not None and (
+            _place(found.origin) not in self._locked or (is_in_root and not found.is_own)
+        )
+
+    def _origin(self, module: str, distribution: str, search: Search = None) -> ModuleOrigin:
         key = (distribution, module)
         if key not in self._origins:
-            chain = import_chain(module, self._known, find=self._find)
+            known = self._known.setdefault(search, {})
+            chain = import_chain(module, known, search, find=self._find)
             origin = chain[-1].origin if chain and chain[-1].name == module else None
             own_files = sorted(self._sources[distribution].get(module.replace(".", "/"), ()))
-            own_places = _places(self._listed[distribution], own_files)
-            parents = [parent.origin for parent in chain[:-1] if parent.origin is not None]
+            others = chain if origin is None else chain[:-1]
+            parents = (each.origin for each in others if each.origin is not None)
             foreign = (each for each in parents if _place(each) not in self._locked)
+            own_places = _places(self._listed[distribution], own_files)
             self._origins[key] = ModuleOrigin(
                 module=module,
                 origin=origin,
@@ -141,12 +161,24 @@ def listed_origins(lock: Lock, table: ImportTable) -> dict[str, ModuleOrigin]:
     return origins
 
 
-def _sources(paths: Iterable[str]) -> dict[str, list[str]]:
+def _names(files: InstalledFiles, path: Iterable[str]) -> dict[str, str]:
+    """Return the files by their paths from the entries of the path that are in the site root."""
+    root = f"{_place(files.root)}/"
+    below = [f"{place[len(root) :]}/" for place in path if place.startswith(root)]
+    return {
+        path[len(entry) :]: path
+        for entry in (*below, "")
+        for path in files.recorded
+        if path.startswith(entry)
+    }
+
+
+def _sources(names: Mapping[str, str]) -> dict[str, list[str]]:
     """Return the files that can hold each module, by its name with `/` for each dot."""
     sources: dict[str, list[str]] = {}
-    for path in paths:
-        if path.endswith(_IMPORTABLE):
-            directory, _, file = path.rpartition("/")
+    for name, path in names.items():
+        if name.endswith(_IMPORTABLE):
+            directory, _, file = name.rpartition("/")
             stem = file.partition(".")[0]
             sources.setdefault(f"{directory}/{stem}" if directory else stem, []).append(path)
             if stem == "__init__" and directory:
@@ -154,26 +186,30 @@ def _sources(paths: Iterable[str]) -> dict[str, list[str]]:
     return sources
 
 
-def _roots(paths: Iterable[str]) -> set[str]:
-    """Return the topmost modules of a distribution that are regular packages or files.
+def _roots(paths: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Return the topmost modules of a distribution, and its directories outside of packages.
 
-    In a namespace package that several distributions share, they are further down.
+    The modules are regular packages or files; in a namespace package that several distributions
+    share, they are further down. They can have any name without a dot.
     """
     known = set(paths)
-    roots: set[str] = set()
+    modules: set[str] = set()
+    directories: set[str] = set()
     for path in known:
-        if not path.endswith(_IMPORTABLE):
-            continue
-        directories = path.split("/")[:-1]
-        stem = path.rpartition("/")[2].partition(".")[0]
-        parts = [*directories, *([] if stem == "__init__" else [stem])]
-        for depth in range(1, len(directories) + 1):
-            if f"{'/'.join(directories[:depth])}/__init__.py" in known:
-                parts = directories[:depth]
+        *parents, file = path.split("/")
+        stem, roots = file.partition(".")[0], modules
+        parts = [*parents, *([] if stem == "__init__" else [stem])]
+        for depth in range(1, len(parents) + 1):
+            if f"{'/'.join(parents[:depth])}/__init__.py" in known:
+                parts = parents[:depth]
                 break
-        if parts and all(part.isidentifier() for part in parts):
+        else:
+            if not path.endswith(_IMPORTABLE):
+                parts, roots = parents, directories
+        if parts and all(part and "." not in part for part in parts):
             roots.add(".".join(parts))
-    return roots
+    standard = sys.stdlib_module_names
+    return modules, {each for each in directories if each.partition(".")[0] not in standard}
 
 
 class StartupFile(Record):

@@ -18,6 +18,7 @@ from coral_lock.installed.files import (
     size_in,
     unclaimed,
 )
+from coral_lock.installed.site_scan import scan_path
 
 INFO = "acme-1.0.dist-info"
 OWN = f"{INFO}/METADATA,sha256=x,9\n{INFO}/RECORD,,\n"
@@ -92,7 +93,7 @@ def test_a_record_that_no_installer_writes(tmp_path: Path, record: str, message:
         "unusable-record",
         str(tmp_path / INFO / "RECORD"),
     )
-    assert claimed_paths([location]) == frozenset()
+    assert claimed_paths(["acme"], scan_path([str(tmp_path)])) == {}
 
 
 @pytest.mark.parametrize(
@@ -132,12 +133,13 @@ def test_strays_are_what_is_in_own_directories_and_not_listed(tmp_path: Path) ->
         "acme/z.py",
         "ns/d/sub/z.py",
     )
-    for path in (*files.recorded, *innocent, *strays):
+    leftover = "acme/__pycache__/gone.cpython-311.opt-2.pyc"
+    for path in (*files.recorded, *innocent, *strays, leftover):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
-    assert find_strays(files) == strays
+    assert find_strays(files) == (strays, (leftover,))
     os.symlink(tmp_path, tmp_path / "acme" / "link")
-    assert find_strays(files) == tuple(sorted((*strays, "acme/link")))
+    assert find_strays(files)[0] == tuple(sorted((*strays, "acme/link")))
 
 
 @pytest.mark.parametrize(
@@ -149,9 +151,14 @@ def test_strays_are_what_is_in_own_directories_and_not_listed(tmp_path: Path) ->
         ("ns/mod/x.py", False),
         ("ns/pack/other/x.py", False),
         ("ns/pack/x.py", False),
+        ("ns/pack/data/other/x.py", False),
+        ("ns/__pycache__/mod.cpython-311.pyc", False),
+        ("ns.libs/other/x.so", False),
     ],
 )
 def test_what_an_unverified_record_may_claim(tmp_path: Path, path: str, is_claimed: bool) -> None:
-    files = listing(tmp_path, "ns/mod.py", "ns/pack/__init__.py")
+    files = listing(
+        tmp_path, "ns/mod.py", "ns/pack/__init__.py", "ns/pack/data/x.txt", "ns.libs/x.so"
+    )
     assert unclaimed([path], files, {path}) == (() if is_claimed else (path,))
     assert unclaimed([path], files, ()) == (path,)

@@ -501,10 +501,24 @@ def test_what_another_distribution_has_in_a_shared_namespace(site: Site, lock: L
         (
             "unlocked-file",
             WARNING,
-            "a distribution that isn't locked has a file in a directory of `shared`: "
-            "`ns/other/x.py`",
+            "`other`, which isn't verified, has a file in a directory of `shared`: `ns/other/x.py`",
         )
     ]
+
+
+def test_bytecode_that_an_update_left_is_told_once(site: Site, lock: Lock) -> None:
+    for name in ("gone", "lost"):
+        site.write(f"acme/__pycache__/{name}.cpython-311.opt-2.pyc")
+    assert site.findings(lock) == (
+        about_acme(
+            "unlocked-file",
+            "bytecode of no locked source is in `acme`: "
+            "`acme/__pycache__/gone.cpython-311.opt-2.pyc`",
+            severity=WARNING,
+            where="acme/__pycache__/gone.cpython-311.opt-2.pyc",
+            hint="remove that `__pycache__`; Python makes it again",
+        ),
+    )
 
 
 def test_a_start_takes_what_is_listed_only(site: Site, lock: Lock) -> None:
