@@ -87,6 +87,8 @@ CODES: Mapping[str, Code] = {
     "import-side-effect": Code("Importing a plugin changes what others rely on.", WARNING),
     "incompatible": Code("A plugin requires a newer host."),
     "invalid-requirement": _broken("A plugin's version requirement isn't a PEP 440 version."),
+    "loader-path": Code("A variable has libraries searched where nobody locked them.", WARNING),
+    "loader-preload": Code("A variable puts libraries into every process that nobody locked."),
     "loading-off": Code("A plugin is switched on, and the host's loading of its group is off."),
     "lock-not-accepted": _integrity("The lock isn't one that `accept` accepted on this device."),
     "manifest-contradiction": Code("What a manifest declares is contradictory."),

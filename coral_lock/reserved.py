@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-ACCEPTABLE = ("foreign-file", "pth-file")
+ACCEPTABLE = ("foreign-file", "loader-path", "loader-preload", "pth-file")
 """The findings that a descriptor can accept from a distribution."""
 
 _STANDARD_LIBRARY = "the standard library"

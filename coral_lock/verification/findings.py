@@ -21,6 +21,10 @@ _MAX_NAMED = 20
 _RELOCK = "if this is wanted, deploy a reviewed lock with it, made by `coral-runtime lock`"
 _REINSTALL = "install `{subject}=={version}` again, from a wheel you trust"
 _REMOVE = "remove it, or uninstall what it belongs to"
+_UNSET = (
+    "unset it, or accept it in the descriptor, with a locked distribution that needs it: "
+    "`distributions: {{NAME: {{accept: [{code}]}}}}`"
+)
 _FOREIGN_HOST = "`{module}` would be imported from a file that isn't the locked {role} host's"
 
 _SUMMARIES = {
@@ -66,6 +70,9 @@ _SUMMARIES = {
     "and no locked distribution ships it",
     "shadowing-script": "`{subject}` is beside the commands, which would import it instead of the "
     "module of that name",
+    "loader-path": "`{subject}` says where libraries are searched for first, and no lock covers "
+    "what is there",
+    "loader-preload": "`{subject}` puts libraries into every process, and no lock covers them",
 }
 """What is said in each situation: a code, and a word behind it where a code has several.
 
@@ -101,6 +108,8 @@ _HINTS = {
     "unlocked-plugin": "uninstall `{subject}`, or run `coral-runtime lock` and have it reviewed",
     "unlocked-startup": _REMOVE,
     "shadowing-script": _REMOVE,
+    "loader-path": _UNSET,
+    "loader-preload": _UNSET,
 }
 """What helps, likewise; where the code isn't here either, to install the distribution again."""
 
@@ -152,6 +161,7 @@ def findings_of(lock: Lock, machine: MachineState) -> tuple[Finding, ...]:
             if origin.origin is not None and not origin.is_own:
                 findings.append(_shadow_finding(name, origin, origin.origin))
     findings += _unlocked_findings(machine)
+    findings += _loader_findings(lock, machine)
     return sorted_findings(set(findings))
 
 
@@ -389,3 +399,12 @@ def _unlocked_findings(machine: MachineState) -> Iterator[Finding]:
     scripts = [each for each in sorted(machine.shadowing_scripts.items()) if each[0] not in shipped]
     for name, place in scripts[:_MAX_NAMED]:
         yield _finding("shadowing-script", name, place)
+
+
+def _loader_findings(lock: Lock, machine: MachineState) -> Iterator[Finding]:
+    """Yield the variables that the loader heeds, unless they are accepted from a distribution."""
+    accepted = {code for locked in lock.distributions for code in locked.accepted}
+    for name, value in machine.loader_variables.items():
+        code = "loader-path" if name.endswith("_PATH") else "loader-preload"
+        if code not in accepted:
+            yield _finding(code, name, None, "nothing", value, code=code)

@@ -68,6 +68,14 @@ IMPORTS = "imports"
 FULL = "full"
 INTEGRITY_LEVELS = (METADATA, IMPORTS, FULL)
 
+_LOADER_VARIABLES = (
+    "DYLD_INSERT_LIBRARIES",
+    "DYLD_LIBRARY_PATH",
+    "LD_AUDIT",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+)
+
 
 class Environment(Record):
     """A Python environment.
@@ -249,6 +257,8 @@ class MachineState:
         unlocked_startup: the files that Python runs at every start and that no locked
             distribution has put there.
         shadowing_scripts: the places of what would shadow modules for commands, by name.
+        loader_variables: those of this process that say which libraries are loaded, see ld.so(8);
+            of another environment nobody knows them.
     """
 
     def __init__(
@@ -325,6 +335,8 @@ class MachineState:
         self.host_origins = self._host_origins(proved if is_by_list else ())
         self.unlocked = self._unlocked()
         self.shadowing_scripts = shadowing_scripts(environment)
+        known = os.environ if environment.is_own else {}
+        self.loader_variables = {name: known[name] for name in _LOADER_VARIABLES if known.get(name)}
 
     def installed_host(self) -> InstalledHost:
         """Return the core and the inference host that are installed.

@@ -245,3 +245,47 @@ def test_common_scripts_are_no_finding(machine: Device) -> None:
     machine.coral("verify").require(0)
     document = machine.coral("verify", "--output-format", "json").require(0)
     assert json.loads(document.stdout)["findings"] == []
+
+
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "LD_AUDIT"])
+def test_a_variable_that_puts_libraries_into_each_process(machine: Device, name: str) -> None:
+    machine.write("program.py", "print('ran')\n")
+    for words, code in (
+        (("verify",), 1),
+        (("init", "--locked"), 1),
+        (("init", "--locked", "--integrity", "metadata"), 1),
+        (("run", "--locked", "--", "program.py"), 78),
+    ):
+        refused = machine.coral(*words, env={name: "/absent/evil.so"}).require(code)
+        assert (
+            f"error[loader-preload]: `{name}` puts libraries into every process, and no lock "
+            "covers them\n  expected: nothing\n  found: /absent/evil.so\n"
+        ) in refused.stderr
+        assert "ran" not in refused.stdout
+        assert "loader" not in machine.coral(*words, env={name: ""}).require(0).stderr
+
+
+def test_a_variable_that_says_where_libraries_are(machine: Device) -> None:
+    variables = {"LD_LIBRARY_PATH": "/absent"}
+    told = (
+        "warning[loader-path]: `LD_LIBRARY_PATH` says where libraries are searched for first, "
+        "and no lock covers what is there\n  expected: nothing\n  found: /absent\n"
+    )
+    program = ("run", "--locked", "--", "-c", "print('ran')")
+    for words in (("verify",), ("init", "--locked"), program):
+        assert told in machine.coral(*words, env=variables).require(0).stderr
+    outside = machine.coral("verify", "--python", machine.environment.python, env=variables)
+    assert "loader-path" not in outside.require(0).stderr
+
+
+def test_what_the_loader_is_told_is_accepted_as_it_was_locked(machine: Device) -> None:
+    variables = {"LD_PRELOAD": "/absent/evil.so", "LD_LIBRARY_PATH": "/absent"}
+    codes = ["loader-path", "loader-preload"]
+    accept = "--set=distributions.acme.accept=[{}]".format
+    for accepted in (codes[:1], codes[1:], codes):
+        machine.coral("lock", accept(",".join(accepted))).require(0)
+        verified = machine.coral("verify", env=variables)
+        assert [code for code in codes if f"[{code}]" not in verified.stderr] == accepted
+        assert verified.code == int(codes[1] not in accepted)
+    ran = machine.coral("run", "--locked", "--", "-c", "print('ran')", env=variables).require(0)
+    assert (ran.stdout, "loader" in ran.stderr) == ("ran\n", False)

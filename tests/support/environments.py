@@ -17,7 +17,7 @@ from pathlib import Path
 
 import uv
 
-_LEAKS = ("CORAL_", "CI_", "GITHUB_", "PYTHON", "PIP_", "UV_", "VIRTUAL_ENV")
+_LEAKS = ("CORAL_", "CI_", "DYLD_", "GITHUB_", "LD_", "PYTHON", "PIP_", "UV_", "VIRTUAL_ENV")
 _CERTIFICATES = frozenset({"PIP_CERT"})
 _TIMEOUT = 300
 _STARTED = ("coral-lock[sign]", "pytest")

@@ -616,3 +616,33 @@ def test_no_more_than_twenty_unexpected_files_are_named(site: Site, lock: Lock) 
     assert [finding.where for finding in site.findings(lock)] == [
         f"acme/stray{number:02}.py" for number in range(20)
     ]
+
+
+@pytest.mark.parametrize("integrity", ["metadata", "imports", "full"])
+def test_what_the_loader_is_told(
+    site: Site, lock: Lock, monkeypatch: pytest.MonkeyPatch, integrity: str
+) -> None:
+    def found(lock: Lock) -> list[tuple[str, str, str | None]]:
+        environment = environment_of((str(site.root),)).replace(is_own=True)
+        findings = verdict_on(lock, integrity, environment).findings
+        return [(each.code, each.subject, each.found) for each in findings]
+
+    names = ("LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES")
+    paths = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
+    for name in (*names, *paths):
+        monkeypatch.setenv(name, "")
+    assert found(lock) == []
+    for name in (*names, *paths):
+        monkeypatch.setenv(name, "/evil")
+    assert site.findings(lock, integrity) == ()
+    preload = [("loader-preload", name, "/evil") for name in sorted(names)]
+    path = [("loader-path", name, "/evil") for name in sorted(paths)]
+    assert found(lock) == preload + path
+    for accepted, rest in (
+        (("loader-path",), preload),
+        (("loader-preload",), path),
+        (("loader-path", "loader-preload"), []),
+    ):
+        acme, helper = lock.distributions
+        accepting = (acme, helper.replace(accepted=accepted))
+        assert found(lock.replace(distributions=accepting)) == rest
