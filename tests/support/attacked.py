@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import py_compile
 import shutil
 import sysconfig
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.support.device import Device, make_device
+from tests.support.elf import RUNPATH, elf
 from tests.support.environments import install_with_uv
 from tests.support.handmade_wheels import make_wheel
 
@@ -71,6 +74,49 @@ def library():
     ctypes.CDLL(os.path.join(site, "natpack.libs", "libhelper.so"))
     return True
 
+def planted_library():
+    import ctypes
+    try:
+        ctypes.CDLL(os.path.join(site, "natpack.libs", "libnew.so"))
+    except OSError:
+        return "absent"
+
+def by_file(load, path):
+    def probe():
+        try:
+            return load(os.path.join(site, path))
+        except FileNotFoundError:
+            return "absent"
+    return probe
+
+def text(path):
+    with open(path) as file:
+        return file.read()
+
+def by_runpy(path):
+    import runpy
+    return runpy.run_path(path)["NAME"]
+
+def by_spec(path):
+    import importlib.util
+    spec = importlib.util.spec_from_file_location("loaded", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.NAME
+
+def by_loader(path):
+    from importlib.machinery import SourceFileLoader
+    return SourceFileLoader("loaded", path).load_module().NAME
+
+def metadata():
+    from importlib.metadata import distribution
+    return (distribution("dep").read_text("METADATA").splitlines()[1],
+            len(distribution("dep").entry_points))
+
+def assets():
+    importlib.import_module("assets")
+    return True
+
 PROBES = {
     "core": name_of("dep.core"),
     "single": name_of("depmod"),
@@ -87,10 +133,29 @@ PROBES = {
     "optional": name_of("dep._speedups"),
     "nested": name_of("dep._speedups.inner"),
     "free": name_of("free"),
+    "digits": name_of("3dutils"),
+    "hyphen": name_of("my-mod"),
+    "folder": name_of("4pkg"),
+    "added": name_of("pthmod"),
+    "extended": name_of("extpkg.extra"),
+    "vendored": name_of("vendored"),
+    "zipped": name_of("zipmod"),
+    "assets": assets,
+    "asset": by_file(text, "assets/info.txt"),
+    "read": by_file(text, "dep/data/info.txt"),
+    "runpy": by_file(by_runpy, "dep/core.py"),
+    "spec": by_file(by_spec, "dep/core.py"),
+    "loader": by_file(by_loader, "dep/core.py"),
+    "stray": by_file(by_spec, "dep/_speedups.py"),
+    "metadata": metadata,
 }
+NEW = ("digits", "hyphen", "folder", "added", "extended", "vendored", "zipped", "assets", "asset",
+       "read", "runpy", "spec", "loader", "stray", "metadata")
+importlib.import_module("vend")
+importlib.import_module("zipped")
 if os.path.isdir(os.path.join(site, "natpack")):
-    PROBES.update(native=native, library=library)
-SLOW = ("early", "resource", "library")
+    PROBES.update(native=native, library=library, planted=planted_library)
+SLOW = ("early", "resource", "library", "planted", *NEW)
 
 outcome = {}
 for name in sys.argv[1:] or [name for name in PROBES if name not in SLOW]:
@@ -121,11 +186,31 @@ EXPECTED: Mapping[str, Any] = {
     "cached": "absent",
     "native": True,
     "library": True,
+    "planted": "absent",
+    "digits": "3dutils",
+    "hyphen": "my-mod",
+    "folder": "4pkg",
+    "added": "pthmod",
+    "extended": "absent",
+    "vendored": "vendored",
+    "zipped": "zipmod",
+    "assets": True,
+    "asset": "locked asset",
+    "read": "locked info",
+    "runpy": "core",
+    "spec": "core",
+    "loader": "core",
+    "stray": "absent",
+    "metadata": ["Name: dep", 0],
 }
 """What the program finds on a machine that nobody attacked; of the twins either one."""
 
 
-SLOW = ("early", "resource", *(("library",) if LIBRARIES else ()))
+SLOW = (
+    *("early", "resource", "digits", "hyphen", "folder", "added", "extended", "vendored"),
+    *("zipped", "assets", "asset", "read", "runpy", "spec", "loader", "stray", "metadata"),
+    *(("library", "planted") if LIBRARIES else ()),
+)
 """Probes that import much of the standard library: made only where they are named."""
 
 
@@ -190,7 +275,11 @@ def make_attackable(directory: Path, wheelhouse: Path) -> Device:
     source = wheels / "secret.py"
     source.write_text("NAME = 'secret'\n")
     py_compile.compile(str(source), str(wheels / "secret.pyc"), doraise=True)
-    requires = ["dep", "space", "cvlike", "secret", "twin-a", "twin-b"]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("zipmod.py", "NAME = 'zipmod'\n")
+    append = "import os, sys\nsys.path.append(os.path.join(os.path.dirname(__file__), {!r}))\n"
+    requires = ["dep", "space", "cvlike", "secret", "twin-a", "twin-b", "odd"]
     made = [
         make_wheel(
             wheels,
@@ -215,6 +304,21 @@ def make_attackable(directory: Path, wheelhouse: Path) -> Device:
         make_wheel(wheels, "twin-a", {"twin/__init__.py": "", "twin/shared.py": "NAME = 'a'\n"}),
         make_wheel(wheels, "twin-b", {"twin/__init__.py": "", "twin/shared.py": "NAME = 'b'\n"}),
     ]
+    odd: dict[str, str | bytes] = {
+        "3dutils.py": "NAME = '3dutils'\n",
+        "my-mod.py": "NAME = 'my-mod'\n",
+        "4pkg/__init__.py": "NAME = '4pkg'\n",
+        "odd_added.pth": "odd_added\n",
+        "odd_added/pthmod.py": "NAME = 'pthmod'\n",
+        "extpkg/__init__.py": "import pkgutil\n"
+        "__path__ = pkgutil.extend_path(__path__, __name__)\n",
+        "vend/__init__.py": append.format("_vendor"),
+        "vend/_vendor/vendored.py": "NAME = 'vendored'\n",
+        "zipped/__init__.py": append.format("lib.zip"),
+        "zipped/lib.zip": archive.getvalue(),
+        "assets/info.txt": "locked asset",
+    }
+    made.append(make_wheel(wheels, "odd", odd))
     if LIBRARIES:
         content = LIBRARIES[0].read_bytes()
         files: dict[str, str | bytes] = {
@@ -222,6 +326,7 @@ def make_attackable(directory: Path, wheelhouse: Path) -> Device:
             f"natpack/_statistics{EXTENSION}": content,
             "natpack.libs/libhelper.so": content + b"\0",
             "natpack.libs/libother.so.1": content + b"\0\0",
+            "natpack.libs/libstates.so": elf((RUNPATH, "$ORIGIN/../earlier.libs:$ORIGIN")),
         }
         made.append(make_wheel(wheels, "natpack", files))
         requires.append("natpack")
