@@ -100,6 +100,11 @@ class Cover:
         codes = [code for code, _ in markers if code is not None]
         return max([*codes, exit_code(findings)]), tuple(dict.fromkeys(findings))
 
+    def slow_files(self) -> tuple[str, ...]:
+        """Return a sentence about each file whose hash took this process long."""
+        found = [each for imports in installed_imports() for each in imports.slow_files()]
+        return tuple(dict.fromkeys(found))
+
     def close(self) -> None:
         """Close the session, unless this is a fork of the process that opened it."""
         if os.getpid() == self._process:
@@ -151,7 +156,7 @@ class Cover:
             self._findings.append(finding)
 
     def _refuse_file(self, finding: Finding) -> None:
-        """Show that a file differs from the lock; its import is about to fail.
+        """Show that a file differs from the lock; its import or opening is about to fail.
 
         The report of a start that is under way has it. A program that has just begun is ended,
         since it might go on without what it imports; later it may handle the error.
@@ -164,7 +169,7 @@ class Cover:
                 return
             if time.monotonic() - self._begun < _BEGINNING_SECONDS:
                 self._end()
-            say("the import fails, and the program goes on: it has been running for a while")
+            say("the file can't be used, and the program goes on: it has been running for a while")
 
     def _about_to_start_host(self) -> None:
         """Verify the machine again in a fork, which may run long after this process."""

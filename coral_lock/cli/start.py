@@ -164,9 +164,13 @@ class _Running:
         if self._cover is None or self._report is None:
             return HOLDS
         code, findings = self._cover.outcome()
+        slow = self._cover.slow_files()
+        if slow:
+            log_messages = (*self._report.log_messages, *slow)
+            self._report = self._report.replace(log_messages=log_messages)
         shells_code = program_exit if program_exit >= 0 else _SIGNALLED - program_exit
         ended_with = exit_code_of_run(code) if code else shells_code
-        if findings:
+        if findings or slow:
             self._findings = (*self._findings, *findings)
             report = self._report.replace(outcome=FAILED) if code else self._report
             self._report = self._reports.conclude(

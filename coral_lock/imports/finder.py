@@ -296,6 +296,10 @@ class LockedImports:
                 self._suppliers.discard(get_ident())
         return self._files
 
+    def slow_files(self) -> list[str]:
+        """Return a sentence about each file whose hash took longer than a second."""
+        return self._files.libraries.slow if self._files is not None else []
+
     def refuse(self, finding: Finding) -> ChangedFileError:
         """Remember a file that was refused and report it, each file once; return the error."""
         if not any(finding.where == known.where for known in self.findings):

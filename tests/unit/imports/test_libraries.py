@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sysconfig
 import time
 from pathlib import Path
@@ -112,6 +113,19 @@ def test_a_library_that_was_compared_is_compared_again_once_it_was_touched(
         "6",
         "`native.libs/libone.so.1` of `native` isn't the file that was locked",
     ]
+
+
+def test_the_time_of_a_file_whose_hash_takes_long_is_said(site: LockedSite) -> None:
+    printed = site.run(
+        "from coral_lock.imports import libraries\n"
+        "path = site + '/native.libs/readme.txt'\nopen(path).close()\nprint(imports.slow_files())\n"
+        "libraries._LONG_SECONDS = 0\nos.utime(path)\nopen(path).close()\n"
+        "print(imports.slow_files()[0].replace(site, ''))"
+    )
+    assert printed.splitlines()[0] == "[]"
+    assert re.fullmatch(
+        r"hashing `/native\.libs/readme\.txt` \(0 MiB\) took \d\.\d s", printed.splitlines()[1]
+    )
 
 
 @pytest.mark.parametrize("form", ["path", "os.fsencode(path)", "pathlib.Path(path)"])
