@@ -8,7 +8,7 @@ from coral_lock.errors import CoralLockError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
 
     from coral_lock.derive.locking import Derivation
@@ -84,8 +84,8 @@ def lock(
     from coral_lock.descriptor.load import load_descriptor
     from coral_lock.inventory import Reporter as SilentReporter
 
-    requested = _descriptor(config, settings, environment, core_version, inference_version)
-    descriptor = requested or load_descriptor(None)
+    request = _request(config, settings, environment, core_version, inference_version)
+    descriptor = request() if request else load_descriptor(None)
     place = Place(
         python=_path(python),
         wheels=_paths(wheels),
@@ -183,12 +183,11 @@ def init(
         StartError: the machine doesn't match, or a plugin failed; with the report.
         CoralLockError: the lock or the descriptor can't be used.
     """
+    request = _request(config, settings, environment, core_version, inference_version)
     if lock is None:
         from coral_lock.start.live import start_live
 
-        report = start_live(
-            _descriptor(config, settings, environment, core_version, inference_version)
-        )
+        report = start_live(request() if request else None)
     else:
         from coral_lock.children.parent import start_program
         from coral_lock.children.session import VARIABLE
@@ -204,9 +203,7 @@ def init(
             report = start_program(
                 path,
                 writer,
-                descriptor=_descriptor(
-                    config, settings, environment, core_version, inference_version
-                ),
+                request=request,
                 integrity=integrity,
                 state_directory=state,
                 closed=closed,
@@ -226,25 +223,29 @@ def init(
     return report
 
 
-def _descriptor(
+def _request(
     config: str | PathLike[str] | None,
     settings: Sequence[str],
     environment: Mapping[str, str] | None,
     core_version: str | None,
     inference_version: str | None,
-) -> Descriptor | None:
-    """Return what a program requests; None if that is nothing."""
+) -> Callable[[], Descriptor] | None:
+    """Return what reads what a program requests; None if that is nothing."""
     if not (config or settings or environment or core_version or inference_version):
         return None
-    from coral_lock.descriptor.load import load_descriptor
 
-    return load_descriptor(
-        _path(config),
-        settings=settings,
-        environment=environment,
-        core_version=core_version,
-        inference_version=inference_version,
-    )
+    def read() -> Descriptor:
+        from coral_lock.descriptor.load import load_descriptor
+
+        return load_descriptor(
+            _path(config),
+            settings=settings,
+            environment=environment,
+            core_version=core_version,
+            inference_version=inference_version,
+        )
+
+    return read
 
 
 def diff(old: str | PathLike[str] | Lock, new: str | PathLike[str] | Lock) -> tuple[Change, ...]:

@@ -10,11 +10,7 @@ from __future__ import annotations
 import os
 import sys
 
-_HELPERS = (
-    "from multiprocessing.resource_tracker import main",
-    "from multiprocessing.semaphore_tracker import main",
-)
-"""Processes of `multiprocessing` itself, which import nothing but the standard library."""
+_TRACKER = "from multiprocessing.resource_tracker import main;main("
 
 
 def enter() -> None:
@@ -24,7 +20,7 @@ def enter() -> None:
     locked package or the host is imported.
     """
     variable = os.environ.get("CORAL_LOCK_RUN")
-    if not variable or any(word.startswith(_HELPERS) for word in sys.orig_argv):
+    if not variable or _is_resource_tracker():
         return
     own = os.path.join(os.path.dirname(sys.executable), "coral-runtime")
     if "".join(sys.argv[:1]) == own:
@@ -42,3 +38,14 @@ def enter() -> None:
         )
         sys.stderr.flush()
         os._exit(3)
+
+
+def _is_resource_tracker() -> bool:
+    """Whether this process is the one of `multiprocessing` that may outlive the program.
+
+    It imports nothing but the standard library. CPython 3.10 to 3.14 start it as `-c CODE`, with
+    nothing behind it, and only the number of a descriptor differs.
+    """
+    code = "".join(sys.orig_argv[-1:])
+    number = code[len(_TRACKER) : -1]
+    return sys.argv == ["-c"] and number.isdecimal() and code == f"{_TRACKER}{number})"

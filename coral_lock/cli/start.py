@@ -28,7 +28,7 @@ from coral_lock.start.report import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from coral_lock.children.parent import Cover
     from coral_lock.cli.grammar import Arguments
@@ -79,7 +79,8 @@ def _start(arguments: Arguments, reports: _Reports) -> ActivationReport:
     from coral_lock.start.live import start_live
 
     reports.file.begin()
-    return start_live(_descriptor(arguments))
+    request = _request(arguments)
+    return start_live(request() if request else None)
 
 
 def run(arguments: Arguments) -> int | Program:
@@ -297,7 +298,7 @@ def _prepare(arguments: Arguments, reports: _Reports) -> LockedStart:
     reports.file.begin()
     start = prepare_locked(
         str(arguments.last("lock")),
-        descriptor=_descriptor(arguments),
+        request=_request(arguments),
         integrity=str(arguments.last("integrity")),
         state_directory=arguments.last("state-dir"),
         closed=arguments.flag("closed"),
@@ -309,8 +310,8 @@ def _prepare(arguments: Arguments, reports: _Reports) -> LockedStart:
     return start
 
 
-def _descriptor(arguments: Arguments) -> Descriptor | None:
-    """Return what the command line and the environment request; None if that is nothing."""
+def _request(arguments: Arguments) -> Callable[[], Descriptor] | None:
+    """Return what reads what the command line and the environment request; None for nothing."""
     is_read = not arguments.flag("no-env") and any(
         name.startswith("CORAL_") and not name.startswith("CORAL_LOCK_") for name in os.environ
     )
@@ -319,18 +320,22 @@ def _descriptor(arguments: Arguments) -> Descriptor | None:
     core, inference = arguments.last("core-version"), arguments.last("inference-version")
     if not (path or settings or is_read or core or inference):
         return None
-    from coral_lock.descriptor.load import load_descriptor
 
-    descriptor = load_descriptor(
-        path,
-        settings=settings,
-        environment=os.environ if is_read else None,
-        core_version=core,
-        inference_version=inference,
-    )
-    for warning in descriptor.warnings:
-        say_warning(warning)
-    return descriptor
+    def read() -> Descriptor:
+        from coral_lock.descriptor.load import load_descriptor
+
+        descriptor = load_descriptor(
+            path,
+            settings=settings,
+            environment=os.environ if is_read else None,
+            core_version=core,
+            inference_version=inference,
+        )
+        for warning in descriptor.warnings:
+            say_warning(warning)
+        return descriptor
+
+    return read
 
 
 def _show(report: ActivationReport, shown: Sequence[Finding]) -> None:

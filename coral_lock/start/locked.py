@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 
-from coral_lock.errors import InputError, LockError, UsageError
+from coral_lock.errors import ChangedFileError, InputError, LockError, UsageError
 from coral_lock.finding import Finding, has_errors, sorted_findings
-from coral_lock.imports.finder import install_imports
+from coral_lock.imports.finder import install_imports, remove_imports
 from coral_lock.installed.import_lookup import import_chain
 from coral_lock.lockfile.file import parse_lock, read_lock_bytes
 from coral_lock.messages import later_version_warning, size_of
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from coral_lock.descriptor.model import Descriptor, PluginRequest
-    from coral_lock.imports.table import ImportTable
+    from coral_lock.imports.finder import LockedImports
+    from coral_lock.imports.table import ImportIndex, ImportTable
     from coral_lock.lockfile.entries import HostPackage, LockedPlugin
     from coral_lock.lockfile.model import Lock
     from coral_lock.signing.accepted import Acceptance
@@ -42,10 +43,10 @@ class LockedStart(Record):
     `refusal` is the report if the machine doesn't match, else None. `accepted_only` says whether
     the lock had to be accepted, by the record in `trust_directory` or the default one.
 
-    `table` holds the files that imports may come from, None if nothing is proved; `unlisted` are
-    the top-level names of locked distributions without a list, and `closed` says whether only
-    locked distributions are visible. `bytecode_directory` is in the `state_directory` that was
-    requested.
+    `table` holds the files that imports may come from, None if nothing is proved, and `index` what
+    distinguishes them, if that is known already; `unlisted` are the top-level names of locked
+    distributions without a list, and `closed` says whether only locked distributions are visible.
+    `bytecode_directory` is in the `state_directory` that was requested.
     """
 
     plan: StartPlan
@@ -53,6 +54,7 @@ class LockedStart(Record):
     accepted_only: bool = False
     trust_directory: str | None = None
     table: ImportTable | None = None
+    index: ImportIndex | None = None
     unlisted: frozenset[str] = frozenset()
     closed: bool = False
     state_directory: str | None = None
@@ -64,22 +66,51 @@ class LockedStart(Record):
         Args:
             on_mismatch: gets a finding for each file that differs from the lock.
         """
-        table = self.table
-        if table is not None:
-            imports = install_imports(
-                table.index(self.unlisted, self.plan.versions),
-                lambda: table,
-                on_mismatch=on_mismatch,
-                bytecode_directory=self.bytecode_directory,
-                closed=self.closed,
+        if self.table is not None:
+            self._install(self.table, on_mismatch, self.closed).files().libraries.hash_ahead()
+
+    def _install(
+        self, table: ImportTable, on_mismatch: Callable[[Finding], None], closed: bool
+    ) -> LockedImports:
+        return install_imports(
+            self.index or table.index(self.unlisted, self.plan.versions),
+            lambda: table,
+            on_mismatch=on_mismatch,
+            bytecode_directory=self.bytecode_directory,
+            closed=closed,
+        )
+
+    def with_request(self, load: Callable[[], Descriptor], part: Lock) -> LockedStart:
+        """Return this start with what a descriptor requests of that part of the lock.
+
+        What reads descriptors may be locked too, so it is imported from the lists. `--closed`
+        doesn't hide it where nobody locked it: we need it, and the program doesn't run yet.
+        """
+        start, changed = self, list[Finding]()
+        if self.table is not None:
+            start = self.replace(index=self.table.index(self.unlisted, self.plan.versions))
+            start._install(self.table, changed.append, closed=False)
+        try:
+            descriptor: Descriptor | None = load()
+        except ChangedFileError:
+            # It is among `changed`, as is what the reader does without.
+            descriptor = None
+        finally:
+            remove_imports()
+        plan, contradictions = start.plan, _contradictions(part, descriptor) if descriptor else ()
+        return start.replace(
+            plan=plan.replace(
+                config=_config(part, descriptor),
+                findings=sorted_findings((*plan.findings, *changed, *contradictions)),
+                messages=(*plan.messages, *(descriptor.warnings if descriptor else ())),
             )
-            imports.files().libraries.hash_ahead()
+        )
 
 
 def prepare_locked(
     lock_path: str,
     *,
-    descriptor: Descriptor | None = None,
+    request: Callable[[], Descriptor] | None = None,
     config: RuntimeConfig | None = None,
     integrity: str = IMPORTS,
     state_directory: str | None = None,
@@ -93,8 +124,8 @@ def prepare_locked(
 
     Args:
         lock_path: the lock.
-        descriptor: what the command line and the environment request; it may not
-            contradict the lock.
+        request: returns what the command line and the environment request, which may not
+            contradict the lock; called once the machine matches, and imports are under the lock.
         config: what plugins are handed, if that is decided already.
         integrity: `metadata`, `imports` or `full`: what is proved and hashed first.
         state_directory: where bytecode is kept, None for the default.
@@ -142,46 +173,54 @@ def prepare_locked(
             verified.replace(target=target), machine.installed_host()
         ),
     )
-    part, found = verdict.part or lock, [*unaccepted, *verdict.findings]
-    if verdict.part is not None:
-        found += _contradictions(part, descriptor) if descriptor else ()
-        found += missing_variables(part.plugins)
-    findings = sorted_findings(found)
+    part, machine = verdict.part or lock, verdict.machine
+    found = [*unaccepted, *verdict.findings]
+    matches = machine is not None and not has_errors(found)
+    found += missing_variables(part.plugins) if verdict.part else ()
     target = f", target {verdict.target}" if verdict.target else ""
     warning = later_version_warning(lock, lock_path)
-    plan = StartPlan(
-        plugins=part.activation_order(),
-        versions={each.name: each.version for each in part.distributions},
-        config=config or _config(part, descriptor),
-        lock=verified.replace(target=verdict.target),
-        findings=findings,
-        messages=(
-            f"Lock {lock_path}: {size_of(part)}, integrity {integrity}{target}",
-            *((acceptance.message,) if acceptance else ()),
-            *((warning,) if warning else ()),
-            *(descriptor.warnings if descriptor else ()),
-        ),
-    )
     start = LockedStart(
-        plan=plan,
+        plan=StartPlan(
+            plugins=part.activation_order(),
+            versions={each.name: each.version for each in part.distributions},
+            config=config or _config(part, None),
+            lock=verified.replace(target=verdict.target),
+            findings=sorted_findings(found),
+            messages=(
+                f"Lock {lock_path}: {size_of(part)}, integrity {integrity}{target}",
+                *((acceptance.message,) if acceptance else ()),
+                *((warning,) if warning else ()),
+            ),
+        ),
         accepted_only=accepted_only,
         trust_directory=trust_directory,
         closed=closed,
         state_directory=state_directory,
     )
-    machine = verdict.machine
-    if has_errors(findings):
-        what = "The machine doesn't match the lock"
-        if verdict.part is None:
-            what = "The lock isn't for this machine"
-        return start.replace(refusal=plan.refused(f"{what}: nothing was activated"))
-    if integrity == METADATA or machine is None:
+    if matches and machine is not None and integrity != METADATA:
+        cache, notes = _prepare_cache(state_directory)
+        start = start.replace(
+            plan=start.plan.replace(messages=(*start.plan.messages, *notes)),
+            table=machine.table,
+            unlisted=machine.unlisted,
+            bytecode_directory=cache,
+        )
+    if matches and request is not None:
+        start = start.with_request(request, part)
+    if not has_errors(start.plan.findings):
         return start
+    what = "The machine doesn't match the lock"
+    if verdict.part is None:
+        what = "The lock isn't for this machine"
+    return start.replace(refusal=start.plan.refused(f"{what}: nothing was activated"))
+
+
+def _prepare_cache(state_directory: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Return the bytecode cache, None if the default one can't be used, and what to say of it."""
     from coral_lock.imports.verified import prepare_cache
 
-    start = start.replace(table=machine.table, unlisted=machine.unlisted)
     try:
-        cache = prepare_cache(state_directory or default_state_directory())
+        return prepare_cache(state_directory or default_state_directory()), ()
     except OSError as problem:
         if state_directory is not None:
             raise InputError(
@@ -190,8 +229,7 @@ def prepare_locked(
                 hint="name a directory that this user can write to",
             ) from problem
         note = f"No bytecode cache, so modules are compiled at every start: {problem.strerror}"
-        return start.replace(plan=plan.replace(messages=(*plan.messages, note)))
-    return start.replace(bytecode_directory=cache)
+        return None, (note,)
 
 
 def _config(lock: Lock, descriptor: Descriptor | None) -> RuntimeConfig:

@@ -66,6 +66,8 @@ _SUMMARIES = {
     "foreign-target": "`{module}` isn't a module of `{distribution}`'s own files",
     "foreign-target absent": "`{module}` can't be imported from where `{distribution}` is",
     "unlocked-plugin": "`{subject}` declares plugins, and the lock doesn't name it",
+    "unlocked-plugin added": "`{subject}` declares plugins, and the lock names it as one without "
+    "any",
     "unlocked-startup": "`{subject}` runs at every start of Python, before anything is checked, "
     "and no locked distribution ships it",
     "shadowing-script": "`{subject}` is beside the commands, which would import it instead of the "
@@ -106,6 +108,8 @@ _HINTS = {
     "foreign-target": "the entry point must name a module that its own distribution ships",
     "foreign-target absent": "reinstall `{distribution}`",
     "unlocked-plugin": "uninstall `{subject}`, or run `coral-runtime lock` and have it reviewed",
+    "unlocked-plugin added": "reinstall `{subject}` from a wheel you trust, or run `coral-runtime "
+    "lock` and have it reviewed",
     "unlocked-startup": _REMOVE,
     "shadowing-script": _REMOVE,
     "loader-path": _UNSET,
@@ -387,7 +391,8 @@ def _shadow_finding(subject: str, origin: ModuleOrigin, place: str) -> Finding:
 def _unlocked_findings(machine: MachineState) -> Iterator[Finding]:
     """Yield the distributions and files that the lock isn't responsible for."""
     for name, place in machine.unlocked:
-        yield _finding("unlocked-plugin", name, place)
+        is_locked = name in machine.distributions
+        yield _finding("unlocked-plugin" + " added" * is_locked, name, place)
     for file in machine.unlocked_startup[:_MAX_NAMED]:
         yield _finding("unlocked-startup", file.name, file.place)
     shipped = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -309,6 +310,51 @@ def test_what_is_covered_or_is_no_python_is_not_said(machine: Device, command: s
     outcome = machine.coral(*_run(machine, "program.py")).require(0)
     assert "uncovered" not in outcome.stderr
     assert "findings': []" in str(_report(machine))
+
+
+TRACKER = "from multiprocessing.resource_tracker import main"
+IS_COVERED = "import sys; print('coral_lock.children.child' in sys.modules)"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-c", IS_COVERED, TRACKER),
+        ("-c", IS_COVERED, f"{TRACKER};main(7)"),
+        ("-c", IS_COVERED, "-c", f"{TRACKER};main(7)"),
+        ("child.py", "-c", f"{TRACKER};main(7)"),
+        ("-W", "ignore", "child.py", f"{TRACKER};main(7)"),
+        ("-c", f"{TRACKER};{IS_COVERED}"),
+        ("-c", f"{TRACKER};main = print;{IS_COVERED};main(7)"),
+    ],
+)
+def test_words_of_a_user_make_no_helper_of_multiprocessing(
+    machine: Device, words: tuple[str, ...]
+) -> None:
+    machine.write("child.py", IS_COVERED)
+    machine.write(
+        "program.py",
+        f"import subprocess, sys\nsubprocess.run([sys.executable, *{words!r}], check=True)\n",
+    )
+    outcome = machine.coral(*_run(machine, "program.py")).require(0)
+    assert outcome.stdout.startswith("True\n")
+
+
+def test_the_helper_of_multiprocessing_may_outlive_the_session(machine: Device) -> None:
+    machine.write(
+        "program.py",
+        "import os, shutil, time\n"
+        "from multiprocessing import resource_tracker as tracker, util\n"
+        "shutil.rmtree(os.path.dirname(os.environ['CORAL_LOCK_RUN'].partition(':')[2]))\n"
+        "spawn = util.spawnv_passfds\n"
+        "util.spawnv_passfds = lambda *words: print(words[1][-1]) or spawn(*words)\n"
+        "tracker.ensure_running()\n"
+        "time.sleep(0.3)\n"
+        "print(tracker._resource_tracker._check_alive())\n",
+    )
+    outcome = machine.coral(*_run(machine, "program.py")).require(0)
+    assert re.fullmatch(rf"{TRACKER};main\(\d+\)\nTrue\n", outcome.stdout)
+    assert "under its lock" not in outcome.stderr
 
 
 def test_strict_children_starts_none_that_cannot_be_covered(machine: Device) -> None:

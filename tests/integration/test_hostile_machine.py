@@ -213,6 +213,19 @@ def test_entry_points_are_read_as_the_standard_library_reads_them(
     )
 
 
+def test_entry_points_that_were_added_to_a_locked_requirement(device: MakeDevice) -> None:
+    machine = device("my-package==1.0.0")
+    machine.write("runtime.yaml", "program: {requires: [pyyaml]}\n")
+    machine.locked_once("--core-version=0.0.4", "--inference-version=0.58.0")
+    (metadata,) = machine.site_packages.glob("pyyaml-*.dist-info")
+    (metadata / "entry_points.txt").write_text("[coral_inference.patches]\nevil = evil:z\n")
+    assert (
+        "error[unlocked-plugin]: `pyyaml` declares plugins, and the lock names it as one without "
+        f"any\n  where: {metadata}\n  hint: reinstall `pyyaml` from a wheel you trust, or run "
+        "`coral-runtime lock` and have it reviewed\n"
+    ) in machine.coral("init", "--locked").require(1).stderr
+
+
 HOSTILE_FILES = {
     "RECORD with NUL": ("RECORD", "p/a\0b.py,,\n"),
     "RECORD with a huge field": ("RECORD", '"' + "a" * 200_000 + '",,\n'),
