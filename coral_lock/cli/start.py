@@ -101,7 +101,7 @@ def run(arguments: Arguments) -> int | Program:
         program = prepare_program(arguments.program, running.exit_code_after)
         guard = StdoutGuard()
         try:
-            report = running.start(program.findings)
+            report = running.start(program)
         finally:
             guard.release()
     except CoralLockError as error:
@@ -125,16 +125,12 @@ class _Running:
         self._cover: Cover | None = None
         self._report: ActivationReport | None = None
 
-    def start(self, findings: Sequence[Finding]) -> ActivationReport:
-        """Verify the machine, and start the runtime as far as that comes before the program.
-
-        Args:
-            findings: what is known already, for the report.
-        """
+    def start(self, program: Program) -> ActivationReport:
+        """Verify the machine, and start the runtime as far as that comes before the program."""
         from coral_lock.children.parent import Cover
 
-        self._findings = tuple(findings)
-        start = _prepare(self._arguments, self._reports)
+        self._findings = program.findings
+        start = _prepare(self._arguments, self._reports, program.file)
         if start.refusal is not None:
             return self._conclude(start.refusal)
         self._cover = Cover(
@@ -290,7 +286,7 @@ def _report_file(arguments: Arguments) -> ReportFile:
     return ReportFile(path)
 
 
-def _prepare(arguments: Arguments, reports: _Reports) -> LockedStart:
+def _prepare(arguments: Arguments, reports: _Reports, program: str | None = None) -> LockedStart:
     """Begin the report, and verify the machine as the command line says."""
     trusted = trust_directory(arguments.flag("accepted"), arguments.last("trust-dir"))
     device = reports.device
@@ -304,6 +300,7 @@ def _prepare(arguments: Arguments, reports: _Reports) -> LockedStart:
         closed=arguments.flag("closed"),
         accepted_only=arguments.flag("accepted"),
         trust_directory=trusted,
+        program=program,
         about_to_hash=device.begin,
     )
     device.keep_secret(start.plan.config.services)

@@ -118,6 +118,7 @@ def prepare_locked(
     accepted_only: bool = False,
     trust_directory: str | None = None,
     sha256: str | None = None,
+    program: str | None = None,
     about_to_hash: Callable[[VerifiedLock, InstalledHost], None] = lambda lock, host: None,
 ) -> LockedStart:
     """Verify this machine against a lock, or the part of a lock with targets that is for it.
@@ -133,6 +134,7 @@ def prepare_locked(
         accepted_only: whether the lock has to be one that was accepted on this device.
         trust_directory: the directory with the record of that, None for the default.
         sha256: of the lock's bytes in hexadecimal, if they are known.
+        program: the file of the program that is about to run, if it is one.
         about_to_hash: gets the lock, and the core and the inference host that are installed, before
             the machine is compared with it; not if the lock isn't for the machine.
 
@@ -169,6 +171,7 @@ def prepare_locked(
         lock,
         integrity,
         is_start=True,
+        program=program,
         about_to_hash=lambda target, machine: about_to_hash(
             verified.replace(target=target), machine.installed_host()
         ),

@@ -35,7 +35,8 @@ _HOST_PACKAGES = ("coral_inference", "inference")
 class Program:
     """A program that is ready to run; `sys.argv` and `sys.path` are already its own.
 
-    `findings` are what a user should know of the way it will be run.
+    `file` is where it is, if it is a file, and `findings` are what a user should know of the way it
+    will be run.
 
     Args:
         command: what it is.
@@ -45,6 +46,7 @@ class Program:
 
     def __init__(self, command: Command, exit_code_after: ExitCodeAfter) -> None:
         self.command = command
+        self.file = command.target if command.kind in (ARCHIVE, FILE) else None
         self.findings: tuple[Finding, ...] = ()
         if command.kind == MODULE and command.target.partition(".")[0] in _HOST_PACKAGES:
             host_as_main = Finding(

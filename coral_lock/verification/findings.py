@@ -263,7 +263,9 @@ class _Comparison:
             yield finding.replace(severity=severity)
         if state.digest is not None:
             yield from self._digest_findings(state.digest)
-        if state.outside and state.tag in locked.digests and self.is_same_version:
+        # Where no other file was hashed, nothing else would say that the tag isn't the locked one.
+        is_comparable = state.tag in locked.digests or state.digest is None
+        if state.outside and is_comparable and self.is_same_version:
             yield from self._outside_findings(state.outside)
 
     def _digest_findings(self, files: FilesDigest) -> Iterator[Finding]:

@@ -237,6 +237,8 @@ class MachineState:
         environment: where to look, this process's own by default.
         is_start: whether imports will come out of the proved lists, so that other files
             don't matter.
+        program: the file of the program that is about to run, if it is one. If it is a script of
+            a distribution, that one's scripts, headers and data are hashed, but under `metadata`.
         about_to_hash: gets this once the hosts are known, and no more than metadata was read.
 
     Raises:
@@ -268,6 +270,7 @@ class MachineState:
         environment: Environment | None = None,
         *,
         is_start: bool = False,
+        program: str | None = None,
         about_to_hash: Callable[[MachineState], None] = lambda machine: None,
     ) -> None:
         if integrity not in INTEGRITY_LEVELS:
@@ -307,9 +310,10 @@ class MachineState:
             self._prove(lock.distributions)
             self._hash(providers if integrity == IMPORTS else self.distributions)
         self.unlocked_startup = tuple([file for file in startup if not self._is_owned(file)])
+        shipping = self._that_may_ship(program) if program and integrity != METADATA else ()
         for locked in lock.distributions:
             state = self.distributions[locked.name]
-            files = state.files if state.digest else None
+            files = state.files if state.digest or locked.name in shipping else None
             if files and (files.outside or locked.data_digests is not None):
                 state.attempt(state.hash_outside, files)
             state.place(locked.name in providers or not is_start)
@@ -418,6 +422,27 @@ class MachineState:
                 return proved.hashes[path] if root.accepts(path, digest) else None
 
             state.digest = compare_files(places, found, accepted)
+
+    def _that_may_ship(self, program: str) -> Collection[str]:
+        """Return the distributions that have put a program where scripts are.
+
+        RECORD says whose it is, and isn't proved there: what no RECORD lists may be of any
+        distribution whose scripts, headers or data are locked.
+        """
+        place = os.path.realpath(program)
+        name = os.path.basename(place)
+        owners = [
+            state.name
+            for state in self.distributions.values()
+            if state.files
+            for path in state.files.outside
+            if os.path.basename(path) == name
+            and os.path.realpath(state.files.locate(path)) == place
+        ]
+        is_script = os.path.dirname(place) == os.path.realpath(os.path.dirname(sys.executable))
+        if owners or not is_script:
+            return owners
+        return [locked.name for locked in self._lock.distributions if locked.data_digests]
 
     def _is_owned(self, file: StartupFile) -> bool:
         """Whether a file that Python runs at every start is in a proved list.

@@ -40,6 +40,7 @@ def verdict_on(
     target: str | None = None,
     *,
     is_start: bool = False,
+    program: str | None = None,
     about_to_hash: Callable[[str | None, MachineState], None] = lambda target, machine: None,
 ) -> Verdict:
     """Compare a machine with a lock.
@@ -52,6 +53,7 @@ def verdict_on(
             one that it is.
         is_start: whether imports will come out of the proved lists, so that other files
             don't matter.
+        program: see `MachineState`.
         about_to_hash: gets the name of the target that the machine is, and the machine with
             no more than its hosts, before files are hashed.
 
@@ -67,6 +69,7 @@ def verdict_on(
         integrity,
         environment,
         is_start=is_start,
+        program=program,
         about_to_hash=lambda machine: about_to_hash(verdict.target, machine),
     )
     return verdict.replace(findings=findings_of(verdict.part, machine), machine=machine)

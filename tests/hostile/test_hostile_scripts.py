@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -383,3 +384,95 @@ def test_a_plugin_s_script_that_is_overwritten_is_an_error(work: WorkingDirector
         "error[file-overlap]: `acme` and `helper` put different files in one place: "
         "`scripts/tool`\n"
     ) in work.coral("lock", "--wheels", "house").require(1).stderr
+
+
+TOOL = {
+    "DATA/scripts/sdtool": "#!python\nimport sys\nprint('locked', sys.argv[1:])\n",
+    "DATA/data/share/helper/model.txt": "weights\n",
+    "INFO/entry_points.txt": "[console_scripts]\nsd-console = helper:main\n",
+}
+
+
+@pytest.fixture
+def tooled(device: MakeDevice, tmp_path: Path) -> Device:
+    """A machine whose plugin requires a distribution with a script."""
+    made = device()
+    library = make_library_with(tmp_path, TOOL)
+    install(made, make_plugin_with(tmp_path, {}, requires="helper"), library)
+    made.locked_once(of="a plugin and a script")
+    made.coral("run", "--locked", "--", "sdtool", "1").require(0)
+    return made
+
+
+@pytest.mark.parametrize("level", ["imports", "full"])
+@pytest.mark.parametrize("way", ["name", "path", "python", "link"])
+def test_a_script_that_runs_as_program_is_compared(tooled: Device, level: str, way: str) -> None:
+    script = tooled.environment.bin / "sdtool"
+    (tooled.directory / "link").symlink_to(script)
+    words: dict[str, list[str | Path]] = {
+        "name": ["sdtool"],
+        "path": [script],
+        "python": ["python", script],
+        "link": ["./link"],
+    }
+    start = ("run", "--locked", "--integrity", level, "--")
+    assert tooled.coral(*start, *words[way], "1").require(0).stdout == "locked ['1']\n"
+    script.write_text(script.read_text() + EVIL)
+    outcome = tooled.coral(*start, *words[way], "1").require(77)
+    assert outcome.stdout == ""
+    assert "EVIL" not in outcome.stderr
+    assert (
+        "error[digest-mismatch]: `scripts/sdtool` of `helper` isn't the file that was locked\n"
+    ) in outcome.stderr
+
+
+def _changed_record(tooled: Device) -> None:
+    """Let RECORD say that another script is right."""
+    record = tooled.site_packages / "helper-1.0.dist-info" / "RECORD"
+    text = re.sub(r"(?m)^(.*/sdtool),.*$", r"\1,,", record.read_text())
+    record.write_text(text)
+
+
+def _removed_row(tooled: Device) -> None:
+    record = tooled.site_packages / "helper-1.0.dist-info" / "RECORD"
+    record.write_text(re.sub(r"(?m)^.*/sdtool,.*\n", "", record.read_text()))
+
+
+def _moved_row(tooled: Device) -> None:
+    _removed_row(tooled)
+    with open(tooled.site_packages / "acme-1.0.dist-info" / "RECORD", "a") as record:
+        record.write("../../../bin/sdtool,,\n")
+
+
+def _changed_tag(tooled: Device) -> None:
+    _changed_record(tooled)
+    wheel = tooled.site_packages / "helper-1.0.dist-info" / "WHEEL"
+    wheel.write_text(wheel.read_text().replace("py3-none-any", "py2-none-any"))
+
+
+def _declared_command(tooled: Device) -> None:
+    _changed_record(tooled)
+    with open(tooled.site_packages / "helper-1.0.dist-info" / "entry_points.txt", "a") as file:
+        file.write("sdtool = helper:main\n")
+
+
+@pytest.mark.parametrize(
+    "hide", [_changed_record, _removed_row, _moved_row, _changed_tag, _declared_command]
+)
+def test_metadata_hide_no_changed_script(tooled: Device, hide: Callable[[Device], None]) -> None:
+    script = tooled.environment.bin / "sdtool"
+    script.write_text(script.read_text() + EVIL)
+    hide(tooled)
+    outcome = tooled.coral("run", "--locked", "--", "sdtool")
+    assert (outcome.code in (77, 78), outcome.stdout) == (True, ""), outcome.stderr
+    assert "EVIL" not in outcome.stderr
+    assert "error[" in outcome.stderr
+
+
+def test_other_programs_need_none_of_the_scripts(tooled: Device) -> None:
+    (tooled.environment.root / "share" / "helper" / "model.txt").write_text("poison")
+    program = tooled.write("sdtool", "print('own')\n")
+    for words in (("python", program), ("python", "-c", "print('own')")):
+        outcome = tooled.coral("run", "--locked", "--", *words).require(0)
+        assert outcome.stdout == "own\n"
+    tooled.coral("run", "--locked", "--", "sd-console").require(77)
